@@ -1,0 +1,1 @@
+"""Self-contained HTML reports: one page shell and its building blocks."""
