@@ -8,7 +8,7 @@ from markupsafe import Markup
 __all__ = ["Markup", "fill"]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _template(source: str) -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True,

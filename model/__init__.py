@@ -1,0 +1,1 @@
+"""TensorFlow side: networks, training, export, metrics and protocols."""

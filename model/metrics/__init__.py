@@ -1,0 +1,1 @@
+"""Verification metrics over similarity scores, in numpy alone."""

@@ -1,0 +1,243 @@
+"""One-to-one verification: error rates of genuine and impostor pairs at every threshold.
+
+A pair is accepted when its score is greater than or equal to the threshold. FMR is the share
+of impostor pairs accepted, FNMR the share of genuine pairs not accepted (ISO/IEC 19795-1).
+Equal scores fall on the same side of every threshold, so ties are exact.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Roc:
+    """Error rates at every threshold that separates the scores differently.
+
+    Attributes:
+        threshold: float64 [K], descending; the first is +inf (nothing accepted), the others
+            are the distinct scores.
+        fmr: float64 [K], ascending from 0 to 1.
+        fnmr: float64 [K], descending from 1 to 0.
+    """
+
+    threshold: np.ndarray
+    fmr: np.ndarray
+    fnmr: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tar:
+    """The true accept rate at one false accept rate.
+
+    `tar`, `threshold` and `interval` (Wilson, 95 %) are None when so few impostor pairs do
+    not support that rate: below one impostor pair in `1 / far`, the rate cannot be told
+    from zero.
+    """
+
+    far: float
+    impostors: int
+    tar: float | None
+    threshold: float | None
+    interval: tuple[float, float] | None
+
+    @property
+    def supported(self) -> bool:
+        """Whether the rate is at least one impostor pair."""
+        return self.tar is not None
+
+
+def cosine(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Cosine similarity of rows, float64 [N] in -1..1, of float [N, D] and float [N, D].
+
+    Raises:
+        ValueError: the shapes differ, or a row is not finite or has no length.
+    """
+    if left.shape != right.shape or left.ndim != 2:
+        raise ValueError(f"pairs must be two equal [N, D] arrays, got {left.shape}, {right.shape}")
+    a = np.asarray(left, np.float64)
+    b = np.asarray(right, np.float64)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    if not np.all(np.isfinite(norms) & (norms > 0)):
+        raise ValueError("embeddings must be finite and not zero")
+    return np.clip(np.einsum("nd,nd->n", a, b) / norms, -1.0, 1.0)
+
+
+def roc(genuine: np.ndarray, impostor: np.ndarray) -> Roc:
+    """FMR and FNMR at every threshold.
+
+    Args:
+        genuine: scores float [G]; -inf marks a pair that can never match.
+        impostor: scores float [I].
+
+    Raises:
+        ValueError: either is empty or holds NaN.
+    """
+    genuine, impostor = _scores(genuine, "genuine"), _scores(impostor, "impostor")
+    distinct = np.unique(np.concatenate([genuine, impostor]))[::-1]
+    threshold = np.concatenate([[np.inf], distinct])
+    accepted_impostors = impostor.size - np.searchsorted(impostor, threshold, side="left")
+    rejected_genuine = np.searchsorted(genuine, threshold, side="left")
+    return Roc(
+        threshold=threshold,
+        fmr=accepted_impostors / impostor.size,
+        fnmr=rejected_genuine / genuine.size,
+    )
+
+
+def equal_error_rate(curve: Roc) -> tuple[float, float]:
+    """(rate, threshold) where FMR and FNMR cross.
+
+    When no threshold makes the two equal, the rate is where the straight line between the
+    two neighbors crosses, and the threshold is the neighbor whose rates are closer together
+    (the stricter one if they are as close).
+    """
+    gap = curve.fmr - curve.fnmr
+    after = int(np.argmax(gap >= 0))
+    before = after - 1  # the first gap is -1, so `after` is at least 1
+    share = -gap[before] / (gap[after] - gap[before])
+    rate = curve.fmr[before] + share * (curve.fmr[after] - curve.fmr[before])
+    nearest = after if gap[after] < -gap[before] else before
+    return float(rate), float(curve.threshold[nearest])
+
+
+def threshold_at(curve: Roc, fmr: float) -> float:
+    """The lowest threshold whose false match rate does not exceed `fmr` (0..1).
+
+    It is +inf when even the highest score is of impostors too many.
+    """
+    return float(curve.threshold[_last_at(curve, fmr)])
+
+
+def thresholds_at(
+    genuine: np.ndarray, impostor: np.ndarray, fmrs: Sequence[float]
+) -> dict[str, float]:
+    """Thresholds by false match rate, for those rates that the impostor pairs support.
+
+    Args:
+        genuine: scores float [G].
+        impostor: scores float [I].
+        fmrs: rates in 0..1; one below `1 / I` is left out, and so is one that no finite
+            threshold meets.
+
+    Returns:
+        {"0.01": threshold, ...}, keys as `format(rate, "g")`.
+    """
+    curve = roc(genuine, impostor)
+    found = {
+        format(rate, "g"): threshold_at(curve, rate)
+        for rate in fmrs
+        if supports(len(impostor), rate)
+    }
+    return {rate: value for rate, value in found.items() if math.isfinite(value)}
+
+
+def supports(impostors: int, far: float) -> bool:
+    """Whether `impostors` pairs resolve the rate: at least one pair is expected at it."""
+    return impostors * far >= 1 - 1e-9
+
+
+def tar_at_far(genuine: np.ndarray, impostor: np.ndarray, fars: Sequence[float]) -> tuple[Tar, ...]:
+    """True accept rates at false accept rates; see `Tar` for those that have no support."""
+    curve = roc(genuine, impostor)
+    rows = []
+    for far in fars:
+        if not supports(len(impostor), far):
+            rows.append(Tar(far, len(impostor), None, None, None))
+            continue
+        place = _last_at(curve, far)
+        missed = round(float(curve.fnmr[place]) * len(genuine))
+        tar = 1 - missed / len(genuine)
+        interval = wilson(len(genuine) - missed, len(genuine))
+        rows.append(Tar(far, len(impostor), tar, float(curve.threshold[place]), interval))
+    return tuple(rows)
+
+
+def best_accuracy(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float]:
+    """(accuracy, threshold) of the best threshold on these very pairs: optimistic.
+
+    Accuracy is over all pairs, as many as each class has. The threshold lies midway between
+    the lowest accepted score and the next score below it; of equally accurate thresholds,
+    the highest is taken. Accepting no pair is never chosen as +inf but as the next float
+    above the highest score, so that the threshold is finite.
+    """
+    genuine, impostor = _scores(genuine, "genuine"), _scores(impostor, "impostor")
+    curve = roc(genuine, impostor)
+    right = (1 - curve.fnmr) * genuine.size + (1 - curve.fmr) * impostor.size
+    place = int(np.argmax(np.rint(right)))
+    return float(np.rint(right[place]) / (genuine.size + impostor.size)), _between(curve, place)
+
+
+def accuracy_at(genuine: np.ndarray, impostor: np.ndarray, threshold: float) -> float:
+    """Share of all pairs decided rightly at a threshold; either class may be empty.
+
+    Raises:
+        ValueError: there is no pair at all.
+    """
+    total = len(genuine) + len(impostor)
+    if not total:
+        raise ValueError("accuracy needs at least one pair, got none")
+    right = np.count_nonzero(np.asarray(genuine) >= threshold)
+    right += np.count_nonzero(np.asarray(impostor) < threshold)
+    return float(right / total)
+
+
+def wilson(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Wilson's score interval of a proportion (JASA 22, 1927); 95 % at the default z.
+
+    Raises:
+        ValueError: no trials, or successes outside 0..trials.
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"successes must be in 0..trials, got {successes} of {trials}")
+    share = successes / trials
+    scale = 1 + z * z / trials
+    center = (share + z * z / (2 * trials)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return max(0.0, center - half), min(1.0, center + half)
+
+
+def as_json(rows: Sequence[Tar]) -> list[Mapping[str, object]]:
+    """The rows as plain values; one without support says so in words."""
+    shown: list[Mapping[str, object]] = []
+    for row in rows:
+        if row.interval is None or row.tar is None or row.threshold is None:
+            why = f"not supported by {row.impostors} impostor pairs"
+            shown.append({"far": row.far, "supported": False, "reason": why})
+        else:
+            finite = row.threshold if math.isfinite(row.threshold) else None
+            shown.append(
+                {
+                    "far": row.far,
+                    "supported": True,
+                    "tar": row.tar,
+                    "threshold": finite,
+                    "tar_95": list(row.interval),
+                }
+            )
+    return shown
+
+
+def _scores(values: np.ndarray, name: str) -> np.ndarray:
+    scores = np.sort(np.asarray(values, np.float64).ravel())
+    if not scores.size or np.isnan(scores).any():
+        raise ValueError(f"{name} scores must be at least one and no NaN, got {scores.size}")
+    return scores
+
+
+def _last_at(curve: Roc, fmr: float) -> int:
+    # The slack admits 0.1 for 30 of 300, which 30 / 300 may exceed by a rounding error.
+    return int(np.searchsorted(curve.fmr, fmr + 1e-12, side="right")) - 1
+
+
+def _between(curve: Roc, place: int) -> float:
+    if place == 0:
+        return float(np.nextafter(curve.threshold[1], np.inf))
+    upper = curve.threshold[place]
+    if place + 1 == curve.threshold.size or not np.isfinite(curve.threshold[place + 1]):
+        return float(upper)
+    middle = (upper + curve.threshold[place + 1]) / 2
+    # Between two neighboring floats the midpoint may round down to the one to be rejected.
+    return float(middle if middle > curve.threshold[place + 1] else upper)

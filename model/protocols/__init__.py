@@ -1,0 +1,1 @@
+"""Evaluation protocols of public benchmarks, in numpy alone."""

@@ -1,0 +1,84 @@
+"""Metrics against hand-computed values and against brute force."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.metrics import verification as v
+
+GENUINE = np.array([0.9, 0.8, 0.8, 0.4])
+IMPOSTOR = np.array([0.8, 0.3, 0.2, 0.1])
+SCORES = st.lists(st.integers(-5, 5).map(lambda n: n / 5), min_size=1, max_size=30)
+
+
+def test_roc_by_hand_with_a_tie_across_the_classes() -> None:
+    curve = v.roc(GENUINE, IMPOSTOR)
+    assert curve.threshold.tolist() == [math.inf, 0.9, 0.8, 0.4, 0.3, 0.2, 0.1]
+    assert curve.fmr.tolist() == [0, 0, 0.25, 0.25, 0.5, 0.75, 1]
+    assert curve.fnmr.tolist() == [1, 0.75, 0.25, 0, 0, 0, 0]
+
+
+def test_equal_error_rate_by_hand() -> None:
+    assert v.equal_error_rate(v.roc(GENUINE, IMPOSTOR)) == (0.25, 0.8)
+    rate, _ = v.equal_error_rate(v.roc(np.array([1.0, 0.9]), np.array([0.1, 0.2])))
+    assert rate == 0
+
+
+def test_best_accuracy_by_hand() -> None:
+    accuracy, threshold = v.best_accuracy(GENUINE, IMPOSTOR)
+    assert accuracy == 7 / 8
+    assert threshold == pytest.approx(0.35)
+
+
+def test_rates_below_one_impostor_pair_are_not_reported() -> None:
+    rows = v.tar_at_far(np.linspace(0.5, 1, 300), np.linspace(0, 0.6, 500), [0.01, 1e-3])
+    assert [row.supported for row in rows] == [True, False]
+    assert v.as_json(rows)[1]["reason"] == "not supported by 500 impostor pairs"
+    assert v.supports(1000, 1e-3)
+    assert v.thresholds_at(GENUINE, IMPOSTOR, [0.25, 0.01]) == {"0.25": 0.4}
+
+
+def test_tar_by_hand() -> None:
+    (row,) = v.tar_at_far(GENUINE, IMPOSTOR, [0.25])
+    assert (row.tar, row.threshold) == (1.0, 0.4)
+
+
+def test_wilson_by_hand() -> None:
+    low, high = v.wilson(8, 10)
+    assert low == pytest.approx(0.4901625, abs=1e-6)
+    assert high == pytest.approx(0.9433178, abs=1e-6)
+    assert v.wilson(0, 10)[0] == 0
+
+
+def test_cosine_by_hand_and_its_refusals() -> None:
+    a = np.array([[1.0, 0.0], [3.0, 4.0]])
+    b = np.array([[0.0, 2.0], [3.0, 4.0]])
+    assert v.cosine(a, b).tolist() == pytest.approx([0, 1])
+    for bad in (np.zeros((2, 2)), np.full((2, 2), np.nan)):
+        with pytest.raises(ValueError, match="finite and not zero"):
+            v.cosine(a, bad)
+
+
+@given(SCORES, SCORES)
+def test_roc_and_accuracy_agree_with_brute_force(genuine: list, impostor: list) -> None:
+    g, i = np.array(genuine), np.array(impostor)
+    curve = v.roc(g, i)
+    for threshold, fmr, fnmr in zip(curve.threshold, curve.fmr, curve.fnmr, strict=True):
+        assert fmr == sum(score >= threshold for score in impostor) / len(impostor)
+        assert fnmr == sum(score < threshold for score in genuine) / len(genuine)
+    accuracy, threshold = v.best_accuracy(g, i)
+    assert accuracy == v.accuracy_at(g, i, threshold)
+    assert accuracy == max(v.accuracy_at(g, i, t) for t in [*genuine, *impostor, 2.0])
+
+
+@given(SCORES, SCORES, st.sampled_from([0.0, 0.05, 0.1, 0.3, 0.5, 1.0]))
+def test_threshold_at_is_the_lowest_that_keeps_the_rate(
+    genuine: list, impostor: list, fmr: float
+) -> None:
+    threshold = v.threshold_at(v.roc(np.array(genuine), np.array(impostor)), fmr)
+    assert sum(s >= threshold for s in impostor) <= fmr * len(impostor) + 1e-9
+    for lower in {s for s in [*genuine, *impostor] if s < threshold}:
+        assert sum(s >= lower for s in impostor) > fmr * len(impostor) + 1e-9
