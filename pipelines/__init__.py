@@ -1,0 +1,1 @@
+"""Jobs that a person runs, and the command line over them."""

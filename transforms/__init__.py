@@ -1,0 +1,1 @@
+"""What happens to the data: plain functions and the PTransforms around them."""
