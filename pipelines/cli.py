@@ -1,0 +1,84 @@
+"""The command line: finds the command, checks its options, and only then imports its job."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from transforms.errors import FacemillError, UsageError
+
+COMMANDS = ("ingest", "train", "score", "evaluate", "synthesize", "demo")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong option in one sentence, without the usage block before it."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(f"{message}; see `{self.prog} --help`.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code (0 done, 1 the run failed, 2 wrong use)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _run(given)
+    except FacemillError as error:
+        print(f"facemill: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("facemill: interrupted; the same command goes on or starts again.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); Python would complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _run(given: list[str]) -> None:
+    parser = _Parser(
+        prog="facemill",
+        description="Batch face recognition: photos to datasets, models, embeddings, answers.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    # Only the named command's options are built; the overview needs each one's summary.
+    chosen = next((word for word in given if not word.startswith("-")), None)
+    names = (chosen,) if chosen in COMMANDS else COMMANDS
+    for name in names:
+        module = importlib.import_module(f"pipelines.options.{name}")
+        beam = "Unknown flags go to Beam's PipelineOptions." if module.TAKES_BEAM_OPTIONS else None
+        subparser = subparsers.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.SUMMARY,
+            epilog=beam,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(subparser)
+    namespace, unknown = parser.parse_known_args(given)
+    if namespace.version:
+        from importlib import metadata
+
+        print(f"facemill {metadata.version('facemill')}")
+        return
+    if namespace.command is None:
+        if unknown:
+            raise UsageError(f"unknown option {unknown[0]}; see `facemill --help`.")
+        parser.print_help()
+        return
+    options_module = importlib.import_module(f"pipelines.options.{namespace.command}")
+    options = options_module.from_arguments(namespace)
+    if unknown and not options_module.TAKES_BEAM_OPTIONS:
+        raise UsageError(
+            f"`facemill {namespace.command}` takes no option {unknown[0]}; "
+            f"see `facemill {namespace.command} --help`."
+        )
+    importlib.import_module(f"pipelines.{namespace.command}").run(options, unknown)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""The record schema, shared by what writes datasets and what reads them, and its encoding.
+
+A record is one serialized `tf.train.Example`. It is encoded here, and not by TensorFlow, for two
+reasons: the bytes must not depend on map order, and the writing side must not pay TensorFlow's
+import. The wire format is Protocol Buffers', as
+https://protobuf.dev/programming-guides/encoding states it.
+"""
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from transforms.errors import RunError
+
+ENCODED = "image/encoded"
+IMAGE_ID = "image/id"
+IDENTITY = "identity"
+CHANNEL_MEAN = "image/channel_mean"
+CHANNEL_SQUARE_MEAN = "image/channel_square_mean"
+
+_BYTES_LIST, _FLOAT_LIST = 1, 2
+_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
+_MAX_VARINT_BYTES = 10
+
+Feature = bytes | Sequence[float]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image of a dataset.
+
+    Attributes:
+        image_id: stable key, '/'-separated path relative to the input.
+        identity: whose face it is.
+        encoded: JPEG bytes, RGB, square, of the dataset's image size.
+        channel_mean: mean of the decoded R, G and B, each in [0, 255].
+        channel_square_mean: mean of their squares, each in [0, 65025].
+    """
+
+    image_id: str
+    identity: str
+    encoded: bytes
+    channel_mean: tuple[float, float, float]
+    channel_square_mean: tuple[float, float, float]
+
+    def to_example(self) -> bytes:
+        """The record as a serialized `tf.train.Example`; equal records give equal bytes."""
+        return encode_example(
+            {
+                ENCODED: self.encoded,
+                IMAGE_ID: self.image_id.encode("utf-8"),
+                IDENTITY: self.identity.encode("utf-8"),
+                CHANNEL_MEAN: self.channel_mean,
+                CHANNEL_SQUARE_MEAN: self.channel_square_mean,
+            }
+        )
+
+
+def from_example(data: bytes) -> Record:
+    """The record of a serialized `tf.train.Example`.
+
+    Raises:
+        RunError: it is not an example, or not of this schema.
+    """
+    features = decode_example(data)
+    try:
+        mean, square_mean = features[CHANNEL_MEAN], features[CHANNEL_SQUARE_MEAN]
+        return Record(
+            image_id=_as_bytes(features[IMAGE_ID]).decode("utf-8"),
+            identity=_as_bytes(features[IDENTITY]).decode("utf-8"),
+            encoded=_as_bytes(features[ENCODED]),
+            channel_mean=_as_three(mean),
+            channel_square_mean=_as_three(square_mean),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"A record must hold {ENCODED}, {IMAGE_ID}, {IDENTITY} and the channel moments, "
+            f"got {sorted(features)} ({error}); write the dataset again."
+        ) from None
+
+
+def encode_example(features: Mapping[str, Feature]) -> bytes:
+    """Serializes features as a `tf.train.Example`, in the order of their names.
+
+    Args:
+        features: name to bytes (a bytes_list of one) or to floats (a packed float_list).
+    """
+    entries = []
+    for name in sorted(features):
+        value = features[name]
+        if isinstance(value, bytes):
+            feature = _field(_BYTES_LIST, _field(1, value))
+        else:
+            packed = struct.pack(f"<{len(value)}f", *value)
+            feature = _field(_FLOAT_LIST, _field(1, packed))
+        entries.append(_field(1, _field(1, name.encode("utf-8")) + _field(2, feature)))
+    return _field(1, b"".join(entries))
+
+
+def decode_example(data: bytes) -> dict[str, bytes | list[float]]:
+    """The features of a serialized `tf.train.Example` with single bytes or float lists.
+
+    Raises:
+        RunError: the bytes are not such an example.
+    """
+    result: dict[str, bytes | list[float]] = {}
+    try:
+        for _, features in _fields(data):
+            for _, entry in _fields(features):
+                parts = dict(_fields(entry))
+                ((kind, content),) = _fields(parts[2])
+                values = [value for _, value in _fields(content)]
+                name = parts[1].decode("utf-8")
+                if kind == _BYTES_LIST:
+                    (result[name],) = values
+                elif kind == _FLOAT_LIST:
+                    packed = b"".join(values)
+                    result[name] = list(struct.unpack(f"<{len(packed) // 4}f", packed))
+                else:
+                    raise ValueError(f"feature {name} is an int64 list")
+    except (ValueError, KeyError, IndexError, struct.error) as error:
+        raise RunError(
+            f"A record must be a tf.train.Example of bytes and floats, got {len(data)} bytes that "
+            f"are not ({error}); write the dataset again."
+        ) from None
+    return result
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(content)) + content
+
+
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    for index in range(_MAX_VARINT_BYTES):
+        byte = data[position + index]
+        value |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return value, position + index + 1
+    raise ValueError("a varint of more than ten bytes")
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(field number, content) of a message; fixed 32-bit values come as their four bytes."""
+    position = 0
+    while position < len(data):
+        tag, position = _read_varint(data, position)
+        wire = tag & 7
+        if wire == _LENGTH_DELIMITED:
+            length, position = _read_varint(data, position)
+        elif wire == _FIXED32:
+            length = 4
+        else:
+            raise ValueError(f"wire type {wire}")
+        if position + length > len(data):
+            raise ValueError("a field longer than its message")
+        yield tag >> 3, data[position : position + length]
+        position += length
+
+
+def _as_bytes(value: bytes | list[float]) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError("floats where bytes belong")
+    return value
+
+
+def _as_three(value: bytes | list[float]) -> tuple[float, float, float]:
+    if isinstance(value, bytes):
+        raise TypeError("bytes where floats belong")
+    red, green, blue = value
+    return red, green, blue
