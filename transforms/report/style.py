@@ -57,8 +57,24 @@ td { overflow-wrap: anywhere; }
 figure { margin: 0; min-width: 0; }
 figure.chart { max-width: 32rem; }
 figure.chart figcaption { font-weight: 600; margin-bottom: .25rem; }
-figure.chart svg { display: block; width: 100%; height: auto; }
-figure.chart svg text { font-family: inherit !important; }
+figure.chart > svg { display: block; width: 100%; height: auto; }
+svg text { font-size: 11px; fill: var(--ink); font-variant-numeric: tabular-nums; }
+svg text.quiet { fill: var(--quiet); }
+svg .grid { stroke: var(--rule); stroke-width: .6; }
+svg .axis { stroke: var(--quiet); stroke-width: 1; }
+svg .line { fill: none; stroke-width: 1.6; stroke-linejoin: round; stroke-linecap: round; }
+svg .area { fill-opacity: .22; }
+.line.s1 { stroke: var(--series-1); }
+.line.s2 { stroke: var(--series-2); stroke-dasharray: 6 3; }
+.line.s3 { stroke: var(--series-3); stroke-dasharray: 8 3 1.5 3; }
+.line.s4 { stroke: var(--series-4); stroke-dasharray: 1.5 3; }
+.area.s1, .bar.s1 { fill: var(--series-1); }
+.area.s2, .bar.s2 { fill: var(--series-2); }
+.area.s3, .bar.s3 { fill: var(--series-3); }
+.area.s4, .bar.s4 { fill: var(--series-4); }
+.legend { display: flex; flex-wrap: wrap; gap: .1rem 1rem; list-style: none; margin: 0 0 .35rem;
+  padding: 0; font-size: .875rem; overflow-wrap: anywhere; }
+.legend svg { width: 1.5rem; height: .625rem; margin-right: .4rem; overflow: visible; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr));
   gap: .75rem; }
 .sheet img { display: block; width: 100%; height: auto; border-radius: .25rem; }
