@@ -17,7 +17,7 @@ import numpy as np
 
 from transforms.synthetic.geometry import expressive_controls
 from transforms.synthetic.identity import Identity, draw_identity
-from transforms.synthetic.outlines import CONTROLS, CURVES
+from transforms.synthetic.outlines import CONTROLS, trace
 from transforms.synthetic.painting import Brush, paint_face
 from transforms.synthetic.scene import Scene, draw_scene
 from transforms.synthetic.surroundings import backdrop, expose, illuminate
@@ -63,13 +63,13 @@ def encode_jpeg(pixels: np.ndarray, quality: int = DEFAULT_QUALITY) -> bytes:
 
 
 def _project(controls: np.ndarray, scene: Scene) -> np.ndarray:
-    """Returns the points of all outlines, float32 [points, 2], as shares of the image's side."""
-    shape = np.tensordot(scene.expression, controls, 1)
-    cos, sin = np.cos(scene.yaw), np.sin(scene.yaw)
-    nod, tuck = np.cos(scene.pitch), np.sin(scene.pitch)
-    turn = np.array([[cos, 0], [-sin * tuck, nod], [sin, tuck]], np.float32)
-    tilt, lean = np.cos(scene.roll), np.sin(scene.roll)
-    roll = np.array([[tilt, lean], [-lean, tilt]], np.float32)
-    flat = shape @ (turn @ roll)
-    flat[_STILL] = shape[_STILL, :2]  # the body does not turn with the head
-    return CURVES @ (flat * np.float32(scene.scale) + scene.shift.astype(np.float32))
+    """Returns the points of all outlines, complex64 [points], as shares of the image's side."""
+    shape = np.einsum("e,ecd->dc", scene.expression, controls)
+    sideways, nod = np.exp(1j * scene.yaw), np.exp(1j * scene.pitch)
+    roll = np.exp(1j * scene.roll)
+    x = roll * complex(sideways.real, -sideways.imag * nod.imag)
+    y = roll * complex(0, nod.real)
+    z = roll * complex(sideways.imag, nod.imag)
+    flat = (x * shape[0] + y * shape[1] + z * shape[2]).astype(np.complex64)
+    flat[_STILL] = shape[0, _STILL] + 1j * shape[1, _STILL]  # the body does not turn with the head
+    return trace(flat * np.float32(scene.scale) + np.complex64(complex(*scene.shift)))

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from transforms.synthetic.features import EXPRESSIONS, RING, features
 from transforms.synthetic.identity import Identity
 from transforms.synthetic.outlines import stack
 
-EXPRESSIONS = ("smile", "open", "lids", "raise", "frown")
-"""Rows 1 to 5 of what `expressive_controls` returns; row 0 is the face at rest."""
-
-_RING = np.array([(np.cos(a), np.sin(a)) for a in np.arange(8) * np.pi / 4])
-
 
 def expressive_controls(identity: Identity) -> np.ndarray:
-    """Returns float32 [6, controls, 3]: the face at rest, then what one unit of each expression adds."""
+    """Returns the face at rest and what one unit of each expression adds: [6, controls, 3]."""
     traits = identity.traits
-    rest = _head(traits) | _features(traits) | _coverings(traits)
+    rest = _head(traits) | features(traits) | _coverings(traits)
     shapes = [rest]
     for expression in EXPRESSIONS:
-        moved = rest | _features(traits, **{expression: 1.0})
+        moved = rest | features(traits, **{expression: 1.0})
         shapes.append({name: moved[name] - rest[name] for name in rest})
     return np.stack([stack(_with_depth(rest, traits))] + [stack(_flat(s)) for s in shapes[1:]])
 
@@ -108,8 +104,10 @@ def _head(t: dict[str, float]) -> dict[str, np.ndarray]:
         "ear_left": ear * (-1, 1),
         "neck": np.array([(-neck, 0.4), (neck, 0.4), (neck * 1.05, 1.7), (-neck * 1.05, 1.7)]),
         "shoulders": np.array(
-            [(0, 1.45), (0.55, 1.32), (1.25, 1.6), (1.7, 2.6), (0.6, 3.2), (-0.6, 3.2), (-1.7, 2.6)]
-            + [(-1.25, 1.6)]
+            [
+                *((0, 1.45), (0.55, 1.32), (1.25, 1.6), (1.7, 2.6)),
+                *((0.6, 3.2), (-0.6, 3.2), (-1.7, 2.6), (-1.25, 1.6)),
+            ]
         ),
         "spots": np.array(
             [
@@ -152,79 +150,6 @@ def _hair_front(t: dict[str, float]) -> np.ndarray:
     return np.array(over + under)
 
 
-def _features(t: dict[str, float], **expression: float) -> dict[str, np.ndarray]:
-    """Returns what moves with the expression (and, without one, all features at rest)."""
-    smile, gape, lids, lift, frown = (expression.get(name, 0.0) for name in EXPRESSIONS)
-    shapes = {}
-    for side, sign in (("left", -1.0), ("right", 1.0)):
-        cos, sin = np.cos(t["eye_tilt"]), np.sin(t["eye_tilt"])
-        middle = np.array([t["eye_spacing"], t["eye_place"]])
-        tilt = np.array([[cos, -sin], [sin, cos]])
-
-        def at(xy: np.ndarray, sign: float = sign) -> np.ndarray:
-            return (middle + xy @ tilt) * (sign, 1)  # noqa: B023
-
-        eye = _RING * (t["eye_width"], t["eye_height"] * (1 + lids))
-        shapes[f"eye_{side}"] = at(eye)
-        shapes[f"lid_{side}"] = at(eye[[4, 5, 6, 7, 0]] * (1.12, 1.12))
-        shapes[f"socket_{side}"] = at(_RING[[0, 1, 3, 4, 5, 7]] * (t["eye_width"] * 1.3, 0.16))
-        along = np.array([-1.0, -0.35, 0.35, 1.0])
-        arch = t["brow_arch"] * (1 - along**2)
-        spine = (
-            t["eye_place"]
-            - t["brow_gap"]
-            - 0.03
-            - arch
-            - 0.09 * lift
-            + t["brow_tilt"] * 0.16 * along
-        )
-        spine = spine + frown * 0.09 * (0.5 - 0.5 * along)
-        x = t["eye_spacing"] + 0.01 + along * t["brow_length"]
-        thick = t["brow_size"] * np.array([1.0, 1.1, 0.9, 0.25])
-        brow = np.concatenate(
-            [np.column_stack([x, spine - thick]), np.column_stack([x, spine + thick])[::-1]]
-        )
-        shapes[f"brow_{side}"] = brow * (sign, 1)
-    shapes["pupils"] = np.array([(s * t["eye_spacing"], t["eye_place"]) for s in (-1, 1)])
-    return shapes | _nose(t) | _mouth(t, smile, gape)
-
-
-def _nose(t: dict[str, float]) -> dict[str, np.ndarray]:
-    tip, wide, bridge = t["nose_drop"], t["nose_width"], t["nose_bridge"]
-    top = t["eye_place"] + 0.02
-    nose = [(0, top - 0.04), (bridge, top + 0.05), (bridge * 1.2, tip - 0.14), (wide, tip - 0.02)]
-    nose += [(0.4 * wide, tip + 0.02), (-0.3 * wide, tip + 0.02), (-0.2 * bridge, tip - 0.12)]
-    under = [
-        (-wide, tip - 0.05),
-        (-0.8 * wide, tip + 0.03),
-        (0, tip + 0.06),
-        (0.8 * wide, tip + 0.03),
-    ]
-    return {"nose": np.array(nose), "nostrils": np.array([*under, (wide, tip - 0.05)])}
-
-
-def _mouth(t: dict[str, float], smile: float, gape: float) -> dict[str, np.ndarray]:
-    y = t["nose_drop"] + t["mouth_drop"]
-    half = t["mouth_width"] * (1 + 0.16 * smile - 0.1 * gape)
-    corner, drop = y - 0.07 * smile, 0.13 * gape
-    upper, lower = t["lip_upper"], t["lip_lower"]
-    bow = y + 0.02 * smile
-    lips = [(-half, corner), (-half * 0.55, bow - upper * 0.85), (-half * 0.2, bow - upper)]
-    lips += [(0, bow - upper * 0.75), (half * 0.2, bow - upper), (half * 0.55, bow - upper * 0.85)]
-    low = bow + lower + drop
-    lips += [(half, corner), (half * 0.5, low - 0.01), (0, low + 0.01), (-half * 0.5, low - 0.01)]
-    inner = [(-half * 0.92, corner), (-half * 0.5, bow - 0.006), (-half * 0.2, bow - 0.008)]
-    inner += [(0, bow), (half * 0.2, bow - 0.008), (half * 0.5, bow - 0.006), (half * 0.92, corner)]
-    deep = bow + drop + 0.008
-    inner += [(half * 0.5, deep), (0, deep + 0.004), (-half * 0.5, deep)]
-    top = y - upper - 0.03
-    size = t["mustache_size"]
-    mustache = [(-half * 1.15, y + 0.03), (-half * 0.6, top - size * 0.6), (-0.02, top - size)]
-    mustache += [(0.02, top - size), (half * 0.6, top - size * 0.6), (half * 1.15, y + 0.03)]
-    mustache += [(half * 0.5, top + 0.02), (-half * 0.5, top + 0.02)]
-    return {"lips": np.array(lips), "mouth": np.array(inner), "mustache": np.array(mustache)}
-
-
 def _coverings(t: dict[str, float]) -> dict[str, np.ndarray]:
     """Returns the beard, which belongs to the identity, and what may cover a face in one image."""
     w = t["face_width"]
@@ -250,7 +175,7 @@ def _coverings(t: dict[str, float]) -> dict[str, np.ndarray]:
     shapes = {"beard": beard, "scarf": scarf}
     for side, sign in (("left", -1.0), ("right", 1.0)):
         middle = np.array([t["eye_spacing"], t["eye_place"] + 0.03])
-        lens = middle + np.sign(_RING) * np.abs(_RING) ** 0.6 * (0.25, 0.2)
+        lens = middle + np.sign(RING) * np.abs(RING) ** 0.6 * (0.25, 0.2)
         shapes[f"lens_{side}"] = lens * (sign, 1)
         rim = t["eye_spacing"] + 0.25
         shapes[f"temple_{side}"] = np.array(

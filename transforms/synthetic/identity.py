@@ -109,26 +109,32 @@ class Identity:
 
     @property
     def has_hair(self) -> bool:
+        """One in twelve has none."""
         return self.traits["bald"] > 0.08
 
     @property
     def has_long_hair(self) -> bool:
+        """Whether the hair falls behind the neck."""
         return self.has_hair and self.traits["hair_length"] > 0.0
 
     @property
     def has_beard(self) -> bool:
+        """One in four."""
         return self.traits["beard"] > 0.75
 
     @property
     def has_mustache(self) -> bool:
+        """One in four or five, with a beard or without."""
         return self.traits["mustache"] > 0.78
 
     @property
     def has_freckles(self) -> bool:
+        """One in five."""
         return self.traits["freckles"] > 0.8
 
     @property
     def has_mole(self) -> bool:
+        """One in three, each at its own place."""
         return self.traits["mole"] > 0.65
 
 

@@ -12,7 +12,8 @@ def generator(seed: int, purpose: int, first: int = 0, second: int = 0) -> np.ra
     """Returns the generator of one key.
 
     The key of the Philox counter generator (Salmon et al., 2011, "Parallel random numbers: as easy
-    as 1, 2, 3") is the four numbers themselves, so any worker can make any image without the others.
+    as 1, 2, 3") is the four numbers themselves, so any worker can make any image on its
+    own.
 
     Args:
         seed: 0 to 2**64 - 1.

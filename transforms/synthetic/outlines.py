@@ -2,7 +2,8 @@
 
 Every face has the same outlines with the same number of control points. A curve is a fixed linear
 map of its controls (Catmull and Rom, 1974, "A class of local interpolating splines", the uniform
-cubic with tension 1/2), so all curves of a face come out of one matrix product.
+cubic with tension 1/2), so all curves of a face come out of one sum. Points of the picture plane
+are complex numbers: to turn the head is to multiply.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import dataclasses
 
 import numpy as np
 
-_SAMPLES_PER_CONTROL = 4
+_POINTS_PER_CONTROL = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,57 +61,64 @@ OUTLINES = (
 """In the order of the rows of the control matrix, not in the order of painting."""
 
 
-def _curve(controls: int, closed: bool) -> np.ndarray:
-    """Returns the float32 matrix [samples, controls] that turns controls into points of the curve."""
+def _curve(controls: int, closed: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Returns, for each point of a curve, the four controls it depends on and their weights.
+
+    Both have the shape [4, points].
+    """
     spans = controls if closed else controls - 1
-    samples = spans * _SAMPLES_PER_CONTROL + (0 if closed else 1)
-    matrix = np.zeros((samples, controls), np.float32)
-    for row in range(samples):
-        span, rest = divmod(row, _SAMPLES_PER_CONTROL)
-        u = rest / _SAMPLES_PER_CONTROL
-        weights = (
+    steps = np.arange(spans * _POINTS_PER_CONTROL + (0 if closed else 1))
+    span, rest = np.divmod(steps, _POINTS_PER_CONTROL)
+    u = rest / _POINTS_PER_CONTROL
+    near = span + np.array([[-1], [0], [1], [2]])
+    near = near % controls if closed else near.clip(0, controls - 1)
+    weights = np.stack(
+        [
             (-u + 2 * u**2 - u**3) / 2,
             (2 - 5 * u**2 + 3 * u**3) / 2,
             (u + 4 * u**2 - 3 * u**3) / 2,
             (-(u**2) + u**3) / 2,
-        )
-        for offset, weight in zip((-1, 0, 1, 2), weights, strict=True):
-            index = span + offset
-            index = index % controls if closed else min(max(index, 0), controls - 1)
-            matrix[row, index] += weight
-    return matrix
+        ]
+    )
+    return near, weights
 
 
-def _layout() -> tuple[dict[str, slice], dict[str, slice], np.ndarray]:
+def _places(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the same for controls that are single places and not a curve."""
+    return np.tile(np.arange(count), (4, 1)), np.repeat([[1.0], [0], [0], [0]], count, 1)
+
+
+def _layout() -> tuple[dict[str, slice], dict[str, slice], np.ndarray, np.ndarray]:
     controls: dict[str, slice] = {}
     points: dict[str, slice] = {}
-    blocks = []
+    nears, weights = [], []
     row = column = 0
     for outline in OUTLINES:
-        plain = outline.name in ("spots", "pupils")  # single places, not a curve
-        block = (
-            np.eye(outline.controls, dtype=np.float32)
-            if plain
-            else _curve(outline.controls, outline.closed)
-        )
+        if outline.name in ("spots", "pupils"):
+            near, weight = _places(outline.controls)
+        else:
+            near, weight = _curve(outline.controls, outline.closed)
         controls[outline.name] = slice(column, column + outline.controls)
-        points[outline.name] = slice(row, row + len(block))
-        blocks.append(block)
-        row += len(block)
+        points[outline.name] = slice(row, row + near.shape[1])
+        nears.append(near + column)
+        weights.append(weight)
+        row += near.shape[1]
         column += outline.controls
-    matrix = np.zeros((row, column), np.float32)
-    for outline, block in zip(OUTLINES, blocks, strict=True):
-        matrix[points[outline.name], controls[outline.name]] = block
-    return controls, points, matrix
+    return controls, points, np.hstack(nears), np.hstack(weights).astype(np.float32)
 
 
-CONTROLS, POINTS, CURVES = _layout()
-"""Rows of an outline's controls, rows of its points, and the map [points, controls] between them."""
+CONTROLS, POINTS, _NEAR, _WEIGHTS = _layout()
+"""Rows of an outline's controls among all controls, and of its points among all points."""
+
+
+def trace(controls: np.ndarray) -> np.ndarray:
+    """Returns the points of all outlines, complex64 [points], from complex64 [controls]."""
+    return (_WEIGHTS * controls[_NEAR]).sum(0)
 
 
 def stack(shapes: dict[str, np.ndarray]) -> np.ndarray:
-    """Returns the float32 control matrix [controls, 3] of the given outlines; the others are zero."""
-    matrix = np.zeros((CURVES.shape[1], 3), np.float32)
+    """Returns the given outlines as float32 [controls, 3]; the others are zero."""
+    matrix = np.zeros((sum(outline.controls for outline in OUTLINES), 3), np.float32)
     for name, shape in shapes.items():
         matrix[CONTROLS[name]] = shape
     return matrix

@@ -19,17 +19,19 @@ class Brush:
 
     Args:
         canvas: uint8 [side, side, 3], changed in place.
-        points: float32 [points, 2], x and y in pixels, rows as `outlines.POINTS` says.
+        points: complex64 [points], x + iy in pixels, placed as `outlines.POINTS` says.
         unit: Pixels per face unit.
     """
 
     def __init__(self, canvas: np.ndarray, points: np.ndarray, unit: float) -> None:
         self._canvas = canvas
         # Pixel centers are whole numbers for OpenCV; the canvas' own corner is at -1/2.
-        self._points = np.rint((points - 0.5) * (1 << _FRACTION_BITS)).astype(np.int32)
+        fixed = (points.view(np.float32).reshape(-1, 2) - 0.5) * (1 << _FRACTION_BITS)
+        self._points = np.rint(fixed).astype(np.int32)
         self._unit = unit
 
     def fill(self, name: str, rgb: tuple[float, ...]) -> None:
+        """Fills an outline with a color, RGB, 0 to 255."""
         shape = self._points[POINTS[name]]
         cv2.fillPoly(self._canvas, [shape], rgb[::-1], cv2.LINE_AA, _FRACTION_BITS)
 
@@ -46,6 +48,7 @@ class Brush:
         cv2.circle(self._canvas, center, fixed, rgb[::-1], -1, cv2.LINE_AA, _FRACTION_BITS)
 
     def disks(self, name: str, rows: slice, rgb: tuple[float, ...], radius: float) -> None:
+        """Fills a circle at some of the places of an outline."""
         for place in self._points[POINTS[name]][rows]:
             self.disk(place, rgb, radius)
 
@@ -54,6 +57,7 @@ class Brush:
         return place + np.array([x, y]) * (self._unit * (1 << _FRACTION_BITS))
 
     def places(self, name: str) -> np.ndarray:
+        """Returns the points of an outline as fixed-point pixels, int32 [points, 2]."""
         return self._points[POINTS[name]]
 
 

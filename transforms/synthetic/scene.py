@@ -1,4 +1,4 @@
-"""What differs between two images of one identity: pose, expression, light, covering, surroundings."""
+"""What differs between images of one identity: pose, expression, light, covering, backdrop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Scene:
         yaw, pitch, roll: Radians.
         scale: Image sides per face unit.
         shift: Where the face's origin lies, as shares, [2].
-        expression: float32 [6], 1 and then the weight of each of `geometry.EXPRESSIONS`.
+        expression: float32 [6], 1 and then the weight of each of `features.EXPRESSIONS`.
         gaze: Shift of the pupils in face units, [2].
         light: Angle in radians, and how much brighter the lit side is (0 to 1).
         gain: Exposure and color cast, one factor per channel, [3].
