@@ -15,7 +15,6 @@ import numpy as np
 from transforms.synthetic import broken
 from transforms.synthetic.copies import copy_of
 from transforms.synthetic.faces import encode_jpeg, render
-from transforms.synthetic.pairs import draw_pairs, format_pairs
 from transforms.synthetic.plan import Plan, Plant, make_plan
 from transforms.synthetic.recipe import (
     BROKEN_KINDS,
@@ -65,16 +64,17 @@ def write(root: str, recipe: Recipe, workers: int = 1) -> dict[str, int]:
         UsageError: The recipe asks for what its images cannot give (plants, pairs).
         FileExistsError: There is an `images` already.
     """
-    plan = make_plan(recipe)
-    pairs = None
-    if recipe.pairs is not None:
-        pairs = format_pairs(draw_pairs(_pairable(plan), *recipe.pairs, recipe.seed))
+    return write_plan(root, make_plan(recipe), workers)
+
+
+def write_plan(root: str, plan: Plan, workers: int = 1) -> dict[str, int]:
+    """Does what `write` does for a recipe whose plan was made before."""
     folder = os.path.join(root, IMAGES)
     os.makedirs(root, exist_ok=True)
     os.mkdir(folder)
-    if pairs is not None:
+    if plan.pairs is not None:
         with open(os.path.join(root, PAIRS), "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(pairs)
+            stream.write(plan.pairs)
     chunks = list(_chunks(folder, plan))
     truth = os.path.join(root, TRUTH)
     if min(workers, len(chunks)) < 2:
@@ -83,21 +83,6 @@ def write(root: str, recipe: Recipe, workers: int = 1) -> dict[str, int]:
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(workers, len(chunks)), cv2.setNumThreads, (1,)) as pool:
         return write_truth(truth, pool.imap(write_chunk, chunks))
-
-
-def _pairable(plan: Plan) -> dict[str, list[int]]:
-    """Returns the numbers of the original images of each identity, without sources of conflicts.
-
-    An ingest sets both sides of a conflict aside; pairs should survive it.
-    """
-    lost = {(plant.identity, plant.image) for plant in plan.plants if plant.kind == "conflict"}
-    first = plan.recipe.start_identity
-    return {
-        identity_name(identity): [
-            number for number in range(1, count + 1) if (identity, number) not in lost
-        ]
-        for identity, count in enumerate(plan.counts.tolist(), first)
-    }
 
 
 def _chunks(folder: str, plan: Plan) -> Iterator[Chunk]:

@@ -151,7 +151,7 @@ def _hair_front(t: dict[str, float]) -> np.ndarray:
 
 
 def _coverings(t: dict[str, float]) -> dict[str, np.ndarray]:
-    """Returns the beard, which belongs to the identity, and what may cover a face in one image."""
+    """Returns the beard, which belongs to the identity, and what covers the face in some images."""
     w = t["face_width"]
     top = 0.62 - 0.4 * t["beard_size"]
     side = top - 0.14
@@ -172,17 +172,18 @@ def _coverings(t: dict[str, float]) -> dict[str, np.ndarray]:
     scarf = _mirrored(
         [(0, 0.22), (0.5 * w, 0.3), (w + 0.08, 0.24), (w + 0.1, 0.75), (0.5 * w, 1.25), (0, 1.35)]
     )
-    shapes = {"beard": beard, "scarf": scarf}
-    for side, sign in (("left", -1.0), ("right", 1.0)):
-        middle = np.array([t["eye_spacing"], t["eye_place"] + 0.03])
-        lens = middle + np.sign(RING) * np.abs(RING) ** 0.6 * (0.25, 0.2)
-        shapes[f"lens_{side}"] = lens * (sign, 1)
-        rim = t["eye_spacing"] + 0.25
-        shapes[f"temple_{side}"] = np.array(
-            [(rim, t["eye_place"]), (w - 0.03, t["eye_place"] - 0.03)]
-        )
-        shapes[f"temple_{side}"] *= (sign, 1)
-    gap = max(t["eye_spacing"] - 0.25, 0.02)
-    y = t["eye_place"] + 0.02
-    shapes["bridge"] = np.array([(-gap, y), (0, y - 0.04), (gap, y)])
-    return shapes
+    return {"beard": beard, "scarf": scarf} | _glasses(t)
+
+
+def _glasses(t: dict[str, float]) -> dict[str, np.ndarray]:
+    x, y = t["eye_spacing"], t["eye_place"] + 0.03
+    lens = (x, y) + np.sign(RING) * np.abs(RING) ** 0.6 * (0.25, 0.2)
+    temple = np.array([(x + 0.25, y - 0.03), (t["face_width"] - 0.03, y - 0.06)])
+    gap = max(x - 0.25, 0.02)
+    return {
+        "lens_right": lens,
+        "lens_left": lens * (-1, 1),
+        "temple_right": temple,
+        "temple_left": temple * (-1, 1),
+        "bridge": np.array([(-gap, y - 0.01), (0, y - 0.05), (gap, y - 0.01)]),
+    }

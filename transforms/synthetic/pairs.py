@@ -52,7 +52,7 @@ def _draw_fold(images: dict[str, list[int]], pairs: int, random: np.random.Gener
             f"--pairs needs {pairs} different genuine and {pairs} different impostor pairs in each "
             f"fold, but a fold of {len(counts)} identities and {total} images has {genuine} and "
             f"{impostor}; raise --identities or --images-per-identity, or ask for fewer pairs or "
-            "folds"
+            "folds."
         )
     names = list(images)
     pick = random.choice(genuine, pairs, replace=False)

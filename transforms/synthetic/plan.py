@@ -9,7 +9,15 @@ import numpy as np
 
 from transforms.errors import UsageError
 from transforms.synthetic import keyed
-from transforms.synthetic.recipe import COPY_KINDS, KINDS, MAX_IMAGES, Recipe, file_name
+from transforms.synthetic.pairs import draw_pairs, format_pairs
+from transforms.synthetic.recipe import (
+    COPY_KINDS,
+    KINDS,
+    MAX_IMAGES,
+    Recipe,
+    file_name,
+    identity_name,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +46,19 @@ class Plant:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The files of a collection: `counts[k]` original images of the k-th identity, and plants."""
+    """The files of a collection.
+
+    Attributes:
+        recipe: What was asked for.
+        counts: Original images of each identity, int64 [identities].
+        plants: The other files.
+        pairs: The text of `pairs.txt`, or None.
+    """
 
     recipe: Recipe
     counts: np.ndarray
     plants: tuple[Plant, ...]
+    pairs: str | None
 
 
 def make_plan(recipe: Recipe) -> Plan:
@@ -50,10 +66,32 @@ def make_plan(recipe: Recipe) -> Plan:
 
     Raises:
         UsageError: More copies are asked for than there are original images to take them from, or
-            a picture under another identity while there is only one.
+            a picture under another identity while there is only one, or more pairs than the images
+            give.
     """
     counts = _counts(recipe)
-    return Plan(recipe, counts, _plants(recipe, counts))
+    plants = _plants(recipe, counts)
+    pairs = None
+    if recipe.pairs is not None:
+        images = _pairable(recipe, counts, plants)
+        pairs = format_pairs(draw_pairs(images, *recipe.pairs, recipe.seed))
+    return Plan(recipe, counts, plants, pairs)
+
+
+def _pairable(
+    recipe: Recipe, counts: np.ndarray, plants: tuple[Plant, ...]
+) -> dict[str, list[int]]:
+    """Returns the numbers of the original images of each identity, without sources of conflicts.
+
+    An ingest sets both sides of a conflict aside; pairs should survive it.
+    """
+    lost = {(plant.identity, plant.image) for plant in plants if plant.kind == "conflict"}
+    return {
+        identity_name(identity): [
+            number for number in range(1, count + 1) if (identity, number) not in lost
+        ]
+        for identity, count in enumerate(counts.tolist(), recipe.start_identity)
+    }
 
 
 def _counts(recipe: Recipe) -> np.ndarray:
@@ -75,11 +113,11 @@ def _plants(recipe: Recipe, counts: np.ndarray) -> tuple[Plant, ...]:
     if copies > total:
         raise UsageError(
             f"--plant must not ask for more copies than there are original images ({total}), got "
-            f"{copies}; ask for fewer or raise --identities or --images-per-identity"
+            f"{copies}; ask for fewer or raise --identities or --images-per-identity."
         )
     if recipe.identities < 2 and {"conflict", "mislabel"} & set(wanted):
         raise UsageError(
-            "--plant conflict and mislabel need a second identity, got --identities 1; raise it"
+            "--plant conflict and mislabel need a second identity, got --identities 1; raise it."
         )
     random = keyed.generator(recipe.seed, keyed.PLAN, recipe.start_identity)
     sources = iter(random.choice(total, copies, replace=False).tolist())
