@@ -1,5 +1,6 @@
 """Charts as inline SVG: curves, histograms and bars. The same data gives the same bytes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -177,8 +178,9 @@ def count_histogram(
         np.bincount(np.searchsorted(tops, array), minlength=len(tops)).astype(np.float64)
         for array in arrays
     ]
-    # Every second name where all would run into each other, counted from the long end.
-    stride = 1 + int(sum(svg.text_width(name) + 4 for name in names) > 290)
+    # Names are left out where all would run into each other, counted from the long end.
+    pitch = 290 / len(names)
+    stride = math.ceil(max(svg.text_width(name) + 8 for name in names) / pitch)
     ticks = tuple(
         (float(place), name if (len(names) - 1 - place) % stride == 0 else "")
         for place, name in enumerate(names)

@@ -4,6 +4,9 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
+
 from transforms.report.markup import Markup, fill
 
 _SHEET = """{% for group in groups %}
@@ -50,6 +53,31 @@ class Group:
     title: str
     thumbnails: Sequence[Thumbnail]
     note: str = ""
+
+
+def encode(pixels: np.ndarray, side: int = 112, quality: int = 80) -> bytes:
+    """A small JPEG of the pixels, in their proportions, for `Thumbnail`.
+
+    Args:
+        pixels: uint8 [H, W, 3], RGB.
+        side: the longer side is at most this many pixels; smaller pictures stay as they are.
+        quality: of the JPEG, 1..100.
+
+    Raises:
+        ValueError: the pixels have another shape or type.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise ValueError(f"pixels must be uint8 [H, W, 3], got {pixels.dtype} {pixels.shape}")
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    if scale < 1:
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    # OpenCV's order is BGR.
+    done, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f"pixels of shape {pixels.shape} cannot be encoded as JPEG")
+    return data.tobytes()
 
 
 def sheet(groups: Sequence[Group]) -> Markup:

@@ -2,6 +2,8 @@
 
 import re
 
+import cv2
+import numpy as np
 import pytest
 
 from transforms.report import charts, figures, images, page, tables
@@ -54,3 +56,13 @@ def test_thumbnails_are_jpeg_data_uris() -> None:
     assert 'src="data:image/jpeg;base64,/9j/4A=="' in images.sheet([group])
     with pytest.raises(ValueError, match="JPEG"):
         images.Thumbnail(b"GIF89a", "c")
+
+
+def test_encode_shrinks_in_proportion_and_keeps_colors() -> None:
+    pixels = np.zeros((100, 200, 3), np.uint8)
+    pixels[:, :, 0] = 250
+    shown = cv2.imdecode(np.frombuffer(images.encode(pixels, 50), np.uint8), cv2.IMREAD_COLOR)
+    assert shown.shape == (25, 50, 3)
+    assert shown[12, 25].tolist() == pytest.approx([0, 0, 250], abs=6)
+    with pytest.raises(ValueError, match="uint8"):
+        images.encode(pixels[:, :, 0])
