@@ -8,7 +8,7 @@ import numpy as np
 
 from transforms.synthetic import keyed
 
-_BARE, _GLASSES, _SUNGLASSES, _SCARF, _PATCH = 0.72, 0.85, 0.88, 0.93, 1.0
+_BARE, _GLASSES, _SUNGLASSES, _SCARF, _PATCH = 0.8, 0.91, 0.93, 0.965, 1.0
 """Upper bounds of each covering's share of the images."""
 
 _EXPRESSION_LOW = np.array([-0.5, -0.7, -0.5, -0.5, -0.6], np.float32)
@@ -65,15 +65,15 @@ def draw_scene(seed: int, identity_index: int, image_index: int) -> Scene:
     expression[1] = max(expression[1], 0.0)
     expression[4] = max(expression[4], 0.0)
     return Scene(
-        yaw=float(signed[0]) * 0.42,
-        pitch=float(signed[1]) * 0.24,
-        roll=float(signed[2]) * 0.26,
+        yaw=float(signed[0]) * 0.36,
+        pitch=float(signed[1]) * 0.2,
+        roll=float(signed[2]) * 0.22,
         scale=0.29 + 0.08 * float(u[3]),
         shift=np.array([0.5, 0.51]) + signed[4:6] * 0.07,
         expression=np.concatenate([[1.0], expression]).astype(np.float32),
         gaze=signed[11:13] * (0.03, 0.015),
-        light=(float(u[13]) * 2 * np.pi, 0.5 * float(u[14])),
-        gain=(0.72 + 0.5 * u[15]) * (1 + 0.09 * signed[16:19]),
+        light=(float(u[13]) * 2 * np.pi, 0.45 * float(u[14])),
+        gain=(0.75 + 0.45 * u[15]) * (1 + 0.07 * signed[16:19]),
         covering=_covering(float(u[19])),
         patch=np.array([0.0, 0.35, 0.16, 0.16]) + (0.7, 0.6, 0.14, 0.14) * signed[20:24],
         clothes=_muted(30 + 210 * u[24:27]),
