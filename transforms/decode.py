@@ -1,0 +1,112 @@
+"""Encoded bytes to RGB pixels, or a reason why not. Nothing else in the project opens an image."""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps
+
+# More bytes than any photo of a camera: what is larger is not read at all.
+MAX_BYTES = 64 << 20
+# Checked against the header, before a raster is allocated: 100 megapixels are 300 MB of RGB.
+MAX_PIXELS = 100_000_000
+# A face cannot be told from fewer.
+MIN_SIDE = 16
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+_EXIF_ORIENTATION = 0x0112
+
+# Our own limit is checked first; Pillow's would only warn between one and two times its value.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+class DecodeError(ValueError):
+    """The bytes are not an image that can be used; the message is the row's reason."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pixels of one image.
+
+    Attributes:
+        pixels: uint8 [height, width, 3], RGB, upright.
+        width: of the upright image, in pixels.
+        height: of the upright image, in pixels.
+    """
+
+    pixels: np.ndarray
+    width: int
+    height: int
+
+
+def decode(data: bytes) -> Decoded:
+    """Decodes an image file to upright 8-bit RGB.
+
+    The format is told by the content, never by the name. EXIF orientation is applied. Grey,
+    palette, CMYK and 16-bit images are converted (16-bit samples keep their high byte); alpha is
+    laid over black; of an animation the first frame counts.
+
+    Args:
+        data: the file's bytes.
+
+    Raises:
+        DecodeError: empty, too large, not an image, cut off or damaged.
+    """
+    if not data:
+        raise DecodeError("empty file")
+    if len(data) > MAX_BYTES:
+        raise DecodeError(f"file of {len(data)} bytes is above the limit of {MAX_BYTES}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                _check_size(*image.size)
+                image.load()
+                pixels = _to_rgb(_upright(image))
+    except DecodeError:
+        raise
+    except Image.DecompressionBombError:
+        raise DecodeError(f"image has more than the limit of {MAX_PIXELS} pixels") from None
+    except Image.UnidentifiedImageError:
+        raise DecodeError("not an image of a known format") from None
+    except MemoryError:
+        raise DecodeError("image does not fit in memory") from None
+    # Pillow's decoders raise all of these on damaged input.
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, KeyError) as error:
+        raise DecodeError(f"damaged image: {_one_line(error)}") from None
+    return Decoded(pixels, width=pixels.shape[1], height=pixels.shape[0])
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise DecodeError(f"image of {width}x{height} is above the limit of {MAX_PIXELS} pixels")
+    if min(width, height) < MIN_SIDE:
+        raise DecodeError(f"image of {width}x{height} has a side below {MIN_SIDE} pixels")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    if image.getexif().get(_EXIF_ORIENTATION, 1) == 1:
+        return image
+    return ImageOps.exif_transpose(image)
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode == "RGB":
+        return np.asarray(image)
+    if image.mode.startswith("I;16") or image.mode == "I":
+        # Pillow clips such samples to 255 in `convert`; the high byte is what 8 bits can hold.
+        samples = np.asarray(image).astype(np.uint32)
+        grey = np.minimum(samples >> 8, 255).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if "A" in image.mode or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        ground = Image.new("RGBA", layer.size, (0, 0, 0, 255))
+        return np.asarray(Image.alpha_composite(ground, layer).convert("RGB"))
+    return np.asarray(image.convert("RGB"))
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:200]

@@ -1,0 +1,78 @@
+"""Pixels of any size to the square JPEG that training and serving see."""
+
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+
+# At 95 without chroma subsampling a re-encoding changes a sample by less than sensor noise does.
+JPEG_QUALITY = 95
+
+# The threads are ours: OpenCV's own pool would fight with them for the cores.
+cv2.setNumThreads(1)
+
+
+@dataclass(frozen=True)
+class Standard:
+    """One image as a record holds it.
+
+    Attributes:
+        pixels: uint8 [size, size, 3], RGB, before the JPEG encoding.
+        encoded: JPEG bytes of them.
+    """
+
+    pixels: np.ndarray
+    encoded: bytes
+
+
+def crop_box(width: int, height: int, fraction: float) -> tuple[int, int, int]:
+    """(left, top, side) of the centered square whose side is `fraction` of the shorter side.
+
+    Args:
+        width: pixels.
+        height: pixels.
+        fraction: in (0, 1].
+    """
+    side = max(1, round(min(width, height) * fraction))
+    return (width - side) // 2, (height - side) // 2, side
+
+
+def center_square(pixels: np.ndarray, size: int, fraction: float) -> np.ndarray:
+    """The centered square, resized by area averaging.
+
+    Args:
+        pixels: uint8 [height, width, 3].
+        size: side of the result in pixels.
+        fraction: of the shorter side that is kept, in (0, 1].
+
+    Returns:
+        uint8 [size, size, 3]. The very pixels where no resizing is needed.
+    """
+    left, top, side = crop_box(pixels.shape[1], pixels.shape[0], fraction)
+    square = pixels[top : top + side, left : left + side]
+    if side == size:
+        return np.ascontiguousarray(square)
+    # Area averaging is for shrinking; it repeats pixels when it enlarges.
+    method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return cv2.resize(square, (size, size), interpolation=method)
+
+
+def encode_jpeg(pixels: np.ndarray) -> bytes:
+    """JPEG of uint8 [height, width, 3] RGB, quality 95, full chroma."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return stream.getvalue()
+
+
+def standardize(pixels: np.ndarray, size: int, fraction: float) -> Standard:
+    """Crops, resizes and encodes: what a dataset's record and a scored photo both go through.
+
+    Args:
+        pixels: uint8 [height, width, 3], RGB.
+        size: side of the result in pixels.
+        fraction: of the shorter side that is kept, in (0, 1].
+    """
+    square = center_square(pixels, size, fraction)
+    return Standard(square, encode_jpeg(square))
