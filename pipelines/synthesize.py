@@ -7,6 +7,7 @@ and SHA-256 of every image, so that a million images don't make a manifest of a 
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import os
 import time
@@ -31,7 +32,7 @@ def run(options: SynthesizeOptions, beam_args: list[str]) -> None:
 
     Raises:
         UsageError: The output holds something else, or the recipe asks for too much.
-        RunError: The files can't be written.
+        RunError: The files can't be written, or a worker was killed.
     """
     recipe = options.recipe
     started = time.monotonic()
@@ -52,6 +53,11 @@ def run(options: SynthesizeOptions, beam_args: list[str]) -> None:
                 [(work.path(name), name) for name in (collection.IMAGES, *names)],
                 {"engine": "processes", "workers": options.workers, "seconds": round(seconds, 3)},
             )
+        except concurrent.futures.BrokenExecutor as error:
+            raise RunError(
+                f"All --workers must live to the end, but one of the {options.workers} was killed, "
+                "perhaps for lack of memory; give fewer and run the command again."
+            ) from error
         except OSError as error:
             raise RunError(
                 f"{error.filename or work.output} must be writable, got: {error.strerror}; make "

@@ -1,6 +1,11 @@
 import argparse
+import concurrent.futures
 import json
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 
 import pyarrow.parquet as pq
 import pytest
@@ -98,6 +103,50 @@ def test_an_interrupted_run_is_not_whole_and_the_same_command_finishes_it(tmp_pa
     one, other = _bytes(tmp_path / "a"), _bytes(tmp_path / "b")
     assert one.keys() == other.keys()
     assert one["manifest.json"] == other["manifest.json"]
+
+
+def test_a_killed_run_leaves_no_process_and_the_same_command_finishes_it(tmp_path):
+    flags = ["--identities", "150", "--image-size", "64", "--workers", "2"]
+    command = [sys.executable, "-m", "pipelines.cli", "synthesize", *flags, "--output"]
+    process = subprocess.Popen([*command, str(tmp_path / "a")], start_new_session=True)
+    try:
+        _wait(lambda: any(name.endswith(".jpg") for name in _bytes(tmp_path / "a")))
+    finally:
+        process.kill()
+        process.wait()
+    _wait(lambda: not _has_processes(process.pid))
+    assert not os.path.exists(tmp_path / "a" / "manifest.json")
+    for name in ("a", "b"):
+        subprocess.run([*command, str(tmp_path / name)], check=True)
+    one, other = _bytes(tmp_path / "a"), _bytes(tmp_path / "b")
+    assert len(one) == 150 * 20 + 3
+    del one["run.json"], other["run.json"]
+    assert one == other
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing happened in 30 s")
+
+
+def _has_processes(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_worker_that_is_killed_is_one_sentence(tmp_path, monkeypatch, capsys):
+    def broken(chunk):
+        raise concurrent.futures.BrokenExecutor
+
+    monkeypatch.setattr(collection, "write_chunk", broken)
+    assert _run(tmp_path / "a", "--workers", "1") == 1
+    assert "All --workers must live to the end" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch, capsys):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import itertools
 import multiprocessing
 import os
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Generator, Iterator
 
 import cv2
 import numpy as np
@@ -63,6 +67,7 @@ def write(root: str, recipe: Recipe, workers: int = 1) -> dict[str, int]:
     Raises:
         UsageError: The recipe asks for what its images cannot give (plants, pairs).
         FileExistsError: There is an `images` already.
+        concurrent.futures.BrokenExecutor: A worker was killed.
     """
     return write_plan(root, make_plan(recipe), workers)
 
@@ -79,10 +84,35 @@ def write_plan(root: str, plan: Plan, workers: int = 1) -> dict[str, int]:
     truth = os.path.join(root, TRUTH)
     if min(workers, len(chunks)) < 2:
         return write_truth(truth, map(write_chunk, chunks))
+    with contextlib.closing(_in_processes(chunks, min(workers, len(chunks)))) as groups:
+        return write_truth(truth, groups)
+
+
+def _in_processes(chunks: list[Chunk], workers: int) -> Generator[list[TrueRow], None, None]:
+    """Yields the rows of each chunk, in order. Closing it stops the work that has not begun."""
     # Spawned, not forked: a fork would copy the locks of whatever threads the caller has.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(min(workers, len(chunks)), cv2.setNumThreads, (1,)) as pool:
-        return write_truth(truth, pool.imap(write_chunk, chunks))
+    # An executor, not a Pool: a Pool waits for ever for a worker that was killed.
+    executor = concurrent.futures.ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), _start_worker
+    )
+    try:
+        yield from executor.map(write_chunk, chunks)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)  # the processes are the parallelism
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and closes
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent is gone, so that it won't write where another run does."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _chunks(folder: str, plan: Plan) -> Iterator[Chunk]:
