@@ -18,11 +18,15 @@ _THUMBNAIL_BYTES = THUMBNAIL_SIDE * THUMBNAIL_SIDE * 3
 
 
 class StagingWriter:
-    """One staging file, named at random so that a repeated bundle never meets its first try."""
+    """One staging file, named at random so that a repeated bundle never meets its first try.
 
-    def __init__(self, folder: str) -> None:
+    The name starts with the number of images that its writer was given, so that anyone who sees
+    the folder can tell how far the job is, on every engine.
+    """
+
+    def __init__(self, folder: str, images: int) -> None:
         os.makedirs(folder, exist_ok=True)
-        self._path = os.path.join(folder, f"{secrets.token_hex(8)}.stage")
+        self._path = os.path.join(folder, f"{images}-{secrets.token_hex(8)}.stage")
         self._stream: BinaryIO = open(self._path, "wb")  # noqa: SIM115 - closed by __exit__
         self._offset = 0
 
@@ -39,6 +43,14 @@ class StagingWriter:
         self._stream.write(encoded)
         self._offset += _THUMBNAIL_BYTES + len(encoded)
         return staged
+
+
+def images_staged(folder: str) -> int:
+    """How many images the writers of a staging folder were given so far."""
+    try:
+        return sum(int(name.split("-")[0]) for name in os.listdir(folder))
+    except FileNotFoundError:
+        return 0
 
 
 class StagingReader:

@@ -110,6 +110,4 @@ def _checked(body: bytes, stream: BinaryIO) -> bytes:
 
 def _damaged(stream: BinaryIO, what: str) -> RunError:
     name = getattr(stream, "name", "the stream")
-    return RunError(
-        f"{name} must be a whole TFRecord file, but {what}; write the artifact again."
-    )
+    return RunError(f"{name} must be a whole TFRecord file, but {what}; write the artifact again.")
