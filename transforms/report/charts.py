@@ -170,10 +170,7 @@ def count_histogram(
     arrays = [array[array >= 1] for array in arrays]
     largest = max((int(array.max()) for array in arrays if array.size), default=1)
     tops = [1 << power for power in range((largest - 1).bit_length() + 1)]
-    names = [
-        f"{top // 2 + 1}–{top}" if top > 2 else str(top)  # noqa: RUF001 - a range's dash
-        for top in tops
-    ]
+    names = [f"{top // 2 + 1}–{top}" if top > 2 else str(top) for top in tops]
     heights = [
         np.bincount(np.searchsorted(tops, array), minlength=len(tops)).astype(np.float64)
         for array in arrays

@@ -34,7 +34,8 @@ def test_a_page_repeats_and_shares_no_id_and_loads_nothing() -> None:
     text = make()
     assert re.findall(r' id="([^"]+)"', text) == ["section-1", "section-2"]
     assert make() == text
-    assert "http:" not in text and "https:" not in text
+    assert "http:" not in text
+    assert "https:" not in text
 
 
 def test_table_formats_numbers_and_refuses_a_ragged_row() -> None:
