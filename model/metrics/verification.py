@@ -73,7 +73,7 @@ def roc(genuine: np.ndarray, impostor: np.ndarray) -> Roc:
         impostor: scores float [I].
 
     Raises:
-        ValueError: either is empty or holds NaN.
+        ValueError: either is empty or holds NaN or +inf.
     """
     genuine, impostor = _scores(genuine, "genuine"), _scores(impostor, "impostor")
     distinct = np.unique(np.concatenate([genuine, impostor]))[::-1]
@@ -166,6 +166,8 @@ def best_accuracy(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, flo
     genuine, impostor = _scores(genuine, "genuine"), _scores(impostor, "impostor")
     curve = roc(genuine, impostor)
     right = (1 - curve.fnmr) * genuine.size + (1 - curve.fmr) * impostor.size
+    # A pair scored -inf is never accepted, even where accepting everything would be best.
+    right[np.isneginf(curve.threshold)] = -1
     place = int(np.argmax(np.rint(right)))
     return float(np.rint(right[place]) / (genuine.size + impostor.size)), _between(curve, place)
 
@@ -222,8 +224,13 @@ def as_json(rows: Sequence[Tar]) -> list[Mapping[str, object]]:
 
 def _scores(values: np.ndarray, name: str) -> np.ndarray:
     scores = np.sort(np.asarray(values, np.float64).ravel())
-    if not scores.size or np.isnan(scores).any():
-        raise ValueError(f"{name} scores must be at least one and no NaN, got {scores.size}")
+    # NaN sorts last, behind +inf.
+    if not scores.size or not scores[-1] < np.inf:
+        wrong = np.count_nonzero(~(scores < np.inf))
+        raise ValueError(
+            f"{name} scores must be at least one, none of them NaN or +inf, "
+            f"got {scores.size}, {wrong} of them so"
+        )
     return scores
 
 

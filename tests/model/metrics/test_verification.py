@@ -82,3 +82,52 @@ def test_threshold_at_is_the_lowest_that_keeps_the_rate(
     assert sum(s >= threshold for s in impostor) <= fmr * len(impostor) + 1e-9
     for lower in {s for s in [*genuine, *impostor] if s < threshold}:
         assert sum(s >= lower for s in impostor) > fmr * len(impostor) + 1e-9
+
+
+@given(SCORES, SCORES)
+def test_equal_error_rate_lies_between_the_rates_of_its_neighbors(
+    genuine: list, impostor: list
+) -> None:
+    thresholds = [math.inf, *genuine, *impostor]
+    rates = [
+        (
+            sum(score >= t for score in impostor) / len(impostor),
+            sum(score < t for score in genuine) / len(genuine),
+        )
+        for t in thresholds
+    ]
+    rate, _ = v.equal_error_rate(v.roc(np.array(genuine), np.array(impostor)))
+    assert max(min(pair) for pair in rates) - 1e-12 <= rate
+    assert rate <= min(max(pair) for pair in rates) + 1e-12
+
+
+@given(SCORES, SCORES, st.sampled_from([0.05, 0.1, 0.3, 0.5, 1.0]))
+def test_tar_is_the_best_of_all_thresholds_that_keep_the_rate(
+    genuine: list, impostor: list, far: float
+) -> None:
+    (row,) = v.tar_at_far(np.array(genuine), np.array(impostor), [far])
+    if far * len(impostor) < 1 - 1e-9:
+        assert row.tar is None
+        return
+    kept = [
+        sum(score >= t for score in genuine) / len(genuine)
+        for t in [math.inf, *genuine, *impostor]
+        if sum(score >= t for score in impostor) <= far * len(impostor) + 1e-9
+    ]
+    assert row.tar == pytest.approx(max(kept))
+
+
+@pytest.mark.parametrize("bad", [[], [0.1, math.nan], [math.inf]])
+def test_scores_that_are_none_or_not_numbers_are_refused(bad: list) -> None:
+    with pytest.raises(ValueError, match="genuine scores must be"):
+        v.roc(np.array(bad), IMPOSTOR)
+    with pytest.raises(ValueError, match="impostor scores must be"):
+        v.roc(GENUINE, np.array(bad))
+
+
+def test_a_pair_that_can_never_match_is_never_accepted() -> None:
+    genuine, impostor = np.full(3, -math.inf), np.array([0.5])
+    accuracy, threshold = v.best_accuracy(genuine, impostor)
+    assert accuracy == 0.25
+    assert accuracy == v.accuracy_at(genuine, impostor, threshold)
+    assert math.isfinite(threshold)

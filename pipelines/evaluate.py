@@ -1,0 +1,249 @@
+"""`facemill evaluate`: a benchmark's figures from embeddings, as an artifact.
+
+The artifact holds `results.json`, `scores.parquet` (every pair with its score), `report.html` and
+the manifest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model.metrics import verification
+from model.protocols import lfw
+from pipelines import evaluate_report
+from pipelines.evaluate_inputs import Embeddings, read_embeddings
+from pipelines.options.evaluate import EvaluateOptions
+from transforms import artifact, storage
+from transforms.errors import RunError, UsageError
+
+KIND = "evaluation"
+RESULTS = "results.json"
+SCORES = "scores.parquet"
+REPORT = "report.html"
+
+# The false accept rates that LFW's 3,000 impostor pairs can support.
+_FARS = (1e-1, 1e-2, 1e-3)
+_NAMED = 3
+
+
+def run(options: EvaluateOptions, beam_args: list[str]) -> None:
+    """Evaluates the embeddings, unless the same evaluation is there already.
+
+    Args:
+        options: What to evaluate.
+        beam_args: Unused; this is not a Beam job.
+
+    Raises:
+        UsageError: An input is absent or malformed, or images are missing.
+        RunError: The embeddings are not what their manifest says, or files can't be written.
+    """
+    started = time.monotonic()
+    path = storage.absolute(options.embeddings, "--embeddings")
+    manifest = artifact.read_manifest(path, "embeddings")
+    inputs = {"embeddings": path, "pairs": storage.absolute(options.pairs, "--pairs")}
+    pairs, digest = _read_pairs(inputs["pairs"], "--pairs")
+    threshold_pairs, threshold_digest = None, None
+    if options.threshold_pairs is not None:
+        flag = "--threshold-pairs"
+        inputs["threshold_pairs"] = storage.absolute(options.threshold_pairs, flag)
+        threshold_pairs, threshold_digest = _read_pairs(inputs["threshold_pairs"], flag)
+    settings = {
+        "protocol": options.protocol,
+        "missing": options.missing,
+        "pairs_sha256": digest,
+        "threshold_pairs_sha256": threshold_digest,
+        "embeddings_fingerprint": artifact.fingerprint(manifest),
+    }
+    lists = [pairs] if threshold_pairs is None else [pairs, threshold_pairs]
+    wanted = sorted({image for item in lists for image in item.images})
+    print(f"evaluate: looking up {len(wanted):,} images in {path}", flush=True)
+    embeddings = read_embeddings(path, manifest, wanted)
+    if options.missing == "error":
+        _refuse_missing(wanted, embeddings, path)
+    scores = score_pairs(pairs, embeddings)
+    results = {
+        "model_id": manifest["model_id"],
+        **evaluate_pairs(
+            pairs,
+            scores,
+            None
+            if threshold_pairs is None
+            else (threshold_pairs, score_pairs(threshold_pairs, embeddings)),
+        ),
+    }
+    with artifact.begin(options.output, KIND, settings, inputs) as work:
+        if work is None:
+            print(f"{options.output} is complete already.")
+        else:
+            try:
+                _write(work, results, pairs, scores, embeddings, started)
+            except OSError as error:
+                raise RunError(
+                    f"{error.filename or work.output} must be writable, got: {error.strerror}; "
+                    "make room or give another --output, and run the command again."
+                ) from error
+    print(summary(results))
+
+
+def score_pairs(pairs: lfw.PairList, embeddings: Embeddings) -> np.ndarray:
+    """Cosine similarity of each pair, float64 [N]; -inf where an embedding is missing."""
+    scores = np.full(len(pairs.pairs), -np.inf)
+    rows = [
+        (place, embeddings.rows[pair.left], embeddings.rows[pair.right])
+        for place, pair in enumerate(pairs.pairs)
+        if pair.left in embeddings.rows and pair.right in embeddings.rows
+    ]
+    if rows:
+        places, left, right = np.array(rows).T
+        scores[places] = verification.cosine(embeddings.vectors[left], embeddings.vectors[right])
+    return scores
+
+
+def evaluate_pairs(
+    pairs: lfw.PairList,
+    scores: np.ndarray,
+    threshold_pairs: tuple[lfw.PairList, np.ndarray] | None = None,
+) -> dict[str, Any]:
+    """All figures, as `results.json` holds them.
+
+    Args:
+        pairs: the list.
+        scores: float [N].
+        threshold_pairs: the list that gives the threshold, and its scores.
+
+    Raises:
+        UsageError: the list cannot give its own threshold.
+    """
+    accuracy = lfw.evaluate(pairs, scores, threshold_pairs)
+    genuine, impostor = scores[pairs.genuine], scores[~pairs.genuine]
+    rate, rate_threshold = verification.equal_error_rate(verification.roc(genuine, impostor))
+    best, best_threshold = verification.best_accuracy(genuine, impostor)
+    return {
+        "protocol": "lfw",
+        "view": pairs.view,
+        "pairs": {
+            "genuine": len(genuine),
+            "impostor": len(impostor),
+            "missing": int(np.count_nonzero(np.isneginf(scores))),
+        },
+        "accuracy": {
+            "mean": accuracy.mean,
+            "standard_error": accuracy.standard_error,
+            "threshold_from": accuracy.threshold_from,
+        },
+        "folds": [dataclasses.asdict(row) for row in accuracy.folds],
+        "equal_error_rate": {
+            "rate": rate,
+            "threshold": rate_threshold if math.isfinite(rate_threshold) else None,
+        },
+        "tar_at_far": verification.as_json(verification.tar_at_far(genuine, impostor, _FARS)),
+        "best_threshold_accuracy": {
+            "accuracy": best,
+            "threshold": best_threshold,
+            "note": "optimistic: the threshold was chosen on these pairs",
+        },
+    }
+
+
+def summary(results: Mapping[str, Any]) -> str:
+    """The short table that the command ends with."""
+    rows = [
+        ("accuracy", evaluate_report.accuracy_text(results)),
+        ("equal error rate", evaluate_report.percent(results["equal_error_rate"]["rate"])),
+    ]
+    for row in results["tar_at_far"]:
+        shown = evaluate_report.percent(row["tar"]) if row["supported"] else row["reason"]
+        rows.append((f"TAR at FAR {row['far']:g}", shown))
+    best = evaluate_report.percent(results["best_threshold_accuracy"]["accuracy"])
+    rows.append(("best accuracy", f"{best} (optimistic: threshold from these pairs)"))
+    count = results["pairs"]
+    pairs = f"{count['genuine']:,} genuine, {count['impostor']:,} impostor"
+    rows.append(("pairs", f"{pairs}, {count['missing']:,} missing"))
+    return "\n".join(f"{name:<18}{value}" for name, value in rows)
+
+
+def _read_pairs(path: str, flag: str) -> tuple[lfw.PairList, str]:
+    """The list and the hex SHA-256 of its file."""
+    try:
+        data = storage.read_bytes(path)
+        text = data.decode("utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{flag} must be a readable file, got {path} ({error.strerror}); check the path."
+        ) from None
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"{flag} must be a UTF-8 text file, got {path}; give LFW's pairs.txt."
+        ) from None
+    return lfw.parse_pairs(text, path), hashlib.sha256(data).hexdigest()
+
+
+def _refuse_missing(wanted: list[str], embeddings: Embeddings, path: str) -> None:
+    missing = [name for name in wanted if name not in embeddings.rows]
+    if missing:
+        more = ", ..." if len(missing) > _NAMED else ""
+        raise UsageError(
+            f"All {len(wanted):,} images of the pairs must have an embedding in {path}, but "
+            f"{len(missing):,} have none ({', '.join(missing[:_NAMED])}{more}); score them, or "
+            "let their pairs count as not matched with --missing reject."
+        )
+
+
+def _write(
+    work: artifact.Work,
+    results: Mapping[str, Any],
+    pairs: lfw.PairList,
+    scores: np.ndarray,
+    embeddings: Embeddings,
+    started: float,
+) -> None:
+    storage.write_atomically(work.path(RESULTS), artifact.to_json(results))
+    pq.write_table(_score_table(pairs, scores, embeddings), work.path(SCORES))
+    page = evaluate_report.render(results, pairs, scores)
+    storage.write_atomically(work.path(REPORT), page.encode("utf-8"))
+    names = (RESULTS, SCORES, REPORT)
+    missing = results["pairs"]["missing"]
+    counts = {
+        "listed": len(pairs.pairs),
+        "scored": len(pairs.pairs) - missing,
+        "missing": missing,
+    }
+    work.commit(
+        {
+            "counts": counts,
+            "model_id": results["model_id"],
+            "metrics": {
+                "accuracy": results["accuracy"]["mean"],
+                "standard_error": results["accuracy"]["standard_error"],
+                "equal_error_rate": results["equal_error_rate"]["rate"],
+            },
+            "files": [artifact.file_entry(work.scratch, name) for name in names],
+        },
+        [(work.path(name), name) for name in names],
+        {"engine": "one process", "seconds": round(time.monotonic() - started, 3)},
+    )
+
+
+def _score_table(pairs: lfw.PairList, scores: np.ndarray, embeddings: Embeddings) -> pa.Table:
+    """One row per pair in the order of the file; ids and score are null where one is missing."""
+    ids = embeddings.image_ids
+    return pa.table(
+        {
+            "fold": pa.array(pairs.fold + 1, pa.int32()),
+            "genuine": pa.array(pairs.genuine),
+            "left": pa.array([pair.left for pair in pairs.pairs], pa.string()),
+            "right": pa.array([pair.right for pair in pairs.pairs], pa.string()),
+            "left_image_id": pa.array([ids.get(pair.left) for pair in pairs.pairs], pa.string()),
+            "right_image_id": pa.array([ids.get(pair.right) for pair in pairs.pairs], pa.string()),
+            "score": pa.array(scores, pa.float64(), mask=np.isneginf(scores)),
+        }
+    )
