@@ -64,7 +64,9 @@ def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
     spread = "standard error" if count == 1 else f"standard error over {count} folds"
     best = results["best_threshold_accuracy"]
     cards = [
-        figures.Card("Accuracy", accuracy_text(results), f"± {spread}"),
+        figures.Card(
+            "Accuracy", accuracy_text(results).replace("± ", "±\N{NO-BREAK SPACE}"), f"± {spread}"
+        ),
         figures.Card(
             "Equal error rate",
             percent(results["equal_error_rate"]["rate"]),
@@ -150,7 +152,9 @@ def _hardest(pairs: PairList, scores: np.ndarray, genuine: bool) -> charts.Marku
     order = members[np.argsort(scores[members] * (1 if genuine else -1), kind="stable")]
     rows = [_hard_row(pairs.pairs[place], float(scores[place])) for place in order[:_HARDEST]]
     caption = (
-        "Genuine pairs with the lowest scores" if genuine else "Impostor pairs with the highest"
+        "Genuine pairs with the lowest scores"
+        if genuine
+        else "Impostor pairs with the highest scores"
     )
     return tables.table(["one image", "other image", tables.Column("score", True)], rows, caption)
 

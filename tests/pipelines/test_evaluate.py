@@ -95,7 +95,7 @@ def test_figures_files_and_summary(tmp_path, pairs_file, capsys) -> None:
     assert [row["fold"] for row in rows] == [1, 1, 1, 1, 2, 2, 2, 2]
 
     page = (out / "report.html").read_text()
-    assert "100.00 % ± 0.00" in page
+    assert "100.00 % ±\N{NO-BREAK SPACE}0.00" in page
     assert "Ann_0001" in page
     assert "accuracy          100.00 % ± 0.00" in capsys.readouterr().out
 

@@ -100,10 +100,15 @@ class Frame:
         left, right, bottom = self.left, WIDTH - _RIGHT, HEIGHT - _BOTTOM
         x_places = self.across([value for value, _ in self.x.ticks])
         y_places = self.down([value for value, _ in self.y.ticks])
-        x_ticks = []
+        x_ticks: list[tuple[str, str, str]] = []
+        free = 0.0
         for place, (_, text) in zip(x_places, self.x.ticks, strict=True):
             # A wide last label would leave the drawing if it stood centered.
             over = place + text_width(text) / 2 > WIDTH
+            start = (WIDTH if over else place) - text_width(text) / (1 if over else 2)
+            if start < free:
+                continue  # it would run into the label before it
+            free = start + text_width(text) + 3
             x_ticks.append((tenth(WIDTH if over else place), text, "end" if over else "middle"))
         return fill(
             _FRAME,
