@@ -4,7 +4,8 @@ import dataclasses
 import math
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -83,7 +84,7 @@ def _by_part(rows: list[Row], listed: int) -> Iterable[tuple[str, list[Row]]]:
     return [(f"part-{index:05d}-of-{count:05d}.parquet", part) for index, part in parts.items()]
 
 
-def _write(group: tuple[str, Iterable[list[Row]]], folder: str) -> Mapping[str, object]:
+def _write(group: tuple[str, Iterable[list[Row]]], folder: str) -> dict[str, Any]:
     name, parts = group
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, name)

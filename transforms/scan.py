@@ -5,10 +5,12 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import apache_beam as beam
 import cv2
 import numpy as np
+from apache_beam.pvalue import TaggedOutput
 
 from transforms import storage
 from transforms.decode import MAX_BYTES, DecodeError, decode
@@ -121,7 +123,7 @@ class ScanImages(beam.PTransform):
         super().__init__()
         self._fn = _ScanChunk(root, folder, size, fraction, threads)
 
-    def expand(self, chunks: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+    def expand(self, chunks: beam.PCollection) -> Any:
         """Builds the graph."""
         return chunks | "Read" >> beam.ParDo(self._fn).with_outputs(REJECTED_TAG, main="photos")
 
@@ -141,7 +143,9 @@ class _ScanChunk(beam.DoFn):
     def teardown(self) -> None:
         self._pool.shutdown()
 
-    def process(self, refs: list[Ref]) -> Iterable[list[Photo] | beam.pvalue.TaggedOutput]:
+    def process(
+        self, refs: list[Ref]
+    ) -> Iterable[list[Photo] | TaggedOutput[Literal["rejected"], list[Row]]]:
         photos, rejected = [], []
         with StagingWriter(self._folder, len(refs)) as staging:
             for result in self._pool.map(self._scan, refs):
@@ -161,7 +165,7 @@ class _ScanChunk(beam.DoFn):
         if photos:
             yield photos
         if rejected:
-            yield beam.pvalue.TaggedOutput(REJECTED_TAG, rejected)
+            yield TaggedOutput(REJECTED_TAG, rejected)
 
     def _scan(self, ref: Ref) -> Scan | Row:
         return scan(self._root, ref, self._size, self._fraction)

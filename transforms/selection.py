@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 
 from transforms.duplicates.clusters import Verdict
 from transforms.keyed import keyed_hash
@@ -102,7 +104,7 @@ class SelectImages(beam.PTransform):
         self._verdicts = verdicts
         self._rules = rules
 
-    def expand(self, photos: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+    def expand(self, photos: beam.PCollection) -> Any:
         """Builds the graph."""
         return (
             photos
@@ -128,7 +130,7 @@ class _Select(beam.DoFn):
 
     def process(
         self, group: tuple[int, Iterable[list[Photo]]], verdicts: Mapping[str, Verdict]
-    ) -> Iterator[list[Photo] | beam.pvalue.TaggedOutput]:
+    ) -> Iterator[list[Photo] | TaggedOutput[Literal["set_aside"], list[Row]]]:
         photos = [photo for part in group[1] for photo in part]
         by_identity = partition(photos, lambda photo: photo.row.identity or "")
         for identity in sorted(by_identity):
@@ -136,7 +138,7 @@ class _Select(beam.DoFn):
             if kept:
                 yield kept
             if aside:
-                yield beam.pvalue.TaggedOutput(SET_ASIDE_TAG, aside)
+                yield TaggedOutput(SET_ASIDE_TAG, aside)
 
 
 def _why_dropped(identity: str, count: int, rules: Selection) -> str:

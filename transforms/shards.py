@@ -6,9 +6,10 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 
 from transforms import tfrecord
 from transforms.keyed import keyed_hash
@@ -48,7 +49,7 @@ class WriteShards(beam.PTransform):
         self._folder = folder
         self._seed = seed
 
-    def expand(self, photos: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+    def expand(self, photos: beam.PCollection) -> Any:
         """Builds the graph."""
         counts = (
             photos
@@ -93,11 +94,11 @@ class _WriteShard(beam.DoFn):
 
     def process(
         self, group: tuple[str, Iterable[list[Photo]]]
-    ) -> Iterator[list[Row] | beam.pvalue.TaggedOutput]:
+    ) -> Iterator[list[Row] | TaggedOutput[Literal["receipts"], dict[str, Any]]]:
         name, parts = group
         photos = sorted((photo for part in parts for photo in part), key=self._order)
         receipt = _write(os.path.join(self._folder, name), photos)
-        yield beam.pvalue.TaggedOutput(RECEIPTS_TAG, {"path": name, **receipt})
+        yield TaggedOutput(RECEIPTS_TAG, {"path": name, **receipt})
         yield [
             replace(photo.row, shard=name, position=position)
             for position, photo in enumerate(photos)

@@ -1,9 +1,11 @@
 """Duplicate search as a Beam transform: a thin layer over the plain functions beside it."""
 
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.pvalue import TaggedOutput
 
 from transforms.duplicates import banding, clusters, hashing
 from transforms.duplicates.clusters import Member, Verdict
@@ -67,7 +69,7 @@ class _ExactGroups(beam.DoFn):
 
     def process(
         self, group: tuple[int, Iterable[list[Candidate]]]
-    ) -> Iterator[list[Candidate] | beam.pvalue.TaggedOutput]:
+    ) -> Iterator[list[Candidate] | TaggedOutput[Literal["edges"], list[Edge]]]:
         candidates = sorted(_flat(group[1]), key=lambda one: one[1].image_id)
         unique, edges = [], []
         for same in partition(candidates, lambda one: one[1].pixel_sha256).values():
@@ -75,7 +77,7 @@ class _ExactGroups(beam.DoFn):
             edges += [(same[0][1], other[1]) for other in same[1:]]
         yield unique
         if edges:
-            yield beam.pvalue.TaggedOutput("edges", edges)
+            yield TaggedOutput("edges", edges)
 
 
 def _by_band(unique: list[Candidate]) -> Iterable[tuple[int, list[Candidate]]]:

@@ -1,0 +1,116 @@
+"""Which engine runs a Beam graph, and running it: the one place that knows."""
+
+import argparse
+import logging
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from pipelines.progress import Progress
+from transforms.errors import RunError, UsageError
+
+LOCAL = "FnApiRunner"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that is ready to run a graph.
+
+    Attributes:
+        name: as `run.json` says it.
+        options: Beam's.
+    """
+
+    name: str
+    options: PipelineOptions
+
+    def run(self, build: Callable[[beam.Pipeline], None], progress: Progress) -> dict[str, Any]:
+        """Builds a graph and runs it to its end.
+
+        Returns:
+            What `run.json` says of it: engine, versions, seconds.
+
+        Raises:
+            RunError: the engine reports a failure.
+        """
+        print(f"engine: {self.name}", file=sys.stderr)
+        started = time.time()
+        runner = FnApiRunner() if self.name == LOCAL else None
+        pipeline = beam.Pipeline(runner=runner, options=self.options)
+        build(pipeline)
+        with progress:
+            result = None
+            try:
+                result = pipeline.run()
+                state = result.wait_until_finish()
+            except KeyboardInterrupt:
+                # A portable runner would go on without us.
+                if result is not None:
+                    result.cancel()
+                raise
+            except RunError:
+                raise
+            except (RuntimeError, OSError, ValueError) as error:
+                logging.getLogger(__name__).debug("engine failure", exc_info=True)
+                raise RunError(
+                    f"The job must run to its end on {self.name}, but it failed: "
+                    f"{_cause(error)}; mend that and run the same command again."
+                ) from None
+        if state not in (None, "DONE"):
+            raise RunError(
+                f"The job must run to its end on {self.name}, but it ended as {state}; "
+                "see the engine's log and run the same command again."
+            )
+        return {
+            "engine": self.name,
+            "beam": beam.__version__,
+            "python": platform.python_version(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.time() - started, 2),
+        }
+
+
+def choose(beam_args: Sequence[str]) -> Engine:
+    """The engine that the flags name; FnApiRunner where they name none.
+
+    Args:
+        beam_args: flags that are not the command's own.
+
+    Raises:
+        UsageError: a flag is not Beam's either, or the runner is known to lose data.
+    """
+    _refuse_unknown(beam_args)
+    options = PipelineOptions(list(beam_args))
+    name = options.view_as(StandardOptions).runner or LOCAL
+    if "Dask" in name:
+        raise UsageError(
+            f"--runner must not be {name}, which loses data without an error; "
+            f"use {LOCAL}, PortableRunner, FlinkRunner or DataflowRunner."
+        )
+    return Engine(LOCAL if name.rsplit(".", 1)[-1] == LOCAL else name, options)
+
+
+def _refuse_unknown(beam_args: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    for group in PipelineOptions.__subclasses__():
+        group._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(list(beam_args))
+    if unknown:
+        raise UsageError(
+            f"every option must be the command's own or Beam's, got {unknown[0]}; see --help."
+        )
+
+
+def _cause(error: BaseException) -> str:
+    """The last line of an engine's report that says something, without the stack above it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "Error: " in line or "Error [" in line]
+    text = (named or lines or [type(error).__name__])[-1]
+    return text[:300].rstrip(".;")

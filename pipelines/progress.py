@@ -1,0 +1,45 @@
+"""One line that tells how far a job is, from what it has written so far."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+_SECONDS = 2.0
+# A log file wants few lines, a person wants to see it move.
+_SECONDS_IN_A_LOG = 15.0
+
+
+class Progress:
+    """Prints `what: count (rate/s)` to stderr while a block runs.
+
+    Args:
+        what: the unit, as in "images read".
+        count: tells how many are done; called from another thread.
+    """
+
+    def __init__(self, what: str, count: Callable[[], int]) -> None:
+        self._what = what
+        self._count = count
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Progress":
+        self._started = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._thread.join()
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+
+    def _watch(self) -> None:
+        live = sys.stderr.isatty()
+        while not self._done.wait(_SECONDS if live else _SECONDS_IN_A_LOG):
+            count = self._count()
+            rate = count / max(1e-9, time.monotonic() - self._started)
+            line = f"{self._what}: {count:,} ({rate:,.0f}/s)"
+            print(f"\r{line}   " if live else line, end="" if live else "\n", file=sys.stderr)
+            sys.stderr.flush()

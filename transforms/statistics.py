@@ -1,0 +1,173 @@
+"""Statistics of the train split by tensorflow-transform: identity vocabulary and pixel moments.
+
+Images never pass through the analyzers, only their identity and their channels' means.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.beam.tft_beam_io import beam_metadata_io
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
+
+from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY
+
+LABEL = "label"
+PIXEL_MEAN = "pixel_mean"
+PIXEL_STD = "pixel_std"
+
+VOCABULARY = "identities"
+_STABLE = (
+    "metadata/schema.pbtxt",
+    f"transform_fn/assets/{VOCABULARY}",
+    "transformed_metadata/asset_map",
+    "transformed_metadata/schema.pbtxt",
+)
+_CHANNELS = 3
+# Means are summed as whole numbers of 1/65536: integer addition gives the same sum in any order,
+# and 10^8 images do not overflow it.
+_FIXED_POINT = 65_536.0
+
+_SPEC = {
+    IDENTITY: tf.io.FixedLenFeature([], tf.string),
+    CHANNEL_MEAN: tf.io.FixedLenFeature([_CHANNELS], tf.float32),
+    CHANNEL_SQUARE_MEAN: tf.io.FixedLenFeature([_CHANNELS], tf.float32),
+}
+_ARROW = pa.schema(
+    [
+        (IDENTITY, pa.large_list(pa.large_binary())),
+        (CHANNEL_MEAN, pa.large_list(pa.float32())),
+        (CHANNEL_SQUARE_MEAN, pa.large_list(pa.float32())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of the train split's pixels, each image counted equally.
+
+    Attributes:
+        pixel_mean: R, G, B, in [0, 255].
+        pixel_std: standard deviations, above 0.
+    """
+
+    pixel_mean: tuple[float, float, float]
+    pixel_std: tuple[float, float, float]
+
+
+def batch(
+    identities: Sequence[str],
+    means: Sequence[Sequence[float]],
+    square_means: Sequence[Sequence[float]],
+) -> pa.RecordBatch:
+    """One element for `Analyze`: a chunk of images as columns.
+
+    Args:
+        identities: N names.
+        means: [N, 3], of each image's R, G, B, in [0, 255].
+        square_means: [N, 3], of their squares.
+    """
+    columns = [
+        [[name.encode("utf-8")] for name in identities],
+        [list(row) for row in means],
+        [list(row) for row in square_means],
+    ]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(values, kind) for values, kind in zip(columns, _ARROW.types, strict=True)],
+        schema=_ARROW,
+    )
+
+
+class Analyze(beam.PTransform):
+    """pa.RecordBatch (see `batch`) -> a `tft.TFTransformOutput` directory.
+
+    Its transform turns a record's features into `label` (int64, place in the vocabulary, -1 for
+    an identity that is not of the train split), `pixel_mean` and `pixel_std` (float32 [3]).
+
+    Args:
+        output_dir: where it is written.
+        temp_dir: for intermediate files.
+    """
+
+    def __init__(self, output_dir: str, temp_dir: str) -> None:
+        super().__init__()
+        self._output_dir = output_dir
+        self._temp_dir = temp_dir
+
+    def expand(self, batches: beam.PCollection) -> None:
+        """Builds the graph."""
+        with tft_beam.Context(temp_dir=self._temp_dir):
+            transform_fn = (batches, _adapter()) | "Analyze" >> tft_beam.AnalyzeDataset(preprocess)
+        _ = transform_fn | "WriteTransform" >> tft_beam.WriteTransformFn(self._output_dir)
+        raw = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(_SPEC))
+        raw_dir = os.path.join(self._output_dir, tft.TFTransformOutput.RAW_METADATA_DIR)
+        _ = raw | "WriteRaw" >> beam_metadata_io.WriteMetadata(raw_dir, batches.pipeline)
+
+
+def preprocess(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """tensorflow-transform's preprocessing function.
+
+    Args:
+        features: `identity` string [N], `image/channel_mean` and `image/channel_square_mean`
+            float32 [N, 3].
+
+    Returns:
+        `label` int64 [N], `pixel_mean` and `pixel_std` float32 [N, 3].
+    """
+    label = tft.compute_and_apply_vocabulary(
+        features[IDENTITY], default_value=-1, num_oov_buckets=0, vocab_filename=VOCABULARY
+    )
+    images = tft.sum(tf.ones_like(features[IDENTITY], dtype=tf.int64))
+    mean = _mean(features[CHANNEL_MEAN], images)
+    square_mean = _mean(features[CHANNEL_SQUARE_MEAN], images)
+    # A collection of one flat color would give 0, by which nothing can be divided.
+    std = tf.sqrt(tf.maximum(square_mean - tf.square(mean), 1.0))
+    return {
+        LABEL: label,
+        PIXEL_MEAN: _for_each_row(mean, features[CHANNEL_MEAN]),
+        PIXEL_STD: _for_each_row(std, features[CHANNEL_MEAN]),
+    }
+
+
+def stable_files(transform_dir: str) -> list[str]:
+    """Files of the transform whose bytes follow from the input alone, relative to it.
+
+    The graph's own file holds names and an order that change from run to run.
+    """
+    return [name for name in _STABLE if os.path.exists(os.path.join(transform_dir, name))]
+
+
+def moments(transform_dir: str) -> Moments:
+    """What the transform gives every image."""
+    output = tft.TFTransformOutput(transform_dir)
+    row = {
+        IDENTITY: tf.constant([""]),
+        CHANNEL_MEAN: tf.zeros([1, _CHANNELS]),
+        CHANNEL_SQUARE_MEAN: tf.zeros([1, _CHANNELS]),
+    }
+    result = output.transform_raw_features(row)
+    mean, std = (tuple(np.asarray(result[name][0]).tolist()) for name in (PIXEL_MEAN, PIXEL_STD))
+    return Moments(mean, std)
+
+
+def _adapter() -> tensor_adapter.TensorAdapterConfig:
+    schema = schema_utils.schema_from_feature_spec(_SPEC)
+    representations = tensor_representation_util.InferTensorRepresentationsFromSchema(schema)
+    return tensor_adapter.TensorAdapterConfig(_ARROW, representations)
+
+
+def _mean(values: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+    whole = tf.cast(tf.round(tf.cast(values, tf.float64) * _FIXED_POINT), tf.int64)
+    total = tft.sum(whole, reduce_instance_dims=False)
+    return tf.cast(total, tf.float64) / _FIXED_POINT / tf.cast(tf.maximum(images, 1), tf.float64)
+
+
+def _for_each_row(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    return tf.broadcast_to(tf.cast(value, tf.float32)[tf.newaxis], tf.shape(like))
