@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from pipelines.quiet import import_quietly
 from transforms.errors import FacemillError, UsageError
 
 COMMANDS = ("ingest", "train", "score", "evaluate", "synthesize", "demo")
@@ -77,7 +78,7 @@ def _run(given: list[str]) -> None:
             f"`facemill {namespace.command}` takes no option {unknown[0]}; "
             f"see `facemill {namespace.command} --help`."
         )
-    importlib.import_module(f"pipelines.{namespace.command}").run(options, unknown)
+    import_quietly(f"pipelines.{namespace.command}").run(options, unknown)
 
 
 if __name__ == "__main__":

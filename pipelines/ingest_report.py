@@ -15,6 +15,7 @@ from transforms.decode import DecodeError, decode
 from transforms.keyed import keyed_hash
 from transforms.report import charts, figures, images, page, tables
 from transforms.rows import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
+from transforms.splits import SPLITS
 from transforms.standardize import center_square
 
 # A page is for a person: more groups than these are in the index.
@@ -86,14 +87,12 @@ def _per_identity(index: pa.Table) -> list[int]:
 
 def _splits(index: pa.Table) -> page.Markup:
     kept = index.filter(pc.equal(index["outcome"], KEPT))
-    rows = []
-    for split, group in _grouped(kept, "split").items():
-        identities = len({row["identity"] for row in group})
-        rows.append([split, identities, len(group)])
-    order = {"train": 0, "val": 1, "test": 2}
+    rows: list[list[str | int]] = []
+    for split in SPLITS:
+        identities = kept.filter(pc.equal(kept["split"], split))["identity"]
+        rows.append([split, len(identities.unique()), len(identities)])
     return tables.table(
-        ["split", tables.Column("identities", True), tables.Column("images", True)],
-        sorted(rows, key=lambda row: order[row[0]]),
+        ["split", tables.Column("identities", True), tables.Column("images", True)], rows
     )
 
 
@@ -102,7 +101,7 @@ def _reasons(index: pa.Table) -> page.Markup | str:
     counted = Counter(zip(chosen["outcome"].to_pylist(), chosen["reason"].to_pylist(), strict=True))
     if not counted:
         return "No image was rejected or dropped."
-    first = {}
+    first: dict[tuple[str, str], str] = {}
     for row in chosen.to_pylist():
         first.setdefault((row["outcome"], row["reason"]), row["image_id"])
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:_REASONS]
@@ -133,7 +132,9 @@ def _groups(index: pa.Table, outcome: str) -> list[list[dict]]:
     keys = [key for group in wanted for key in group]
     by_id = {
         row["image_id"]: row
-        for row in index.filter(pc.is_in(index["image_id"], pa.array(keys))).to_pylist()
+        for row in index.filter(
+            pc.is_in(index["image_id"], pa.array(keys, pa.string()))
+        ).to_pylist()
     }
     return [
         sorted((by_id[key] for key in group), key=lambda row: row["outcome"] != KEPT)
@@ -179,10 +180,3 @@ def _thumbnails(
     if options is not None:
         pixels = center_square(pixels, options.image_size, options.crop_fraction)
     yield images.Thumbnail(images.encode(pixels), row["image_id"], note)
-
-
-def _grouped(rows: pa.Table, name: str) -> dict[str, list[dict]]:
-    found: dict[str, list[dict]] = {}
-    for row in rows.to_pylist():
-        found.setdefault(row[name], []).append(row)
-    return found

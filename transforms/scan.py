@@ -23,6 +23,8 @@ REJECTED_TAG = "rejected"
 # What a row says before any decision was made; no row may leave a job with it.
 _UNDECIDED = DROPPED
 
+Rgb = tuple[float, float, float]
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -41,8 +43,8 @@ class Scan:
     dct_hash: bytes
     thumbnail: np.ndarray
     encoded: bytes
-    channel_mean: tuple[float, float, float]
-    channel_square_mean: tuple[float, float, float]
+    channel_mean: Rgb
+    channel_square_mean: Rgb
 
 
 def scan(root: str, ref: Ref, size: int, fraction: float) -> Scan | Row:
@@ -171,16 +173,21 @@ class _ScanChunk(beam.DoFn):
         return scan(self._root, ref, self._size, self._fraction)
 
 
-def _moments(encoded: bytes) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _moments(encoded: bytes) -> tuple[Rgb, Rgb]:
     """Channel means and square means of the pixels that a reader of the record will see."""
     pixels = decode(encoded).pixels.reshape(-1, 3)
     values = np.arange(256, dtype=np.float64)
-    mean, square_mean = [], []
-    for channel in range(3):
-        histogram = np.bincount(pixels[:, channel], minlength=256)
-        mean.append(float(histogram @ values / len(pixels)))
-        square_mean.append(float(histogram @ (values * values) / len(pixels)))
-    return tuple(mean), tuple(square_mean)
+    red, green, blue = (np.bincount(pixels[:, channel], minlength=256) for channel in range(3))
+
+    def mean(weights: np.ndarray) -> Rgb:
+        count = len(pixels)
+        return (
+            float(red @ weights / count),
+            float(green @ weights / count),
+            float(blue @ weights / count),
+        )
+
+    return mean(values), mean(values * values)
 
 
 def _quality(pixels: np.ndarray) -> tuple[float, float, float]:

@@ -19,7 +19,7 @@ _FREQUENCIES = 16
 def pixel_sha256(pixels: np.ndarray) -> str:
     """Hex SHA-256 of the shape and samples of uint8 [height, width, 3]."""
     digest = hashlib.sha256(f"{pixels.shape[1]}x{pixels.shape[0]}\0".encode("ascii"))
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
 
 
