@@ -109,7 +109,11 @@ def begin(
     Raises:
         UsageError: the directory holds something else, another artifact, or a running job.
     """
-    wanted = {"kind": kind, "options": _plain(options), "inputs": dict(inputs or {})}
+    wanted: dict[str, Any] = {
+        "kind": kind,
+        "options": _plain(options),
+        "inputs": dict(inputs or {}),
+    }
     output = storage.absolute(output, "--output")
     try:
         os.makedirs(output, exist_ok=True)

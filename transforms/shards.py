@@ -71,10 +71,8 @@ class WriteShards(beam.PTransform):
 
 
 def _split_sizes(photos: list[Photo]) -> Iterable[tuple[str, int]]:
-    return [
-        (split, len(part))
-        for split, part in partition(photos, lambda one: one.row.split or "").items()
-    ]
+    parts = partition(photos, lambda one: one.row.split or "")
+    return [(split, len(part)) for split, part in parts.items()]
 
 
 def _by_shard(

@@ -59,9 +59,7 @@ class FindDuplicates(beam.PTransform):
 
 
 def _by_pixels(photos: list[Photo]) -> Iterable[tuple[int, list[Candidate]]]:
-    parts = partition(
-        photos, lambda photo: int((photo.row.pixel_sha256 or "")[:8], 16) % _PARTITIONS
-    )
+    parts = partition(photos, lambda one: int((one.row.pixel_sha256 or "")[:8], 16) % _PARTITIONS)
     for key, part in parts.items():
         yield key, [(photo.dct_hash, clusters.member(photo), photo.staged) for photo in part]
 
