@@ -1,0 +1,21 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.portable import prism
+
+_TOOLS = Path(__file__).parents[2] / ".tools"
+
+
+@pytest.fixture(scope="session")
+def prism_flags(tmp_path_factory):
+    """Flags that submit a job to a running Prism; skipped where it cannot be had, but not in CI."""
+    try:
+        binary = prism.install(_TOOLS)
+    except prism.UnavailableError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    with prism.serving(binary, tmp_path_factory.mktemp("prism")) as flags:
+        yield flags

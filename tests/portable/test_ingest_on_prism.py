@@ -1,0 +1,32 @@
+"""The same ingest graph on a portable runner, its workers in another process."""
+
+import json
+
+import pytest
+
+from tests.artifacts import contents
+from tests.commands import facemill
+from transforms.synthetic import collection
+from transforms.synthetic.recipe import Recipe
+
+pytestmark = pytest.mark.portable
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    root = tmp_path_factory.mktemp("photos")
+    plants = {"copy": 6, "reencode": 6, "resize": 6, "conflict": 4, "truncated": 2}
+    collection.write(str(root), Recipe(identities=40, images_per_identity=12, plants=plants))
+    return root / "images"
+
+
+def test_dataset_is_byte_equal_to_the_local_run(photos, tmp_path, prism_flags):
+    options = ["ingest", "--input", photos, "--image-size", 64]
+    facemill(*options, "--output", tmp_path / "local")
+    facemill(*options, "--output", tmp_path / "prism", *prism_flags, timeout=300)
+
+    local, portable = contents(tmp_path / "local"), contents(tmp_path / "prism")
+    assert local == portable
+    assert any(name.startswith("train/part-") for name in local)
+    assert json.loads((tmp_path / "prism/run.json").read_text())["engine"] == "PortableRunner"
+    assert json.loads((tmp_path / "local/run.json").read_text())["engine"] == "FnApiRunner"
