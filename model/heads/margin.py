@@ -1,0 +1,58 @@
+"""Heads over the cosine to each identity's center, with a margin that genuine cosines must beat."""
+
+import math
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+
+class Margin(keras.layers.Layer):
+    """float32 [N, D], labels int [N] -> logits float32 [N, classes]: scaled cosines.
+
+    Args:
+        classes: number of identities.
+        scale: s.
+        penalize: takes the margin from the cosine of a row to its own identity; `cosface` or
+            `arcface`.
+    """
+
+    def __init__(
+        self, classes: int, scale: float, penalize: Callable[[tf.Tensor], tf.Tensor]
+    ) -> None:
+        super().__init__(name="margin")
+        self._classes = classes
+        self._penalize = penalize
+        self._scale = scale
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Makes the identities' centers, [D, classes]."""
+        self.kernel = self.add_weight(
+            shape=(shape[-1], self._classes), initializer="glorot_normal", name="kernel"
+        )
+
+    def call(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """The logits; the margin is taken from the cosine of each row's own identity."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        cosines = tf.math.l2_normalize(embeddings, axis=1) @ tf.math.l2_normalize(kernel, axis=0)
+        own = tf.gather(cosines, labels, batch_dims=1)
+        mask = tf.one_hot(labels, self._classes, dtype=cosines.dtype)
+        return self._scale * (cosines + mask * (self._penalize(own) - own)[:, tf.newaxis])
+
+
+def cosface(cosine: tf.Tensor, margin: float) -> tf.Tensor:
+    """cos(t) - m: Wang et al. 2018, arXiv 1801.09414, equation 4."""
+    return cosine - margin
+
+
+def arcface(cosine: tf.Tensor, margin: float) -> tf.Tensor:
+    """cos(t + m), by the addition theorem: Deng et al. 2019, arXiv 1801.07698, equation 3.
+
+    The derivative of arccos is infinite at 1 and at -1, so no angle is computed, and the sine is
+    kept from 0. Where t + m would pass pi, cos(t) - m sin(m) goes on downwards: without that, the
+    worst matches would be pushed to be worse.
+    """
+    sine = tf.sqrt(tf.maximum(1.0 - tf.square(cosine), 1e-7))
+    shifted = cosine * math.cos(margin) - sine * math.sin(margin)
+    beyond = cosine - margin * math.sin(margin)
+    return tf.where(cosine > -math.cos(margin), shifted, beyond)

@@ -1,0 +1,1 @@
+"""Networks: standardized pixels in, embedding out."""

@@ -1,0 +1,31 @@
+"""The plain network: three convolutions, each with pooling, and a dense layer."""
+
+import keras
+
+_FILTERS = (32, 64, 128)
+_DENSE = 512
+
+
+def build(image_size: int, embedding_size: int) -> keras.Model:
+    """Three 3x3 convolutions of 32, 64 and 128 filters, each with 2x2 max pooling; dense 512.
+
+    It has no BatchNorm: each image's result depends on that image alone, in training too, which
+    makes it the network by which a multi-replica loss can be compared exactly with a single one.
+
+    Args:
+        image_size: side of the image in pixels, 8 or more.
+        embedding_size: D.
+
+    Returns:
+        float32 [N, image_size, image_size, 3] -> float32 [N, D].
+    """
+    inputs = keras.Input((image_size, image_size, 3))
+    x = inputs
+    for filters in _FILTERS:
+        x = keras.layers.Conv2D(
+            filters, 3, padding="same", activation="relu", kernel_initializer="he_normal"
+        )(x)
+        x = keras.layers.MaxPooling2D(2)(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(_DENSE, activation="relu", kernel_initializer="he_normal")(x)
+    return keras.Model(inputs, keras.layers.Dense(embedding_size)(x), name="plain")

@@ -1,0 +1,61 @@
+"""The dataset's transform (written by tensorflow-transform), read without tensorflow-transform.
+
+Its package imports Beam, which training does not need.
+"""
+
+import os
+
+import tensorflow as tf
+
+from transforms.errors import RunError
+from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY
+
+_SIGNATURE = "transform_signature"
+
+
+class Transform:
+    """What the dataset's transform says of records.
+
+    Args:
+        dataset: path of the dataset.
+
+    Attributes:
+        identities: the train split's, in the order of their labels.
+        pixel_mean: float32 [3], of R, G, B in [0, 255].
+        pixel_std: float32 [3], above 0.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+
+    def __init__(self, dataset: str) -> None:
+        path = os.path.join(dataset, "transform", "transform_fn")
+        try:
+            # Kept alive with this object: the vocabulary's table belongs to it.
+            self._loaded = tf.saved_model.load(path)
+            vocabulary = os.path.join(path, "assets", "identities")
+            with open(vocabulary, encoding="utf-8") as lines:
+                self.identities = tuple(line.rstrip("\n") for line in lines)
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise RunError(
+                f"The dataset's transform must be readable, got {path} ({type(error).__name__}); "
+                "ingest again."
+            ) from None
+        self._signature = self._loaded.signatures[_SIGNATURE]
+        row = self._apply(tf.constant([""]))
+        self.pixel_mean = row["pixel_mean"][0].numpy()
+        self.pixel_std = row["pixel_std"][0].numpy()
+
+    def labels(self, identities: tf.Tensor) -> tf.Tensor:
+        """int64 [N]: places in `identities`, -1 for one that is not of the train split.
+
+        Args:
+            identities: string [N].
+        """
+        return self._apply(identities)["label"]
+
+    def _apply(self, identities: tf.Tensor) -> dict[str, tf.Tensor]:
+        # The labels do not depend on the sums, but the transform's signature takes all it saw.
+        sums = tf.zeros([tf.shape(identities)[0], 3])
+        features = {IDENTITY: identities, CHANNEL_MEAN: sums, CHANNEL_SQUARE_MEAN: sums}
+        return self._signature(**features)
