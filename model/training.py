@@ -1,0 +1,256 @@
+"""The training loop, under tf.distribute.MirroredStrategy."""
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model import input as training_input
+from model.embedder import Embedder
+from model.heads import registry as heads
+from model.history import History
+from model.recipe import Recipe
+from model.schedule import WarmupCosine
+from model.transform import Transform
+from model.validation import Pairs, Scores, score
+from transforms.errors import RunError
+
+_EMBED_BATCH = 64
+_CHECK_EVERY = 20
+_CHECKPOINT_SECONDS = 60.0
+
+
+def replicas(count: int) -> tf.distribute.Strategy:
+    """MirroredStrategy over all GPUs, or over `count` logical devices of the CPU.
+
+    To be called before TensorFlow has touched a device.
+
+    Raises:
+        RunError: TensorFlow is in use already.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return tf.distribute.MirroredStrategy()
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
+    try:
+        tf.config.set_logical_device_configuration(cpu, parts)
+    except RuntimeError:
+        raise RunError(
+            "--cpu-replicas must be set before TensorFlow starts, but it runs already in this "
+            "process; use a new one."
+        ) from None
+    return tf.distribute.MirroredStrategy([f"/cpu:{index}" for index in range(count)])
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run learns from.
+
+    Attributes:
+        path: of the dataset.
+        manifest: its manifest.
+        transform: its transform.
+        pairs: for validation, or None.
+    """
+
+    path: str
+    manifest: dict[str, Any]
+    transform: Transform
+    pairs: Pairs | None
+
+
+class Trainer:
+    """A model in training.
+
+    Args:
+        data: what it learns from.
+        recipe: how.
+        strategy: where; the recipe's batch is divided among its replicas.
+        folder: of checkpoints.
+        logs: of TensorBoard.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        recipe: Recipe,
+        strategy: tf.distribute.Strategy,
+        folder: str,
+        logs: str,
+    ) -> None:
+        self._data = data
+        self._recipe = recipe
+        self._strategy = strategy
+        self._folder = folder
+        self._logs = tf.summary.create_file_writer(logs)
+        self._epoch_steps = training_input.steps_per_epoch(data.manifest, recipe.batch_size)
+        self._steps = self._epoch_steps * recipe.epochs
+        self._rate = WarmupCosine(
+            recipe.learning_rate, round(recipe.warmup_epochs * self._epoch_steps), self._steps
+        )
+        with strategy.scope():
+            self._build()
+        self.history = History(folder)
+        self._checkpoint = tf.train.Checkpoint(
+            network=self.embedder.network, head=self._head, optimizer=self._optimizer
+        )
+        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=2)
+
+    def _build(self) -> None:
+        recipe, transform = self._recipe, self._data.transform
+        self.embedder = Embedder(
+            recipe,
+            self._data.manifest["options"]["image_size"],
+            transform.pixel_mean,
+            transform.pixel_std,
+        )
+        self._head = heads.build(
+            recipe.head, len(transform.identities), recipe.margin, recipe.scale
+        )
+        self._head.build((None, recipe.embedding_size))
+        self._variables = self.embedder.network.trainable_variables + self._head.trainable_variables
+        self._optimizer = _optimizer(recipe, self._rate)
+        # Only kernels decay: a bias, a PReLU slope or a BatchNorm scale has no size to keep small.
+        kept = [one for one in self._variables if not one.path.endswith("kernel")]
+        self._optimizer.exclude_from_weight_decay(var_list=kept)
+        self._optimizer.build(self._variables)
+
+    @property
+    def step(self) -> int:
+        """Steps that have been made."""
+        return int(self._optimizer.iterations.numpy())
+
+    def run(self) -> Scores | None:
+        """Trains to the last epoch, from the newest checkpoint if there is one.
+
+        Returns:
+            Scores of the validation pairs in the end; None without pairs.
+
+        Raises:
+            RunError: the loss is not finite; names the step.
+        """
+        if self._manager.latest_checkpoint:
+            self._checkpoint.restore(self._manager.latest_checkpoint).assert_consumed()
+            self.history.load(self.step)
+            print(f"going on from step {self.step}", file=sys.stderr)
+        started, saved = time.monotonic(), time.monotonic()
+        first = self.step
+        scores = None
+        while self.step < self._steps:
+            epoch = self.step // self._epoch_steps
+            for losses in self._losses(epoch, self.step % self._epoch_steps):
+                self._record(losses)
+                if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                    self._save()
+                    saved = time.monotonic()
+            scores = self._validate()
+            self._save()
+            saved = time.monotonic()
+            self._tell(epoch, (self.step - first) / (time.monotonic() - started))
+        return self._validate() if scores is None else scores
+
+    def _losses(self, epoch: int, first: int) -> Iterator[list[float]]:
+        """Trains on the rest of an epoch; yields the losses of some steps at a time."""
+        batches = training_input.batches(
+            self._data.path, self._data.manifest, self._data.transform, self._recipe, epoch, first
+        )
+        pending: list[tf.Tensor] = []
+        for batch in self._strategy.experimental_distribute_dataset(batches):
+            pending.append(self._train(*batch))
+            # Looking at a loss waits for its step; looking at some at a time keeps cores busy.
+            if len(pending) == _CHECK_EVERY:
+                yield [float(loss) for loss in pending]
+                pending = []
+        if pending:
+            yield [float(loss) for loss in pending]
+
+    @tf.function
+    def _train(self, pixels: Any, labels: Any) -> tf.Tensor:
+        """One step on a global batch; its mean loss."""
+        losses = self._strategy.run(self._replica, (pixels, labels))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    def _replica(self, pixels: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """One replica's part of a step; its share of the global batch's mean loss."""
+        with tf.GradientTape() as tape:
+            logits = self._head(self.embedder.raw(pixels, training=True), labels)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            # Divided by the global batch, so that the sum over replicas is the mean over it.
+            loss = tf.reduce_sum(losses) / self._recipe.batch_size
+        gradients = tape.gradient(loss, [one.value for one in self._variables])
+        context = tf.distribute.get_replica_context()
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if self._recipe.clip_norm > 0:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._recipe.clip_norm)
+        # The optimizer sums over replicas once more: each brings its share of the clipped sum.
+        share = [gradient / self._strategy.num_replicas_in_sync for gradient in gradients]
+        self._optimizer.apply(share, self._variables)
+        return loss
+
+    def _record(self, losses: list[float]) -> None:
+        start = self.step - len(losses)
+        for place, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                raise RunError(
+                    f"The loss must be finite, but it is {loss} at step {start + place + 1}; lower "
+                    "the learning rate or look at the labels, and give another --output."
+                )
+        rates = [float(self._rate(start + place)) for place in range(len(losses))]
+        self.history.add_steps(start, losses, rates)
+        with self._logs.as_default():
+            for place, (loss, rate) in enumerate(zip(losses, rates, strict=True)):
+                tf.summary.scalar("loss", loss, start + place + 1)
+                tf.summary.scalar("learning rate", rate, start + place + 1)
+
+    def _validate(self) -> Scores | None:
+        if self._data.pairs is None:
+            return None
+        scores = score(self._data.pairs, self.embed)
+        self.history.add_validation(self.step, scores.metrics)
+        with self._logs.as_default():
+            for name, value in scores.metrics.items():
+                tf.summary.scalar(f"validation {name}", value, self.step)
+        return scores
+
+    def embed(self, encoded: list[bytes]) -> np.ndarray:
+        """Embeddings of standardized JPEGs: float32 [N, D], each row of length 1."""
+        dataset = training_input.images(encoded, self.embedder.image_size, _EMBED_BATCH)
+        return np.concatenate([self._embed(pixels).numpy() for pixels in dataset])
+
+    @tf.function(reduce_retracing=True)
+    def _embed(self, pixels: tf.Tensor) -> tf.Tensor:
+        return self.embedder.embed(pixels)
+
+    def _save(self) -> None:
+        self._logs.flush()
+        # The history comes first: a checkpoint whose past is unknown could not be gone on with.
+        self.history.save(self.step)
+        self._manager.save(self.step)
+        self.history.forget(self._manager.checkpoints)
+
+    def _tell(self, epoch: int, rate: float) -> None:
+        left = (self._steps - self.step) / max(rate, 1e-9)
+        validation = self.history.validation
+        accuracy = f", pairs {validation[-1]['accuracy']:.2%}" if validation else ""
+        print(
+            f"epoch {epoch + 1}/{self._recipe.epochs}: "
+            f"loss {self.history.mean_loss(self._epoch_steps):.4f}{accuracy}, "
+            f"{rate * self._recipe.batch_size:,.0f} images/s, {left / 60:.1f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _optimizer(recipe: Recipe, rate: WarmupCosine) -> keras.optimizers.Optimizer:
+    decay = recipe.weight_decay or None
+    if recipe.optimizer == "adam":
+        return keras.optimizers.Adam(rate, weight_decay=decay)
+    return keras.optimizers.SGD(
+        rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, weight_decay=decay
+    )

@@ -1,0 +1,149 @@
+"""`facemill train`: dataset in, model out."""
+
+import dataclasses
+import os
+import platform
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from model import input as training_input
+from model import validation
+from model.export import export, model_id, unmirrored
+from model.metrics import verification
+from model.training import Data, Trainer, replicas
+from model.transform import Transform
+from pipelines import train_report
+from pipelines.options.train import TrainOptions
+from transforms import artifact, storage
+from transforms.artifact import Work
+from transforms.errors import UsageError
+
+KIND = "model"
+# What a killed run leaves and the next one goes on with.
+_CHECKPOINTS, _LOGS = "checkpoints", "logs"
+_FALSE_MATCH_RATES = (1e-1, 1e-2, 1e-3)
+
+
+def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
+    """Trains the model that the options ask for.
+
+    Args:
+        options: checked values.
+        beam_args: none; training is no Beam job.
+
+    Raises:
+        UsageError: the dataset or the output cannot be used.
+        RunError: the dataset is damaged, or the loss is not finite.
+    """
+    del beam_args
+    dataset = storage.absolute(options.dataset, "--dataset")
+    manifest = artifact.read_manifest(dataset, "dataset")
+    _check_dataset(manifest, options)
+    wanted = {
+        "recipe": dataclasses.asdict(options.recipe),
+        "dataset_fingerprint": artifact.fingerprint(manifest),
+        "cpu_replicas": options.cpu_replicas,
+    }
+    inputs = {"dataset": dataset}
+    keep = [_CHECKPOINTS, _LOGS]
+    with artifact.begin(options.output, KIND, wanted, inputs=inputs, keep=keep) as work:
+        if work is None:
+            print(f"{options.output} is already complete; remove it to train again.")
+            return
+        artifact.verify_files(dataset, manifest)
+        _train(work, dataset, manifest, options)
+
+
+def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
+    train = manifest["splits"]["train"]
+    if train["identities"] < 2:
+        raise UsageError(
+            f"--dataset must have 2 or more identities to train on, got {train['identities']}; "
+            "ingest more or change --split."
+        )
+    if training_input.steps_per_epoch(manifest, options.recipe.batch_size) == 0:
+        raise UsageError(
+            f"--batch-size must be at most the {train['records']} images of the train split, got "
+            f"{options.recipe.batch_size}; lower it."
+        )
+
+
+def _train(work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions) -> None:
+    started = time.time()
+    recipe = options.recipe
+    strategy = replicas(options.cpu_replicas)
+    # The order of floating-point additions is then fixed, so a resumed run ends in the same bits.
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(recipe.seed)
+    transform = Transform(dataset)
+    pairs = validation.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
+    if pairs is None:
+        print("no two val identities have two images each: training without validation")
+    folders = [os.path.join(work.output, name) for name in (_CHECKPOINTS, _LOGS)]
+    for folder in folders:
+        os.makedirs(folder, exist_ok=True)
+    trainer = Trainer(Data(dataset, manifest, transform, pairs), recipe, strategy, *folders)
+    scores = trainer.run()
+    embedder = unmirrored(trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std)
+    preprocessing = {
+        "image_size": manifest["options"]["image_size"],
+        "crop_fraction": manifest["options"]["crop_fraction"],
+    }
+    export(embedder, preprocessing["crop_fraction"], work.path("saved_model"))
+    described = {
+        "recipe": dataclasses.asdict(recipe),
+        "model_id": model_id(embedder, recipe, preprocessing),
+        "dataset_fingerprint": artifact.fingerprint(manifest),
+        "embedding_size": recipe.embedding_size,
+        "preprocessing": preprocessing,
+        "metrics": _metrics(trainer, scores),
+        "thresholds": {}
+        if scores is None
+        else verification.thresholds_at(scores.genuine, scores.impostor, _FALSE_MATCH_RATES),
+    }
+    page = train_report.render(described, trainer.history, scores, manifest)
+    storage.write_atomically(work.path("report.html"), page.encode("utf-8"))
+    _commit(
+        work,
+        described,
+        manifest,
+        {
+            "engine": f"MirroredStrategy over {strategy.num_replicas_in_sync} replicas",
+            "tensorflow": tf.__version__,
+            "python": platform.python_version(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.time() - started, 2),
+        },
+    )
+    print(options.output)
+    for name, value in described["metrics"].items():
+        print(f"  {name:<18} {value:.4f}")
+    print(f"  {'model':<18} {described['model_id'][:12]}")
+
+
+def _metrics(trainer: Trainer, scores: validation.Scores | None) -> dict[str, float]:
+    steps = max(1, len(trainer.history.losses) // 20)
+    metrics = {"loss": trainer.history.mean_loss(steps)}
+    return metrics if scores is None else {**metrics, **scores.metrics}
+
+
+def _commit(
+    work: Work, described: dict[str, Any], dataset: dict[str, Any], run_info: dict[str, Any]
+) -> None:
+    files = [
+        artifact.file_entry(work.scratch, f"saved_model/{name}")
+        for name in storage.walk_files(work.path("saved_model"))
+    ]
+    files.append(artifact.file_entry(work.scratch, "report.html"))
+    train = dataset["splits"]["train"]
+    manifest = {
+        "counts": {"images": train["records"], "identities": train["identities"]},
+        **described,
+        "files": sorted(files, key=lambda entry: entry["path"]),
+    }
+    promote = [(os.path.join(work.scratch, name), name) for name in ("saved_model", "report.html")]
+    work.commit(manifest, promote, run_info)
