@@ -1,4 +1,4 @@
-"""Writing the model artifact's SavedModel: image bytes or pixels in, L2-normalized embedding out."""
+"""Writing the SavedModel of a model artifact: image bytes or pixels in, embedding out."""
 
 import hashlib
 import json

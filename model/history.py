@@ -1,4 +1,4 @@
-"""The course of a training run, kept beside its checkpoints so that a resumed run knows its past."""
+"""The course of a training run, kept beside its checkpoints for a run that goes on."""
 
 import json
 import os

@@ -10,8 +10,6 @@ import tensorflow as tf
 from transforms.errors import RunError
 from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY
 
-_SIGNATURE = "transform_signature"
-
 
 class Transform:
     """What the dataset's transform says of records.
@@ -41,7 +39,6 @@ class Transform:
                 f"The dataset's transform must be readable, got {path} ({type(error).__name__}); "
                 "ingest again."
             ) from None
-        self._signature = self._loaded.signatures[_SIGNATURE]
         row = self._apply(tf.constant([""]))
         self.pixel_mean = row["pixel_mean"][0].numpy()
         self.pixel_std = row["pixel_std"][0].numpy()
@@ -58,4 +55,4 @@ class Transform:
         # The labels do not depend on the sums, but the transform's signature takes all it saw.
         sums = tf.zeros([tf.shape(identities)[0], 3])
         features = {IDENTITY: identities, CHANNEL_MEAN: sums, CHANNEL_SQUARE_MEAN: sums}
-        return self._signature(**features)
+        return self._loaded.transform_fn(features)

@@ -94,7 +94,7 @@ def _train(work: Work, dataset: str, manifest: dict[str, Any], options: TrainOpt
         "crop_fraction": manifest["options"]["crop_fraction"],
     }
     export(embedder, preprocessing["crop_fraction"], work.path("saved_model"))
-    described = {
+    described: dict[str, Any] = {
         "recipe": dataclasses.asdict(recipe),
         "model_id": model_id(embedder, recipe, preprocessing),
         "dataset_fingerprint": artifact.fingerprint(manifest),
