@@ -10,6 +10,7 @@ from transforms.rows import Ref
 
 # References in one element, so that an engine's cost per element is paid once for all of them.
 CHUNK = 256
+NO_FOLDER = "lies in no identity's folder"
 _FOLDERS_PER_TASK = 32
 
 
@@ -46,7 +47,7 @@ def refs_under(root: str, name: str) -> Iterator[Ref]:
     """
     path = os.path.join(root, name)
     if not os.path.isdir(path):
-        yield _ref(name, None, "lies in no identity's folder")
+        yield _ref(name, None, NO_FOLDER)
         return
     for folder, _, files in os.walk(path):
         for file in files:

@@ -1,0 +1,82 @@
+"""Options of `facemill score`."""
+
+import argparse
+import dataclasses
+import os
+
+from transforms.errors import UsageError
+
+SUMMARY = "compute embeddings of the images of a folder or dataset with a trained model"
+TAKES_BEAM_OPTIONS = True
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreOptions:
+    """What one scoring run is to do.
+
+    Attributes:
+        input: directory of images, or a dataset that `facemill ingest` wrote.
+        model: directory that `facemill train` wrote.
+        output: directory of the embeddings.
+        batch_size: images in one call of the model. Around 32 is quickest on a CPU.
+        workers: threads that decode in each worker process; never changes a byte.
+        max_rejected: share of images without an embedding above which the run fails.
+    """
+
+    input: str
+    model: str
+    output: str
+    batch_size: int = 32
+    workers: int = 2
+    max_rejected: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Checks each value.
+
+        Raises:
+            UsageError: names the flag and what was got.
+        """
+        if not 1 <= self.batch_size <= 1024:
+            raise UsageError(f"--batch-size must be 1 to 1024, got {self.batch_size}; give 32.")
+        if self.workers < 1:
+            raise UsageError(f"--workers must be 1 or more, got {self.workers}; give 1.")
+        if not 0 < self.max_rejected <= 1:
+            raise UsageError(
+                f"--max-rejected must be above 0 and at most 1, got {self.max_rejected}; give 0.5."
+            )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of the command."""
+    add = parser.add_argument
+    add("--input", required=True, help="directory of images, or a dataset")
+    add("--model", required=True, help="directory that `facemill train` wrote")
+    add("--output", required=True, help="directory of the embeddings, new or left by a killed run")
+    add(
+        "--batch-size",
+        type=int,
+        default=ScoreOptions.batch_size,
+        help="images in one call of the model",
+    )
+    add(
+        "--workers",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="threads that decode; never changes a byte of the result",
+    )
+    add(
+        "--max-rejected",
+        type=float,
+        default=ScoreOptions.max_rejected,
+        help="share of images without an embedding above which the run fails",
+    )
+
+
+def from_arguments(namespace: argparse.Namespace) -> ScoreOptions:
+    """The options of parsed flags.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+    fields = dataclasses.fields(ScoreOptions)
+    return ScoreOptions(**{field.name: getattr(namespace, field.name) for field in fields})

@@ -1,0 +1,1 @@
+"""Scoring: images in, embeddings out."""
