@@ -14,12 +14,16 @@ from transforms.errors import RunError
 from transforms.report import figures, page, tables
 
 # The identities of the two collections do not meet: the model is judged on faces it never saw.
-_TRAINING = "--identities 400 --images-per-identity 15 --image-size 64 --seed 7".split()
+_TRAINING = {"--identities": "400", "--images-per-identity": "15", "--seed": "7"}
 _PLANTS = ("copy=12", "reencode=12", "resize=12", "conflict=8", "truncated=4", "zero-bytes=2")
-_UNSEEN = (
-    "--start-identity 10001 --identities 100 --images-per-identity 10 --image-size 64 --seed 7 "
-    "--pairs 10x60"
-).split()
+_UNSEEN = {
+    "--start-identity": "10001",
+    "--identities": "100",
+    "--images-per-identity": "10",
+    "--seed": "7",
+    "--pairs": "10x60",
+}
+_SIZE = "64"
 
 
 @dataclass(frozen=True)
@@ -78,39 +82,60 @@ def steps(root: str) -> list[Step]:
     def path(*names: str) -> str:
         return os.path.join(root, *names)
 
-    plants = [word for plant in _PLANTS for word in ("--plant", plant)]
+    def flags(options: dict[str, str]) -> list[str]:
+        return [word for option in options.items() for word in option]
+
+    planted = [word for plant in _PLANTS for word in ("--plant", plant)]
     return [
         Step(
             "synthesize",
-            ["--output", path("photos"), *_TRAINING, *plants],
+            [*flags({"--output": path("photos"), "--image-size": _SIZE} | _TRAINING), *planted],
             "draw faces of nobody, with planted copies and broken files",
         ),
         Step(
             "synthesize",
-            ["--output", path("unseen"), *_UNSEEN],
+            flags({"--output": path("unseen"), "--image-size": _SIZE} | _UNSEEN),
             "draw other identities, which the model will never be trained on",
         ),
         Step(
             "ingest",
-            ["--input", path("photos", "images"), "--output", path("dataset")]
-            + ["--image-size", "64", "--min-images", "2", "--split", "train=0.95,val=0.05"],
+            flags(
+                {
+                    "--input": path("photos", "images"),
+                    "--output": path("dataset"),
+                    "--image-size": _SIZE,
+                    "--min-images": "2",
+                    "--split": "train=0.95,val=0.05",
+                }
+            ),
             "clean, deduplicate, split and pack the photos",
         ),
         Step(
             "train",
-            ["--dataset", path("dataset"), "--output", path("model"), "--recipe", "demo"],
+            flags({"--dataset": path("dataset"), "--output": path("model"), "--recipe": "demo"}),
             "train a small embedding model",
         ),
         Step(
             "score",
-            ["--input", path("unseen", "images"), "--model", path("model")]
-            + ["--output", path("embeddings")],
+            flags(
+                {
+                    "--input": path("unseen", "images"),
+                    "--model": path("model"),
+                    "--output": path("embeddings"),
+                }
+            ),
             "compute an embedding of every unseen face",
         ),
         Step(
             "evaluate",
-            ["--embeddings", path("embeddings"), "--pairs", path("unseen", "pairs.txt")]
-            + ["--protocol", "lfw", "--output", path("evaluation")],
+            flags(
+                {
+                    "--embeddings": path("embeddings"),
+                    "--protocol": "lfw",
+                    "--pairs": path("unseen", "pairs.txt"),
+                    "--output": path("evaluation"),
+                }
+            ),
             "tell pairs of unseen identities apart",
         ),
     ]
@@ -139,7 +164,7 @@ def render(root: str, durations: Sequence[float]) -> str:
         [step.name, step.tells, f"{seconds:.1f}"]
         for step, seconds in zip(steps(root), durations, strict=True)
     ]
-    columns = ["command", "what it does", tables.Column("seconds", True)]
+    columns: list[tables.Column | str] = ["command", "what it does", tables.Column("seconds", True)]
     sections = [
         page.Section("Result", [figures.cards(cards)]),
         page.Section("Reports", [figures.links(links)]),
