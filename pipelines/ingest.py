@@ -1,38 +1,61 @@
 """`facemill ingest`: photos in, dataset out.
 
 list -> scan -> duplicates -> selection -> shards -> index
-          |                      |           |
-          +- rejected -----------+-----------+--> one row per image
-                                             +--> statistics (tensorflow-transform)
+                    |             |           |
+                    +-------------+-----------+--> one row per image
+                                                   +--> statistics (tensorflow-transform)
 """
 
 import dataclasses
 import functools
+import operator
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
+import numpy as np
 
 from pipelines import ingest_checks, ingest_report
 from pipelines.engine import choose
+from pipelines.ingest_rules import result_options, selection
 from pipelines.options.ingest import IngestOptions
 from pipelines.progress import Progress
 from transforms import artifact, receipts, statistics, storage
 from transforms.artifact import Work
 from transforms.duplicates.transform import FindDuplicates
-from transforms.index import WriteIndex
-from transforms.listing import ListImages, top_level
-from transforms.names import read_identities
-from transforms.rows import Photo
-from transforms.scan import ScanImages
-from transforms.selection import SelectImages, Selection
-from transforms.shards import WriteShards
-from transforms.splits import SPLITS
-from transforms.staging import images_staged
+from transforms.duplicates.verdicts import QUARANTINE, SetAside
+from transforms.framing import Look
+from transforms.index import TRAIN_TAG, WriteIndex
+from transforms.listing import Chunk, ListImages
+from transforms.outcomes import CONFLICT
+from transforms.scan import ScanJob
+from transforms.scanning import ScanImages
+from transforms.selection import DECISION, SelectImages, Selection, normalizing_sums
+from transforms.shards import RECEIPTS_TAG, WriteShards
+from transforms.sources import registry
+from transforms.splits import FOLDERS
+from transforms.splits import QUARANTINE as QUARANTINE_FOLDER
+from transforms.staging import STAGING, images_staged
 
 KIND = "dataset"
+
+
+@dataclasses.dataclass(frozen=True)
+class IngestJob:
+    """A run that is ready to be built.
+
+    Attributes:
+        options: checked values.
+        scan: what is read, and how.
+        rules: what stays.
+        work: where it is written.
+    """
+
+    options: IngestOptions
+    scan: ScanJob
+    rules: Selection
+    work: Work
 
 
 def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
@@ -48,66 +71,69 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     """
     engine = choose(beam_args)
     root = storage.absolute(options.input, "--input")
-    names = top_level(root)
-    rules = _rules(options)
+    form = options.format or registry.guess(root)
+    source = registry.build(form, root)
+    # An input that is not there is refused before the output is touched.
+    source.tasks()
+    rules = selection(options)
+    inputs = {"input": root}
     with artifact.begin(
-        options.output, KIND, _result_options(options, rules), inputs={"input": root}
+        options.output, KIND, result_options(options, form), inputs=inputs
     ) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to ingest again.")
             return
-        staging = work.path("staging", "")
-        build = functools.partial(
-            build_graph, options=options, root=root, names=names, rules=rules, work=work
+        staging = work.path(STAGING, "")
+        columns = rules.columns
+        scan = ScanJob(
+            source=source,
+            staging=os.path.abspath(staging),
+            look=Look(options.image_size, options.align, options.crop_fraction),
+            floor=options.floor,
+            seed=options.seed,
+            group_by=columns[0] if columns else None,
         )
+        job = IngestJob(options, scan, rules, work)
         run_info = engine.run(
-            build, Progress("images read", functools.partial(images_staged, staging))
+            functools.partial(build_graph, job=job),
+            Progress("images read", functools.partial(images_staged, scan.staging)),
         )
         checked = ingest_checks.check(work, options)
-        report = ingest_report.render(work, root, checked.counts, options)
+        report = ingest_report.render(work, scan, checked, options)
         storage.write_atomically(work.path("report.html"), report.encode("utf-8"))
-        _commit(work, checked, {**run_info, "workers": options.workers})
+        _commit(job, checked, {**run_info, "workers": options.workers})
         _print_table(checked, options.output)
 
 
-def build_graph(
-    pipeline: beam.Pipeline,
-    options: IngestOptions,
-    root: str,
-    names: list[str],
-    rules: Selection,
-    work: Work,
-) -> None:
+def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     """The Beam graph of an ingest run; it reads like the drawing at the top of this module."""
-    listed = pipeline | "ListImages" >> ListImages(root, names)
+    work, staging = job.work, job.scan.staging
+    listed = pipeline | "ListImages" >> ListImages(job.scan.source)
     total = (
         listed
-        | "Sizes" >> beam.Map(len).with_output_types(int)
+        | "Sizes" >> beam.Map(_chunk_size).with_output_types(int)
         | "Total" >> beam.CombineGlobally(sum)
     )
-    scanned = (
-        listed
-        | "Spread" >> beam.Reshuffle()
-        | "ScanImages"
-        >> ScanImages(
-            root,
-            os.path.join(work.scratch, "staging"),
-            options.image_size,
-            options.crop_fraction,
-            options.workers,
-        )
+    scanned = listed | "ScanImages" >> ScanImages(job.scan, job.options.workers)
+    aside = scanned | "FindDuplicates" >> FindDuplicates(
+        staging, job.options.dedup, job.options.on_conflict, job.scan.seed, total
     )
-    verdicts = scanned.photos | "FindDuplicates" >> FindDuplicates(near=options.dedup == "near")
-    selected = scanned.photos | "SelectImages" >> SelectImages(verdicts, rules)
-    written = selected.kept | "WriteShards" >> WriteShards(work.scratch, options.seed)
-    index = (
-        (scanned.rejected, selected.set_aside, written.rows)
-        | "AllRows" >> beam.Flatten()
-        | "WriteIndex" >> WriteIndex(os.path.join(work.scratch, "index"), total)
+    decisions = scanned | "SelectImages" >> SelectImages(aside, job.rules, total)
+    written = _to_write(decisions, aside, job) | "WriteShards" >> WriteShards(
+        staging, work.scratch, job.rules.weighted, _weight_scale(decisions)
+    )
+    index = scanned | "WriteIndex" >> WriteIndex(
+        staging,
+        os.path.join(work.scratch, "index"),
+        aside,
+        decisions,
+        written.positions,
+        total,
+        job.scan.group_by,
     )
     _ = (
-        selected.kept
-        | "TrainBatches" >> beam.FlatMap(_train_batch).with_output_types(pa.RecordBatch)
+        index[TRAIN_TAG]
+        | "TrainBatches" >> beam.FlatMap(statistics.batches).with_output_types(statistics.BATCH)
         | "Statistics"
         >> statistics.Analyze(
             output_dir=os.path.join(work.scratch, "transform"),
@@ -115,64 +141,70 @@ def build_graph(
         )
     )
     _ = total | "Listed" >> beam.Map(_listed) | receipts.WriteReceipts(work.path("listed.json"))
-    _ = written.receipts | "Shards" >> receipts.WriteReceipts(work.path("shards.json"))
-    _ = index | "Index" >> receipts.WriteReceipts(work.path("index.json"))
+    _ = written[RECEIPTS_TAG] | "Shards" >> receipts.WriteReceipts(work.path("shards.json"))
+    _ = index.receipts | "Index" >> receipts.WriteReceipts(work.path("index.json"))
 
 
-def _rules(options: IngestOptions) -> Selection:
-    include = exclude = None
-    if options.include_identities:
-        include = read_identities(options.include_identities, "--include-identities")
-    if options.exclude_identities:
-        exclude = read_identities(options.exclude_identities, "--exclude-identities")
-    return Selection(
-        min_images=options.min_images,
-        max_images=options.max_images,
-        fractions=options.split,
-        seed=options.seed,
-        include=include,
-        exclude=exclude or frozenset(),
+def _to_write(
+    decisions: beam.PCollection, aside: beam.PCollection, job: IngestJob
+) -> beam.PCollection:
+    if job.options.on_conflict != QUARANTINE:
+        return decisions
+    quarantined = aside | "Quarantine" >> beam.FlatMap(_quarantined).with_output_types(bytes)
+    return (decisions, quarantined) | "WithQuarantine" >> beam.Flatten()
+
+
+def _quarantined(aside: SetAside) -> list[bytes]:
+    """A conflict as something to be written: into a folder of its own, which nobody trains on."""
+    if aside.verdict.outcome != CONFLICT:
+        return []
+    row = np.zeros(1, DECISION)
+    row["place"], row["order"], row["copies"], row["weight"] = aside.place, aside.order, 1, 1.0
+    row["split"] = FOLDERS.index(QUARANTINE_FOLDER)
+    return [row.tobytes()]
+
+
+def _weight_scale(decisions: beam.PCollection) -> beam.PCollection:
+    """One number: by which weights are multiplied, so that the mean over train records is 1."""
+    return (
+        decisions
+        | "WeightSums" >> beam.Map(normalizing_sums).with_output_types(tuple[float, int])
+        | "AllWeightSums" >> beam.CombineGlobally(_Sums()).with_output_types(float)
     )
 
 
-def _result_options(options: IngestOptions, rules: Selection) -> dict[str, Any]:
-    """The options that change the result; files of names are told by their content."""
-    return {
-        "format": options.format,
-        "image_size": options.image_size,
-        "crop_fraction": options.crop_fraction,
-        "dedup": options.dedup,
-        "min_images": options.min_images,
-        "max_images": options.max_images,
-        "split": dict(options.split),
-        "seed": options.seed,
-        "include_identities": None if rules.include is None else _names_digest(rules.include),
-        "exclude_identities": _names_digest(rules.exclude) if rules.exclude else None,
-    }
+class _Sums(beam.CombineFn):
+    """Adds in the order of the values, so that the order of arrival does not show."""
 
-
-def _names_digest(names: frozenset[str]) -> dict[str, Any]:
-    return {"count": len(names), "fingerprint": artifact.fingerprint({"names": sorted(names)})}
-
-
-def _train_batch(photos: list[Photo]) -> list[pa.RecordBatch]:
-    train = [photo for photo in photos if photo.row.split == "train"]
-    if not train:
+    def create_accumulator(self) -> list[tuple[float, int]]:
         return []
-    return [
-        statistics.batch(
-            [photo.row.identity or "" for photo in train],
-            [photo.channel_mean for photo in train],
-            [photo.channel_square_mean for photo in train],
-        )
-    ]
+
+    def add_input(
+        self, accumulator: list[tuple[float, int]], sums: tuple[float, int]
+    ) -> list[tuple[float, int]]:
+        return [*accumulator, sums]
+
+    def merge_accumulators(
+        self, accumulators: Sequence[list[tuple[float, int]]]
+    ) -> list[tuple[float, int]]:
+        return functools.reduce(operator.iadd, accumulators, [])
+
+    def extract_output(self, accumulator: list[tuple[float, int]]) -> float:
+        weight = sum(part[0] for part in sorted(accumulator))
+        count = sum(part[1] for part in accumulator)
+        return count / weight if weight else 1.0
+
+
+def _chunk_size(chunk: Chunk) -> int:
+    return chunk.count
 
 
 def _listed(count: int) -> dict[str, int]:
     return {"listed": count}
 
 
-def _commit(work: Work, checked: ingest_checks.Checked, run_info: dict[str, Any]) -> None:
+def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, Any]) -> None:
+    work = job.work
     transform = os.path.join(work.scratch, "transform")
     moments = statistics.moments(transform)
     files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in checked.files]
@@ -184,11 +216,13 @@ def _commit(work: Work, checked: ingest_checks.Checked, run_info: dict[str, Any]
     manifest = {
         "counts": checked.counts,
         "splits": checked.splits,
+        "balance": checked.balance,
         "source": {"fingerprint": checked.source_fingerprint},
+        "preprocessing": dataclasses.asdict(job.scan.look),
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
-    names = [*SPLITS, "index", "transform", "report.html"]
+    names = [*FOLDERS, "index", "transform", "report.html"]
     promote = [
         (path, name) for name in names if os.path.exists(path := os.path.join(work.scratch, name))
     ]

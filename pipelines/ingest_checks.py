@@ -1,21 +1,23 @@
 """What must be true of an ingest run before its manifest may be written."""
 
-import hashlib
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.options.ingest import IngestOptions
 from transforms import receipts
 from transforms.artifact import Work
 from transforms.errors import RunError
-from transforms.rows import KEPT, OUTCOMES, REJECTED
-from transforms.splits import SPLITS
+from transforms.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
+from transforms.splits import FOLDERS, SPLITS
 
-_BATCH = 65_536
+_COLUMNS = ["image_id", "identity", "outcome", "reason", "split", "copies"]
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class Checked:
     Attributes:
         counts: `listed` and each outcome.
         splits: per split: identities, records, shards (paths).
+        balance: per identity: histograms of images before and of records after, count to number.
         files: receipts of shards and index parts: path, bytes, sha256.
         source_fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
     """
 
     counts: dict[str, int]
     splits: dict[str, dict[str, Any]]
+    balance: dict[str, Any]
     files: list[dict[str, Any]]
     source_fingerprint: str
 
@@ -49,76 +53,114 @@ def check(work: Work, options: IngestOptions) -> Checked:
         raise RunError("--input must hold images, but no file was found in it; check the path.")
     tally = _Tally()
     for part in parts:
-        tally.add(os.path.join(work.scratch, part["path"]))
+        tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
-    _check_accounts(counts, tally, sum(shard["records"] for shard in shards))
-    _check_outcomes(counts, tally, options)
-    splits = {
-        name: {
-            "identities": len(tally.identities[name]),
-            "records": tally.records[name],
-            "shards": sorted(
-                shard["path"] for shard in shards if shard["path"].startswith(f"{name}/")
-            ),
-        }
-        for name in SPLITS
-    }
-    return Checked(counts, splits, shards + parts, f"{tally.fingerprint:064x}")
+    _check_accounts(counts, tally)
+    splits = {name: _split(name, tally, shards) for name in FOLDERS if name in (*SPLITS, *tally.records)}
+    _check_shards(splits, tally)
+    _check_outcomes(counts, tally, splits, options)
+    total = sum(int(part["fingerprint"], 16) for part in parts) % (1 << 256)
+    return Checked(counts, splits, tally.balance, shards + parts, f"{total:064x}")
 
 
+@dataclass
 class _Tally:
-    """Sums over the index, one batch of rows in memory at a time."""
+    """Sums over the index, one part in memory at a time."""
 
-    def __init__(self) -> None:
-        self.rows = 0
-        self.outcomes: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.records: Counter[str] = Counter()
-        self.identities: dict[str, set[str]] = {name: set() for name in SPLITS}
-        self.fingerprint = 0
-        self.repeated: str | None = None
+    rows: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    records: Counter[str] = field(default_factory=Counter)
+    identities: dict[str, set[str]] = field(default_factory=dict)
+    before: Counter[str] = field(default_factory=Counter)
+    after: Counter[str] = field(default_factory=Counter)
+    repeated: str | None = None
 
-    def add(self, path: str) -> None:
-        names = ["image_id", "identity", "outcome", "reason", "split", "sha256"]
-        last = None
-        for batch in pq.ParquetFile(path).iter_batches(_BATCH, columns=names):
-            for row in batch.to_pylist():
-                self.rows += 1
-                self.outcomes[row["outcome"]] += 1
-                # Parts are sorted by image_id and an image_id belongs to one part.
-                if row["image_id"] == last:
-                    self.repeated = last
-                last = row["image_id"]
-                if row["outcome"] == KEPT:
-                    self.records[row["split"]] += 1
-                    self.identities[row["split"]].add(row["identity"])
-                elif row["outcome"] != "duplicate":
-                    self.reasons[row["reason"]] += 1
-                entry = f"{row['image_id']}\0{row['sha256'] or ''}".encode()
-                # A sum does not depend on the order, and unlike XOR notices a doubled entry.
-                self.fingerprint += int.from_bytes(hashlib.sha256(entry).digest(), "big")
-        self.fingerprint %= 1 << 256
+    def add(self, part: pa.Table) -> None:
+        """Adds a part, which is sorted by image_id."""
+        self.rows += len(part)
+        keys = part["image_id"].combine_chunks()
+        same = np.flatnonzero(pc.equal(keys[1:], keys[:-1]).to_numpy(zero_copy_only=False))
+        if len(same):
+            self.repeated = keys[int(same[0])].as_py()
+        _count(self.outcomes, part["outcome"])
+        told = pc.invert(pc.is_in(part["outcome"], pa.array([KEPT, DUPLICATE])))
+        _count(self.reasons, part["reason"].filter(told))
+        _count(self.before, part["identity"])
+        written = part.filter(pc.is_valid(part["split"]))
+        for split in written["split"].unique().to_pylist():
+            some = written.filter(pc.equal(written["split"], split))
+            # A quarantined picture is written once, and has no number of copies.
+            self.records[split] += pc.sum(pc.fill_null(some["copies"], 1)).as_py()
+            names = self.identities.setdefault(split, set())
+            names.update(name for name in some["identity"].unique().to_pylist() if name is not None)
+        kept = part.filter(pc.equal(part["outcome"], KEPT))
+        sums = kept.group_by("identity").aggregate([("copies", "sum")])
+        for name, count in zip(
+            sums["identity"].to_pylist(), sums["copies_sum"].to_pylist(), strict=True
+        ):
+            if name is not None:
+                self.after[name] += count
+
+    @property
+    def balance(self) -> dict[str, Any]:
+        """Histograms: how many identities have so many images, so many records."""
+        return {
+            "identity": {
+                "before": _histogram(self.before),
+                "after": _histogram(self.after),
+            }
+        }
 
 
-def _check_accounts(counts: dict[str, int], tally: _Tally, records: int) -> None:
+def _count(counter: Counter[str], column: pa.ChunkedArray) -> None:
+    for entry in column.value_counts().to_pylist():
+        if entry["values"] is not None:
+            counter[entry["values"]] += entry["counts"]
+
+
+def _histogram(counter: Counter[str]) -> dict[str, int]:
+    return {str(size): count for size, count in sorted(Counter(counter.values()).items())}
+
+
+def _split(name: str, tally: _Tally, shards: list[dict[str, Any]]) -> dict[str, Any]:
+    mine = [shard for shard in shards if shard["path"].startswith(f"{name}/")]
+    return {
+        "identities": len(tally.identities.get(name, ())),
+        "records": sum(shard["records"] for shard in mine),
+        "shards": sorted(shard["path"] for shard in mine),
+    }
+
+
+def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:
     if tally.repeated is not None:
         raise RunError(
-            f"Every image must have one row, but {tally.repeated} has two; "
-            "this is a fault of facemill, so please report it."
+            f"Every image must have one row, but {tally.repeated} has two; give each image a name "
+            "of its own."
         )
     if tally.rows != counts["listed"] or sum(tally.outcomes.values()) != tally.rows:
         raise RunError(
             f"Every listed image must have one row, but {counts['listed']} were listed and "
             f"{tally.rows} have one; the input may have changed, so run the command again."
         )
-    if records != counts[KEPT]:
-        raise RunError(
-            f"Every kept image must be in a shard, but {counts[KEPT]} are kept and {records} "
-            "written; this is a fault of facemill, so please report it."
-        )
 
 
-def _check_outcomes(counts: dict[str, int], tally: _Tally, options: IngestOptions) -> None:
+def _check_shards(splits: dict[str, dict[str, Any]], tally: _Tally) -> None:
+    for name, split in splits.items():
+        if split["records"] != tally.records[name]:
+            raise RunError(
+                f"Every kept image must be in a shard, but the index has {tally.records[name]} "
+                f"records of {name} and the shards {split['records']}; this is a fault of "
+                "facemill, so please report it."
+            )
+
+
+def _check_outcomes(
+    counts: dict[str, int],
+    tally: _Tally,
+    splits: dict[str, dict[str, Any]],
+    options: IngestOptions,
+) -> None:
     reasons = "; ".join(f"{count} {reason}" for reason, count in tally.reasons.most_common(3))
     if counts[REJECTED] > options.max_rejected * counts["listed"]:
         raise RunError(
@@ -131,9 +173,8 @@ def _check_outcomes(counts: dict[str, int], tally: _Tally, options: IngestOption
             f"At least one image must be kept, but all {counts['listed']} were set aside "
             f"({reasons}); mend the input or loosen the rules."
         )
-    if tally.records["train"] == 0:
+    if splits["train"]["records"] == 0 and tally.before:
         raise RunError(
-            f"The train split must not be empty, but its share of "
-            f"{sum(len(found) for found in tally.identities.values())} identities is none; "
-            "raise train in --split or change --seed."
+            f"The train split must not be empty, but its share of {len(tally.after)} identities "
+            "is none; raise train in --split or change --seed."
         )

@@ -1,60 +1,90 @@
 """The report of an ingest run: what came in, what stayed, and pictures to check it by."""
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.ingest_checks import Checked
 from pipelines.options.ingest import IngestOptions
-from transforms import storage
 from transforms.artifact import Work
-from transforms.decode import DecodeError, decode
+from transforms.decode import decode
+from transforms.duplicates.verdicts import HELD_OUT_NOTE
+from transforms.index import PLACES
 from transforms.keyed import keyed_hash
+from transforms.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
+from transforms.records import QUALITY, from_example
 from transforms.report import charts, figures, images, page, tables
-from transforms.rows import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
-from transforms.splits import SPLITS
-from transforms.standardize import center_square
+from transforms.scan import ScanJob
+from transforms.staging import StagingReader
 
 # A page is for a person: more groups than these are in the index.
 _CLUSTERS = 24
 _MEMBERS = 8
 _SAMPLES = 24
 _REASONS = 20
-_COLUMNS = ["image_id", "identity", "outcome", "reason", "duplicate_of", "split"]
+_EXAMPLES = 3
+_COLUMNS = ["image_id", "identity", "outcome", "reason", "duplicate_of", "split", *QUALITY]
+_UNITS = {
+    "sharpness": "variance of the Laplacian",
+    "brightness": "mean of the grey picture",
+    "contrast": "standard deviation of the grey picture",
+}
 
 
-def render(work: Work, root: str, counts: dict[str, int], options: IngestOptions) -> str:
+def render(work: Work, scan: ScanJob, checked: Checked, options: IngestOptions) -> str:
     """The page, the same for the same index and images.
 
     Args:
         work: the run; its index parts are read.
-        root: the input directory, for the pictures shown.
-        counts: `listed` and each outcome.
+        scan: what was read; its staging folder has the pictures.
+        checked: figures of the run.
         options: of the run.
     """
-    index = pq.read_table(os.path.join(work.scratch, "index"), columns=_COLUMNS)
-    index = index.sort_by("image_id")
-    sections = [
-        page.Section("Outcomes", [_cards(counts), _outcomes(counts)]),
-        page.Section("Images of an identity", [_balance(index)]),
-        page.Section("Splits", [_splits(index)]),
-        page.Section(
-            "Conflicts",
-            _sheet(root, _groups(index, CONFLICT)),
-            "The same picture under two identities: all of them are set aside.",
-        ),
-        page.Section(
-            "Duplicates",
-            _sheet(root, _groups(index, DUPLICATE)),
-            "The first of each group is kept.",
-        ),
-        page.Section("Rejected and dropped", [_reasons(index)]),
-        page.Section("Samples", _samples(root, index, options)),
-    ]
+    index = _read(work, "index").append_column("place", _read(work, f"index{PLACES}")["place"])
+    counts = checked.counts
+    with StagingReader(scan.staging) as staging:
+        sections = [
+            page.Section("Outcomes", [_cards(counts), _outcomes(counts)]),
+            page.Section("Splits", [_splits(checked)]),
+            page.Section("Images of an identity", [_balance(checked)]),
+            page.Section("Quality", [_quality(index)]),
+            page.Section(
+                "Conflicts",
+                _sheet(staging, _groups(index, CONFLICT)),
+                "The same picture under two identities.",
+            ),
+            page.Section(
+                "Duplicates",
+                _sheet(staging, _groups(index, DUPLICATE)),
+                "The first of each group is kept.",
+            ),
+            *_leakage(index),
+            page.Section("Rejected and dropped", [_reasons(index)]),
+            page.Section(
+                "Samples", _samples(staging, index, options), "As a network will see them."
+            ),
+        ]
     return page.render("Ingest", sections, f"{counts['listed']:,} images listed")
+
+
+def _read(work: Work, name: str) -> pa.Table:
+    """All parts, in the order of their names; both folders have the same rows in each."""
+    folder = os.path.join(work.scratch, name)
+    parts = [
+        pq.read_table(
+            os.path.join(folder, part),
+            columns=None if name.endswith(PLACES) else _COLUMNS,
+            read_dictionary=None if name.endswith(PLACES) else ["identity", "outcome", "reason"],
+        )
+        for part in sorted(os.listdir(folder))
+    ]
+    table = pa.concat_tables(parts)
+    return table.unify_dictionaries()
 
 
 def _cards(counts: dict[str, int]) -> page.Markup:
@@ -68,54 +98,87 @@ def _outcomes(counts: dict[str, int]) -> page.Markup:
     return charts.bars("Images by outcome", names, values, alt=told)
 
 
-def _balance(index: pa.Table) -> page.Markup:
-    before = _per_identity(index)
-    after = _per_identity(index.filter(pc.equal(index["outcome"], KEPT)))
+def _splits(checked: Checked) -> page.Markup:
+    rows: list[list[str | int]] = [
+        [name, split["identities"], split["records"], len(split["shards"])]
+        for name, split in checked.splits.items()
+    ]
+    numbers = [tables.Column(name, True) for name in ("identities", "records", "shards")]
+    return tables.table(["split", *numbers], rows)
+
+
+def _balance(checked: Checked) -> page.Markup:
+    samples = []
+    for when, histogram in checked.balance["identity"].items():
+        sizes = [int(size) for size in histogram]
+        samples.append(charts.Sample(when, np.repeat(sizes, list(histogram.values()))))
     return charts.count_histogram(
         "Identities by number of images",
-        "images of an identity",
+        "images before, records after, of an identity",
         "identities",
-        [charts.Sample("before", before), charts.Sample("after", after)],
-        alt=f"{len(before)} identities before, {len(after)} after.",
+        samples,
+        alt=f"{len(samples[0].values)} identities before, {len(samples[1].values)} after.",
     )
 
 
-def _per_identity(index: pa.Table) -> list[int]:
-    counted = Counter(index["identity"].to_pylist())
-    return sorted(count for identity, count in counted.items() if identity is not None)
-
-
-def _splits(index: pa.Table) -> page.Markup:
+def _quality(index: pa.Table) -> page.Markup | str:
     kept = index.filter(pc.equal(index["outcome"], KEPT))
-    rows: list[list[str | int]] = []
-    for split in SPLITS:
-        identities = kept.filter(pc.equal(kept["split"], split))["identity"]
-        rows.append([split, len(identities.unique()), len(identities)])
-    return tables.table(
-        ["split", tables.Column("identities", True), tables.Column("images", True)], rows
-    )
+    shown = []
+    for name in QUALITY:
+        values = kept[name].to_numpy()
+        told = f"Median {np.median(values):.1f}." if len(values) else "No image."
+        sample = [charts.Sample("kept", values)]
+        shown.append(charts.histogram(name.title(), _UNITS[name], "images", sample, told))
+    return charts.beside(shown)
+
+
+def _leakage(index: pa.Table) -> list[page.Section]:
+    """What overlapped with a held-out set, where one was given."""
+    chosen = index.filter(pc.match_substring(index["reason"].cast(pa.string()), HELD_OUT_NOTE))
+    if not len(chosen):
+        return []
+    rows = _counted(chosen)
+    columns: list[tables.Column | str] = ["reason", tables.Column("images", True), "for example"]
+    table = tables.table(columns, [[reason, count, names] for _, reason, count, names in rows])
+    return [page.Section("Leakage", [table], "What a held-out set has too was dropped.")]
 
 
 def _reasons(index: pa.Table) -> page.Markup | str:
-    chosen = index.filter(pc.is_in(index["outcome"], pa.array([REJECTED, DROPPED])))
-    counted = Counter(zip(chosen["outcome"].to_pylist(), chosen["reason"].to_pylist(), strict=True))
-    if not counted:
+    chosen = index.filter(pc.is_in(index["outcome"].cast(pa.string()), pa.array([REJECTED, DROPPED])))
+    if not len(chosen):
         return "No image was rejected or dropped."
-    first: dict[tuple[str, str], str] = {}
-    for row in chosen.to_pylist():
-        first.setdefault((row["outcome"], row["reason"]), row["image_id"])
-    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:_REASONS]
-    rows = [[*key, count, first[key]] for key, count in ordered]
+    rows = _counted(chosen)
     return tables.table(
         ["outcome", "reason", tables.Column("images", True), "for example"],
-        rows,
-        caption=f"The {len(rows)} most frequent of {len(counted)} reasons",
+        [list(row) for row in rows[:_REASONS]],
+        caption=f"The {min(len(rows), _REASONS)} most frequent of {len(rows)} reasons",
     )
 
 
-def _groups(index: pa.Table, outcome: str) -> list[list[dict]]:
+def _counted(chosen: pa.Table) -> list[tuple[str, str, int, str]]:
+    """(outcome, reason, images, examples), the most frequent first."""
+    plain = pa.table(
+        {
+            name: chosen[name].cast(pa.string()) for name in ("outcome", "reason", "image_id")
+        }
+    )
+    groups = plain.group_by(["outcome", "reason"]).aggregate([("image_id", "count")]).to_pylist()
+    groups.sort(key=lambda row: (-row["image_id_count"], row["outcome"], row["reason"]))
+    rows = []
+    for group in groups[:_REASONS]:
+        same = pc.and_(
+            pc.equal(plain["outcome"], group["outcome"]), pc.equal(plain["reason"], group["reason"])
+        )
+        names = sorted(plain["image_id"].filter(same).to_pylist())[:_EXAMPLES]
+        rows.append((group["outcome"], group["reason"], group["image_id_count"], ", ".join(names)))
+    rest = groups[_REASONS:]
+    return rows + [(row["outcome"], row["reason"], row["image_id_count"], "") for row in rest]
+
+
+def _groups(index: pa.Table, outcome: str) -> list[list[dict[str, Any]]]:
     """Groups of rows that are the same picture; the kept or named one comes first."""
-    rows = index.filter(pc.equal(index["outcome"], outcome)).to_pylist()
+    wanted = ["image_id", "duplicate_of"]
+    rows = index.filter(pc.equal(index["outcome"], outcome)).select(wanted).to_pylist()
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -128,55 +191,47 @@ def _groups(index: pa.Table, outcome: str) -> list[list[dict]]:
     members: dict[str, set[str]] = {}
     for key in list(parent):
         members.setdefault(root(key), set()).add(key)
-    wanted = sorted(sorted(group) for group in members.values())[:_CLUSTERS]
-    keys = [key for group in wanted for key in group]
-    by_id = {
-        row["image_id"]: row
-        for row in index.filter(
-            pc.is_in(index["image_id"], pa.array(keys, pa.string()))
-        ).to_pylist()
-    }
+    shown = sorted(sorted(group) for group in members.values())[:_CLUSTERS]
+    keys = [key for group in shown for key in group]
+    found = index.filter(pc.is_in(index["image_id"], pa.array(keys, pa.string()))).to_pylist()
+    by_id = {row["image_id"]: row for row in found}
     return [
-        sorted((by_id[key] for key in group), key=lambda row: row["outcome"] != KEPT)
-        for group in wanted
+        sorted(
+            # What a dataset held before, or a held-out set, is not of this index.
+            (by_id[key] for key in group if key in by_id),
+            key=lambda row: row["outcome"] != KEPT,
+        )
+        for group in shown
     ]
 
 
-def _sheet(root: str, groups: Sequence[Sequence[dict]]) -> list[page.Markup | str]:
+def _sheet(
+    staging: StagingReader, groups: Sequence[Sequence[dict[str, Any]]]
+) -> list[page.Markup | str]:
     if not groups:
         return ["None were found."]
     shown = []
     for group in groups:
-        title = " and ".join(sorted({row["identity"] for row in group}))
+        title = " and ".join(sorted({row["identity"] or "nobody" for row in group}))
         note = f"{len(group)} images" if len(group) > _MEMBERS else ""
-        thumbnails = [
-            thumb for row in group[:_MEMBERS] for thumb in _thumbnails(root, row, row["reason"])
-        ]
+        thumbnails = [_thumbnail(staging, row, row["reason"]) for row in group[:_MEMBERS]]
         shown.append(images.Group(title, thumbnails, note))
     return [images.sheet(shown)]
 
 
-def _samples(root: str, index: pa.Table, options: IngestOptions) -> list[page.Markup | str]:
-    """A few kept images, drawn by keyed hash, as a network will see them."""
-    kept = index.filter(pc.equal(index["outcome"], KEPT))
-    drawn = sorted(
-        kept["image_id"].to_pylist(), key=lambda key: keyed_hash(options.seed, "sample", key)
-    )[:_SAMPLES]
-    thumbnails = [
-        thumb for key in drawn for thumb in _thumbnails(root, {"image_id": key}, "", options)
+def _samples(
+    staging: StagingReader, index: pa.Table, options: IngestOptions
+) -> list[page.Markup | str]:
+    """A few kept images, drawn by keyed hash."""
+    kept = index.filter(pc.equal(index["outcome"], KEPT)).select(["image_id", "place"])
+    hashes = [
+        (keyed_hash(options.seed, "sample", key), row)
+        for row, key in enumerate(kept["image_id"].to_pylist())
     ]
-    return [images.sheet([images.Group("", thumbnails)])]
+    drawn = kept.take([row for _, row in sorted(hashes)[:_SAMPLES]]).to_pylist()
+    return [images.sheet([images.Group("", [_thumbnail(staging, row, "") for row in drawn])])]
 
 
-def _thumbnails(
-    root: str, row: dict, note: str, options: IngestOptions | None = None
-) -> Iterable[images.Thumbnail]:
-    """The picture of a row, if the file is still what it was when it was read."""
-    path = os.path.join(root, *row["image_id"].split("/"))
-    try:
-        pixels = decode(storage.read_bytes(path)).pixels
-    except (OSError, DecodeError):
-        return
-    if options is not None:
-        pixels = center_square(pixels, options.image_size, options.crop_fraction)
-    yield images.Thumbnail(images.encode(pixels), row["image_id"], note)
+def _thumbnail(staging: StagingReader, row: dict[str, Any], note: str) -> images.Thumbnail:
+    pixels = decode(from_example(staging.record(row["place"])).encoded).pixels
+    return images.Thumbnail(images.encode(pixels), row["image_id"], note)

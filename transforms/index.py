@@ -1,105 +1,271 @@
 """The index: one row for every listed image, as Parquet."""
 
-import dataclasses
-import math
+import hashlib
 import os
 import secrets
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from apache_beam.pvalue import TaggedOutput
 
 from transforms import storage
-from transforms.keyed import keyed_hash
-from transforms.rows import Row, partition
+from transforms.duplicates.verdicts import SetAside
+from transforms.errors import RunError
+from transforms.facts import FACTS
+from transforms.grouping import divide, group_count, join
+from transforms.keyed import mixed
+from transforms.outcomes import DROPPED, KEPT, REJECTED
+from transforms.places import ROW_BITS, chunk_of, places_of
+from transforms.scan import Scanned
+from transforms.selection import DECISION, KEEP, explain
+from transforms.shards import POSITION, shard_name
+from transforms.splits import FOLDERS
+from transforms.staging import read_facts
 
-SCHEMA = pa.schema(
+TRAIN_TAG = "train"
+# Ending of the folder beside the index that tells the place of each of its rows.
+PLACES = "-places"
+
+# One worker holds one part's rows while it sorts them.
+_ROWS_PER_PART = 200_000
+_ROW_GROUP = 65_536
+_PART_SALT = 32
+_SHIFT = np.uint64(ROW_BITS)
+
+_DECIDED = pa.schema(
     [
-        ("image_id", pa.string()),
-        ("source", pa.string()),
-        ("identity", pa.string()),
         ("outcome", pa.string()),
         ("reason", pa.string()),
         ("duplicate_of", pa.string()),
         ("split", pa.string()),
         ("shard", pa.string()),
         ("position", pa.int64()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("bytes", pa.int64()),
-        ("sha256", pa.string()),
-        ("pixel_sha256", pa.string()),
-        ("sharpness", pa.float32()),
-        ("brightness", pa.float32()),
-        ("contrast", pa.float32()),
+        ("copies", pa.int32()),
+        ("weight", pa.float32()),
+    ]
+)
+_LISTED = ("image_id", "source", "identity")
+# What the statistics need and the index does not.
+_INTERNAL = ("channel_mean", "channel_square_mean")
+SCHEMA = pa.schema(
+    [
+        *(FACTS.field(name) for name in _LISTED),
+        *_DECIDED,
+        *(
+            field
+            for field in FACTS
+            if field.name not in (*_LISTED, *_INTERNAL) and field.name not in _DECIDED.names
+        ),
     ]
 )
 
-# One worker holds one part's rows while it sorts them.
-_ROWS_PER_PART = 200_000
-_ROW_GROUP = 65_536
-
-
-def table(rows: Iterable[Row]) -> pa.Table:
-    """The rows as a table of SCHEMA, sorted by image_id."""
-    ordered = sorted(rows, key=lambda row: row.image_id)
-    columns = [[getattr(row, name) for row in ordered] for name in SCHEMA.names]
-    return pa.table(
-        [pa.array(values, kind) for values, kind in zip(columns, SCHEMA.types, strict=True)],
-        schema=SCHEMA,
-    )
-
 
 class WriteIndex(beam.PTransform):
-    """list[Row] -> a receipt per index part.
+    """Scanned -> a receipt per index part, and tables of the train images under "train".
 
     Args:
+        staging: the staging folder.
         folder: where the parts are written.
-        counts: a PCollection of one number, how many images were listed.
+        set_aside: a PCollection of SetAside.
+        decisions: DECISION arrays as bytes.
+        positions: POSITION arrays as bytes.
+        total: a PCollection of one number, how many images were listed.
+        column: the attribute whose values are the classes of balance, or None.
     """
 
-    def __init__(self, folder: str, counts: beam.PCollection) -> None:
+    def __init__(
+        self,
+        staging: str,
+        folder: str,
+        set_aside: beam.PCollection,
+        decisions: beam.PCollection,
+        positions: beam.PCollection,
+        total: beam.PCollection,
+        column: str | None,
+    ) -> None:
         super().__init__()
-        self._folder = folder
-        self._counts = counts
+        self._fn = _WritePart(staging, folder, column)
+        self._inputs = {"aside": set_aside, "decisions": decisions, "positions": positions}
+        self._total = beam.pvalue.AsSingleton(total)
 
-    def expand(self, rows: beam.PCollection) -> beam.PCollection:
+    def expand(self, scanned: beam.PCollection) -> Any:
         """Builds the graph."""
+        total = self._total
+        aside = self._inputs["aside"] | "AsideByPart" >> beam.Map(
+            _aside_by_part, total
+        ).with_output_types(tuple[str, SetAside])
+        rows = {
+            name: self._inputs[name]
+            | f"{name.title()}ByPart"
+            >> beam.FlatMap(_by_part, kind, total).with_output_types(tuple[str, bytes])
+            for name, kind in (("decisions", DECISION), ("positions", POSITION))
+        }
+        chunks = scanned | "ChunkByPart" >> beam.Map(_chunk_by_part, total).with_output_types(
+            tuple[str, tuple[int, int]]
+        )
         return (
-            rows
-            | "ByPart"
-            >> beam.FlatMap(_by_part, beam.pvalue.AsSingleton(self._counts)).with_output_types(
-                tuple[str, list[Row]]
-            )
-            | "GroupParts" >> beam.GroupByKey()
-            | "Write" >> beam.Map(_write, self._folder)
+            {"chunks": chunks, "aside": aside, **rows}
+            | "GroupParts" >> beam.CoGroupByKey()
+            | "Write" >> beam.ParDo(self._fn).with_outputs(TRAIN_TAG, main="receipts")
         )
 
 
-def _by_part(rows: list[Row], listed: int) -> Iterable[tuple[str, list[Row]]]:
-    count = max(1, math.ceil(listed / _ROWS_PER_PART))
-    parts = partition(rows, lambda row: keyed_hash(0, "index", row.image_id) % count)
-    return [(f"part-{index:05d}-of-{count:05d}.parquet", part) for index, part in parts.items()]
+def _part_names(chunks: np.ndarray, total: int) -> tuple[np.ndarray, int]:
+    count = group_count(total, _ROWS_PER_PART)
+    return mixed(chunks, _PART_SALT) % np.uint64(count), count
 
 
-def _write(group: tuple[str, Iterable[list[Row]]], folder: str) -> dict[str, Any]:
-    name, parts = group
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, name)
-    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
-    rows = [row for part in parts for row in part]
-    pq.write_table(table(rows), temporary, compression="zstd", row_group_size=_ROW_GROUP)
-    os.replace(temporary, path)
-    return {
-        "path": f"index/{name}",
-        "bytes": os.path.getsize(path),
-        "sha256": storage.sha256(path),
-        "rows": len(rows),
+def _part_name(index: int, count: int) -> str:
+    return f"part-{index:05d}-of-{count:05d}.parquet"
+
+
+def _part_of_chunk(chunk: int, total: int) -> str:
+    (index,), count = _part_names(np.array([chunk], np.uint64), total)
+    return _part_name(int(index), count)
+
+
+def _chunk_by_part(scanned: Scanned, total: int) -> tuple[str, tuple[int, int]]:
+    return _part_of_chunk(scanned.chunk, total), (scanned.chunk, scanned.count)
+
+
+def _aside_by_part(aside: SetAside, total: int) -> tuple[str, SetAside]:
+    return _part_of_chunk(chunk_of(aside.place), total), aside
+
+
+def _by_part(data: bytes, kind: np.dtype, total: int) -> Iterator[tuple[str, bytes]]:
+    rows = np.frombuffer(data, kind)
+    parts, count = _part_names(rows["place"] >> _SHIFT, total)
+    for index, part in divide(rows, parts):
+        yield _part_name(index, count), part
+
+
+class _WritePart(beam.DoFn):
+    def __init__(self, staging: str, folder: str, column: str | None) -> None:
+        self._staging = staging
+        self._folder = folder
+        self._column = column
+
+    def process(
+        self, group: tuple[str, dict[str, Iterable[Any]]]
+    ) -> Iterator[dict[str, Any] | TaggedOutput[Literal["train"], pa.Table]]:
+        name, found = group
+        chunks = sorted(found["chunks"])
+        facts = pa.concat_tables(read_facts(self._staging, chunk) for chunk, _ in chunks)
+        places = np.concatenate([places_of(chunk, count) for chunk, count in chunks])
+        decided = decide(
+            facts["reason"],
+            places,
+            list(found["aside"]),
+            join(found["decisions"], DECISION),
+            join(found["positions"], POSITION),
+            self._column or "identity",
+        )
+        rows = pa.table(
+            [
+                decided[field.name] if field.name in _DECIDED.names else facts[field.name]
+                for field in SCHEMA
+            ],
+            schema=SCHEMA,
+        )
+        order = pc.sort_indices(rows, [("image_id", "ascending")])
+        receipt = _write(rows.take(order), os.path.join(self._folder, name))
+        yield {"path": f"index/{name}", **receipt, "fingerprint": f"{_fingerprint(rows):064x}"}
+        # For the report, which shows pictures: where each row's are, in the order of the rows.
+        located = pa.table({"place": pa.array(places)}).take(order)
+        _write(located, os.path.join(self._folder + PLACES, name))
+        train = pc.and_(pc.equal(decided["outcome"], KEPT), pc.equal(decided["split"], "train"))
+        chosen = facts.filter(pc.fill_null(train, False))
+        if len(chosen):
+            yield TaggedOutput(TRAIN_TAG, chosen)
+
+
+def decide(
+    rejected: pa.ChunkedArray,
+    places: np.ndarray,
+    aside: list[SetAside],
+    decisions: np.ndarray,
+    positions: np.ndarray,
+    held_by: str,
+) -> pa.Table:
+    """Brings together what became of each image of some chunks.
+
+    Args:
+        rejected: N reasons of the scan, "" where there is none.
+        places: uint64 [N], in increasing order.
+        aside: verdicts of the duplicate search.
+        decisions: DECISION [K] of the others.
+        positions: POSITION [W] of those that were written.
+        held_by: what a class is called in a reason: the attribute of the last rules of balance.
+
+    Returns:
+        N rows of the index's decided columns.
+
+    Raises:
+        RunError: an image has no outcome, or two.
+    """
+    count = len(places)
+    outcome = np.full(count, None, object)
+    columns: dict[str, np.ndarray] = {
+        name: np.full(count, None, object) for name in _DECIDED.names if name != "outcome"
     }
+    reasons = np.array(rejected.to_pylist(), object)
+    columns["reason"] = reasons
+    seen = (reasons != "").astype(np.int64)
+    outcome[reasons != ""] = REJECTED
+    for one in aside:
+        row = int(np.searchsorted(places, np.uint64(one.place)))
+        outcome[row] = one.verdict.outcome
+        columns["reason"][row] = one.verdict.reason
+        columns["duplicate_of"][row] = one.verdict.duplicate_of
+        seen[row] += 1
+    rows = np.searchsorted(places, decisions["place"])
+    seen[rows] += 1
+    outcome[rows] = np.where(decisions["reason"] == KEEP, KEPT, DROPPED)
+    for value in np.unique(decisions[["reason", "have", "limit"]]):
+        if value["reason"] != KEEP:
+            same = decisions[["reason", "have", "limit"]] == value
+            columns["reason"][rows[same]] = explain(*value.tolist(), held_by)
+    kept = rows[decisions["reason"] == KEEP]
+    columns["copies"][kept] = decisions["copies"][decisions["reason"] == KEEP]
+    _place(columns, places, positions)
+    if (seen != 1).any() or any(columns["shard"][row] is None for row in kept.tolist()):
+        raise RunError(
+            "Every image must have one outcome, but some have none or two; this is a fault of "
+            "facemill, so please report it."
+        )
+    columns["outcome"] = outcome
+    return pa.table([pa.array(columns[field.name], field.type) for field in _DECIDED], _DECIDED)
 
 
-# The columns of a row and of the file are one list; a difference would shift every value.
-if [field.name for field in dataclasses.fields(Row)] != SCHEMA.names:
-    raise AssertionError("the index's schema must name the fields of Row in their order")
+def _place(columns: dict[str, np.ndarray], places: np.ndarray, positions: np.ndarray) -> None:
+    rows = np.searchsorted(places, positions["place"])
+    for value in np.unique(positions[["folder", "shard", "shards"]]):
+        folder, shard, shards = value.tolist()
+        same = rows[positions[["folder", "shard", "shards"]] == value]
+        columns["split"][same] = FOLDERS[folder]
+        columns["shard"][same] = shard_name(FOLDERS[folder], shard, shards)
+    columns["position"][rows] = positions["position"]
+    columns["weight"][rows] = positions["weight"]
+
+
+def _write(rows: pa.Table, path: str) -> dict[str, Any]:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
+    pq.write_table(rows, temporary, compression="zstd", row_group_size=_ROW_GROUP)
+    os.replace(temporary, path)
+    return {"bytes": os.path.getsize(path), "sha256": storage.sha256(path), "rows": len(rows)}
+
+
+def _fingerprint(rows: pa.Table) -> int:
+    """The same for the same set of (image_id, SHA-256 of the file)."""
+    total = 0
+    for key, digest in zip(rows["image_id"].to_pylist(), rows["sha256"].to_pylist(), strict=True):
+        entry = f"{key}\0{digest or ''}".encode()
+        # A sum does not depend on the order, and unlike XOR notices a doubled entry.
+        total += int.from_bytes(hashlib.sha256(entry).digest(), "big")
+    return total % (1 << 256)

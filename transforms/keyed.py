@@ -2,6 +2,8 @@
 
 import hashlib
 
+import numpy as np
+
 _BITS = 64
 
 
@@ -22,3 +24,20 @@ def keyed_hash(seed: int, purpose: str, key: str) -> int:
 def keyed_fraction(seed: int, purpose: str, key: str) -> float:
     """`keyed_hash` as a uniform number in [0, 1)."""
     return (keyed_hash(seed, purpose, key) >> 11) / (1 << 53)
+
+
+def mixed(hashes: np.ndarray, salt: int) -> np.ndarray:
+    """Further hashes of hashes, independent between salts.
+
+    The finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014, figure 17) is a bijection, so
+    different hashes stay different.
+
+    Args:
+        hashes: uint64 [N].
+        salt: which further hash, 0 or more.
+    """
+    with np.errstate(over="ignore"):
+        z = hashes + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % (1 << 64))
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

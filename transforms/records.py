@@ -17,12 +17,17 @@ IMAGE_ID = "image/id"
 IDENTITY = "identity"
 CHANNEL_MEAN = "image/channel_mean"
 CHANNEL_SQUARE_MEAN = "image/channel_square_mean"
+# Columns of the index that measure an image; the dataset's transform has their statistics.
+QUALITY = ("sharpness", "brightness", "contrast")
+# Only where a rule of balance asked for them.
+WEIGHT = "weight"
+AUGMENTATION_SEED = "augmentation_seed"
 
-_BYTES_LIST, _FLOAT_LIST = 1, 2
+_BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
 
-Feature = bytes | Sequence[float]
+Feature = bytes | int | Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -79,17 +84,39 @@ def from_example(data: bytes) -> Record:
         ) from None
 
 
+def extra_features(copy: int, weight: float | None) -> bytes:
+    """What a rule of balance adds to a record, to be appended to its bytes.
+
+    Two serialized messages one after the other are one message with the features of both, as
+    Protocol Buffers defines it.
+
+    Args:
+        copy: which copy of the image it is, from 0 on; later ones carry it as the seed by which
+            their augmentation differs.
+        weight: of the image in training, or None for no weight.
+    """
+    features: dict[str, Feature] = {}
+    if copy:
+        features[AUGMENTATION_SEED] = copy
+    if weight is not None:
+        features[WEIGHT] = (weight,)
+    return encode_example(features) if features else b""
+
+
 def encode_example(features: Mapping[str, Feature]) -> bytes:
     """Serializes features as a `tf.train.Example`, in the order of their names.
 
     Args:
-        features: name to bytes (a bytes_list of one) or to floats (a packed float_list).
+        features: name to bytes (a bytes_list of one), to a number of 0 or more (an int64_list of
+            one) or to floats (a packed float_list).
     """
     entries = []
     for name in sorted(features):
         value = features[name]
         if isinstance(value, bytes):
             feature = _field(_BYTES_LIST, _field(1, value))
+        elif isinstance(value, int):
+            feature = _field(_INT64_LIST, _field(1, _varint(value)))
         else:
             packed = struct.pack(f"<{len(value)}f", *value)
             feature = _field(_FLOAT_LIST, _field(1, packed))

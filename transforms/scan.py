@@ -1,197 +1,228 @@
-"""Reading a collection once: validate, hash, standardize, stage."""
+"""Reading a collection once: validate, frame, hash, and leave the results in the staging folder.
+
+No Beam here: worker processes import this module and must start quickly.
+"""
 
 import hashlib
-import os
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import apache_beam as beam
 import cv2
 import numpy as np
-from apache_beam.pvalue import TaggedOutput
+import pyarrow as pa
 
-from transforms import storage
-from transforms.decode import MAX_BYTES, DecodeError, decode
+from transforms.decode import Decoded, DecodeError, decode
 from transforms.duplicates import hashing
-from transforms.rows import DROPPED, REJECTED, Photo, Ref, Row
-from transforms.staging import StagingWriter
-from transforms.standardize import standardize
+from transforms.facts import FACTS
+from transforms.framing import Framed, Look, frame
+from transforms.keyed import keyed_hash
+from transforms.places import places_of
+from transforms.quality import Floor, Quality, measure
+from transforms.records import Record
+from transforms.sources.base import Ref, Source, Unreadable
+from transforms.splits import SPLITS
+from transforms.staging import write_chunk
+from transforms.standardize import encode_jpeg
 
-REJECTED_TAG = "rejected"
-# What a row says before any decision was made; no row may leave a job with it.
-_UNDECIDED = DROPPED
-
-Rgb = tuple[float, float, float]
+# Of each usable image: what the decisions need of it.
+USABLE = np.dtype(
+    [
+        ("place", "<u8"),
+        # Keyed hash of the identity's name, 0 for none. Names themselves do not travel.
+        ("identity", "<u8"),
+        # Keyed hash of the image_id: every draw and the order of the records follow from it.
+        ("order", "<u8"),
+        # Keyed hash of the attribute by which the dataset is balanced, 0 for none.
+        ("group", "<u8"),
+        # Half of the SHA-256 of the decoded pixels.
+        ("pixels", "<u8", (2,)),
+        ("fingerprint", "u1", (hashing.HASH_BITS // 8,)),
+        ("sharpness", "<f4"),
+        # Place in SPLITS of the split that the source demands, or -1.
+        ("split", "<i1"),
+    ]
+)
+NO_IDENTITY = 0
+# Pixels that are decoded at a time: a detector wants many images, memory wants few.
+_BATCH_PIXELS = 16 << 20
+_BATCH_IMAGES = 32
 
 
 @dataclass(frozen=True)
-class Scan:
-    """What reading one image gave.
+class ScanJob:
+    """What every chunk of a run has in common.
 
     Attributes:
-        row: its facts.
-        dct_hash: 32 bytes.
-        thumbnail: uint8 [32, 32, 3].
-        encoded: the standardized JPEG.
-        channel_mean: of the JPEG's decoded R, G, B, each in [0, 255].
-        channel_square_mean: of their squares.
+        source: of the images.
+        staging: the staging folder.
+        look: how pictures become squares.
+        floor: of quality, below which an image is rejected.
+        seed: of the keyed hashes.
+        group_by: the attribute by which the dataset is balanced, or None.
     """
 
-    row: Row
-    dct_hash: bytes
-    thumbnail: np.ndarray
-    encoded: bytes
-    channel_mean: Rgb
-    channel_square_mean: Rgb
+    source: Source
+    staging: str
+    look: Look
+    floor: Floor
+    seed: int
+    group_by: str | None = None
 
 
-def scan(root: str, ref: Ref, size: int, fraction: float) -> Scan | Row:
-    """Reads one image; a `Row` with outcome `rejected` if it cannot be used.
+@dataclass(frozen=True)
+class Scanned:
+    """What travels on from a chunk that was scanned.
+
+    Attributes:
+        chunk: its number.
+        count: its images, usable or not.
+        usable: USABLE [M].
+    """
+
+    chunk: int
+    count: int
+    usable: np.ndarray
+
+
+def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
+    """Reads the images of a chunk and writes its two staging files.
 
     Args:
-        root: the input directory.
-        ref: the image.
-        size: side of the standardized image in pixels.
-        fraction: of the shorter side that the center crop keeps, in (0, 1].
+        job: see `ScanJob`.
+        chunk: its number.
+        refs: its images.
     """
-    if ref.reason:
-        return Row(ref.image_id, ref.image_id, ref.identity, REJECTED, ref.reason)
-    path = os.path.join(root, *ref.image_id.split("/"))
+    facts: list[dict[str, Any]] = []
+    pixels: list[tuple[np.ndarray, bytes] | None] = []
+    usable = np.zeros(len(refs), USABLE)
+    good = np.zeros(len(refs), bool)
+    for row, (ref, result) in enumerate(_looks(job, refs)):
+        known = {
+            "image_id": ref.image_id,
+            "source": ref.path,
+            "identity": ref.identity,
+            "attributes": list(ref.attributes),
+        }
+        facts.append({**known, "reason": result.reason, **result.facts})
+        if result.square is None:
+            pixels.append(None)
+            continue
+        good[row] = True
+        encoded = encode_jpeg(result.square)
+        mean, square_mean = _moments(result.square)
+        facts[-1] |= {"channel_mean": mean, "channel_square_mean": square_mean}
+        fingerprint = hashing.dct_hash(result.square)
+        facts[-1]["fingerprint"] = fingerprint
+        record = Record(ref.image_id, ref.identity or "", encoded, mean, square_mean)
+        pixels.append((hashing.thumbnail(result.square), record.to_example()))
+        one = usable[row]
+        one["identity"] = identity_key(job.seed, ref.identity)
+        one["order"] = keyed_hash(job.seed, "order", ref.image_id)
+        one["group"] = _group(job, ref)
+        one["pixels"] = np.frombuffer(bytes.fromhex(result.facts["pixel_sha256"])[:16], "<u8")
+        one["fingerprint"] = np.frombuffer(fingerprint, np.uint8)
+        one["sharpness"] = result.facts["sharpness"]
+        one["split"] = -1 if ref.split is None else SPLITS.index(ref.split)
+    usable["place"] = places_of(chunk, len(refs))
+    write_chunk(job.staging, chunk, pa.Table.from_pylist(facts, FACTS), pixels)
+    return Scanned(chunk, len(refs), usable[good])
+
+
+def identity_key(seed: int, identity: str | None) -> int:
+    """The hash that stands for an identity's name in all decisions, and draws its split."""
+    return NO_IDENTITY if identity is None else keyed_hash(seed, "split", identity)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What looking at one image gave: its square, or a reason why not."""
+
+    facts: dict[str, Any]
+    reason: str = ""
+    square: np.ndarray | None = None
+
+
+def _looks(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Look]]:
+    """Each image with what looking at it gave, in order; decoded in batches of bounded size."""
+    readable = [ref for ref in refs if not ref.reason]
+    contents = iter(job.source.read(readable))
+    batch: list[tuple[Ref, _Look, Decoded | None]] = []
+    waiting = 0
+    for ref in refs:
+        seen, decoded = _open(ref, next(contents) if not ref.reason else Unreadable(ref.reason))
+        batch.append((ref, seen, decoded))
+        waiting += 0 if decoded is None else decoded.width * decoded.height
+        if waiting >= _BATCH_PIXELS or len(batch) == _BATCH_IMAGES:
+            yield from _framed(job, batch)
+            batch, waiting = [], 0
+    yield from _framed(job, batch)
+
+
+def _open(ref: Ref, content: bytes | Unreadable) -> tuple[_Look, Decoded | None]:
+    if isinstance(content, Unreadable):
+        return _Look({}, content.reason), None
+    facts: dict[str, Any] = {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
     try:
-        length = os.stat(path).st_size
-        # The limit holds before the bytes are in memory, not after.
-        data = storage.read_bytes(path) if length <= MAX_BYTES else b""
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
-        return Row(ref.image_id, ref.image_id, ref.identity, REJECTED, reason)
-    if length > MAX_BYTES:
-        reason = f"file of {length} bytes is above the limit of {MAX_BYTES}"
-        return Row(ref.image_id, ref.image_id, ref.identity, REJECTED, reason, bytes=length)
-    sha256 = hashlib.sha256(data).hexdigest()
-    try:
-        decoded = decode(data)
+        decoded = decode(content)
     except DecodeError as error:
-        return Row(
-            image_id=ref.image_id,
-            source=ref.image_id,
-            identity=ref.identity,
-            outcome=REJECTED,
-            reason=str(error),
-            bytes=len(data),
-            sha256=sha256,
+        return _Look(facts, str(error)), None
+    facts |= {
+        "width": decoded.width,
+        "height": decoded.height,
+        "pixel_sha256": ref.pixel_sha256 or hashing.pixel_sha256(decoded.pixels),
+    }
+    return _Look(facts), decoded
+
+
+def _framed(
+    job: ScanJob, batch: Sequence[tuple[Ref, _Look, Decoded | None]]
+) -> Iterator[tuple[Ref, _Look]]:
+    good = [(ref, decoded) for ref, _, decoded in batch if decoded is not None]
+    squares = iter(
+        frame(
+            job.look,
+            [decoded.pixels for _, decoded in good],
+            [ref.landmarks for ref, _ in good],
         )
-    standard = standardize(decoded.pixels, size, fraction)
-    mean, square_mean = _moments(standard.encoded)
-    sharpness, brightness, contrast = _quality(standard.pixels)
-    row = Row(
-        image_id=ref.image_id,
-        source=ref.image_id,
-        identity=ref.identity,
-        outcome=_UNDECIDED,
-        reason="undecided",
-        width=decoded.width,
-        height=decoded.height,
-        bytes=len(data),
-        sha256=sha256,
-        pixel_sha256=hashing.pixel_sha256(decoded.pixels),
-        sharpness=sharpness,
-        brightness=brightness,
-        contrast=contrast,
     )
-    return Scan(
-        row=row,
-        dct_hash=hashing.dct_hash(decoded.pixels),
-        thumbnail=hashing.thumbnail(decoded.pixels),
-        encoded=standard.encoded,
-        channel_mean=mean,
-        channel_square_mean=square_mean,
-    )
+    for ref, seen, decoded in batch:
+        if decoded is None:
+            yield ref, seen
+            continue
+        framed = next(squares)
+        if isinstance(framed, str):
+            yield ref, _Look(seen.facts, framed)
+            continue
+        yield ref, _judged(job, seen, framed)
 
 
-class ScanImages(beam.PTransform):
-    """list[Ref] -> list[Photo], and list[Row] of the rejected under the tag "rejected".
-
-    Args:
-        root: the input directory.
-        folder: where staging files go.
-        size: side of the standardized image in pixels.
-        fraction: of the shorter side that the center crop keeps.
-        threads: that decode at the same time in one worker process; never changes the result.
-    """
-
-    def __init__(self, root: str, folder: str, size: int, fraction: float, threads: int) -> None:
-        super().__init__()
-        self._fn = _ScanChunk(root, folder, size, fraction, threads)
-
-    def expand(self, chunks: beam.PCollection) -> Any:
-        """Builds the graph."""
-        return chunks | "Read" >> beam.ParDo(self._fn).with_outputs(REJECTED_TAG, main="photos")
+def _judged(job: ScanJob, seen: _Look, framed: Framed) -> _Look:
+    quality: Quality = measure(framed.pixels)
+    facts = {
+        **seen.facts,
+        "sharpness": quality.sharpness,
+        "brightness": quality.brightness,
+        "contrast": quality.contrast,
+        "faces": framed.faces,
+        "face_score": framed.score,
+        "face_box": framed.box,
+    }
+    reason = job.floor.why_rejected(quality)
+    return _Look(facts, reason, None if reason else framed.pixels)
 
 
-class _ScanChunk(beam.DoFn):
-    def __init__(self, root: str, folder: str, size: int, fraction: float, threads: int) -> None:
-        self._root = root
-        self._folder = folder
-        self._size = size
-        self._fraction = fraction
-        self._threads = threads
-
-    def setup(self) -> None:
-        # Pillow, OpenCV and hashlib work outside the interpreter's lock, so threads use the cores.
-        self._pool = ThreadPoolExecutor(self._threads)
-
-    def teardown(self) -> None:
-        self._pool.shutdown()
-
-    def process(
-        self, refs: list[Ref]
-    ) -> Iterable[list[Photo] | TaggedOutput[Literal["rejected"], list[Row]]]:
-        photos, rejected = [], []
-        with StagingWriter(self._folder, len(refs)) as staging:
-            for result in self._pool.map(self._scan, refs):
-                if isinstance(result, Row):
-                    rejected.append(result)
-                    continue
-                staged = staging.add(result.thumbnail, result.encoded)
-                photos.append(
-                    Photo(
-                        row=result.row,
-                        staged=staged,
-                        dct_hash=result.dct_hash,
-                        channel_mean=result.channel_mean,
-                        channel_square_mean=result.channel_square_mean,
-                    )
-                )
-        if photos:
-            yield photos
-        if rejected:
-            yield TaggedOutput(REJECTED_TAG, rejected)
-
-    def _scan(self, ref: Ref) -> Scan | Row:
-        return scan(self._root, ref, self._size, self._fraction)
+def _group(job: ScanJob, ref: Ref) -> int:
+    if job.group_by is None:
+        return 0
+    value = dict(ref.attributes).get(job.group_by, "")
+    return keyed_hash(job.seed, "group", value)
 
 
-def _moments(encoded: bytes) -> tuple[Rgb, Rgb]:
-    """Channel means and square means of the pixels that a reader of the record will see."""
-    pixels = decode(encoded).pixels.reshape(-1, 3)
-    values = np.arange(256, dtype=np.float64)
-    red, green, blue = (np.bincount(pixels[:, channel], minlength=256) for channel in range(3))
-
-    def mean(weights: np.ndarray) -> Rgb:
-        count = len(pixels)
-        return (
-            float(red @ weights / count),
-            float(green @ weights / count),
-            float(blue @ weights / count),
-        )
-
-    return mean(values), mean(values * values)
-
-
-def _quality(pixels: np.ndarray) -> tuple[float, float, float]:
-    """Sharpness (variance of the Laplacian), brightness and contrast of the grey image."""
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    laplacian = cv2.Laplacian(grey, cv2.CV_32F)
-    return float(laplacian.var()), float(grey.mean()), float(grey.std())
+def _moments(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Means and square means of R, G and B of uint8 [S, S, 3]."""
+    mean, deviation = (values[:, 0] for values in cv2.meanStdDev(pixels))
+    return tuple(mean.tolist()), tuple((deviation**2 + mean**2).tolist())

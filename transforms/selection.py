@@ -1,20 +1,45 @@
-"""What stays of each identity: verdicts on duplicates, held-out names, balance, split."""
+"""What stays of each identity: held-out names, balance, split."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import TaggedOutput
+import numpy as np
 
-from transforms.duplicates.clusters import Verdict
-from transforms.keyed import keyed_hash
-from transforms.rows import DROPPED, KEPT, Photo, Row, partition
-from transforms.splits import split_of
+from transforms import balance
+from transforms.balance import Rule
+from transforms.duplicates.verdicts import SetAside
+from transforms.grouping import divide, group_count, join
+from transforms.keyed import mixed
+from transforms.scan import NO_IDENTITY, Scanned
+from transforms.splits import FOLDERS, SPLITS, UNLABELED, draw_splits
 
-SET_ASIDE_TAG = "set_aside"
+# Why an image is not kept; `explain` gives the words.
+KEEP, EXCLUDED, NOT_INCLUDED, TOO_FEW, TOO_MANY, TWO_SPLITS = range(6)
 
-_PARTITIONS = 64
+DECISION = np.dtype(
+    [
+        ("place", "<u8"),
+        ("identity", "<u8"),
+        ("order", "<u8"),
+        ("group", "<u8"),
+        ("sharpness", "<f4"),
+        # Place in FOLDERS, or -1.
+        ("split", "<i1"),
+        ("reason", "u1"),
+        # What the reason says: how many images the class has, how many are required or allowed.
+        ("have", "<u4"),
+        ("limit", "<u4"),
+        # How often the image is written, and what it weighs in training, before normalization.
+        ("copies", "<u4"),
+        ("weight", "<f8"),
+    ]
+)
+
+_TRAIN = SPLITS.index("train")
+_CAP_SALT, _IMAGE_SPLIT_SALT = 1, 2
 
 
 @dataclass(frozen=True)
@@ -22,134 +47,221 @@ class Selection:
     """The rules.
 
     Attributes:
-        min_images: identities with fewer surviving images are dropped.
-        max_images: of an identity with more, so many are drawn by keyed hash; None for all.
-        fractions: (split, share of the identities), summing to 1.
-        seed: of the draws.
-        include: only these identities, or None for all.
-        exclude: never these.
+        fractions: (split, share), summing to 1.
+        split_by: `identity`, so that nobody is in two splits, or `image` for closed-set work.
+        listed: (split, keys of identities that belong there whatever the shares).
+        rules: of balance, in order; those of identities come before those of an attribute.
+        prefer: `hash` or `quality`: which images of a class stay under a cap.
+        include: keys of the only identities to keep, or None for all.
+        exclude: keys of identities to leave out.
     """
 
-    min_images: int
-    max_images: int | None
     fractions: Sequence[tuple[str, float]]
-    seed: int
-    include: frozenset[str] | None = None
-    exclude: frozenset[str] = frozenset()
+    split_by: str = "identity"
+    listed: tuple[tuple[str, np.ndarray], ...] = ()
+    rules: tuple[Rule, ...] = ()
+    prefer: str = "hash"
+    include: np.ndarray | None = None
+    exclude: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint64))
+
+    @property
+    def weighted(self) -> bool:
+        """Whether a rule gives images weights."""
+        return any(rule.kind == "effective-number" for rule in self.rules)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Attributes that rules name."""
+        return tuple(dict.fromkeys(rule.column for rule in self.rules if rule.column))
 
 
-def select(
-    photos: Iterable[Photo], verdicts: Mapping[str, Verdict], rules: Selection
-) -> tuple[list[Photo], list[Row]]:
-    """Decides on all images of one identity.
+def undecided(usable: np.ndarray) -> np.ndarray:
+    """DECISION [N] of USABLE [N]; `split` holds what the source demands, or -1."""
+    rows = np.zeros(len(usable), DECISION)
+    for name in ("place", "identity", "order", "group", "sharpness", "split"):
+        rows[name] = usable[name]
+    rows["copies"] = 1
+    rows["weight"] = 1.0
+    return rows
 
-    Duplicates come first, so that a held-out identity's picture under another name is found
-    even though the held-out identity itself is left out.
+
+def select(rows: np.ndarray, selection: Selection) -> None:
+    """Decides on images of whole identities, in place.
+
+    Duplicates are gone already, so that a held-out identity's picture under another name was
+    found even though the held-out identity itself is left out.
 
     Args:
-        photos: every decoded image of the identity.
-        verdicts: by image_id, of those that duplicate search sets aside.
-        rules: see `Selection`.
-
-    Returns:
-        (kept photos, with outcome and split; rows of the others), each by image_id.
+        rows: DECISION [N], see `undecided`; all images of an identity or none.
+        selection: see `Selection`.
     """
-    surviving, aside = [], []
-    for photo in sorted(photos, key=lambda one: one.row.image_id):
-        verdict = verdicts.get(photo.row.image_id)
-        if verdict is None:
-            surviving.append(photo)
-        else:
-            aside.append(
-                replace(
-                    photo.row,
-                    outcome=verdict.outcome,
-                    reason=verdict.reason,
-                    duplicate_of=verdict.duplicate_of,
-                )
-            )
-    if not surviving:
-        return [], aside
-    identity = surviving[0].row.identity or ""
-    reason = _why_dropped(identity, len(surviving), rules)
-    if reason:
-        aside += [_dropped(photo, reason) for photo in surviving]
-        return [], sorted(aside, key=lambda row: row.image_id)
-    if rules.max_images is not None and len(surviving) > rules.max_images:
-        drawn = sorted(
-            surviving,
-            key=lambda one: (keyed_hash(rules.seed, "balance", one.row.image_id), one.row.image_id),
-        )
-        reason = f"identity has {len(surviving)} images, more than the {rules.max_images} allowed"
-        aside += [_dropped(photo, reason) for photo in drawn[rules.max_images :]]
-        surviving = drawn[: rules.max_images]
-    split = split_of(identity, rules.seed, rules.fractions)
-    kept = [
-        replace(photo, row=replace(photo.row, outcome=KEPT, reason="", split=split))
-        for photo in sorted(surviving, key=lambda one: one.row.image_id)
-    ]
-    return kept, sorted(aside, key=lambda row: row.image_id)
+    known = rows["identity"] != NO_IDENTITY
+    _drop(rows, known & np.isin(rows["identity"], selection.exclude), EXCLUDED)
+    if selection.include is not None:
+        _drop(rows, ~np.isin(rows["identity"], selection.include), NOT_INCLUDED)
+    _split(rows, selection)
+    for rule in selection.rules:
+        if rule.column is None:
+            apply(rows, rule, "identity", selection.prefer)
+
+
+def apply(rows: np.ndarray, rule: Rule, key: str, prefer: str) -> None:
+    """Applies one rule of balance to whole classes, in place.
+
+    Args:
+        rows: DECISION [N].
+        rule: `oversample` and `effective-number` act on the train split only.
+        key: column of the classes, `identity` or `group`; its zero is no class.
+        prefer: see `Selection`.
+    """
+    training = rule.kind in ("oversample", "effective-number")
+    alive = (rows["reason"] == KEEP) & (rows[key] != 0)
+    chosen = np.flatnonzero(alive & (rows["split"] == _TRAIN) if training else alive)
+    if not len(chosen):
+        return
+    some = rows[chosen]
+    classes = some[key]
+    preference = [mixed(some["order"], _CAP_SALT), some["place"]]
+    if prefer == "quality":
+        preference.insert(0, -some["sharpness"])
+    rank, size = balance.ranks(classes, preference)
+    if rule.kind in ("min-images", "cap"):
+        gone = size < rule.amount if rule.kind == "min-images" else rank >= rule.amount
+        some["have"][gone], some["limit"][gone] = size[gone], int(rule.amount)
+        some["reason"][gone] = TOO_FEW if rule.kind == "min-images" else TOO_MANY
+    elif rule.kind == "oversample":
+        copies = some["copies"].astype(np.int64)
+        some["copies"] = balance.oversampled(classes, preference, copies, int(rule.amount))
+    else:
+        some["weight"] *= balance.effective_number_weights(size, rule.amount)
+    rows[chosen] = some
+
+
+def explain(reason: int, have: int, limit: int, held_by: str = "identity") -> str:
+    """The words of a decision, for the index."""
+    return {
+        KEEP: "",
+        EXCLUDED: "identity is excluded",
+        NOT_INCLUDED: "identity is not among those included",
+        TOO_FEW: f"{held_by} has {have} images, fewer than the {limit} required",
+        TOO_MANY: f"{held_by} has {have} images, more than the {limit} allowed",
+        TWO_SPLITS: "the source puts its identity into two splits",
+    }[reason]
 
 
 class SelectImages(beam.PTransform):
-    """list[Photo] -> list[Photo] that are kept, and list[Row] of the rest under "set_aside".
+    """Scanned -> DECISION arrays as bytes, of all images that are not set aside.
 
     Args:
-        verdicts: (image_id, Verdict) of what duplicate search sets aside.
-        rules: see `Selection`.
+        set_aside: a PCollection of SetAside.
+        selection: see `Selection`.
+        total: a PCollection of one number, how many images were listed.
     """
 
-    def __init__(self, verdicts: beam.PCollection, rules: Selection) -> None:
+    def __init__(
+        self, set_aside: beam.PCollection, selection: Selection, total: beam.PCollection
+    ) -> None:
         super().__init__()
-        self._verdicts = verdicts
-        self._rules = rules
+        self._set_aside = set_aside
+        self._selection = selection
+        self._total = beam.pvalue.AsSingleton(total)
 
-    def expand(self, photos: beam.PCollection) -> Any:
+    def expand(self, scanned: beam.PCollection) -> Any:
         """Builds the graph."""
+        rows = scanned | "ByIdentity" >> beam.FlatMap(_by_identity, self._total).with_output_types(
+            tuple[int, bytes]
+        )
+        aside = self._set_aside | "AsideByIdentity" >> beam.Map(
+            _aside_by_identity, self._total
+        ).with_output_types(tuple[int, int])
+        decided = (
+            {"rows": rows, "aside": aside}
+            | "GroupIdentities" >> beam.CoGroupByKey()
+            | "Select" >> beam.FlatMap(_select, self._selection).with_output_types(bytes)
+        )
+        grouped = [rule for rule in self._selection.rules if rule.column is not None]
+        if not grouped:
+            return decided
         return (
-            photos
-            | "ByIdentity" >> beam.FlatMap(_by_identity).with_output_types(tuple[int, list[Photo]])
-            | "GroupIdentities" >> beam.GroupByKey()
-            | "Select"
-            >> beam.ParDo(_Select(self._rules), beam.pvalue.AsDict(self._verdicts)).with_outputs(
-                SET_ASIDE_TAG, main="kept"
-            )
+            decided
+            | "ByAttribute" >> beam.FlatMap(_by_attribute).with_output_types(tuple[int, bytes])
+            | "GroupAttributes" >> beam.GroupByKey()
+            | "Balance" >> beam.Map(_balance, grouped, self._selection.prefer)
         )
 
 
-def _by_identity(photos: list[Photo]) -> Iterable[tuple[int, list[Photo]]]:
-    parts = partition(
-        photos, lambda photo: keyed_hash(0, "identity", photo.row.identity or "") % _PARTITIONS
-    )
-    return parts.items()
+def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+    rows = undecided(scanned.usable)
+    # Images of nobody in particular are no class, and need not meet.
+    keys = np.where(rows["identity"] == NO_IDENTITY, rows["order"], rows["identity"])
+    return divide(rows, keys % np.uint64(group_count(total)))
 
 
-class _Select(beam.DoFn):
-    def __init__(self, rules: Selection) -> None:
-        self._rules = rules
-
-    def process(
-        self, group: tuple[int, Iterable[list[Photo]]], verdicts: Mapping[str, Verdict]
-    ) -> Iterator[list[Photo] | TaggedOutput[Literal["set_aside"], list[Row]]]:
-        photos = [photo for part in group[1] for photo in part]
-        by_identity = partition(photos, lambda photo: photo.row.identity or "")
-        for identity in sorted(by_identity):
-            kept, aside = select(by_identity[identity], verdicts, self._rules)
-            if kept:
-                yield kept
-            if aside:
-                yield TaggedOutput(SET_ASIDE_TAG, aside)
+def _aside_by_identity(aside: SetAside, total: int) -> tuple[int, int]:
+    key = aside.identity if aside.identity != NO_IDENTITY else aside.order
+    return key % group_count(total), aside.place
 
 
-def _why_dropped(identity: str, count: int, rules: Selection) -> str:
-    if identity in rules.exclude:
-        return "identity is excluded"
-    if rules.include is not None and identity not in rules.include:
-        return "identity is not among those included"
-    if count < rules.min_images:
-        return f"identity has {count} images, fewer than the {rules.min_images} required"
-    return ""
+def _select(
+    group: tuple[int, dict[str, Iterable[Any]]], selection: Selection
+) -> Iterator[bytes]:
+    rows = join(group[1]["rows"], DECISION)
+    gone = np.fromiter(group[1]["aside"], np.uint64)
+    rows = rows[~np.isin(rows["place"], gone)]
+    select(rows, selection)
+    if len(rows):
+        yield rows.tobytes()
 
 
-def _dropped(photo: Photo, reason: str) -> Row:
-    return replace(photo.row, outcome=DROPPED, reason=reason)
+def _by_attribute(data: bytes) -> Iterable[tuple[int, bytes]]:
+    rows = np.frombuffer(data, DECISION)
+    return divide(rows, rows["group"])
+
+
+def _balance(group: tuple[int, Iterable[bytes]], rules: Sequence[Rule], prefer: str) -> bytes:
+    rows = join(group[1], DECISION)
+    for rule in rules:
+        apply(rows, rule, "group", prefer)
+    return rows.tobytes()
+
+
+def _split(rows: np.ndarray, selection: Selection) -> None:
+    """Puts each image into a split; images without identity into `unlabeled`."""
+    known = rows["identity"] != NO_IDENTITY
+    demanded = rows["split"].copy()
+    if selection.split_by == "image":
+        hashes = mixed(rows["order"], _IMAGE_SPLIT_SALT)
+        rows["split"] = np.where(demanded >= 0, demanded, draw_splits(hashes, selection.fractions))
+    else:
+        rows["split"] = draw_splits(rows["identity"], selection.fractions)
+        for name, keys in selection.listed:
+            rows["split"][np.isin(rows["identity"], keys)] = SPLITS.index(name)
+        _demand(rows, demanded)
+    rows["split"][~known] = FOLDERS.index(UNLABELED)
+
+
+def _demand(rows: np.ndarray, demanded: np.ndarray) -> None:
+    """Gives whole identities the split that the source demands for any of their images."""
+    asking = np.flatnonzero((demanded >= 0) & (rows["identity"] != NO_IDENTITY))
+    if not len(asking):
+        return
+    keys, inverse = np.unique(rows["identity"][asking], return_inverse=True)
+    lowest, highest = np.full(len(keys), 127, np.int8), np.full(len(keys), -1, np.int8)
+    np.minimum.at(lowest, inverse, demanded[asking])
+    np.maximum.at(highest, inverse, demanded[asking])
+    place = np.minimum(np.searchsorted(keys, rows["identity"]), len(keys) - 1)
+    found = keys[place] == rows["identity"]
+    rows["split"] = np.where(found, lowest[place], rows["split"])
+    _drop(rows, found & (lowest != highest)[place], TWO_SPLITS)
+
+
+def _drop(rows: np.ndarray, gone: np.ndarray, reason: int) -> None:
+    rows["reason"][gone & (rows["reason"] == KEEP)] = reason
+
+
+def normalizing_sums(data: bytes) -> tuple[float, int]:
+    """(sum of weights, number) of the train records, each as often as it is written."""
+    rows = np.frombuffer(data, DECISION)
+    train = rows[(rows["reason"] == KEEP) & (rows["split"] == _TRAIN)]
+    # fsum is exact, so no order of addition shows in the last bits.
+    return math.fsum(train["weight"] * train["copies"]), int(train["copies"].sum())

@@ -5,16 +5,18 @@ import math
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
 from transforms import tfrecord
-from transforms.keyed import keyed_hash
-from transforms.records import Record
-from transforms.rows import Photo, Row, partition
+from transforms.grouping import divide, join
+from transforms.keyed import mixed
+from transforms.records import extra_features
+from transforms.selection import DECISION, KEEP
+from transforms.splits import FOLDERS
 from transforms.staging import StagingReader
 
 RECEIPTS_TAG = "receipts"
@@ -24,6 +26,25 @@ _RECORDS_PER_SHARD = 10_000
 _USUAL_SHARDS = 16
 _FEWEST_RECORDS = 500
 
+# One record that is to be written.
+RECORD = np.dtype(
+    [("place", "<u8"), ("shard", "<u8"), ("rank", "<u8"), ("copy", "<u4"), ("weight", "<f4")]
+)
+# Where the first copy of an image was written.
+POSITION = np.dtype(
+    [
+        ("place", "<u8"),
+        # Place in FOLDERS, number of the shard, and how many shards the folder has.
+        ("folder", "u1"),
+        ("shard", "<u4"),
+        ("shards", "<u4"),
+        ("position", "<u4"),
+        ("weight", "<f4"),
+    ]
+)
+
+_SHARD_SALT, _RANK_SALT, _COPY_SALT = 16, 17, 1 << 20
+
 
 def shard_count(records: int) -> int:
     """How many shards a split of so many records has: 0 if it is empty, else 1, 16 or more."""
@@ -31,103 +52,131 @@ def shard_count(records: int) -> int:
     return max(math.ceil(records / _RECORDS_PER_SHARD), spread)
 
 
-def shard_name(split: str, index: int, count: int) -> str:
+def shard_name(folder: str, index: int, count: int) -> str:
     """Path of a shard relative to its dataset."""
-    return f"{split}/part-{index:05d}-of-{count:05d}.tfrecord"
+    return f"{folder}/part-{index:05d}-of-{count:05d}.tfrecord"
+
+
+def plan_records(rows: np.ndarray, shards: int, weight_scale: float) -> np.ndarray:
+    """The records of kept images of one folder: every copy of each, with its shard and its rank.
+
+    Args:
+        rows: DECISION [N].
+        shards: of the folder.
+        weight_scale: by which weights are multiplied.
+
+    Returns:
+        RECORD [sum of copies].
+    """
+    repeated = np.repeat(rows, rows["copies"])
+    starts = np.cumsum(rows["copies"], dtype=np.int64) - rows["copies"]
+    records = np.zeros(len(repeated), RECORD)
+    records["place"] = repeated["place"]
+    records["copy"] = np.arange(len(repeated)) - np.repeat(starts, rows["copies"])
+    records["weight"] = repeated["weight"] * weight_scale
+    keys = repeated["order"]
+    later = records["copy"] > 0
+    # Copies of an image lie apart, each with a key of its own.
+    keys[later] = mixed(keys[later] + records["copy"][later], _COPY_SALT)
+    records["shard"] = mixed(keys, _SHARD_SALT) % np.uint64(max(1, shards))
+    records["rank"] = mixed(keys, _RANK_SALT)
+    return records
 
 
 class WriteShards(beam.PTransform):
-    """list[Photo] -> list[Row] with shard and position, and a receipt per shard ("receipts").
+    """DECISION arrays -> POSITION arrays, both as bytes, and a receipt per shard ("receipts").
 
     Args:
-        folder: where `train/`, `val/` and `test/` are written.
-        seed: of the order of the records.
+        staging: the staging folder.
+        output: where `train/`, `val/` and `test/` are written.
+        weighted: whether records carry a weight.
+        weight_scale: a PCollection of one number, by which weights are multiplied.
     """
 
-    def __init__(self, folder: str, seed: int) -> None:
+    def __init__(
+        self, staging: str, output: str, weighted: bool, weight_scale: beam.PCollection
+    ) -> None:
         super().__init__()
-        self._folder = folder
-        self._seed = seed
+        self._writer = _WriteShard(staging, output, weighted)
+        self._weight_scale = beam.pvalue.AsSingleton(weight_scale)
 
-    def expand(self, photos: beam.PCollection) -> Any:
+    def expand(self, decisions: beam.PCollection) -> Any:
         """Builds the graph."""
-        counts = (
-            photos
-            | "Splits" >> beam.FlatMap(_split_sizes).with_output_types(tuple[str, int])
+        counts = beam.pvalue.AsDict(
+            decisions
+            | "Folders" >> beam.FlatMap(_folder_sizes).with_output_types(tuple[int, int])
             | "Count" >> beam.CombinePerKey(sum)
         )
         return (
-            photos
+            decisions
             | "ByShard"
-            >> beam.FlatMap(_by_shard, beam.pvalue.AsDict(counts), self._seed).with_output_types(
-                tuple[str, list[Photo]]
+            >> beam.FlatMap(_by_shard, counts, self._weight_scale).with_output_types(
+                tuple[str, bytes]
             )
             | "GroupShards" >> beam.GroupByKey()
             | "Write"
-            >> beam.ParDo(_WriteShard(self._folder, self._seed)).with_outputs(
-                RECEIPTS_TAG, main="rows"
-            )
+            >> beam.ParDo(self._writer).with_outputs(RECEIPTS_TAG, main="positions")
         )
 
 
-def _split_sizes(photos: list[Photo]) -> Iterable[tuple[str, int]]:
-    parts = partition(photos, lambda one: one.row.split or "")
-    return [(split, len(part)) for split, part in parts.items()]
+def _kept(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+    """(folder, DECISION array) of the images that are written."""
+    rows = np.frombuffer(data, DECISION)
+    rows = rows[rows["reason"] == KEEP]
+    for folder in np.unique(rows["split"]).tolist():
+        yield folder, rows[rows["split"] == folder]
+
+
+def _folder_sizes(data: bytes) -> Iterable[tuple[int, int]]:
+    return [(folder, int(rows["copies"].sum())) for folder, rows in _kept(data)]
 
 
 def _by_shard(
-    photos: list[Photo], counts: Mapping[str, int], seed: int
-) -> Iterable[tuple[str, list[Photo]]]:
-    def shard(photo: Photo) -> str:
-        split = photo.row.split or ""
-        count = shard_count(counts[split])
-        return shard_name(split, keyed_hash(seed, "shard", photo.row.image_id) % count, count)
-
-    return partition(photos, shard).items()
+    data: bytes, counts: Mapping[int, int], weight_scale: float
+) -> Iterator[tuple[str, bytes]]:
+    for folder, rows in _kept(data):
+        shards = shard_count(counts[folder])
+        records = plan_records(rows, shards, weight_scale)
+        for index, part in divide(records, records["shard"]):
+            yield shard_name(FOLDERS[folder], index, shards), part
 
 
 class _WriteShard(beam.DoFn):
-    def __init__(self, folder: str, seed: int) -> None:
-        self._folder = folder
-        self._seed = seed
+    def __init__(self, staging: str, output: str, weighted: bool) -> None:
+        self._staging = staging
+        self._output = output
+        self._weighted = weighted
 
     def process(
-        self, group: tuple[str, Iterable[list[Photo]]]
-    ) -> Iterator[list[Row] | TaggedOutput[Literal["receipts"], dict[str, Any]]]:
+        self, group: tuple[str, Iterable[bytes]]
+    ) -> Iterator[bytes | TaggedOutput[Literal["receipts"], dict[str, Any]]]:
         name, parts = group
-        photos = sorted((photo for part in parts for photo in part), key=self._order)
-        receipt = _write(os.path.join(self._folder, name), photos)
+        records = join(parts, RECORD)
+        records = records[np.lexsort((records["copy"], records["place"], records["rank"]))]
+        receipt = self._write(os.path.join(self._output, name), records)
         yield TaggedOutput(RECEIPTS_TAG, {"path": name, **receipt})
-        yield [
-            replace(photo.row, shard=name, position=position)
-            for position, photo in enumerate(photos)
-        ]
+        first = np.flatnonzero(records["copy"] == 0)
+        positions = np.zeros(len(first), POSITION)
+        positions["place"] = records["place"][first]
+        positions["folder"] = FOLDERS.index(name.split("/")[0])
+        positions["shard"] = records["shard"][first]
+        positions["shards"] = int(name.rpartition("-of-")[2].removesuffix(".tfrecord"))
+        positions["position"] = first
+        positions["weight"] = records["weight"][first]
+        yield positions.tobytes()
 
-    def _order(self, photo: Photo) -> tuple[int, str]:
-        return keyed_hash(self._seed, "order", photo.row.image_id), photo.row.image_id
-
-
-def _write(path: str, photos: list[Photo]) -> dict[str, Any]:
-    """Writes a shard under a temporary name and renames it; its size, SHA-256 and records."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
-    digest = hashlib.sha256()
-    size = 0
-    with StagingReader() as staging, open(temporary, "wb") as stream:
-        for photo in photos:
-            framed = tfrecord.frame(_record(photo, staging.encoded(photo.staged)).to_example())
-            stream.write(framed)
-            digest.update(framed)
-            size += len(framed)
-    os.replace(temporary, path)
-    return {"bytes": size, "sha256": digest.hexdigest(), "records": len(photos)}
-
-
-def _record(photo: Photo, encoded: bytes) -> Record:
-    return Record(
-        image_id=photo.row.image_id,
-        identity=photo.row.identity or "",
-        encoded=encoded,
-        channel_mean=photo.channel_mean,
-        channel_square_mean=photo.channel_square_mean,
-    )
+    def _write(self, path: str, records: np.ndarray) -> dict[str, Any]:
+        """Writes a shard under a temporary name and renames it; its size, SHA-256 and records."""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        temporary = f"{path}.tmp-{secrets.token_hex(6)}"
+        digest = hashlib.sha256()
+        size = 0
+        with StagingReader(self._staging) as staging, open(temporary, "wb") as stream:
+            for place, copy, weight in records[["place", "copy", "weight"]].tolist():
+                extra = extra_features(copy, weight if self._weighted else None)
+                framed = tfrecord.frame(staging.record(place) + extra)
+                stream.write(framed)
+                digest.update(framed)
+                size += len(framed)
+        os.replace(temporary, path)
+        return {"bytes": size, "sha256": digest.hexdigest(), "records": len(records)}

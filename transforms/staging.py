@@ -1,91 +1,168 @@
-"""Staging files: what the first reader leaves under the output for the stages after it.
+"""The staging folder: what the scan leaves under the output for the stages after it.
 
-A group-by moves small rows only; thumbnails and JPEGs lie here and are fetched by offset.
+For each chunk of the listing there are three files, named by its number, so a chunk that an engine
+scans twice writes the same files again:
+
+- facts, a table in Arrow's file format with one row per image, read column by column;
+- pixels: a header with an entry for each row, then for each usable image a thumbnail and its
+  encoded record, fetched by offset;
+- an empty one whose name tells how many images the chunk has, for the progress line.
 """
 
+import functools
 import os
 import secrets
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from transforms import storage
 from transforms.duplicates.hashing import THUMBNAIL_SIDE
-from transforms.rows import Staged
+from transforms.places import CHUNK, chunk_of, row_of
 
+STAGING = "staging"
+
+_DONE = ".done"
 _THUMBNAIL_BYTES = THUMBNAIL_SIDE * THUMBNAIL_SIDE * 3
+# Of one row: where its thumbnail starts, and the length of the record that follows it.
+_ENTRY = np.dtype([("offset", "<u8"), ("length", "<u4")])
+_HEADER_BYTES = CHUNK * _ENTRY.itemsize
 
 
-class StagingWriter:
-    """One staging file, named at random so that a repeated bundle never meets its first try.
+def write_chunk(
+    folder: str,
+    chunk: int,
+    facts: pa.Table,
+    pixels: Sequence[tuple[np.ndarray, bytes] | None],
+) -> None:
+    """Writes the files of a chunk, each whole or not at all.
 
-    The name starts with the number of images that its writer was given, so that anyone who sees
-    the folder can tell how far the job is, on every engine.
+    Args:
+        folder: the staging folder.
+        chunk: its number.
+        facts: N rows, at most CHUNK.
+        pixels: N times thumbnail, uint8 [32, 32, 3], and encoded record; None for an image that
+            cannot be used.
     """
+    os.makedirs(folder, exist_ok=True)
+    entries = np.zeros(CHUNK, _ENTRY)
+    offset = _HEADER_BYTES
+    parts: list[bytes] = []
+    for row, one in enumerate(pixels):
+        if one is None:
+            continue
+        thumbnail, record = one
+        entries[row] = (offset, len(record))
+        parts += (thumbnail.tobytes(), record)
+        offset += _THUMBNAIL_BYTES + len(record)
+    _write_whole(_pixels_path(folder, chunk), b"".join((entries.tobytes(), *parts)))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, facts.schema) as writer:
+        writer.write_table(facts.combine_chunks())
+    _write_whole(_facts_path(folder, chunk), sink.getvalue())
+    with open(os.path.join(folder, f"{chunk:013x}-{len(facts)}{_DONE}"), "wb"):
+        pass
 
-    def __init__(self, folder: str, images: int) -> None:
-        os.makedirs(folder, exist_ok=True)
-        self._path = os.path.join(folder, f"{images}-{secrets.token_hex(8)}.stage")
-        self._stream: BinaryIO = open(self._path, "wb")  # noqa: SIM115 - closed by __exit__
-        self._offset = 0
 
-    def __enter__(self) -> "StagingWriter":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stream.close()
-
-    def add(self, thumbnail: np.ndarray, encoded: bytes) -> Staged:
-        """Appends one image; thumbnail is uint8 [32, 32, 3]."""
-        staged = Staged(self._path, self._offset, len(encoded))
-        self._stream.write(thumbnail.tobytes())
-        self._stream.write(encoded)
-        self._offset += _THUMBNAIL_BYTES + len(encoded)
-        return staged
+def read_facts(folder: str, chunk: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """The facts of a chunk, or some columns of them."""
+    with pa.memory_map(_facts_path(folder, chunk)) as source:
+        table = pa.ipc.open_file(source).read_all()
+    return table if columns is None else table.select(columns)
 
 
 def images_staged(folder: str) -> int:
-    """How many images the writers of a staging folder were given so far."""
+    """How many images were scanned so far, as their files tell on every engine."""
     try:
-        return sum(int(name.split("-")[0]) for name in os.listdir(folder))
+        return sum(
+            int(name.rpartition("-")[2].removesuffix(_DONE))
+            for name in os.listdir(folder)
+            if name.endswith(_DONE)
+        )
     except FileNotFoundError:
         return 0
 
 
 class StagingReader:
-    """Fetches from staging files; keeps a bounded number of them open."""
+    """Fetches by place; keeps a bounded number of files open.
 
-    def __init__(self, limit: int = 256) -> None:
+    Args:
+        folder: the staging folder.
+        limit: of files that are open at a time.
+    """
+
+    def __init__(self, folder: str, limit: int = 128) -> None:
+        self._folder = folder
         self._limit = limit
-        self._open: dict[str, BinaryIO] = {}
+        self._open: OrderedDict[int, tuple[BinaryIO, np.ndarray]] = OrderedDict()
 
     def __enter__(self) -> "StagingReader":
         return self
 
     def __exit__(self, *error: object) -> None:
-        for stream in self._open.values():
+        for stream, _ in self._open.values():
             stream.close()
         self._open.clear()
 
-    def thumbnail(self, staged: Staged) -> np.ndarray:
-        """uint8 [32, 32, 3]."""
-        data = storage.read_range(self._stream(staged.file), staged.offset, _THUMBNAIL_BYTES)
-        return np.frombuffer(data, np.uint8).reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
-
-    def thumbnails(self, staged: Iterable[Staged]) -> np.ndarray:
+    def thumbnails(self, places: Iterable[int]) -> np.ndarray:
         """uint8 [N, 32, 32, 3]."""
-        return np.stack([self.thumbnail(one) for one in staged])
+        data = b"".join(self._thumbnail(int(place)) for place in places)
+        return np.frombuffer(data, np.uint8).reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
 
-    def encoded(self, staged: Staged) -> bytes:
-        """The JPEG bytes."""
-        start = staged.offset + _THUMBNAIL_BYTES
-        return storage.read_range(self._stream(staged.file), start, staged.length)
+    def record(self, place: int) -> bytes:
+        """The encoded record."""
+        stream, entries = self._chunk(chunk_of(place))
+        entry = entries[row_of(place)]
+        start = int(entry["offset"]) + _THUMBNAIL_BYTES
+        return storage.read_range(stream, start, int(entry["length"]))
 
-    def _stream(self, path: str) -> BinaryIO:
-        stream = self._open.get(path)
-        if stream is None:
-            if len(self._open) >= self._limit:
-                self._open.pop(next(iter(self._open))).close()
-            stream = self._open[path] = open(path, "rb")  # noqa: SIM115 - closed by __exit__
-        return stream
+    def _thumbnail(self, place: int) -> bytes:
+        stream, entries = self._chunk(chunk_of(place))
+        return storage.read_range(stream, int(entries[row_of(place)]["offset"]), _THUMBNAIL_BYTES)
+
+    def _chunk(self, chunk: int) -> tuple[BinaryIO, np.ndarray]:
+        found = self._open.get(chunk)
+        if found is not None:
+            self._open.move_to_end(chunk)
+            return found
+        if len(self._open) >= self._limit:
+            self._open.popitem(last=False)[1][0].close()
+        stream = open(_pixels_path(self._folder, chunk), "rb")  # noqa: SIM115 - closed by __exit__
+        entries = np.frombuffer(storage.read_range(stream, 0, _HEADER_BYTES), _ENTRY)
+        self._open[chunk] = stream, entries
+        return stream, entries
+
+
+class FactsReader:
+    """Looks single images up by place; keeps the tables of the last chunks.
+
+    Args:
+        folder: the staging folder.
+        columns: that are wanted.
+    """
+
+    def __init__(self, folder: str, columns: Sequence[str]) -> None:
+        self._table = functools.lru_cache(64)(lambda chunk: read_facts(folder, chunk, columns))
+
+    def row(self, place: int) -> dict:
+        """Column to value of one image."""
+        return self._table(chunk_of(place)).slice(row_of(place), 1).to_pylist()[0]
+
+
+def _facts_path(folder: str, chunk: int) -> str:
+    return os.path.join(folder, f"{chunk:013x}.facts")
+
+
+def _pixels_path(folder: str, chunk: int) -> str:
+    return os.path.join(folder, f"{chunk:013x}.pixels")
+
+
+def _write_whole(path: str, data: bytes | pa.Buffer) -> None:
+    """Like `storage.write_atomically`, without waiting for the disk: a crash ends the run too."""
+    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
+    with open(temporary, "wb") as stream:
+        stream.write(data)
+    os.replace(temporary, path)

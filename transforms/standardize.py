@@ -1,8 +1,6 @@
-"""Pixels of any size to the square JPEG that training and serving see."""
+"""Cutting, resizing and encoding the squares that training and serving see."""
 
 import io
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from PIL import Image
@@ -12,19 +10,6 @@ JPEG_QUALITY = 95
 
 # The threads are ours: OpenCV's own pool would fight with them for the cores.
 cv2.setNumThreads(1)
-
-
-@dataclass(frozen=True)
-class Standard:
-    """One image as a record holds it.
-
-    Attributes:
-        pixels: uint8 [size, size, 3], RGB, before the JPEG encoding.
-        encoded: JPEG bytes of them.
-    """
-
-    pixels: np.ndarray
-    encoded: bytes
 
 
 def crop_box(width: int, height: int, fraction: float) -> tuple[int, int, int]:
@@ -51,12 +36,24 @@ def center_square(pixels: np.ndarray, size: int, fraction: float) -> np.ndarray:
         uint8 [size, size, 3]. The very pixels where no resizing is needed.
     """
     left, top, side = crop_box(pixels.shape[1], pixels.shape[0], fraction)
-    square = pixels[top : top + side, left : left + side]
-    if side == size:
-        return np.ascontiguousarray(square)
+    return whole_picture(pixels[top : top + side, left : left + side], size)
+
+
+def whole_picture(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The picture resized to a square, whatever its proportions, by area averaging.
+
+    Args:
+        pixels: uint8 [height, width, 3].
+        size: side of the result in pixels.
+
+    Returns:
+        uint8 [size, size, 3]. The very pixels where no resizing is needed.
+    """
+    if pixels.shape[:2] == (size, size):
+        return np.ascontiguousarray(pixels)
     # Area averaging is for shrinking; it repeats pixels when it enlarges.
-    method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
-    return cv2.resize(square, (size, size), interpolation=method)
+    method = cv2.INTER_AREA if min(pixels.shape[:2]) > size else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (size, size), interpolation=method)
 
 
 def encode_jpeg(pixels: np.ndarray) -> bytes:
@@ -64,15 +61,3 @@ def encode_jpeg(pixels: np.ndarray) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     return stream.getvalue()
-
-
-def standardize(pixels: np.ndarray, size: int, fraction: float) -> Standard:
-    """Crops, resizes and encodes: what a dataset's record and a scored photo both go through.
-
-    Args:
-        pixels: uint8 [height, width, 3], RGB.
-        size: side of the result in pixels.
-        fraction: of the shorter side that is kept, in (0, 1].
-    """
-    square = center_square(pixels, size, fraction)
-    return Standard(square, encode_jpeg(square))

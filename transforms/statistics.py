@@ -4,7 +4,7 @@ Images never pass through the analyzers, only their identity and their channels'
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -17,7 +17,7 @@ from tensorflow_transform.beam.tft_beam_io import beam_metadata_io
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
-from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY
+from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
 
 LABEL = "label"
 PIXEL_MEAN = "pixel_mean"
@@ -30,21 +30,29 @@ _STABLE = (
     "transformed_metadata/asset_map",
     "transformed_metadata/schema.pbtxt",
 )
+# The type of an element, for the graph.
+BATCH = pa.RecordBatch
+
 _CHANNELS = 3
+_BATCH = 4096
 # Means are summed as whole numbers of 1/65536: integer addition gives the same sum in any order,
 # and 10^8 images do not overflow it.
 _FIXED_POINT = 65_536.0
+# Squares of sharpness are large: for 10^8 images of a mean square of 10^8 too.
+_FIXED_POINT_OF_SQUARES = 16.0
 
 _SPEC = {
     IDENTITY: tf.io.FixedLenFeature([], tf.string),
     CHANNEL_MEAN: tf.io.FixedLenFeature([_CHANNELS], tf.float32),
     CHANNEL_SQUARE_MEAN: tf.io.FixedLenFeature([_CHANNELS], tf.float32),
+    **{name: tf.io.FixedLenFeature([], tf.float32) for name in QUALITY},
 }
 _ARROW = pa.schema(
     [
         (IDENTITY, pa.large_list(pa.large_binary())),
         (CHANNEL_MEAN, pa.large_list(pa.float32())),
         (CHANNEL_SQUARE_MEAN, pa.large_list(pa.float32())),
+        *((name, pa.large_list(pa.float32())) for name in QUALITY),
     ]
 )
 
@@ -56,37 +64,36 @@ class Moments:
     Attributes:
         pixel_mean: R, G, B, in [0, 255].
         pixel_std: standard deviations, above 0.
+        quality: of each column of QUALITY: mean, std, min and max.
     """
 
     pixel_mean: tuple[float, float, float]
     pixel_std: tuple[float, float, float]
+    quality: dict[str, dict[str, float]]
 
 
-def batch(
-    identities: Sequence[str],
-    means: Sequence[Sequence[float]],
-    square_means: Sequence[Sequence[float]],
-) -> pa.RecordBatch:
-    """One element for `Analyze`: a chunk of images as columns.
+def batches(facts: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Elements for `Analyze`: some images as columns.
 
     Args:
-        identities: N names.
-        means: [N, 3], of each image's R, G, B, in [0, 255].
-        square_means: [N, 3], of their squares.
+        facts: rows of `transforms.facts.FACTS`, of images that can be used.
     """
+    names = [[(name or "").encode("utf-8")] for name in facts["identity"].to_pylist()]
     columns = [
-        [[name.encode("utf-8")] for name in identities],
-        [list(row) for row in means],
-        [list(row) for row in square_means],
+        names,
+        facts["channel_mean"].to_pylist(),
+        facts["channel_square_mean"].to_pylist(),
+        *([[value] for value in facts[name].to_pylist()] for name in QUALITY),
     ]
-    return pa.RecordBatch.from_arrays(
+    table = pa.table(
         [pa.array(values, kind) for values, kind in zip(columns, _ARROW.types, strict=True)],
         schema=_ARROW,
     )
+    return iter(table.to_batches(_BATCH))
 
 
 class Analyze(beam.PTransform):
-    """pa.RecordBatch (see `batch`) -> a `tft.TFTransformOutput` directory.
+    """pa.RecordBatch (see `batches`) -> a `tft.TFTransformOutput` directory.
 
     Its transform turns a record's features into `label` (int64, place in the vocabulary, -1 for
     an identity that is not of the train split), `pixel_mean` and `pixel_std` (float32 [3]).
@@ -116,10 +123,11 @@ def preprocess(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
     Args:
         features: `identity` string [N], `image/channel_mean` and `image/channel_square_mean`
-            float32 [N, 3].
+            float32 [N, 3]; the columns of QUALITY float32 [N].
 
     Returns:
-        `label` int64 [N], `pixel_mean` and `pixel_std` float32 [N, 3].
+        `label` int64 [N], `pixel_mean` and `pixel_std` float32 [N, 3], and for each column of
+        QUALITY its `_mean`, `_std`, `_min` and `_max` float32 [N].
     """
     label = tft.compute_and_apply_vocabulary(
         features[IDENTITY], default_value=-1, num_oov_buckets=0, vocab_filename=VOCABULARY
@@ -133,7 +141,25 @@ def preprocess(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         LABEL: label,
         PIXEL_MEAN: _for_each_row(mean, features[CHANNEL_MEAN]),
         PIXEL_STD: _for_each_row(std, features[CHANNEL_MEAN]),
+        **_quality(features, images),
     }
+
+
+def _quality(features: dict[str, tf.Tensor], images: tf.Tensor) -> dict[str, tf.Tensor]:
+    result = {}
+    for name in QUALITY:
+        values = features[name]
+        mean = _mean(values, images)
+        square_mean = _mean(tf.square(values), images, _FIXED_POINT_OF_SQUARES)
+        figures = {
+            "mean": mean,
+            "std": tf.sqrt(tf.maximum(square_mean - tf.square(mean), 0.0)),
+            "min": tft.min(values),
+            "max": tft.max(values),
+        }
+        for figure, value in figures.items():
+            result[f"{name}_{figure}"] = _for_each_row(value, values)
+    return result
 
 
 def stable_files(transform_dir: str) -> list[str]:
@@ -151,10 +177,17 @@ def moments(transform_dir: str) -> Moments:
         IDENTITY: tf.constant([""]),
         CHANNEL_MEAN: tf.zeros([1, _CHANNELS]),
         CHANNEL_SQUARE_MEAN: tf.zeros([1, _CHANNELS]),
+        **{name: tf.zeros([1]) for name in QUALITY},
     }
     result = output.transform_raw_features(row)
     mean, std = (tuple(np.asarray(result[name][0]).tolist()) for name in (PIXEL_MEAN, PIXEL_STD))
-    return Moments(mean, std)
+    quality = {
+        name: {
+            figure: float(result[f"{name}_{figure}"][0]) for figure in ("mean", "std", "min", "max")
+        }
+        for name in QUALITY
+    }
+    return Moments(mean, std, quality)
 
 
 def _adapter() -> tensor_adapter.TensorAdapterConfig:
@@ -163,10 +196,11 @@ def _adapter() -> tensor_adapter.TensorAdapterConfig:
     return tensor_adapter.TensorAdapterConfig(_ARROW, representations)
 
 
-def _mean(values: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-    whole = tf.cast(tf.round(tf.cast(values, tf.float64) * _FIXED_POINT), tf.int64)
-    total = tft.sum(whole, reduce_instance_dims=False)
-    return tf.cast(total, tf.float64) / _FIXED_POINT / tf.cast(tf.maximum(images, 1), tf.float64)
+def _mean(values: tf.Tensor, images: tf.Tensor, unit: float = _FIXED_POINT) -> tf.Tensor:
+    """Over rows, the same in whatever order they come."""
+    whole = tf.cast(tf.round(tf.cast(values, tf.float64) * unit), tf.int64)
+    total = tft.sum(whole, reduce_instance_dims=values.shape.rank == 1)
+    return tf.cast(total, tf.float64) / unit / tf.cast(tf.maximum(images, 1), tf.float64)
 
 
 def _for_each_row(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:

@@ -7,124 +7,166 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
-from transforms.duplicates import banding, clusters, hashing
-from transforms.duplicates.clusters import Member, Verdict
-from transforms.rows import Photo, Staged, partition
-from transforms.staging import StagingReader
+from transforms.duplicates import banding, hashing
+from transforms.duplicates.components import ConnectedComponents
+from transforms.duplicates.verdicts import Member, SetAside, verdicts
+from transforms.grouping import divide, group_count, join
+from transforms.keyed import keyed_hash
+from transforms.scan import USABLE, Scanned, identity_key
+from transforms.staging import FactsReader, StagingReader
 
-_PARTITIONS = 64
+LEVELS = ("off", "exact", "near", "thorough")
+
+# What the search carries of an image.
+CANDIDATE = np.dtype([(name, USABLE[name]) for name in ("place", "pixels", "fingerprint")])
+_PAIR = np.dtype("<u8")
 _CONFIRM_CHUNK = 512
-
-Edge = tuple[Member, Member]
-# What the near search carries of a photo: hash, member, where its thumbnail lies.
-Candidate = tuple[bytes, Member, Staged]
+_FACTS = ("image_id", "identity", "pixel_sha256", "width", "height", "sharpness")
 
 
 class FindDuplicates(beam.PTransform):
-    """list[Photo] -> (image_id, Verdict) of every photo that is set aside.
+    """Scanned -> SetAside of every new image that is the same picture as another.
 
     Args:
-        near: whether near duplicates are searched too, or only equal pixels.
+        staging: the staging folder.
+        level: one of LEVELS.
+        policy: for conflicts, see `transforms.duplicates.verdicts`.
+        seed: of the keyed hashes.
+        total: a PCollection of one number, how many images were listed.
     """
 
-    def __init__(self, near: bool) -> None:
+    def __init__(
+        self, staging: str, level: str, policy: str, seed: int, total: beam.PCollection
+    ) -> None:
         super().__init__()
-        self._near = near
+        self._staging = staging
+        self._level = level
+        self._policy = policy
+        self._seed = seed
+        self._total = beam.pvalue.AsSingleton(total)
 
-    def expand(self, photos: beam.PCollection) -> beam.PCollection:
+    def expand(self, scanned: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
+        if self._level == "off":
+            return scanned | "None" >> beam.FlatMap(_nothing).with_output_types(SetAside)
         exact = (
-            photos
-            | "ByPixels" >> beam.FlatMap(_by_pixels).with_output_types(tuple[int, list[Candidate]])
+            scanned
+            | "ByPixels"
+            >> beam.FlatMap(_by_pixels, self._total).with_output_types(tuple[int, bytes])
             | "GroupPixels" >> beam.GroupByKey()
             | "ExactGroups" >> beam.ParDo(_ExactGroups()).with_outputs("edges", main="unique")
         )
         edges = [exact.edges]
-        if self._near:
+        if self._level != "exact":
             near = (
                 exact.unique
-                | "ByBand" >> beam.FlatMap(_by_band).with_output_types(tuple[int, list[Candidate]])
-                | "GroupBand" >> beam.GroupByKey()
-                | "NearPairs" >> beam.FlatMap(_near_pairs)
-                | "Confirm" >> beam.ParDo(_Confirm())
+                | "ToOnePlace" >> beam.Map(_one_place).with_output_types(tuple[int, bytes])
+                | "GroupUnique" >> beam.GroupByKey()
+                | "NearPairs" >> beam.FlatMap(_near_pairs).with_output_types(bytes)
+                | "SpreadPairs" >> beam.Reshuffle()
+                | "Confirm" >> beam.ParDo(_Confirm(self._staging)).with_output_types(bytes)
             )
             edges.append(near)
         return (
             edges
             | "Edges" >> beam.Flatten()
-            | "ToOnePlace" >> beam.Map(_one_place).with_output_types(tuple[int, list[Edge]])
-            | "GroupEdges" >> beam.GroupByKey()
-            | "Verdicts" >> beam.FlatMap(_verdicts).with_output_types(tuple[str, Verdict])
+            | "Components" >> ConnectedComponents()
+            | "Verdicts"
+            >> beam.ParDo(_Verdicts(self._staging, self._policy, self._seed)).with_output_types(
+                SetAside
+            )
         )
 
 
-def _by_pixels(photos: list[Photo]) -> Iterable[tuple[int, list[Candidate]]]:
-    parts = partition(photos, lambda one: int((one.row.pixel_sha256 or "")[:8], 16) % _PARTITIONS)
-    for key, part in parts.items():
-        yield key, [(photo.dct_hash, clusters.member(photo), photo.staged) for photo in part]
+def _nothing(scanned: Scanned) -> list[SetAside]:
+    del scanned
+    return []
+
+
+def _by_pixels(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+    rows = np.zeros(len(scanned.usable), CANDIDATE)
+    for name in CANDIDATE.names or ():
+        rows[name] = scanned.usable[name]
+    return divide(rows, rows["pixels"][:, 0] % np.uint64(group_count(total)))
 
 
 class _ExactGroups(beam.DoFn):
     """One representative of each group of equal pixels, and the edges within the group."""
 
     def process(
-        self, group: tuple[int, Iterable[list[Candidate]]]
-    ) -> Iterator[list[Candidate] | TaggedOutput[Literal["edges"], list[Edge]]]:
-        candidates = sorted(_flat(group[1]), key=lambda one: one[1].image_id)
-        unique, edges = [], []
-        for same in partition(candidates, lambda one: one[1].pixel_sha256).values():
-            unique.append(same[0])
-            edges += [(same[0][1], other[1]) for other in same[1:]]
-        yield unique
-        if edges:
-            yield TaggedOutput("edges", edges)
+        self, group: tuple[int, Iterable[bytes]]
+    ) -> Iterator[bytes | TaggedOutput[Literal["edges"], bytes]]:
+        rows = join(group[1], CANDIDATE)
+        order = np.lexsort((rows["place"], rows["pixels"][:, 1], rows["pixels"][:, 0]))
+        rows = rows[order]
+        first = np.r_[True, (rows["pixels"][1:] != rows["pixels"][:-1]).any(axis=1)]
+        yield rows[first].tobytes()
+        leaders = rows["place"][np.flatnonzero(first)[np.cumsum(first) - 1]]
+        edges = np.stack([leaders[~first], rows["place"][~first]], axis=1)
+        if len(edges):
+            yield TaggedOutput("edges", edges.astype(_PAIR).tobytes())
 
 
-def _by_band(unique: list[Candidate]) -> Iterable[tuple[int, list[Candidate]]]:
-    return ((band, unique) for band in range(banding.BANDS))
+def _one_place(unique: bytes) -> tuple[int, bytes]:
+    return 0, unique
 
 
-def _near_pairs(
-    group: tuple[int, Iterable[list[Candidate]]],
-) -> Iterator[list[tuple[Candidate, Candidate]]]:
-    band, lists = group
-    candidates = sorted(_flat(lists), key=lambda one: one[1].image_id)
-    joined = b"".join(one[0] for one in candidates)
-    hashes = np.frombuffer(joined, np.uint8).reshape(-1, hashing.HASH_BITS // 8)
-    pairs = banding.near_pairs(hashes, band)
-    for start in range(0, len(pairs), _CONFIRM_CHUNK):
-        chunk = pairs[start : start + _CONFIRM_CHUNK]
-        yield [(candidates[first], candidates[second]) for first, second in chunk]
+def _near_pairs(group: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
+    rows = join(group[1], CANDIDATE)
+    rows = rows[np.argsort(rows["place"])]
+    hashes = np.ascontiguousarray(rows["fingerprint"])
+    for band in range(banding.BANDS):
+        pairs = rows["place"][banding.near_pairs(hashes, band)]
+        for start in range(0, len(pairs), _CONFIRM_CHUNK):
+            yield pairs[start : start + _CONFIRM_CHUNK].astype(_PAIR).tobytes()
 
 
 class _Confirm(beam.DoFn):
     """Keeps the pairs whose thumbnails are correlated highly enough."""
 
-    def process(self, pairs: list[tuple[Candidate, Candidate]]) -> Iterator[list[Edge]]:
-        with StagingReader() as staging:
+    def __init__(self, staging: str) -> None:
+        self._staging = staging
+
+    def process(self, data: bytes) -> Iterator[bytes]:
+        pairs = np.frombuffer(data, _PAIR).reshape(-1, 2)
+        with StagingReader(self._staging) as staging:
             values = hashing.correlations(
-                staging.thumbnails(first[2] for first, _ in pairs),
-                staging.thumbnails(second[2] for _, second in pairs),
+                staging.thumbnails(pairs[:, 0]), staging.thumbnails(pairs[:, 1])
             )
-        edges = [
-            (first[1], second[1])
-            for (first, second), value in zip(pairs, values, strict=True)
-            if value >= banding.MIN_CORRELATION
-        ]
-        if edges:
-            yield edges
+        edges = pairs[values >= banding.MIN_CORRELATION]
+        if len(edges):
+            yield edges.tobytes()
 
 
-def _one_place(edges: list[Edge]) -> tuple[int, list[Edge]]:
-    # Edges are as many as duplicates, not as images: one worker can hold them.
-    return 0, edges
+class _Verdicts(beam.DoFn):
+    """The places of one component -> what becomes of its images."""
 
+    def __init__(self, staging: str, policy: str, seed: int) -> None:
+        self._staging = staging
+        self._policy = policy
+        self._seed = seed
 
-def _verdicts(group: tuple[int, Iterable[list[Edge]]]) -> Iterator[tuple[str, Verdict]]:
-    for component in clusters.connected(_flat(group[1])):
-        yield from clusters.verdicts(component).items()
+    def setup(self) -> None:
+        self._facts = FactsReader(self._staging, _FACTS)
 
+    def process(self, component: bytes) -> Iterator[SetAside]:
+        members = {int(place): self._member(int(place)) for place in np.frombuffer(component, _PAIR)}
+        for place, verdict in verdicts(list(members.values()), self._policy).items():
+            member = members[place]
+            yield SetAside(
+                place=place,
+                identity=identity_key(self._seed, member.identity),
+                order=keyed_hash(self._seed, "order", member.image_id),
+                verdict=verdict,
+            )
 
-def _flat(lists: Iterable[list]) -> Iterator:
-    for part in lists:
-        yield from part
+    def _member(self, place: int) -> Member:
+        facts = self._facts.row(place)
+        return Member(
+            place=place,
+            image_id=facts["image_id"],
+            identity=facts["identity"],
+            pixel_sha256=facts["pixel_sha256"],
+            area=facts["width"] * facts["height"],
+            sharpness=facts["sharpness"],
+        )

@@ -25,6 +25,7 @@ class Ref:
         landmarks: x and y of left eye, right eye, nose, left and right corner of the mouth, in
             pixels of the upright image (left is the viewer's), or None.
         attributes: further (name, value) columns of the source, sorted by name.
+        pixel_sha256: of the picture that a dataset's record was made from, where that is known.
     """
 
     image_id: str
@@ -36,6 +37,7 @@ class Ref:
     split: str | None = None
     landmarks: tuple[float, ...] | None = None
     attributes: tuple[tuple[str, str], ...] = ()
+    pixel_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

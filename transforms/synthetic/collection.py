@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
 import itertools
-import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Generator, Iterator
 
 import cv2
 import numpy as np
 
+from transforms import processes
 from transforms.synthetic import broken
 from transforms.synthetic.copies import copy_of
 from transforms.synthetic.faces import encode_jpeg, render
@@ -90,29 +87,11 @@ def write_plan(root: str, plan: Plan, workers: int = 1) -> dict[str, int]:
 
 def _in_processes(chunks: list[Chunk], workers: int) -> Generator[list[TrueRow], None, None]:
     """Yields the rows of each chunk, in order. Closing it stops the work that has not begun."""
-    # Spawned, not forked: a fork would copy the locks of whatever threads the caller has.
-    # An executor, not a Pool: a Pool waits for ever for a worker that was killed.
-    executor = concurrent.futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _start_worker
-    )
+    executor = processes.executor(workers)
     try:
         yield from executor.map(write_chunk, chunks)
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)  # the processes are the parallelism
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and closes
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Ends this process when its parent is gone, so that it won't write where another run does."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _chunks(folder: str, plan: Plan) -> Iterator[Chunk]:

@@ -1,0 +1,79 @@
+"""From the options of `facemill ingest` to the rules of selection, and to what the manifest says."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from pipelines.options.ingest import IngestOptions
+from transforms import artifact
+from transforms.balance import Rule
+from transforms.names import read_identities
+from transforms.scan import identity_key
+from transforms.selection import Selection
+
+
+def selection(options: IngestOptions) -> Selection:
+    """The rules that the options ask for.
+
+    Raises:
+        UsageError: a list of identities cannot be read.
+    """
+    include = _keys(options.include_identities, "--include-identities", options.seed)
+    exclude = _keys(options.exclude_identities, "--exclude-identities", options.seed)
+    rules = [Rule("min-images", options.min_images)] if options.min_images > 1 else []
+    if options.max_images is not None:
+        rules.append(Rule("cap", options.max_images))
+    lists = []
+    for split, path in options.split_lists:
+        keys = _keys(path, "--split-list", options.seed)
+        if keys is not None:
+            lists.append((split, keys))
+    return Selection(
+        fractions=options.split,
+        split_by=options.split_by,
+        listed=tuple(lists),
+        rules=(*rules, *options.balance),
+        prefer=options.prefer,
+        include=include,
+        exclude=np.empty(0, np.uint64) if exclude is None else exclude,
+    )
+
+
+def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
+    """The options that change the result; files of names are told by their content."""
+    return {
+        "format": form,
+        "image_size": options.image_size,
+        "align": options.align,
+        "crop_fraction": options.crop_fraction,
+        "floor": dataclasses.asdict(options.floor),
+        "dedup": options.dedup,
+        "on_conflict": options.on_conflict,
+        "min_images": options.min_images,
+        "max_images": options.max_images,
+        "balance": [dataclasses.asdict(rule) for rule in options.balance],
+        "prefer": options.prefer,
+        "split": dict(options.split),
+        "split_by": options.split_by,
+        "split_lists": {
+            split: _digest(path, "--split-list") for split, path in options.split_lists
+        },
+        "seed": options.seed,
+        "include_identities": _digest(options.include_identities, "--include-identities"),
+        "exclude_identities": _digest(options.exclude_identities, "--exclude-identities"),
+    }
+
+
+def _keys(path: str | None, flag: str, seed: int) -> np.ndarray | None:
+    if path is None:
+        return None
+    names = read_identities(path, flag)
+    return np.sort(np.array([identity_key(seed, name) for name in names], np.uint64))
+
+
+def _digest(path: str | None, flag: str) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    names = read_identities(path, flag)
+    return {"count": len(names), "fingerprint": artifact.fingerprint({"names": sorted(names)})}

@@ -1,0 +1,115 @@
+"""Balance: how many images of a class stay, how often each is written, and what it weighs.
+
+A class is an identity, or a value of an attribute. Every rule looks at a class as a whole and at
+keyed hashes, never at the order in which images arrive. Nothing is deleted at the source.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from transforms.errors import UsageError
+
+KINDS = ("min-images", "cap", "oversample", "effective-number")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        kind: `min-images` drops classes with fewer images; `cap` keeps at most so many of each;
+            `oversample` writes images of small classes several times until there are so many
+            records; `effective-number` weighs each image by its class's (Cui et al. 2019).
+        amount: images or records; of `effective-number`, beta in [0, 1).
+        column: the attribute whose values are the classes, or None for identities.
+    """
+
+    kind: str
+    amount: float
+    column: str | None = None
+
+
+def parse(text: str) -> Rule:
+    """`KIND=AMOUNT` or `KIND=AMOUNT@COLUMN`, as on the command line.
+
+    Raises:
+        UsageError: it is no such rule.
+    """
+    head, _, column = text.partition("@")
+    kind, _, amount = head.partition("=")
+    try:
+        value = float(amount)
+    except ValueError:
+        value = -1.0
+    whole = value >= 1 and value == int(value) if value < 1e18 else False
+    good = 0 <= value < 1 if kind == "effective-number" else whole
+    if kind not in KINDS or not good or ("@" in text and not column):
+        raise UsageError(
+            f"--balance must be min-images=N, cap=N, oversample=N or effective-number=BETA with "
+            f"BETA below 1, each with @COLUMN or without, got {text!r}; write cap=100, say."
+        )
+    return Rule(kind, value, column or None)
+
+
+def ranks(
+    classes: np.ndarray, preference: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The place of each image in its class, and the size of the class.
+
+    Args:
+        classes: [N], equal for images of one class.
+        preference: arrays [N]; the lower an image's values, the earlier its place. The first
+            decides, the next ones where it is equal.
+
+    Returns:
+        (int64 [N] from 0 on, int64 [N]).
+    """
+    order = np.lexsort((*reversed(preference), classes))
+    _, starts, inverse, counts = np.unique(
+        classes[order], return_index=True, return_inverse=True, return_counts=True
+    )
+    rank, size = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - starts[inverse]
+    size[order] = counts[inverse]
+    return rank, size
+
+
+def oversampled(
+    classes: np.ndarray, preference: Sequence[np.ndarray], copies: np.ndarray, least: int
+) -> np.ndarray:
+    """How often each image is written so that each class has `least` records or more.
+
+    What a class lacks is spread evenly; what then is left over goes to the preferred images.
+
+    Args:
+        classes: [N].
+        preference: see `ranks`.
+        copies: int64 [N], how often each is written so far.
+        least: records of each class.
+
+    Returns:
+        int64 [N], nowhere below `copies`.
+    """
+    rank, size = ranks(classes, preference)
+    _, inverse = np.unique(classes, return_inverse=True)
+    records = np.bincount(inverse, weights=copies).astype(np.int64)[inverse]
+    lacking = np.maximum(0, least - records)
+    return copies + lacking // size + (rank < lacking % size)
+
+
+def effective_number_weights(sizes: np.ndarray, beta: float) -> np.ndarray:
+    """(1 - beta) / (1 - beta^n): Cui et al., Class-Balanced Loss, CVPR 2019, equation 4.
+
+    Args:
+        sizes: [N], n of each image's class, 1 or more.
+        beta: in [0, 1); 0 weighs all the same, and towards 1 a class as a whole weighs the same.
+
+    Returns:
+        float64 [N], in (0, 1], not normalized.
+    """
+    # For beta near 1 both sides lose their digits unless they are computed as logarithms' powers.
+    return (1.0 - beta) / -np.expm1(np.asarray(sizes) * np.log(beta)) if beta > 0 else np.ones(
+        len(sizes)
+    )

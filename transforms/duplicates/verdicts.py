@@ -1,0 +1,147 @@
+"""From a group of pictures that are the same to one verdict for each of them."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from transforms.outcomes import CONFLICT, DROPPED, DUPLICATE
+from transforms.places import HELD_OUT, NEW, OLD, origin_of
+
+EXACT = "same pixels"
+NEAR = "near duplicate"
+HELD_OUT_NOTE = "in the held-out set"
+
+DROP, KEEP_MAJORITY, QUARANTINE = "drop", "keep-majority", "quarantine"
+POLICIES = (DROP, KEEP_MAJORITY, QUARANTINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a verdict needs to know of a picture.
+
+    Attributes:
+        place: see `transforms.places`.
+        image_id: its key.
+        identity: whose face it is, or None where the source does not say.
+        pixel_sha256: tells exact from near duplicates.
+        area: width times height.
+        sharpness: see `transforms.quality.Quality`.
+    """
+
+    place: int
+    image_id: str
+    identity: str | None
+    pixel_sha256: str
+    area: int
+    sharpness: float
+
+    @property
+    def origin(self) -> int:
+        """NEW, OLD or HELD_OUT, see `transforms.places`."""
+        return origin_of(self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a picture is set aside.
+
+    Attributes:
+        outcome: `duplicate`, `conflict` or `dropped`.
+        reason: one phrase.
+        duplicate_of: image_id of the picture that is kept, or of the one under another identity.
+    """
+
+    outcome: str
+    reason: str
+    duplicate_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A verdict on its way to the index.
+
+    Attributes:
+        place: of the picture.
+        identity: key of its identity, by which the selection groups, or 0.
+        order: keyed hash of its image_id.
+        verdict: see `Verdict`.
+    """
+
+    place: int
+    identity: int
+    order: int
+    verdict: Verdict
+
+
+def best(members: Iterable[Member]) -> Member:
+    """The representative: largest, then sharpest, then first by image_id.
+
+    A picture that a dataset holds already stays the representative, whatever else arrives.
+    """
+    return min(
+        members,
+        key=lambda one: (one.origin != OLD, -one.area, -one.sharpness, one.image_id),
+    )
+
+
+def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
+    """What becomes of the new pictures of one component, by place.
+
+    - A held-out picture among them: all are dropped, since whoever trained on one would have seen
+      the other.
+    - One identity: all but the best are duplicates of it. A picture without an identity is a
+      duplicate of the same picture with one.
+    - Several identities: the label of each is in doubt. All are conflicts, and each names the best
+      picture under another identity; under KEEP_MAJORITY the identity with the most pictures keeps
+      its best one, if no other has as many. What a dataset holds already is never taken from it.
+
+    Args:
+        component: pictures that are the same, in any order.
+        policy: one of POLICIES.
+    """
+    new = [one for one in component if one.origin == NEW]
+    held = [one for one in component if one.origin == HELD_OUT]
+    if held:
+        other = best(held)
+        return {one.place: _leak(one, other) for one in new}
+    labeled = [one for one in component if one.identity is not None]
+    counts = Counter(one.identity for one in labeled)
+    if len(counts) <= 1:
+        kept = best(labeled or component)
+        return {one.place: _duplicate(one, kept) for one in new if one.place != kept.place}
+    old = [one for one in labeled if one.origin == OLD]
+    winner = best(old).identity if old else _majority(counts) if policy == KEEP_MAJORITY else None
+    if winner is None:
+        return {one.place: _conflict(one, labeled) for one in new}
+    kept = best(one for one in labeled if one.identity == winner)
+    return {
+        one.place: _duplicate(one, kept)
+        if one.identity in (winner, None)
+        else _conflict(one, [kept])
+        for one in new
+        if one.place != kept.place
+    }
+
+
+def _majority(counts: Counter[str | None]) -> str | None:
+    (first, most), (_, second) = counts.most_common(2)
+    return first if most > second else None
+
+
+def _duplicate(one: Member, kept: Member) -> Verdict:
+    return Verdict(DUPLICATE, _how(one, kept), kept.image_id)
+
+
+def _conflict(one: Member, labeled: Iterable[Member]) -> Verdict:
+    other = best(them for them in labeled if them.identity != one.identity)
+    return Verdict(
+        CONFLICT, f"{_how(one, other)} under identity {other.identity}", other.image_id
+    )
+
+
+def _leak(one: Member, other: Member) -> Verdict:
+    return Verdict(DROPPED, f"{_how(one, other)} {HELD_OUT_NOTE}", other.image_id)
+
+
+def _how(one: Member, other: Member) -> str:
+    return EXACT if one.pixel_sha256 == other.pixel_sha256 else NEAR

@@ -1,0 +1,30 @@
+"""What the scan knows of each image: the columns of the facts tables."""
+
+import pyarrow as pa
+
+FACTS = pa.schema(
+    [
+        # Of the listing.
+        ("image_id", pa.string()),
+        ("source", pa.string()),
+        ("identity", pa.string()),
+        ("attributes", pa.map_(pa.string(), pa.string())),
+        # Why it is rejected; "" for an image that can be used. What follows is then null.
+        ("reason", pa.string()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("pixel_sha256", pa.string()),
+        ("sharpness", pa.float32()),
+        ("brightness", pa.float32()),
+        ("contrast", pa.float32()),
+        ("fingerprint", pa.binary(32)),
+        ("channel_mean", pa.list_(pa.float32(), 3)),
+        ("channel_square_mean", pa.list_(pa.float32(), 3)),
+        # Of the detector, where there is one.
+        ("faces", pa.int16()),
+        ("face_score", pa.float32()),
+        ("face_box", pa.list_(pa.float32(), 4)),
+    ]
+)

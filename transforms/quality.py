@@ -1,0 +1,60 @@
+"""Sharpness, exposure and contrast of a framed face, and the floor that a run may set."""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Measures of the grey picture.
+
+    Attributes:
+        sharpness: variance of the Laplacian (Pech-Pacheco et al., ICPR 2000), 0 or more.
+        brightness: mean, in [0, 255].
+        contrast: standard deviation, in [0, 127.5].
+    """
+
+    sharpness: float
+    brightness: float
+    contrast: float
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What an image must reach; the defaults let everything pass.
+
+    Attributes:
+        sharpness: least.
+        contrast: least.
+        brightness: (least, most).
+    """
+
+    sharpness: float = 0.0
+    contrast: float = 0.0
+    brightness: tuple[float, float] = (0.0, 255.0)
+
+    def why_rejected(self, quality: Quality) -> str:
+        """The reason, or "" if it passes."""
+        low, high = self.brightness
+        for name, value, least, most in (
+            ("sharpness", quality.sharpness, self.sharpness, math.inf),
+            ("contrast", quality.contrast, self.contrast, math.inf),
+            ("brightness", quality.brightness, low, high),
+        ):
+            # Without the value itself: a report counts reasons.
+            if value < least:
+                return f"{name} is below {least:g}"
+            if value > most:
+                return f"{name} is above {most:g}"
+        return ""
+
+
+def measure(pixels: np.ndarray) -> Quality:
+    """The measures of uint8 [S, S, 3], RGB."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    laplacian = cv2.Laplacian(grey, cv2.CV_32F)
+    (brightness,), (contrast,) = (values[0] for values in cv2.meanStdDev(grey))
+    return Quality(float(cv2.meanStdDev(laplacian)[1][0, 0] ** 2), float(brightness), float(contrast))
