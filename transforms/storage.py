@@ -1,33 +1,78 @@
 """Where files lie: every path that a job reads or writes goes through here.
 
-All paths are on disks that every worker sees at the same place. One module holds that rule, so
-that object stores can be added without a change anywhere else.
+Paths are on disks that every worker sees at the same place. What is only read may also lie on an
+object store (`gs://`, `s3://`, any other that Beam knows): see `transforms.object_store`, which
+is imported when the first such path is met, so that this module needs no Beam.
 """
 
 import hashlib
 import os
+import re
 import shutil
+import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from transforms.errors import RunError, UsageError
 
+NOT_UTF8 = "its name is not valid UTF-8"
+LINK_OUT = "is a symbolic link that leads out of the input"
+# What such a link shows has a place of its own in the input; followed, it would be listed twice.
+LINK_TO_FOLDER = "is a symbolic link to a folder, which is not followed"
+DEAD_LINK = "is a symbolic link that leads nowhere"
+NOT_A_FILE = "is neither a file nor a folder"
+
 _BLOCK = 1 << 20
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def absolute(path: str, flag: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A listed file.
+
+    Attributes:
+        name: '/'-separated, relative to the listed root; always text that UTF-8 can hold.
+        reason: why it must not be opened, or "".
+    """
+
+    name: str
+    reason: str = ""
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is the URL of an object store and not on a disk."""
+    return _SCHEME.match(path) is not None
+
+
+def join(root: str, relative: str) -> str:
+    """The path of a file under a root.
+
+    Args:
+        root: a directory or an object store's URL.
+        relative: '/'-separated.
+    """
+    if is_remote(root):
+        return f"{root.rstrip('/')}/{relative}"
+    return os.path.join(root, *relative.split("/"))
+
+
+def absolute(path: str, flag: str, remote: bool = False) -> str:
     """The absolute form of a path that a person gave.
 
     Args:
         path: as typed; `~` is expanded.
         flag: the option it came from, for the message.
+        remote: whether an object store's URL will do.
 
     Raises:
-        UsageError: it is empty or names an object store.
+        UsageError: it is empty, or names an object store where a disk is needed.
     """
     if not path:
         raise UsageError(f"{flag} must name a path, got an empty one; give a directory.")
-    if "://" in path:
+    if is_remote(path):
+        if remote:
+            return path.rstrip("/")
         raise UsageError(
             f"{flag} must be a path on a disk that all workers mount, got {path}; "
             "mount the bucket or copy it first."
@@ -35,23 +80,46 @@ def absolute(path: str, flag: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
+def open_file(path: str) -> BinaryIO:
+    """Opens a file for reading: seekable, binary; the caller closes it.
+
+    Raises:
+        OSError: it cannot be opened.
+        RunError: the object store does not answer.
+    """
+    if is_remote(path):
+        from transforms import object_store
+
+        return object_store.open_file(path)
+    return open(path, "rb")
+
+
 def read_bytes(path: str) -> bytes:
     """All bytes of a file.
 
     Raises:
         OSError: it cannot be opened or read.
+        RunError: the object store does not answer.
     """
-    with open(path, "rb") as stream:
+    with open_file(path) as stream:
         return stream.read()
 
 
 def read_range(stream: BinaryIO, offset: int, length: int) -> bytes:
     """`length` bytes of an open file from `offset` on.
 
+    From a file on a disk several threads may read at the same time.
+
     Raises:
         RunError: the file ends before that.
     """
-    data = os.pread(stream.fileno(), length, offset)
+    try:
+        descriptor = stream.fileno()
+    except OSError:
+        stream.seek(offset)
+        data = stream.read(length)
+    else:
+        data = os.pread(descriptor, length, offset)
     if len(data) != length:
         raise RunError(
             f"{stream.name} must hold {length} bytes at {offset}, got {len(data)}; "
@@ -77,6 +145,96 @@ def walk_files(root: str) -> Iterator[str]:
         for name in names:
             found.append(os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/"))
     yield from sorted(found)
+
+
+def is_file(path: str) -> bool:
+    """Whether a path names one file."""
+    if is_remote(path):
+        from transforms import object_store
+
+        return object_store.is_file(path)
+    return os.path.isfile(path)
+
+
+def top_level(root: str) -> list[str]:
+    """The names directly under `root`, sorted; those of folders end in "/".
+
+    A link is not a folder, wherever it leads. A name that is not UTF-8 holds lone surrogates, as
+    the system's functions have it.
+
+    Raises:
+        OSError: there is no such directory, or it cannot be listed.
+    """
+    if is_remote(root):
+        from transforms import object_store
+
+        return object_store.top_level(root)
+    with os.scandir(root) as found:
+        return sorted(
+            f"{item.name}/" if item.is_dir(follow_symlinks=False) else item.name for item in found
+        )
+
+
+def list_files(root: str, under: str = "") -> Iterator[Entry]:
+    """All files under a root or a part of it, sorted by their names, folders left out.
+
+    On a disk nothing is left out because of what it is: links, devices and folders that cannot be
+    listed come with the reason why they must not be opened. Links are opened only where they lead
+    to a file inside the root.
+
+    Args:
+        root: a directory or an object store's URL.
+        under: "" for everything, a folder's name with "/" at its end, or a file's name.
+
+    Raises:
+        RunError: the object store does not answer.
+    """
+    if is_remote(root):
+        from transforms import object_store
+
+        yield from object_store.list_files(root, under)
+        return
+    real_root = os.path.realpath(root)
+    if under and not under.endswith("/"):
+        yield _entry(under, _reason(os.path.join(root, under), real_root))
+        return
+    yield from _walk(root, under, real_root)
+
+
+def _walk(root: str, under: str, real_root: str) -> Iterator[Entry]:
+    try:
+        names = top_level(os.path.join(root, under))
+    except OSError as error:
+        yield _entry(under.rstrip("/"), f"folder cannot be listed: {error.strerror or error}")
+        return
+    # Folders sort with their "/", so that the order is that of the whole paths.
+    for name in names:
+        if name.endswith("/"):
+            yield from _walk(root, under + name, real_root)
+        else:
+            yield _entry(under + name, _reason(os.path.join(root, under + name), real_root))
+
+
+def _reason(path: str, real_root: str) -> str:
+    """Why a file that is no folder must not be opened, or ""."""
+    try:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            real = os.path.realpath(path)
+            if os.path.commonpath([real, real_root]) != real_root:
+                return LINK_OUT
+            mode = os.stat(path).st_mode
+            if stat.S_ISDIR(mode):
+                return LINK_TO_FOLDER
+    except OSError:
+        return DEAD_LINK
+    return "" if stat.S_ISREG(mode) else NOT_A_FILE
+
+
+def _entry(name: str, reason: str) -> Entry:
+    # Bytes that are not UTF-8 come from the system as lone surrogates, which no column can hold.
+    text = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return Entry(text, reason if text == name else NOT_UTF8)
 
 
 def sha256(path: str) -> str:

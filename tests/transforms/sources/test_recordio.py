@@ -1,0 +1,301 @@
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transforms.decode import MAX_BYTES
+from transforms.errors import UsageError
+from transforms.sources import recordio
+from transforms.sources.base import Ref, Unreadable
+from transforms.sources.reading import too_large
+from transforms.sources.recordio import RecordIO
+
+MAGIC = struct.pack("<I", 0xCED7230A)
+
+
+def frame(payload: bytes) -> bytes:
+    """Frames of one record, the payload split where the magic number lies on a whole word."""
+    parts, start = [], 0
+    for place in range(0, len(payload) - len(payload) % 4, 4):
+        if payload[place : place + 4] == MAGIC:
+            parts.append(payload[start:place])
+            start = place + 4
+    parts.append(payload[start:])
+    out = b""
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        kind = (3 if last else 2) if number else (0 if last else 1)
+        out += MAGIC + struct.pack("<I", kind << 29 | len(part)) + part + bytes(-len(part) % 4)
+    return out
+
+
+def image(label: float, data: bytes, index: int = 0) -> bytes:
+    return struct.pack("<IfQQ", 0, label, index, 0) + data
+
+
+def labels(values: list[float], data: bytes = b"") -> bytes:
+    return (
+        struct.pack("<IfQQ", len(values), 0, 0, 0) + struct.pack(f"<{len(values)}f", *values) + data
+    )
+
+
+def write(root: Path, payloads: list[bytes], keys: list[int] | None = None) -> list[int]:
+    """Both files; the offsets."""
+    offsets, rec = [], b""
+    for payload in payloads:
+        offsets.append(len(rec))
+        rec += frame(payload)
+    (root / "train.rec").write_bytes(rec)
+    keys = list(range(len(payloads))) if keys is None else keys
+    lines = "".join(f"{key}\t{offset}\n" for key, offset in zip(keys, offsets, strict=True))
+    (root / "train.idx").write_text(lines)
+    return offsets
+
+
+def insightface(pictures: list[tuple[int, bytes]]) -> list[bytes]:
+    """Its layout: a header, the images, and a range of images for each identity."""
+    first = len(pictures) + 1
+    identities = sorted({label for label, _ in pictures})
+    ranges = [labels([1, first]) for _ in identities]
+    images = [image(label, data, i + 1) for i, (label, data) in enumerate(pictures)]
+    return [labels([first, first + len(identities)]), *images, *ranges]
+
+
+def listed(root: Path) -> list[Ref]:
+    source = RecordIO(str(root))
+    return [ref for task in source.tasks() for ref in source.refs(task)]
+
+
+def facts(refs: list[Ref]) -> dict[str, tuple[str | None, str]]:
+    assert len({ref.image_id for ref in refs}) == len(refs)
+    return {ref.image_id: (ref.identity, ref.reason) for ref in refs}
+
+
+PICTURES = [(0, b"first"), (0, b"second!"), (7, b"third picture"), (10_571, MAGIC + b"abc" * 9)]
+GOOD = {
+    "train.rec/1": ("0", ""),
+    "train.rec/2": ("0", ""),
+    "train.rec/3": ("7", ""),
+    "train.rec/4": ("10571", ""),
+}
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize("per_task", [1, 3, 100])
+def test_images_of_the_usual_layout(tmp_path, monkeypatch, indexed, per_task):
+    monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", per_task)
+    write(tmp_path, insightface(PICTURES))
+    (tmp_path / "property").write_text("10572,112,112")
+    if not indexed:
+        (tmp_path / "train.idx").unlink()
+    refs = listed(tmp_path)
+    assert facts(refs) == GOOD
+    assert {ref.path for ref in refs} == {"train.rec"}
+    source = RecordIO(str(tmp_path))
+    assert list(source.read(refs[::-1])) == [data for _, data in PICTURES][::-1]
+
+
+def test_tasks_follow_the_index(tmp_path, monkeypatch):
+    monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", 3)
+    write(tmp_path, insightface(PICTURES))
+    assert len(RecordIO(str(tmp_path)).tasks()) == 3
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    payloads=st.lists(
+        st.lists(st.sampled_from([MAGIC, b"a", b"bc", b"\x0a#\xd7\xce", b"0123"]), max_size=12),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_the_magic_number_in_a_picture_comes_back(tmp_path_factory, payloads):
+    root = tmp_path_factory.mktemp("rec")
+    pictures = [(i, b"".join(parts)) for i, parts in enumerate(payloads)]
+    write(root, insightface(pictures))
+    refs = listed(root)
+    assert list(RecordIO(str(root)).read(refs)) == [data for _, data in pictures]
+
+
+def test_the_magic_number_in_a_header_comes_back(tmp_path):
+    number = struct.unpack("<I", MAGIC)[0]
+    write(tmp_path, [image(5, b"picture", index=number), image(6, b"next", index=number << 32)])
+    refs = listed(tmp_path)
+    assert [ref.identity for ref in refs] == ["5", "6"]
+    assert list(RecordIO(str(tmp_path)).read(refs)) == [b"picture", b"next"]
+
+
+def test_several_labels_with_a_picture_are_an_image_of_the_first(tmp_path):
+    write(tmp_path, [labels([3, 0.5, 0.25], b"picture"), labels([4], b"one"), labels([9])])
+    refs = listed(tmp_path)
+    assert facts(refs) == {"train.rec/0": ("3", ""), "train.rec/1": ("4", "")}
+    assert list(RecordIO(str(tmp_path)).read(refs)) == [b"picture", b"one"]
+
+
+def test_shuffled_numbers_of_the_index_are_kept(tmp_path):
+    write(tmp_path, [image(1, b"a"), image(2, b"b"), image(3, b"c")], keys=[5, 0, 9])
+    assert facts(listed(tmp_path)) == {
+        "train.rec/5": ("1", ""),
+        "train.rec/0": ("2", ""),
+        "train.rec/9": ("3", ""),
+    }
+
+
+@pytest.mark.parametrize("label", [float("nan"), float("inf"), -1.0, 0.5])
+def test_a_label_that_is_no_number_of_an_identity_is_a_reason(tmp_path, label):
+    write(tmp_path, [image(1, b"a"), image(label, b"b")])
+    found = facts(listed(tmp_path))
+    assert found["train.rec/0"] == ("1", "")
+    assert found["train.rec/1"] == (
+        None,
+        f"its label is {label:g}, not a whole number from 0 on",
+    )
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_damaged_frame_costs_its_own_image_only(tmp_path, indexed):
+    offsets = write(tmp_path, insightface(PICTURES))
+    data = bytearray((tmp_path / "train.rec").read_bytes())
+    data[offsets[2]] ^= 0xFF
+    (tmp_path / "train.rec").write_bytes(data)
+    if not indexed:
+        (tmp_path / "train.idx").unlink()
+    reason = f"no record begins at byte {offsets[2]} of train.rec: wrong magic number"
+    assert facts(listed(tmp_path)) == {**GOOD, "train.rec/2": (None, reason)}
+
+
+@pytest.mark.parametrize("extra", [48, 1 << 20])
+def test_a_wrong_length_does_not_swallow_the_next_images(tmp_path, extra):
+    offsets = write(tmp_path, insightface(PICTURES))
+    data = bytearray((tmp_path / "train.rec").read_bytes())
+    length = struct.unpack_from("<I", data, offsets[1] + 4)[0]
+    struct.pack_into("<I", data, offsets[1] + 4, length + extra)
+    (tmp_path / "train.rec").write_bytes(data)
+    found = facts(listed(tmp_path))
+    assert "wrong length" in found["train.rec/1"][1] or "cut off" in found["train.rec/1"][1]
+    assert {key: found[key] for key in found if key != "train.rec/1"} == {
+        key: GOOD[key] for key in GOOD if key != "train.rec/1"
+    }
+
+
+def test_a_cut_file_keeps_what_is_whole(tmp_path):
+    offsets = write(tmp_path, insightface(PICTURES))
+    data = (tmp_path / "train.rec").read_bytes()
+    (tmp_path / "train.rec").write_bytes(data[: offsets[3] + 20])
+    found = facts(listed(tmp_path))
+    assert found["train.rec/1"] == ("0", "")
+    assert found["train.rec/2"] == ("0", "")
+    assert found["train.rec/3"][1].startswith(f"record at byte {offsets[3]} of train.rec is cut")
+    assert "which is not between" in found["train.idx"][1]
+    assert found["train.rec"] == (None, "file holds 4 records where its first announces 8")
+
+
+def test_records_that_the_index_leaves_out_are_found(tmp_path):
+    offsets = write(tmp_path, insightface(PICTURES))
+    lines = (tmp_path / "train.idx").read_text().splitlines(keepends=True)
+    (tmp_path / "train.idx").write_text("".join(lines[2:4]))
+    assert facts(listed(tmp_path)) == {
+        f"train.rec/at-{offsets[1]}": ("0", ""),
+        "train.rec/2": ("0", ""),
+        "train.rec/3": ("7", ""),
+        f"train.rec/at-{offsets[4]}": ("10571", ""),
+    }
+
+
+def test_an_index_that_points_into_a_record_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", 1)
+    offsets = write(tmp_path, [image(1, b"a" * 40), image(2, b"b" * 40), image(3, b"c" * 40)])
+    (tmp_path / "train.idx").write_text(f"0\t0\n1\t{offsets[1] + 8}\n2\t{offsets[2]}\n")
+    assert facts(listed(tmp_path)) == {
+        "train.rec/0": ("1", ""),
+        f"train.rec/at-{offsets[1]}": ("2", ""),
+        "train.rec/1": (
+            None,
+            f"no record begins at byte {offsets[1] + 8} of train.rec: wrong magic number",
+        ),
+        "train.rec/2": ("3", ""),
+    }
+
+
+@pytest.mark.parametrize(
+    ("index", "reason"),
+    [
+        ("0\t0\n1\t9999999\n", "line 2 of train.idx gives offset 9999999"),
+        ("0\t0\n1\t0\n", "line 2 of train.idx gives offset 0"),
+        ("0\t0\none\t32\n", "line 2 of train.idx is not a number, a tab and an offset"),
+        ("0\t0\n1\t-4\n", "line 2 of train.idx is not a number, a tab and an offset"),
+        ("1\t0\n0\t40\n1\t44\n", "line 3 of train.idx names record 1 again"),
+        ("", "train.idx is empty"),
+        ("9" * 100_000, "line 1 of train.idx is not a number, a tab and an offset"),
+    ],
+)
+def test_a_damaged_index_is_a_row_and_is_not_used(tmp_path, index, reason):
+    write(tmp_path, insightface(PICTURES))
+    (tmp_path / "train.idx").write_text(index)
+    found = facts(listed(tmp_path))
+    assert found.pop("train.idx")[1].startswith(reason)
+    assert found == GOOD
+
+
+def test_a_record_without_header_or_with_too_many_labels_is_a_reason(tmp_path):
+    bad = struct.pack("<IfQQ", 1_000_000, 0, 0, 0) + b"ab"
+    write(tmp_path, [b"short", bad, image(1, b"x")])
+    assert facts(listed(tmp_path)) == {
+        "train.rec/0": (None, "record of 5 bytes is shorter than its header"),
+        "train.rec/1": (None, "record of 26 bytes announces 1000000 labels"),
+        "train.rec/2": ("1", ""),
+    }
+
+
+def test_no_damage_ends_in_an_exception_or_takes_more_than_it_touched(tmp_path):
+    payloads = insightface([(i, bytes([65 + i]) * (20 + i)) for i in range(12)])
+    offsets = write(tmp_path, payloads)
+    whole = (tmp_path / "train.rec").read_bytes()
+    random = np.random.default_rng(5)
+    source = RecordIO(str(tmp_path))
+    for _ in range(200):
+        place = int(random.integers(len(whole)))
+        data = bytearray(whole)
+        data[place] ^= int(random.integers(1, 256))
+        (tmp_path / "train.rec").write_bytes(data)
+        refs = listed(tmp_path)
+        hit = max(i for i, offset in enumerate(offsets) if offset <= place)
+        sound = {f"train.rec/{i}" for i in range(1, 13) if i != hit}
+        assert sound <= {ref.image_id for ref in refs if not ref.reason}
+        usable = [ref for ref in refs if not ref.reason]
+        assert all(isinstance(item, bytes) for item in source.read(usable))
+
+
+def test_reading_checks_again_and_keeps_to_the_limit(tmp_path):
+    write(tmp_path, [image(1, b"a" * 10), image(2, b"b" * 10)])
+    refs = listed(tmp_path)
+    large = Ref("train.rec/5", "1", "train.rec", 0, MAX_BYTES + 1)
+    data = bytearray((tmp_path / "train.rec").read_bytes())
+    data[0] ^= 1
+    (tmp_path / "train.rec").write_bytes(data)
+    source = RecordIO(str(tmp_path))
+    assert list(source.read([large, *refs])) == [
+        too_large("record", MAX_BYTES + 1),
+        Unreadable("train.rec was changed while the job ran"),
+        b"b" * 10,
+    ]
+    (tmp_path / "train.rec").unlink()
+    assert list(source.read(refs)) == [Unreadable("cannot be read: No such file or directory")] * 2
+
+
+def test_an_input_without_records_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match=r"must hold train\.rec"):
+        RecordIO(str(tmp_path)).tasks()
+    (tmp_path / "train.rec").write_bytes(b"")
+    with pytest.raises(UsageError, match="is empty"):
+        RecordIO(str(tmp_path)).tasks()
+
+
+def test_a_file_of_something_else_is_one_row(tmp_path):
+    (tmp_path / "train.rec").write_bytes(b"\x89PNG" + bytes(100))
+    assert facts(listed(tmp_path)) == {
+        "train.rec/0": (None, "no record begins at byte 0 of train.rec: wrong magic number")
+    }

@@ -1,0 +1,98 @@
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from transforms.errors import UsageError
+from transforms.sources.folders import Folders, Lfw
+from transforms.sources.megaface import MegaFace
+from transforms.sources.names import FORMATS, TABLE
+from transforms.sources.recordio import RecordIO
+from transforms.sources.registry import build, guess
+
+
+def _files(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return str(root)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["Ada/1.jpg", "Bob/1.jpg"], "folders"),
+        (["Ada/1.jpg", "notes.txt"], "folders"),
+        (["Ada/old.tar"], "folders"),
+        (["train.rec", "train.idx", "property", "lfw.bin"], "casia-rec"),
+        (["FlickrFinal2/100/a@N1/1.jpg", "facescrub/Ada/1.png"], "megaface"),
+        (["0000.tar", "0001.tar", "README.md"], "webdataset"),
+        (["train-00000.parquet", ".cache/x"], "parquet"),
+        (["a.tfrecord-00000-of-00002"], "tfrecord"),
+        (["a-00000-of-00001.tfrecord"], "tfrecord"),
+    ],
+)
+def test_the_format_of_a_folder(tmp_path, names, expected):
+    assert guess(_files(tmp_path, *names)) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "candidates"),
+    [
+        (["0.tar", "0.parquet"], "webdataset or parquet"),
+        (["0.tar", "Ada/1.jpg"], "webdataset or folders"),
+        (["train.rec", "0.tfrecord"], "casia-rec or tfrecord"),
+    ],
+)
+def test_an_unclear_folder_names_its_candidates(tmp_path, names, candidates):
+    with pytest.raises(UsageError, match=f"--format must be given .* {candidates}; choose one"):
+        guess(_files(tmp_path, *names))
+
+
+def test_the_format_of_a_file(tmp_path):
+    _files(tmp_path, "a.csv", "a.jsonl", "a.tar", "bad.parquet")
+    assert guess(str(tmp_path / "a.csv")) == "manifest"
+    assert guess(str(tmp_path / "a.jsonl")) == "manifest"
+    columns = {"path": ["a.jpg"], "identity": ["Ada"]}
+    pq.write_table(pa.table(columns), tmp_path / "list.parquet")
+    assert guess(str(tmp_path / "list.parquet")) == "manifest"
+    images = pa.array([{"bytes": b"x", "path": "a.jpg"}])
+    pq.write_table(pa.table({"image": images, "path": ["a"]}), tmp_path / "images.parquet")
+    assert guess(str(tmp_path / "images.parquet")) == "parquet"
+    with pytest.raises(UsageError, match="give the folder that it lies in"):
+        guess(str(tmp_path / "a.tar"))
+    with pytest.raises(UsageError, match="must be a sound Parquet file"):
+        guess(str(tmp_path / "bad.parquet"))
+
+
+def test_no_input_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="does not exist"):
+        guess(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [("folders", Folders), ("lfw", Lfw), ("casia-rec", RecordIO), ("megaface", MegaFace)],
+)
+def test_build(name, made):
+    source = build(name, "/in")
+    assert type(source) is made
+    assert (source.format, source.root) == (name, "/in")
+
+
+def test_wrong_options_are_usage_errors():
+    with pytest.raises(UsageError, match="--format must be one of folders, lfw"):
+        build("zip", "/in")
+    with pytest.raises(UsageError, match="--root must go with --format manifest"):
+        build("folders", "/in", images_root="/photos")
+
+
+def test_names_cost_no_import():
+    code = (
+        "import sys; from transforms.sources.names import FORMATS; "
+        "assert not {'numpy', 'PIL', 'pyarrow', 'apache_beam'} & set(sys.modules), 'heavy'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert set(FORMATS) == set(TABLE)

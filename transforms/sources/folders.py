@@ -1,0 +1,80 @@
+"""Folder per identity: also the layout of LFW, and of CASIA-WebFace with its numbered folders."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+from urllib.parse import quote, unquote
+
+from transforms import storage
+from transforms.errors import UsageError
+from transforms.sources.base import Ref, Source, Unreadable
+from transforms.sources.reading import read_image
+
+NO_FOLDER = "lies in no identity's folder"
+
+
+class Folders(Source):
+    """`IDENTITY/any/depth/photo.jpg`: the folder directly under the input is the identity.
+
+    Every file is listed, whatever its extension: what it is, its content tells. A task is one
+    name directly under the input.
+    """
+
+    format: ClassVar[str] = "folders"
+
+    def tasks(self) -> list[str]:
+        """Names directly under the input, percent-encoded, folders with "/" at the end."""
+        return [encode_name(name) for name in names_in(self.root)]
+
+    def refs(self, task: str) -> Iterator[Ref]:
+        """A reference for every file at or below one name."""
+        for entry in storage.list_files(self.root, decode_name(task)):
+            identity, inside, _ = entry.name.partition("/")
+            if inside or task.endswith("/"):
+                yield Ref(entry.name, identity, entry.name, reason=entry.reason)
+            else:
+                yield Ref(entry.name, None, entry.name, reason=entry.reason or NO_FOLDER)
+
+    def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
+        """Each file's bytes."""
+        for ref in refs:
+            yield read_image(self.root, ref.path)
+
+
+class Lfw(Folders):
+    """Labeled Faces in the Wild: `NAME/NAME_0001.jpg`."""
+
+    format: ClassVar[str] = "lfw"
+
+
+def names_in(root: str) -> list[str]:
+    """Names directly under an input, sorted, folders with "/" at the end.
+
+    Raises:
+        UsageError: there is no such input, or nothing in it.
+    """
+    try:
+        names = storage.top_level(root)
+    except FileNotFoundError:
+        raise UsageError(
+            f"--input must be an existing directory, but {root} does not exist; check the path."
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"--input must be a readable directory, got {root} ({error.strerror}); "
+            "check the path and its permissions."
+        ) from None
+    if not names:
+        raise UsageError(
+            f"--input must hold images or files of images, but {root} is empty; check the path."
+        )
+    return names
+
+
+def encode_name(name: str) -> str:
+    """A listed name as text that any engine can carry: names need not be UTF-8, tasks must."""
+    return quote(name, safe="/ @", errors="surrogateescape")
+
+
+def decode_name(task: str) -> str:
+    """The listed name of an encoded one."""
+    return unquote(task, errors="surrogateescape")

@@ -1,0 +1,138 @@
+"""MegaFace: distractors of FlickrFinal2 without identities, and FaceScrub's probes with theirs."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar
+
+from transforms import storage
+from transforms.errors import UsageError
+from transforms.sources.base import Ref, Source, Unreadable
+from transforms.sources.folders import decode_name, encode_name, names_in
+from transforms.sources.reading import read_image
+
+DISTRACTORS = "FlickrFinal2"
+PROBES = "facescrub*"
+NO_IMAGE = "annotates an image that is not there"
+STRAY = "lies in neither FlickrFinal2 nor a folder of facescrub"
+NO_PERSON = "lies in no person's folder"
+
+_ANNOTATION = ".json"
+# 68 points are 4 KB of text.
+_MAX_JSON_BYTES = 1 << 20
+_POINTS = 68
+# Of the 68 points of the iBUG markup; the viewer's left comes first.
+_EYES = (range(36, 42), range(42, 48))
+_NOSE, _LEFT_CORNER, _RIGHT_CORNER = 30, 48, 54
+
+
+class MegaFace(Source):
+    """`FlickrFinal2/NNN/USER@N/ID_N.jpg` and `facescrub*/NAME/NAME_N.png`, each with `.json`.
+
+    The JSON file of an image is its annotation and no image: five landmarks are made of its 68
+    points, which are pixels of that image file. The attribute `annotation` of the image says what
+    was found: `landmarks`, `none` (JSON without them), `missing` or `damaged`. A JSON file without
+    its image, and any other stray file, is listed with a reason.
+    """
+
+    format: ClassVar[str] = "megaface"
+
+    def tasks(self) -> list[str]:
+        """Folders of the second level, and whatever lies above them."""
+        tasks = []
+        found = False
+        for name in names_in(self.root):
+            if _is_distractors(name) or _is_probes(name):
+                found = True
+                below = names_in(storage.join(self.root, name.rstrip("/")))
+                tasks += [encode_name(name + child) for child in below]
+            else:
+                tasks.append(encode_name(name))
+        if not found:
+            raise UsageError(
+                f"--input must hold the folder {DISTRACTORS} or one of {PROBES}, got {self.root}; "
+                "give the folder above them or another --format."
+            )
+        return tasks
+
+    def refs(self, task: str) -> Iterator[Ref]:
+        """Images and stray files of one folder."""
+        entries = storage.list_files(self.root, decode_name(task))
+        # A photo's name sorts before its annotation's, but other names may lie between the two.
+        names: dict[str, str] = {entry.name: entry.reason for entry in entries}
+        for name, reason in names.items():
+            image = name.removesuffix(_ANNOTATION)
+            if image != name and image in names:
+                continue
+            identity, stray = _whose(name)
+            if image != name:
+                yield Ref(name, identity, name, reason=reason or NO_IMAGE)
+                continue
+            if reason or stray:
+                yield Ref(name, identity, name, reason=reason or stray)
+                continue
+            annotation = name + _ANNOTATION
+            if annotation not in names:
+                state, landmarks = "missing", None
+            elif names[annotation]:
+                state, landmarks = "damaged", None
+            else:
+                state, landmarks = self._annotation(annotation)
+            yield Ref(
+                name, identity, name, landmarks=landmarks, attributes=(("annotation", state),)
+            )
+
+    def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
+        """Each file's bytes."""
+        for ref in refs:
+            yield read_image(self.root, ref.path)
+
+    def _annotation(self, path: str) -> tuple[str, tuple[float, ...] | None]:
+        try:
+            with storage.open_file(storage.join(self.root, path)) as stream:
+                data = stream.read(_MAX_JSON_BYTES + 1)
+            if len(data) > _MAX_JSON_BYTES:
+                return "damaged", None
+            value = json.loads(data)
+            if not isinstance(value, dict):
+                return "damaged", None
+            points = value.get("landmarks")
+            return ("landmarks", _five(points)) if points else ("none", None)
+        # Nesting without end, missing points and numbers that are none: all of it is damage.
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return "damaged", None
+
+
+def _is_distractors(name: str) -> bool:
+    return name == f"{DISTRACTORS}/"
+
+
+def _is_probes(name: str) -> bool:
+    return name.endswith("/") and fnmatchcase(name.lower(), f"{PROBES}/")
+
+
+def _whose(name: str) -> tuple[str | None, str]:
+    """Identity of a file, and why it belongs to neither set, or ""."""
+    top, _, rest = name.partition("/")
+    if _is_distractors(f"{top}/"):
+        return None, ""
+    if not (rest and _is_probes(f"{top}/")):
+        return None, STRAY
+    person, _, inside = rest.partition("/")
+    return (person, "") if inside else (None, NO_PERSON)
+
+
+def _five(points: Any) -> tuple[float, ...]:
+    """x and y of eyes, nose and corners of the mouth, of the 68 points.
+
+    Raises:
+        ValueError, KeyError, TypeError, OverflowError: they are not 68 points.
+    """
+    if len(points) != _POINTS:
+        raise ValueError(f"{len(points)} points")
+    xy = [(float(points[str(i)]["x"]), float(points[str(i)]["y"])) for i in range(_POINTS)]
+    if not all(math.isfinite(x) and math.isfinite(y) for x, y in xy):
+        raise ValueError("a point that is no number")
+    eyes = [tuple(sum(xy[i][axis] for i in eye) / len(eye) for axis in range(2)) for eye in _EYES]
+    return (*eyes[0], *eyes[1], *xy[_NOSE], *xy[_LEFT_CORNER], *xy[_RIGHT_CORNER])

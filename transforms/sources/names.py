@@ -1,0 +1,31 @@
+"""The formats' names, for the command line; nothing heavy is imported for them.
+
+A format is added by its line here: the class is imported when it is asked for.
+"""
+
+from typing import NamedTuple
+
+
+class Format(NamedTuple):
+    """A layout of input.
+
+    Attributes:
+        target: `module:Class`.
+        summary: of the layout, for help texts.
+    """
+
+    target: str
+    summary: str
+
+
+TABLE = {
+    "folders": Format("transforms.sources.folders:Folders", "one folder of images per identity"),
+    "lfw": Format("transforms.sources.folders:Lfw", "Labeled Faces in the Wild"),
+    "casia-rec": Format("transforms.sources.recordio:RecordIO", "train.rec and train.idx of MXNet"),
+    "megaface": Format("transforms.sources.megaface:MegaFace", "FlickrFinal2 and FaceScrub"),
+    "webdataset": Format("transforms.sources.webdataset:WebDataset", "shards *.tar"),
+    "parquet": Format("transforms.sources.parquet:ParquetTables", "tables with an image column"),
+    "tfrecord": Format("transforms.sources.tfrecords:TFRecords", "shards of tf.train.Example"),
+    "manifest": Format("transforms.sources.manifest:Manifest", "a CSV, JSONL or Parquet of paths"),
+}
+FORMATS = tuple(TABLE)

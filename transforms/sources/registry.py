@@ -1,0 +1,107 @@
+"""From a format's name to its source, and from an input to its format's name."""
+
+import importlib
+import re
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.errors import UsageError
+from transforms.sources.base import Source
+from transforms.sources.folders import names_in
+from transforms.sources.names import FORMATS, TABLE
+
+MANIFEST = "manifest"
+
+_LISTS = re.compile(r"\.(csv|jsonl)$")
+# What tells a format by a name directly under the input; folders end in "/".
+_SIGNS = {
+    "casia-rec": re.compile(r"train\.rec$"),
+    "megaface": re.compile(r"FlickrFinal2/$"),
+    "webdataset": re.compile(r".+\.tar$"),
+    "parquet": re.compile(r".+\.parquet$"),
+    "tfrecord": re.compile(r".+\.tfrecord[^/]*$"),
+}
+# Their shards may lie beside folders that have nothing to do with them; or be strays of `folders`.
+_SHARDS = ("webdataset", "parquet", "tfrecord")
+
+
+def build(format: str, root: str, images_root: str | None = None) -> Source:
+    """The source of a format.
+
+    Args:
+        format: one of FORMATS.
+        root: the input: an absolute path or a URL; of `manifest` the file.
+        images_root: of `manifest` alone: what its paths are relative to, or None for the folder
+            that the file lies in.
+
+    Raises:
+        UsageError: there is no such format, or it takes no `images_root`.
+    """
+    if format not in TABLE:
+        raise UsageError(f"--format must be one of {', '.join(FORMATS)}, got {format}; choose one.")
+    module, _, name = TABLE[format].target.partition(":")
+    made = getattr(importlib.import_module(module), name)
+    if format == MANIFEST:
+        return made(root, images_root)
+    if images_root is not None:
+        raise UsageError(
+            f"--root must go with --format {MANIFEST}, got it with {format}; leave it out."
+        )
+    return made(root)
+
+
+def guess(root: str) -> str:
+    """The format of an input, by names alone: of the file, or directly under the folder.
+
+    A file is a manifest if it ends in .csv or .jsonl, or in .parquet and has a column `path` and
+    none of images. A folder is of the one format that a name in it tells: `train.rec`,
+    `FlickrFinal2`, `*.tar`, `*.parquet`, `*.tfrecord*`; else it is one of folders. Names that
+    begin with a dot do not count.
+
+    Raises:
+        UsageError: there is no such input, nothing in it, or more than one format is possible.
+    """
+    if storage.is_file(root):
+        return _of_file(root)
+    names = [name for name in names_in(root) if not name.startswith(".")]
+    found = [format for format, sign in _SIGNS.items() if any(sign.match(name) for name in names)]
+    if len(found) == 1 and found[0] in _SHARDS and any(name.endswith("/") for name in names):
+        found.append("folders")
+    if len(found) > 1:
+        raise UsageError(
+            f"--format must be given where the input could be of several, got {root}, which could "
+            f"be {' or '.join(found)}; choose one."
+        )
+    return found[0] if found else "folders"
+
+
+def _of_file(path: str) -> str:
+    if _LISTS.search(path):
+        return MANIFEST
+    if path.endswith(".parquet"):
+        return _of_parquet(path)
+    raise UsageError(
+        f"--input must be a folder or a manifest (.csv, .jsonl, .parquet), got the file {path}; "
+        "give the folder that it lies in."
+    )
+
+
+def _of_parquet(path: str) -> str:
+    try:
+        with storage.open_file(path) as stream:
+            schema = pq.read_schema(stream)
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"--input must be a sound Parquet file, got {path} ({reason}); check it."
+        ) from None
+    images = any(_holds_images(field.type) for field in schema)
+    return MANIFEST if "path" in schema.names and not images else "parquet"
+
+
+def _holds_images(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return any(_holds_images(kind.field(i).type) for i in range(kind.num_fields))
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
