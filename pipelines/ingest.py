@@ -18,7 +18,7 @@ import numpy as np
 
 from pipelines import ingest_checks, ingest_report
 from pipelines.engine import choose
-from pipelines.ingest_rules import result_options, selection
+from pipelines.ingest_rules import floor, result_options, selection
 from pipelines.options.ingest import IngestOptions
 from pipelines.progress import Progress
 from transforms import artifact, receipts, statistics, storage
@@ -77,9 +77,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     source.tasks()
     rules = selection(options)
     inputs = {"input": root}
-    with artifact.begin(
-        options.output, KIND, result_options(options, form), inputs=inputs
-    ) as work:
+    with artifact.begin(options.output, KIND, result_options(options, form), inputs=inputs) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to ingest again.")
             return
@@ -89,7 +87,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
             source=source,
             staging=os.path.abspath(staging),
             look=Look(options.image_size, options.align, options.crop_fraction),
-            floor=options.floor,
+            floor=floor(options),
             seed=options.seed,
             group_by=columns[0] if columns else None,
         )

@@ -56,7 +56,9 @@ def check(work: Work, options: IngestOptions) -> Checked:
         tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
     _check_accounts(counts, tally)
-    splits = {name: _split(name, tally, shards) for name in FOLDERS if name in (*SPLITS, *tally.records)}
+    splits = {
+        name: _split(name, tally, shards) for name in FOLDERS if name in (*SPLITS, *tally.records)
+    }
     _check_shards(splits, tally)
     _check_outcomes(counts, tally, splits, options)
     total = sum(int(part["fingerprint"], 16) for part in parts) % (1 << 256)

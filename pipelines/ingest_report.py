@@ -144,7 +144,9 @@ def _leakage(index: pa.Table) -> list[page.Section]:
 
 
 def _reasons(index: pa.Table) -> page.Markup | str:
-    chosen = index.filter(pc.is_in(index["outcome"].cast(pa.string()), pa.array([REJECTED, DROPPED])))
+    chosen = index.filter(
+        pc.is_in(index["outcome"].cast(pa.string()), pa.array([REJECTED, DROPPED]))
+    )
     if not len(chosen):
         return "No image was rejected or dropped."
     rows = _counted(chosen)
@@ -158,9 +160,7 @@ def _reasons(index: pa.Table) -> page.Markup | str:
 def _counted(chosen: pa.Table) -> list[tuple[str, str, int, str]]:
     """(outcome, reason, images, examples), the most frequent first."""
     plain = pa.table(
-        {
-            name: chosen[name].cast(pa.string()) for name in ("outcome", "reason", "image_id")
-        }
+        {name: chosen[name].cast(pa.string()) for name in ("outcome", "reason", "image_id")}
     )
     groups = plain.group_by(["outcome", "reason"]).aggregate([("image_id", "count")]).to_pylist()
     groups.sort(key=lambda row: (-row["image_id_count"], row["outcome"], row["reason"]))

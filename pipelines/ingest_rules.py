@@ -1,4 +1,4 @@
-"""From the options of `facemill ingest` to the rules of selection, and to what the manifest says."""
+"""From the options of `facemill ingest` to the rules of selection and the manifest's options."""
 
 import dataclasses
 from typing import Any
@@ -7,8 +7,9 @@ import numpy as np
 
 from pipelines.options.ingest import IngestOptions
 from transforms import artifact
-from transforms.balance import Rule
+from transforms.balance_rules import Rule
 from transforms.names import read_identities
+from transforms.quality import Floor
 from transforms.scan import identity_key
 from transforms.selection import Selection
 
@@ -40,6 +41,11 @@ def selection(options: IngestOptions) -> Selection:
     )
 
 
+def floor(options: IngestOptions) -> Floor:
+    """The quality below which an image is rejected."""
+    return Floor(options.min_sharpness, options.min_contrast, options.brightness)
+
+
 def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
     """The options that change the result; files of names are told by their content."""
     return {
@@ -47,7 +53,7 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
         "image_size": options.image_size,
         "align": options.align,
         "crop_fraction": options.crop_fraction,
-        "floor": dataclasses.asdict(options.floor),
+        "floor": dataclasses.asdict(floor(options)),
         "dedup": options.dedup,
         "on_conflict": options.on_conflict,
         "min_images": options.min_images,

@@ -25,6 +25,7 @@ FACTS = pa.schema(
         # Of the detector, where there is one.
         ("faces", pa.int16()),
         ("face_score", pa.float32()),
-        ("face_box", pa.list_(pa.float32(), 4)),
+        # Not of fixed size: Parquet cannot read such a column back where some rows are null.
+        ("face_box", pa.list_(pa.float32())),
     ]
 )

@@ -21,6 +21,8 @@ def divide(rows: np.ndarray, keys: np.ndarray) -> Iterator[tuple[int, bytes]]:
         rows: [N], structured.
         keys: integers [N].
     """
+    if not len(rows):
+        return
     order = np.argsort(keys, kind="stable")
     found, starts = np.unique(keys[order], return_index=True)
     for key, part in zip(found.tolist(), np.split(rows[order], starts[1:]), strict=True):

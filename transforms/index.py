@@ -163,7 +163,7 @@ class _WritePart(beam.DoFn):
             list(found["aside"]),
             join(found["decisions"], DECISION),
             join(found["positions"], POSITION),
-            self._column or "identity",
+            self._column,
         )
         rows = pa.table(
             [
@@ -190,7 +190,7 @@ def decide(
     aside: list[SetAside],
     decisions: np.ndarray,
     positions: np.ndarray,
-    held_by: str,
+    column: str | None,
 ) -> pa.Table:
     """Brings together what became of each image of some chunks.
 
@@ -200,7 +200,7 @@ def decide(
         aside: verdicts of the duplicate search.
         decisions: DECISION [K] of the others.
         positions: POSITION [W] of those that were written.
-        held_by: what a class is called in a reason: the attribute of the last rules of balance.
+        column: the attribute whose values are classes of balance, or None.
 
     Returns:
         N rows of the index's decided columns.
@@ -226,10 +226,10 @@ def decide(
     rows = np.searchsorted(places, decisions["place"])
     seen[rows] += 1
     outcome[rows] = np.where(decisions["reason"] == KEEP, KEPT, DROPPED)
-    for value in np.unique(decisions[["reason", "have", "limit"]]):
-        if value["reason"] != KEEP:
-            same = decisions[["reason", "have", "limit"]] == value
-            columns["reason"][rows[same]] = explain(*value.tolist(), held_by)
+    told = decisions[["reason", "have", "limit"]]
+    for value in np.unique(told[told["reason"] != KEEP]):
+        reason, have, limit = value.tolist()
+        columns["reason"][rows[told == value]] = explain(reason, have, limit, column)
     kept = rows[decisions["reason"] == KEEP]
     columns["copies"][kept] = decisions["copies"][decisions["reason"] == KEEP]
     _place(columns, places, positions)
@@ -244,9 +244,10 @@ def decide(
 
 def _place(columns: dict[str, np.ndarray], places: np.ndarray, positions: np.ndarray) -> None:
     rows = np.searchsorted(places, positions["place"])
-    for value in np.unique(positions[["folder", "shard", "shards"]]):
+    written = positions[["folder", "shard", "shards"]]
+    for value in np.unique(written):
         folder, shard, shards = value.tolist()
-        same = rows[positions[["folder", "shard", "shards"]] == value]
+        same = rows[written == value]
         columns["split"][same] = FOLDERS[folder]
         columns["shard"][same] = shard_name(FOLDERS[folder], shard, shards)
     columns["position"][rows] = positions["position"]

@@ -12,6 +12,9 @@ from transforms.errors import RunError
 from transforms.places import CHUNK, MAX_CHUNKS, NEW, chunk_number
 from transforms.sources.base import Ref, Source
 
+_MOST_TOGETHER = 64
+_FEWEST_GROUPS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -55,7 +58,7 @@ class ListImages(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Builds the graph."""
-        tasks = list(enumerate(self._source.tasks()))
+        tasks = list(enumerate(together(self._source.tasks())))
         return (
             begin
             | "Parts" >> beam.Create(tasks, reshuffle=True)
@@ -65,10 +68,27 @@ class ListImages(beam.PTransform):
         )
 
 
-def list_chunks(task: tuple[int, str], source: Source, origin: int = NEW) -> Iterator[Chunk]:
-    """The chunks of one part of the listing."""
-    number, name = task
-    refs = iter(source.refs(name))
+def together(tasks: list[str]) -> list[list[str]]:
+    """Parts of a listing that are listed together, so that small ones fill chunks.
+
+    Many identities have a few images each; a collection has few or many parts.
+    """
+    size = min(_MOST_TOGETHER, max(1, len(tasks) // _FEWEST_GROUPS))
+    return [tasks[start : start + size] for start in range(0, len(tasks), size)]
+
+
+def list_chunks(
+    numbered: tuple[int, list[str]], source: Source, origin: int = NEW
+) -> Iterator[Chunk]:
+    """The chunks of some parts of the listing.
+
+    Args:
+        numbered: place among all groups of parts, and the parts.
+        source: that they are of.
+        origin: see `transforms.places`.
+    """
+    number, tasks = numbered
+    refs = itertools.chain.from_iterable(map(source.refs, tasks))
     for ordinal in range(MAX_CHUNKS):
         some = list(itertools.islice(refs, CHUNK))
         if not some:
@@ -76,5 +96,5 @@ def list_chunks(task: tuple[int, str], source: Source, origin: int = NEW) -> Ite
         yield Chunk.of(chunk_number(origin, number, ordinal), some)
     raise RunError(
         f"One part of the input must hold at most {MAX_CHUNKS * CHUNK:,} images, got more in "
-        f"{name}; divide it."
+        f"{tasks[0]}; divide it."
     )

@@ -57,4 +57,6 @@ def measure(pixels: np.ndarray) -> Quality:
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     laplacian = cv2.Laplacian(grey, cv2.CV_32F)
     (brightness,), (contrast,) = (values[0] for values in cv2.meanStdDev(grey))
-    return Quality(float(cv2.meanStdDev(laplacian)[1][0, 0] ** 2), float(brightness), float(contrast))
+    return Quality(
+        float(cv2.meanStdDev(laplacian)[1][0, 0] ** 2), float(brightness), float(contrast)
+    )

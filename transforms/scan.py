@@ -44,6 +44,9 @@ USABLE = np.dtype(
     ]
 )
 NO_IDENTITY = 0
+
+Rgb = tuple[float, float, float]
+
 # Pixels that are decoded at a time: a detector wants many images, memory wants few.
 _BATCH_PIXELS = 16 << 20
 _BATCH_IMAGES = 32
@@ -222,7 +225,11 @@ def _group(job: ScanJob, ref: Ref) -> int:
     return keyed_hash(job.seed, "group", value)
 
 
-def _moments(pixels: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _moments(pixels: np.ndarray) -> tuple[Rgb, Rgb]:
     """Means and square means of R, G and B of uint8 [S, S, 3]."""
     mean, deviation = (values[:, 0] for values in cv2.meanStdDev(pixels))
-    return tuple(mean.tolist()), tuple((deviation**2 + mean**2).tolist())
+    square_mean = deviation**2 + mean**2
+    return (
+        (float(mean[0]), float(mean[1]), float(mean[2])),
+        (float(square_mean[0]), float(square_mean[1]), float(square_mean[2])),
+    )

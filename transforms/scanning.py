@@ -12,7 +12,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from transforms import processes
 from transforms.errors import RunError
 from transforms.listing import Chunk
-from transforms.scan import Scanned, ScanJob, scan_chunk
+from transforms.scan import ScanJob, Scanned, scan_chunk
 
 # Chunks that each process has before it, so that none waits for the next.
 _AHEAD = 2

@@ -9,15 +9,17 @@ import apache_beam as beam
 import numpy as np
 
 from transforms import balance
-from transforms.balance import Rule
-from transforms.duplicates.verdicts import SetAside
+from transforms.balance_rules import Rule
+from transforms.duplicates.verdicts import HELD_OUT_NOTE, SetAside
 from transforms.grouping import divide, group_count, join
 from transforms.keyed import mixed
 from transforms.scan import NO_IDENTITY, Scanned
 from transforms.splits import FOLDERS, SPLITS, UNLABELED, draw_splits
 
 # Why an image is not kept; `explain` gives the words.
-KEEP, EXCLUDED, NOT_INCLUDED, TOO_FEW, TOO_MANY, TWO_SPLITS = range(6)
+KEEP, EXCLUDED, NOT_INCLUDED, HELD_OUT, TWO_SPLITS, TOO_FEW, TOO_MANY = range(7)
+# Added to the last two where the class is a value of an attribute.
+OF_ATTRIBUTE = 2
 
 DECISION = np.dtype(
     [
@@ -128,7 +130,8 @@ def apply(rows: np.ndarray, rule: Rule, key: str, prefer: str) -> None:
     if rule.kind in ("min-images", "cap"):
         gone = size < rule.amount if rule.kind == "min-images" else rank >= rule.amount
         some["have"][gone], some["limit"][gone] = size[gone], int(rule.amount)
-        some["reason"][gone] = TOO_FEW if rule.kind == "min-images" else TOO_MANY
+        reason = TOO_FEW if rule.kind == "min-images" else TOO_MANY
+        some["reason"][gone] = reason + (OF_ATTRIBUTE if key == "group" else 0)
     elif rule.kind == "oversample":
         copies = some["copies"].astype(np.int64)
         some["copies"] = balance.oversampled(classes, preference, copies, int(rule.amount))
@@ -137,15 +140,26 @@ def apply(rows: np.ndarray, rule: Rule, key: str, prefer: str) -> None:
     rows[chosen] = some
 
 
-def explain(reason: int, have: int, limit: int, held_by: str = "identity") -> str:
-    """The words of a decision, for the index."""
+def explain(reason: int, have: int, limit: int, column: str | None) -> str:
+    """The words of a decision, for the index.
+
+    Args:
+        reason: why an image is not kept.
+        have: how many images its class has.
+        limit: how many it must or may have.
+        column: the attribute of the last rules of balance, or None.
+    """
+    held_by = "identity"
+    if reason > TOO_MANY:
+        reason, held_by = reason - OF_ATTRIBUTE, f"its {column}"
     return {
         KEEP: "",
         EXCLUDED: "identity is excluded",
         NOT_INCLUDED: "identity is not among those included",
+        HELD_OUT: f"identity is {HELD_OUT_NOTE}",
+        TWO_SPLITS: "the source puts its identity into two splits",
         TOO_FEW: f"{held_by} has {have} images, fewer than the {limit} required",
         TOO_MANY: f"{held_by} has {have} images, more than the {limit} allowed",
-        TWO_SPLITS: "the source puts its identity into two splits",
     }[reason]
 
 
@@ -202,9 +216,7 @@ def _aside_by_identity(aside: SetAside, total: int) -> tuple[int, int]:
     return key % group_count(total), aside.place
 
 
-def _select(
-    group: tuple[int, dict[str, Iterable[Any]]], selection: Selection
-) -> Iterator[bytes]:
+def _select(group: tuple[int, dict[str, Iterable[Any]]], selection: Selection) -> Iterator[bytes]:
     rows = join(group[1]["rows"], DECISION)
     gone = np.fromiter(group[1]["aside"], np.uint64)
     rows = rows[~np.isin(rows["place"], gone)]

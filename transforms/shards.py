@@ -114,8 +114,7 @@ class WriteShards(beam.PTransform):
                 tuple[str, bytes]
             )
             | "GroupShards" >> beam.GroupByKey()
-            | "Write"
-            >> beam.ParDo(self._writer).with_outputs(RECEIPTS_TAG, main="positions")
+            | "Write" >> beam.ParDo(self._writer).with_outputs(RECEIPTS_TAG, main="positions")
         )
 
 

@@ -1,6 +1,7 @@
 """Cutting, resizing and encoding the squares that training and serving see."""
 
 import io
+
 import cv2
 import numpy as np
 from PIL import Image

@@ -4,12 +4,18 @@ import argparse
 import dataclasses
 import math
 import os
+from typing import Any
 
+from transforms.balance_rules import KINDS, Rule, parse
 from transforms.errors import UsageError
+from transforms.sources.names import FORMATS
 
-SUMMARY = "turn a folder of face photos into a clean, deduplicated, split dataset of TFRecords"
+SUMMARY = "turn a collection of face photos into a clean, split dataset of TFRecords"
 TAKES_BEAM_OPTIONS = True
 
+ALIGNMENTS = ("none", "center", "landmarks", "detect")
+LEVELS = ("off", "exact", "near", "thorough")
+POLICIES = ("drop", "keep-majority", "quarantine")
 _SPLITS = ("train", "val", "test")
 # Below this no decoder-accepted image could be told from noise; transforms.decode has the same.
 _SMALLEST = 16
@@ -20,36 +26,60 @@ class IngestOptions:
     """What one ingest run is to do.
 
     Attributes:
-        input: directory with one folder of images per identity.
+        input: directory of images, archive, table or list, as `format` says.
         output: directory of the dataset.
-        format: layout of the input; `folders` is the one there is.
+        format: layout of the input, one of FORMATS, or None to tell it by the names in it.
+        root: what the paths of a manifest are relative to, or None for its own directory.
         image_size: side of a record's square image in pixels. 112 is what published face
             embedders take.
+        align: how a picture becomes a square, one of ALIGNMENTS.
         crop_fraction: share of the shorter side that the center crop keeps.
-        dedup: `near` also finds re-encoded and resized copies, `exact` only equal pixels.
+        min_sharpness: least variance of the Laplacian of the square; 0 for no floor.
+        min_contrast: least standard deviation of the square's grey values; 0 for no floor.
+        brightness: least and most mean of the square's grey values.
+        dedup: how hard duplicates are looked for, one of LEVELS.
+        on_conflict: what becomes of one picture under two identities, one of POLICIES.
         min_images: identities with fewer images after deduplication are dropped.
-        max_images: of identities with more, so many are drawn; None for no limit.
+        max_images: of identities with more, so many are kept; None for no limit.
+        balance: further rules, in order.
+        prefer: which images stay under a cap: `hash` draws them, `quality` takes the sharpest.
         split: (name, share of the identities), summing to 1.
+        split_by: `identity`, so that nobody is in two splits, or `image`.
+        split_lists: (name, file of the identities that belong there whatever the shares).
         seed: of the split, the draws and the order of the records.
-        workers: threads that decode in each worker process; never changes a byte.
+        workers: processes that read and decode; never changes a byte.
         include_identities: file that names the only identities to keep, or None.
         exclude_identities: file that names identities to leave out, or None.
+        exclude_dataset: a dataset or directory that nothing may be shared with, or None.
+        append_to: a dataset of which a new version is made, with what is new in the input; or None.
         max_rejected: share of rejected images above which the run fails.
     """
 
     input: str
     output: str
-    format: str = "folders"
+    format: str | None = None
+    root: str | None = None
     image_size: int = 112
+    align: str = "center"
     crop_fraction: float = 1.0
+    min_sharpness: float = 0.0
+    min_contrast: float = 0.0
+    brightness: tuple[float, float] = (0.0, 255.0)
     dedup: str = "near"
+    on_conflict: str = "drop"
     min_images: int = 1
     max_images: int | None = None
+    balance: tuple[Rule, ...] = ()
+    prefer: str = "hash"
     split: tuple[tuple[str, float], ...] = (("train", 0.8), ("val", 0.1), ("test", 0.1))
+    split_by: str = "identity"
+    split_lists: tuple[tuple[str, str], ...] = ()
     seed: int = 1
     workers: int = 2
     include_identities: str | None = None
     exclude_identities: str | None = None
+    exclude_dataset: str | None = None
+    append_to: str | None = None
     max_rejected: float = 0.5
 
     def __post_init__(self) -> None:
@@ -76,6 +106,18 @@ class IngestOptions:
             f"--max-images must be at least --min-images ({self.min_images}), "
             f"got {self.max_images}; raise it.",
         )
+        low, high = self.brightness
+        _require(
+            0 <= low < high <= 255,
+            f"--brightness must be two numbers LOW,HIGH from 0 to 255, got {low:g},{high:g}; "
+            "give 0,255 for no floor.",
+        )
+        columns = {rule.column for rule in self.balance if rule.column}
+        _require(
+            len(columns) < 2,
+            f"--balance must name one attribute, got {', '.join(sorted(columns))}; "
+            "balance by one of them.",
+        )
         _require(self.workers >= 1, f"--workers must be 1 or more, got {self.workers}; give 1.")
         _require(self.seed >= 0, f"--seed must be 0 or more, got {self.seed}; give another.")
         _require(
@@ -86,54 +128,105 @@ class IngestOptions:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the command."""
+    defaults = IngestOptions
     add = parser.add_argument
-    add("--input", required=True, help="directory with one folder of images per identity")
+    add("--input", required=True, help="directory of images, archive, table or list")
     add("--output", required=True, help="directory of the dataset, new or left by a killed run")
-    add("--format", choices=["folders"], default=IngestOptions.format, help="layout of --input")
-    add("--image-size", type=int, default=IngestOptions.image_size, help="pixels per side")
+    add("--format", choices=FORMATS, help="layout of --input; told by its names if not given")
+    add(
+        "--root",
+        help="what the paths of a manifest are relative to; its own directory if not given",
+    )
+    add("--image-size", type=int, default=defaults.image_size, help="pixels per side")
+    add(
+        "--align",
+        choices=ALIGNMENTS,
+        default=defaults.align,
+        help="how a picture becomes a square: whole, its center, or by five points of the face",
+    )
     add(
         "--crop-fraction",
         type=float,
-        default=IngestOptions.crop_fraction,
-        help="share of the shorter side that the center crop keeps",
+        default=defaults.crop_fraction,
+        help="share of the shorter side that --align center keeps",
     )
+    add("--min-sharpness", type=float, default=0.0, help="reject what is more blurred; 0 for none")
+    add("--min-contrast", type=float, default=0.0, help="reject what is more flat; 0 for none")
+    add("--brightness", default="0,255", help="LOW,HIGH: reject what is darker or lighter")
     add(
         "--dedup",
-        choices=["near", "exact"],
-        default=IngestOptions.dedup,
-        help="which duplicates to look for",
+        choices=LEVELS,
+        default=defaults.dedup,
+        help="which duplicates to look for; thorough finds mirror images and crops too",
+    )
+    add(
+        "--on-conflict",
+        choices=POLICIES,
+        default=defaults.on_conflict,
+        help="of one picture under two identities: set all aside, keep the larger side's best, or "
+        "set aside and write them apart",
     )
     add(
         "--min-images",
         type=int,
-        default=IngestOptions.min_images,
+        default=defaults.min_images,
         help="drop identities with fewer images after deduplication",
     )
     add(
         "--max-images",
         type=int,
-        default=IngestOptions.max_images,
-        help="draw at most so many images of an identity",
+        default=defaults.max_images,
+        help="keep at most so many images of an identity",
+    )
+    add(
+        "--balance",
+        action="append",
+        metavar="RULE",
+        help=f"{', '.join(KINDS)}: KIND=AMOUNT, of identities, or KIND=AMOUNT@COLUMN, of an "
+        "attribute; may be repeated",
+    )
+    add(
+        "--prefer",
+        choices=["hash", "quality"],
+        default=defaults.prefer,
+        help="which images stay under a cap: drawn ones, or the sharpest",
     )
     add(
         "--split",
         type=str,
-        default=",".join(f"{name}={share}" for name, share in IngestOptions.split),
+        default=",".join(f"{name}={share}" for name, share in defaults.split),
         help="shares of the identities",
     )
-    add("--seed", type=int, default=IngestOptions.seed, help="of split, draws and record order")
+    add(
+        "--split-by",
+        choices=["identity", "image"],
+        default=defaults.split_by,
+        help="image: for closed-set work, identities are in all splits",
+    )
+    add(
+        "--split-list",
+        action="append",
+        metavar="SPLIT=FILE",
+        help="identities that belong to a split whatever the shares, one a line; may be repeated",
+    )
+    add("--seed", type=int, default=defaults.seed, help="of split, draws and record order")
     add(
         "--workers",
         type=int,
         default=len(os.sched_getaffinity(0)),
-        help="threads that decode; never changes a byte of the result",
+        help="processes that read and decode; never changes a byte of the result",
     )
     add("--include-identities", help="file with the only identities to keep, one a line")
     add("--exclude-identities", help="file with identities to leave out, one a line")
     add(
+        "--exclude-dataset",
+        help="dataset or directory to share nothing with: neither identities nor pictures",
+    )
+    add("--append-to", help="dataset of which to write a new version, with what is new in --input")
+    add(
         "--max-rejected",
         type=float,
-        default=IngestOptions.max_rejected,
+        default=defaults.max_rejected,
         help="share of rejected images above which the run fails",
     )
 
@@ -144,9 +237,38 @@ def from_arguments(namespace: argparse.Namespace) -> IngestOptions:
     Raises:
         UsageError: a value is out of its range.
     """
-    values = {field.name: getattr(namespace, field.name) for field in _fields()}
-    values["split"] = parse_split(namespace.split)
-    return IngestOptions(**values)
+    special: dict[str, Any] = {
+        "split": parse_split(namespace.split),
+        "split_lists": tuple(_split_list(text) for text in namespace.split_list or ()),
+        "balance": tuple(parse(text) for text in namespace.balance or ()),
+        "brightness": _brightness(namespace.brightness),
+    }
+    values = {
+        field.name: getattr(namespace, field.name)
+        for field in dataclasses.fields(IngestOptions)
+        if field.name not in special
+    }
+    return IngestOptions(**values, **special)
+
+
+def _split_list(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    if name not in _SPLITS or not path:
+        raise UsageError(
+            f"--split-list must be SPLIT=FILE with train, val or test, got {text!r}; "
+            "write test=names.txt, say."
+        )
+    return name, path
+
+
+def _brightness(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--brightness must be two numbers LOW,HIGH, got {text!r}; write 20,240, say."
+        ) from None
+    return low, high
 
 
 def parse_split(text: str) -> tuple[tuple[str, float], ...]:
@@ -178,7 +300,3 @@ def parse_split(text: str) -> tuple[tuple[str, float], ...]:
 def _require(holds: bool, message: str) -> None:
     if not holds:
         raise UsageError(message)
-
-
-def _fields() -> tuple[dataclasses.Field, ...]:
-    return dataclasses.fields(IngestOptions)

@@ -150,7 +150,9 @@ class _Verdicts(beam.DoFn):
         self._facts = FactsReader(self._staging, _FACTS)
 
     def process(self, component: bytes) -> Iterator[SetAside]:
-        members = {int(place): self._member(int(place)) for place in np.frombuffer(component, _PAIR)}
+        members = {
+            int(place): self._member(int(place)) for place in np.frombuffer(component, _PAIR)
+        }
         for place, verdict in verdicts(list(members.values()), self._policy).items():
             member = members[place]
             yield SetAside(

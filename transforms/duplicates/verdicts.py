@@ -134,9 +134,7 @@ def _duplicate(one: Member, kept: Member) -> Verdict:
 
 def _conflict(one: Member, labeled: Iterable[Member]) -> Verdict:
     other = best(them for them in labeled if them.identity != one.identity)
-    return Verdict(
-        CONFLICT, f"{_how(one, other)} under identity {other.identity}", other.image_id
-    )
+    return Verdict(CONFLICT, f"{_how(one, other)} under identity {other.identity}", other.image_id)
 
 
 def _leak(one: Member, other: Member) -> Verdict:

@@ -9,7 +9,6 @@ import itertools
 import os
 from collections.abc import Generator, Iterator
 
-import cv2
 import numpy as np
 
 from transforms import processes
