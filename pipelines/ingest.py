@@ -15,9 +15,22 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 
 from pipelines import ingest_checks, ingest_report
-from pipelines.engine import choose
+from pipelines.engine import Engine, choose
+from pipelines.ingest_checks import LISTED
+from pipelines.ingest_known import (
+    KIND,
+    Base,
+    Known,
+    check_base,
+    held_out_digest,
+    known_sets,
+    read_base,
+    share_files,
+    write_known_keys,
+)
 from pipelines.ingest_rules import floor, result_options, selection
 from pipelines.options.ingest import IngestOptions
 from pipelines.progress import Progress
@@ -29,16 +42,16 @@ from transforms.framing import Look
 from transforms.index import TRAIN_TAG, WriteIndex
 from transforms.listing import Chunk, ListImages
 from transforms.outcomes import CONFLICT
-from transforms.scan import ScanJob
+from transforms.places import OLD, origin_of_chunk, row_of
+from transforms.quality import Floor
+from transforms.scan import ScanJob, Scanned
 from transforms.scanning import ScanImages
 from transforms.selection import DECISION, SelectImages, Selection, normalizing_sums
 from transforms.shards import RECEIPTS_TAG, WriteShards
 from transforms.sources import registry
-from transforms.splits import FOLDERS
+from transforms.splits import FOLDERS, SPLITS
 from transforms.splits import QUARANTINE as QUARANTINE_FOLDER
-from transforms.staging import STAGING, images_staged
-
-KIND = "dataset"
+from transforms.staging import STAGING, images_staged, read_facts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +62,27 @@ class IngestJob:
         options: checked values.
         scan: what is read, and how.
         rules: what stays.
+        known: what it is compared with.
+        base: the dataset of which it makes a new version, or None.
         work: where it is written.
     """
 
     options: IngestOptions
     scan: ScanJob
     rules: Selection
+    known: Sequence[Known]
+    base: Base | None
     work: Work
+
+    @property
+    def known_keys(self) -> str | None:
+        """File of the keys of the images that the base has, see `transforms.listing`."""
+        return None if self.base is None else self.work.path("known.npy")
+
+    @property
+    def version(self) -> int:
+        """Of the dataset."""
+        return 1 if self.base is None else self.base.version
 
 
 def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
@@ -70,55 +97,74 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         RunError: too many images were rejected, none is left, or the engine failed.
     """
     engine = choose(beam_args)
-    root = storage.absolute(options.input, "--input")
+    root = storage.absolute(options.input, "--input", remote=True)
     form = options.format or registry.guess(root)
-    source = registry.build(form, root)
+    source = registry.build(form, root, _manifest_root(options))
     # An input that is not there is refused before the output is touched.
     source.tasks()
+    look = Look(options.image_size, options.align, options.crop_fraction)
     rules = selection(options)
-    inputs = {"input": root}
-    with artifact.begin(options.output, KIND, result_options(options, form), inputs=inputs) as work:
+    base = read_base(options.append_to)
+    known = known_sets(options, look, base)
+    wanted = {
+        **result_options(options, form),
+        "exclude_dataset": held_out_digest(options),
+        "append_to": None if base is None else artifact.fingerprint(base.manifest),
+    }
+    if base is not None:
+        check_base(base, wanted)
+    with artifact.begin(options.output, KIND, wanted, inputs={"input": root}) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to ingest again.")
             return
-        staging = work.path(STAGING, "")
-        columns = rules.columns
         scan = ScanJob(
             source=source,
-            staging=os.path.abspath(staging),
-            look=Look(options.image_size, options.align, options.crop_fraction),
+            staging=os.path.dirname(work.path(STAGING, "")),
+            look=look,
             floor=floor(options),
             seed=options.seed,
-            group_by=columns[0] if columns else None,
+            group_by=rules.columns[0] if rules.columns else None,
         )
-        job = IngestJob(options, scan, rules, work)
-        run_info = engine.run(
-            functools.partial(build_graph, job=job),
-            Progress("images read", functools.partial(images_staged, scan.staging)),
-        )
-        checked = ingest_checks.check(work, options)
-        report = ingest_report.render(work, scan, checked, options)
-        storage.write_atomically(work.path("report.html"), report.encode("utf-8"))
-        _commit(job, checked, {**run_info, "workers": options.workers})
-        _print_table(checked, options.output)
+        _ingest(IngestJob(options, scan, rules, known, base, work), engine)
+
+
+def _ingest(job: IngestJob, engine: Engine) -> None:
+    work, options = job.work, job.options
+    if job.base is not None:
+        write_known_keys(job.base, work.path("known.npy"))
+    progress = Progress(
+        "images read",
+        functools.partial(images_staged, job.scan.staging),
+        functools.partial(ingest_checks.listed_so_far, work),
+    )
+    run_info = engine.run(functools.partial(build_graph, job=job), progress)
+    checked = ingest_checks.check(work, options, job.base)
+    report = ingest_report.render(work, job.scan, checked, options)
+    storage.write_atomically(work.path("report.html"), report.encode("utf-8"))
+    if job.base is not None:
+        share_files(job.base, work.scratch)
+    _commit(job, checked, {**run_info, "workers": options.workers})
+    _print_table(checked, options.output)
 
 
 def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     """The Beam graph of an ingest run; it reads like the drawing at the top of this module."""
     work, staging = job.work, job.scan.staging
-    listed = pipeline | "ListImages" >> ListImages(job.scan.source)
-    total = (
-        listed
-        | "Sizes" >> beam.Map(_chunk_size).with_output_types(int)
-        | "Total" >> beam.CombineGlobally(sum)
-    )
+    listed = pipeline | "ListImages" >> ListImages(job.scan.source, known=job.known_keys)
     scanned = listed | "ScanImages" >> ScanImages(job.scan, job.options.workers)
-    aside = scanned | "FindDuplicates" >> FindDuplicates(
-        staging, job.options.dedup, job.options.on_conflict, job.scan.seed, total
+    total = _total(listed, "")
+    known = [_scan_known(pipeline, job, one) for one in job.known]
+    everything, size = scanned, total
+    if known:
+        chunks, looked = zip(*known, strict=True)
+        everything = (scanned, *looked) | "WithKnown" >> beam.Flatten()
+        size = _total((listed, *chunks) | "AllChunks" >> beam.Flatten(), "All")
+    aside = everything | "FindDuplicates" >> FindDuplicates(
+        staging, job.options.dedup, job.options.on_conflict, job.scan.seed, size
     )
-    decisions = scanned | "SelectImages" >> SelectImages(aside, job.rules, total)
+    decisions = everything | "SelectImages" >> SelectImages(aside, job.rules, size)
     written = _to_write(decisions, aside, job) | "WriteShards" >> WriteShards(
-        staging, work.scratch, job.rules.weighted, _weight_scale(decisions)
+        staging, work.scratch, job.rules.weighted, _weight_scale(decisions), job.version
     )
     index = scanned | "WriteIndex" >> WriteIndex(
         staging,
@@ -128,9 +174,14 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         written.positions,
         total,
         job.scan.group_by,
+        job.version,
     )
+    train = [index[TRAIN_TAG]]
+    if job.base is not None:
+        train.append(everything | "OldTrain" >> beam.FlatMap(_old_train, staging))
     _ = (
-        index[TRAIN_TAG]
+        train
+        | "Train" >> beam.Flatten()
         | "TrainBatches" >> beam.FlatMap(statistics.batches).with_output_types(statistics.BATCH)
         | "Statistics"
         >> statistics.Analyze(
@@ -138,9 +189,39 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
             temp_dir=os.path.join(work.scratch, "tft"),
         )
     )
-    _ = total | "Listed" >> beam.Map(_listed) | receipts.WriteReceipts(work.path("listed.json"))
+    _ = total | "Listed" >> beam.Map(_listed) | receipts.WriteReceipts(work.path(LISTED))
     _ = written[RECEIPTS_TAG] | "Shards" >> receipts.WriteReceipts(work.path("shards.json"))
     _ = index.receipts | "Index" >> receipts.WriteReceipts(work.path("index.json"))
+
+
+def _manifest_root(options: IngestOptions) -> str | None:
+    return None if options.root is None else storage.absolute(options.root, "--root", remote=True)
+
+
+def _total(chunks: beam.PCollection, label: str) -> beam.PCollection:
+    return (
+        chunks
+        | f"{label}Sizes" >> beam.Map(_chunk_size).with_output_types(int)
+        | f"{label}Total" >> beam.CombineGlobally(sum)
+    )
+
+
+def _scan_known(
+    pipeline: beam.Pipeline, job: IngestJob, known: Known
+) -> tuple[beam.PCollection, beam.PCollection]:
+    label = "Old" if known.origin == OLD else "HeldOut"
+    chunks = pipeline | f"List{label}" >> ListImages(known.source, known.origin)
+    # A dataset's records passed a floor of quality once.
+    scan = dataclasses.replace(job.scan, source=known.source, look=known.look, floor=Floor())
+    return chunks, chunks | f"Scan{label}" >> ScanImages(scan, job.options.workers)
+
+
+def _old_train(scanned: Scanned, staging: str) -> list[pa.Table]:
+    """What the statistics need of the train images of the dataset that is added to."""
+    train = scanned.usable[scanned.usable["split"] == SPLITS.index("train")]
+    if origin_of_chunk(scanned.chunk) != OLD or not len(train):
+        return []
+    return [read_facts(staging, scanned.chunk).take([row_of(one) for one in train["place"]])]
 
 
 def _to_write(
@@ -206,12 +287,14 @@ def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, 
     transform = os.path.join(work.scratch, "transform")
     moments = statistics.moments(transform)
     files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in checked.files]
+    files += [] if job.base is None else job.base.shared
     files += [
         artifact.file_entry(work.scratch, f"transform/{name}")
         for name in statistics.stable_files(transform)
     ]
     files.append(artifact.file_entry(work.scratch, "report.html"))
     manifest = {
+        "version": job.version,
         "counts": checked.counts,
         "splits": checked.splits,
         "balance": checked.balance,

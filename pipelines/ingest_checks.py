@@ -10,12 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.ingest_known import Base
 from pipelines.options.ingest import IngestOptions
-from transforms import receipts
+from transforms import artifact, receipts
 from transforms.artifact import Work
 from transforms.errors import RunError
 from transforms.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
 from transforms.splits import FOLDERS, SPLITS
+
+LISTED = "listed.json"
 
 _COLUMNS = ["image_id", "identity", "outcome", "reason", "split", "copies"]
 
@@ -39,29 +42,50 @@ class Checked:
     source_fingerprint: str
 
 
-def check(work: Work, options: IngestOptions) -> Checked:
+def listed_so_far(work: Work) -> int | None:
+    """How many images were listed, or None while the listing goes on."""
+    found = receipts.read(work.path(LISTED))
+    return found[0]["listed"] if found else None
+
+
+def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     """Sums up the index and compares it with the listing and the shards.
+
+    Args:
+        work: the run.
+        options: of the run.
+        base: the dataset of which it makes a new version: its rows count too. Or None.
 
     Raises:
         RunError: rows and listing differ, an image has two rows, too many were rejected, or
             nothing is left to train on.
     """
-    listed = receipts.read(work.path("listed.json"))[0]["listed"]
+    listed = listed_so_far(work) or 0
     shards = receipts.read(work.path("shards.json"))
     parts = receipts.read(work.path("index.json"))
     if listed == 0:
-        raise RunError("--input must hold images, but no file was found in it; check the path.")
+        what = "images" if base is None else "images that --append-to does not have"
+        raise RunError(f"--input must hold {what}, but none was found in it; check the path.")
     tally = _Tally()
+    if base is not None:
+        listed += base.manifest["counts"]["listed"]
+        for name in base.index:
+            tally.add(pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS))
     for part in parts:
         tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
     _check_accounts(counts, tally)
     splits = {
-        name: _split(name, tally, shards) for name in FOLDERS if name in (*SPLITS, *tally.records)
+        name: _split(name, tally, shards, base)
+        for name in FOLDERS
+        if name in (*SPLITS, *tally.records)
     }
     _check_shards(splits, tally)
     _check_outcomes(counts, tally, splits, options)
-    total = sum(int(part["fingerprint"], 16) for part in parts) % (1 << 256)
+    total = sum(int(part["fingerprint"], 16) for part in parts)
+    if base is not None:
+        total += int(base.manifest["source"]["fingerprint"], 16)
+    total %= 1 << 256
     return Checked(counts, splits, tally.balance, shards + parts, f"{total:064x}")
 
 
@@ -125,12 +149,15 @@ def _histogram(counter: Counter[str]) -> dict[str, int]:
     return {str(size): count for size, count in sorted(Counter(counter.values()).items())}
 
 
-def _split(name: str, tally: _Tally, shards: list[dict[str, Any]]) -> dict[str, Any]:
+def _split(
+    name: str, tally: _Tally, shards: list[dict[str, Any]], base: Base | None
+) -> dict[str, Any]:
     mine = [shard for shard in shards if shard["path"].startswith(f"{name}/")]
+    before = {} if base is None else base.manifest["splits"].get(name, {})
     return {
         "identities": len(tally.identities.get(name, ())),
-        "records": sum(shard["records"] for shard in mine),
-        "shards": sorted(shard["path"] for shard in mine),
+        "records": sum(shard["records"] for shard in mine) + before.get("records", 0),
+        "shards": sorted([shard["path"] for shard in mine] + before.get("shards", [])),
     }
 
 

@@ -11,16 +11,23 @@ _SECONDS_IN_A_LOG = 15.0
 
 
 class Progress:
-    """Prints `what: count (rate/s)` to stderr while a block runs.
+    """Prints `what: count (rate/s, time left)` to stderr while a block runs.
 
     Args:
         what: the unit, as in "images read".
         count: tells how many are done; called from another thread.
+        total: tells how many there are, or None as long as that is not known.
     """
 
-    def __init__(self, what: str, count: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        what: str,
+        count: Callable[[], int],
+        total: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._what = what
         self._count = count
+        self._total = total
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -38,8 +45,18 @@ class Progress:
     def _watch(self) -> None:
         live = sys.stderr.isatty()
         while not self._done.wait(_SECONDS if live else _SECONDS_IN_A_LOG):
-            count = self._count()
-            rate = count / max(1e-9, time.monotonic() - self._started)
-            line = f"{self._what}: {count:,} ({rate:,.0f}/s)"
+            line = self.line(self._count(), self._total(), time.monotonic() - self._started)
             print(f"\r{line}   " if live else line, end="" if live else "\n", file=sys.stderr)
             sys.stderr.flush()
+
+    def line(self, count: int, total: int | None, seconds: float) -> str:
+        """What is printed when `count` of `total` are done after some seconds."""
+        rate = count / max(seconds, 1e-9)
+        told = f"{self._what}: {count:,}"
+        if total is None:
+            return f"{told} ({rate:,.0f}/s)"
+        told += f" of {total:,}"
+        if count >= total:
+            return f"{told}, finishing"
+        left = (total - count) / rate / 60 if rate > 0 else 0.0
+        return f"{told} ({rate:,.0f}/s, {left:.1f} min left)"

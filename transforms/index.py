@@ -23,7 +23,7 @@ from transforms.outcomes import DROPPED, KEPT, REJECTED
 from transforms.places import ROW_BITS, chunk_of, places_of
 from transforms.scan import Scanned
 from transforms.selection import DECISION, KEEP, explain
-from transforms.shards import POSITION, shard_name
+from transforms.shards import POSITION, shard_name, version_mark
 from transforms.splits import FOLDERS
 from transforms.staging import read_facts
 
@@ -76,6 +76,7 @@ class WriteIndex(beam.PTransform):
         positions: POSITION arrays as bytes.
         total: a PCollection of one number, how many images were listed.
         column: the attribute whose values are the classes of balance, or None.
+        version: of the dataset.
     """
 
     def __init__(
@@ -87,9 +88,10 @@ class WriteIndex(beam.PTransform):
         positions: beam.PCollection,
         total: beam.PCollection,
         column: str | None,
+        version: int = 1,
     ) -> None:
         super().__init__()
-        self._fn = _WritePart(staging, folder, column)
+        self._fn = _WritePart(staging, folder, column, version)
         self._inputs = {"aside": set_aside, "decisions": decisions, "positions": positions}
         self._total = beam.pvalue.AsSingleton(total)
 
@@ -121,7 +123,7 @@ def _part_names(chunks: np.ndarray, total: int) -> tuple[np.ndarray, int]:
 
 
 def _part_name(index: int, count: int) -> str:
-    return f"part-{index:05d}-of-{count:05d}.parquet"
+    return f"part-{index:05d}-of-{count:05d}"
 
 
 def _part_of_chunk(chunk: int, total: int) -> str:
@@ -145,15 +147,16 @@ def _by_part(data: bytes, kind: np.dtype, total: int) -> Iterator[tuple[str, byt
 
 
 class _WritePart(beam.DoFn):
-    def __init__(self, staging: str, folder: str, column: str | None) -> None:
+    def __init__(self, staging: str, folder: str, column: str | None, version: int) -> None:
         self._staging = staging
         self._folder = folder
         self._column = column
+        self._version = version
 
     def process(
         self, group: tuple[str, dict[str, Iterable[Any]]]
     ) -> Iterator[dict[str, Any] | TaggedOutput[Literal["train"], pa.Table]]:
-        name, found = group
+        name, found = f"{group[0]}{version_mark(self._version)}.parquet", group[1]
         chunks = sorted(found["chunks"])
         facts = pa.concat_tables(read_facts(self._staging, chunk) for chunk, _ in chunks)
         places = np.concatenate([places_of(chunk, count) for chunk, count in chunks])
@@ -164,6 +167,7 @@ class _WritePart(beam.DoFn):
             join(found["decisions"], DECISION),
             join(found["positions"], POSITION),
             self._column,
+            self._version,
         )
         rows = pa.table(
             [
@@ -191,6 +195,7 @@ def decide(
     decisions: np.ndarray,
     positions: np.ndarray,
     column: str | None,
+    version: int = 1,
 ) -> pa.Table:
     """Brings together what became of each image of some chunks.
 
@@ -201,6 +206,7 @@ def decide(
         decisions: DECISION [K] of the others.
         positions: POSITION [W] of those that were written.
         column: the attribute whose values are classes of balance, or None.
+        version: of the dataset.
 
     Returns:
         N rows of the index's decided columns.
@@ -232,7 +238,7 @@ def decide(
         columns["reason"][rows[told == value]] = explain(reason, have, limit, column)
     kept = rows[decisions["reason"] == KEEP]
     columns["copies"][kept] = decisions["copies"][decisions["reason"] == KEEP]
-    _place(columns, places, positions)
+    _place(columns, places, positions, version)
     if (seen != 1).any() or any(columns["shard"][row] is None for row in kept.tolist()):
         raise RunError(
             "Every image must have one outcome, but some have none or two; this is a fault of "
@@ -242,14 +248,16 @@ def decide(
     return pa.table([pa.array(columns[field.name], field.type) for field in _DECIDED], _DECIDED)
 
 
-def _place(columns: dict[str, np.ndarray], places: np.ndarray, positions: np.ndarray) -> None:
+def _place(
+    columns: dict[str, np.ndarray], places: np.ndarray, positions: np.ndarray, version: int
+) -> None:
     rows = np.searchsorted(places, positions["place"])
     written = positions[["folder", "shard", "shards"]]
     for value in np.unique(written):
         folder, shard, shards = value.tolist()
         same = rows[written == value]
         columns["split"][same] = FOLDERS[folder]
-        columns["shard"][same] = shard_name(FOLDERS[folder], shard, shards)
+        columns["shard"][same] = shard_name(FOLDERS[folder], shard, shards, version)
     columns["position"][rows] = positions["position"]
     columns["weight"][rows] = positions["weight"]
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import apache_beam as beam
+import numpy as np
 
 from transforms.errors import RunError
+from transforms.keyed import keyed_hash
 from transforms.places import CHUNK, MAX_CHUNKS, NEW, chunk_number
 from transforms.sources.base import Ref, Source
 
@@ -49,12 +51,14 @@ class ListImages(beam.PTransform):
     Args:
         source: of the images.
         origin: that their places will tell, see `transforms.places`.
+        known: file of the keys of images that are left out, in increasing order; or None.
     """
 
-    def __init__(self, source: Source, origin: int = NEW) -> None:
+    def __init__(self, source: Source, origin: int = NEW, known: str | None = None) -> None:
         super().__init__()
         self._source = source
         self._origin = origin
+        self._known = known
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Builds the graph."""
@@ -62,7 +66,7 @@ class ListImages(beam.PTransform):
         return (
             begin
             | "Parts" >> beam.Create(tasks, reshuffle=True)
-            | "List" >> beam.FlatMap(list_chunks, self._source, self._origin)
+            | "List" >> beam.FlatMap(list_chunks, self._source, self._origin, self._known)
             # One part may be one large file: its images are spread over all workers.
             | "Spread" >> beam.Reshuffle()
         )
@@ -78,7 +82,10 @@ def together(tasks: list[str]) -> list[list[str]]:
 
 
 def list_chunks(
-    numbered: tuple[int, list[str]], source: Source, origin: int = NEW
+    numbered: tuple[int, list[str]],
+    source: Source,
+    origin: int = NEW,
+    known: str | None = None,
 ) -> Iterator[Chunk]:
     """The chunks of some parts of the listing.
 
@@ -86,9 +93,13 @@ def list_chunks(
         numbered: place among all groups of parts, and the parts.
         source: that they are of.
         origin: see `transforms.places`.
+        known: see `ListImages`.
     """
     number, tasks = numbered
-    refs = itertools.chain.from_iterable(map(source.refs, tasks))
+    refs: Iterator[Ref] = itertools.chain.from_iterable(map(source.refs, tasks))
+    if known is not None:
+        keys = np.load(known, mmap_mode="r")
+        refs = (ref for ref in refs if not _holds(keys, image_key(ref.image_id)))
     for ordinal in range(MAX_CHUNKS):
         some = list(itertools.islice(refs, CHUNK))
         if not some:
@@ -98,3 +109,13 @@ def list_chunks(
         f"One part of the input must hold at most {MAX_CHUNKS * CHUNK:,} images, got more in "
         f"{tasks[0]}; divide it."
     )
+
+
+def image_key(image_id: str) -> int:
+    """The hash by which a dataset that is added to knows its images, in [0, 2**64)."""
+    return keyed_hash(0, "known", image_id)
+
+
+def _holds(keys: np.ndarray, key: int) -> bool:
+    place = int(np.searchsorted(keys, np.uint64(key)))
+    return place < len(keys) and int(keys[place]) == key

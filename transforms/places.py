@@ -36,6 +36,16 @@ def origin_of(place: int) -> int:
     return int(place) >> (64 - _ORIGIN_BITS)
 
 
+def origins_of(places: np.ndarray) -> np.ndarray:
+    """NEW, OLD or HELD_OUT of each place: uint64 [N]."""
+    return places >> np.uint64(64 - _ORIGIN_BITS)
+
+
+def origin_of_chunk(chunk: int) -> int:
+    """NEW, OLD or HELD_OUT."""
+    return origin_of(chunk << ROW_BITS)
+
+
 def chunk_of(place: int) -> int:
     """The number of the chunk that a place is in."""
     return int(place) >> ROW_BITS

@@ -9,10 +9,12 @@ import apache_beam as beam
 import numpy as np
 
 from transforms import balance
+from transforms import places as origins
 from transforms.balance_rules import Rule
 from transforms.duplicates.verdicts import HELD_OUT_NOTE, SetAside
 from transforms.grouping import divide, group_count, join
 from transforms.keyed import mixed
+from transforms.places import origin_of_chunk
 from transforms.scan import NO_IDENTITY, Scanned
 from transforms.splits import FOLDERS, SPLITS, UNLABELED, draw_splits
 
@@ -87,17 +89,20 @@ def undecided(usable: np.ndarray) -> np.ndarray:
     return rows
 
 
-def select(rows: np.ndarray, selection: Selection) -> None:
+def select(rows: np.ndarray, selection: Selection, held_out: np.ndarray) -> None:
     """Decides on images of whole identities, in place.
 
     Duplicates are gone already, so that a held-out identity's picture under another name was
     found even though the held-out identity itself is left out.
 
     Args:
-        rows: DECISION [N], see `undecided`; all images of an identity or none.
+        rows: DECISION [N], see `undecided`; all images of an identity or none. What a dataset
+            holds already counts in its class, and nothing happens to it.
         selection: see `Selection`.
+        held_out: uint64, keys of the identities of a held-out set.
     """
     known = rows["identity"] != NO_IDENTITY
+    _drop(rows, known & np.isin(rows["identity"], held_out), HELD_OUT)
     _drop(rows, known & np.isin(rows["identity"], selection.exclude), EXCLUDED)
     if selection.include is not None:
         _drop(rows, ~np.isin(rows["identity"], selection.include), NOT_INCLUDED)
@@ -126,9 +131,11 @@ def apply(rows: np.ndarray, rule: Rule, key: str, prefer: str) -> None:
     preference = [mixed(some["order"], _CAP_SALT), some["place"]]
     if prefer == "quality":
         preference.insert(0, -some["sharpness"])
+    new = _is_new(some)
+    preference.insert(0, new)
     rank, size = balance.ranks(classes, preference)
     if rule.kind in ("min-images", "cap"):
-        gone = size < rule.amount if rule.kind == "min-images" else rank >= rule.amount
+        gone = new & (size < rule.amount if rule.kind == "min-images" else rank >= rule.amount)
         some["have"][gone], some["limit"][gone] = size[gone], int(rule.amount)
         reason = TOO_FEW if rule.kind == "min-images" else TOO_MANY
         some["reason"][gone] = reason + (OF_ATTRIBUTE if key == "group" else 0)
@@ -164,7 +171,10 @@ def explain(reason: int, have: int, limit: int, column: str | None) -> str:
 
 
 class SelectImages(beam.PTransform):
-    """Scanned -> DECISION arrays as bytes, of all images that are not set aside.
+    """Scanned -> DECISION arrays as bytes, of all new images that are not set aside.
+
+    What is scanned of a dataset that is added to, or of a held-out set, takes part, and has no
+    decision.
 
     Args:
         set_aside: a PCollection of SetAside.
@@ -185,30 +195,44 @@ class SelectImages(beam.PTransform):
         rows = scanned | "ByIdentity" >> beam.FlatMap(_by_identity, self._total).with_output_types(
             tuple[int, bytes]
         )
+        held_out = scanned | "HeldOut" >> beam.FlatMap(_held_out, self._total).with_output_types(
+            tuple[int, bytes]
+        )
         aside = self._set_aside | "AsideByIdentity" >> beam.Map(
             _aside_by_identity, self._total
         ).with_output_types(tuple[int, int])
         decided = (
-            {"rows": rows, "aside": aside}
+            {"rows": rows, "held_out": held_out, "aside": aside}
             | "GroupIdentities" >> beam.CoGroupByKey()
             | "Select" >> beam.FlatMap(_select, self._selection).with_output_types(bytes)
         )
         grouped = [rule for rule in self._selection.rules if rule.column is not None]
         if not grouped:
-            return decided
+            return decided | "New" >> beam.Map(_only_new).with_output_types(bytes)
         return (
             decided
             | "ByAttribute" >> beam.FlatMap(_by_attribute).with_output_types(tuple[int, bytes])
             | "GroupAttributes" >> beam.GroupByKey()
             | "Balance" >> beam.Map(_balance, grouped, self._selection.prefer)
+            | "New" >> beam.Map(_only_new).with_output_types(bytes)
         )
 
 
 def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+    if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
+        return ()
     rows = undecided(scanned.usable)
     # Images of nobody in particular are no class, and need not meet.
     keys = np.where(rows["identity"] == NO_IDENTITY, rows["order"], rows["identity"])
     return divide(rows, keys % np.uint64(group_count(total)))
+
+
+def _held_out(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+    if origin_of_chunk(scanned.chunk) != origins.HELD_OUT:
+        return ()
+    keys = np.unique(scanned.usable["identity"])
+    keys = keys[keys != NO_IDENTITY]
+    return divide(keys, keys % np.uint64(group_count(total)))
 
 
 def _aside_by_identity(aside: SetAside, total: int) -> tuple[int, int]:
@@ -220,9 +244,15 @@ def _select(group: tuple[int, dict[str, Iterable[Any]]], selection: Selection) -
     rows = join(group[1]["rows"], DECISION)
     gone = np.fromiter(group[1]["aside"], np.uint64)
     rows = rows[~np.isin(rows["place"], gone)]
-    select(rows, selection)
+    held_out = join(group[1]["held_out"], np.dtype("<u8"))
+    select(rows, selection, held_out)
     if len(rows):
         yield rows.tobytes()
+
+
+def _only_new(data: bytes) -> bytes:
+    rows = np.frombuffer(data, DECISION)
+    return rows[_is_new(rows)].tobytes()
 
 
 def _by_attribute(data: bytes) -> Iterable[tuple[int, bytes]]:
@@ -268,7 +298,11 @@ def _demand(rows: np.ndarray, demanded: np.ndarray) -> None:
 
 
 def _drop(rows: np.ndarray, gone: np.ndarray, reason: int) -> None:
-    rows["reason"][gone & (rows["reason"] == KEEP)] = reason
+    rows["reason"][gone & _is_new(rows) & (rows["reason"] == KEEP)] = reason
+
+
+def _is_new(rows: np.ndarray) -> np.ndarray:
+    return origins.origins_of(rows["place"]) == origins.NEW
 
 
 def normalizing_sums(data: bytes) -> tuple[float, int]:

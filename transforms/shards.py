@@ -52,9 +52,21 @@ def shard_count(records: int) -> int:
     return max(math.ceil(records / _RECORDS_PER_SHARD), spread)
 
 
-def shard_name(folder: str, index: int, count: int) -> str:
-    """Path of a shard relative to its dataset."""
-    return f"{folder}/part-{index:05d}-of-{count:05d}.tfrecord"
+def shard_name(folder: str, index: int, count: int, version: int = 1) -> str:
+    """Path of a shard relative to its dataset.
+
+    Args:
+        folder: one of FOLDERS.
+        index: of the shard, from 0 on.
+        count: of the shards that were written into the folder together.
+        version: of the dataset that they came with.
+    """
+    return f"{folder}/part-{index:05d}-of-{count:05d}{version_mark(version)}.tfrecord"
+
+
+def version_mark(version: int) -> str:
+    """What tells files that were added to a dataset from those it had."""
+    return "" if version == 1 else f".v{version}"
 
 
 def plan_records(rows: np.ndarray, shards: int, weight_scale: float) -> np.ndarray:
@@ -91,12 +103,19 @@ class WriteShards(beam.PTransform):
         output: where `train/`, `val/` and `test/` are written.
         weighted: whether records carry a weight.
         weight_scale: a PCollection of one number, by which weights are multiplied.
+        version: of the dataset.
     """
 
     def __init__(
-        self, staging: str, output: str, weighted: bool, weight_scale: beam.PCollection
+        self,
+        staging: str,
+        output: str,
+        weighted: bool,
+        weight_scale: beam.PCollection,
+        version: int = 1,
     ) -> None:
         super().__init__()
+        self._version = version
         self._writer = _WriteShard(staging, output, weighted)
         self._weight_scale = beam.pvalue.AsSingleton(weight_scale)
 
@@ -110,7 +129,7 @@ class WriteShards(beam.PTransform):
         return (
             decisions
             | "ByShard"
-            >> beam.FlatMap(_by_shard, counts, self._weight_scale).with_output_types(
+            >> beam.FlatMap(_by_shard, counts, self._weight_scale, self._version).with_output_types(
                 tuple[str, bytes]
             )
             | "GroupShards" >> beam.GroupByKey()
@@ -131,13 +150,13 @@ def _folder_sizes(data: bytes) -> Iterable[tuple[int, int]]:
 
 
 def _by_shard(
-    data: bytes, counts: Mapping[int, int], weight_scale: float
+    data: bytes, counts: Mapping[int, int], weight_scale: float, version: int
 ) -> Iterator[tuple[str, bytes]]:
     for folder, rows in _kept(data):
         shards = shard_count(counts[folder])
         records = plan_records(rows, shards, weight_scale)
         for index, part in divide(records, records["shard"]):
-            yield shard_name(FOLDERS[folder], index, shards), part
+            yield shard_name(FOLDERS[folder], index, shards, version), part
 
 
 class _WriteShard(beam.DoFn):
@@ -159,7 +178,7 @@ class _WriteShard(beam.DoFn):
         positions["place"] = records["place"][first]
         positions["folder"] = FOLDERS.index(name.split("/")[0])
         positions["shard"] = records["shard"][first]
-        positions["shards"] = int(name.rpartition("-of-")[2].removesuffix(".tfrecord"))
+        positions["shards"] = int(name.rpartition("-of-")[2].split(".")[0])
         positions["position"] = first
         positions["weight"] = records["weight"][first]
         yield positions.tobytes()

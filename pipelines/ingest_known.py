@@ -1,0 +1,184 @@
+"""Images that a run compares its input with: a dataset it adds to, a set it keeps apart from."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipelines.options.ingest import IngestOptions
+from transforms import artifact, storage
+from transforms.errors import UsageError
+from transforms.framing import Look
+from transforms.listing import image_key
+from transforms.places import HELD_OUT, OLD
+from transforms.sources import registry
+from transforms.sources.base import Source
+from transforms.sources.dataset import DatasetRecords
+
+KIND = "dataset"
+# Options that may differ between the versions of a dataset: where the new images come from, and
+# what is kept away from them.
+_FREE = ("format", "exclude_dataset", "append_to", "include_identities", "exclude_identities")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A set of images that are compared with and not written.
+
+    Attributes:
+        source: of the images.
+        origin: OLD or HELD_OUT, see `transforms.places`.
+        look: how its pictures become squares like those of the run.
+    """
+
+    source: Source
+    origin: int
+    look: Look
+
+
+@dataclass(frozen=True)
+class Base:
+    """The dataset of which a run makes a new version.
+
+    Attributes:
+        root: its absolute path.
+        manifest: its manifest.
+    """
+
+    root: str
+    manifest: dict[str, Any]
+
+    @property
+    def version(self) -> int:
+        """Of the dataset that is made."""
+        return self.manifest.get("version", 1) + 1
+
+    @property
+    def index(self) -> list[str]:
+        """Paths of its index parts, relative to it."""
+        return [one["path"] for one in self.manifest["files"] if one["path"].startswith("index/")]
+
+    @property
+    def shared(self) -> list[dict[str, Any]]:
+        """Entries of the files that the new version has too: shards and index parts."""
+        shards = {name for split in self.manifest["splits"].values() for name in split["shards"]}
+        return [one for one in self.manifest["files"] if one["path"] in {*shards, *self.index}]
+
+
+def read_base(path: str | None) -> Base | None:
+    """The dataset of `--append-to`, its files checked against its manifest.
+
+    Raises:
+        UsageError: it is no dataset.
+        RunError: a file is absent or differs.
+    """
+    if path is None:
+        return None
+    root = storage.absolute(path, "--append-to")
+    manifest = artifact.read_manifest(root, KIND)
+    artifact.verify_files(root, manifest)
+    return Base(root, manifest)
+
+
+def check_base(base: Base, options: dict[str, Any]) -> None:
+    """Refuses to add to a dataset in another way than it was made.
+
+    Args:
+        base: see `Base`.
+        options: of the run, as its manifest will have them.
+
+    Raises:
+        UsageError: an option differs, or a rule would change records that are written already.
+    """
+    there = base.manifest["options"]
+    for name in sorted(set(options) - set(_FREE)):
+        if options[name] != there.get(name):
+            raise UsageError(
+                f"--append-to must be given the options that its dataset was made with, but "
+                f"{name} is {options[name]!r} here and {there.get(name)!r} there; give the same."
+            )
+    for rule in options["balance"]:
+        if rule["kind"] in ("oversample", "effective-number"):
+            raise UsageError(
+                f"--append-to must leave the records of its dataset as they are, but --balance "
+                f"{rule['kind']} depends on all of them; ingest the whole collection anew."
+            )
+
+
+def known_sets(options: IngestOptions, look: Look, base: Base | None) -> list[Known]:
+    """What the run compares its input with.
+
+    Args:
+        options: of the run.
+        look: of the run.
+        base: the dataset that it adds to, or None.
+
+    Raises:
+        UsageError: the held-out set cannot be used.
+    """
+    found = []
+    if base is not None:
+        found.append(_of_dataset(base.root, base.manifest, OLD, look, "--append-to"))
+    if options.exclude_dataset is not None:
+        root = storage.absolute(options.exclude_dataset, "--exclude-dataset", remote=True)
+        if storage.is_file(storage.join(root, artifact.MANIFEST)):
+            manifest = artifact.read_manifest(root, KIND)
+            found.append(_of_dataset(root, manifest, HELD_OUT, look, "--exclude-dataset"))
+        else:
+            source = registry.build(registry.guess(root), root)
+            found.append(Known(source, HELD_OUT, look))
+    return found
+
+
+def held_out_digest(options: IngestOptions) -> str | None:
+    """What tells the held-out set in the manifest: a dataset's fingerprint, or a folder's name."""
+    if options.exclude_dataset is None:
+        return None
+    root = storage.absolute(options.exclude_dataset, "--exclude-dataset", remote=True)
+    if storage.is_file(storage.join(root, artifact.MANIFEST)):
+        return artifact.fingerprint(artifact.read_manifest(root, KIND))
+    return os.path.basename(root.rstrip("/"))
+
+
+def write_known_keys(base: Base, path: str) -> None:
+    """Writes the keys of all images that the dataset lists, for the listing to leave them out.
+
+    Args:
+        base: see `Base`.
+        path: of a file of uint64 in increasing order, in numpy's format.
+    """
+    keys = [
+        np.fromiter(map(image_key, _image_ids(base.root, part)), np.uint64) for part in base.index
+    ]
+    np.save(path, np.sort(np.concatenate(keys)))
+
+
+def share_files(base: Base, folder: str) -> None:
+    """Gives a folder the files that both versions have, without a second copy where possible."""
+    for entry in base.shared:
+        source, target = (artifact.resolve(root, entry["path"]) for root in (base.root, folder))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            # Another disk, or one without links.
+            shutil.copyfile(source, target)
+
+
+def _image_ids(root: str, part: str) -> Iterable[str]:
+    return pq.read_table(artifact.resolve(root, part), columns=["image_id"])["image_id"].to_pylist()
+
+
+def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, flag: str) -> Known:
+    there = manifest["preprocessing"]
+    if (there["align"], there["fraction"]) != (look.align, look.fraction):
+        raise UsageError(
+            f"{flag} must be a dataset whose pictures were framed alike, but it has --align "
+            f"{there['align']} --crop-fraction {there['fraction']:g}; give the same here."
+        )
+    # Its records are squares already: they are resized where the sizes differ, never cropped.
+    return Known(DatasetRecords(root, manifest), origin, Look(look.size, "none"))
