@@ -7,6 +7,7 @@ answer is not the input's fault, and ends the run.
 
 import contextlib
 import errno
+import importlib
 import io
 import os
 import threading
@@ -22,7 +23,12 @@ from transforms.errors import FacemillError, RunError, UsageError
 from transforms.storage import Entry
 
 _BUFFER = 1 << 18
-_EXTRAS = {"s3": "aws", "gs": "gcp", "azfs": "azure"}
+# By scheme: the module that Beam's client needs, and Beam's extra that brings it.
+_NEEDS = {
+    "s3": ("boto3", "aws"),
+    "gs": ("google.cloud.storage", "gcp"),
+    "azfs": ("azure.storage.blob", "azure"),
+}
 
 _local = threading.local()
 
@@ -132,15 +138,21 @@ def _match(pattern: str) -> list[FileMetadata]:
 
 
 def _store(url: str) -> FileSystem:
-    scheme = FileSystems.get_scheme(url)
+    module, extra = _NEEDS.get(FileSystems.get_scheme(url), ("", ""))
+    try:
+        if module:
+            importlib.import_module(module)
+    except ImportError:
+        raise UsageError(
+            f"Reading {url} needs {module}, which is not installed; install apache-beam[{extra}]."
+        ) from None
     _options()
     try:
         store = FileSystems.get_filesystem(url)
     except ValueError:
-        extra = _EXTRAS.get(scheme)
         raise UsageError(
             f"A URL must begin with the scheme of a store that Beam can reach, got {url}; "
-            + (f"install apache-beam[{extra}]." if extra else "give gs://, s3:// or a directory.")
+            "give gs://, s3:// or a directory."
         ) from None
     if store.has_dirs():
         raise UsageError(
@@ -177,13 +189,13 @@ def _told(url: str) -> Iterator[None]:
 
 
 def _translated(error: Exception, url: str) -> Exception:
-    if isinstance(error, FacemillError) or (isinstance(error, OSError) and error.errno):
+    if isinstance(error, FacemillError):
         return error
     # Beam packs the errors of a listing, by pattern.
     for inner in (getattr(error, "exception_details", None) or {}).values():
         return _translated(inner, url)
     code = getattr(error, "code", None)
-    if code == 404:
+    if code == 404 or getattr(error, "errno", None) == errno.ENOENT:
         return FileNotFoundError(errno.ENOENT, "no such object", url)
     if code in (401, 403):
         return PermissionError(errno.EACCES, "the object store refuses access", url)

@@ -1,0 +1,141 @@
+"""Against moto's S3 server on this machine, through the client that is used in earnest."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from transforms import object_store, storage
+from transforms.errors import RunError, UsageError
+from transforms.sources.base import Ref, Unreadable
+from transforms.sources.folders import NO_FOLDER, Folders
+from transforms.sources.recordio import RecordIO
+from transforms.sources.registry import guess
+from transforms.storage import Entry
+
+BUCKET = "photos"
+OBJECTS = {
+    "faces/Ada/1.jpg": b"ada",
+    "faces/Ada/old/2.jpg.gz": b"as it is",
+    "faces/Ada/": b"",
+    "faces/Ada-L/1.jpg": b"l",
+    "faces/Zoë [1]*?/a.jpg": b"zoe",
+    "faces/loose.jpg": b"loose",
+    "faces-other/Eve/1.jpg": b"eve",
+    "rec/train.rec": b"no magic here",
+}
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        client = boto3.client("s3")
+        client.create_bucket(Bucket=BUCKET)
+        for key, data in OBJECTS.items():
+            client.put_object(Bucket=BUCKET, Key=key, Body=data)
+        object_store.use_options([])
+        yield f"s3://{BUCKET}"
+    server.stop()
+
+
+def test_a_source_of_folders_lists_and_reads(url):
+    source = Folders(f"{url}/faces")
+    refs = [ref for task in source.tasks() for ref in source.refs(task)]
+    assert refs == [
+        Ref("Ada-L/1.jpg", "Ada-L", "Ada-L/1.jpg"),
+        Ref("Ada/1.jpg", "Ada", "Ada/1.jpg"),
+        Ref("Ada/old/2.jpg.gz", "Ada", "Ada/old/2.jpg.gz"),
+        Ref("Zoë [1]*?/a.jpg", "Zoë [1]*?", "Zoë [1]*?/a.jpg"),
+        Ref("loose.jpg", None, "loose.jpg", reason=NO_FOLDER),
+    ]
+    assert list(source.read(refs[:4])) == [b"l", b"ada", b"as it is", b"zoe"]
+    gone = Ref("Ada/9.jpg", "Ada", "Ada/9.jpg")
+    assert list(source.read([gone, refs[1]])) == [
+        Unreadable("cannot be read: no such object"),
+        b"ada",
+    ]
+
+
+def test_listing_a_part(url):
+    assert storage.top_level(f"{url}/faces/") == ["Ada-L/", "Ada/", "Zoë [1]*?/", "loose.jpg"]
+    listed = list(storage.list_files(f"{url}/faces", "Ada/"))
+    assert listed == [Entry("Ada/1.jpg"), Entry("Ada/old/2.jpg.gz")]
+    everything = [entry.name for entry in storage.list_files(url)]
+    assert everything == sorted(key for key in OBJECTS if not key.endswith("/"))
+
+
+def test_a_stream_can_be_read_at_any_place(url):
+    with storage.open_file(f"{url}/faces/Ada/old/2.jpg.gz") as stream:
+        assert stream.seek(0, os.SEEK_END) == 8
+        assert storage.read_range(stream, 3, 2) == b"it"
+        assert storage.read_range(stream, 0, 5) == b"as it"
+        with pytest.raises(RunError, match="must hold 5 bytes at 6, got 2"):
+            storage.read_range(stream, 6, 5)
+
+
+def test_two_streams_of_one_thread_do_not_disturb_each_other(url):
+    with (
+        storage.open_file(f"{url}/faces/Ada/1.jpg") as first,
+        storage.open_file(f"{url}/faces/loose.jpg") as second,
+    ):
+        assert (first.read(1), second.read(2), first.read(), second.read()) == (
+            b"a",
+            b"lo",
+            b"da",
+            b"ose",
+        )
+
+
+def test_names_are_no_patterns(url):
+    assert storage.is_file(f"{url}/faces/Zoë [1]*?/a.jpg")
+    assert not storage.is_file(f"{url}/faces/*.jpg")
+    assert not storage.is_file(f"{url}/faces/Ada")
+
+
+def test_other_sources_and_the_guess_work_too(url):
+    assert guess(f"{url}/faces") == "folders"
+    assert guess(f"{url}/rec") == "casia-rec"
+    source = RecordIO(f"{url}/rec")
+    assert source.tasks() == ["all"]
+    (ref,) = source.refs("all")
+    assert "wrong magic number" in ref.reason
+
+
+def test_what_cannot_be_reached_is_told_in_a_sentence(url):
+    with pytest.raises(UsageError, match=r"--input must be .*none does not exist"):
+        Folders(f"{url}/none").tasks()
+    with pytest.raises(UsageError, match="scheme of a store that Beam can reach, got nowhere://x"):
+        storage.read_bytes("nowhere://x/y")
+
+
+def test_a_store_that_does_not_answer_ends_the_run(url, monkeypatch):
+    def silent(path):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(object_store, "_open", silent)
+    with pytest.raises(RunError, match=r"must answer for s3://photos/x, got no route to host"):
+        storage.read_bytes(f"{url}/x")
+
+
+def test_a_missing_client_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(UsageError, match=r"install apache-beam\[aws\]"):
+        storage.read_bytes("s3://photos/x")
+
+
+def test_storage_alone_imports_no_beam():
+    code = "import sys; from transforms import storage; assert 'apache_beam' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
