@@ -94,12 +94,12 @@ def check_base(base: Base, options: dict[str, Any]) -> None:
     Raises:
         UsageError: an option differs, or a rule would change records that are written already.
     """
-    there = base.manifest["options"]
-    for name in sorted(set(options) - set(_FREE)):
-        if options[name] != there.get(name):
+    there, here = base.manifest["options"], artifact.plain(options)
+    for name in sorted(set(here) - set(_FREE)):
+        if here[name] != there.get(name):
             raise UsageError(
                 f"--append-to must be given the options that its dataset was made with, but "
-                f"{name} is {options[name]!r} here and {there.get(name)!r} there; give the same."
+                f"{name} is {here[name]!r} here and {there.get(name)!r} there; give the same."
             )
     for rule in options["balance"]:
         if rule["kind"] in ("oversample", "effective-number"):

@@ -111,7 +111,7 @@ def begin(
     """
     wanted: dict[str, Any] = {
         "kind": kind,
-        "options": _plain(options),
+        "options": plain(options),
         "inputs": dict(inputs or {}),
     }
     output = storage.absolute(output, "--output")
@@ -230,7 +230,7 @@ def to_json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, sort_keys=True, indent=2) + "\n").encode("ascii")
 
 
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
     """As the options will be read back: tuples become lists."""
     return json.loads(json.dumps(dict(options)))
 

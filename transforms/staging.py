@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from transforms import storage
 from transforms.duplicates.hashing import THUMBNAIL_SIDE
-from transforms.places import CHUNK, chunk_of, row_of
+from transforms.places import CHUNK, NEW, chunk_of, origin_of_chunk, row_of
 
 STAGING = "staging"
 
@@ -75,12 +75,12 @@ def read_facts(folder: str, chunk: int, columns: Sequence[str] | None = None) ->
 
 
 def images_staged(folder: str) -> int:
-    """How many images were scanned so far, as their files tell on every engine."""
+    """How many images of the input were scanned so far, as their files tell on every engine."""
     try:
         return sum(
             int(name.rpartition("-")[2].removesuffix(_DONE))
             for name in os.listdir(folder)
-            if name.endswith(_DONE)
+            if name.endswith(_DONE) and origin_of_chunk(int(name.partition("-")[0], 16)) == NEW
         )
     except FileNotFoundError:
         return 0
