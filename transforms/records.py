@@ -19,11 +19,12 @@ IDENTITY = "identity"
 CHANNEL_MEAN = "image/channel_mean"
 CHANNEL_SQUARE_MEAN = "image/channel_square_mean"
 
-_NO_LIST, _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = range(4)
+_BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
 
 Feature = bytes | Sequence[float]
+Decoded = bytes | list[float] | list[int]
 
 
 @dataclass(frozen=True)
@@ -98,25 +99,25 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
     return _field(1, b"".join(entries))
 
 
-def decode_example(data: bytes) -> dict[str, bytes | list[float]]:
-    """The features of a serialized `tf.train.Example` with single bytes or float lists.
+def decode_example(data: bytes) -> dict[str, Decoded]:
+    """The features of a serialized `tf.train.Example` of single bytes, float and int64 lists.
 
     Raises:
         RunError: the bytes are not such an example.
     """
-    result: dict[str, bytes | list[float]] = {}
+    result: dict[str, Decoded] = {}
     try:
         for name, (kind, values) in _features(data).items():
             if kind == _BYTES_LIST:
                 (result[name],) = values
-            elif kind == _FLOAT_LIST:
+            elif kind:
                 result[name] = values
             else:
-                raise ValueError(f"feature {name} is neither bytes nor floats")
+                raise ValueError(f"feature {name} has no list")
     except ValueError as error:
         raise RunError(
-            f"A record must be a tf.train.Example of bytes and floats, got {len(data)} bytes that "
-            f"are not ({error}); write the dataset again."
+            f"A record must be a tf.train.Example of bytes and numbers, got {len(data)} bytes "
+            f"that are not ({error}); write the dataset again."
         ) from None
     return result
 
@@ -174,7 +175,7 @@ def _features(data: bytes) -> dict[str, tuple[int, list[Any]]]:
 
 
 def _values(feature: memoryview) -> tuple[int, list[Any]]:
-    kind = _NO_LIST
+    kind = 0
     values: list[Any] = []
     for number, content in _fields(feature):
         if number not in (_BYTES_LIST, _FLOAT_LIST, _INT64_LIST):
@@ -254,14 +255,16 @@ def _fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:
         position += length
 
 
-def _as_bytes(value: bytes | list[float]) -> bytes:
+def _as_bytes(value: Decoded) -> bytes:
     if not isinstance(value, bytes):
-        raise TypeError("floats where bytes belong")
+        raise TypeError("numbers where bytes belong")
     return value
 
 
-def _as_three(value: bytes | list[float]) -> tuple[float, float, float]:
+def _as_three(value: Decoded) -> tuple[float, float, float]:
     if isinstance(value, bytes):
         raise TypeError("bytes where floats belong")
     red, green, blue = value
+    if isinstance(red, int):
+        raise TypeError("integers where floats belong")
     return red, green, blue

@@ -1,45 +1,76 @@
 """Files that hold many images: finding them, and reading ranges of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+import abc
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from transforms.decode import MAX_BYTES
 from transforms.errors import UsageError
 from transforms.sources import _io as storage
-from transforms.sources.base import Ref, Unreadable
+from transforms.sources.base import Ref, Source, Unreadable
 from transforms.sources.labels import readable
 
 _LONGEST_REASON = 200
+# No path holds it.
+_BEFORE_REASON = "\0"
 
 
-def matching_files(root: str, matches: Callable[[str], bool], what: str) -> list[str]:
-    """Relative paths of the files under `root` whose name in lower case matches, sorted.
+class ContainerSource(Source):
+    """Files anywhere under the input, each of which is one task and holds many images.
 
     Args:
-        root: the input.
-        matches: told the name without its folders.
-        what: the files that are looked for, for the message.
+        root: the input, or one such file.
 
-    Raises:
-        UsageError: there are none.
+    Attributes:
+        what: the files are called in messages.
     """
-    try:
-        files = [path for path, _ in storage.list_files(root)]
-    except OSError as error:
-        raise UsageError(
-            f"--input must be a readable directory, got {root} ({error.strerror or error}); "
-            "check the path and its permissions."
-        ) from None
-    # A path that is not UTF-8 cannot travel to a worker: its readable form is not found there,
-    # which gives the file its row.
-    found = [readable(path) for path in files if matches(path.rpartition("/")[2].lower())]
-    if not found:
-        raise UsageError(
-            f"--input must be a directory that holds {what}, but {root} holds none; "
-            "check the path and --format."
-        )
-    return found
+
+    what: ClassVar[str]
+
+    def __init__(self, root: str) -> None:
+        folder, _, name = root.rpartition("/")
+        self._only = name if self.holds_images(name.lower()) and storage.is_file(root) else None
+        super().__init__(root if self._only is None else folder or "/")
+
+    @staticmethod
+    @abc.abstractmethod
+    def holds_images(name: str) -> bool:
+        """Whether a file is one of these, told by its name in lower case without folders."""
+
+    @abc.abstractmethod
+    def refs_of(self, path: str) -> Iterator[Ref]:
+        """The images of one file, as `refs` yields them."""
+
+    def tasks(self) -> list[str]:
+        """The files' relative paths, sorted; what must not be opened comes with its reason."""
+        if self._only is not None:
+            return [self._only]
+        try:
+            found = [
+                f"{entry.name}{_BEFORE_REASON}{entry.reason}" if entry.reason else entry.name
+                for entry in storage.list_files(self.root)
+                if self.holds_images(entry.name.rpartition("/")[2].lower())
+            ]
+        except OSError as error:
+            raise UsageError(
+                f"--input must be a readable directory, got {self.root} "
+                f"({error.strerror or error}); check the path and its permissions."
+            ) from None
+        if not found:
+            raise UsageError(
+                f"--input must be a directory that holds {self.what}, but {self.root} holds none; "
+                "check the path and --format."
+            )
+        return found
+
+    def refs(self, task: str) -> Iterator[Ref]:
+        """The images of one file."""
+        path, _, reason = task.partition(_BEFORE_REASON)
+        if reason:
+            yield Ref(path, None, path, reason=reason)
+        else:
+            yield from self.refs_of(path)
 
 
 class OpenFile:
@@ -69,7 +100,7 @@ class OpenFile:
         """
         if self._stream is None or path != self._path:
             self.close()
-            self._stream = storage.open_binary(storage.join(self._root, path))
+            self._stream = storage.open_file(storage.join(self._root, path))
             self._path = path
         return self._stream
 

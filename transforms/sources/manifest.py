@@ -109,13 +109,16 @@ class Manifest(Source):
             full = os.path.realpath(full)
             if os.path.commonpath([full, real_root]) != real_root:
                 return Unreadable(_OUTSIDE)
-        length = storage.file_size(full)
-        if real_root is not None and not os.path.isfile(full):
-            # A pipe would wait forever for someone to write.
-            return Unreadable("is not a file")
-        if length > MAX_BYTES:
-            return Unreadable(too_large(length))
-        return storage.read_bytes(full)
+            if os.path.exists(full) and not os.path.isfile(full):
+                # A pipe would wait forever for someone to write.
+                return Unreadable("is not a file")
+        with storage.open_file(full) as stream:
+            length = stream.seek(0, os.SEEK_END)
+            # The limit holds before the bytes are in memory, not after.
+            if length > MAX_BYTES:
+                return Unreadable(too_large(length))
+            stream.seek(0)
+            return stream.read(length)
 
     def _ref(self, task: str, name: str, row: tables.Row, taken: Distinct) -> Ref:
         try:

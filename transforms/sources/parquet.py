@@ -12,8 +12,14 @@ import pyarrow.parquet as pq
 from transforms.decode import MAX_BYTES
 from transforms.errors import UsageError
 from transforms.sources import _io as storage
-from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.containers import OpenFile, cannot_read, matching_files, one_line, too_large
+from transforms.sources.base import Ref, Unreadable
+from transforms.sources.containers import (
+    ContainerSource,
+    OpenFile,
+    cannot_read,
+    one_line,
+    too_large,
+)
 from transforms.sources.labels import BadValueError, as_identity
 
 # What Arrow raises of damaged files; its own errors are several of these at once.
@@ -25,7 +31,7 @@ _ROWS_PER_BATCH = 4096
 _BUFFER_BYTES = 1 << 20
 
 
-class ParquetTables(Source):
+class ParquetTables(ContainerSource):
     """Parquet files anywhere under the input; image_id is `<file>/<row>`, rows from 0 on.
 
     An image is a binary value or a struct of `bytes` and `path`, of which the bytes count. The
@@ -44,6 +50,7 @@ class ParquetTables(Source):
     """
 
     format = "parquet"
+    what = "*.parquet files"
 
     def __init__(
         self, root: str, image_column: str | None = None, label_column: str | None = None
@@ -52,41 +59,46 @@ class ParquetTables(Source):
         self.image_column = image_column
         self.label_column = label_column
 
+    @staticmethod
+    def holds_images(name: str) -> bool:
+        """By its suffix."""
+        return name.endswith(".parquet")
+
     def tasks(self) -> list[str]:
         """The files.
 
         Raises:
             UsageError: there are none, or the first has no such columns.
         """
-        files = matching_files(self.root, lambda name: name.endswith(".parquet"), "*.parquet files")
+        found = super().tasks()
         try:
-            with storage.open_binary(storage.join(self.root, files[0])) as stream:
+            with storage.open_file(storage.join(self.root, found[0])) as stream:
                 self._columns(_open(stream).schema_arrow)
         except BadValueError as error:
             raise UsageError(
-                f"--input must hold tables of images, but {files[0]} {error}; "
+                f"--input must hold tables of images, but {found[0]} {error}; "
                 "name the columns or check --format."
             ) from None
         except ARROW_ERRORS:
             # A damaged file ends in a row like any other.
             pass
-        return files
+        return found
 
-    def refs(self, task: str) -> Iterator[Ref]:
+    def refs_of(self, path: str) -> Iterator[Ref]:
         """The rows of one file; only the label's column is read."""
         row = 0
         try:
-            with storage.open_binary(storage.join(self.root, task)) as stream:
+            with storage.open_file(storage.join(self.root, path)) as stream:
                 table = _open(stream)
                 columns = self._columns(table.schema_arrow)
                 for value in _labels(table, columns.label):
-                    yield _ref(task, row, value, columns.names)
+                    yield _ref(path, row, value, columns.names)
                     row += 1
         except BadValueError as error:
-            yield Ref(task, None, task, reason=str(error))
+            yield Ref(path, None, path, reason=str(error))
         except ARROW_ERRORS as error:
             where = f", from row {row} on" if row else ""
-            yield Ref(task, None, task, reason=_reason(error) + where)
+            yield Ref(path, None, path, reason=_reason(error) + where)
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Reads the image column of the row groups that hold the rows, one row at a time."""
@@ -230,13 +242,13 @@ def _labels(table: Any, column: str | None) -> Iterator[object]:
                 yield b"\xff"
 
 
-def _ref(task: str, row: int, value: object, names: list[str]) -> Ref:
+def _ref(path: str, row: int, value: object, names: list[str]) -> Ref:
     identity, reason = None, ""
     try:
         identity = _named(value, names) if names else as_identity(value)
     except BadValueError as error:
         reason = str(error)
-    return Ref(f"{task}/{row}", identity, task, offset=row, reason=reason)
+    return Ref(f"{path}/{row}", identity, path, offset=row, reason=reason)
 
 
 def _named(value: object, names: list[str]) -> str | None:

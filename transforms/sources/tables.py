@@ -34,7 +34,7 @@ def columns(path: str) -> list[str]:
         TableError: it has none.
         OSError: it cannot be read.
     """
-    with storage.open_binary(path) as stream:
+    with storage.open_file(path) as stream:
         if path.lower().endswith(".parquet"):
             try:
                 names = list(_parquet(stream).schema_arrow.names)
@@ -64,7 +64,7 @@ def rows(path: str) -> Iterator[tuple[str, Row | str]]:
     kind = path.lower()
     read = _parquet_rows if kind.endswith(".parquet") else _csv if kind.endswith(".csv") else _jsonl
     try:
-        with storage.open_binary(path) as stream:
+        with storage.open_file(path) as stream:
             for place, row in read(stream):
                 yield place, row if isinstance(row, str) else _present(row)
     except TableError as error:

@@ -7,8 +7,14 @@ from transforms import tfrecord
 from transforms.decode import MAX_BYTES
 from transforms.records import parse_example
 from transforms.sources import _io as storage
-from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.containers import OpenFile, cannot_read, matching_files, one_line, too_large
+from transforms.sources.base import Ref, Unreadable
+from transforms.sources.containers import (
+    ContainerSource,
+    OpenFile,
+    cannot_read,
+    one_line,
+    too_large,
+)
 from transforms.sources.distinct import Distinct
 from transforms.sources.labels import BadValueError, as_identity
 
@@ -23,7 +29,7 @@ _COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _LISTED_NAMES = 8
 
 
-class TFRecords(Source):
+class TFRecords(ContainerSource):
     """Files with `.tfrecord` in their name, anywhere under the input.
 
     image_id is `<file>/<key>`: the key is the record's image/filename or image/id, else its number
@@ -32,24 +38,26 @@ class TFRecords(Source):
     """
 
     format = "tfrecord"
+    what = "*.tfrecord files"
 
-    def tasks(self) -> list[str]:
-        """The files; compressed ones too, which end as a row that says what to do."""
-        return matching_files(self.root, lambda name: ".tfrecord" in name, "*.tfrecord files")
+    @staticmethod
+    def holds_images(name: str) -> bool:
+        """Also compressed ones, which end as a row that says what to do."""
+        return ".tfrecord" in name
 
-    def refs(self, task: str) -> Iterator[Ref]:
+    def refs_of(self, path: str) -> Iterator[Ref]:
         """The records of one file in their order."""
         taken = Distinct()
         start = b""
         try:
-            with storage.open_binary(storage.join(self.root, task)) as stream:
+            with storage.open_file(storage.join(self.root, path)) as stream:
                 start = stream.read(max(map(len, _COMPRESSED)))
                 for number, (offset, length) in enumerate(tfrecord.scan(stream)):
-                    yield _ref(stream, task, number, offset, length, taken)
+                    yield _ref(stream, path, number, offset, length, taken)
         except OSError as error:
-            yield Ref(task, None, task, reason=cannot_read(error))
+            yield Ref(path, None, path, reason=cannot_read(error))
         except tfrecord.DamagedError as error:
-            yield Ref(task, None, task, reason=_damage(start, error))
+            yield Ref(path, None, path, reason=_damage(start, error))
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Reads each record and takes its image out."""
@@ -76,7 +84,7 @@ def _damage(start: bytes, error: tfrecord.DamagedError) -> str:
 
 
 def _ref(
-    stream: BinaryIO, task: str, number: int, offset: int, length: int, taken: Distinct
+    stream: BinaryIO, path: str, number: int, offset: int, length: int, taken: Distinct
 ) -> Ref:
     key, identity, reason = str(number), None, ""
     if length > _MAX_RECORD_BYTES:
@@ -93,7 +101,7 @@ def _ref(
             reason = str(error)
         except ValueError as error:
             reason = f"damaged record: {one_line(error)}"
-    return Ref(f"{task}/{taken.claim(key)}", identity, task, offset, length, reason)
+    return Ref(f"{path}/{taken.claim(key)}", identity, path, offset, length, reason)
 
 
 def _image(features: dict[str, Any]) -> bytes:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from transforms.sources import _io as storage
-from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.containers import cannot_read, matching_files, one_line, read_ranges
+from transforms.sources.base import Ref, Unreadable
+from transforms.sources.containers import ContainerSource, cannot_read, one_line, read_ranges
 from transforms.sources.distinct import Distinct
 from transforms.sources.labels import NAMES, BadValueError, as_identity, readable
 
@@ -32,7 +32,7 @@ _BLOCK = tarfile.BLOCKSIZE
 _SCAN_BYTES = 1 << 20
 
 
-class WebDataset(Source):
+class WebDataset(ContainerSource):
     """Tar shards anywhere under the input; image_id is `<tar>/<member>`.
 
     The identity is what the key's `.cls` says, else the first of identity, label, class and name
@@ -45,18 +45,18 @@ class WebDataset(Source):
     """
 
     format = "webdataset"
+    what = "*.tar files"
 
     def __init__(self, root: str, text_labels: bool = False) -> None:
         super().__init__(root)
         self.text_labels = text_labels
 
-    def tasks(self) -> list[str]:
-        """The shards; compressed ones too, which end as a row that says what to do."""
-        return matching_files(
-            self.root, lambda name: name.endswith((".tar", *_COMPRESSED)), "*.tar files"
-        )
+    @staticmethod
+    def holds_images(name: str) -> bool:
+        """Tars; compressed ones too, which end as a row that says what to do."""
+        return name.endswith((".tar", *_COMPRESSED))
 
-    def refs(self, task: str) -> Iterator[Ref]:
+    def refs_of(self, path: str) -> Iterator[Ref]:
         """The images of one shard in the order of its members, then what it holds otherwise.
 
         What is held meanwhile is the names of the shard's members, since labels may follow their
@@ -64,7 +64,7 @@ class WebDataset(Source):
         """
         shard = _Shard()
         try:
-            with storage.open_binary(storage.join(self.root, task)) as stream:
+            with storage.open_file(storage.join(self.root, path)) as stream:
                 _list(stream, shard, _LABELS if self.text_labels else _LABELS[:2])
         except OSError as error:
             shard.damage = cannot_read(error)
@@ -72,14 +72,14 @@ class WebDataset(Source):
             shard.damage = str(error)
         taken = Distinct()
         for entry in shard.entries:
-            yield _ref(task, entry, shard.keys, taken)
+            yield _ref(path, entry, shard.keys, taken)
         for name, key in shard.keys.items():
             if not key.has_image:
                 kinds = ", ".join(sorted(key.kinds))
                 reason = f"none of its members is an image: {kinds}"
-                yield Ref(f"{task}/{taken.claim(name)}", None, task, reason=reason)
+                yield Ref(f"{path}/{taken.claim(name)}", None, path, reason=reason)
         if shard.damage:
-            yield Ref(task, None, task, reason=shard.damage)
+            yield Ref(path, None, path, reason=shard.damage)
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Reads each member's range of its tar."""
@@ -125,15 +125,15 @@ class _Shard:
     damage: str = ""
 
 
-def _ref(task: str, entry: _Entry, keys: dict[str, _Key], taken: Distinct) -> Ref:
-    image_id = f"{task}/{taken.claim(entry.name)}"
+def _ref(path: str, entry: _Entry, keys: dict[str, _Key], taken: Distinct) -> Ref:
+    image_id = f"{path}/{taken.claim(entry.name)}"
     identity, reason = None, entry.reason
     if not reason:
         try:
             identity = _identity(entry, keys[entry.key].labels)
         except BadValueError as error:
             reason = str(error)
-    return Ref(image_id, identity, task, entry.offset, entry.length, reason)
+    return Ref(image_id, identity, path, entry.offset, entry.length, reason)
 
 
 def _identity(entry: _Entry, labels: dict[str, _Label]) -> str | None:
