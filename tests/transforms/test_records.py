@@ -11,7 +11,6 @@ from transforms import records, tfrecord
 from transforms.errors import RunError
 from transforms.records import Record, decode_example, encode_example, from_example, parse_example
 
-
 _INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 _FLOAT32 = st.floats(width=32, allow_nan=False)
 _FEATURES = st.dictionaries(
