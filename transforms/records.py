@@ -9,6 +9,7 @@ https://protobuf.dev/programming-guides/encoding states it.
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from transforms.errors import RunError
 
@@ -28,6 +29,7 @@ _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
 
 Feature = bytes | int | Sequence[float]
+Decoded = bytes | list[float] | list[int]
 
 
 @dataclass(frozen=True)
@@ -124,33 +126,43 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
     return _field(1, b"".join(entries))
 
 
-def decode_example(data: bytes) -> dict[str, bytes | list[float]]:
-    """The features of a serialized `tf.train.Example` with single bytes or float lists.
+def decode_example(data: bytes) -> dict[str, Decoded]:
+    """The features of a serialized `tf.train.Example` of single bytes, float and int64 lists.
 
     Raises:
         RunError: the bytes are not such an example.
     """
-    result: dict[str, bytes | list[float]] = {}
+    result: dict[str, Decoded] = {}
     try:
-        for _, features in _fields(data):
-            for _, entry in _fields(features):
-                parts = dict(_fields(entry))
-                ((kind, content),) = _fields(parts[2])
-                values = [value for _, value in _fields(content)]
-                name = parts[1].decode("utf-8")
-                if kind == _BYTES_LIST:
-                    (result[name],) = values
-                elif kind == _FLOAT_LIST:
-                    packed = b"".join(values)
-                    result[name] = list(struct.unpack(f"<{len(packed) // 4}f", packed))
-                else:
-                    raise ValueError(f"feature {name} is an int64 list")
-    except (ValueError, KeyError, IndexError, struct.error) as error:
+        for name, (kind, values) in _features(data).items():
+            if kind == _BYTES_LIST:
+                (result[name],) = values
+            elif kind:
+                result[name] = values
+            else:
+                raise ValueError(f"feature {name} has no list")
+    except ValueError as error:
         raise RunError(
-            f"A record must be a tf.train.Example of bytes and floats, got {len(data)} bytes that "
-            f"are not ({error}); write the dataset again."
+            f"A record must be a tf.train.Example of bytes and numbers, got {len(data)} bytes "
+            f"that are not ({error}); write the dataset again."
         ) from None
     return result
+
+
+def parse_example(data: bytes) -> dict[str, list[bytes] | list[float] | list[int]]:
+    """The features of any serialized `tf.train.Example`, as others write them.
+
+    Args:
+        data: of the example.
+
+    Returns:
+        the values of each feature: bytes, floats, or integers in [-2**63, 2**63); an empty list
+        where it has none.
+
+    Raises:
+        ValueError: the bytes are no such example; the message says why.
+    """
+    return {name: values for name, (_, values) in _features(data).items()}
 
 
 def _varint(value: int) -> bytes:
@@ -166,7 +178,77 @@ def _field(number: int, content: bytes) -> bytes:
     return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(content)) + content
 
 
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+def _features(data: bytes) -> dict[str, tuple[int, list[Any]]]:
+    """Name to (which kind of list, its values); fields that no example has are skipped.
+
+    Raises:
+        ValueError: the bytes are not an example.
+    """
+    result = {}
+    try:
+        # A view, so that an image is copied once and not at every level around it.
+        for example_field, features in _fields(memoryview(data)):
+            if example_field != 1:
+                continue
+            for features_field, entry in _fields(_message(features)):
+                if features_field != 1:
+                    continue
+                parts = dict(_fields(_message(entry)))
+                name = str(_message(parts.get(1, memoryview(b""))), "utf-8")
+                result[name] = _values(_message(parts.get(2, memoryview(b""))))
+    except IndexError:
+        raise ValueError("a varint is cut off") from None
+    return result
+
+
+def _values(feature: memoryview) -> tuple[int, list[Any]]:
+    kind = 0
+    values: list[Any] = []
+    for number, content in _fields(feature):
+        if number not in (_BYTES_LIST, _FLOAT_LIST, _INT64_LIST):
+            continue
+        if number != kind:
+            # Of several kinds the last counts, as Protocol Buffers wants it of a oneof.
+            kind, values = number, []
+        for field, value in _fields(_message(content)):
+            if field != 1:
+                continue
+            if kind == _BYTES_LIST:
+                values.append(bytes(_message(value)))
+            elif kind == _FLOAT_LIST:
+                values.extend(_floats(_message(value)))
+            elif isinstance(value, int):
+                values.append(_signed(value))
+            else:
+                values.extend(map(_signed, _varints(value)))
+    return kind, values
+
+
+def _floats(packed: memoryview) -> tuple[float, ...]:
+    if len(packed) % 4:
+        raise ValueError(f"{len(packed)} bytes of floats")
+    return struct.unpack(f"<{len(packed) // 4}f", packed)
+
+
+def _varints(packed: memoryview) -> Iterator[int]:
+    position = 0
+    while position < len(packed):
+        value, position = _read_varint(packed, position)
+        yield value
+
+
+def _signed(value: int) -> int:
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _message(content: memoryview | int) -> memoryview:
+    if isinstance(content, int):
+        raise ValueError("a number where a message belongs")
+    return content
+
+
+def _read_varint(data: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for index in range(_MAX_VARINT_BYTES):
         byte = data[position + index]
@@ -176,16 +258,22 @@ def _read_varint(data: bytes, position: int) -> tuple[int, int]:
     raise ValueError("a varint of more than ten bytes")
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(field number, content) of a message; fixed 32-bit values come as their four bytes."""
+def _fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """(field number, content) of a message; fixed values come as their bytes, varints as ints."""
     position = 0
     while position < len(data):
         tag, position = _read_varint(data, position)
         wire = tag & 7
+        if wire == _VARINT:
+            value, position = _read_varint(data, position)
+            yield tag >> 3, value
+            continue
         if wire == _LENGTH_DELIMITED:
             length, position = _read_varint(data, position)
         elif wire == _FIXED32:
             length = 4
+        elif wire == _FIXED64:
+            length = 8
         else:
             raise ValueError(f"wire type {wire}")
         if position + length > len(data):
@@ -194,14 +282,16 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += length
 
 
-def _as_bytes(value: bytes | list[float]) -> bytes:
+def _as_bytes(value: Decoded) -> bytes:
     if not isinstance(value, bytes):
-        raise TypeError("floats where bytes belong")
+        raise TypeError("numbers where bytes belong")
     return value
 
 
-def _as_three(value: bytes | list[float]) -> tuple[float, float, float]:
+def _as_three(value: Decoded) -> tuple[float, float, float]:
     if isinstance(value, bytes):
         raise TypeError("bytes where floats belong")
     red, green, blue = value
+    if isinstance(red, int):
+        raise TypeError("integers where floats belong")
     return red, green, blue

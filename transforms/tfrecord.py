@@ -16,7 +16,22 @@ from transforms.errors import RunError
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
 
+# What is wrong with a file when not even the length of a record can be trusted.
+BAD_LENGTH = "the CRC of a length does not fit"
+
 _MASK_DELTA = 0xA282EAD8
+
+
+class DamagedError(RunError):
+    """A TFRecord file is cut off or damaged.
+
+    Attributes:
+        what: is wrong with it, without the file's path.
+    """
+
+    def __init__(self, message: str, what: str = "") -> None:
+        super().__init__(message)
+        self.what = what
 
 
 def frame(payload: bytes) -> bytes:
@@ -47,7 +62,7 @@ def read(stream: BinaryIO) -> Iterator[bytes]:
     """The payloads of a TFRecord file from where the stream stands.
 
     Raises:
-        RunError: a frame is cut off or a CRC does not fit.
+        DamagedError: a frame is cut off or a CRC does not fit.
     """
     while header := stream.read(HEADER_BYTES):
         length = _payload_length(header, stream)
@@ -61,7 +76,7 @@ def read_at(stream: BinaryIO, offset: int) -> bytes:
     """The payload of the frame that starts at `offset`.
 
     Raises:
-        RunError: there is no whole frame, or a CRC does not fit.
+        DamagedError: there is no whole frame, or a CRC does not fit.
     """
     stream.seek(offset)
     for payload in read(stream):
@@ -73,7 +88,7 @@ def scan(stream: BinaryIO) -> Iterator[tuple[int, int]]:
     """(offset of the frame, length of the payload) of each record, without reading payloads.
 
     Raises:
-        RunError: a frame is cut off or a length's CRC does not fit.
+        DamagedError: a frame is cut off or a length's CRC does not fit.
     """
     size = stream.seek(0, 2)
     offset = 0
@@ -97,7 +112,7 @@ def _payload_length(header: bytes, stream: BinaryIO) -> int:
         raise _damaged(stream, "it ends inside a header")
     length, crc = struct.unpack("<QI", header)
     if crc != _mask(header[:8]):
-        raise _damaged(stream, "the CRC of a length does not fit")
+        raise _damaged(stream, BAD_LENGTH)
     return length
 
 
@@ -108,6 +123,8 @@ def _checked(body: bytes, stream: BinaryIO) -> bytes:
     return payload
 
 
-def _damaged(stream: BinaryIO, what: str) -> RunError:
+def _damaged(stream: BinaryIO, what: str) -> DamagedError:
     name = getattr(stream, "name", "the stream")
-    return RunError(f"{name} must be a whole TFRecord file, but {what}; write the artifact again.")
+    return DamagedError(
+        f"{name} must be a whole TFRecord file, but {what}; write the artifact again.", what
+    )

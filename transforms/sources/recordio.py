@@ -18,7 +18,7 @@ from transforms import storage
 from transforms.decode import MAX_BYTES
 from transforms.errors import UsageError
 from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.reading import too_large, unreadable
+from transforms.sources.reading import cannot_read, too_large
 
 REC = "train.rec"
 IDX = "train.idx"
@@ -94,7 +94,7 @@ class RecordIO(Source):
         except OSError as error:
             # The part of the file between two offsets: no two tasks have the same.
             place = f"{REC}/part-{task.split()[0]}"
-            yield Ref(place, None, REC, reason=unreadable(error).reason)
+            yield Ref(place, None, REC, reason=cannot_read(error))
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """The images without their headers."""
@@ -106,7 +106,7 @@ class RecordIO(Source):
                     yield _read(rec, ref)
         except OSError as error:
             # Only opening raises here: `_read` keeps its own errors.
-            yield from [unreadable(error)] * len(refs)
+            yield from [Unreadable(cannot_read(error))] * len(refs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,12 +351,12 @@ def _next_frame(rec: BinaryIO, start: int, size: int) -> int:
 def _read(rec: BinaryIO, ref: Ref) -> bytes | Unreadable:
     # A frame's own bytes count too; they are a few dozen.
     if ref.length > MAX_BYTES:
-        return too_large("record", ref.length)
+        return Unreadable(too_large(ref.length, "record"))
     try:
         rec.seek(ref.offset)
         data = rec.read(ref.length)
     except OSError as error:
-        return unreadable(error)
+        return Unreadable(cannot_read(error))
     try:
         payload = _joined(data)
         (flag,) = struct.unpack_from("<I", payload)

@@ -1,0 +1,330 @@
+import csv
+import json
+import os
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transforms.decode import MAX_BYTES
+from transforms.errors import UsageError
+from transforms.sources.base import Ref, Unreadable
+from transforms.sources.manifest import Manifest
+
+_TEN = tuple(float(number) for number in range(10))
+
+
+def _write(path, rows: list[dict]) -> str:
+    """One table in the encoding that the path's suffix names."""
+    names = list(rows[0]) if rows else ["path"]
+    if path.suffix == ".csv":
+        with open(path, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, names)
+            writer.writeheader()
+            writer.writerows(rows)
+    elif path.suffix == ".jsonl":
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in rows)
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    return str(path)
+
+
+def _listed(path, root=None) -> list[Ref]:
+    source = Manifest(str(path), None if root is None else str(root))
+    return [ref for task in source.tasks() for ref in source.refs(task)]
+
+
+def _one(tmp_path, row: dict) -> Ref:
+    (ref,) = _listed(_write(tmp_path / "m.jsonl", [row]))
+    return ref
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_rows_with_their_bytes_in_order(tmp_path, suffix):
+    (tmp_path / "ada").mkdir()
+    for name in ("ada/1.jpg", "ada/2.jpg", "3.jpg"):
+        (tmp_path / name).write_bytes(name.encode() * 99)
+    rows = [
+        {"path": "ada/2.jpg", "identity": "ada", "split": "test", "camera": "b", "age": "41"},
+        {"path": "./ada//1.jpg", "identity": "ada", "split": None, "camera": "a", "age": None},
+        {"path": "missing.jpg", "identity": None, "split": "train", "camera": None, "age": None},
+        {"path": "3.jpg", "identity": "7", "split": "val", "camera": "a", "age": "5"},
+    ]
+    path = _write(tmp_path / f"m{suffix}", rows)
+    source = pickle.loads(pickle.dumps(Manifest(path)))
+    assert source.tasks() == [f"m{suffix}"]
+    refs = list(source.refs(f"m{suffix}"))
+    assert refs == [
+        Ref(
+            "ada/2.jpg",
+            "ada",
+            "ada/2.jpg",
+            split="test",
+            attributes=(("age", "41"), ("camera", "b")),
+        ),
+        Ref("ada/1.jpg", "ada", "ada/1.jpg", attributes=(("camera", "a"),)),
+        Ref("missing.jpg", None, "missing.jpg", split="train"),
+        Ref("3.jpg", "7", "3.jpg", split="val", attributes=(("age", "5"), ("camera", "a"))),
+    ]
+    results = [
+        b"ada/2.jpg" * 99,
+        b"ada/1.jpg" * 99,
+        Unreadable("cannot be read: No such file or directory"),
+        b"3.jpg" * 99,
+    ]
+    assert list(source.read(refs)) == results
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: list(source.read(refs)), range(16))) == [results] * 16
+
+
+def test_the_root_may_be_another_folder(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.jpg").write_bytes(b"one")
+    path = _write(tmp_path / "m.csv", [{"file": "1.jpg", "label": "ada"}])
+    source = Manifest(path, str(tmp_path / "images"))
+    refs = list(source.refs("m.csv"))
+    assert [(ref.image_id, ref.identity) for ref in refs] == [("1.jpg", "ada")]
+    assert list(source.read(refs)) == [b"one"]
+
+
+def test_the_first_of_several_names_of_a_column_counts_even_if_it_is_empty(tmp_path):
+    ref = _one(tmp_path, {"image": "i.jpg", "path": "p.jpg", "label": "l", "identity": None})
+    assert (ref.image_id, ref.identity) == ("p.jpg", None)
+    assert ref.attributes == (("image", "i.jpg"), ("label", "l"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", "../x.jpg", "a/../../x.jpg", "a/..", "..", "s3://bucket/x.jpg", "file:///x"],
+)
+def test_a_path_that_leads_outside_is_a_row(tmp_path, path):
+    ref = _one(tmp_path, {"path": path, "identity": "ada"})
+    assert ref.image_id == "m.jsonl/line 1"
+    assert ref.reason == f"leads outside --root: {path}"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        (None, "names no path"),
+        ("", "names no path"),
+        (7, "its path must be a text, got a int"),
+        ("\ud800.jpg", "its path is not valid UTF-8"),
+        ("a\0.jpg", "its path holds a null byte"),
+    ],
+)
+def test_a_path_that_is_none_is_a_row(tmp_path, path, reason):
+    ref = _one(tmp_path, {"path": path})
+    assert (ref.image_id, ref.reason) == ("m.jsonl/line 1", reason)
+
+
+def test_a_link_that_leads_outside_is_not_followed(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (tmp_path / "root-2").mkdir()
+    (tmp_path / "root-2" / "x.jpg").write_bytes(b"secret")
+    (root / "inside.jpg").write_bytes(b"inside")
+    (root / "good.jpg").symlink_to("inside.jpg")
+    (root / "bad.jpg").symlink_to("../secret.jpg")
+    (root / "folder").symlink_to("../root-2")
+    (root / "loop.jpg").symlink_to("loop.jpg")
+    os.mkfifo(root / "pipe.jpg")
+    (root / "sub").mkdir()
+    names = ["good.jpg", "bad.jpg", "folder/x.jpg", "pipe.jpg", "sub"]
+    path = _write(root / "m.csv", [{"path": name} for name in names])
+    (tmp_path / "link").symlink_to("root")
+    for base in (None, root, tmp_path / "link"):
+        source = Manifest(path, None if base is None else str(base))
+        assert list(source.read(list(source.refs("m.csv")))) == [
+            b"inside",
+            Unreadable("leads outside --root"),
+            Unreadable("leads outside --root"),
+            Unreadable("is not a file"),
+            Unreadable("is not a file"),
+        ]
+    (loop,) = source.read([Ref("loop.jpg", None, "loop.jpg")])
+    assert isinstance(loop, Unreadable)
+
+
+def test_a_file_above_the_limit_is_not_read(tmp_path):
+    with open(tmp_path / "a.jpg", "wb") as stream:
+        stream.truncate(MAX_BYTES + 1)
+    (result,) = Manifest(str(tmp_path / "m.csv")).read([Ref("a.jpg", None, "a.jpg")])
+    assert result.reason == f"file of {MAX_BYTES + 1} bytes is above the limit of {MAX_BYTES}"
+
+
+def test_a_path_that_comes_again_is_a_row_of_its_own(tmp_path):
+    paths = ["a.jpg", "b.jpg", "./a.jpg", "a.jpg", "m.csv/line 7", ""]
+    refs = _listed(_write(tmp_path / "m.csv", [{"path": path, "n": "1"} for path in paths]))
+    again = "its path comes on an earlier row already: a.jpg"
+    assert [(ref.image_id, ref.reason) for ref in refs] == [
+        ("a.jpg", ""),
+        ("b.jpg", ""),
+        ("m.csv/line 4", again),
+        ("m.csv/line 5", again),
+        ("m.csv/line 7", ""),
+        ("m.csv/line 7#2", "names no path"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "landmarks"),
+    [
+        ({"landmarks": list(range(10))}, _TEN),
+        ({"landmarks": json.dumps(_TEN)}, _TEN),
+        ({"landmarks": None}, None),
+        (
+            {
+                f"{point}_{axis}": str(number)
+                for number, (point, axis) in enumerate(
+                    (point, axis)
+                    for point in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+                    for axis in "xy"
+                )
+            },
+            _TEN,
+        ),
+        ({"left_eye_x": None, "right_mouth_y": ""}, None),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_landmarks(tmp_path, columns, landmarks, suffix):
+    (ref,) = _listed(_write(tmp_path / f"m{suffix}", [{"path": "a.jpg", **columns}]))
+    assert (ref.landmarks, ref.attributes, ref.reason) == (landmarks, (), "")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"landmarks": list(range(9))},
+        {"landmarks": [1] * 9 + [None]},
+        {"landmarks": [1] * 9 + [float("nan")]},
+        {"landmarks": [1] * 9 + [10**400]},
+        {"landmarks": "1 2 3 4 5 6 7 8 9 10"},
+        {"landmarks": "[" * 100_000},
+        {"landmarks": 7},
+        {"left_eye_x": 3.5},
+    ],
+)
+def test_bad_landmarks_are_a_row(tmp_path, columns):
+    ref = _one(tmp_path, {"path": "a.jpg", "identity": "ada", **columns})
+    assert (ref.image_id, ref.identity, ref.landmarks) == ("a.jpg", "ada", None)
+    assert ref.reason.startswith("its landmarks must be 10 finite numbers, got ")
+    assert len(ref.reason) < 300
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"split": "dev"}, "its split must be train, val, test or nothing, got dev"),
+        ({"split": 1}, "its split must be train, val, test or nothing, got 1"),
+        ({"split": ["train"]}, "its split must be train, val, test or nothing, got ['train']"),
+        ({"identity": [1]}, "its identity must be a text or a whole number, got a list"),
+        ({"camera": "\ud800"}, "its attribute is not valid UTF-8"),
+    ],
+)
+def test_other_bad_values_are_a_row(tmp_path, columns, reason):
+    ref = _one(tmp_path, {"path": "a.jpg", **columns})
+    assert (ref.image_id, ref.split, ref.reason) == ("a.jpg", None, reason)
+
+
+def test_attributes_of_other_types_become_text(tmp_path):
+    row = {"path": "a.jpg", "z": 1.5, "b": True, "l": [1, "é"], "i": 7, "n": None}
+    ref = _one(tmp_path, row)
+    assert ref.attributes == (("b", "true"), ("i", "7"), ("l", '[1, "é"]'), ("z", "1.5"))
+
+
+def test_damaged_rows_lie_between_their_neighbors(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_bytes(b'path,n\na.jpg,1\nb.jpg\nc.jpg,"1"2\n\xff.jpg,1\nd.jpg,1\n')
+    assert [(ref.image_id, bool(ref.reason)) for ref in _listed(path)] == [
+        ("a.jpg", False),
+        ("m.csv/line 3", True),
+        ("m.csv/line 4", True),
+        ("m.csv/line 5", True),
+        ("d.jpg", False),
+    ]
+
+
+def test_a_manifest_that_is_cut_later_ends_in_a_row(tmp_path):
+    path = _write(tmp_path / "m.parquet", [{"path": f"{n}.jpg"} for n in range(10)])
+    source = Manifest(path)
+    source.tasks()
+    (tmp_path / "m.parquet").write_bytes(b"PAR1")
+    (ref,) = source.refs("m.parquet")
+    assert ref.image_id == "m.parquet"
+    assert ref.reason.startswith("cannot be read from row 0 on: ")
+    os.remove(path)
+    (ref,) = source.refs("m.parquet")
+    assert ref.reason == "cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("m.txt", b"path\n", r"must be a manifest that ends in \.csv, \.jsonl, \.parquet"),
+        ("m.csv", b"", "has no header"),
+        ("m.csv", b"image_file,identity\n", "has image_file, identity; add one"),
+        ("m.csv", "path\n".encode("utf-16"), "has a header that is not UTF-8"),
+        ("m.jsonl", b'{"url": "x"}\n', "with a column path, file or image, but .* has url"),
+        ("m.parquet", b"", "is no Parquet file"),
+        ("m.csv", None, "No such file or directory"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(tmp_path, name, data, message):
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(UsageError, match=message):
+        Manifest(str(tmp_path / name)).tasks()
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+_PART = _TEXT.filter(lambda part: part not in ("", ".", "..")).map(
+    lambda part: part.replace("/", "-")
+)
+_ROW = st.fixed_dictionaries(
+    {
+        "path": st.lists(_PART, min_size=1, max_size=3).map("/".join),
+        "identity": st.none() | _TEXT,
+        "split": st.sampled_from([None, "train", "val", "test"]),
+        "landmarks": st.none()
+        | st.lists(st.floats(-1e9, 1e9), min_size=10, max_size=10).map(json.dumps),
+        "note, of one": st.none() | _TEXT,
+    }
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows=st.lists(_ROW, min_size=1, max_size=8))
+def test_the_three_encodings_say_the_same(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("manifests")
+    listed = {}
+    for suffix in (".csv", ".jsonl", ".parquet"):
+        refs = _listed(_write(folder / f"m{suffix}", rows))
+        assert len({ref.image_id for ref in refs}) == len(rows)
+        listed[suffix] = [
+            (ref.path, ref.identity, ref.split, ref.landmarks, ref.attributes, ref.reason)
+            for ref in refs
+        ]
+    assert listed[".csv"] == listed[".jsonl"] == listed[".parquet"]
+    seen = set()
+    for row, found in zip(rows, listed[".csv"], strict=True):
+        landmarks = None if row["landmarks"] is None else tuple(json.loads(row["landmarks"]))
+        note = row["note, of one"]
+        assert found == (
+            row["path"],
+            (row["identity"] or "").strip() or None,
+            row["split"],
+            landmarks,
+            (("note, of one", note),) if note else (),
+            f"its path comes on an earlier row already: {row['path']}"
+            if row["path"] in seen
+            else "",
+        )
+        seen.add(row["path"])

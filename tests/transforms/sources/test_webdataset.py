@@ -1,0 +1,370 @@
+import gzip
+import io
+import json
+import pickle
+import random
+import struct
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transforms.decode import MAX_BYTES
+from transforms.errors import UsageError
+from transforms.sources.base import Ref, Unreadable
+from transforms.sources.webdataset import WebDataset
+
+
+def _info(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = ""):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    info.type = kind
+    info.linkname = link
+    return info, data
+
+
+def _tar(*members) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for info, data in members:
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _files(**members: bytes) -> bytes:
+    return _tar(*(_info(name, data) for name, data in members.items()))
+
+
+def _listed(root, **options) -> list[Ref]:
+    source = WebDataset(str(root), **options)
+    return [ref for task in source.tasks() for ref in source.refs(task)]
+
+
+def _labels(refs: list[Ref]) -> dict[str, str | None]:
+    assert [ref.reason for ref in refs] == [""] * len(refs)
+    return {ref.image_id: ref.identity for ref in refs}
+
+
+def test_images_of_all_shards_with_their_bytes_in_order(tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "1.TAR").write_bytes(_files(**{"eve/9.PNG": b"nine"}))
+    (tmp_path / "0.tar").write_bytes(
+        _files(**{"./ada/3.jpg": b"three", "ada/1.jpg": b"one" * 700, "2.webp": b"two"})
+    )
+    (tmp_path / "notes.txt").write_text("no shard")
+    source = pickle.loads(pickle.dumps(WebDataset(str(tmp_path))))
+    assert source.tasks() == ["0.tar", "more/1.TAR"]
+    refs = [ref for task in source.tasks() for ref in source.refs(task)]
+    assert _labels(refs) == {
+        "0.tar/ada/3.jpg": "ada",
+        "0.tar/ada/1.jpg": "ada",
+        "0.tar/2.webp": None,
+        "more/1.TAR/eve/9.PNG": "eve",
+    }
+    assert list(source.read(refs)) == [b"three", b"one" * 700, b"two", b"nine"]
+    assert list(source.read(refs[::-1])) == [b"nine", b"two", b"one" * 700, b"three"]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: list(source.read(refs)), range(16)))
+    assert results == [[b"three", b"one" * 700, b"two", b"nine"]] * 16
+
+
+def test_one_tar_may_be_the_input(tmp_path):
+    (tmp_path / "0.tar").write_bytes(_files(**{"ada/1.jpg": b"one"}))
+    (tmp_path / "1.tar").write_bytes(_files(**{"ada/2.jpg": b"two"}))
+    assert _labels(_listed(tmp_path / "1.tar")) == {"1.tar/ada/2.jpg": "ada"}
+
+
+def test_a_label_counts_before_and_behind_its_image_and_for_all_images_of_its_key(tmp_path):
+    (tmp_path / "0.tar").write_bytes(
+        _files(
+            **{
+                "x/1.cls": b" 17\n",
+                "x/1.jpg": b"",
+                "x/2.seg.png": b"",
+                "x/2.jpg": b"",
+                "x/2.cls": b"ada lovelace",
+                "x/2.txt": b"a caption",
+                "y/2.jpg": b"",
+            }
+        )
+    )
+    assert _labels(_listed(tmp_path)) == {
+        "0.tar/x/1.jpg": "17",
+        "0.tar/x/2.seg.png": "ada lovelace",
+        "0.tar/x/2.jpg": "ada lovelace",
+        "0.tar/y/2.jpg": "y",
+    }
+
+
+@pytest.mark.parametrize(
+    ("members", "identity"),
+    [
+        ({"1.cls": b"a", "1.json": b'{"identity": "b"}', "1.txt": b"c"}, "a"),
+        ({"1.cls": b"  ", "1.json": b'{"identity": "b"}', "1.txt": b"c"}, "b"),
+        ({"1.json": b'{"name": 4, "class": "c", "label": 0, "identity": null}'}, "0"),
+        ({"1.json": b'{"name": "n", "class": "c"}'}, "c"),
+        ({"1.json": b'{"name": "n", "age": 7}'}, "n"),
+        ({"1.json": b"{}", "1.txt": b"c"}, "c"),
+        ({"1.json": b"{}"}, "folder"),
+        ({"1.cls": "Zoë".encode()}, "Zoë"),
+    ],
+)
+def test_which_label_counts(tmp_path, members, identity):
+    files = {f"folder/{name}": data for name, data in members.items()}
+    (tmp_path / "0.tar").write_bytes(_files(**{"folder/1.jpg": b"", **files}))
+    (ref,) = _listed(tmp_path, text_labels=True)
+    assert (ref.identity, ref.reason) == (identity, "")
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ([("1.cls", b"\xff")], "its label is not valid UTF-8"),
+        ([("1.cls", b"x" * (1 << 20) + b"x")], "above"),
+        ([("1.json", b"{")], "its .json is damaged"),
+        ([("1.json", b"[" * 100_000)], "its .json is damaged"),
+        ([("1.json", b"[]")], "its .json must be an object, got a list"),
+        ([("1.json", b'{"label": [1]}')], "must be a text or a whole number, got a list"),
+        ([("1.json", b'{"label": "\\ud800"}')], "not valid UTF-8"),
+        ([("1.cls", b"a"), ("1.cls", b"b")], "its key has several .cls members that differ"),
+    ],
+)
+def test_an_image_with_a_bad_label_has_a_reason(tmp_path, members, reason):
+    files = [_info(name, data) for name, data in members]
+    (tmp_path / "0.tar").write_bytes(_tar(_info("1.jpg", b"1"), *files, _info("2.jpg", b"2")))
+    bad, good = _listed(tmp_path)
+    assert (bad.image_id, bad.identity, good.reason) == ("0.tar/1.jpg", None, "")
+    assert reason in bad.reason
+
+
+def test_what_leads_out_is_neither_followed_nor_hidden(tmp_path):
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (tmp_path / "0.tar").write_bytes(
+        _tar(
+            _info("../secret.jpg", b"a"),
+            _info(f"{tmp_path}/secret.jpg", b"b"),
+            _info("a/../../b.cls", b"c"),
+            _info("soft.jpg", kind=tarfile.SYMTYPE, link="../secret.jpg"),
+            _info("hard.jpg", kind=tarfile.LNKTYPE, link="good.jpg"),
+            _info("null.jpg", kind=tarfile.CHRTYPE),
+            _info("pipe.jpg", kind=tarfile.FIFOTYPE),
+            _info("folder.jpg", kind=tarfile.DIRTYPE),
+            _info("good.jpg", b"good"),
+        )
+    )
+    refs = _listed(tmp_path)
+    assert [(ref.image_id.removeprefix("0.tar/"), ref.reason) for ref in refs] == [
+        ("../secret.jpg", "its name leads outside the tar"),
+        (f"{tmp_path}/secret.jpg", "its name leads outside the tar"),
+        ("a/../../b.cls", "its name leads outside the tar"),
+        ("soft.jpg", "is a link, which is not followed"),
+        ("hard.jpg", "is a link, which is not followed"),
+        ("null.jpg", "is not a regular file"),
+        ("pipe.jpg", "is not a regular file"),
+        ("good.jpg", ""),
+    ]
+
+
+def test_names_that_come_twice_are_told_apart(tmp_path):
+    (tmp_path / "0.tar").write_bytes(
+        _tar(*(_info(name, name.encode()) for name in ("a.jpg", "a.jpg", "a.jpg#2", "./a.jpg")))
+    )
+    source = WebDataset(str(tmp_path))
+    refs = list(source.refs("0.tar"))
+    # `a.jpg#2` is no image by its suffix, and its key has one.
+    assert [ref.image_id for ref in refs] == ["0.tar/a.jpg", "0.tar/a.jpg#2", "0.tar/a.jpg#3"]
+    assert list(source.read(refs)) == [b"a.jpg", b"a.jpg", b"./a.jpg"]
+
+
+def test_a_key_without_an_image_has_a_row(tmp_path):
+    (tmp_path / "0.tar").write_bytes(
+        _files(**{"a/1.jpg": b"", "a/1.npy": b"", "a/2.heic": b"", "a/2.cls": b"a", "README": b""})
+    )
+    assert [(ref.image_id, ref.reason) for ref in _listed(tmp_path)] == [
+        ("0.tar/a/1.jpg", ""),
+        ("0.tar/a/2", "none of its members is an image: cls, heic"),
+        ("0.tar/README", "none of its members is an image: no extension"),
+    ]
+
+
+def test_names_of_any_bytes_and_length_are_listed(tmp_path):
+    long = "x" * 300 + "/1.jpg"
+    buffer = io.BytesIO()
+    with tarfile.open(
+        fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT, errors="surrogateescape"
+    ) as tar:
+        for name in (long, "b\udcff/2.jpg"):
+            info, data = _info(name, b"data")
+            tar.addfile(info, io.BytesIO(data))
+    (tmp_path / "0.tar").write_bytes(buffer.getvalue())
+    refs = _listed(tmp_path)
+    assert _labels(refs) == {f"0.tar/{long}": "x" * 300, "0.tar/b\\udcff/2.jpg": "b\\udcff"}
+    assert list(WebDataset(str(tmp_path)).read(refs)) == [b"data", b"data"]
+
+
+@pytest.mark.parametrize(("keep", "whole"), [(512 * 5 + 100, 2), (512 * 4 + 100, 2), (512 * 4, 2)])
+def test_of_a_cut_tar_what_is_whole_is_listed(tmp_path, keep, whole):
+    data = _files(**{f"a/{number}.jpg": bytes([number]) * 512 for number in range(3)})
+    (tmp_path / "0.tar").write_bytes(data[:keep])
+    *refs, rest = _listed(tmp_path)
+    assert [ref.image_id for ref in refs] == [f"0.tar/a/{number}.jpg" for number in range(whole)]
+    assert list(WebDataset(str(tmp_path)).read(refs)) == [bytes([n]) * 512 for n in range(whole)]
+    assert rest.image_id == "0.tar"
+    assert rest.reason.startswith("cannot be read from byte 2048 on: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "listed", "reason"),
+    [
+        (lambda data: b"", 0, "cannot be read from byte 0 on: empty file"),
+        (lambda data: b"no tar" * 500, 0, "cannot be read from byte 0 on"),
+        (lambda data: b"\0" * 1024 + data, 0, "the file goes on"),
+        (lambda data: data + data, 2, "the file goes on"),
+        (lambda data: data[:1024] + b"\xff" * 512 + data[1536:], 1, "no header lies there"),
+        (gzip.compress, 0, "decompress it"),
+    ],
+)
+def test_damage_is_a_row(tmp_path, change, listed, reason):
+    data = _files(**{"a/1.jpg": b"1", "a/2.jpg": b"2"})
+    (tmp_path / "0.tar").write_bytes(change(data))
+    refs = _listed(tmp_path)
+    assert len(refs) == listed + 1
+    assert refs[-1].image_id == "0.tar"
+    assert reason in refs[-1].reason
+    assert "\n" not in refs[-1].reason
+    assert str(tmp_path) not in refs[-1].reason
+
+
+@pytest.mark.parametrize("name", ["0.tar.gz", "0.tgz", "0.tar.bz2", "0.tar.xz", "0.tar.zst"])
+def test_a_compressed_tar_is_a_row_that_says_what_to_do(tmp_path, name):
+    magic = {"gz": b"\x1f\x8b", "tgz": b"\x1f\x8b", "bz2": b"BZh", "xz": b"\xfd7zXZ\0"}
+    (tmp_path / name).write_bytes(magic.get(name.rpartition(".")[2], b"\x28\xb5\x2f\xfd") + b"..")
+    (ref,) = _listed(tmp_path)
+    assert ref.image_id == name
+    assert "decompress it" in ref.reason
+
+
+def test_headers_that_claim_impossible_sizes_end_the_walk(tmp_path):
+    good = _files(**{"a/1.jpg": b"1"})[:1024]
+    for claimed in (-1024, -512, 1 << 40):
+        header = bytearray(good[:512])
+        header[124:136] = struct.pack(">iq", -1 if claimed < 0 else -(1 << 31), claimed)
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        (tmp_path / "0.tar").write_bytes(good + header + b"\0" * 1024)
+        refs = _listed(tmp_path)
+        assert [ref.image_id for ref in refs] == ["0.tar/a/1.jpg", "0.tar"]
+        assert refs[1].reason.startswith("cannot be read from byte 1024 on: ")
+
+
+def test_a_header_of_a_name_without_end_is_not_read(tmp_path):
+    data = _tar(_info("a/1.jpg", b"1"), _info("x", b"x" * (2 << 20), kind=tarfile.GNUTYPE_LONGNAME))
+    (tmp_path / "0.tar").write_bytes(data)
+    refs = _listed(tmp_path)
+    assert [ref.image_id for ref in refs] == ["0.tar/a/1.jpg", "0.tar"]
+    assert "a header of" in refs[1].reason
+
+
+def test_chained_headers_end_the_walk(tmp_path):
+    chain = [_info("x", b"y", kind=tarfile.GNUTYPE_LONGNAME)] * 3000
+    (tmp_path / "0.tar").write_bytes(_tar(*chain, _info("a/1.jpg", b"1")))
+    (ref,) = _listed(tmp_path)
+    assert ref.reason.startswith("cannot be read from byte 0 on: ")
+
+
+def test_a_file_that_changed_since_it_was_listed_is_unreadable(tmp_path):
+    (tmp_path / "0.tar").write_bytes(_files(**{"a/1.jpg": b"1" * 900}))
+    source = WebDataset(str(tmp_path))
+    (ref,) = source.refs("0.tar")
+    (tmp_path / "0.tar").write_bytes(b"x" * 1000)
+    assert list(source.read([ref])) == [
+        Unreadable("the file that holds it ends after 488 of its bytes")
+    ]
+    (tmp_path / "0.tar").unlink()
+    missing = Unreadable("cannot be read: No such file or directory")
+    assert list(source.read([ref, ref])) == [missing, missing]
+    (listed,) = source.refs("0.tar")
+    assert listed.reason == missing.reason
+
+
+def test_a_member_above_the_limit_is_not_read(tmp_path):
+    info, _ = _info("a/1.jpg")
+    info.size = MAX_BYTES + 1
+    with open(tmp_path / "0.tar", "wb") as stream:
+        stream.write(info.tobuf(format=tarfile.GNU_FORMAT))
+        stream.truncate(512 + MAX_BYTES + 512 + 1024)
+    source = WebDataset(str(tmp_path))
+    (ref,) = source.refs("0.tar")
+    assert ref.reason == ""
+    (result,) = source.read([ref])
+    assert isinstance(result, Unreadable)
+    assert "above the limit" in result.reason
+
+
+def test_an_input_without_shards_is_refused(tmp_path):
+    (tmp_path / "0.jpg").write_bytes(b"")
+    for root in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UsageError, match=r"--input must be a .*directory"):
+            WebDataset(str(root)).tasks()
+
+
+_NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1)
+_NAMES = _NAMES.filter(lambda name: name not in (".", ".."))
+_MEMBERS = st.lists(
+    st.tuples(
+        st.lists(_NAMES, max_size=3),
+        _NAMES.filter(lambda name: "." not in name),
+        st.sampled_from([".jpg", ".mask.png", ".cls"]),
+        st.binary(max_size=1500),
+    ),
+    max_size=12,
+    unique_by=lambda member: ("/".join([*member[0], member[1]]), member[2]),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(members=_MEMBERS, seed=st.integers(0, 1 << 30))
+def test_members_of_any_name_and_size_come_back(tmp_path_factory, members, seed):
+    root = tmp_path_factory.mktemp("shards")
+    paths = ["/".join([*folders, stem]) for folders, stem, _, _ in members]
+    data = _tar(
+        *(
+            _info(path + kind, b"id" + content.hex().encode() if kind == ".cls" else content)
+            for path, (_, _, kind, content) in zip(paths, members, strict=True)
+        )
+    )
+    (root / "0.tar").write_bytes(data)
+    source = WebDataset(str(root))
+    refs = list(source.refs("0.tar"))
+    labels = {
+        path: "id" + content.hex()
+        for path, (_, _, kind, content) in zip(paths, members, strict=True)
+        if kind == ".cls"
+    }
+    expected = [
+        (f"0.tar/{path}{kind}", labels.get(path, folders[-1] if folders else None), content)
+        for path, (folders, _, kind, content) in zip(paths, members, strict=True)
+        if kind != ".cls"
+    ]
+    good = [ref for ref in refs if not ref.reason]
+    found = zip(good, source.read(good), strict=True)
+    assert [(ref.image_id, ref.identity, content) for ref, content in found] == expected
+    assert len(refs) - len(good) == len(labels.keys() - {path_of(one) for one in expected})
+    # Damage of any kind: rows or fewer images, and never an error.
+    random_ = random.Random(seed)
+    damaged = bytearray(data)
+    for _ in range(random_.randrange(1, 20)):
+        damaged[random_.randrange(len(damaged))] = random_.randrange(256)
+    (root / "0.tar").write_bytes(damaged)
+    refs = list(source.refs("0.tar"))
+    assert len({ref.image_id for ref in refs}) == len(refs)
+    for ref, content in zip(refs, source.read(refs), strict=True):
+        assert ref.reason or isinstance(content, bytes)
+        json.dumps([ref.image_id, ref.identity]).encode("utf-8")
+
+
+def path_of(expected) -> str:
+    image_id = expected[0].removeprefix("0.tar/")
+    return image_id.removesuffix(".jpg").removesuffix(".mask.png")

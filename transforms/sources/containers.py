@@ -1,0 +1,130 @@
+"""Files that hold many images: finding them, and reading ranges of them."""
+
+import abc
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import BinaryIO, ClassVar
+
+from transforms import storage
+from transforms.decode import MAX_BYTES
+from transforms.errors import UsageError
+from transforms.sources.base import Ref, Source, Unreadable
+from transforms.sources.reading import cannot_read, too_large
+
+# No path holds it.
+_BEFORE_REASON = "\0"
+
+
+class ContainerSource(Source):
+    """Files anywhere under the input, each of which is one task and holds many images.
+
+    Args:
+        root: the input, or one such file.
+
+    Attributes:
+        what: the files are called in messages.
+    """
+
+    what: ClassVar[str]
+
+    def __init__(self, root: str) -> None:
+        folder, _, name = root.rpartition("/")
+        self._only = name if self.holds_images(name.lower()) and storage.is_file(root) else None
+        super().__init__(root if self._only is None else folder or "/")
+
+    @staticmethod
+    @abc.abstractmethod
+    def holds_images(name: str) -> bool:
+        """Whether a file is one of these, told by its name in lower case without folders."""
+
+    @abc.abstractmethod
+    def refs_of(self, path: str) -> Iterator[Ref]:
+        """The images of one file, as `refs` yields them."""
+
+    def tasks(self) -> list[str]:
+        """The files' relative paths, sorted; what must not be opened comes with its reason."""
+        if self._only is not None:
+            return [self._only]
+        try:
+            found = [
+                f"{entry.name}{_BEFORE_REASON}{entry.reason}" if entry.reason else entry.name
+                for entry in storage.list_files(self.root)
+                if self.holds_images(entry.name.rpartition("/")[2].lower())
+            ]
+        except OSError as error:
+            raise UsageError(
+                f"--input must be a readable directory, got {self.root} "
+                f"({error.strerror or error}); check the path and its permissions."
+            ) from None
+        if not found:
+            raise UsageError(
+                f"--input must be a directory that holds {self.what}, but {self.root} holds none; "
+                "check the path and --format."
+            )
+        return found
+
+    def refs(self, task: str) -> Iterator[Ref]:
+        """The images of one file."""
+        path, _, reason = task.partition(_BEFORE_REASON)
+        if reason:
+            yield Ref(path, None, path, reason=reason)
+        else:
+            yield from self.refs_of(path)
+
+
+class OpenFile:
+    """Opens one file at a time, and keeps it open while the next request is for the same."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._path: str | None = None
+        self._stream: BinaryIO | None = None
+
+    def __enter__(self) -> "OpenFile":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def get(self, path: str) -> BinaryIO:
+        """The stream of a file, standing anywhere.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        if self._stream is None or path != self._path:
+            self.close()
+            self._stream = storage.open_file(storage.join(self._root, path))
+            self._path = path
+        return self._stream
+
+    def close(self) -> None:
+        """Closes what is open."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def read_ranges(root: str, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
+    """The bytes at each reference's offset, of its length, in the order of `refs`."""
+    with OpenFile(root) as file:
+        for ref in refs:
+            if ref.length > MAX_BYTES:
+                yield Unreadable(too_large(ref.length))
+                continue
+            try:
+                stream = file.get(ref.path)
+                stream.seek(ref.offset)
+                data = stream.read(ref.length)
+            except OSError as error:
+                yield Unreadable(cannot_read(error))
+                continue
+            if len(data) == ref.length:
+                yield data
+            else:
+                yield Unreadable(f"the file that holds it ends after {len(data)} of its bytes")

@@ -1,0 +1,66 @@
+"""From what a source says about an image to the name of an identity."""
+
+import math
+
+# What sources of labeled records call the identity, the most telling name first.
+NAMES = ("identity", "label", "class", "name")
+
+
+class BadValueError(ValueError):
+    """A value in the source that cannot be used; the message is the row's reason."""
+
+
+def as_identity(value: object, what: str = "label") -> str | None:
+    """The identity that a label stands for; None where it stands for none.
+
+    Whole numbers are taken by their digits, also as floats, since a table whose column of integers
+    has gaps often holds floats. White space around a text does not count.
+
+    Args:
+        value: as the source's format has it.
+        what: the value is called, for the message.
+
+    Raises:
+        BadValueError: it is no text in UTF-8 and no whole number.
+    """
+    if isinstance(value, bytes):
+        try:
+            value = value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadValueError(f"its {what} is not valid UTF-8") from None
+    if isinstance(value, str):
+        return checked_text(value.strip(), what) or None
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise BadValueError(
+        f"its {what} must be a text or a whole number, got a {type(value).__name__}"
+    )
+
+
+def checked_text(text: str, what: str) -> str:
+    """`text` itself.
+
+    Raises:
+        BadValueError: it holds lone surrogates, which no column can hold.
+    """
+    if not is_text(text):
+        raise BadValueError(f"its {what} is not valid UTF-8")
+    return text
+
+
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can hold it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def readable(text: str) -> str:
+    """A name as UTF-8 can hold it: bytes that are none, lone surrogates here, become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

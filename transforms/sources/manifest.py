@@ -1,0 +1,219 @@
+"""A manifest: a table that names the images and says what is known of each."""
+
+import json
+import math
+import os
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from transforms import storage
+from transforms.decode import MAX_BYTES
+from transforms.errors import UsageError
+from transforms.sources import tables
+from transforms.sources.base import Ref, Source, Unreadable
+from transforms.sources.distinct import Distinct
+from transforms.sources.labels import BadValueError, as_identity, checked_text, readable
+from transforms.sources.reading import cannot_read, one_line, too_large
+
+# Names of columns, the first that is there counts and the others are attributes.
+_PATHS = ("path", "file", "image")
+_IDENTITIES = ("identity", "label", "name")
+_SPLIT = "split"
+_SPLITS = ("train", "val", "test")
+_LANDMARKS = "landmarks"
+_LANDMARK_COLUMNS = tuple(
+    f"{point}_{axis}"
+    for point in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+    for axis in "xy"
+)
+_OUTSIDE = "leads outside --root"
+
+
+class Manifest(Source):
+    """The images that a CSV, JSONL or Parquet file lists; image_id is the path under the root.
+
+    Columns: `path` (or `file`, `image`), relative to the root and '/'-separated; `identity` (or
+    `label`, `name`); `split`, one of train, val and test; `landmarks`, ten numbers as a list or as
+    JSON text, or a column for each, `left_eye_x` to `right_mouth_y`, in the order of
+    `Ref.landmarks`. All but the path may be absent or empty. Every other column is an attribute.
+
+    A row that cannot be used is named after its place: `faces.csv/line 17`.
+
+    Args:
+        path: of the manifest.
+        root: that its paths are relative to and must stay under; None for its own folder.
+    """
+
+    format = "manifest"
+
+    def __init__(self, path: str, root: str | None = None) -> None:
+        folder, _, name = path.rpartition("/")
+        super().__init__(root if root is not None else folder or ("/" if "/" in path else "."))
+        self.path = path
+        self._name = readable(name)
+
+    def tasks(self) -> list[str]:
+        """The manifest as one: a path that comes twice can only be seen by reading it in order.
+
+        Raises:
+            UsageError: it cannot be read or has no column of paths.
+        """
+        if not self.path.lower().endswith(tables.SUFFIXES):
+            raise UsageError(
+                f"--input must be a manifest that ends in {', '.join(tables.SUFFIXES)}, "
+                f"got {self.path}; name such a file."
+            )
+        try:
+            names = tables.columns(self.path)
+        except OSError as error:
+            raise UsageError(
+                f"--input must be a readable manifest, got {self.path} "
+                f"({error.strerror or one_line(error)}); check the path."
+            ) from None
+        except tables.TableError as error:
+            raise UsageError(
+                f"--input must be a manifest in UTF-8, but {self.path} {error}; correct it."
+            ) from None
+        if not any(name in _PATHS for name in names):
+            got = ", ".join(readable(name) for name in names)
+            raise UsageError(
+                f"--input must be a manifest with a column {', '.join(_PATHS[:-1])} or "
+                f"{_PATHS[-1]}, but {self.path} has {got}; add one."
+            )
+        return [self._name]
+
+    def refs(self, task: str) -> Iterator[Ref]:
+        """The rows in their order; of the whole manifest only a hash of each path is held."""
+        taken = Distinct()
+        for place, row in tables.rows(self.path):
+            name = f"{task}/{place}" if place else task
+            if isinstance(row, str):
+                yield Ref(taken.claim(name), None, task, reason=row)
+            else:
+                yield self._ref(task, name, row, taken)
+
+    def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
+        """Reads each file, once it is sure that it lies under the root."""
+        real_root = None if storage.is_remote(self.root) else os.path.realpath(self.root)
+        for ref in refs:
+            try:
+                yield self._read(ref.path, real_root)
+            except OSError as error:
+                yield Unreadable(cannot_read(error))
+
+    def _read(self, path: str, real_root: str | None) -> bytes | Unreadable:
+        full = storage.join(self.root, path)
+        if real_root is not None:
+            # What is opened is what was checked, links and all.
+            full = os.path.realpath(full)
+            if os.path.commonpath([full, real_root]) != real_root:
+                return Unreadable(_OUTSIDE)
+            if os.path.exists(full) and not os.path.isfile(full):
+                # A pipe would wait forever for someone to write.
+                return Unreadable("is not a file")
+        with storage.open_file(full) as stream:
+            length = stream.seek(0, os.SEEK_END)
+            # The limit holds before the bytes are in memory, not after.
+            if length > MAX_BYTES:
+                return Unreadable(too_large(length))
+            stream.seek(0)
+            return stream.read(length)
+
+    def _ref(self, task: str, name: str, row: tables.Row, taken: Distinct) -> Ref:
+        try:
+            path = _path(_take(row, _PATHS))
+        except BadValueError as error:
+            return Ref(taken.claim(name), None, task, reason=str(error))
+        image_id = path if taken.add(path) else taken.claim(name)
+        reason = "" if image_id == path else f"its path comes on an earlier row already: {path}"
+        identity = split = landmarks = None
+        attributes: tuple[tuple[str, str], ...] = ()
+        try:
+            identity = as_identity(_take(row, _IDENTITIES), "identity")
+            split = _split(row.pop(_SPLIT, None))
+            landmarks = _landmarks(row)
+            attributes = _attributes(row)
+        except BadValueError as error:
+            reason = reason or str(error)
+        return Ref(
+            image_id,
+            identity,
+            path,
+            reason=reason,
+            split=split,
+            landmarks=landmarks,
+            attributes=attributes,
+        )
+
+
+def _take(row: tables.Row, names: Sequence[str]) -> Any:
+    """Takes the value of the first of some columns that the row has, even a null, out of it."""
+    for name in names:
+        if name in row:
+            return row.pop(name)
+    return None
+
+
+def _path(value: object) -> str:
+    """A path as it stands in `Ref.path`.
+
+    Raises:
+        BadValueError: it is none, or leads outside the root.
+    """
+    if value is None:
+        raise BadValueError("names no path")
+    if not isinstance(value, str):
+        raise BadValueError(f"its path must be a text, got a {type(value).__name__}")
+    checked_text(value, "path")
+    if "\0" in value:
+        raise BadValueError("its path holds a null byte")
+    if value.startswith("/") or "://" in value or ".." in value.split("/"):
+        raise BadValueError(f"{_OUTSIDE}: {value}")
+    return posixpath.normpath(value)
+
+
+def _split(value: object) -> str | None:
+    if value is None or value in _SPLITS:
+        return value if isinstance(value, str) else None
+    raise BadValueError(f"its split must be {', '.join(_SPLITS)} or nothing, got {_short(value)}")
+
+
+def _landmarks(row: tables.Row) -> tuple[float, ...] | None:
+    value = row.pop(_LANDMARKS, None)
+    columns = [row.pop(name, None) for name in _LANDMARK_COLUMNS]
+    if value is None:
+        if all(number is None for number in columns):
+            return None
+        value = columns
+    try:
+        numbers = [_number(one) for one in (json.loads(value) if isinstance(value, str) else value)]
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        numbers = []
+    if len(numbers) != len(_LANDMARK_COLUMNS) or not all(map(math.isfinite, numbers)):
+        raise BadValueError(
+            f"its landmarks must be {len(_LANDMARK_COLUMNS)} finite numbers, got {_short(value)}"
+        )
+    return tuple(numbers)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError("not a number")
+    return float(value)
+
+
+def _attributes(row: tables.Row) -> tuple[tuple[str, str], ...]:
+    present = ((name, value) for name, value in row.items() if value is not None)
+    return tuple(sorted((_text(name), _text(value)) for name, value in present))
+
+
+def _text(value: object) -> str:
+    """An attribute as text: numbers by their digits, lists and objects as JSON."""
+    if isinstance(value, int | float | list | dict):
+        value = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    return checked_text(str(value), "attribute")
+
+
+def _short(value: object) -> str:
+    return one_line(ValueError(value))

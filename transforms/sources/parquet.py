@@ -1,0 +1,290 @@
+"""Parquet tables with a column of encoded images, as Hugging Face keeps image data sets."""
+
+import bisect
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.decode import MAX_BYTES
+from transforms.errors import UsageError
+from transforms.sources.base import Ref, Unreadable
+from transforms.sources.containers import ContainerSource, OpenFile
+from transforms.sources.labels import BadValueError, as_identity
+from transforms.sources.reading import cannot_read, one_line, too_large
+
+# What Arrow raises of damaged files; its own errors are several of these at once.
+ARROW_ERRORS = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError)
+
+_IMAGES = ("image", "img", "jpg", "jpeg", "png", "bytes")
+_LABELS = ("identity", "label", "person", "name")
+_ROWS_PER_BATCH = 4096
+_BUFFER_BYTES = 1 << 20
+
+
+class ParquetTables(ContainerSource):
+    """Parquet files anywhere under the input; image_id is `<file>/<row>`, rows from 0 on.
+
+    An image is a binary value or a struct of `bytes` and `path`, of which the bytes count. The
+    identity is a text or a whole number; with the names of a Hugging Face ClassLabel in the
+    schema's metadata, a number stands for its name, and -1 for none.
+
+    To reach a row, Arrow decodes the rows of its row group before it, one at a time. So `read`
+    goes forward as long as it can, and row groups of a few hundred images are the quickest.
+
+    Args:
+        root: the input.
+        image_column: its name, or None for the first struct with bytes, else the first binary
+            column called image, img, jpg, jpeg, png or bytes, else the only binary column.
+        label_column: its name, or None for the first of identity, label, person and name that is
+            there; without one the images have no identity.
+    """
+
+    format = "parquet"
+    what = "*.parquet files"
+
+    def __init__(
+        self, root: str, image_column: str | None = None, label_column: str | None = None
+    ) -> None:
+        super().__init__(root)
+        self.image_column = image_column
+        self.label_column = label_column
+
+    @staticmethod
+    def holds_images(name: str) -> bool:
+        """By its suffix."""
+        return name.endswith(".parquet")
+
+    def tasks(self) -> list[str]:
+        """The files.
+
+        Raises:
+            UsageError: there are none, or the first has no such columns.
+        """
+        found = super().tasks()
+        try:
+            with storage.open_file(storage.join(self.root, found[0])) as stream:
+                self._columns(_open(stream).schema_arrow)
+        except BadValueError as error:
+            raise UsageError(
+                f"--input must hold tables of images, but {found[0]} {error}; "
+                "name the columns or check --format."
+            ) from None
+        except ARROW_ERRORS:
+            # A damaged file ends in a row like any other.
+            pass
+        return found
+
+    def refs_of(self, path: str) -> Iterator[Ref]:
+        """The rows of one file; only the label's column is read."""
+        row = 0
+        try:
+            with storage.open_file(storage.join(self.root, path)) as stream:
+                table = _open(stream)
+                columns = self._columns(table.schema_arrow)
+                for value in _labels(table, columns.label):
+                    yield _ref(path, row, value, columns.names)
+                    row += 1
+        except BadValueError as error:
+            yield Ref(path, None, path, reason=str(error))
+        except ARROW_ERRORS as error:
+            where = f", from row {row} on" if row else ""
+            yield Ref(path, None, path, reason=_reason(error) + where)
+
+    def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
+        """Reads the image column of the row groups that hold the rows, one row at a time."""
+        with OpenFile(self.root) as file:
+            rows: _Rows | None = None
+            for ref in refs:
+                try:
+                    if rows is None or rows.path != ref.path:
+                        rows = None
+                        rows = _Rows(ref.path, file.get(ref.path), self._columns)
+                    yield rows.image(ref.offset)
+                except BadValueError as error:
+                    yield Unreadable(str(error))
+                except ARROW_ERRORS as error:
+                    yield Unreadable(_reason(error))
+
+    def _columns(self, schema: Any) -> "_Columns":
+        image = self.image_column or _guess_image(schema)
+        if image is None or image not in schema.names:
+            raise BadValueError(f"has no column of images{f' {image}' if image else ''}")
+        field = schema.field(image)
+        if not _is_binary(field.type) and not _is_struct(field.type):
+            raise BadValueError(f"has a column {image} of {field.type}, not of encoded images")
+        label = self.label_column or next((n for n in _LABELS if n in schema.names), None)
+        if label is not None and label not in schema.names:
+            raise BadValueError(f"has no column {label} of labels")
+        names = _class_names(schema.metadata, label)
+        leaf = f"{image}.bytes" if _is_struct(field.type) else image
+        return _Columns(leaf, label, names)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Of one file.
+
+    Attributes:
+        image: path of the leaf that holds the bytes.
+        label: name, or None.
+        names: that the label's numbers stand for, or empty.
+    """
+
+    image: str
+    label: str | None
+    names: list[str]
+
+
+class _Rows:
+    """Images of one file by row; the next rows of a row group cost no second start."""
+
+    def __init__(self, path: str, stream: BinaryIO, columns: Any) -> None:
+        self.path = path
+        self._table = _open(stream)
+        self._column = columns(self._table.schema_arrow).image
+        counts = self._table.metadata
+        self._ends: list[int] = []
+        total = 0
+        for group in range(counts.num_row_groups):
+            total += counts.row_group(group).num_rows
+            self._ends.append(total)
+        self._group = -1
+        self._next = 0
+        self._batches: Iterator[Any] = iter(())
+        self._batch: Any = None
+        self._damage: str | None = None
+
+    def image(self, row: int) -> bytes | Unreadable:
+        """The image of a row.
+
+        Raises:
+            BadValueError: the file has no such row.
+            one of ARROW_ERRORS: it is damaged.
+        """
+        group = bisect.bisect_right(self._ends, row)
+        if group == len(self._ends):
+            raise BadValueError(f"its file has no row {row} anymore")
+        if group != self._group or row < self._next:
+            self._start(group)
+        while self._next <= row:
+            # Behind damage nothing of the row group can be reached, so it is not tried again.
+            if self._damage is None:
+                self._step()
+            if self._damage is not None:
+                raise BadValueError(self._damage)
+        return _bytes_of(self._batch.column(0))
+
+    def _step(self) -> None:
+        try:
+            self._batch = next(self._batches)
+            self._next += 1
+        except StopIteration:
+            self._damage = f"damaged table: a row group ends before row {self._next}"
+        except ARROW_ERRORS as error:
+            self._damage = _reason(error)
+
+    def _start(self, group: int) -> None:
+        self._group = group
+        self._damage = None
+        self._next = self._ends[group - 1] if group else 0
+        # One row in a batch costs some 20 us and bounds the memory by the largest image.
+        self._batches = self._table.iter_batches(
+            batch_size=1, row_groups=[group], columns=[self._column], use_threads=False
+        )
+
+
+def _reason(error: Exception) -> str:
+    # Arrow tells of damage by OSErrors too, but only the system's have a number.
+    if isinstance(error, OSError) and error.errno is not None:
+        return cannot_read(error)
+    return f"damaged table: {one_line(error)}"
+
+
+def _open(stream: BinaryIO) -> Any:
+    # Without these two, Arrow reads a row group's column whole before it gives the first row.
+    return pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+
+
+def _bytes_of(column: Any) -> bytes | Unreadable:
+    if pa.types.is_struct(column.type):
+        # A null struct may have bytes below it, which do not count.
+        (column,) = column.flatten()
+    buffer = column[0].as_buffer() if column[0].is_valid else None
+    if buffer is None:
+        return Unreadable("its row holds no image")
+    if buffer.size > MAX_BYTES:
+        return Unreadable(too_large(buffer.size))
+    return bytes(buffer)
+
+
+def _labels(table: Any, column: str | None) -> Iterator[object]:
+    if column is None:
+        for _ in range(table.metadata.num_rows):
+            yield None
+        return
+    batches = table.iter_batches(batch_size=_ROWS_PER_BATCH, columns=[column], use_threads=False)
+    for batch in batches:
+        for scalar in batch.column(0):
+            try:
+                yield scalar.as_py()
+            except ValueError:
+                # Arrow does not check that texts are UTF-8 when it reads them.
+                yield b"\xff"
+
+
+def _ref(path: str, row: int, value: object, names: list[str]) -> Ref:
+    identity, reason = None, ""
+    try:
+        identity = _named(value, names) if names else as_identity(value)
+    except BadValueError as error:
+        reason = str(error)
+    return Ref(f"{path}/{row}", identity, path, offset=row, reason=reason)
+
+
+def _named(value: object, names: list[str]) -> str | None:
+    if isinstance(value, str):
+        return as_identity(value)
+    number = as_identity(value)
+    if number is None or number == "-1":
+        return None
+    if not number.isdecimal() or int(number) >= len(names):
+        raise BadValueError(f"its label {number} is not one of the {len(names)} classes")
+    return as_identity(names[int(number)])
+
+
+def _guess_image(schema: Any) -> str | None:
+    for field in schema:
+        if _is_struct(field.type):
+            return str(field.name)
+    binary = [str(field.name) for field in schema if _is_binary(field.type)]
+    for name in _IMAGES:
+        if name in binary:
+            return name
+    return binary[0] if len(binary) == 1 else None
+
+
+def _is_struct(kind: Any) -> bool:
+    if not pa.types.is_struct(kind):
+        return False
+    index = kind.get_field_index("bytes")
+    return index >= 0 and _is_binary(kind.field(index).type)
+
+
+def _is_binary(kind: Any) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _class_names(metadata: dict[bytes, bytes] | None, label: str | None) -> list[str]:
+    """Names of the label's Hugging Face ClassLabel; empty if it is none."""
+    try:
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        feature = features[label]
+        names = feature["names"] if feature["_type"] == "ClassLabel" else []
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return []
+    return names if isinstance(names, list) and all(isinstance(n, str) for n in names) else []

@@ -1,0 +1,201 @@
+"""Rows of a CSV, JSONL or Parquet file, one at a time; damaged rows come as reasons."""
+
+import csv
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.sources.labels import is_text, readable
+from transforms.sources.parquet import ARROW_ERRORS
+from transforms.sources.reading import cannot_read, one_line
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+_MAX_LINE_BYTES = 1 << 20
+_ROWS_PER_BATCH = 1024
+_BUFFER_BYTES = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+
+Row = dict[str, Any]
+
+
+class TableError(ValueError):
+    """The file is no table of its kind at all; the message says why."""
+
+
+def columns(path: str) -> list[str]:
+    """Names of a table's columns; of JSONL, those of its first row.
+
+    Raises:
+        TableError: it has none.
+        OSError: it cannot be read.
+    """
+    with storage.open_file(path) as stream:
+        if path.lower().endswith(".parquet"):
+            try:
+                names = list(_parquet(stream).schema_arrow.names)
+            except ARROW_ERRORS as error:
+                raise TableError(f"is no Parquet file: {one_line(error)}") from None
+        elif path.lower().endswith(".csv"):
+            names = _header(csv.reader(_Lines(stream), strict=True))
+        else:
+            # Rows of JSONL need not have the same names, and a damaged row has none.
+            row = next((row for _, row in _jsonl(stream) if isinstance(row, dict)), None)
+            if row is None:
+                raise TableError("holds no JSON object")
+            names = list(row)
+    for name in names:
+        if names.count(name) > 1 and name:
+            raise TableError(f"has several columns {readable(name)}")
+    return names
+
+
+def rows(path: str) -> Iterator[tuple[str, Row | str]]:
+    """(place, row or the reason why it is none) of each row; blank lines are none.
+
+    A place is `line 17`, the first line being 1 and in CSV the header's, or `row 17` from 0 on in
+    Parquet; "" stands for the rest of the file. An empty text counts as null, and columns without a
+    name or of bytes are left out.
+    """
+    kind = path.lower()
+    read = _parquet_rows if kind.endswith(".parquet") else _csv if kind.endswith(".csv") else _jsonl
+    try:
+        with storage.open_file(path) as stream:
+            for place, row in read(stream):
+                yield place, row if isinstance(row, str) else _present(row)
+    except TableError as error:
+        yield "", str(error)
+    except OSError as error:
+        yield "", cannot_read(error)
+
+
+def _present(row: Row) -> Row:
+    return {name: None if value == "" else value for name, value in row.items() if name}
+
+
+class _Lines:
+    """Lines of a text in UTF-8, no longer than the limit, without a byte order mark.
+
+    What is not UTF-8 comes as lone surrogates. Of a longer line the start is given, and
+    `has_overlong` is set, which whoever sees it resets.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._is_first = True
+        self.has_overlong = False
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._stream.readline(_MAX_LINE_BYTES)
+        if not line:
+            raise StopIteration
+        rest = line
+        while len(rest) == _MAX_LINE_BYTES and not rest.endswith(b"\n"):
+            rest = self._stream.readline(_MAX_LINE_BYTES)
+            self.has_overlong |= bool(rest)
+        if self._is_first:
+            line = line.removeprefix(_BOM)
+            self._is_first = False
+        return line.decode("utf-8", "surrogateescape")
+
+
+_OVERLONG = f"its line is longer than {_MAX_LINE_BYTES} bytes"
+
+
+def _header(reader: Any) -> list[str]:
+    try:
+        names = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise TableError(f"has no header that is CSV: {one_line(error)}") from None
+    if not all(map(is_text, names)):
+        raise TableError("has a header that is not UTF-8")
+    if not any(names):
+        raise TableError("has no header in its first line")
+    return names
+
+
+def _csv(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
+    lines = _Lines(stream)
+    reader = csv.reader(lines, strict=True)
+    names = _header(reader)
+    while True:
+        first = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            last = reader.line_num
+            where = f", up to line {last}" if last > first else ""
+            yield f"line {first}", f"is no row of CSV: {one_line(error)}{where}"
+            lines.has_overlong = False
+            continue
+        if lines.has_overlong:
+            lines.has_overlong = False
+            yield f"line {first}", _OVERLONG
+        elif cells and len(cells) != len(names):
+            yield f"line {first}", f"has {len(cells)} cells, but the header has {len(names)}"
+        elif cells:
+            yield f"line {first}", dict(zip(names, cells, strict=True))
+
+
+def _jsonl(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
+    lines = _Lines(stream)
+    for number, line in enumerate(lines, start=1):
+        place = f"line {number}"
+        if lines.has_overlong:
+            lines.has_overlong = False
+            yield place, _OVERLONG
+            continue
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield place, f"is no JSON: {one_line(error)}"
+            continue
+        if isinstance(row, dict):
+            yield place, row
+        else:
+            yield place, f"must be a JSON object, got a {type(row).__name__}"
+
+
+def _parquet(stream: BinaryIO) -> Any:
+    return pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+
+
+def _parquet_rows(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
+    number = 0
+    try:
+        table = _parquet(stream)
+        names = [field.name for field in table.schema_arrow if not _is_bytes(field.type)]
+        for batch in table.iter_batches(_ROWS_PER_BATCH, columns=names, use_threads=False):
+            for row in _dicts(batch):
+                yield f"row {number}", row
+                number += 1
+    except ARROW_ERRORS as error:
+        yield "", f"cannot be read from row {number} on: {one_line(error)}"
+
+
+def _dicts(batch: Any) -> Iterator[Row | str]:
+    try:
+        yield from batch.to_pylist()
+    except ARROW_ERRORS:
+        # One value that Python cannot hold, such as a text that is no UTF-8, costs only its row.
+        for index in range(batch.num_rows):
+            try:
+                (row,) = batch.slice(index, 1).to_pylist()
+            except ARROW_ERRORS as error:
+                row = f"holds a value that cannot be read: {one_line(error)}"
+            yield row
+
+
+def _is_bytes(kind: Any) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))

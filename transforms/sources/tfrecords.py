@@ -1,0 +1,136 @@
+"""TFRecord files of `tf.train.Example`, as most TensorFlow projects keep their images."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+from transforms import storage, tfrecord
+from transforms.decode import MAX_BYTES
+from transforms.records import parse_example
+from transforms.sources.base import Ref, Unreadable
+from transforms.sources.containers import ContainerSource, OpenFile
+from transforms.sources.distinct import Distinct
+from transforms.sources.labels import BadValueError, as_identity
+from transforms.sources.reading import cannot_read, one_line, too_large
+
+# Names of features, the first that is there counts.
+_IMAGES = ("image/encoded", "image", "image_raw", "encoded")
+_IDENTITIES = ("identity", "image/class/text", "image/class/label", "label")
+_KEYS = ("image/filename", "image/id")
+# What a record may hold beside its image.
+_MAX_RECORD_BYTES = MAX_BYTES + (1 << 20)
+# gzip, and zlib at each of its levels.
+_COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_LISTED_NAMES = 8
+
+
+class TFRecords(ContainerSource):
+    """Files with `.tfrecord` in their name, anywhere under the input.
+
+    image_id is `<file>/<key>`: the key is the record's image/filename or image/id, else its number
+    in the file from 0 on. Every record is read and checked when it is listed, since its labels lie
+    beside its image.
+    """
+
+    format = "tfrecord"
+    what = "*.tfrecord files"
+
+    @staticmethod
+    def holds_images(name: str) -> bool:
+        """Also compressed ones, which end as a row that says what to do."""
+        return ".tfrecord" in name
+
+    def refs_of(self, path: str) -> Iterator[Ref]:
+        """The records of one file in their order."""
+        taken = Distinct()
+        start = b""
+        try:
+            with storage.open_file(storage.join(self.root, path)) as stream:
+                start = stream.read(max(map(len, _COMPRESSED)))
+                for number, (offset, length) in enumerate(tfrecord.scan(stream)):
+                    yield _ref(stream, path, number, offset, length, taken)
+        except OSError as error:
+            yield Ref(path, None, path, reason=cannot_read(error))
+        except tfrecord.DamagedError as error:
+            yield Ref(path, None, path, reason=_damage(start, error))
+
+    def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
+        """Reads each record and takes its image out."""
+        with OpenFile(self.root) as file:
+            for ref in refs:
+                if ref.length > _MAX_RECORD_BYTES:
+                    yield Unreadable(too_large(ref.length))
+                    continue
+                try:
+                    yield _image(parse_example(tfrecord.read_at(file.get(ref.path), ref.offset)))
+                except OSError as error:
+                    yield Unreadable(cannot_read(error))
+                except tfrecord.DamagedError as error:
+                    yield Unreadable(f"damaged record: {error.what}")
+                except ValueError as error:
+                    yield Unreadable(one_line(error))
+
+
+def _damage(start: bytes, error: tfrecord.DamagedError) -> str:
+    """Why a file cannot be read; the start of a compressed one is no header with a fitting CRC."""
+    if start.startswith(_COMPRESSED) and error.what == tfrecord.BAD_LENGTH:
+        return "is compressed, so that no record can be read at an offset; decompress it"
+    return f"cannot be read to its end: {error.what}"
+
+
+def _ref(
+    stream: BinaryIO, path: str, number: int, offset: int, length: int, taken: Distinct
+) -> Ref:
+    key, identity, reason = str(number), None, ""
+    if length > _MAX_RECORD_BYTES:
+        reason = too_large(length)
+    else:
+        try:
+            features = parse_example(tfrecord.read_at(stream, offset))
+            key = _key(features) or key
+            _image(features)
+            identity = _identity(features)
+        except tfrecord.DamagedError as error:
+            reason = f"damaged record: {error.what}"
+        except BadValueError as error:
+            reason = str(error)
+        except ValueError as error:
+            reason = f"damaged record: {one_line(error)}"
+    return Ref(f"{path}/{taken.claim(key)}", identity, path, offset, length, reason)
+
+
+def _image(features: dict[str, Any]) -> bytes:
+    """The encoded image of a record.
+
+    Raises:
+        BadValueError: there is not exactly one.
+    """
+    for name in _IMAGES:
+        values = features.get(name)
+        if not values:
+            continue
+        if len(values) == 1 and isinstance(values[0], bytes):
+            return values[0]
+        raise BadValueError(f"its {name} must be one encoded image, got {len(values)} values")
+    names = ", ".join(sorted(features)[:_LISTED_NAMES]) or "none"
+    raise BadValueError(f"holds none of the features {', '.join(_IMAGES)}; it has {names}")
+
+
+def _identity(features: dict[str, Any]) -> str | None:
+    for name in _IDENTITIES:
+        values = features.get(name)
+        if not values:
+            continue
+        if len(values) > 1 or isinstance(values[0], float):
+            raise BadValueError(f"its {name} must be one text or whole number")
+        identity = as_identity(values[0], name)
+        if identity is not None:
+            return identity
+    return None
+
+
+def _key(features: dict[str, Any]) -> str | None:
+    for name in _KEYS:
+        values = features.get(name)
+        if values and not isinstance(values[0], float):
+            return as_identity(values[0], name)
+    return None

@@ -1,0 +1,291 @@
+"""WebDataset: tar shards in which the members of one key belong together.
+
+A key is a member's path up to the first dot of its name: `ada/3.jpg`, `ada/3.cls` and
+`ada/3.json` are one image and its labels.
+"""
+
+import json
+import posixpath
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from transforms import storage
+from transforms.sources.base import Ref, Unreadable
+from transforms.sources.containers import ContainerSource, read_ranges
+from transforms.sources.distinct import Distinct
+from transforms.sources.labels import NAMES, BadValueError, as_identity, readable
+from transforms.sources.reading import cannot_read, one_line
+
+_IMAGES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"),
+    *(".tif", ".tiff", ".pgm", ".ppm"),
+)
+_COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
+_MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
+# Labels in the order in which they count.
+_LABELS = ("cls", "json", "txt")
+_MAX_LABEL_BYTES = 1 << 20
+# No honest header is longer, and the library takes the square of the time for a crafted one.
+_MAX_HEADER_BYTES = 1 << 16
+_BLOCK = tarfile.BLOCKSIZE
+_SCAN_BYTES = 1 << 20
+
+
+class WebDataset(ContainerSource):
+    """Tar shards anywhere under the input; image_id is `<tar>/<member>`.
+
+    The identity is what the key's `.cls` says, else the first of identity, label, class and name
+    in its `.json`, else its `.txt` if asked for, else the name of the folder that the member lies
+    in. Nothing is ever extracted: offsets come from the tar's headers, and images are read there.
+
+    Args:
+        root: the input.
+        text_labels: whether `.txt` members are labels; they are captions as often.
+    """
+
+    format = "webdataset"
+    what = "*.tar files"
+
+    def __init__(self, root: str, text_labels: bool = False) -> None:
+        super().__init__(root)
+        self.text_labels = text_labels
+
+    @staticmethod
+    def holds_images(name: str) -> bool:
+        """Tars; compressed ones too, which end as a row that says what to do."""
+        return name.endswith((".tar", *_COMPRESSED))
+
+    def refs_of(self, path: str) -> Iterator[Ref]:
+        """The images of one shard in the order of its members, then what it holds otherwise.
+
+        What is held meanwhile is the names of the shard's members, since labels may follow their
+        image.
+        """
+        shard = _Shard()
+        try:
+            with storage.open_file(storage.join(self.root, path)) as stream:
+                _list(stream, shard, _LABELS if self.text_labels else _LABELS[:2])
+        except OSError as error:
+            shard.damage = cannot_read(error)
+        except _DamagedTarError as error:
+            shard.damage = str(error)
+        taken = Distinct()
+        for entry in shard.entries:
+            yield _ref(path, entry, shard.keys, taken)
+        for name, key in shard.keys.items():
+            if not key.has_image:
+                kinds = ", ".join(sorted(key.kinds))
+                reason = f"none of its members is an image: {kinds}"
+                yield Ref(f"{path}/{taken.claim(name)}", None, path, reason=reason)
+        if shard.damage:
+            yield Ref(path, None, path, reason=shard.damage)
+
+    def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
+        """Reads each member's range of its tar."""
+        return read_ranges(self.root, refs)
+
+
+# An identity, none, or the error that stands in its place.
+_Label = str | BadValueError | None
+
+
+class _DamagedTarError(Exception):
+    """The message is the reason of the tar's row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    key: str
+    offset: int
+    length: int
+    reason: str
+
+
+@dataclass(slots=True)
+class _Key:
+    has_image: bool = False
+    kinds: set[str] = field(default_factory=set)
+    # By kind.
+    labels: dict[str, _Label] = field(default_factory=dict)
+
+    def add_label(self, kind: str, label: _Label) -> None:
+        """Two labels of one kind in a key must agree."""
+        present = self.labels.setdefault(kind, label)
+        if isinstance(present, BadValueError) or present == label:
+            return
+        self.labels[kind] = BadValueError(f"its key has several .{kind} members that differ")
+
+
+@dataclass(slots=True)
+class _Shard:
+    entries: list[_Entry] = field(default_factory=list)
+    keys: dict[str, _Key] = field(default_factory=dict)
+    damage: str = ""
+
+
+def _ref(path: str, entry: _Entry, keys: dict[str, _Key], taken: Distinct) -> Ref:
+    image_id = f"{path}/{taken.claim(entry.name)}"
+    identity, reason = None, entry.reason
+    if not reason:
+        try:
+            identity = _identity(entry, keys[entry.key].labels)
+        except BadValueError as error:
+            reason = str(error)
+    return Ref(image_id, identity, path, entry.offset, entry.length, reason)
+
+
+def _identity(entry: _Entry, labels: dict[str, _Label]) -> str | None:
+    for kind in _LABELS:
+        label = labels.get(kind)
+        if isinstance(label, BadValueError):
+            raise label
+        if label is not None:
+            return label
+    return posixpath.basename(posixpath.dirname(entry.name)) or None
+
+
+def _list(stream: BinaryIO, shard: _Shard, label_kinds: Sequence[str]) -> None:
+    """Fills a shard from a tar's headers and label members.
+
+    Raises:
+        _DamagedTarError: something of it cannot be read; what is whole before is in the shard.
+    """
+    for member in _members(stream):
+        if member.isdir():
+            continue
+        name = readable(member.name)
+        reason = _refused(member)
+        if reason:
+            shard.entries.append(_Entry(name, "", 0, 0, reason))
+            continue
+        name = "/".join(part for part in name.split("/") if part not in ("", "."))
+        folder, base = posixpath.split(name)
+        stem, _, kind = base.partition(".")
+        kind = kind.lower()
+        key_name = posixpath.join(folder, stem)
+        key = shard.keys.setdefault(key_name, _Key())
+        if base.lower().endswith(_IMAGES):
+            key.has_image = True
+            place = member.offset_data, member.size
+            shard.entries.append(_Entry(name, key_name, *place, ""))
+            continue
+        if len(key.kinds) < len(_LABELS):
+            key.kinds.add(kind or "no extension")
+        if kind in label_kinds:
+            key.add_label(kind, _label(stream, member, kind))
+
+
+def _refused(member: tarfile.TarInfo) -> str:
+    """Why a member is not looked into, or ""."""
+    if member.issym() or member.islnk():
+        return "is a link, which is not followed"
+    if member.issparse():
+        return "is stored sparse, so that it has no bytes at one place; pack the tar without it"
+    if not member.isreg():
+        return "is not a regular file"
+    parts = member.name.split("/")
+    if member.name.startswith("/") or ".." in parts:
+        return "its name leads outside the tar"
+    if not any(part not in ("", ".") for part in parts):
+        return "its name is empty"
+    return ""
+
+
+def _label(stream: BinaryIO, member: tarfile.TarInfo, kind: str) -> _Label:
+    if member.size > _MAX_LABEL_BYTES:
+        return BadValueError(f"its .{kind} of {member.size} bytes is above {_MAX_LABEL_BYTES}")
+    stream.seek(member.offset_data)
+    data = stream.read(member.size)
+    try:
+        return as_identity(data) if kind != "json" else _from_json(data)
+    except BadValueError as error:
+        # A new one, since the one that was raised keeps the bytes alive.
+        return BadValueError(str(error))
+
+
+def _from_json(data: bytes) -> str | None:
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadValueError(f"its .json is damaged: {one_line(error)}") from None
+    if not isinstance(values, dict):
+        raise BadValueError(f"its .json must be an object, got a {type(values).__name__}")
+    for name in NAMES:
+        identity = as_identity(values.get(name))
+        if identity is not None:
+            return identity
+    return None
+
+
+def _members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """Members of a tar whose bytes are all there.
+
+    Raises:
+        _DamagedTarError: the tar is compressed, cut off or damaged.
+        OSError: it cannot be read.
+    """
+    size = stream.seek(0, 2)
+    stream.seek(0)
+    if stream.read(max(map(len, _MAGIC))).startswith(_MAGIC):
+        raise _DamagedTarError(
+            "is a compressed tar, whose members cannot be read at an offset; decompress it"
+        )
+    stream.seek(0)
+    headers = _Headers(stream)
+    tar: tarfile.TarFile | None = None
+    offset = 0
+    try:
+        # Names that are not UTF-8 come as lone surrogates.
+        tar = tarfile.TarFile(fileobj=headers, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
+        while (member := tar.next()) is not None:
+            # A header may claim any size, also one that leads back to where the walk was.
+            if not offset <= member.offset < member.offset_data <= tar.offset or member.size < 0:
+                raise _DamagedTarError(_damaged(offset, "a header claims an impossible size"))
+            if member.isreg() and member.offset_data + member.size > size:
+                raise _DamagedTarError(_damaged(member.offset, "the file ends inside a member"))
+            offset = tar.offset
+            yield member
+            # The library keeps every member that it has seen.
+            tar.members = []  # type: ignore[attr-defined]
+    except (tarfile.TarError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+        raise _DamagedTarError(_damaged(offset, one_line(error))) from None
+    _check_end(stream, tar.offset)
+
+
+def _check_end(stream: BinaryIO, offset: int) -> None:
+    """The library ends silently at whatever is no header; only zero blocks are a tar's end."""
+    stream.seek(offset)
+    mark = stream.read(_BLOCK)
+    if len(mark) < _BLOCK:
+        raise _DamagedTarError(_damaged(offset, "the file ends without the mark of its end"))
+    if any(mark):
+        raise _DamagedTarError(_damaged(offset, "no header lies there"))
+    while block := stream.read(_SCAN_BYTES):
+        if block.count(0) != len(block):
+            reason = "the tar ends, but the file goes on; unpack joined tars into one each"
+            raise _DamagedTarError(_damaged(offset, reason))
+
+
+def _damaged(offset: int, what: str) -> str:
+    return f"cannot be read from byte {offset} on: {what}"
+
+
+class _Headers:
+    """A stream for the library, which would read a header of any length that one claims."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def read(self, length: int) -> bytes:
+        if not 0 <= length <= _MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {length} bytes")
+        return self._stream.read(length)
+
+    def seek(self, offset: int) -> int:
+        return self._stream.seek(offset)
+
+    def tell(self) -> int:
+        return self._stream.tell()
