@@ -125,7 +125,7 @@ def build_graph(
         | "WriteEmbeddings"
         >> WriteEmbeddings(work.scratch, manifest["embedding_size"], manifest["model_id"], total)
     )
-    refused = results | "Refused" >> beam.Map(_only_failures).with_output_types(list[Failure])
+    refused = results | "Refused" >> beam.FlatMap(_only_failures).with_output_types(list[Failure])
     errors = (
         (images.failed, refused)
         | "Failures" >> beam.Flatten()
@@ -173,8 +173,9 @@ def _only_scored(results: Iterable[Result]) -> list[Scored]:
     return [one for one in results if isinstance(one, Scored)]
 
 
-def _only_failures(results: Iterable[Result]) -> list[Failure]:
-    return [one for one in results if isinstance(one, Failure)]
+def _only_failures(results: Iterable[Result]) -> list[list[Failure]]:
+    failures = [one for one in results if isinstance(one, Failure)]
+    return [failures] if failures else []
 
 
 def _listed(count: int) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""`facemill ingest` from outside: every file accounted for, the same bytes again, clear refusals."""
+"""`facemill ingest` from outside: every file has its row, the same bytes again, clear refusals."""
 
 import hashlib
 import io
