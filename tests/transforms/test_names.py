@@ -30,3 +30,17 @@ def test_what_is_no_text_is_refused(tmp_path):
     for path in (tmp_path / "names.txt", tmp_path, tmp_path / "absent"):
         with pytest.raises(UsageError, match="--exclude-identities must be a text file in UTF-8"):
             read_identities(str(path), "--exclude-identities")
+
+
+def test_identities_that_are_numbers_are_all_read(tmp_path):
+    # CASIA-WebFace's folders have such names; a first one that is lost would not be held out.
+    path = tmp_path / "names.txt"
+    path.write_text("0000045\n0000099\n0000100\n")
+    found = read_identities(str(path), "--exclude-identities")
+    assert found == {"0000045", "0000099", "0000100"}
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("id00001\nid00002\n", encoding="utf-8-sig")
+    assert read_identities(str(path), "--exclude-identities") == {"id00001", "id00002"}
