@@ -23,7 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code (0 done, 1 the run failed, 2 wrong use)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _run(given)
+        try:
+            _run(given)
+        except SystemExit:
+            # argparse has printed a help text.
+            sys.stdout.flush()
+            raise
+        # What cannot be written is told here, and not at the interpreter's exit.
+        sys.stdout.flush()
     except FacemillError as error:
         print(f"facemill: {error}", file=sys.stderr)
         return error.exit_code
@@ -31,10 +38,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("facemill: interrupted; the same command goes on or starts again.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`); Python would complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone (`| head`).
+        _drop_output()
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"facemill: every file must be readable and writable, got {where}"
+            f"{error.strerror or error}; see to the disk and its permissions.",
+            file=sys.stderr,
+        )
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
         return 1
     return 0
+
+
+def _drop_output() -> None:
+    """Makes Python's exit silent about output that nobody can take."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(given: list[str]) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import platform
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,13 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    PipelineOptions,
+    PortableOptions,
+    StandardOptions,
+)
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.progress import Progress
 from transforms.errors import RunError, UsageError
 
 LOCAL = "FnApiRunner"
+
+# Beam itself waits for ever for a job endpoint that nobody listens on.
+_SECONDS_TO_CONNECT = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,7 @@ class Engine:
         """
         print(f"engine: {self.name}", file=sys.stderr)
         started = time.time()
-        runner = FnApiRunner() if self.name == LOCAL else None
-        pipeline = beam.Pipeline(runner=runner, options=self.options)
+        pipeline = self._pipeline()
         build(pipeline)
         with progress:
             result = None
@@ -76,6 +83,25 @@ class Engine:
             "seconds": round(time.time() - started, 2),
         }
 
+    def check(self) -> None:
+        """Sees to it that the engine exists, has the options it needs, and listens.
+
+        Raises:
+            UsageError: it does not.
+        """
+        try:
+            self._pipeline()
+        except (ValueError, ImportError, AttributeError) as error:
+            raise UsageError(
+                f"--runner and its options must name an engine that can be used, got {self.name}: "
+                f"{' '.join(str(error).split())[:400].rstrip('.')}; see Beam's page on that runner."
+            ) from None
+        _check_endpoint(self.options.view_as(PortableOptions).job_endpoint)
+
+    def _pipeline(self) -> beam.Pipeline:
+        runner = FnApiRunner() if self.name == LOCAL else None
+        return beam.Pipeline(runner=runner, options=self.options)
+
 
 def choose(beam_args: Sequence[str]) -> Engine:
     """The engine that the flags name; FnApiRunner where they name none.
@@ -84,7 +110,8 @@ def choose(beam_args: Sequence[str]) -> Engine:
         beam_args: flags that are not the command's own.
 
     Raises:
-        UsageError: a flag is not Beam's either, or the runner is known to lose data.
+        UsageError: a flag is not Beam's either or has a wrong value, the runner is known to lose
+            data, or it cannot be used.
     """
     _refuse_unknown(beam_args)
     options = PipelineOptions(list(beam_args))
@@ -94,11 +121,20 @@ def choose(beam_args: Sequence[str]) -> Engine:
             f"--runner must not be {name}, which loses data without an error; "
             f"use {LOCAL}, PortableRunner, FlinkRunner or DataflowRunner."
         )
-    return Engine(LOCAL if name.rsplit(".", 1)[-1] == LOCAL else name, options)
+    engine = Engine(LOCAL if name.rsplit(".", 1)[-1] == LOCAL else name, options)
+    engine.check()
+    return engine
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a wrong value in one sentence; Beam's own parsers print all of their options."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(f"every option of Beam's must have a value it takes, got: {message}.")
 
 
 def _refuse_unknown(beam_args: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for group in PipelineOptions.__subclasses__():
         group._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(list(beam_args))
@@ -106,6 +142,19 @@ def _refuse_unknown(beam_args: Sequence[str]) -> None:
         raise UsageError(
             f"every option must be the command's own or Beam's, got {unknown[0]}; see --help."
         )
+
+
+def _check_endpoint(endpoint: str | None) -> None:
+    host, _, port = (endpoint or "").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_CONNECT).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"--job_endpoint must be where a job server listens, got {endpoint} ({error}); "
+            "start the server or mend the address."
+        ) from None
 
 
 def _cause(error: BaseException) -> str:

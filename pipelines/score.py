@@ -20,7 +20,9 @@ from pipelines.options.score import ScoreOptions
 from pipelines.progress import Progress
 from transforms import artifact, receipts, storage
 from transforms.artifact import Work
+from transforms.errors import UsageError
 from transforms.listing import top_level
+from transforms.scoring import progress
 from transforms.scoring.listing import ListFolder, ListRecords
 from transforms.scoring.model import ModelHandlerForBatches, Result
 from transforms.scoring.read import ReadImages
@@ -28,6 +30,7 @@ from transforms.scoring.rows import Failure, Scored
 from transforms.scoring.write import WriteEmbeddings, WriteErrors
 
 KIND = "embeddings"
+_PROGRESS = "progress"
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,13 @@ class Input:
         root: absolute path of the folder or dataset.
         listing: the transform that lists it.
         fingerprint: of a dataset's manifest; None for a folder, whose files tell it later.
+        records: how many its manifest promises; None for a folder.
     """
 
     root: str
     listing: beam.PTransform
     fingerprint: str | None
+    records: int | None
 
 
 def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
@@ -58,6 +63,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     """
     engine = choose(beam_args)
     given = _input(storage.absolute(options.input, "--input"))
+    _check_output(given, storage.absolute(options.output, "--output"))
     model = storage.absolute(options.model, "--model")
     manifest = artifact.read_manifest(model, "model")
     wanted = {
@@ -75,7 +81,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             build_graph, options=options, given=given, model=model, manifest=manifest, work=work
         )
         run_info = engine.run(build, Progress("images scored", functools.partial(_scored, work)))
-        checked = score_checks.check(work, options)
+        checked = score_checks.check(work, options, given.records)
         _commit(work, checked, manifest, given, {**run_info, "workers": options.workers})
         rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)
         print(options.output)
@@ -108,14 +114,18 @@ def build_graph(
         total,
     )
     handler = ModelHandlerForBatches(model, manifest["model_id"], options.batch_size)
-    results = images.batches | "Model" >> RunInference(handler)
+    results = (
+        images.batches
+        | "Model" >> RunInference(handler)
+        | "Mark" >> beam.Map(_marked, work.path(_PROGRESS)).with_output_types(list[Result])
+    )
     embeddings = (
         results
         | "Scored" >> beam.Map(_only_scored).with_output_types(list[Scored])
         | "WriteEmbeddings"
         >> WriteEmbeddings(work.scratch, manifest["embedding_size"], manifest["model_id"], total)
     )
-    refused = results | "Refused" >> beam.Map(_only_failures).with_output_types(list[Failure])
+    refused = results | "Refused" >> beam.FlatMap(_only_failures).with_output_types(list[Failure])
     errors = (
         (images.failed, refused)
         | "Failures" >> beam.Flatten()
@@ -128,20 +138,44 @@ def build_graph(
 
 def _input(root: str) -> Input:
     names = top_level(root)
+    if artifact.is_unfinished(root):
+        raise UsageError(
+            f"--input must be images or a complete dataset, but {root} is what an unfinished run "
+            "left; run the command that writes it to its end."
+        )
     if artifact.MANIFEST in names:
         manifest = artifact.read_manifest(root, "dataset")
-        shards = [name for split in manifest["splits"].values() for name in split["shards"]]
-        listing = ListRecords(root, sorted(shards))
-        return Input(root, listing, artifact.fingerprint(manifest))
-    return Input(root, ListFolder(root, names), None)
+        splits = manifest["splits"].values()
+        shards = sorted(name for split in splits for name in split["shards"])
+        for shard in shards:
+            artifact.resolve(root, shard)
+        records = sum(split["records"] for split in splits)
+        return Input(root, ListRecords(root, shards), artifact.fingerprint(manifest), records)
+    return Input(root, ListFolder(root, names), None, None)
+
+
+def _check_output(given: Input, output: str) -> None:
+    """Refuses an output that a later run would take for images."""
+    if os.path.commonpath([os.path.realpath(given.root), os.path.realpath(output)]) == (
+        os.path.realpath(given.root)
+    ):
+        raise UsageError(
+            f"--output must not lie in --input, got {output} in {given.root}; give another path."
+        )
+
+
+def _marked(results: list[Result], folder: str) -> list[Result]:
+    progress.mark(folder, len(results))
+    return results
 
 
 def _only_scored(results: Iterable[Result]) -> list[Scored]:
     return [one for one in results if isinstance(one, Scored)]
 
 
-def _only_failures(results: Iterable[Result]) -> list[Failure]:
-    return [one for one in results if isinstance(one, Failure)]
+def _only_failures(results: Iterable[Result]) -> list[list[Failure]]:
+    failures = [one for one in results if isinstance(one, Failure)]
+    return [failures] if failures else []
 
 
 def _listed(count: int) -> dict[str, int]:
@@ -149,8 +183,8 @@ def _listed(count: int) -> dict[str, int]:
 
 
 def _scored(work: Work) -> int:
-    """Rows of the parts that are written so far."""
-    return sum(1 for name in os.listdir(work.scratch) if name.endswith(".parquet"))
+    """Images that have been through the model so far."""
+    return progress.marked(os.path.join(work.scratch, _PROGRESS))
 
 
 def _commit(

@@ -30,18 +30,28 @@ class Checked:
     source_fingerprint: str
 
 
-def check(work: Work, options: ScoreOptions) -> Checked:
+def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
     """Counts the rows of all parts and compares them with the listing.
 
+    Args:
+        work: the run; its parts are read.
+        options: of the run.
+        promised: how many records the dataset's manifest states; None for a folder.
+
     Raises:
-        RunError: rows and listing differ, an image has two rows, too many have no embedding, or
-            none has one.
+        RunError: rows and listing differ, records are missing, an image has two rows, too many
+            have no embedding, or none has one.
     """
     listed = receipts.read(work.path("listed.json"))[0]["listed"]
     parts = receipts.read(work.path("parts.json"))
     errors = receipts.read(work.path("errors.json"))
     if listed == 0:
         raise RunError("--input must hold images, but no file was found in it; check the path.")
+    if promised not in (None, listed):
+        raise RunError(
+            f"--input must hold the {promised} records of its manifest, but its shards hold "
+            f"{listed}; it was changed or damaged, so ingest again."
+        )
     scored, scored_sum = _tally(work, parts)
     rejected, rejected_sum = _tally(work, errors)
     if scored + rejected != listed:

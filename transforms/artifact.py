@@ -172,6 +172,11 @@ def read_manifest(path: str, kind: str) -> dict[str, Any]:
     return manifest
 
 
+def is_unfinished(path: str) -> bool:
+    """Whether a directory is what a killed or running job has written so far."""
+    return os.path.exists(os.path.join(path, _MARK))
+
+
 def fingerprint(manifest: Mapping[str, Any]) -> str:
     """Hex SHA-256 over the manifest's canonical JSON: equal for equal artifacts."""
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"))

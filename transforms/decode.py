@@ -15,6 +15,8 @@ MAX_PIXELS = 100_000_000
 MIN_SIDE = 16
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+# Of these Pillow gives 16-bit samples in 32 bits; elsewhere such samples may mean anything.
+_SIXTEEN_BITS_AS_I = ("PPM", "PNG")
 _EXIF_ORIENTATION = 0x0112
 
 # Our own limit is checked first; Pillow's would only warn between one and two times its value.
@@ -46,7 +48,8 @@ def decode(data: bytes) -> Decoded:
 
     The format is told by the content, never by the name. EXIF orientation is applied. Grey,
     palette, CMYK and 16-bit images are converted (16-bit samples keep their high byte); alpha is
-    laid over black; of an animation the first frame counts.
+    laid over black; of an animation the first frame counts. Samples of 32 bits, whole or floating,
+    are refused: no file says which value is white.
 
     Args:
         data: the file's bytes.
@@ -95,6 +98,8 @@ def _upright(image: Image.Image) -> Image.Image:
 def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode == "RGB":
         return np.asarray(image)
+    if image.mode == "F" or (image.mode == "I" and image.format not in _SIXTEEN_BITS_AS_I):
+        raise DecodeError(f"samples of mode {image.mode} have no known scale from black to white")
     if image.mode.startswith("I;16") or image.mode == "I":
         # Pillow clips such samples to 255 in `convert`; the high byte is what 8 bits can hold.
         samples = np.asarray(image).astype(np.uint32)

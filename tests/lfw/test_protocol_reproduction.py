@@ -1,7 +1,6 @@
 """A published measurement comes out again: protocol, metrics and reading, on 6,000 real pairs."""
 
 import json
-import os
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,7 @@ import pytest
 
 from model.protocols import lfw
 from pipelines import cli
+from tests import needs
 from transforms import artifact
 
 pytestmark = [pytest.mark.slow, pytest.mark.lfw]
@@ -26,18 +26,16 @@ TOLERANCE = 0.003
 
 @pytest.fixture(scope="module")
 def data() -> Path:
-    root = os.environ.get("FACEMILL_DATA")
-    if not root or not (Path(root) / "lfw" / "pairs.txt").is_file():
-        pytest.skip("FACEMILL_DATA must name the folder that holds lfw/")
-    return Path(root)
+    return needs.data()
 
 
 def embed(data: Path, names: tuple[str, ...]) -> np.ndarray:
     """float32 [N, 192] of the reference network, which takes two images at a time."""
-    litert = pytest.importorskip("ai_edge_litert.interpreter")
-    weights = data.parent / "models" / "MobileFaceNet.tflite"
-    if not weights.is_file():
-        pytest.skip(f"{weights} is absent")
+    weights = needs.file(data.parent / "models" / "MobileFaceNet.tflite")
+    try:
+        from ai_edge_litert import interpreter as litert
+    except ImportError:
+        needs.missing("ai-edge-litert is not installed")
     interpreter = litert.Interpreter(str(weights), num_threads=1)
     interpreter.allocate_tensors()
     given = interpreter.get_input_details()[0]["index"]

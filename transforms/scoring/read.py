@@ -1,6 +1,7 @@
 """Reading images for scoring: the same pixels that ingest would have given to training."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,9 +52,12 @@ def read(root: str, source: Source, size: int, fraction: float) -> bytes | Failu
     try:
         if source.offset is not None:
             return _record(path, source.offset, size, fraction)
-        length = os.stat(path).st_size
-        if length > MAX_BYTES:
-            reason = f"file of {length} bytes is above the limit of {MAX_BYTES}"
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            # A pipe would never end.
+            return Failure(source.image_id, source.path, "not a regular file")
+        if status.st_size > MAX_BYTES:
+            reason = f"file of {status.st_size} bytes is above the limit of {MAX_BYTES}"
             return Failure(source.image_id, source.path, reason)
         return standardize(decode(storage.read_bytes(path)).pixels, size, fraction).encoded
     except OSError as error:

@@ -30,7 +30,8 @@ def schema(embedding_size: int) -> pa.Schema:
             ("image_id", pa.string()),
             ("source", pa.string()),
             ("identity", pa.string()),
-            ("box", pa.list_(pa.float32(), 4)),
+            # Of four numbers, but pyarrow cannot read back a null list of fixed size.
+            ("box", pa.list_(pa.float32())),
             ("quality", pa.float32()),
             ("embedding", pa.list_(pa.float32(), embedding_size)),
             ("model_id", pa.string()),

@@ -1,0 +1,87 @@
+"""`facemill ingest` on Labeled Faces in the Wild: known label errors are found, and no more."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests import needs
+from tests.artifacts import contents
+from tests.commands import facemill
+
+pytestmark = [pytest.mark.slow, pytest.mark.lfw]
+
+# Pairs that LFW's errata tell of in other words than "a duplicate image of".
+# Both were looked at side by side: one photograph each, once cropped a little otherwise.
+REVIEWED = {
+    # "Andrew_Gilligan_0001 is actually an image of Andrew_Caldecott."
+    frozenset({"Andrew_Caldecott_0001", "Andrew_Gilligan_0001"}),
+    # "Martha_Bowen_0002 is actually an image of Gabrielle_Rose."
+    frozenset({"Gabrielle_Rose_0001", "Martha_Bowen_0002"}),
+}
+
+
+@pytest.fixture(scope="module")
+def photos() -> Path:
+    return needs.data() / "lfw" / "images"
+
+
+@pytest.fixture(scope="module")
+def dataset(photos, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("lfw") / "dataset"
+    facemill("ingest", "--input", photos, "--output", output, timeout=400)
+    return output
+
+
+@pytest.fixture(scope="module")
+def rows(dataset) -> list[dict]:
+    return pq.read_table(dataset / "index").to_pylist()
+
+
+def _stem(image_id: str) -> str:
+    return Path(image_id).stem
+
+
+def _errata(text: str) -> set[frozenset[str]]:
+    """The pairs of which LFW's errata say that one is a duplicate image of the other."""
+    found = re.findall(r"^(\w+)\s+is incorrect \(it is a duplicate image of (\w+)\)", text, re.M)
+    return {frozenset(pair) for pair in found}
+
+
+def test_every_image_has_one_row(rows, photos):
+    listed = sorted(path.relative_to(photos).as_posix() for path in photos.glob("*/*"))
+    assert len(listed) == 13_233
+    assert sorted(row["image_id"] for row in rows) == listed
+    assert all(row["identity"] == row["image_id"].split("/")[0] for row in rows)
+    assert {(row["width"], row["height"]) for row in rows} == {(250, 250)}
+    assert Counter(row["outcome"] for row in rows)["rejected"] == 0
+
+
+def test_conflicts_are_the_known_pairs_under_two_names(rows, photos):
+    conflicts = [row for row in rows if row["outcome"] == "conflict"]
+    named = {row["image_id"]: row["duplicate_of"] for row in conflicts}
+    assert all(named[other] == image_id for image_id, other in named.items())
+    pairs = {frozenset(map(_stem, pair)) for pair in named.items()}
+    errata = _errata((photos.parent / "errata.txt").read_text("utf-8"))
+    assert len(errata) == 3
+    assert errata <= pairs
+    assert pairs == errata | REVIEWED, "look at what came or went, side by side"
+
+
+def test_an_identity_is_in_one_split(rows):
+    splits = {}
+    for row in rows:
+        if row["outcome"] == "kept":
+            assert splits.setdefault(row["identity"], row["split"]) == row["split"]
+    shares = Counter(splits.values())
+    assert shares["train"] / len(splits) == pytest.approx(0.8, abs=0.02)
+    assert shares["val"] / len(splits) == pytest.approx(0.1, abs=0.02)
+
+
+def test_another_run_with_other_workers_is_byte_equal(photos, dataset, tmp_path):
+    facemill(
+        *("ingest", "--input", photos, "--output", tmp_path / "b", "--workers", 3), timeout=400
+    )
+    assert contents(tmp_path / "b") == contents(dataset)

@@ -1,0 +1,113 @@
+"""The command line as a whole: quick help, one sentence for every mistake, exit codes."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+from pipelines import cli
+from tests.commands import facemill
+
+_LISTING = """
+import sys
+from pipelines import cli
+try:
+    code = cli.main(sys.argv[1:])
+except SystemExit as error:
+    code = error.code
+print(*sorted({name.split(".")[0] for name in sys.modules}), file=sys.stderr)
+sys.exit(code)
+"""
+HEAVY = {"apache_beam", "tensorflow", "tensorflow_transform", "keras", "pyarrow", "numpy", "cv2"}
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in cli.COMMANDS)])
+def test_help_imports_nothing_heavy(command):
+    done = subprocess.run(
+        [sys.executable, "-c", _LISTING, *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(" ".join(("usage: facemill", *command)))
+    loaded = set(done.stderr.split())
+    assert "pipelines" in loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("nonsense",), "invalid choice: 'nonsense'"),
+        (("--bogus",), "unknown option --bogus"),
+        (("ingest",), "--input, --output"),
+        (("score", "--input", "a"), "--model, --output"),
+        (("ingest", "--inp", "a", "--output", "b"), "--input"),
+        (("synthesize", "--output", "x", "--bogus"), "takes no option --bogus"),
+        (("train", "--dataset", "a", "--output", "x", "stray"), "takes no option stray"),
+        (("demo", "--output", "x", "--runner=FlinkRunner"), "takes no option --runner"),
+        (("synthesize", "--output", "x", "--identities", "few"), "invalid int value: 'few'"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capfd, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(list(arguments)) == 2
+    out, error = capfd.readouterr()
+    assert error.startswith("facemill: ")
+    assert told in error
+    assert error.count("\n") == 1
+    assert not out
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_overview_names_every_command(capsys):
+    assert cli.main([]) == 0
+    shown = capsys.readouterr().out
+    for name in cli.COMMANDS:
+        assert re.search(rf"^    {name}\b", shown, re.MULTILINE)
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"facemill {metadata.version('facemill')}\n"
+
+
+def test_a_mistake_ends_a_process_with_2():
+    done = facemill("synthesize", "--output", "x", "--identities", 0, code=2)
+    assert done.stderr.startswith("facemill: --identities must be 1 to")
+
+
+@pytest.mark.parametrize("arguments", ["--help", "ingest --help", "--version", ""])
+def test_a_reader_that_goes_away_is_no_complaint(arguments):
+    done = _with_output(arguments, "| true")
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_output_that_cannot_be_written_is_one_sentence():
+    done = _with_output("--version", "> /dev/full")
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, capsys):
+    def full(given):
+        raise OSError(28, "No space left on device", "/some/file")
+
+    monkeypatch.setattr(cli, "_run", full)
+    assert cli.main([]) == 1
+    error = capsys.readouterr().err
+    assert "got /some/file: No space left on device" in error
+    assert error.count("\n") == 1
+
+
+def _with_output(arguments: str, where: str) -> subprocess.CompletedProcess:
+    # Python must keep its output back until the end, as it does for a pipe.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    script = f'set -o pipefail; "{sys.executable}" -m pipelines.cli {arguments} {where}'
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False, env=environment
+    )

@@ -1,0 +1,100 @@
+"""Choosing an engine, and what a person sees of its failures."""
+
+import io
+import socket
+
+import apache_beam as beam
+import pytest
+
+from pipelines import engine
+from pipelines.progress import Progress
+from transforms.errors import RunError, UsageError
+
+
+def test_the_local_engine_is_named():
+    assert engine.choose([]).name == "FnApiRunner"
+    assert engine.choose(["--runner=FnApiRunner"]).name == "FnApiRunner"
+    path = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    assert engine.choose([f"--runner={path}"]).name == "FnApiRunner"
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--bogus"], "got --bogus"),
+        (["--bogus=3", "--runner=FnApiRunner"], "got --bogus=3"),
+        (["stray"], "got stray"),
+        (["--runne", "FnApiRunner"], "got --runne"),
+        (["--runner"], "--runner: expected one argument"),
+        (["--direct_num_workers=two"], "--direct_num_workers: invalid int value: 'two'"),
+        (["--runner=DaskRunner"], "--runner must not be DaskRunner"),
+        (["--runner=apache_beam.runners.dask.dask_runner.DaskRunner"], "loses data"),
+        (["--runner=NoSuchRunner"], "got NoSuchRunner: Unexpected pipeline runner"),
+        (["--runner=no.such.Runner"], "No module named 'no'"),
+        (["--runner=DataflowRunner"], "Missing required option: project"),
+        (["--runner=PortableRunner", "--job_endpoint=localhost:1"], "got localhost:1"),
+        (["--runner=PortableRunner", "--job_endpoint=localhost:99999"], "got localhost:99999"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(capfd, flags, told):
+    with pytest.raises(UsageError) as refused:
+        engine.choose(flags)
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+    # Beam's own parser would print two hundred lines of usage.
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_job_server_that_listens_is_taken():
+    with socket.create_server(("localhost", 0)) as server:
+        endpoint = f"localhost:{server.getsockname()[1]}"
+        chosen = engine.choose(["--runner=PortableRunner", f"--job_endpoint={endpoint}"])
+    assert chosen.name == "PortableRunner"
+
+
+def _run(build) -> dict:
+    return engine.choose([]).run(build, Progress("things", lambda: 0))
+
+
+def test_a_run_tells_its_engine(capsys):
+    told = _run(lambda pipeline: pipeline | beam.Create([1, 2]))
+    assert (told["engine"], told["beam"]) == ("FnApiRunner", beam.__version__)
+    assert told["seconds"] >= 0
+    assert capsys.readouterr().err == "engine: FnApiRunner\n"
+
+
+def _fail(message: str):
+    def fail(element: int) -> None:
+        raise RunError(message)
+
+    return lambda pipeline: pipeline | beam.Create([1]) | beam.Map(fail)
+
+
+def test_a_failure_in_a_worker_is_one_sentence():
+    with pytest.raises(RunError) as failed:
+        _run(_fail("A shard must be whole, but it is cut; write it again."))
+    message = str(failed.value)
+    assert "A shard must be whole, but it is cut; write it again" in message
+    assert "\n" not in message
+    assert "Traceback" not in message
+    assert len(message) < 500
+
+
+def test_a_failure_without_words_is_one_sentence():
+    def fail(element: int) -> None:
+        raise MemoryError
+
+    with pytest.raises(RunError, match="must run to its end on FnApiRunner, but it failed") as told:
+        _run(lambda pipeline: pipeline | beam.Create([1]) | beam.Map(fail))
+    assert "\n" not in str(told.value)
+
+
+def test_progress_goes_to_a_log_in_lines(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("pipelines.progress._SECONDS_IN_A_LOG", 0.01)
+    counted = iter(range(1_000, 1_000_000))
+    with Progress("images read", lambda: next(counted)) as progress:
+        while not stream.getvalue().count("\n"):
+            progress._done.wait(0.01)
+    assert stream.getvalue().startswith("images read: 1,000 (")

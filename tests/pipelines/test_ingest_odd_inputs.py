@@ -1,0 +1,53 @@
+"""What a disk may hold beside photos, and where an output may not lie."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.commands import facemill
+
+
+@pytest.fixture
+def photos(tiny_photos, tmp_path) -> Path:
+    for name in ("id00001", "id00002"):
+        shutil.copytree(tiny_photos / name, tmp_path / "photos" / name)
+    return tmp_path / "photos"
+
+
+def rows_of(photos: Path, output: Path) -> dict[str, dict]:
+    flags = ("--image-size", 32, "--split", "train=1")
+    facemill("ingest", "--input", photos, "--output", output, *flags, timeout=60)
+    return {row["image_id"]: row for row in pq.read_table(output / "index").to_pylist()}
+
+
+def test_a_pipe_is_rejected_and_does_not_hang_the_run(photos, tmp_path):
+    os.mkfifo(photos / "id00001" / "pipe.jpg")
+    rows = rows_of(photos, tmp_path / "out")
+    assert len(rows) == 17
+    assert rows["id00001/pipe.jpg"]["outcome"] == "rejected"
+    assert rows["id00001/pipe.jpg"]["reason"]
+
+
+def test_a_link_to_a_folder_is_followed_or_has_its_reason(photos, tiny_photos, tmp_path):
+    (photos / "id00001" / "linked").symlink_to(tiny_photos / "id00003")
+    rows = rows_of(photos, tmp_path / "out")
+    linked = [row for image_id, row in rows.items() if image_id.startswith("id00001/linked")]
+    assert linked, "a link to a folder vanished without a row"
+    assert len(linked) == 8 or linked[0]["reason"]
+
+
+def test_a_link_that_leads_in_a_circle_is_accounted_for(photos, tmp_path):
+    (photos / "id00001" / "circle").symlink_to(photos / "id00001")
+    rows = rows_of(photos, tmp_path / "out")
+    assert any(image_id.startswith("id00001/circle") for image_id in rows)
+    assert len(rows) < 1000
+
+
+def test_an_output_in_the_input_is_refused(photos):
+    # The next run would take it for an identity.
+    done = facemill("ingest", "--input", photos, "--output", photos / "out", code=2)
+    assert done.stderr.startswith("facemill: --output must not lie in --input")
+    assert not (photos / "out").exists()

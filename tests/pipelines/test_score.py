@@ -1,0 +1,269 @@
+"""`facemill score` from outside: every image accounted for, the same embedding on every way."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipelines import cli
+from tests.artifacts import contents
+from tests.commands import facemill
+from transforms import artifact, tfrecord
+from transforms.synthetic import broken
+
+pytestmark = pytest.mark.slow
+
+SIZE = 16  # of an embedding of the tiny model
+REASONS = {
+    "id00001/empty.jpg": "empty",
+    "id00002/page.jpg": "not an image",
+    "id00003/cut.jpg": "truncated",
+    "id00004/bomb.png": "pixels",
+    "id00005/nowhere.jpg": "cannot be read",
+    "id00006/small.png": "side",
+    "id00007/pipe.jpg": "regular file",
+}
+
+
+@pytest.fixture(scope="module")
+def photos(tiny_photos, tmp_path_factory) -> Path:
+    """The tiny photos with a broken file of every kind, and one in nobody's folder."""
+    root = tmp_path_factory.mktemp("score") / "photos"
+    shutil.copytree(tiny_photos, root)
+    good = (root / "id00001" / "id00001_0001.jpg").read_bytes()
+    (root / "id00001" / "empty.jpg").write_bytes(b"")
+    (root / "id00002" / "page.jpg").write_bytes(broken.not_an_image())
+    (root / "id00003" / "cut.jpg").write_bytes(good[: len(good) // 2])
+    (root / "id00004" / "bomb.png").write_bytes(broken.bomb())
+    (root / "id00005" / "nowhere.jpg").symlink_to("/does/not/exist.jpg")
+    Image.new("RGB", (8, 8)).save(root / "id00006" / "small.png")
+    os.mkfifo(root / "id00007" / "pipe.jpg")
+    (root / "nobody.jpg").write_bytes(good)
+    return root
+
+
+@pytest.fixture(scope="module")
+def embeddings(photos, tiny_model, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("score") / "embeddings"
+    facemill("score", "--input", photos, "--model", tiny_model, "--output", output, "--workers", 1)
+    return output
+
+
+def score(photos, model, output, *flags) -> int:
+    given = ["score", "--input", photos, "--model", model, "--output", output, *flags]
+    return cli.main([str(word) for word in given])
+
+
+def rows_of(output: Path) -> dict[str, dict]:
+    rows = [
+        row for path in sorted(output.glob("part-*")) for row in pq.read_table(path).to_pylist()
+    ]
+    found = {row["image_id"]: row for row in rows}
+    assert len(found) == len(rows), "an image has two rows"
+    return found
+
+
+def sentence(capfd) -> str:
+    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("facemill:")]
+    assert len(errors) == 1, errors
+    return errors[0]
+
+
+def test_every_file_has_an_embedding_or_a_reason(photos, embeddings):
+    listed = {
+        path.relative_to(photos).as_posix() for path in photos.rglob("*") if not path.is_dir()
+    }
+    scored = rows_of(embeddings)
+    errors = {row["image_id"]: row for row in pq.read_table(embeddings / "errors").to_pylist()}
+    assert set(errors) == set(REASONS)
+    for image_id, told in REASONS.items():
+        assert told in errors[image_id]["reason"].lower()
+        assert errors[image_id]["source"] == image_id
+    assert scored.keys() | errors.keys() == listed
+    assert not scored.keys() & errors.keys()
+    counts = {"listed": len(listed), "scored": len(scored), "rejected": len(errors)}
+    assert artifact.read_manifest(str(embeddings), "embeddings")["counts"] == counts
+
+
+def test_embeddings_are_unit_vectors_of_their_model(embeddings, tiny_model):
+    manifest = artifact.read_manifest(str(embeddings), "embeddings")
+    model = artifact.read_manifest(str(tiny_model), "model")
+    assert manifest["model_id"] == model["model_id"]
+    assert manifest["embedding_size"] == SIZE
+    artifact.verify_files(str(embeddings), manifest)
+    rows = rows_of(embeddings)
+    assert {row["model_id"] for row in rows.values()} == {model["model_id"]}
+    vectors = np.array([row["embedding"] for row in rows.values()])
+    assert vectors.shape == (len(rows), SIZE)
+    assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
+    # A model that gives everyone the same embedding would pass all of the above.
+    assert len(np.unique(vectors.round(4), axis=0)) > 0.9 * len(rows)
+    assert rows["nobody.jpg"]["identity"] is None
+    assert rows["id00001/id00001_0001.jpg"]["identity"] == "id00001"
+    assert rows["nobody.jpg"]["embedding"] == rows["id00001/id00001_0001.jpg"]["embedding"]
+
+
+def test_another_run_with_other_workers_is_byte_equal(photos, tiny_model, embeddings, tmp_path):
+    assert score(photos, tiny_model, tmp_path / "out", "--workers", 2) == 0
+    assert contents(tmp_path / "out") == contents(embeddings)
+
+
+def test_a_dataset_gives_the_same_bits_as_its_photos(
+    tiny_dataset, tiny_model, embeddings, tmp_path
+):
+    assert score(tiny_dataset, tiny_model, tmp_path / "out") == 0
+    from_photos, from_dataset = rows_of(embeddings), rows_of(tmp_path / "out")
+    index = pq.read_table(tiny_dataset / "index").to_pylist()
+    assert from_dataset.keys() == {row["image_id"] for row in index if row["outcome"] == "kept"}
+    assert len(from_dataset) > 80
+    for image_id, row in from_dataset.items():
+        one, other = (
+            np.float32(some[image_id]["embedding"]) for some in (from_photos, from_dataset)
+        )
+        assert one.tobytes() == other.tobytes()
+        assert row["identity"] == from_photos[image_id]["identity"]
+        assert row["source"].endswith(".tfrecord")
+    assert not (tmp_path / "out" / "errors").exists()
+
+
+def test_the_batch_size_changes_no_more_than_rounding(
+    tiny_dataset, tiny_model, embeddings, tmp_path
+):
+    assert score(tiny_dataset, tiny_model, tmp_path / "out", "--batch-size", 7) == 0
+    usual = rows_of(embeddings)
+    for image_id, row in rows_of(tmp_path / "out").items():
+        assert np.allclose(row["embedding"], usual[image_id]["embedding"], atol=1e-5)
+
+
+def test_a_complete_output_is_left_alone(photos, tiny_model, embeddings, capfd):
+    before = contents(embeddings)
+    assert score(photos, tiny_model, embeddings, "--workers", 2) == 0
+    assert "already complete" in capfd.readouterr().out
+    assert score(photos, tiny_model, embeddings, "--batch-size", 8) == 2
+    assert "batch_size: there 32, here 8" in sentence(capfd)
+    assert contents(embeddings) == before
+
+
+@pytest.mark.parametrize("pattern", ["variables/variables.data-*", "saved_model.pb"])
+def test_a_damaged_model_is_refused(tiny_photos, tiny_model, tmp_path, capfd, pattern):
+    shutil.copytree(tiny_model, tmp_path / "model")
+    (file,) = (tmp_path / "model" / "saved_model").glob(pattern)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    assert score(tiny_photos, tmp_path / "model", tmp_path / "out") == 1
+    error = sentence(capfd)
+    assert file.name in error
+    assert "SHA-256" in error
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_model_with_a_missing_file_is_refused(tiny_photos, tiny_model, tmp_path, capfd):
+    shutil.copytree(tiny_model, tmp_path / "model")
+    (tmp_path / "model" / "saved_model" / "variables" / "variables.index").unlink()
+    assert score(tiny_photos, tmp_path / "model", tmp_path / "out") == 1
+    assert "variables.index must exist" in sentence(capfd)
+
+
+def test_something_else_as_model_is_refused(tiny_photos, tiny_dataset, tmp_path, capfd):
+    assert score(tiny_photos, tiny_dataset, tmp_path / "out") == 2
+    assert "must be a model artifact, got kind 'dataset'" in sentence(capfd)
+    assert score(tiny_photos, tiny_photos, tmp_path / "out") == 2
+    assert "has no manifest.json" in sentence(capfd)
+    assert score(tiny_photos, tmp_path / "nothing", tmp_path / "out") == 2
+    assert "has no manifest.json" in sentence(capfd)
+    assert not (tmp_path / "out").exists()
+
+
+def test_something_else_as_input_is_refused(tiny_photos, tiny_model, tmp_path, capfd):
+    assert score(tiny_model, tiny_model, tmp_path / "out") == 2
+    assert "must be a dataset artifact, got kind 'model'" in sentence(capfd)
+    assert score(tmp_path / "nothing", tiny_model, tmp_path / "out") == 2
+    assert "does not exist" in sentence(capfd)
+    (tmp_path / "empty").mkdir()
+    assert score(tmp_path / "empty", tiny_model, tmp_path / "out") == 2
+    assert "is empty" in sentence(capfd)
+    shutil.copytree(tiny_photos, tmp_path / "photos")
+    assert score(tmp_path / "photos", tiny_model, tmp_path / "photos" / "out") == 2
+    assert "--output must not lie in --input" in sentence(capfd)
+
+
+def test_only_broken_files_fail_the_run(tiny_model, tmp_path, capfd):
+    folder = tmp_path / "photos" / "someone"
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"")
+    (folder / "b.jpg").write_bytes(broken.not_an_image())
+    assert score(tmp_path / "photos", tiny_model, tmp_path / "out", "--max-rejected", 1) == 1
+    error = sentence(capfd)
+    assert "2 of 2" in error
+    assert "1 empty file" in error
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def _copy(dataset: Path, target: Path) -> tuple[Path, Path]:
+    """A copy of a dataset, and its greatest shard."""
+    shutil.copytree(dataset, target)
+    shards = sorted(target.glob("*/*.tfrecord"), key=lambda path: path.stat().st_size)
+    return target, shards[-1]
+
+
+def test_a_shard_that_lost_its_last_record_is_noticed(tiny_dataset, tiny_model, tmp_path, capfd):
+    dataset, shard = _copy(tiny_dataset, tmp_path / "dataset")
+    with shard.open("rb+") as stream:
+        (*_, (last, _)) = tfrecord.scan(stream)
+        stream.truncate(last)
+    assert score(dataset, tiny_model, tmp_path / "out") == 1
+    error = sentence(capfd)
+    records = sum(
+        split["records"]
+        for split in artifact.read_manifest(str(dataset), "dataset")["splits"].values()
+    )
+    assert f"the {records} records of its manifest, but its shards hold {records - 1}" in error
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_damaged_shard_is_one_sentence(tiny_dataset, tiny_model, tmp_path, capfd):
+    dataset, shard = _copy(tiny_dataset, tmp_path / "dataset")
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    assert score(dataset, tiny_model, tmp_path / "out") == 1
+    error = sentence(capfd)
+    assert shard.name in error
+    assert "CRC" in error
+
+
+def test_a_manifest_that_leads_elsewhere_is_refused(tiny_dataset, tiny_model, tmp_path, capfd):
+    dataset, shard = _copy(tiny_dataset, tmp_path / "dataset")
+    shutil.move(shard, tmp_path / "elsewhere.tfrecord")
+    path = dataset / "manifest.json"
+    name = shard.relative_to(dataset).as_posix()
+    manifest = json.loads(path.read_text())
+    for split in manifest["splits"].values():
+        split["shards"] = [
+            "../elsewhere.tfrecord" if shard == name else shard for shard in split["shards"]
+        ]
+    path.write_text(json.dumps(manifest))
+    assert score(dataset, tiny_model, tmp_path / "out") == 1
+    assert "must lie under it, got '../elsewhere.tfrecord'" in sentence(capfd)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--batch-size", "0"), "--batch-size must be 1 to 1024, got 0"),
+        (("--workers", "0"), "--workers must be 1 or more, got 0"),
+        (("--max-rejected", "0"), "--max-rejected must be above 0"),
+        (("--batch-size", "many"), "--batch-size: invalid int value: 'many'"),
+        (("--runner", "DaskRunner"), "--runner must not be DaskRunner"),
+    ],
+)
+def test_wrong_options_are_one_sentence(tiny_photos, tmp_path, capfd, flags, told):
+    assert score(tiny_photos, tmp_path / "model", tmp_path / "out", *flags) == 2
+    assert told in sentence(capfd)
+    assert not (tmp_path / "out").exists()

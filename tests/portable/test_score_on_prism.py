@@ -1,0 +1,28 @@
+"""The same scoring graph on a portable runner, its workers in another process."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.artifacts import contents
+from tests.commands import facemill
+
+pytestmark = [pytest.mark.portable, pytest.mark.slow]
+
+
+def test_embeddings_are_byte_equal_to_the_local_run(tiny_photos, tiny_model, tmp_path, prism_flags):
+    photos = tmp_path / "photos"
+    shutil.copytree(tiny_photos, photos)
+    (photos / "id00001" / "empty.jpg").write_bytes(b"")
+    (photos / "id00002" / "page.jpg").write_bytes(b"<html></html>")
+    options = ["score", "--input", photos, "--model", tiny_model]
+    facemill(*options, "--output", tmp_path / "local")
+    facemill(*options, "--output", tmp_path / "prism", *prism_flags, timeout=300)
+
+    local, portable = contents(tmp_path / "local"), contents(tmp_path / "prism")
+    assert local == portable
+    assert any(name.startswith("part-") for name in local)
+    assert any(name.startswith("errors/") for name in local)
+    assert json.loads((tmp_path / "prism/run.json").read_text())["engine"] == "PortableRunner"
+    assert json.loads((tmp_path / "local/run.json").read_text())["engine"] == "FnApiRunner"

@@ -1,0 +1,85 @@
+import apache_beam as beam
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from transforms import receipts, storage
+from transforms.scoring import write
+from transforms.scoring.rows import Failure, Scored
+
+SIZE = 4
+ROWS = [
+    Scored(f"a/{number:03d}.jpg", "s", "a", np.full(SIZE, number, "<f4").tobytes())
+    for number in range(100)
+]
+
+
+def run(folder, chunks: list, transform) -> list[dict]:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        total = pipeline | "Total" >> beam.Create([sum(map(len, chunks))])
+        told = pipeline | "Rows" >> beam.Create(chunks, reshuffle=False) | transform(total)
+        _ = told | receipts.WriteReceipts(str(folder / "told.json"))
+    return receipts.read(str(folder / "told.json"))
+
+
+def embeddings(folder, chunks: list) -> list[dict]:
+    return run(folder, chunks, lambda total: write.WriteEmbeddings(str(folder), SIZE, "m", total))
+
+
+def test_rows_are_sorted_and_complete_whatever_their_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "_ROWS_PER_PART", 30)
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    told = embeddings(one, [ROWS[:50], ROWS[50:]])
+    again = embeddings(other, [ROWS[start::7][::-1] for start in range(7)][::-1])
+    assert told == again
+    assert sorted(entry["path"] for entry in told) == [
+        f"part-{index:05d}-of-00004.parquet" for index in range(4)
+    ]
+    rows = []
+    for entry in told:
+        assert (one / entry["path"]).read_bytes() == (other / entry["path"]).read_bytes()
+        assert storage.sha256(str(one / entry["path"])) == entry["sha256"]
+        part = pq.read_table(one / entry["path"]).to_pylist()
+        assert len(part) == entry["rows"] > 10
+        assert [row["image_id"] for row in part] == sorted(row["image_id"] for row in part)
+        rows += part
+    found = {row["image_id"]: row["embedding"] for row in rows}
+    assert found == {row.image_id: [float(number)] * SIZE for number, row in enumerate(ROWS)}
+    assert not [path for path in one.iterdir() if ".tmp-" in path.name]
+
+
+def test_every_column_can_be_read_back(tmp_path):
+    embeddings(tmp_path, [[ROWS[1], Scored("b.jpg", "b.jpg", None, ROWS[2].embedding)]])
+    table = pq.read_table(tmp_path / "part-00000-of-00001.parquet")
+    assert table.column_names == write.schema(SIZE).names
+    assert table.to_pylist() == [
+        {
+            "image_id": image_id,
+            "source": source,
+            "identity": identity,
+            "box": None,
+            "quality": None,
+            "embedding": [number] * SIZE,
+            "model_id": "m",
+        }
+        for image_id, source, identity, number in (
+            ("a/001.jpg", "s", "a", 1.0),
+            ("b.jpg", "b.jpg", None, 2.0),
+        )
+    ]
+
+
+def test_nobody_has_an_empty_part(tmp_path):
+    assert embeddings(tmp_path, []) == []
+
+
+@pytest.mark.parametrize("chunks", [[["b", "a"], ["c"]], [["c"], ["a", "b"]]])
+def test_errors_are_sorted_in_one_part(tmp_path, chunks):
+    failures = [[Failure(key, f"{key}.jpg", "empty file") for key in some] for some in chunks]
+    (told,) = run(tmp_path, failures, lambda total: write.WriteErrors(str(tmp_path)))
+    assert (told["path"], told["rows"]) == ("errors/part-00000-of-00001.parquet", 3)
+    assert pq.read_table(tmp_path / told["path"]).to_pylist() == [
+        {"image_id": key, "source": f"{key}.jpg", "reason": "empty file"} for key in "abc"
+    ]

@@ -1,0 +1,275 @@
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from transforms import decode as module
+from transforms.decode import DecodeError, decode
+from transforms.synthetic import broken
+from transforms.synthetic.faces import render
+
+FACE = render(1, 1, 1, 48)
+# Not square, so that a turn is seen in the shape too; no two corners are alike.
+OBLONG = np.ascontiguousarray(FACE[:36])
+OBLONG[:6, :6] = (255, 0, 0)
+OBLONG[-6:, -6:] = (0, 0, 255)
+
+LOSSLESS = ("PNG", "BMP", "TIFF", "PPM", "WEBP")
+FORMATS = (*LOSSLESS, "JPEG", "GIF")
+
+
+def saved(image: Image.Image, form: str, **options) -> bytes:
+    stream = io.BytesIO()
+    if form == "WEBP":
+        options.setdefault("lossless", True)
+    if form == "JPEG":
+        options = {"quality": 95, "subsampling": 0, **options}
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def of(form: str, pixels: np.ndarray = OBLONG, **options) -> bytes:
+    return saved(Image.fromarray(pixels), form, **options)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_of_the_list(form):
+    decoded = decode(of(form))
+    assert (decoded.width, decoded.height) == (48, 36)
+    assert decoded.pixels.dtype == np.uint8
+    difference = np.abs(decoded.pixels.astype(int) - OBLONG)
+    # A GIF has 256 colors.
+    assert difference.mean() < (0.001 if form in LOSSLESS else 8)
+
+
+@pytest.mark.parametrize("form", ["ICO", "PCX", "TGA", "JPEG2000", "SGI", "PDF", "EPS"])
+def test_formats_that_are_not_on_the_list_are_refused(form):
+    with pytest.raises(DecodeError, match="not an image of a known format"):
+        decode(of(form, FACE))
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "empty file"),
+        (b"\xff", "not an image"),
+        (broken.not_an_image(), "not an image"),
+        (broken.bomb(), "limit of 100000000 pixels"),
+        (b"\x89PNG\r\n\x1a\n", "image"),
+        (b"GIF89a", "image"),
+    ],
+    ids=["nothing", "a byte", "a page", "bomb", "only a PNG's name", "only a GIF's name"],
+)
+def test_what_is_no_image_is_refused(data, told):
+    with pytest.raises(DecodeError, match=told):
+        decode(data)
+
+
+def test_a_file_above_the_limit_is_not_opened(monkeypatch):
+    data = of("PNG")
+    monkeypatch.setattr(module, "MAX_BYTES", len(data) - 1)
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(DecodeError, match=f"file of {len(data)} bytes is above the limit"):
+        decode(data)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_pixels_above_the_limit_are_not_unpacked(form, monkeypatch):
+    data = of(form)
+    monkeypatch.setattr(module, "MAX_PIXELS", 48 * 36 - 1)
+
+    def unpacked(image):
+        raise AssertionError("the raster was allocated before the header was checked")
+
+    with Image.open(io.BytesIO(data)) as image:
+        monkeypatch.setattr(type(image), "load", unpacked)
+    with pytest.raises(DecodeError, match="48x36 is above the limit of 1727 pixels"):
+        decode(data)
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "MAX_PIXELS", 48 * 36)
+    assert decode(data).width == 48
+
+
+@pytest.mark.parametrize("side", [10_001, 14_000, 15_000, 50_000])
+def test_a_bomb_of_any_size_is_refused(side):
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n"
+    for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
+        data += struct.pack(">I", len(body)) + name + body
+        data += struct.pack(">I", zlib.crc32(name + body))
+    with pytest.raises(DecodeError, match="limit of 100000000 pixels"):
+        decode(data)
+
+
+@pytest.mark.parametrize("shape", [(15, 40), (40, 15), (1, 1)])
+def test_an_image_too_small_for_a_face_is_refused(shape):
+    with pytest.raises(DecodeError, match="has a side below 16 pixels"):
+        decode(of("PNG", np.zeros((*shape, 3), np.uint8)))
+    assert decode(of("PNG", np.zeros((16, 16, 3), np.uint8))).width == 16
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_image_cut_at_any_byte_is_refused_or_has_all_its_pixels(form):
+    data = of(form)
+    whole = decode(data).pixels
+    refused = 0
+    for length in range(0, len(data), 7):
+        try:
+            pixels = decode(data[:length]).pixels
+        except DecodeError:
+            refused += 1
+        else:
+            # Only what follows the last pixel may be missing.
+            assert np.array_equal(pixels, whole), f"half a picture of {length} bytes"
+            assert length > len(data) / 2
+    assert refused > 0.8 * len(range(0, len(data), 7))
+
+
+def test_a_progressive_jpeg_that_is_cut_is_refused():
+    data = of("JPEG", FACE, progressive=True)
+    for share in (0.4, 0.6, 0.8, 0.95):
+        with pytest.raises(DecodeError):
+            decode(data[: int(len(data) * share)])
+
+
+_SEEDS = {
+    **{form: of(form) for form in FORMATS},
+    "palette": saved(Image.fromarray(OBLONG).quantize(16), "PNG"),
+    "LZW": of("TIFF", compression="tiff_lzw"),
+    "EXIF": broken.exif_rotated(FACE, 6),
+    "animation": saved(
+        Image.fromarray(FACE), "GIF", save_all=True, append_images=[Image.fromarray(FACE[::-1])]
+    ),
+}
+
+
+@given(st.sampled_from(sorted(_SEEDS)), st.data())
+@settings(deadline=None, max_examples=400)
+def test_damage_of_any_kind_is_a_reason_and_never_another_error(name, draw):
+    data = bytearray(_SEEDS[name])
+    for _ in range(draw.draw(st.integers(1, 4))):
+        # Headers are short, and where most decoders fail.
+        limit = draw.draw(st.sampled_from([64, 256, len(data)]))
+        data[draw.draw(st.integers(0, min(limit, len(data)) - 1))] = draw.draw(st.integers(0, 255))
+    try:
+        decoded = decode(bytes(data))
+    except DecodeError as error:
+        reason = str(error)
+    else:
+        reason = "fine"
+        assert decoded.pixels.shape == (decoded.height, decoded.width, 3)
+        assert decoded.pixels.dtype == np.uint8
+    assert reason
+    assert "\n" not in reason
+    assert len(reason) < 260
+
+
+# How `OBLONG` must be stored so that each EXIF orientation brings it upright.
+_STORED = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.transpose(1, 0, 2),
+    6: lambda x: np.rot90(x, 1),
+    7: lambda x: x.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda x: np.rot90(x, -1),
+}
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", _STORED)
+def test_exif_orientation_is_applied_once(form, orientation):
+    stored = Image.fromarray(np.ascontiguousarray(_STORED[orientation](OBLONG)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = decode(saved(stored, form, exif=exif))
+    assert (decoded.width, decoded.height) == (48, 36)
+    assert np.abs(decoded.pixels.astype(int) - OBLONG).mean() < 8
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 255])
+def test_an_orientation_that_means_nothing_is_left_alone(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert np.array_equal(decode(of("PNG", exif=exif)).pixels, OBLONG)
+
+
+def _grey() -> np.ndarray:
+    return cv2.cvtColor(OBLONG, cv2.COLOR_RGB2GRAY)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
+def test_16_bits_keep_their_high_byte(form):
+    grey = _grey()
+    samples = grey.astype(np.uint16) * 256 + 37
+    pixels = decode(saved(Image.fromarray(samples), form)).pixels
+    assert np.abs(pixels.astype(int) - grey[:, :, None]).max() <= 1
+    assert 0 < pixels.min() + 20 < pixels.max()
+
+
+def test_16_bits_per_color_keep_their_high_byte():
+    samples = np.ascontiguousarray(OBLONG[:, :, ::-1]).astype(np.uint16) * 257
+    pixels = decode(cv2.imencode(".png", samples)[1].tobytes()).pixels
+    assert np.array_equal(pixels, OBLONG)
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_samples_of_unknown_scale_are_refused(mode):
+    # 0 to 1 or 0 to 4 billion: nobody can tell what is white, and a guess gives black squares.
+    image = Image.fromarray(_grey()).convert(mode)
+    with pytest.raises(DecodeError, match="samples"):
+        decode(saved(image, "TIFF"))
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA"])
+def test_every_mode_becomes_rgb(mode):
+    image = Image.fromarray(OBLONG).convert(mode)
+    pixels = decode(saved(image, "TIFF" if mode == "CMYK" else "PNG")).pixels
+    expected = np.asarray(image.convert("RGB"))
+    assert pixels.shape == (36, 48, 3)
+    assert np.abs(pixels.astype(int) - expected).mean() < 2
+
+
+def test_a_cmyk_jpeg_is_not_a_negative():
+    pixels = decode(broken.cmyk(FACE)).pixels
+    assert np.abs(pixels.astype(int) - FACE).mean() < 10
+
+
+def test_alpha_is_laid_over_black():
+    image = np.dstack([OBLONG, np.full(OBLONG.shape[:2], 128, np.uint8)])
+    image[:18, :, 3] = 0
+    image[:9, :, 3] = 255
+    expected = OBLONG.astype(float) * image[:, :, 3:] / 255
+    for form in ("PNG", "WEBP", "TIFF"):
+        pixels = decode(saved(Image.fromarray(image), form, **_EXACT.get(form, {}))).pixels
+        assert np.abs(pixels - expected).max() <= 1
+
+
+_EXACT = {"WEBP": {"exact": True}}
+
+
+def test_a_palette_with_a_transparent_color_is_laid_over_black():
+    image = Image.fromarray(OBLONG).quantize(8)
+    transparent = image.getpixel((24, 18))
+    pixels = decode(saved(image, "PNG", transparency=transparent)).pixels
+    clear = np.asarray(image) == transparent
+    assert not pixels[clear].any()
+    assert np.array_equal(pixels[~clear], np.asarray(image.convert("RGB"))[~clear])
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF", "MPO"])
+def test_of_several_frames_the_first_counts(form):
+    first, second = Image.fromarray(OBLONG), Image.fromarray(255 - OBLONG)
+    pixels = decode(saved(first, form, save_all=True, append_images=[second])).pixels
+    assert np.abs(pixels.astype(int) - OBLONG).mean() < 10
+
+
+def test_a_name_is_not_needed_and_not_looked_at():
+    assert np.array_equal(decode(broken.png(OBLONG)).pixels, OBLONG)
