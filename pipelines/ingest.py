@@ -299,7 +299,7 @@ def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, 
         "splits": checked.splits,
         "balance": checked.balance,
         "source": {"fingerprint": checked.source_fingerprint},
-        "preprocessing": dataclasses.asdict(job.scan.look),
+        "preprocessing": job.scan.look.to_manifest(),
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
     }

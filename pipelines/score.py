@@ -21,13 +21,18 @@ from pipelines.progress import Progress
 from transforms import artifact, receipts, storage
 from transforms.artifact import Work
 from transforms.errors import UsageError
-from transforms.listing import top_level
+from transforms.framing import Look
+from transforms.listing import Chunk, ListImages
+from transforms.outcomes import KEPT
 from transforms.scoring import progress
-from transforms.scoring.listing import ListFolder, ListRecords
+from transforms.scoring.listing import GroupByRange
 from transforms.scoring.model import ModelHandlerForBatches, Result
-from transforms.scoring.read import ReadImages
+from transforms.scoring.read import Reader, ReadImages
 from transforms.scoring.rows import Failure, Scored
 from transforms.scoring.write import WriteEmbeddings, WriteErrors
+from transforms.sources import registry
+from transforms.sources.base import Source
+from transforms.sources.dataset import DatasetRecords
 
 KIND = "embeddings"
 _PROGRESS = "progress"
@@ -38,16 +43,16 @@ class Input:
     """What is to be scored.
 
     Attributes:
-        root: absolute path of the folder or dataset.
-        listing: the transform that lists it.
-        fingerprint: of a dataset's manifest; None for a folder, whose files tell it later.
-        records: how many its manifest promises; None for a folder.
+        root: absolute path or URL of the images or the dataset.
+        source: of the images.
+        fingerprint: of a dataset's manifest; None for images, whose names tell it later.
+        kept: how many images the manifest promises; None for images.
     """
 
     root: str
-    listing: beam.PTransform
+    source: Source
     fingerprint: str | None
-    records: int | None
+    kept: int | None
 
 
 def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
@@ -62,10 +67,11 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         RunError: the model is damaged, too many images have no embedding, or the engine failed.
     """
     engine = choose(beam_args)
-    given = _input(storage.absolute(options.input, "--input"))
-    _check_output(given, storage.absolute(options.output, "--output"))
     model = storage.absolute(options.model, "--model")
     manifest = artifact.read_manifest(model, "model")
+    look = Look.from_manifest(manifest["preprocessing"])
+    given = _input(options, look)
+    _check_output(given, storage.absolute(options.output, "--output"))
     wanted = {
         "model_id": manifest["model_id"],
         "batch_size": options.batch_size,
@@ -77,11 +83,12 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             print(f"{options.output} is already complete; remove it to score again.")
             return
         artifact.verify_files(model, manifest)
+        reader = Reader(given.source, look)
         build = functools.partial(
-            build_graph, options=options, given=given, model=model, manifest=manifest, work=work
+            build_graph, options=options, reader=reader, model=model, manifest=manifest, work=work
         )
         run_info = engine.run(build, Progress("images scored", functools.partial(_scored, work)))
-        checked = score_checks.check(work, options, given.records)
+        checked = score_checks.check(work, options, given.kept)
         _commit(work, checked, manifest, given, {**run_info, "workers": options.workers})
         rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)
         print(options.output)
@@ -93,25 +100,22 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
 def build_graph(
     pipeline: beam.Pipeline,
     options: ScoreOptions,
-    given: Input,
+    reader: Reader,
     model: str,
     manifest: dict[str, Any],
     work: Work,
 ) -> None:
     """The Beam graph of a scoring run; it reads like the drawing at the top of this module."""
-    listed = pipeline | "List" >> given.listing
+    listed = pipeline | "List" >> ListImages(reader.source)
     total = (
         listed
-        | "Sizes" >> beam.Map(len).with_output_types(int)
+        | "Sizes" >> beam.Map(_chunk_size).with_output_types(int)
         | "Total" >> beam.CombineGlobally(sum)
     )
-    preprocessing = manifest["preprocessing"]
-    images = listed | "ReadImages" >> ReadImages(
-        given.root,
-        preprocessing["image_size"],
-        preprocessing["crop_fraction"],
-        options.workers,
-        total,
+    images = (
+        listed
+        | "Ranges" >> GroupByRange(total)
+        | "ReadImages" >> ReadImages(reader, options.workers)
     )
     handler = ModelHandlerForBatches(model, manifest["model_id"], options.batch_size)
     results = (
@@ -136,29 +140,38 @@ def build_graph(
     _ = errors | "Errors" >> receipts.WriteReceipts(work.path("errors.json"))
 
 
-def _input(root: str) -> Input:
-    names = top_level(root)
+def _input(options: ScoreOptions, look: Look) -> Input:
+    root = storage.absolute(options.input, "--input", remote=True)
     if artifact.is_unfinished(root):
         raise UsageError(
             f"--input must be images or a complete dataset, but {root} is what an unfinished run "
             "left; run the command that writes it to its end."
         )
-    if artifact.MANIFEST in names:
-        manifest = artifact.read_manifest(root, "dataset")
-        splits = manifest["splits"].values()
-        shards = sorted(name for split in splits for name in split["shards"])
-        for shard in shards:
-            artifact.resolve(root, shard)
-        records = sum(split["records"] for split in splits)
-        return Input(root, ListRecords(root, shards), artifact.fingerprint(manifest), records)
-    return Input(root, ListFolder(root, names), None, None)
+    if not storage.is_file(storage.join(root, artifact.MANIFEST)):
+        form = options.format or registry.guess(root)
+        images_root = options.root and storage.absolute(options.root, "--root", remote=True)
+        source = registry.build(form, root, images_root)
+        # An input that is not there is refused before the output is touched.
+        source.tasks()
+        return Input(root, source, None, None)
+    manifest = artifact.read_manifest(root, "dataset")
+    there = Look.from_manifest(manifest["preprocessing"])
+    if not there.alike(look):
+        raise UsageError(
+            f"--input must be framed as --model was trained (--align {look.align} "
+            f"--crop-fraction {look.fraction:g}), but the dataset has --align {there.align} "
+            f"--crop-fraction {there.fraction:g}; ingest it alike."
+        )
+    kept = manifest["counts"][KEPT]
+    return Input(root, DatasetRecords(root, manifest), artifact.fingerprint(manifest), kept)
 
 
 def _check_output(given: Input, output: str) -> None:
     """Refuses an output that a later run would take for images."""
-    if os.path.commonpath([os.path.realpath(given.root), os.path.realpath(output)]) == (
-        os.path.realpath(given.root)
-    ):
+    inside = os.path.realpath(given.root)
+    if storage.is_remote(given.root):
+        return
+    if os.path.commonpath([inside, os.path.realpath(output)]) == inside:
         raise UsageError(
             f"--output must not lie in --input, got {output} in {given.root}; give another path."
         )
@@ -176,6 +189,10 @@ def _only_scored(results: Iterable[Result]) -> list[Scored]:
 def _only_failures(results: Iterable[Result]) -> list[list[Failure]]:
     failures = [one for one in results if isinstance(one, Failure)]
     return [failures] if failures else []
+
+
+def _chunk_size(chunk: Chunk) -> int:
+    return chunk.count
 
 
 def _listed(count: int) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """From a decoded picture of any size to the square that is hashed, trained on and served."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,21 @@ class Look:
     size: int = 112
     align: str = "center"
     fraction: float = 1.0
+
+    def to_manifest(self) -> dict[str, Any]:
+        """As it stands in a manifest, under `preprocessing`."""
+        return {"image_size": self.size, "align": self.align, "crop_fraction": self.fraction}
+
+    @classmethod
+    def from_manifest(cls, preprocessing: Mapping[str, Any]) -> "Look":
+        """What `to_manifest` wrote."""
+        return cls(
+            preprocessing["image_size"], preprocessing["align"], preprocessing["crop_fraction"]
+        )
+
+    def alike(self, other: "Look") -> bool:
+        """Whether both show the same part of a picture, be it at another size."""
+        return self.align == other.align and self.fraction == other.fraction
 
 
 @dataclass(frozen=True)

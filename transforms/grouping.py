@@ -1,9 +1,13 @@
 """How many groups a collection is divided into: by its size, so that no group grows with it."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
+
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 
 # Rows of some dozens of bytes that one worker holds at a time.
 ROWS_PER_GROUP = 1 << 18
@@ -32,3 +36,11 @@ def divide(rows: np.ndarray, keys: np.ndarray) -> Iterator[tuple[int, bytes]]:
 def join(parts: Iterable[bytes], kind: np.dtype) -> np.ndarray:
     """The rows of all parts: structured [N], writable, in the order of arrival."""
     return np.frombuffer(bytearray(b"".join(parts)), kind)
+
+
+def partition(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Items by key, so that a chunk travels as one element per key and not one per image."""
+    parts: dict[Key, list[Item]] = {}
+    for item in items:
+        parts.setdefault(key(item), []).append(item)
+    return parts

@@ -5,6 +5,7 @@ import dataclasses
 import os
 
 from transforms.errors import UsageError
+from transforms.sources.names import FORMATS
 
 SUMMARY = "compute embeddings of the images of a folder or dataset with a trained model"
 TAKES_BEAM_OPTIONS = True
@@ -15,9 +16,11 @@ class ScoreOptions:
     """What one scoring run is to do.
 
     Attributes:
-        input: directory of images, or a dataset that `facemill ingest` wrote.
+        input: images, as `format` says, or a dataset that `facemill ingest` wrote.
         model: directory that `facemill train` wrote.
         output: directory of the embeddings.
+        format: layout of the input, one of FORMATS, or None to tell it by the names in it.
+        root: what the paths of a manifest are relative to, or None for its own directory.
         batch_size: images in one call of the model. Around 32 is quickest on a CPU.
         workers: threads that decode in each worker process; never changes a byte.
         max_rejected: share of images without an embedding above which the run fails.
@@ -26,6 +29,8 @@ class ScoreOptions:
     input: str
     model: str
     output: str
+    format: str | None = None
+    root: str | None = None
     batch_size: int = 32
     workers: int = 2
     max_rejected: float = 0.5
@@ -49,8 +54,10 @@ class ScoreOptions:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the command."""
     add = parser.add_argument
-    add("--input", required=True, help="directory of images, or a dataset")
+    add("--input", required=True, help="images, or a dataset")
     add("--model", required=True, help="directory that `facemill train` wrote")
+    add("--format", choices=FORMATS, help="layout of --input; told by its names if not given")
+    add("--root", help="what the paths of a manifest are relative to")
     add("--output", required=True, help="directory of the embeddings, new or left by a killed run")
     add(
         "--batch-size",

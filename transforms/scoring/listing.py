@@ -1,83 +1,43 @@
-"""Listing what is to be scored: the images of a folder, or the records of a dataset's shards."""
+"""Listing what is to be scored."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import apache_beam as beam
 
-from transforms import tfrecord
-from transforms.listing import CHUNK, NO_FOLDER, ListImages
-from transforms.records import from_example
-from transforms.rows import Ref
-from transforms.scoring.rows import Source
+from transforms.grouping import partition
+from transforms.keyed import keyed_hash
+from transforms.listing import Chunk
+from transforms.places import CHUNK
+from transforms.sources.base import Ref
+from transforms.sources.folders import NO_FOLDER
 
 
-class ListFolder(beam.PTransform):
-    """PBegin -> list[Source] of every file under a folder, whatever its extension.
-
-    Args:
-        root: the folder.
-        names: directly under it.
-    """
-
-    def __init__(self, root: str, names: list[str]) -> None:
-        super().__init__()
-        self._root = root
-        self._names = names
-
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
-        """Builds the graph."""
-        return (
-            begin | "Files" >> ListImages(self._root, self._names) | "Sources" >> beam.Map(of_files)
-        )
-
-
-class ListRecords(beam.PTransform):
-    """PBegin -> list[Source] of every record of a dataset.
+class GroupByRange(beam.PTransform):
+    """Chunk -> (range, lists of Ref): images of one key range, whatever chunk they came in.
 
     Args:
-        root: the dataset.
-        shards: paths relative to it.
+        total: a PCollection of one number, how many images there are.
     """
 
-    def __init__(self, root: str, shards: list[str]) -> None:
+    def __init__(self, total: beam.PCollection) -> None:
         super().__init__()
-        self._root = root
-        self._shards = shards
+        self._total = beam.pvalue.AsSingleton(total)
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
+    def expand(self, chunks: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         return (
-            begin
-            | "Shards" >> beam.Create(self._shards, reshuffle=True)
-            | "Records" >> beam.FlatMap(of_shard, self._root)
+            chunks
+            | "ByRange"
+            >> beam.FlatMap(_by_range, self._total).with_output_types(tuple[int, list[Ref]])
+            | "GroupRanges" >> beam.GroupByKey()
         )
 
 
-def of_files(refs: list[Ref]) -> list[Source]:
-    """Sources of listed files; one that lies in no identity's folder has no identity."""
-    return [
-        Source(
-            image_id=ref.image_id,
-            identity=ref.identity,
-            path=ref.image_id,
-            # Scoring needs no identity, so a file at the top is as good as any other.
-            reason="" if ref.reason == NO_FOLDER else ref.reason,
-        )
-        for ref in refs
-    ]
+def reason_of(ref: Ref) -> str:
+    """Why an image cannot be scored; one that lies in no identity's folder can."""
+    return "" if ref.reason == NO_FOLDER else ref.reason
 
 
-def of_shard(shard: str, root: str) -> Iterator[list[Source]]:
-    """Sources of one shard's records, in chunks."""
-    chunk: list[Source] = []
-    with open(os.path.join(root, shard), "rb") as stream:
-        offsets = [offset for offset, _ in tfrecord.scan(stream)]
-        for offset in offsets:
-            record = from_example(tfrecord.read_at(stream, offset))
-            chunk.append(Source(record.image_id, record.identity or None, shard, offset))
-            if len(chunk) == CHUNK:
-                yield chunk
-                chunk = []
-    if chunk:
-        yield chunk
+def _by_range(chunk: Chunk, total: int) -> Iterable[tuple[int, list[Ref]]]:
+    ranges = max(1, total // CHUNK)
+    return partition(chunk.refs, lambda one: keyed_hash(0, "score", one.image_id) % ranges).items()

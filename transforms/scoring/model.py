@@ -63,20 +63,20 @@ class ModelHandlerForBatches(ModelHandler[Batch, list[Result], Any]):
 
     def _results(self, batch: Batch, model: Any) -> list[Result]:
         results: list[Result] = []
-        for start in range(0, len(batch.sources), self._batch_size):
+        for start in range(0, len(batch.refs), self._batch_size):
             part = slice(start, start + self._batch_size)
-            encoded, sources = batch.encoded[part], batch.sources[part]
+            encoded, refs = batch.encoded[part], batch.refs[part]
             try:
                 vectors: list[np.ndarray | str] = list(self._embed(encoded, model))
             except tf.errors.OpError:
                 # One image that TensorFlow cannot read must not take the others with it.
                 vectors = [self._embed_alone(one, model) for one in encoded]
-            for source, vector in zip(sources, vectors, strict=True):
+            for ref, vector in zip(refs, vectors, strict=True):
                 if isinstance(vector, str):
-                    results.append(Failure(source.image_id, source.path, vector))
+                    results.append(Failure(ref.image_id, ref.path, vector))
                 else:
                     data = vector.astype("<f4").tobytes()
-                    results.append(Scored(source.image_id, source.path, source.identity, data))
+                    results.append(Scored(ref.image_id, ref.path, ref.identity, data))
         return results
 
     def _embed_alone(self, encoded: bytes, model: Any) -> np.ndarray | str:

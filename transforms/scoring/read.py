@@ -1,9 +1,7 @@
 """Reading images for scoring: the same pixels that ingest would have given to training."""
 
-import os
-import stat
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,17 +9,19 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
-from transforms import storage, tfrecord
-from transforms.decode import MAX_BYTES, DecodeError, decode
-from transforms.errors import RunError
-from transforms.keyed import keyed_hash
-from transforms.listing import CHUNK
-from transforms.records import from_example
-from transforms.rows import partition
-from transforms.scoring.rows import Failure, Source
-from transforms.standardize import standardize
+from transforms.decode import DecodeError, decode
+from transforms.framing import Framed, Look, frame
+from transforms.places import CHUNK
+from transforms.scoring.listing import reason_of
+from transforms.scoring.rows import Failure
+from transforms.sources.base import Ref, Source, Unreadable
+from transforms.sources.dataset import DatasetRecords
+from transforms.standardize import encode_jpeg
 
 FAILED_TAG = "failed"
+
+# Images that are decoded at a time: as many as a detector likes, as few as memory likes.
+_AT_A_TIME = 16
 
 
 @dataclass(frozen=True)
@@ -29,88 +29,104 @@ class Batch:
     """Images that are ready for a model.
 
     Attributes:
-        sources: N of them.
+        refs: N of them.
         encoded: N standardized JPEGs.
     """
 
-    sources: list[Source]
+    refs: list[Ref]
     encoded: list[bytes]
 
 
-def read(root: str, source: Source, size: int, fraction: float) -> bytes | Failure:
-    """One image's standardized JPEG, byte for byte what ingest writes into a record.
+@dataclass(frozen=True)
+class Reader:
+    """Reads images as a model wants them.
 
-    Args:
-        root: the input.
-        source: the image.
-        size: of the model's images, in pixels.
-        fraction: of the shorter side that the center crop keeps, in (0, 1].
+    Attributes:
+        source: of the images.
+        look: how pictures become squares, as the model was trained.
     """
-    if source.reason:
-        return Failure(source.image_id, source.path, source.reason)
-    path = os.path.join(root, *source.path.split("/"))
-    try:
-        if source.offset is not None:
-            return _record(path, source.offset, size, fraction)
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            # A pipe would never end.
-            return Failure(source.image_id, source.path, "not a regular file")
-        if status.st_size > MAX_BYTES:
-            reason = f"file of {status.st_size} bytes is above the limit of {MAX_BYTES}"
-            return Failure(source.image_id, source.path, reason)
-        return standardize(decode(storage.read_bytes(path)).pixels, size, fraction).encoded
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
-    except (DecodeError, RunError) as error:
-        reason = str(error)
-    return Failure(source.image_id, source.path, reason)
+
+    source: Source
+    look: Look
+
+    def read(self, refs: Sequence[Ref], pool: Executor) -> Iterator[bytes | Failure]:
+        """Each image's standardized JPEG, byte for byte what ingest writes into a record.
+
+        Args:
+            refs: the images.
+            pool: of threads that decode.
+        """
+        contents = self.source.read([ref for ref in refs if not reason_of(ref)])
+        for start in range(0, len(refs), _AT_A_TIME):
+            some = refs[start : start + _AT_A_TIME]
+            opened = list(pool.map(self._open, self._contents(some, contents)))
+            pictures = [one for one in opened if isinstance(one, np.ndarray)]
+            landmarks = [
+                ref.landmarks
+                for ref, one in zip(some, opened, strict=True)
+                if isinstance(one, np.ndarray)
+            ]
+            framed = pool.map(_encode, frame(self._look_of_pictures, pictures, landmarks))
+            for ref, one in zip(some, opened, strict=True):
+                result = next(framed) if isinstance(one, np.ndarray) else one
+                if isinstance(result, str):
+                    yield Failure(ref.image_id, ref.path, result)
+                else:
+                    yield result
+
+    @property
+    def _look_of_pictures(self) -> Look:
+        # A dataset's records are squares already.
+        return Look(self.look.size, "none") if self._is_dataset else self.look
+
+    @property
+    def _is_dataset(self) -> bool:
+        return isinstance(self.source, DatasetRecords)
+
+    def _contents(
+        self, refs: Sequence[Ref], contents: Iterator[bytes | Unreadable]
+    ) -> Iterator[bytes | Unreadable]:
+        for ref in refs:
+            reason = reason_of(ref)
+            yield Unreadable(reason) if reason else next(contents)
+
+    def _open(self, content: bytes | Unreadable) -> np.ndarray | bytes | str:
+        """Pixels that are to be framed, a JPEG that is ready, or a reason."""
+        if isinstance(content, Unreadable):
+            return content.reason
+        try:
+            pixels = decode(content).pixels
+        except DecodeError as error:
+            return str(error)
+        if self._is_dataset and pixels.shape[:2] == (self.look.size, self.look.size):
+            # What ingest standardized must not be encoded a second time.
+            return content
+        return pixels
 
 
 class ReadImages(beam.PTransform):
-    """list[Source] -> Batch, and list[Failure] under the tag "failed".
+    """(range, lists of Ref) -> Batch, and list[Failure] under the tag "failed".
 
     A batch holds images of one key range in their order, so that which images share a batch does
     not depend on the engine.
 
     Args:
-        root: the input.
-        size: of the model's images, in pixels.
-        fraction: of the shorter side that the center crop keeps.
+        reader: of the images.
         threads: that decode at the same time; never changes the result.
-        total: a PCollection of one number, how many images there are.
     """
 
-    def __init__(
-        self, root: str, size: int, fraction: float, threads: int, total: beam.PCollection
-    ) -> None:
+    def __init__(self, reader: Reader, threads: int) -> None:
         super().__init__()
-        self._fn = _Read(root, size, fraction, threads)
-        self._total = total
+        self._fn = _Read(reader, threads)
 
-    def expand(self, chunks: beam.PCollection) -> Any:
+    def expand(self, ranges: beam.PCollection) -> Any:
         """Builds the graph."""
-        return (
-            chunks
-            | "ByRange"
-            >> beam.FlatMap(_by_range, beam.pvalue.AsSingleton(self._total)).with_output_types(
-                tuple[int, list[Source]]
-            )
-            | "GroupRanges" >> beam.GroupByKey()
-            | "Read" >> beam.ParDo(self._fn).with_outputs(FAILED_TAG, main="batches")
-        )
-
-
-def _by_range(chunk: list[Source], total: int) -> Iterable[tuple[int, list[Source]]]:
-    ranges = max(1, total // CHUNK)
-    return partition(chunk, lambda one: keyed_hash(0, "score", one.image_id) % ranges).items()
+        return ranges | "Read" >> beam.ParDo(self._fn).with_outputs(FAILED_TAG, main="batches")
 
 
 class _Read(beam.DoFn):
-    def __init__(self, root: str, size: int, fraction: float, threads: int) -> None:
-        self._root = root
-        self._size = size
-        self._fraction = fraction
+    def __init__(self, reader: Reader, threads: int) -> None:
+        self._reader = reader
         self._threads = threads
 
     def setup(self) -> None:
@@ -121,31 +137,22 @@ class _Read(beam.DoFn):
         self._pool.shutdown()
 
     def process(
-        self, group: tuple[int, Iterable[list[Source]]]
+        self, group: tuple[int, Iterable[list[Ref]]]
     ) -> Iterator[Batch | TaggedOutput[Literal["failed"], list[Failure]]]:
-        sources = sorted((one for part in group[1] for one in part), key=lambda one: one.image_id)
-        good: list[tuple[Source, bytes]] = []
+        refs = sorted((one for part in group[1] for one in part), key=lambda one: one.image_id)
+        good: list[tuple[Ref, bytes]] = []
         failed: list[Failure] = []
-        for source, result in zip(sources, self._pool.map(self._read, sources), strict=True):
+        for ref, result in zip(refs, self._reader.read(refs, self._pool), strict=True):
             if isinstance(result, Failure):
                 failed.append(result)
             else:
-                good.append((source, result))
+                good.append((ref, result))
         for start in range(0, len(good), CHUNK):
             some = good[start : start + CHUNK]
-            yield Batch([source for source, _ in some], [encoded for _, encoded in some])
+            yield Batch([ref for ref, _ in some], [encoded for _, encoded in some])
         if failed:
             yield TaggedOutput(FAILED_TAG, failed)
 
-    def _read(self, source: Source) -> bytes | Failure:
-        return read(self._root, source, self._size, self._fraction)
 
-
-def _record(path: str, offset: int, size: int, fraction: float) -> bytes:
-    with open(path, "rb") as stream:
-        encoded = from_example(tfrecord.read_at(stream, offset)).encoded
-    pixels = decode(encoded).pixels
-    if pixels.shape[:2] == (size, size):
-        # What ingest standardized must not be encoded a second time.
-        return encoded
-    return standardize(np.asarray(pixels), size, fraction).encoded
+def _encode(framed: Framed | str) -> bytes | str:
+    return framed if isinstance(framed, str) else encode_jpeg(framed.pixels)

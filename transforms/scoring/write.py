@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms import storage
+from transforms.grouping import partition
 from transforms.keyed import keyed_hash
-from transforms.rows import partition
 from transforms.scoring.rows import Failure, Scored
 
 # A worker holds one part's embeddings while it sorts them: at 512 numbers each, 100 MB.

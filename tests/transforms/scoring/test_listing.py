@@ -1,10 +1,10 @@
 import pytest
+from transforms.rows import Ref
 
 from transforms import tfrecord
 from transforms.errors import RunError
 from transforms.listing import CHUNK
 from transforms.records import Record
-from transforms.rows import Ref
 from transforms.scoring.listing import of_files, of_shard
 from transforms.scoring.rows import Source
 
