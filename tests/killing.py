@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from typing import Any
 
-_SECONDS = 60
+_SECONDS = 120
 
 # Ends itself without warning where a file is about to be renamed to the name given first.
 _SUICIDAL = """

@@ -174,7 +174,9 @@ def read_manifest(path: str, kind: str) -> dict[str, Any]:
 
 def is_unfinished(path: str) -> bool:
     """Whether a directory is what a killed or running job has written so far."""
-    return os.path.exists(os.path.join(path, _MARK))
+    there = [os.path.exists(os.path.join(path, name)) for name in (_MARK, MANIFEST)]
+    # Killed between its last two steps, a run leaves the mark beside the manifest.
+    return there == [True, False]
 
 
 def fingerprint(manifest: Mapping[str, Any]) -> str:

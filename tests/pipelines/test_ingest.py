@@ -24,6 +24,8 @@ from transforms.synthetic.plan import make_plan
 from transforms.synthetic.recipe import BROKEN_KINDS, KINDS, Recipe, file_name
 from transforms.synthetic.truth import TrueRow, read_truth
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 RECIPE = Recipe(
     identities=14, images_per_identity=6, image_size=SIZE, seed=3, plants=dict.fromkeys(KINDS, 3)

@@ -92,8 +92,9 @@ def test_another_artifact_is_not_overwritten(tmp_path):
 def test_a_mark_that_outlived_its_manifest_goes(tmp_path):
     write(tmp_path / "out")
     (tmp_path / "out" / ".incomplete").write_text("{}")
-    assert not write(tmp_path / "out")
     assert not artifact.is_unfinished(str(tmp_path / "out"))
+    assert not write(tmp_path / "out")
+    assert not (tmp_path / "out" / ".incomplete").exists()
 
 
 def test_what_a_killed_run_left_is_cleared(tmp_path):
