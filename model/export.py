@@ -16,7 +16,8 @@ class Exported(tf.Module):
     Args:
         embedder: with trained weights, its variables outside of any strategy.
         crop_fraction: of the shorter side that the center crop keeps, in (0, 1]; for images that
-            are not of the model's size already.
+            are not of the model's size already. Images are JPEG or PNG and upright: an EXIF
+            orientation is not looked at.
     """
 
     def __init__(self, embedder: Embedder, crop_fraction: float) -> None:
@@ -55,13 +56,20 @@ class Exported(tf.Module):
         return tf.ensure_shape(result, [size, size, 3])
 
     def _cropped(self, pixels: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-        shorter = tf.cast(tf.minimum(height, width), tf.float32)
+        # In double precision, as `transforms.standardize` counts: halves round the same way.
+        shorter = tf.cast(tf.minimum(height, width), tf.float64)
         side = tf.maximum(1, tf.cast(tf.round(shorter * self._crop_fraction), tf.int32))
         square = tf.image.crop_to_bounding_box(
             pixels, (height - side) // 2, (width - side) // 2, side, side
         )
         size = self.embedder.image_size
-        resized = tf.image.resize(square, [size, size], tf.image.ResizeMethod.AREA)
+        methods = tf.image.ResizeMethod
+        # Area averaging is for shrinking; it repeats pixels when it enlarges.
+        resized = tf.cond(
+            side > size,
+            lambda: tf.image.resize(square, [size, size], methods.AREA),
+            lambda: tf.image.resize(square, [size, size], methods.BILINEAR),
+        )
         return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
 
 

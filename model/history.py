@@ -47,7 +47,13 @@ class History:
         storage.write_atomically(self._path(step), json.dumps(value).encode("ascii"))
 
     def load(self, step: int) -> None:
-        """Reads the file of a checkpoint."""
+        """Reads the file of a checkpoint.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is not JSON.
+            KeyError: it is not a history.
+        """
         value = json.loads(storage.read_bytes(self._path(step)))
         self.losses, self.rates = value["losses"], value["rates"]
         self.validation = value["validation"]

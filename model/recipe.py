@@ -16,7 +16,8 @@ class Recipe:
         embedding_size: D, 8 to 2048.
         margin: of the head: radians for arcface, cosine for cosface, unused by softmax.
         scale: of the cosines.
-        epochs: passes over the train split.
+        epochs: passes over the train split, unless `steps` is given.
+        steps: of the optimizer, in place of `epochs`; the last pass may then be a part of one.
         batch_size: images per step, over all replicas.
         optimizer: one of `model.names.OPTIMIZERS`.
         learning_rate: at the end of the warm-up.
@@ -40,6 +41,7 @@ class Recipe:
     margin: float = 0.5
     scale: float = 32.0
     epochs: int = 20
+    steps: int | None = None
     batch_size: int = 64
     optimizer: str = "sgd"
     learning_rate: float = 0.1
@@ -74,10 +76,9 @@ class Recipe:
                 )
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if not low <= value <= high:
+            if value is not None and not low <= value <= high:
                 raise UsageError(
-                    f"{name.replace('_', ' ')} must be {low:g} to {high:g}, got {value:g}; "
-                    "give another."
+                    f"{name.replace('_', ' ')} must be {low} to {high}, got {value}; give another."
                 )
 
 
@@ -86,6 +87,7 @@ _RANGES = {
     "margin": (0, 1.5),
     "scale": (1, 256),
     "epochs": (1, 10_000),
+    "steps": (1, 100_000_000),
     "batch_size": (1, 65_536),
     "learning_rate": (1e-8, 1e6),
     "warmup_epochs": (0, 1_000),

@@ -90,15 +90,19 @@ class Trainer:
         self._folder = folder
         self._logs = tf.summary.create_file_writer(logs)
         self._epoch_steps = training_input.steps_per_epoch(data.manifest, recipe.batch_size)
-        self._steps = self._epoch_steps * recipe.epochs
+        self._steps = recipe.steps or self._epoch_steps * recipe.epochs
         self._rate = WarmupCosine(
             recipe.learning_rate, round(recipe.warmup_epochs * self._epoch_steps), self._steps
         )
         with strategy.scope():
             self._build()
         self.history = History(folder)
+        network = self.embedder.network
+        weights = {id(one) for one in network.weights}
+        # Where dropout's generators stand: TensorFlow's walk over a network does not find them.
+        generators = [one for one in network.variables if id(one) not in weights]
         self._checkpoint = tf.train.Checkpoint(
-            network=self.embedder.network, head=self._head, optimizer=self._optimizer
+            network=network, head=self._head, optimizer=self._optimizer, generators=generators
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=2)
 
@@ -127,18 +131,16 @@ class Trainer:
         return int(self._optimizer.iterations.numpy())
 
     def run(self) -> Scores | None:
-        """Trains to the last epoch, from the newest checkpoint if there is one.
+        """Trains to the last step, from the newest checkpoint if there is one.
 
         Returns:
             Scores of the validation pairs in the end; None without pairs.
 
         Raises:
-            RunError: the loss is not finite; names the step.
+            RunError: the loss or a weight is not finite, names the step; or a record or the
+                checkpoint is damaged.
         """
-        if self._manager.latest_checkpoint:
-            self._checkpoint.restore(self._manager.latest_checkpoint).assert_consumed()
-            self.history.load(self.step)
-            print(f"going on from step {self.step}", file=sys.stderr)
+        self._restore()
         started, saved = time.monotonic(), time.monotonic()
         first = self.step
         scores = None
@@ -155,11 +157,42 @@ class Trainer:
             self._tell(epoch, (self.step - first) / (time.monotonic() - started))
         return self._validate() if scores is None else scores
 
+    def _restore(self) -> None:
+        latest = self._manager.latest_checkpoint
+        if not latest:
+            return
+        try:
+            self._checkpoint.restore(latest).assert_consumed()
+            self.history.load(self.step)
+        # All that TensorFlow's reader of checkpoints, and ours of histories, raise on damage.
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            AssertionError,
+            tf.errors.OpError,
+        ) as error:
+            raise RunError(
+                f"The checkpoint of the run before must be whole, but {latest} cannot be gone on "
+                f"with ({type(error).__name__}); remove {self._folder} and train again."
+            ) from None
+        print(f"going on from step {self.step}", file=sys.stderr)
+
     def _losses(self, epoch: int, first: int) -> Iterator[list[float]]:
         """Trains on the rest of an epoch; yields the losses of some steps at a time."""
+        try:
+            yield from self._steps_of(epoch, first)
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            raise RunError(
+                f"Every record of {self._data.path} must be an image of a known identity, but "
+                f"TensorFlow stopped after step {self.step} "
+                f"({error.message.splitlines()[0][:200]}); ingest again."
+            ) from None
+
+    def _steps_of(self, epoch: int, first: int) -> Iterator[list[float]]:
         batches = training_input.batches(
             self._data.path, self._data.manifest, self._data.transform, self._recipe, epoch, first
-        )
+        ).take(self._steps - self.step)
         pending: list[tf.Tensor] = []
         for batch in self._strategy.experimental_distribute_dataset(batches):
             pending.append(self._train(*batch))
@@ -199,8 +232,13 @@ class Trainer:
             if not math.isfinite(loss):
                 raise RunError(
                     f"The loss must be finite, but it is {loss} at step {start + place + 1}; lower "
-                    "the learning rate or look at the labels, and give another --output."
+                    "--learning-rate or look at the labels, and train again."
                 )
+        if not self._finite():
+            raise RunError(
+                f"The weights must be finite, but after step {self.step} they are not; lower "
+                "--learning-rate or look at the labels, and train again."
+            )
         rates = [float(self._rate(start + place)) for place in range(len(losses))]
         self.history.add_steps(start, losses, rates)
         with self._logs.as_default():
@@ -208,10 +246,22 @@ class Trainer:
                 tf.summary.scalar("loss", loss, start + place + 1)
                 tf.summary.scalar("learning rate", rate, start + place + 1)
 
+    @tf.function
+    def _finite(self) -> tf.Tensor:
+        """Whether all weights are finite: the last step may have spoiled them after its loss."""
+        weights = self.embedder.network.weights + self._head.weights
+        return tf.reduce_all([tf.reduce_all(tf.math.is_finite(one.value)) for one in weights])
+
     def _validate(self) -> Scores | None:
         if self._data.pairs is None:
             return None
-        scores = score(self._data.pairs, self.embed)
+        try:
+            scores = score(self._data.pairs, self.embed)
+        except ValueError as error:
+            raise RunError(
+                f"The model must embed every val image, but after step {self.step} it does not "
+                f"({error}); lower --learning-rate and train again."
+            ) from None
         self.history.add_validation(self.step, scores.metrics)
         with self._logs.as_default():
             for name, value in scores.metrics.items():
@@ -239,7 +289,7 @@ class Trainer:
         validation = self.history.validation
         accuracy = f", pairs {validation[-1]['accuracy']:.2%}" if validation else ""
         print(
-            f"epoch {epoch + 1}/{self._recipe.epochs}: "
+            f"epoch {epoch + 1}/{math.ceil(self._steps / self._epoch_steps)}: "
             f"loss {self.history.mean_loss(self._epoch_steps):.4f}{accuracy}, "
             f"{rate * self._recipe.batch_size:,.0f} images/s, {left / 60:.1f} min left",
             file=sys.stderr,

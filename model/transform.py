@@ -32,7 +32,7 @@ class Transform:
             # Kept alive with this object: the vocabulary's table belongs to it.
             self._loaded = tf.saved_model.load(path)
             vocabulary = os.path.join(path, "assets", "identities")
-            with open(vocabulary, encoding="utf-8") as lines:
+            with open(vocabulary, encoding="utf-8", newline="\n") as lines:
                 self.identities = tuple(line.rstrip("\n") for line in lines)
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise RunError(

@@ -56,7 +56,7 @@ def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs
     """Pairs of the val split, drawn by keyed hash.
 
     A genuine pair is two images that follow each other in an identity's drawn order, so no image
-    is in more than two; impostors are the same images against the next identity's.
+    is in more than two; impostors are the same images, each against one of another identity.
 
     Args:
         dataset: its path.
@@ -71,20 +71,20 @@ def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs
     chains = [images for _, images in sorted(identities.items()) if len(images) > 1]
     if len(chains) < 2 or count == 0:
         return None
-    drawn: list[tuple[int, str, int, int]] = []
+    drawn: list[tuple[int, _Image, int, int]] = []
     for chain, images in enumerate(chains):
         for place in range(len(images) - 1):
-            order = keyed_hash(seed, "genuine", images[place][0])
-            drawn.append((order, images[place][0], chain, place))
+            order = keyed_hash(seed, "genuine", images[place].image_id)
+            drawn.append((order, images[place], chain, place))
     drawn.sort()
     encoded: list[bytes] = []
-    places: dict[str, int] = {}
+    places: dict[_Image, int] = {}
 
-    def place_of(image: tuple[str, bytes]) -> int:
-        if image[0] not in places:
-            places[image[0]] = len(encoded)
-            encoded.append(image[1])
-        return places[image[0]]
+    def place_of(image: _Image) -> int:
+        if image not in places:
+            places[image] = len(encoded)
+            encoded.append(image.read(dataset))
+        return places[image]
 
     genuine, impostor = [], []
     for order, _, chain, place in drawn[:count]:
@@ -109,15 +109,32 @@ def score(pairs: Pairs, embed: Callable[[list[bytes]], np.ndarray]) -> Scores:
     return Scores(genuine, verification.cosine(vectors[left], vectors[right]))
 
 
+@dataclass(frozen=True, order=True)
+class _Image:
+    """Where an image of the split lies; its bytes stay there until a pair wants them."""
+
+    image_id: str
+    shard: str
+    offset: int
+
+    def read(self, dataset: str) -> bytes:
+        """The JPEG."""
+        with open(os.path.join(dataset, self.shard), "rb") as stream:
+            return from_example(tfrecord.read_at(stream, self.offset)).encoded
+
+
 def _images_by_identity(
     dataset: str, manifest: dict[str, Any], seed: int
-) -> dict[str, list[tuple[str, bytes]]]:
-    found: dict[str, list[tuple[str, bytes]]] = {}
+) -> dict[str, list[_Image]]:
+    found: dict[str, list[_Image]] = {}
     for name in manifest["splits"]["val"]["shards"]:
         with open(os.path.join(dataset, name), "rb") as stream:
+            offset = 0
             for payload in tfrecord.read(stream):
                 record = from_example(payload)
-                found.setdefault(record.identity, []).append((record.image_id, record.encoded))
+                image = _Image(record.image_id, name, offset)
+                found.setdefault(record.identity, []).append(image)
+                offset += tfrecord.HEADER_BYTES + len(payload) + tfrecord.FOOTER_BYTES
     for images in found.values():
-        images.sort(key=lambda image: (keyed_hash(seed, "pairs", image[0]), image[0]))
+        images.sort(key=lambda image: (keyed_hash(seed, "pairs", image.image_id), image))
     return found

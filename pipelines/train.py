@@ -20,7 +20,7 @@ from pipelines import train_report
 from pipelines.options.train import TrainOptions
 from transforms import artifact, storage
 from transforms.artifact import Work
-from transforms.errors import UsageError
+from transforms.errors import RunError, UsageError
 
 KIND = "model"
 # What a killed run leaves and the next one goes on with.
@@ -44,7 +44,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     manifest = artifact.read_manifest(dataset, "dataset")
     _check_dataset(manifest, options)
     wanted = {
-        "recipe": dataclasses.asdict(options.recipe),
+        **dataclasses.asdict(options.recipe),
         "dataset_fingerprint": artifact.fingerprint(manifest),
         "cpu_replicas": options.cpu_replicas,
     }
@@ -80,8 +80,14 @@ def _train(work: Work, dataset: str, manifest: dict[str, Any], options: TrainOpt
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
     transform = Transform(dataset)
+    known = manifest["splits"]["train"]["identities"]
+    if len(transform.identities) != known:
+        raise RunError(
+            f"The dataset's transform must know the {known} identities of its train split, got "
+            f"{len(transform.identities)}; ingest again."
+        )
     pairs = validation.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
-    if pairs is None:
+    if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
     folders = [os.path.join(work.output, name) for name in (_CHECKPOINTS, _LOGS)]
     for folder in folders:

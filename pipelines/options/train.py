@@ -14,7 +14,7 @@ TAKES_BEAM_OPTIONS = False
 
 RECIPES = ("default", "demo", "lfw")
 
-# Flag, field of the recipe, type, help.
+# Flag, field of the recipe, type (or its choices), help.
 _OVERRIDES: tuple[tuple[str, str, Any, str], ...] = (
     ("--backbone", "network", NETWORKS, "network"),
     ("--head", "head", HEADS, "head that the network is trained with"),
@@ -22,14 +22,25 @@ _OVERRIDES: tuple[tuple[str, str, Any, str], ...] = (
     ("--margin", "margin", float, "of arcface in radians, of cosface in cosine"),
     ("--scale", "scale", float, "of the cosines"),
     ("--epochs", "epochs", int, "passes over the train split"),
+    ("--steps", "steps", int, "steps of the optimizer, in place of --epochs"),
     ("--batch-size", "batch_size", int, "images per step, over all replicas"),
     ("--optimizer", "optimizer", OPTIMIZERS, "optimizer"),
     ("--learning-rate", "learning_rate", float, "after the warm-up"),
+    ("--warmup-epochs", "warmup_epochs", float, "over which the learning rate rises"),
+    ("--momentum", "momentum", float, "of sgd"),
     ("--weight-decay", "weight_decay", float, "decoupled, of kernels"),
     ("--clip-norm", "clip_norm", float, "largest global norm of the gradient, 0 for none"),
+    ("--flip", "flip", bool, "mirror half of the training images"),
+    ("--crop", "crop", float, "largest share of a side that a random crop takes away"),
+    ("--light", "light", float, "largest relative change of brightness and contrast"),
+    ("--erase", "erase", float, "probability that a rectangle is erased"),
+    ("--flip-average", "flip_average", bool, "embed each image and its mirror image"),
     ("--validation-pairs", "validation_pairs", int, "of each kind, from the val split"),
     ("--seed", "seed", int, "of weights, order and augmentation"),
 )
+
+# Two ways to say how long; only one of them at a time.
+_LENGTHS = ("epochs", "steps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,15 +89,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=TrainOptions.cpu_replicas,
         help="logical CPU devices that share each batch",
     )
+    length = parser.add_mutually_exclusive_group()
     for flag, field, kind, text in _OVERRIDES:
-        how = {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
-        add(
+        (length if field in _LENGTHS else parser).add_argument(
             flag,
             dest=field,
             default=argparse.SUPPRESS,
             help=f"{text} (default: the recipe's)",
-            **how,
+            **_how(kind),
         )
+
+
+def _how(kind: Any) -> dict[str, Any]:
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    return {"choices": kind} if isinstance(kind, tuple) else {"type": kind}
 
 
 def from_arguments(namespace: argparse.Namespace) -> TrainOptions:
@@ -101,6 +118,8 @@ def from_arguments(namespace: argparse.Namespace) -> TrainOptions:
         for _, field, _, _ in _OVERRIDES
         if hasattr(namespace, field)
     }
+    if "epochs" in given:
+        given["steps"] = None
     return TrainOptions(
         dataset=namespace.dataset,
         output=namespace.output,

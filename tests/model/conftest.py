@@ -1,0 +1,20 @@
+import pytest
+
+from model.transform import Transform
+from tests.model import tiny
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """A dataset of twelve identities at 32 x 32 pixels, in one shard for each split."""
+    return tiny.dataset(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def manifest(dataset):
+    return tiny.manifest(dataset)
+
+
+@pytest.fixture(scope="session")
+def transform(dataset):
+    return Transform(str(dataset))

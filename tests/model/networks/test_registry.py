@@ -1,0 +1,29 @@
+import keras
+import numpy as np
+import pytest
+
+from model.names import NETWORKS
+from model.networks import registry
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_name_is_a_network_whose_weights_follow_from_the_seed(name):
+    built = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        built.append(registry.build(name, 32, 16).get_weights())
+    for one, other in zip(built[0], built[1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert any(
+        not np.array_equal(one, other) for one, other in zip(built[0], built[2], strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_embedding_is_linear_and_can_be_negative(name):
+    keras.utils.set_random_seed(3)
+    network = registry.build(name, 32, 16)
+    assert network.name == name
+    images = np.random.default_rng(2).normal(size=(8, 32, 32, 3)).astype(np.float32)
+    vectors = network(images).numpy()
+    assert vectors.min() < 0 < vectors.max()

@@ -1,0 +1,38 @@
+import subprocess
+import sys
+
+MODULES = """
+import importlib, pkgutil, sys
+import model
+names = [info.name for info in pkgutil.walk_packages(model.__path__, "model.")]
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+unwanted = ("apache_beam", "tensorflow_transform", "pipelines")
+print([name for name in unwanted if name in sys.modules])
+"""
+
+LIGHT = """
+import sys
+import model.recipe, model.names
+from model.recipes import default, demo, lfw
+import pipelines.options.train
+print([name for name in ("tensorflow", "keras", "apache_beam") if name in sys.modules])
+"""
+
+
+def lines(code: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout.splitlines()
+
+
+def test_no_module_of_model_imports_beam_or_the_jobs():
+    count, found = lines(MODULES)
+    assert int(count) >= 20
+    assert found == "[]"
+
+
+def test_options_and_recipes_import_no_tensorflow():
+    assert lines(LIGHT) == ["[]"]

@@ -1,0 +1,109 @@
+import collections
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from model import input as training_input
+from model.recipe import Recipe
+from tests.model import tiny
+
+AUGMENTED = Recipe(batch_size=10, flip=True, crop=0.2, light=0.2, erase=0.5, seed=4)
+PLAIN = Recipe(batch_size=10, flip=False, crop=0.0, light=0.0, erase=0.0, seed=4)
+
+
+@pytest.fixture(scope="module")
+def sharded(dataset, tmp_path_factory):
+    """The tiny dataset, its train split in three shards."""
+    return tiny.resharded(dataset, tmp_path_factory.mktemp("sharded") / "dataset", 3)
+
+
+def read(path, transform, recipe, epoch=0, first=0):
+    found = training_input.batches(str(path), tiny.manifest(path), transform, recipe, epoch, first)
+    return [(pixels.numpy(), labels.numpy()) for pixels, labels in found]
+
+
+def same(one, other):
+    return len(one) == len(other) and all(
+        np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_batches_follow_from_seed_and_epoch(sharded, transform):
+    first = read(sharded, transform, AUGMENTED)
+    assert same(read(sharded, transform, AUGMENTED), first)
+    assert not same(read(sharded, transform, AUGMENTED, epoch=1), first)
+    other = Recipe(**{**AUGMENTED.__dict__, "seed": 5})
+    assert not same(read(sharded, transform, other), first)
+    for pixels, labels in first:
+        assert pixels.shape == (10, tiny.SIZE, tiny.SIZE, 3)
+        assert pixels.dtype == np.float32
+        assert labels.dtype == np.int64
+        assert pixels.min() >= 0
+        assert pixels.max() <= 255
+
+
+@pytest.mark.parametrize("first", [1, 3])
+def test_an_epoch_can_be_entered_at_any_batch(sharded, transform, first):
+    whole = read(sharded, transform, AUGMENTED, epoch=2)
+    assert len(whole) > 3
+    assert same(read(sharded, transform, AUGMENTED, epoch=2, first=first), whole[first:])
+
+
+def test_an_epoch_shows_every_record_once_with_its_label_but_for_the_remainder(sharded, transform):
+    encoded = tiny.identity_of(sharded, "train")
+    labels = {
+        np.asarray(Image.open(io.BytesIO(one)), np.float32).tobytes(): identity
+        for one, identity in encoded.items()
+    }
+    assert len(labels) == len(encoded)
+    orders = []
+    for epoch in range(2):
+        found = read(sharded, transform, PLAIN, epoch)
+        steps = training_input.steps_per_epoch(tiny.manifest(sharded), PLAIN.batch_size)
+        assert len(found) == steps == len(encoded) // 10
+        # More than nothing is left over, or the remainder would not be tried.
+        assert len(encoded) % 10
+        shown = [one.tobytes() for pixels, _ in found for one in pixels]
+        assert max(collections.Counter(shown).values()) == 1
+        names = [transform.identities[label] for _, batch in found for label in batch]
+        assert names == [labels[one] for one in shown]
+        orders.append(shown)
+    assert orders[0] != orders[1]
+
+
+def test_augmentation_differs_between_epochs_and_batches(sharded, transform):
+    recipe = Recipe(**{**PLAIN.__dict__, "light": 0.2})
+    gains = collections.defaultdict(set)
+    for epoch in range(2):
+        plain = read(sharded, transform, PLAIN, epoch)
+        lit = read(sharded, transform, recipe, epoch)
+        for (before, _), (after, _) in zip(plain, lit, strict=True):
+            ratio = after.mean(axis=(1, 2, 3)) / before.mean(axis=(1, 2, 3))
+            gains[epoch].add(tuple(np.round(ratio, 3)))
+    assert len(gains[0]) == len(gains[1]) == len(plain)
+    assert not gains[0] & gains[1]
+
+
+def test_a_split_smaller_than_a_batch_has_no_step(manifest):
+    records = manifest["splits"]["train"]["records"]
+    assert training_input.steps_per_epoch(manifest, records) == 1
+    assert training_input.steps_per_epoch(manifest, records + 1) == 0
+
+
+def test_pixels_are_those_that_ingest_decoded(dataset):
+    encoded = list(tiny.identity_of(dataset, "train"))
+    (first, *_) = training_input.images(encoded, tiny.SIZE, batch_size=5)
+    expected = [np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in encoded[:5]]
+    np.testing.assert_array_equal(first.numpy(), np.stack(expected))
+
+
+def test_images_keep_their_order_and_the_last_batch(dataset):
+    encoded = list(tiny.identity_of(dataset, "train"))[:7]
+    batches = [batch.numpy() for batch in training_input.images(encoded, tiny.SIZE, batch_size=3)]
+    assert [len(batch) for batch in batches] == [3, 3, 1]
+    alone = [training_input.decode(tf.constant(one), tiny.SIZE).numpy() for one in encoded]
+    np.testing.assert_array_equal(np.concatenate(batches), np.stack(alone))

@@ -1,0 +1,66 @@
+"""A dataset of a few small faces, made once, and variants of it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+
+from tests.commands import facemill
+
+SIZE = 32
+
+
+def dataset(base: Path) -> Path:
+    """The dataset under `base`, which `facemill` writes when it is first asked for."""
+    photos, output = base / "tiny-photos", base / "tiny-dataset"
+    if not (output / "manifest.json").exists():
+        drawn = ("--identities", 12, "--images-per-identity", 8, "--image-size", 40, "--workers", 1)
+        facemill("synthesize", "--output", photos, "--seed", 3, *drawn)
+        rules = ("--image-size", SIZE, "--split", "train=0.6,val=0.4", "--seed", 2)
+        facemill("ingest", "--input", photos / "images", "--output", output, *rules)
+    return output
+
+
+def manifest(path: Path) -> dict:
+    return json.loads((path / "manifest.json").read_bytes())
+
+
+def records(path: Path, split: str) -> list[tf.train.Example]:
+    shards = [str(path / name) for name in manifest(path)["splits"][split]["shards"]]
+    return [tf.train.Example.FromString(one.numpy()) for one in tf.data.TFRecordDataset(shards)]
+
+
+def value(record: tf.train.Example, name: str) -> bytes:
+    return record.features.feature[name].bytes_list.value[0]
+
+
+def identity_of(path: Path, split: str) -> dict[bytes, str]:
+    """Whose face each JPEG of a split is."""
+    return {
+        value(record, "image/encoded"): value(record, "identity").decode()
+        for record in records(path, split)
+    }
+
+
+def resharded(
+    source: Path,
+    target: Path,
+    shards: int,
+    change: Callable[[int, tf.train.Example], None] = lambda place, record: None,
+) -> Path:
+    """A copy whose train split has so many shards, and whose records went through `change`."""
+    shutil.copytree(source, target)
+    found = records(source, "train")
+    names = [f"train/part-{index:05d}-of-{shards:05d}.tfrecord" for index in range(shards)]
+    writers = [tf.io.TFRecordWriter(str(target / name)) for name in names]
+    for place, record in enumerate(found):
+        change(place, record)
+        writers[place % shards].write(record.SerializeToString())
+    for writer in writers:
+        writer.close()
+    described = manifest(source)
+    described["splits"]["train"]["shards"] = names
+    (target / "manifest.json").write_text(json.dumps(described))
+    return target

@@ -1,0 +1,91 @@
+"""Training runs that need a process of their own: devices and determinism are set once in each.
+
+python -m tests.model.training_runs replicas DATASET FOLDER COUNT
+python -m tests.model.training_runs resume DATASET FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from model import training
+from model.recipe import Recipe
+from model.training import Data, Trainer
+from model.transform import Transform
+from tests.model import tiny
+
+
+class StoppedError(Exception):
+    """The run was stopped on purpose."""
+
+
+def trainer(dataset: Path, recipe: Recipe, strategy: tf.distribute.Strategy, folder: Path):
+    data = Data(str(dataset), tiny.manifest(dataset), Transform(str(dataset)), None)
+    return Trainer(data, recipe, strategy, str(folder), str(folder))
+
+
+def save(path: Path, trained: Trainer) -> None:
+    """Losses and all weights."""
+    weights = trained.embedder.network.get_weights() + trained._head.get_weights()
+    named = {f"weight {index:03d}": value for index, value in enumerate(weights)}
+    np.savez(path, losses=np.array(trained.history.losses), **named)
+
+
+def run_replicas(dataset: Path, folder: Path, count: int) -> None:
+    # Each image's result depends on that image alone: no BatchNorm, no dropout.
+    recipe = Recipe(
+        network="plain",
+        head="arcface",
+        embedding_size=32,
+        scale=16.0,
+        steps=20,
+        batch_size=12,
+        learning_rate=0.02,
+        warmup_epochs=1.0,
+        clip_norm=2.0,
+        weight_decay=0.05,
+        erase=0.3,
+    )
+    trained = trainer(dataset, recipe, training.replicas(count), folder)
+    trained.run()
+    save(folder / "result.npz", trained)
+
+
+def run_resume(dataset: Path, folder: Path) -> None:
+    tf.config.experimental.enable_op_determinism()
+    # Everything that has a state: dropout, BatchNorm, the moments of Adam.
+    recipe = Recipe(
+        network="residual", embedding_size=32, steps=9, batch_size=10, optimizer="adam",
+        learning_rate=1e-3,
+    )  # fmt: skip
+    strategy = training.replicas(1)
+    straight = trainer(dataset, recipe, strategy, folder / "straight")
+    straight.run()
+    save(folder / "straight.npz", straight)
+
+    # A checkpoint after every other step; the run ends in the middle of its second epoch.
+    training._CHECK_EVERY, training._CHECKPOINT_SECONDS = 2, -1.0
+    stopped = trainer(dataset, recipe, strategy, folder / "resumed")
+    record = stopped._record
+
+    def stop_at_eight(losses: list[float]) -> None:
+        if stopped.step >= 8:
+            raise StoppedError
+        record(losses)
+
+    stopped._record = stop_at_eight
+    try:
+        stopped.run()
+    except StoppedError:
+        print("stopped after step", stopped.step)
+    resumed = trainer(dataset, recipe, strategy, folder / "resumed")
+    resumed.run()
+    save(folder / "resumed.npz", resumed)
+
+
+if __name__ == "__main__":
+    name, root, out, *rest = sys.argv[1:]
+    run = {"replicas": run_replicas, "resume": run_resume}[name]
+    run(Path(root), Path(out), *map(int, rest))
