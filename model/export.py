@@ -15,12 +15,12 @@ class Exported(tf.Module):
 
     Args:
         embedder: with trained weights, its variables outside of any strategy.
-        crop_fraction: of the shorter side that the center crop keeps, in (0, 1]; for images that
-            are not of the model's size already. Images are JPEG or PNG and upright: an EXIF
-            orientation is not looked at.
+        crop_fraction: of the shorter side that the center crop keeps, in (0, 1], or None to take
+            the whole picture; for images that are not of the model's size already. Images are
+            JPEG or PNG and upright: an EXIF orientation is not looked at.
     """
 
-    def __init__(self, embedder: Embedder, crop_fraction: float) -> None:
+    def __init__(self, embedder: Embedder, crop_fraction: float | None) -> None:
         super().__init__(name="facemill")
         self.embedder = embedder
         self._crop_fraction = crop_fraction
@@ -73,7 +73,7 @@ class Exported(tf.Module):
         return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
 
 
-def export(embedder: Embedder, crop_fraction: float, path: str) -> None:
+def export(embedder: Embedder, crop_fraction: float | None, path: str) -> None:
     """Writes a SavedModel with the signatures `serving_default` (image_bytes) and `pixels`.
 
     Args:

@@ -8,7 +8,7 @@ import os
 import tensorflow as tf
 
 from transforms.errors import RunError
-from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY
+from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
 
 
 class Transform:
@@ -52,7 +52,9 @@ class Transform:
         return self._apply(identities)["label"]
 
     def _apply(self, identities: tf.Tensor) -> dict[str, tf.Tensor]:
-        # The labels do not depend on the sums, but the transform's signature takes all it saw.
-        sums = tf.zeros([tf.shape(identities)[0], 3])
+        # The labels do not depend on the others, but the transform's signature takes all it saw.
+        count = tf.shape(identities)[0]
+        sums = tf.zeros([count, 3])
         features = {IDENTITY: identities, CHANNEL_MEAN: sums, CHANNEL_SQUARE_MEAN: sums}
+        features |= {name: tf.zeros([count]) for name in QUALITY}
         return self._loaded.transform_fn(features)

@@ -95,11 +95,11 @@ def _train(work: Work, dataset: str, manifest: dict[str, Any], options: TrainOpt
     trainer = Trainer(Data(dataset, manifest, transform, pairs), recipe, strategy, *folders)
     scores = trainer.run()
     embedder = unmirrored(trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std)
-    preprocessing = {
-        "image_size": manifest["options"]["image_size"],
-        "crop_fraction": manifest["options"]["crop_fraction"],
-    }
-    export(embedder, preprocessing["crop_fraction"], work.path("saved_model"))
+    preprocessing = manifest["preprocessing"]
+    # A picture that is framed otherwise comes framed, or is taken as a whole.
+    centered = preprocessing["align"] == "center"
+    fraction = preprocessing["crop_fraction"] if centered else None
+    export(embedder, fraction, work.path("saved_model"))
     described: dict[str, Any] = {
         "recipe": dataclasses.asdict(recipe),
         "model_id": model_id(embedder, recipe, preprocessing),

@@ -59,7 +59,11 @@ def test_the_manifest_describes_the_model(model, dataset):
         "identities": train_split["identities"],
     }
     assert manifest["dataset_fingerprint"] == artifact.fingerprint(source)
-    assert manifest["preprocessing"] == {"image_size": tiny.SIZE, "crop_fraction": 1.0}
+    assert manifest["preprocessing"] == {
+        "image_size": tiny.SIZE,
+        "align": "center",
+        "crop_fraction": 1.0,
+    }
     assert manifest["embedding_size"] == manifest["recipe"]["embedding_size"] == 16
     assert (manifest["recipe"]["steps"], manifest["recipe"]["seed"]) == (43, 5)
     rest = {"cpu_replicas": 1, "dataset_fingerprint": manifest["dataset_fingerprint"]}

@@ -1,13 +1,22 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.splits import SPLITS, split_of
+from transforms.keyed import keyed_hash
+from transforms.splits import SPLITS, draw_splits
 
 USUAL = (("train", 0.8), ("val", 0.1), ("test", 0.1))
 NAMES = [f"id{number:05d}" for number in range(10_000)]
+
+
+def split_of(identity, seed, fractions) -> str:
+    hashes = np.array([keyed_hash(seed, "split", identity)], np.uint64)
+    return SPLITS[draw_splits(hashes, fractions)[0]]
+
+
 shares = st.lists(st.integers(0, 100), min_size=3, max_size=3).filter(any)
 
 

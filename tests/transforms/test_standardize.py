@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from transforms.decode import decode
-from transforms.standardize import center_square, crop_box, encode_jpeg, standardize
+from transforms.standardize import center_square, crop_box, encode_jpeg, whole_picture
 from transforms.synthetic.faces import render
 
 sides = st.integers(1, 5000)
@@ -54,11 +54,11 @@ def test_enlarging_makes_no_blocks():
 @settings(deadline=None, max_examples=40)
 def test_every_image_comes_out_square(width, height, size, fraction):
     pixels = np.random.default_rng(width * height).integers(0, 256, (height, width, 3), np.uint8)
-    standard = standardize(pixels, size, fraction)
-    assert standard.pixels.shape == (size, size, 3)
-    assert standard.pixels.dtype == np.uint8
-    assert standard.pixels.flags.c_contiguous
-    assert decode(standard.encoded).pixels.shape == (size, size, 3)
+    for square in (center_square(pixels, size, fraction), whole_picture(pixels, size)):
+        assert square.shape == (size, size, 3)
+        assert square.dtype == np.uint8
+        assert square.flags.c_contiguous
+        assert decode(encode_jpeg(square)).pixels.shape == (size, size, 3)
 
 
 def test_the_jpeg_is_full_chroma_and_close_to_its_pixels():
@@ -77,5 +77,5 @@ def test_the_jpeg_is_full_chroma_and_close_to_its_pixels():
 def test_red_stays_red():
     red = np.zeros((32, 32, 3), np.uint8)
     red[:, :, 0] = 200
-    decoded = decode(standardize(red, 32, 1.0).encoded).pixels
+    decoded = decode(encode_jpeg(red)).pixels
     assert decoded.reshape(-1, 3).mean(0) == pytest.approx([200, 0, 0], abs=3)

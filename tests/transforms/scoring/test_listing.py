@@ -1,50 +1,38 @@
-import pytest
-from transforms.rows import Ref
+import apache_beam as beam
+from apache_beam.testing.util import assert_that
 
-from transforms import tfrecord
-from transforms.errors import RunError
-from transforms.listing import CHUNK
-from transforms.records import Record
-from transforms.scoring.listing import of_files, of_shard
-from transforms.scoring.rows import Source
-
-
-def record(number: int, identity: str = "a") -> bytes:
-    return Record(f"{number:04d}", identity, b"jpeg", (0.0,) * 3, (0.0,) * 3).to_example()
+from transforms.listing import Chunk
+from transforms.places import CHUNK
+from transforms.scoring.listing import GroupByRange, reason_of
+from transforms.sources.base import Ref
+from transforms.sources.folders import NO_FOLDER
 
 
-def shard(root, payloads: list[bytes]) -> list[int]:
-    (root / "train").mkdir()
-    with (root / "train/part.tfrecord").open("wb") as stream:
-        return [offset for offset, _ in tfrecord.write(stream, payloads)]
+def ranges(chunks: list[Chunk], check) -> None:
+    total = sum(chunk.count for chunk in chunks)
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        count = pipeline | "Total" >> beam.Create([total])
+        found = pipeline | beam.Create(chunks) | GroupByRange(count)
+        assert_that(found, check)
 
 
-@pytest.mark.parametrize("count", [0, 1, CHUNK, CHUNK + 1])
-def test_every_record_of_a_shard_is_listed_with_its_place(tmp_path, count):
-    offsets = shard(tmp_path, [record(number) for number in range(count)])
-    chunks = list(of_shard("train/part.tfrecord", str(tmp_path)))
-    assert all(0 < len(chunk) <= CHUNK for chunk in chunks)
-    assert [one for chunk in chunks for one in chunk] == [
-        Source(f"{number:04d}", "a", "train/part.tfrecord", offset)
-        for number, offset in enumerate(offsets)
-    ]
+def test_every_image_is_in_one_range_whatever_chunk_it_came_in():
+    refs = [Ref(f"{number:04d}", None, f"{number:04d}") for number in range(3 * CHUNK)]
+    seen: list[dict[int, list[str]]] = []
 
+    def check(groups):
+        found = {
+            key: sorted(ref.image_id for part in parts for ref in part) for key, parts in groups
+        }
+        assert set(found) == {0, 1, 2}
+        listed = [key for keys in found.values() for key in keys]
+        assert sorted(listed) == [ref.image_id for ref in refs]
+        seen.append(found)
 
-def test_a_record_of_nobody_has_no_identity(tmp_path):
-    shard(tmp_path, [record(1, "")])
-    ((source,),) = of_shard("train/part.tfrecord", str(tmp_path))
-    assert source.identity is None
-
-
-def test_a_damaged_shard_is_refused(tmp_path):
-    shard(tmp_path, [record(1), b"no example"])
-    with pytest.raises(RunError, match="A record must"):
-        list(of_shard("train/part.tfrecord", str(tmp_path)))
+    ranges([Chunk.of(0, refs)], check)
+    ranges([Chunk.of(number, refs[number::5][::-1]) for number in range(5)], check)
 
 
 def test_a_file_at_the_top_can_be_scored_and_other_reasons_stay():
-    refs = [Ref("top.jpg", None, "lies in no identity's folder"), Ref("x", "x", "a bad name")]
-    assert [(one.image_id, one.reason) for one in of_files(refs)] == [
-        ("top.jpg", ""),
-        ("x", "a bad name"),
-    ]
+    assert reason_of(Ref("top.jpg", None, "top.jpg", reason=NO_FOLDER)) == ""
+    assert reason_of(Ref("x", "x", "x", reason="a bad name")) == "a bad name"

@@ -9,7 +9,8 @@ import tensorflow as tf
 from transforms.errors import RunError, UsageError
 from transforms.scoring.model import ModelHandlerForBatches
 from transforms.scoring.read import Batch
-from transforms.scoring.rows import Failure, Scored, Source
+from transforms.scoring.rows import Failure, Scored
+from transforms.sources.base import Ref
 from transforms.standardize import encode_jpeg
 
 BATCH = 4
@@ -48,8 +49,8 @@ def jpeg(red: int, green: int, blue: int) -> bytes:
 def results(artifact, encoded: list[bytes]) -> list:
     handler = ModelHandlerForBatches(str(artifact), "means", BATCH)
     names = [f"{number}.jpg" for number in range(len(encoded))]
-    sources = [Source(name, "a", f"in/{name}") for name in names]
-    (found,) = handler.run_inference([Batch(sources, encoded)], handler.load_model())
+    refs = [Ref(name, "a", f"in/{name}") for name in names]
+    (found,) = handler.run_inference([Batch(refs, encoded)], handler.load_model())
     assert [(one.image_id, one.source) for one in found] == [(name, f"in/{name}") for name in names]
     return found
 

@@ -1,24 +1,31 @@
-import dataclasses
 import io
-import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from transforms import tfrecord
-from transforms.decode import MAX_BYTES
+from transforms.framing import Look, frame
 from transforms.records import Record
-from transforms.scoring.read import read
-from transforms.scoring.rows import Failure, Source
-from transforms.standardize import encode_jpeg, standardize
+from transforms.scoring.read import Reader
+from transforms.scoring.rows import Failure
+from transforms.sources.base import Ref
+from transforms.sources.dataset import DatasetRecords
+from transforms.sources.folders import Folders
+from transforms.standardize import encode_jpeg
 from transforms.synthetic.faces import render
 
 PIXELS = render(1, 1, 1, 48)
 
 
-def source(path: str, **more) -> Source:
-    return Source(path, None, path, **more)
+def read(reader: Reader, refs: list[Ref]) -> list[bytes | Failure]:
+    with ThreadPoolExecutor(2) as pool:
+        return list(reader.read(refs, pool))
+
+
+def ref(path: str, **more) -> Ref:
+    return Ref(path, None, path, **more)
 
 
 @pytest.fixture
@@ -28,65 +35,63 @@ def root(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(("size", "fraction"), [(48, 1.0), (32, 1.0), (32, 0.7)])
-def test_a_photo_becomes_what_a_record_would_hold(root, size, fraction):
-    expected = standardize(PIXELS, size, fraction).encoded
-    assert read(str(root), source("a/1.png"), size, fraction) == expected
+@pytest.mark.parametrize(
+    "look", [Look(48), Look(32), Look(32, "center", 0.7), Look(32, "none", 0.7)]
+)
+def test_a_photo_becomes_what_a_record_would_hold(root, look):
+    (framed,) = frame(look, [PIXELS], [None])
+    (found,) = read(Reader(Folders(str(root)), look), [ref("a/1.png")])
+    assert found == encode_jpeg(framed.pixels)
 
 
-def _shard(root, encoded: bytes) -> list[int]:
-    record = Record("a/1.png", "a", encoded, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
-    other = dataclasses.replace(record, image_id="a/0.png", encoded=encode_jpeg(PIXELS[::-1]))
+def test_order_is_kept_and_failures_stand_where_their_images_would(root):
+    (root / "a" / "2.jpg").write_bytes(b"")
+    refs = [
+        ref("a/1.png"),
+        ref("a/2.jpg"),
+        ref("a/absent.jpg"),
+        ref("a/3.jpg", reason="a bad name"),
+        *[ref("a/1.png")] * 40,
+    ]
+    found = read(Reader(Folders(str(root)), Look(32)), refs)
+    good = found[0]
+    assert isinstance(good, bytes)
+    reasons = [one.reason for one in found if isinstance(one, Failure)]
+    assert reasons == ["empty file", "cannot be read: No such file or directory", "a bad name"]
+    assert [one for one in found if not isinstance(one, Failure)] == [good] * 41
+    assert (found[1].image_id, found[1].source) == ("a/2.jpg", "a/2.jpg")
+
+
+def _dataset(root, encoded: bytes) -> tuple[DatasetRecords, int]:
+    records = [
+        Record(f"a/{number}.png", "a", data, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+        for number, data in enumerate((encode_jpeg(PIXELS[::-1]), encoded))
+    ]
     with (root / "part.tfrecord").open("wb") as stream:
-        places = tfrecord.write(stream, [other.to_example(), record.to_example()])
-    return [offset for offset, _ in places]
+        places = tfrecord.write(stream, [record.to_example() for record in records])
+    return DatasetRecords(str(root), {"files": []}), places[1][0]
 
 
 def test_a_record_of_the_models_size_is_not_encoded_again(root):
     encoded = encode_jpeg(PIXELS)
-    offset = _shard(root, encoded)[1]
-    assert read(str(root), source("part.tfrecord", offset=offset), 48, 0.5) == encoded
+    source, offset = _dataset(root, encoded)
+    look = Look(48, "center", 0.5)
+    assert read(Reader(source, look), [ref("part.tfrecord", offset=offset)]) == [encoded]
 
 
-def test_a_record_of_another_size_is_made_to_fit(root):
-    offset = _shard(root, encode_jpeg(PIXELS))[1]
-    encoded = read(str(root), source("part.tfrecord", offset=offset), 32, 1.0)
-    assert np.asarray(Image.open(io.BytesIO(encoded))).shape == (32, 32, 3)
-
-
-def test_a_reason_of_the_listing_is_kept(root):
-    given = source("a/1.png", reason="its name is not valid UTF-8")
-    assert read(str(root), given, 48, 1.0) == Failure("a/1.png", "a/1.png", given.reason)
-
-
-def _make_large(path: str) -> None:
-    with open(path, "wb") as stream:
-        stream.truncate(MAX_BYTES + 1)
-
-
-@pytest.mark.parametrize(
-    ("make", "told"),
-    [
-        (lambda path: None, "cannot be read: No such file"),
-        (os.mkfifo, "not a regular file"),
-        (os.mkdir, "not a regular file"),
-        (_make_large, f"file of {MAX_BYTES + 1} bytes is above the limit"),
-        (lambda path: open(path, "wb").close(), "empty file"),
-        (lambda path: os.symlink(path, path), "cannot be read: Too many levels"),
-    ],
-    ids=["absent", "a pipe", "a folder", "too large", "empty", "a circle"],
-)
-def test_what_cannot_be_read_is_a_failure_with_a_reason(root, make, told):
-    make(str(root / "a" / "2.jpg"))
-    failure = read(str(root), source("a/2.jpg"), 48, 1.0)
-    assert isinstance(failure, Failure)
-    assert (failure.image_id, failure.source) == ("a/2.jpg", "a/2.jpg")
-    assert told in failure.reason
+def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):
+    source, offset = _dataset(root, encode_jpeg(PIXELS))
+    look = Look(32, "center", 0.5)
+    (encoded,) = read(Reader(source, look), [ref("part.tfrecord", offset=offset)])
+    pixels = np.asarray(Image.open(io.BytesIO(encoded))).astype(int)
+    assert pixels.shape == (32, 32, 3)
+    (whole,) = frame(Look(32), [PIXELS], [None])
+    assert np.abs(pixels - whole.pixels).mean() < 6
 
 
 def test_a_damaged_record_is_a_failure_with_a_reason(root):
-    offset = _shard(root, b"no JPEG")[1]
-    failure = read(str(root), source("part.tfrecord", offset=offset), 48, 1.0)
-    assert "not an image" in failure.reason
-    failure = read(str(root), source("part.tfrecord", offset=offset + 1), 48, 1.0)
-    assert "must be a whole TFRecord file" in failure.reason
+    source, offset = _dataset(root, b"no JPEG")
+    refs = [ref("part.tfrecord", offset=offset), ref("part.tfrecord", offset=offset + 1)]
+    first, second = read(Reader(source, Look(48)), refs)
+    assert "not an image" in first.reason
+    assert "must be a whole TFRecord file" in second.reason
