@@ -102,6 +102,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     source = registry.build(form, root, _manifest_root(options))
     # An input that is not there is refused before the output is touched.
     source.tasks()
+    storage.check_apart(root, storage.absolute(options.output, "--output"))
     look = Look(options.image_size, options.align, options.crop_fraction)
     rules = selection(options)
     base = read_base(options.append_to)

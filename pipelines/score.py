@@ -71,7 +71,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     manifest = artifact.read_manifest(model, "model")
     look = Look.from_manifest(manifest["preprocessing"])
     given = _input(options, look)
-    _check_output(given, storage.absolute(options.output, "--output"))
+    storage.check_apart(given.root, storage.absolute(options.output, "--output"))
     wanted = {
         "model_id": manifest["model_id"],
         "batch_size": options.batch_size,
@@ -164,17 +164,6 @@ def _input(options: ScoreOptions, look: Look) -> Input:
         )
     kept = manifest["counts"][KEPT]
     return Input(root, DatasetRecords(root, manifest), artifact.fingerprint(manifest), kept)
-
-
-def _check_output(given: Input, output: str) -> None:
-    """Refuses an output that a later run would take for images."""
-    inside = os.path.realpath(given.root)
-    if storage.is_remote(given.root):
-        return
-    if os.path.commonpath([inside, os.path.realpath(output)]) == inside:
-        raise UsageError(
-            f"--output must not lie in --input, got {output} in {given.root}; give another path."
-        )
 
 
 def _marked(results: list[Result], folder: str) -> list[Result]:

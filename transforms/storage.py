@@ -80,6 +80,25 @@ def absolute(path: str, flag: str, remote: bool = False) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
+def check_apart(root: str, output: str) -> None:
+    """Refuses an output that a later run would take for images.
+
+    Args:
+        root: absolute path or URL of the input.
+        output: absolute path.
+
+    Raises:
+        UsageError: it lies in the input.
+    """
+    inside = os.path.realpath(root)
+    if is_remote(root):
+        return
+    if os.path.commonpath([inside, os.path.realpath(output)]) == inside:
+        raise UsageError(
+            f"--output must not lie in --input, got {output} in {root}; give another path."
+        )
+
+
 def open_file(path: str) -> BinaryIO:
     """Opens a file for reading: seekable, binary; the caller closes it.
 

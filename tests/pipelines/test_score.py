@@ -24,9 +24,9 @@ REASONS = {
     "id00002/page.jpg": "not an image",
     "id00003/cut.jpg": "truncated",
     "id00004/bomb.png": "pixels",
-    "id00005/nowhere.jpg": "cannot be read",
+    "id00005/nowhere.jpg": "leads out of the input",
     "id00006/small.png": "side",
-    "id00007/pipe.jpg": "regular file",
+    "id00007/pipe.jpg": "neither a file nor a folder",
 }
 
 
@@ -219,11 +219,8 @@ def test_a_shard_that_lost_its_last_record_is_noticed(tiny_dataset, tiny_model, 
         stream.truncate(last)
     assert score(dataset, tiny_model, tmp_path / "out") == 1
     error = sentence(capfd)
-    records = sum(
-        split["records"]
-        for split in artifact.read_manifest(str(dataset), "dataset")["splits"].values()
-    )
-    assert f"the {records} records of its manifest, but its shards hold {records - 1}" in error
+    assert shard.name in error
+    assert "that its index names" in error
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 

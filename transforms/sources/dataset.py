@@ -1,8 +1,7 @@
 """The kept images of a dataset as a source: of a set that is added to, or to be kept apart from."""
 
-import os
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,15 +28,23 @@ _COLUMNS = [
 class DatasetRecords(Source):
     """The records of a dataset's shards, each once, as squares of the dataset's own size.
 
+    A dataset is an artifact, and whole: other than with foreign input, damage ends the run.
+
     Args:
         root: absolute path of the dataset.
         manifest: its manifest.
+
+    Raises:
+        RunError: its manifest leads elsewhere.
     """
 
     format: ClassVar[str] = "dataset"
 
     def __init__(self, root: str, manifest: dict[str, Any]) -> None:
         super().__init__(root)
+        for split in manifest["splits"].values():
+            for shard in split["shards"]:
+                artifact.resolve(root, shard)
         self._parts = sorted(
             entry["path"] for entry in manifest["files"] if entry["path"].startswith("index/")
         )
@@ -47,7 +54,11 @@ class DatasetRecords(Source):
         return self._parts
 
     def refs(self, task: str) -> Iterator[Ref]:
-        """The kept images of one part, shard after shard."""
+        """The kept images of one part, shard after shard.
+
+        Raises:
+            RunError: a shard is absent, damaged or too short.
+        """
         path = artifact.resolve(self.root, task)
         rows = pq.read_table(path, columns=_COLUMNS)
         rows = rows.filter(pc.equal(rows["outcome"], KEPT))
@@ -56,8 +67,12 @@ class DatasetRecords(Source):
         for row in rows.to_pylist():
             if row["shard"] != shard:
                 shard = row["shard"]
-                with open(artifact.resolve(self.root, shard), "rb") as stream:
-                    offsets = [offset for offset, _ in tfrecord.scan(stream)]
+                offsets = self._offsets(shard)
+            if row["position"] >= len(offsets):
+                raise RunError(
+                    f"{shard} must hold the record {row['position']} that its index names, but "
+                    f"has {len(offsets)}; write the dataset again."
+                )
             yield Ref(
                 image_id=row["image_id"],
                 identity=row["identity"],
@@ -69,10 +84,24 @@ class DatasetRecords(Source):
             )
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
-        """Each record's JPEG."""
+        """Each record's JPEG.
+
+        Raises:
+            RunError: a shard is absent or damaged.
+        """
         for ref in refs:
-            try:
-                with open(os.path.join(self.root, *ref.path.split("/")), "rb") as stream:
-                    yield from_example(tfrecord.read_at(stream, ref.offset)).encoded
-            except (OSError, RunError) as error:
-                yield Unreadable(str(error))
+            with self._opened(ref.path) as stream:
+                yield from_example(tfrecord.read_at(stream, ref.offset)).encoded
+
+    def _offsets(self, shard: str) -> list[int]:
+        with self._opened(shard) as stream:
+            return [offset for offset, _ in tfrecord.scan(stream)]
+
+    def _opened(self, shard: str) -> BinaryIO:
+        try:
+            return open(artifact.resolve(self.root, shard), "rb")
+        except OSError as error:
+            raise RunError(
+                f"{shard} must be readable, but is not ({error.strerror or error}); write the "
+                "dataset again."
+            ) from None

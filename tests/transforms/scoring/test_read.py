@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from transforms import tfrecord
+from transforms.errors import RunError
 from transforms.framing import Look, frame
 from transforms.records import Record
 from transforms.scoring.read import Reader
@@ -69,7 +70,7 @@ def _dataset(root, encoded: bytes) -> tuple[DatasetRecords, int]:
     ]
     with (root / "part.tfrecord").open("wb") as stream:
         places = tfrecord.write(stream, [record.to_example() for record in records])
-    return DatasetRecords(str(root), {"files": []}), places[1][0]
+    return DatasetRecords(str(root), {"files": [], "splits": {}}), places[1][0]
 
 
 def test_a_record_of_the_models_size_is_not_encoded_again(root):
@@ -91,7 +92,11 @@ def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):
 
 def test_a_damaged_record_is_a_failure_with_a_reason(root):
     source, offset = _dataset(root, b"no JPEG")
-    refs = [ref("part.tfrecord", offset=offset), ref("part.tfrecord", offset=offset + 1)]
-    first, second = read(Reader(source, Look(48)), refs)
-    assert "not an image" in first.reason
-    assert "must be a whole TFRecord file" in second.reason
+    (failure,) = read(Reader(source, Look(48)), [ref("part.tfrecord", offset=offset)])
+    assert "not an image" in failure.reason
+
+
+def test_a_damaged_shard_ends_the_run(root):
+    source, offset = _dataset(root, encode_jpeg(PIXELS))
+    with pytest.raises(RunError, match="must be a whole TFRecord file"):
+        read(Reader(source, Look(48)), [ref("part.tfrecord", offset=offset + 1)])
