@@ -15,7 +15,7 @@ from model.augment import augment
 from model.recipe import Recipe
 from model.transform import Transform
 from transforms.keyed import keyed_hash
-from transforms.records import ENCODED, IDENTITY
+from transforms.records import ENCODED, IDENTITY, WEIGHT
 
 _SHUFFLE_BUFFER = 16_384
 _STREAMS = 8
@@ -24,6 +24,12 @@ _STREAMS = 8
 def steps_per_epoch(manifest: dict[str, Any], batch_size: int) -> int:
     """Whole batches in the train split; 0 if it has fewer records than one batch."""
     return manifest["splits"]["train"]["records"] // batch_size
+
+
+def weighted(manifest: dict[str, Any]) -> bool:
+    """Whether the records carry weights: a rule of balance gave them."""
+    rules = manifest["options"].get("balance", ())
+    return any(rule["kind"] == "effective-number" for rule in rules)
 
 
 def batches(
@@ -45,7 +51,8 @@ def batches(
         first: place in the epoch of the first batch wanted; those before it are not decoded.
 
     Returns:
-        (pixels float32 [B, S, S, 3] in [0, 255], labels int64 [B]).
+        (pixels float32 [B, S, S, 3] in [0, 255], labels int64 [B], weights float32 [B], by which
+        each image's loss is multiplied: 1 where the dataset has none).
     """
     size = manifest["options"]["image_size"]
     seed = keyed_hash(recipe.seed, "epoch", str(epoch)) % (1 << 31)
@@ -62,13 +69,17 @@ def batches(
         .skip(first * recipe.batch_size)
     )
 
-    def prepare(place: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple:
-        pixels, identities = batch
+    with_weights = weighted(manifest)
+
+    def prepare(place: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tuple:
+        pixels, identities, weights = batch
         images = augment(pixels, recipe, tf.stack([tf.constant(seed, tf.int64), place]))
-        return images, transform.labels(identities)
+        return images, transform.labels(identities), weights
 
     return (
-        records.map(lambda record: parse(record, size), tf.data.AUTOTUNE, deterministic=True)
+        records.map(
+            lambda record: parse(record, size, with_weights), tf.data.AUTOTUNE, deterministic=True
+        )
         .batch(recipe.batch_size, drop_remainder=True)
         .enumerate(first)
         .map(prepare, tf.data.AUTOTUNE, deterministic=True)
@@ -76,16 +87,26 @@ def batches(
     )
 
 
-def parse(record: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """One record: (pixels uint8 [size, size, 3], identity string [])."""
-    features = tf.io.parse_single_example(
-        record,
-        {
-            ENCODED: tf.io.FixedLenFeature([], tf.string),
-            IDENTITY: tf.io.FixedLenFeature([], tf.string),
-        },
-    )
-    return decode(features[ENCODED], size), features[IDENTITY]
+def parse(record: tf.Tensor, size: int, with_weight: bool) -> tuple[tf.Tensor, ...]:
+    """One record.
+
+    Args:
+        record: string [].
+        size: side in pixels.
+        with_weight: whether it must have a weight.
+
+    Returns:
+        (pixels uint8 [size, size, 3], identity string [], weight float32 []).
+    """
+    schema = {
+        ENCODED: tf.io.FixedLenFeature([], tf.string),
+        IDENTITY: tf.io.FixedLenFeature([], tf.string),
+    }
+    if with_weight:
+        schema[WEIGHT] = tf.io.FixedLenFeature([], tf.float32)
+    features = tf.io.parse_single_example(record, schema)
+    weight = features[WEIGHT] if with_weight else tf.constant(1.0)
+    return decode(features[ENCODED], size), features[IDENTITY], weight
 
 
 def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:

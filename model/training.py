@@ -204,18 +204,19 @@ class Trainer:
             yield [float(loss) for loss in pending]
 
     @tf.function
-    def _train(self, pixels: Any, labels: Any) -> tf.Tensor:
-        """One step on a global batch; its mean loss."""
-        losses = self._strategy.run(self._replica, (pixels, labels))
+    def _train(self, pixels: Any, labels: Any, weights: Any) -> tf.Tensor:
+        """One step on a global batch; its mean weighted loss."""
+        losses = self._strategy.run(self._replica, (pixels, labels, weights))
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
-    def _replica(self, pixels: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def _replica(self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """One replica's part of a step; its share of the global batch's mean loss."""
         with tf.GradientTape() as tape:
             logits = self._head(self.embedder.raw(pixels, training=True), labels)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            # Divided by the global batch, so that the sum over replicas is the mean over it.
-            loss = tf.reduce_sum(losses) / self._recipe.batch_size
+            # Divided by the global batch, so that the sum over replicas is the mean over it;
+            # weights are 1 on average over an epoch, so that they do not change the learning rate.
+            loss = tf.reduce_sum(losses * weights) / self._recipe.batch_size
         gradients = tape.gradient(loss, [one.value for one in self._variables])
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)

@@ -40,7 +40,8 @@ class Record:
         image_id: stable key, '/'-separated path relative to the input.
         identity: whose face it is.
         encoded: JPEG bytes, RGB, square, of the dataset's image size.
-        channel_mean: mean of the decoded R, G and B, each in [0, 255].
+        channel_mean: mean of R, G and B of the square before it was encoded, each in [0, 255];
+            the decoded JPEG's differ by some tenths.
         channel_square_mean: mean of their squares, each in [0, 65025].
     """
 

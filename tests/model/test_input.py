@@ -22,13 +22,14 @@ def sharded(dataset, tmp_path_factory):
 
 def read(path, transform, recipe, epoch=0, first=0):
     found = training_input.batches(str(path), tiny.manifest(path), transform, recipe, epoch, first)
-    return [(pixels.numpy(), labels.numpy()) for pixels, labels in found]
+    return [tuple(one.numpy() for one in batch) for batch in found]
 
 
 def same(one, other):
     return len(one) == len(other) and all(
-        np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
+        np.array_equal(mine, theirs)
         for a, b in zip(one, other, strict=True)
+        for mine, theirs in zip(a, b, strict=True)
     )
 
 
@@ -38,7 +39,8 @@ def test_batches_follow_from_seed_and_epoch(sharded, transform):
     assert not same(read(sharded, transform, AUGMENTED, epoch=1), first)
     other = Recipe(**{**AUGMENTED.__dict__, "seed": 5})
     assert not same(read(sharded, transform, other), first)
-    for pixels, labels in first:
+    for pixels, labels, weights in first:
+        np.testing.assert_array_equal(weights, np.ones(10, np.float32))
         assert pixels.shape == (10, tiny.SIZE, tiny.SIZE, 3)
         assert pixels.dtype == np.float32
         assert labels.dtype == np.int64
@@ -67,9 +69,9 @@ def test_an_epoch_shows_every_record_once_with_its_label_but_for_the_remainder(s
         assert len(found) == steps == len(encoded) // 10
         # More than nothing is left over, or the remainder would not be tried.
         assert len(encoded) % 10
-        shown = [one.tobytes() for pixels, _ in found for one in pixels]
+        shown = [one.tobytes() for pixels, *_ in found for one in pixels]
         assert max(collections.Counter(shown).values()) == 1
-        names = [transform.identities[label] for _, batch in found for label in batch]
+        names = [transform.identities[label] for _, batch, _ in found for label in batch]
         assert names == [labels[one] for one in shown]
         orders.append(shown)
     assert orders[0] != orders[1]
@@ -81,7 +83,7 @@ def test_augmentation_differs_between_epochs_and_batches(sharded, transform):
     for epoch in range(2):
         plain = read(sharded, transform, PLAIN, epoch)
         lit = read(sharded, transform, recipe, epoch)
-        for (before, _), (after, _) in zip(plain, lit, strict=True):
+        for (before, *_), (after, *_) in zip(plain, lit, strict=True):
             ratio = after.mean(axis=(1, 2, 3)) / before.mean(axis=(1, 2, 3))
             gains[epoch].add(tuple(np.round(ratio, 3)))
     assert len(gains[0]) == len(gains[1]) == len(plain)
@@ -107,3 +109,31 @@ def test_images_keep_their_order_and_the_last_batch(dataset):
     assert [len(batch) for batch in batches] == [3, 3, 1]
     alone = [training_input.decode(tf.constant(one), tiny.SIZE).numpy() for one in encoded]
     np.testing.assert_array_equal(np.concatenate(batches), np.stack(alone))
+
+
+def test_weights_go_with_their_images(dataset, transform, tmp_path):
+    def change(place: int, record: tf.train.Example) -> None:
+        encoded = tiny.value(record, "image/encoded")
+        record.features.feature["weight"].float_list.value.append(len(encoded) / 1000)
+
+    path = tiny.resharded(dataset, tmp_path / "weighted", 2, change)
+    described = tiny.manifest(path)
+    assert not training_input.weighted(described)
+    described["options"]["balance"] = [{"kind": "cap", "amount": 9.0, "column": None}]
+    assert not training_input.weighted(described)
+    described["options"]["balance"] += [{"kind": "effective-number", "amount": 0.9, "column": None}]
+    assert training_input.weighted(described)
+    expected = {
+        np.asarray(Image.open(io.BytesIO(one)), np.float32).tobytes(): len(one) / 1000
+        for one in tiny.identity_of(path, "train")
+    }
+    found = training_input.batches(str(path), described, transform, PLAIN, 0)
+    shown = [
+        (weight, expected[one.tobytes()])
+        for pixels, _, weights in found.as_numpy_iterator()
+        for one, weight in zip(pixels, weights, strict=True)
+    ]
+    assert len(shown) > 20
+    assert len(set(shown)) > 10
+    for weight, truth in shown:
+        assert weight == np.float32(truth)

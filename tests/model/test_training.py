@@ -11,6 +11,7 @@ from model import input as training_input
 from model import validation
 from model.recipe import Recipe
 from model.training import Data, Trainer, replicas
+from model.transform import Transform
 from tests.model import tiny
 from transforms.errors import RunError
 
@@ -113,7 +114,7 @@ def test_a_step_is_the_gradient_of_the_mean_loss_times_the_rate(
     trainer, dataset, manifest, transform
 ):
     trained = trainer(ONE_STEP)
-    ((pixels, labels), *_) = training_input.batches(
+    ((pixels, labels, _), *_) = training_input.batches(
         str(dataset), manifest, transform, ONE_STEP, epoch=0
     )
     variables = trained._variables
@@ -129,6 +130,72 @@ def test_a_step_is_the_gradient_of_the_mean_loss_times_the_rate(
     for name, gradient in zip(before, gradients, strict=True):
         expected = before[name] - 0.01 * gradient.numpy()
         np.testing.assert_allclose(after[name], expected, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def weigh(dataset, tmp_path_factory):
+    """Copies of the dataset whose records have the weights that a function of their place gives."""
+
+    def build(weight) -> Data:
+        def change(place: int, record: tf.train.Example) -> None:
+            record.features.feature["weight"].float_list.value.append(weight(place))
+
+        path = tiny.resharded(dataset, tmp_path_factory.mktemp("weighted") / "dataset", 1, change)
+        described = tiny.manifest(path)
+        rule = {"kind": "effective-number", "amount": 0.9, "column": None}
+        described["options"]["balance"] = [rule]
+        return Data(str(path), described, Transform(str(path)), None)
+
+    return build
+
+
+def test_weights_multiply_each_images_part_of_the_gradient(trainer, weigh):
+    data = weigh(lambda place: 0.25 + (place % 5) / 2)
+    trained = trainer(ONE_STEP, data=data)
+    ((pixels, labels, weights), *_) = training_input.batches(
+        data.path, data.manifest, data.transform, ONE_STEP, epoch=0
+    )
+    assert len(set(weights.numpy())) > 1
+    variables = trained._variables
+    total = [np.zeros(one.shape, np.float32) for one in variables]
+    loss = 0.0
+    # Image by image: neither head nor network mixes them.
+    for pixel, label, weight in zip(pixels, labels, weights, strict=True):
+        with tf.GradientTape() as tape:
+            logits = trained._head(
+                trained.embedder.raw(pixel[tf.newaxis], training=True), label[tf.newaxis]
+            )
+            part = -tf.nn.log_softmax(logits)[0, label]
+        gradients = tape.gradient(part, [one.value for one in variables])
+        share = float(weight) / ONE_STEP.batch_size
+        loss += share * float(part)
+        total = [sum_ + share * one.numpy() for sum_, one in zip(total, gradients, strict=True)]
+    before, after = one_step(trained)
+    assert trained.history.losses == pytest.approx([loss], rel=1e-5)
+    for name, gradient in zip(before, total, strict=True):
+        np.testing.assert_allclose(after[name], before[name] - 0.01 * gradient, atol=1e-6)
+
+
+def test_weights_of_1_and_no_weights_learn_the_same_bits(trainer, dataset, weigh, tmp_path):
+    recipe = dataclasses.replace(ONE_STEP, steps=3)
+    data = weigh(lambda place: 1.0)
+    plain = tiny.resharded(dataset, tmp_path / "plain", 1)
+    bare = Data(str(plain), tiny.manifest(plain), data.transform, None)
+    weighted, unweighted = (trainer(recipe, data=one) for one in (data, bare))
+    for trained in (weighted, unweighted):
+        trained.run()
+    assert weighted.history.losses == unweighted.history.losses
+    theirs = weights_of(unweighted)
+    for name, value in weights_of(weighted).items():
+        np.testing.assert_array_equal(value, theirs[name])
+
+
+def test_a_missing_weight_is_told_in_a_sentence(trainer, dataset, weigh):
+    data = weigh(lambda place: 1.0)
+    bare = Data(str(dataset), {**data.manifest, "splits": tiny.manifest(dataset)["splits"]},
+                data.transform, None)  # fmt: skip
+    with pytest.raises(RunError, match=r"Every record of .*weight.*ingest again\.$"):
+        trainer(ONE_STEP, data=bare).run()
 
 
 def test_the_gradient_is_clipped_by_its_global_norm(trainer):
