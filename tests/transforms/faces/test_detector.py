@@ -89,7 +89,7 @@ def test_a_missing_package_names_the_extra(name, monkeypatch) -> None:
     assert "must have the package" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", detector.DETECTORS)
+@pytest.mark.parametrize("name", ["blazeface", pytest.param("mtcnn", marks=pytest.mark.slow)])
 def test_a_detector_finds_nothing_in_an_empty_photo(name) -> None:
     found = detector.load(name).detect([np.full((120, 90, 3), 128, np.uint8)])
     assert found == [[]]
