@@ -34,6 +34,8 @@ SIZE = 112
 # Of the deep-funneled images: top, left and side in pixels of 250.
 CROP = (47, 57, 136)
 CHUNK = 32
+# Photos whose landmarks are looked for again after a change.
+UNREST = 60
 ONE_LOOK = {
     "short-only": blaze_network.SHORT_RANGE,
     "back-only": blaze_network.BACK_RANGE,
@@ -49,14 +51,72 @@ def main() -> int:
         print("FACEMILL_DATA must name the folder that holds lfw/, beside models/.")
         return 2
     cv2.setNumThreads(1)
+    images = data / "lfw" / "images"
     pairs = _first_folds(
         lfw.parse_pairs((data / "lfw/pairs.txt").read_text(), "pairs.txt"), arguments.folds
     )
     print(f"{len(pairs.images)} images, {len(pairs.pairs)} pairs, {pairs.folds} folds")
     print(f"{'way':16} {'found':>8} {'several':>8} {'accuracy':>18} {'images/s':>9}")
     for way in arguments.ways:
-        _measure(way, pairs, data / "lfw" / "images", Embedder(weights))
+        _measure(way, pairs, images, Embedder(weights))
+    print()
+    print("Mean distance of landmarks from where they were, in pixels of the aligned face")
+    print(f"{'way':16}" + "".join(f"{change:>14}" for change in CHANGES))
+    for way in arguments.ways:
+        if way != "center":
+            _measure_unrest(way, pairs.images[:: len(pairs.images) // UNREST], images)
     return 0
+
+
+def _measure_unrest(way: str, names: Sequence[str], images: Path) -> None:
+    finder = _finder(way)
+    photos = [decode((images / name).read_bytes()).pixels for name in names]
+    first = [_landmarks(finder, photo) for photo in photos]
+    cells = []
+    for change, back in CHANGES.values():
+        apart = []
+        for photo, before in zip(photos, first, strict=True):
+            after = None if before is None else _landmarks(finder, change(photo))
+            if after is not None:
+                transform = template.fit(before, SIZE, photo.shape[1], photo.shape[0])
+                moved = transform.apply(back(after)) - transform.apply(before)
+                apart.append(np.hypot(*moved.T).mean())
+        lost = len(photos) - len(apart)
+        cells.append(f"{np.mean(apart):.2f}" + (f" ({lost} lost)" if lost else ""))
+    print(f"{way:16}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
+
+
+def _landmarks(finder: detector.Detector, photo: np.ndarray) -> np.ndarray | None:
+    (faces,) = finder.detect([photo])
+    face = detector.choose(faces, photo.shape[1], photo.shape[0]).face
+    return None if face is None else face.landmarks
+
+
+def _encoded_again(photo: np.ndarray) -> np.ndarray:
+    return cv2.imdecode(cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, 70])[1], 1)
+
+
+def _mirror_back(points: np.ndarray) -> np.ndarray:
+    order = [1, 0, 2, 3] if len(points) == 4 else [1, 0, 2, 4, 3]
+    return points[order] * (-1, 1) + np.array((249, 0))
+
+
+# By name, what happens to a photo of 250 x 250, and what brings landmarks back.
+CHANGES: dict[str, tuple[Callable, Callable]] = {
+    "JPEG 70": (_encoded_again, lambda points: points),
+    "half size": (
+        lambda photo: cv2.resize(photo, (125, 125), interpolation=cv2.INTER_AREA),
+        lambda points: points * 2 + 0.5,
+    ),
+    "5 % crop": (lambda photo: photo[12:, 12:].copy(), lambda points: points + 12),
+    "mirrored": (lambda photo: photo[:, ::-1].copy(), _mirror_back),
+    "third in gray": (
+        lambda photo: cv2.copyMakeBorder(
+            photo, *[250] * 4, cv2.BORDER_CONSTANT, value=(128, 128, 128)
+        ),
+        lambda points: points - 250,
+    ),
+}
 
 
 def _measure(way: str, pairs: lfw.PairList, images: Path, embed: Embedder) -> None:
@@ -83,11 +143,7 @@ def _way(name: str) -> Callable[[Sequence[np.ndarray]], tuple[list[np.ndarray], 
     """From photos to aligned faces and how many faces each photo shows."""
     if name == "center":
         return lambda photos: ([_center(photo) for photo in photos], [1] * len(photos))
-    finder: detector.Detector
-    if name in ONE_LOOK:
-        finder = BlazeFace((ONE_LOOK[name],), second_look=False)
-    else:
-        finder = detector.load(name)
+    finder = _finder(name)
 
     def crop(photos: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
         crops, counts = [], []
@@ -102,6 +158,12 @@ def _way(name: str) -> Callable[[Sequence[np.ndarray]], tuple[list[np.ndarray], 
         return crops, counts
 
     return crop
+
+
+def _finder(name: str) -> detector.Detector:
+    if name in ONE_LOOK:
+        return BlazeFace((ONE_LOOK[name],), second_look=False)
+    return detector.load(name)
 
 
 def _center(photo: np.ndarray) -> np.ndarray:

@@ -98,7 +98,8 @@ def load(name: str, threads: int = 1) -> Detector:
 
     Args:
         name: one of DETECTORS.
-        threads: cores that its network may use; the faces found do not depend on it.
+        threads: of the network of blazeface, which finds the same with any number. mtcnn runs in
+            TensorFlow, whose threads are the process's.
 
     Raises:
         UsageError: no such detector, or the package with its weights is not installed.
