@@ -113,13 +113,17 @@ class BlazeFace:
         return found
 
     def _nearest(self, near: Runner, values: np.ndarray, logits: np.ndarray) -> np.ndarray | None:
-        """Landmarks of the face closest to the middle, float64 [4, 2] in the square's pixels."""
+        """Landmarks of the face in the middle, float64 [4, 2] in the square's pixels.
+
+        None if there is none: what is further off than the eyes are apart is a neighbor.
+        """
         faces, _ = self._faces(near, values, logits)
         if not len(faces):
             return None
+        side = near.network.side
         points = faces[:, 2:] - 0.5
-        apart = np.hypot(*(points.mean(axis=1) - _goal(near.network.side).mean(axis=0)).T)
-        return points[np.argmin(apart)]
+        apart = np.hypot(*(points.mean(axis=1) - _goal(side).mean(axis=0)).T)
+        return points[np.argmin(apart)] if apart.min() < _EYES * side else None
 
 
 def _goal(side: int) -> np.ndarray:

@@ -83,6 +83,28 @@ def test_two_faces_are_two(detector) -> None:
     assert abs(first.box[0] - second.box[0]) > 100
 
 
+def test_the_first_look_finds_small_faces_with_the_second_network() -> None:
+    image = np.full((900, 900, 3), 128, np.uint8)
+    image[300:412, 500:612] = render(0, 2, 0, 112)
+    assert BlazeFace((SHORT_RANGE,)).detect([image]) == [[]]
+    ((face,),) = BlazeFace().detect([image])
+    left, top, right, bottom = face.box
+    assert 490 < left < right < 622
+    assert 290 < top < bottom < 422
+
+
+def test_the_second_look_places_landmarks_of_small_faces_better(detector) -> None:
+    close = [drawn(number) for number in range(6)]
+    far = [np.pad(image, ((250, 250), (250, 250), (0, 0)), constant_values=128) for image in close]
+    apart = {}
+    for name, finder in (("one", BlazeFace(second_look=False)), ("two", detector)):
+        pairs = zip(finder.detect(close), finder.detect(far), strict=True)
+        apart[name] = np.mean(
+            [np.abs(b[0].landmarks - 250 - a[0].landmarks).mean() for a, b in pairs if a and b]
+        )
+    assert apart["two"] < 0.6 * apart["one"]
+
+
 def test_wide_and_tall_photos_keep_their_coordinates(detector) -> None:
     wide = np.full((212, 500, 3), 128, np.uint8)
     wide[:, 250:462] = drawn(5)
