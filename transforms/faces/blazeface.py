@@ -50,7 +50,7 @@ class BlazeFace:
         second_look: bool = True,
         min_score: float = 0.5,
         max_overlap: float = 0.3,
-        batch_size: int = 4,
+        batch_size: int = 8,
         threads: int = 1,
     ) -> None:
         self._min_logit = float(np.log(min_score / (1 - min_score)))

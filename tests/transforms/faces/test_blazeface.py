@@ -19,7 +19,7 @@ def drawn(identity: int, image: int = 0, size: int = 112, border: int = 50) -> n
     scope="module", params=(SHORT_RANGE, BACK_RANGE, FULL_RANGE), ids=lambda network: network.file
 )
 def any_detector(request) -> BlazeFace:
-    return BlazeFace((request.param,), second_look=request.param is SHORT_RANGE)
+    return BlazeFace((request.param,), second_look=request.param is SHORT_RANGE, batch_size=3)
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,7 @@ def detector() -> BlazeFace:
 
 
 def test_a_batch_gives_what_single_images_give(any_detector) -> None:
+    # Two batches of three, then one image alone.
     images = [drawn(number, size=80 + 9 * number) for number in range(7)]
     together = any_detector.detect(images)
     alone = [any_detector.detect([image])[0] for image in images]
@@ -41,7 +42,7 @@ def test_a_batch_gives_what_single_images_give(any_detector) -> None:
 
 
 def test_threads_change_nothing(detector) -> None:
-    images = [drawn(number) for number in range(4)]
+    images = [drawn(number) for number in range(9)]
     threaded = BlazeFace(threads=2).detect(images)
     for first, second in zip(detector.detect(images), threaded, strict=True):
         assert first[0].box == second[0].box
