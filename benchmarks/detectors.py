@@ -163,7 +163,7 @@ def _way(name: str) -> Callable[[Sequence[np.ndarray]], tuple[list[np.ndarray], 
 
 def _finder(name: str) -> detector.Detector:
     if name in ONE_LOOK:
-        return BlazeFace((ONE_LOOK[name],), second_look=False)
+        return BlazeFace((ONE_LOOK[name],), looks=1)
     return detector.load(name)
 
 

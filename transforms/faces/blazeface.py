@@ -1,9 +1,9 @@
 """BlazeFace, the detector of MediaPipe, as a detector of this project.
 
-It looks twice. The first look at the whole photo finds the faces: with the network for near faces,
-and where that finds none with the slower one for smaller faces. The second look at each face,
-upright and always of the same size, and at its mirror image, places the landmarks: so they hardly
-depend on how the photo is framed, and a mirrored photo has mirrored landmarks.
+The first look at the whole photo finds the faces: with the network for near faces, and where that
+finds none with the slower one for smaller faces. Each further look at a face, upright and always of
+the same size, and at its mirror image, places its landmarks anew: so they hardly depend on how the
+photo is framed, and a mirrored photo has mirrored landmarks.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from transforms.faces.blaze_network import (
 )
 from transforms.faces.detector import Face
 
-# Distance between the eyes in the second look, as a part of its side.
+# Distance between the eyes in a further look, as a part of its side.
 _EYES = 0.22
 # What mirroring makes of the left eye, the right eye, the nose and the mouth.
 _MIRRORED = [1, 0, 2, 3]
@@ -33,7 +33,7 @@ class BlazeFace:
 
     Args:
         networks: for the first look; each sees the photos in which those before it found nothing.
-        second_look: whether landmarks come from the second look, always with SHORT_RANGE.
+        looks: 1 or more; after the first, always with SHORT_RANGE.
         min_score: in (0, 1), below which nothing is a face.
         max_overlap: intersection over union, in (0, 1), from which two boxes are one face.
         batch_size: images in one call of a network.
@@ -47,7 +47,7 @@ class BlazeFace:
         self,
         networks: Sequence[Network] = (SHORT_RANGE, BACK_RANGE),
         *,
-        second_look: bool = True,
+        looks: int = 3,
         min_score: float = 0.5,
         max_overlap: float = 0.3,
         batch_size: int = 8,
@@ -56,7 +56,8 @@ class BlazeFace:
         self._min_logit = float(np.log(min_score / (1 - min_score)))
         self._max_overlap = max_overlap
         self._runners = [Runner(network, batch_size, threads) for network in networks]
-        self._near = Runner(SHORT_RANGE, batch_size, threads) if second_look else None
+        self._near = Runner(SHORT_RANGE, batch_size, threads) if looks > 1 else None
+        self._looks = looks
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
         """The faces of each image, the surest first; `Detector` gives the terms."""
@@ -66,7 +67,10 @@ class BlazeFace:
             looks = self._look(runner, [images[place] for place in left])
             for place, faces in zip(left, looks, strict=True):
                 found[place] = faces
-        return found if self._near is None else self._look_again(self._near, images, found)
+        if self._near is not None:
+            for _ in range(self._looks - 1):
+                found = self._look_again(self._near, images, found)
+        return found
 
     def _look(self, runner: Runner, images: Sequence[np.ndarray]) -> list[list[Face]]:
         side = runner.network.side
@@ -127,7 +131,7 @@ class BlazeFace:
 
 
 def _goal(side: int) -> np.ndarray:
-    """Where the second look has the landmarks, float64 [4, 2]."""
+    """Where a further look expects the landmarks, float64 [4, 2]."""
     points = template.template(side, 4)
     middle = (side - 1) / 2
     return middle + (points - middle) * (_EYES * side / (points[1, 0] - points[0, 0]))

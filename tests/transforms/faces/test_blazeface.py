@@ -19,7 +19,7 @@ def drawn(identity: int, image: int = 0, size: int = 112, border: int = 50) -> n
     scope="module", params=(SHORT_RANGE, BACK_RANGE, FULL_RANGE), ids=lambda network: network.file
 )
 def any_detector(request) -> BlazeFace:
-    return BlazeFace((request.param,), second_look=request.param is SHORT_RANGE, batch_size=3)
+    return BlazeFace((request.param,), looks=2 if request.param is SHORT_RANGE else 1, batch_size=3)
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +94,16 @@ def test_the_first_look_finds_small_faces_with_the_second_network() -> None:
     assert 290 < top < bottom < 422
 
 
-def test_the_second_look_places_landmarks_of_small_faces_better(detector) -> None:
+def test_further_looks_place_landmarks_of_small_faces_better(detector) -> None:
     close = [drawn(number) for number in range(6)]
     far = [np.pad(image, ((250, 250), (250, 250), (0, 0)), constant_values=128) for image in close]
     apart = {}
-    for name, finder in (("one", BlazeFace(second_look=False)), ("two", detector)):
+    for name, finder in (("one", BlazeFace(looks=1)), ("more", detector)):
         pairs = zip(finder.detect(close), finder.detect(far), strict=True)
         apart[name] = np.mean(
             [np.abs(b[0].landmarks - 250 - a[0].landmarks).mean() for a, b in pairs if a and b]
         )
-    assert apart["two"] < 0.6 * apart["one"]
+    assert apart["more"] < 0.6 * apart["one"]
 
 
 def test_wide_and_tall_photos_keep_their_coordinates(detector) -> None:

@@ -91,7 +91,7 @@ def eyes_off(faces: Sequence[np.ndarray]) -> np.ndarray:
     """How far another network, looking once, sees the eyes from their places, in pixels."""
     border = 40
     around = [cv2.copyMakeBorder(face, *[border] * 4, cv2.BORDER_REPLICATE) for face in faces]
-    points = landmarks(BlazeFace((FULL_RANGE,), second_look=False), around)
+    points = landmarks(BlazeFace((FULL_RANGE,), looks=1), around)
     found = np.array([each for each in points if each is not None])
     assert len(found) > 0.9 * len(faces)
     goal = template.template(SIZE, 4) + border

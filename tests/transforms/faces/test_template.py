@@ -47,6 +47,12 @@ def test_template_is_the_published_one_at_112() -> None:
     assert np.abs(t.template(112, 4)[3] - (five[3] + five[4]) / 2).max() < 2.5
 
 
+@pytest.mark.parametrize("size", [64, 112, 160])
+def test_the_template_of_four_points_is_symmetrical(size) -> None:
+    four = t.template(size, 4)
+    assert four[[1, 0, 2, 3]] * (-1, 1) + (size - 1, 0) == pytest.approx(four)
+
+
 def test_template_scales_with_the_edges_of_pixels() -> None:
     assert t.template(224) + 0.5 == pytest.approx(2 * (t.template(112) + 0.5))
 
