@@ -38,7 +38,7 @@ from transforms import artifact, receipts, statistics, storage
 from transforms.artifact import Work
 from transforms.duplicates.transform import FindDuplicates
 from transforms.duplicates.verdicts import QUARANTINE, SetAside
-from transforms.framing import Look
+from transforms.framing import Look, check_detector
 from transforms.index import TRAIN_TAG, WriteIndex
 from transforms.listing import Chunk, ListImages
 from transforms.outcomes import CONFLICT
@@ -103,7 +103,8 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     # An input that is not there is refused before the output is touched.
     source.tasks()
     storage.check_apart(root, storage.absolute(options.output, "--output"))
-    look = Look(options.image_size, options.align, options.crop_fraction)
+    look = Look(options.image_size, options.align, options.crop_fraction, options.detector)
+    check_detector(look)
     rules = selection(options)
     base = read_base(options.append_to)
     known = known_sets(options, look, base)

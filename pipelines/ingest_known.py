@@ -177,8 +177,8 @@ def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, fl
     there = Look.from_manifest(manifest["preprocessing"])
     if not there.alike(look):
         raise UsageError(
-            f"{flag} must be a dataset whose pictures were framed alike, but it has --align "
-            f"{there.align} --crop-fraction {there.fraction:g}; give the same here."
+            f"{flag} must be a dataset whose pictures were framed alike, but it has "
+            f"{there.words}; give the same here."
         )
     # Its records are squares already: they are resized where the sizes differ, never cropped.
     return Known(DatasetRecords(root, manifest), origin, Look(look.size, "none"))

@@ -52,6 +52,7 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
         "format": form,
         "image_size": options.image_size,
         "align": options.align,
+        "detector": options.detector if options.align == "detect" else None,
         "crop_fraction": options.crop_fraction,
         "floor": dataclasses.asdict(floor(options)),
         "dedup": options.dedup,

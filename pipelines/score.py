@@ -21,7 +21,7 @@ from pipelines.progress import Progress
 from transforms import artifact, receipts, storage
 from transforms.artifact import Work
 from transforms.errors import UsageError
-from transforms.framing import Look
+from transforms.framing import Look, check_detector
 from transforms.listing import Chunk, ListImages
 from transforms.outcomes import KEPT
 from transforms.scoring import progress
@@ -70,6 +70,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     model = storage.absolute(options.model, "--model")
     manifest = artifact.read_manifest(model, "model")
     look = Look.from_manifest(manifest["preprocessing"])
+    check_detector(look)
     given = _input(options, look)
     storage.check_apart(given.root, storage.absolute(options.output, "--output"))
     wanted = {
@@ -158,9 +159,8 @@ def _input(options: ScoreOptions, look: Look) -> Input:
     there = Look.from_manifest(manifest["preprocessing"])
     if not there.alike(look):
         raise UsageError(
-            f"--input must be framed as --model was trained (--align {look.align} "
-            f"--crop-fraction {look.fraction:g}), but the dataset has --align {there.align} "
-            f"--crop-fraction {there.fraction:g}; ingest it alike."
+            f"--input must be framed as --model was trained ({look.words}), but the dataset was "
+            f"made with {there.words}; ingest it alike."
         )
     kept = manifest["counts"][KEPT]
     return Input(root, DatasetRecords(root, manifest), artifact.fingerprint(manifest), kept)

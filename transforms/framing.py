@@ -1,14 +1,18 @@
 """From a decoded picture of any size to the square that is hashed, trained on and served."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from transforms.faces import detector
+from transforms.faces.template import AlignmentError, align
 from transforms.standardize import center_square, whole_picture
 
-ALIGNMENTS = ("none", "center", "landmarks", "detect")
+NO_FACE = "no face was found"
+NO_LANDMARKS = "the source has no landmarks of it"
 
 
 @dataclass(frozen=True)
@@ -21,26 +25,41 @@ class Look:
             `detect` bring five points of the face to the ArcFace template: the source's own, or
             those of a detector.
         fraction: of the shorter side that `center` keeps, in (0, 1].
+        detector: of `detect`, one of `transforms.faces.detector.DETECTORS`.
     """
 
     size: int = 112
     align: str = "center"
     fraction: float = 1.0
+    detector: str = detector.DETECTORS[0]
 
     def to_manifest(self) -> dict[str, Any]:
         """As it stands in a manifest, under `preprocessing`."""
-        return {"image_size": self.size, "align": self.align, "crop_fraction": self.fraction}
+        found = {"image_size": self.size, "align": self.align, "crop_fraction": self.fraction}
+        return {**found, "detector": self.detector} if self.align == "detect" else found
 
     @classmethod
     def from_manifest(cls, preprocessing: Mapping[str, Any]) -> "Look":
         """What `to_manifest` wrote."""
         return cls(
-            preprocessing["image_size"], preprocessing["align"], preprocessing["crop_fraction"]
+            preprocessing["image_size"],
+            preprocessing["align"],
+            preprocessing["crop_fraction"],
+            preprocessing.get("detector", cls.detector),
         )
 
     def alike(self, other: "Look") -> bool:
         """Whether both show the same part of a picture, be it at another size."""
-        return self.align == other.align and self.fraction == other.fraction
+        return self.to_manifest() | {"image_size": 0} == other.to_manifest() | {"image_size": 0}
+
+    @property
+    def words(self) -> str:
+        """The flags that ask for it, apart from its size."""
+        if self.align == "center":
+            return f"--align center --crop-fraction {self.fraction:g}"
+        return f"--align {self.align}" + (
+            f" --detector {self.detector}" if self.align == "detect" else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -76,4 +95,49 @@ def frame(
         return [Framed(whole_picture(pixels, look.size)) for pixels in pictures]
     if look.align == "center":
         return [Framed(center_square(pixels, look.size, look.fraction)) for pixels in pictures]
-    raise ValueError(f"align must be one of {ALIGNMENTS}, got {look.align!r}")
+    if look.align == "landmarks":
+        return [
+            _by_landmarks(pixels, points, look.size)
+            for pixels, points in zip(pictures, landmarks, strict=True)
+        ]
+    found = _detector(look.detector).detect(pictures)
+    return [
+        _by_faces(pixels, faces, look.size) for pixels, faces in zip(pictures, found, strict=True)
+    ]
+
+
+def check_detector(look: Look) -> None:
+    """Makes sure that the detector can work, where one is wanted.
+
+    Raises:
+        UsageError: its package is not installed.
+    """
+    if look.align == "detect":
+        _detector(look.detector)
+
+
+# A network for each process: it takes seconds to load, and threads may not share it.
+@functools.cache
+def _detector(name: str) -> detector.Detector:
+    return detector.load(name)
+
+
+def _by_landmarks(pixels: np.ndarray, points: tuple[float, ...] | None, size: int) -> Framed | str:
+    if points is None:
+        return NO_LANDMARKS
+    try:
+        return Framed(align(pixels, np.reshape(points, (-1, 2)), size))
+    except AlignmentError as error:
+        return str(error)
+
+
+def _by_faces(pixels: np.ndarray, faces: Sequence[detector.Face], size: int) -> Framed | str:
+    choice = detector.choose(faces, width=pixels.shape[1], height=pixels.shape[0])
+    if choice.face is None:
+        return NO_FACE
+    try:
+        square = align(pixels, choice.face.landmarks, size)
+    except AlignmentError as error:
+        return str(error)
+    left, top, right, bottom = (float(edge) for edge in choice.face.box)
+    return Framed(square, choice.found, float(choice.face.score), (left, top, right, bottom))

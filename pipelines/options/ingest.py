@@ -13,6 +13,7 @@ from transforms.sources.names import FORMATS
 SUMMARY = "turn a collection of face photos into a clean, split dataset of TFRecords"
 TAKES_BEAM_OPTIONS = True
 
+DETECTORS = ("blazeface", "mtcnn")
 ALIGNMENTS = ("none", "center", "landmarks", "detect")
 LEVELS = ("off", "exact", "near", "thorough")
 POLICIES = ("drop", "keep-majority", "quarantine")
@@ -33,6 +34,7 @@ class IngestOptions:
         image_size: side of a record's square image in pixels. 112 is what published face
             embedders take.
         align: how a picture becomes a square, one of ALIGNMENTS.
+        detector: of `--align detect`, one of DETECTORS.
         crop_fraction: share of the shorter side that the center crop keeps.
         min_sharpness: least variance of the Laplacian of the square; 0 for no floor.
         min_contrast: least standard deviation of the square's grey values; 0 for no floor.
@@ -61,6 +63,7 @@ class IngestOptions:
     root: str | None = None
     image_size: int = 112
     align: str = "center"
+    detector: str = "blazeface"
     crop_fraction: float = 1.0
     min_sharpness: float = 0.0
     min_contrast: float = 0.0
@@ -143,6 +146,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=ALIGNMENTS,
         default=defaults.align,
         help="how a picture becomes a square: whole, its center, or by five points of the face",
+    )
+    add(
+        "--detector",
+        choices=DETECTORS,
+        default=defaults.detector,
+        help="of --align detect; each comes with an extra of its name, blazeface with detect",
     )
     add(
         "--crop-fraction",

@@ -1,0 +1,1 @@
+"""Faces in photos: where they are, which one counts, and how it is put upright."""

@@ -1,0 +1,56 @@
+"""MTCNN, a cascade of three networks that knows five landmarks, run by TensorFlow.
+
+Zhang, Zhang, Li, Qiao: Joint face detection and alignment using multitask cascaded convolutional
+networks, IEEE Signal Processing Letters 23(10), 2016. Networks and weights are those of the PyPI
+package mtcnn.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from transforms.errors import UsageError
+from transforms.faces.detector import Face
+
+_LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+
+
+class Mtcnn:
+    """Finds faces, one image at a time: in a batch the package pads images to one size.
+
+    Args:
+        min_face: side in pixels of the smallest face that is looked for.
+
+    Raises:
+        UsageError: the package is missing.
+    """
+
+    def __init__(self, *, min_face: int = 20) -> None:
+        try:
+            from mtcnn import MTCNN
+        except ImportError as error:
+            raise UsageError(
+                f"The detector mtcnn must have the package {error.name or 'mtcnn'}, which is not "
+                "installed; install it with: pip install 'facemill[mtcnn]'."
+            ) from None
+        self._network = MTCNN()
+        self._min_face = min_face
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+        """The faces of each image, the surest first; `Detector` gives the terms."""
+        return [self._detect_one(image) for image in images]
+
+    def _detect_one(self, image: np.ndarray) -> list[Face]:
+        found = self._network.detect_faces(
+            image, fit_to_image=False, box_format="xyxy", min_face_size=self._min_face
+        )
+        return sorted((_face(each) for each in found), key=lambda face: -face.score)
+
+
+def _face(found: dict[str, Any]) -> Face:
+    left, top, right, bottom = (float(edge) for edge in found["box"])
+    points = [found["keypoints"][name] for name in _LANDMARKS]
+    return Face(
+        (left, top, right, bottom), float(found["confidence"]), np.array(points, np.float32)
+    )
