@@ -1,9 +1,9 @@
 """BlazeFace, the detector of MediaPipe, as a detector of this project.
 
 The first look at the whole photo finds the faces: with the network for near faces, and where that
-finds none with the slower one for smaller faces. Each further look at a face, upright and always of
-the same size, and at its mirror image, places its landmarks anew: so they hardly depend on how the
-photo is framed, and a mirrored photo has mirrored landmarks.
+finds only small ones or none, with the slower one for those. Each further look at a face, upright
+and always of the same size, and at its mirror image, places its landmarks anew: so they hardly
+depend on how the photo is framed, and a mirrored photo has mirrored landmarks.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,9 @@ from transforms.faces.blaze_network import (
 )
 from transforms.faces.detector import Face
 
+# Of the longer side of a photo: smaller faces than this are for the next network. The short range
+# network still answers for them, but at times so far off that no further look finds the face.
+_NEAR = 0.2
 # Distance between the eyes in a further look, as a part of its side.
 _EYES = 0.22
 # What mirroring makes of the left eye, the right eye, the nose and the mouth.
@@ -32,7 +35,8 @@ class BlazeFace:
     """Finds faces in batches.
 
     Args:
-        networks: for the first look; each sees the photos in which those before it found nothing.
+        networks: for the first look; each sees the photos in which those before it found no face of
+            a fifth of the longer side; if it finds none, what they found stays.
         looks: 1 or more; after the first, always with SHORT_RANGE.
         min_score: in (0, 1), below which nothing is a face.
         max_overlap: intersection over union, in (0, 1), from which two boxes are one face.
@@ -63,10 +67,10 @@ class BlazeFace:
         """The faces of each image, the surest first; `Detector` gives the terms."""
         found: list[list[Face]] = [[] for _ in images]
         for runner in self._runners:
-            left = [place for place, faces in enumerate(found) if not faces]
+            left = [place for place, faces in enumerate(found) if _is_far(faces, images[place])]
             looks = self._look(runner, [images[place] for place in left])
             for place, faces in zip(left, looks, strict=True):
-                found[place] = faces
+                found[place] = faces or found[place]
         if self._near is not None:
             for _ in range(self._looks - 1):
                 found = self._look_again(self._near, images, found)
@@ -128,6 +132,12 @@ class BlazeFace:
         points = faces[:, 2:] - 0.5
         apart = np.hypot(*(points.mean(axis=1) - _goal(side).mean(axis=0)).T)
         return points[np.argmin(apart)] if apart.min() < _EYES * side else None
+
+
+def _is_far(faces: Sequence[Face], image: np.ndarray) -> bool:
+    """Whether there is no face large enough for the network just used to have placed it well."""
+    largest = max((face.area for face in faces), default=0.0)
+    return largest < (_NEAR * max(image.shape[:2])) ** 2
 
 
 def _goal(side: int) -> np.ndarray:

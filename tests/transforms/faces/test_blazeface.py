@@ -94,6 +94,17 @@ def test_the_first_look_finds_small_faces_with_the_second_network() -> None:
     assert 290 < top < bottom < 422
 
 
+def test_a_small_face_stays_if_the_next_network_does_not_see_it() -> None:
+    image = np.pad(drawn(2), ((180, 180), (180, 180), (0, 0)), constant_values=128)
+    (near,) = BlazeFace((SHORT_RANGE,), looks=1, min_score=0.2).detect([image])
+    assert near
+    blind = BlazeFace((SHORT_RANGE, BACK_RANGE), looks=1, min_score=0.2)
+    blind._runners[1].run = lambda squares: (
+        (np.zeros((896, 16), np.float32), np.full(896, -9, np.float32)) for _ in squares
+    )
+    assert [face.box for face in blind.detect([image])[0]] == [face.box for face in near]
+
+
 def test_further_looks_place_landmarks_of_small_faces_better(detector) -> None:
     close = [drawn(number) for number in range(6)]
     far = [np.pad(image, ((250, 250), (250, 250), (0, 0)), constant_values=128) for image in close]

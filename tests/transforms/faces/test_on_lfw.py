@@ -139,11 +139,11 @@ CHANGES = {
     ("change", "limit"),
     [
         ("re-encoded", 0.6),
-        ("half", 0.9),
-        ("cropped", 1.2),
-        ("mirrored", 1.3),
-        ("turned", 1.8),
-        ("small in a large photo", 3.5),
+        ("half", 0.7),
+        ("cropped", 0.6),
+        ("mirrored", 0.6),
+        ("turned", 0.8),
+        ("small in a large photo", 1.0),
     ],
 )
 def test_landmarks_stay_where_they_are(change, limit, finder, photos, places) -> None:
@@ -157,7 +157,9 @@ def test_landmarks_stay_where_they_are(change, limit, finder, photos, places) ->
         transform = template.fit(places[name], SIZE, width, height)
         before, after = transform.apply(places[name]), transform.apply(back(points))
         apart.append(np.hypot(*(before - after).T).mean())
-    assert np.mean(apart) < limit
+    assert np.median(apart) < limit
+    # In a few photos with several faces another one may win after the change.
+    assert np.mean(np.array(apart) < 3) >= 0.97
 
 
 def embed(weights: Path, faces: Sequence[np.ndarray]) -> np.ndarray:
