@@ -56,6 +56,7 @@ def near_pairs(
     Returns:
         int64 [P, 2], first < second, in lexicographic order, no pair twice.
     """
+    hashes = np.ascontiguousarray(hashes)
     leaders, pairs = _leaders(hashes)
     found = [pairs if band in (None, 0) and side in (None, 0) else NO_PAIRS]
     words = hashes[leaders].view(np.uint64)
@@ -80,26 +81,27 @@ def partition_keys(hashes: np.ndarray, bits: int = _HALF_BITS) -> np.ndarray:
 
 
 def cross_pairs(
-    queries: np.ndarray, hashes: np.ndarray, radius: int = CROSS_RADIUS
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    queries: np.ndarray, rows: np.ndarray, hashes: np.ndarray, radius: int = CROSS_RADIUS
+) -> tuple[np.ndarray, np.ndarray]:
     """Which variants of which pictures look like which other picture.
 
-    A variant and a hash meet if one of their bands is equal. Band values of more than
-    `MAX_BUCKET` hashes are not followed.
+    A variant and a hash meet if one of their bands is equal, so all pairs within 7 bits are
+    found, and a share of those further away. Band values of more than `MAX_BUCKET` hashes are
+    not followed. Workers may each take a part of the queries, with all hashes.
 
     Args:
-        queries: uint8 [N, V, 16], variants of the pictures.
-        hashes: uint8 [M, 16]. Where M = N, row i is the picture of variants i, which is not
-            compared with itself.
+        queries: uint8 [N, V, 16], variants of the pictures; see `variants.queries`.
+        rows: int64 [N], which row of `hashes` each picture is; it does not meet itself.
+        hashes: uint8 [M, 16].
         radius: largest Hamming distance.
 
     Returns:
-        (pairs int64 [P, 2], variant uint8 [P], distance uint8 [P]): row of `queries`, row of
-        `hashes`, the nearest (then first) variant of it; in lexicographic order, no pair twice.
+        (pairs int64 [P, 2] of rows, the one with the variant first, variant int64 [P], 1 for the
+        first), in lexicographic order, no pair twice: the nearest variant, of these the first.
     """
+    hashes = np.ascontiguousarray(hashes)
     leaders, _ = _leaders(hashes)
     words = hashes[leaders].view(np.uint64)
-    same = len(queries) == len(hashes)
     found = [np.empty(0, _HIT)]
     for band in range(BANDS):
         index = _Buckets(words, band)
@@ -110,23 +112,17 @@ def cross_pairs(
             for left, right, distance in _compare(
                 asked, index.words, index.starts[values], index.counts[values], band, radius
             ):
-                first, second = left, leaders[index.order[right]]
+                hits = np.empty(len(left), _HIT)
+                hits["first"], hits["second"] = rows[left], leaders[index.order[right]]
+                hits["distance"], hits["variant"] = distance, variant + 1
                 fresh = _first_equal(asked[left] ^ index.words[right]) == band
-                fresh &= ~same | (first != second)
-                hits = np.empty(np.count_nonzero(fresh), _HIT)
-                hits["first"], hits["second"] = first[fresh], second[fresh]
-                hits["variant"], hits["distance"] = variant, distance[fresh]
-                found.append(hits)
+                found.append(hits[fresh & (hits["first"] != hits["second"])])
     hits = np.concatenate(found)
-    order = np.lexsort((hits["variant"], hits["distance"], hits["second"], hits["first"]))
-    hits = hits[order]
-    new = np.ones(len(hits), bool)
-    new[1:] = (hits["first"][1:] != hits["first"][:-1]) | (
-        hits["second"][1:] != hits["second"][:-1]
-    )
-    hits = hits[new]
+    hits = hits[np.lexsort((hits["variant"], hits["distance"], hits["second"], hits["first"]))]
     pairs = np.stack([hits["first"], hits["second"]], axis=1).astype(np.int64)
-    return pairs, hits["variant"], hits["distance"]
+    new = np.ones(len(hits), bool)
+    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return pairs[new], hits["variant"][new].astype(np.int64)
 
 
 def hamming(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -168,7 +164,7 @@ def _leaders(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if hashes.ndim != 2 or hashes.shape[1] != HASH_BYTES:
         raise ValueError(f"hashes must be [N, {HASH_BYTES}], got {list(hashes.shape)}")
-    words = np.ascontiguousarray(hashes).view(np.uint64)
+    words = hashes.view(np.uint64)
     # The sort is stable: equal hashes stay in the order of their rows.
     order = np.lexsort((words[:, 1], words[:, 0]))
     changes = np.any(words[order[1:]] != words[order[:-1]], axis=1)
@@ -188,29 +184,33 @@ def _band_pairs(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Rows of near pairs that this band, and side of it, is the first to bring together."""
     buckets = _Buckets(words, band)
-    count = len(words)
-    places = np.arange(count)
-    ends = (buckets.starts + buckets.counts)[buckets.values]
-    lookups = []
-    if side in (None, 0):
-        # How far ahead each place has to look within its own bucket.
-        reach = ends - places - 1
-        crowded = buckets.counts[buckets.values] > MAX_BUCKET
-        reach[crowded] = np.minimum(reach[crowded], _WINDOW)
-        lookups.append((places, places + 1, reach))
-    open_counts = np.where(buckets.counts > MAX_BUCKET, 0, buckets.counts)
-    for bit in _flips(side):
-        # Each pair of buckets once: from the value without the bit to that with it.
-        asking = np.flatnonzero((buckets.values & bit == 0) & (open_counts[buckets.values] > 0))
-        other = buckets.values[asking] | bit
-        lookups.append((asking, buckets.starts[other], open_counts[other]))
-    for asking, starts, reach in lookups:
-        asked = buckets.words if asking is places else buckets.words[asking]
+    for asking, starts, reach in _lookups(buckets, side):
+        asked = buckets.words[asking]
         for left, right, _ in _compare(asked, buckets.words, starts, reach, band, radius):
             left = asking[left]
             differing = buckets.words[left] ^ buckets.words[right]
             fresh = _first_within_one(differing) == band
             yield buckets.order[left[fresh]], buckets.order[right[fresh]]
+
+
+def _lookups(
+    buckets: _Buckets, side: int | None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Places that look at others: (places, the first other place, how many), all int64."""
+    counts = buckets.counts[buckets.values]
+    crowded = counts > MAX_BUCKET
+    places = np.arange(len(counts))
+    if side in (None, 0):
+        # Ahead within its own bucket.
+        reach = buckets.starts[buckets.values] + counts - places - 1
+        reach[crowded] = np.minimum(reach[crowded], _WINDOW)
+        yield places, places + 1, reach
+    open_counts = np.where(buckets.counts > MAX_BUCKET, 0, buckets.counts)
+    for bit in _flips(side):
+        # Each pair of buckets once: from the value without the bit to that with it.
+        asking = np.flatnonzero((buckets.values & bit == 0) & ~crowded)
+        other = buckets.values[asking] | bit
+        yield asking, buckets.starts[other], open_counts[other]
 
 
 def _compare(

@@ -29,12 +29,14 @@ _NOISE = 16 * COSINE_SCALE**2
 def _order() -> tuple[np.ndarray, np.ndarray]:
     """(vertical, horizontal) frequencies of the bits: int64 [128] each.
 
-    The lowest 128 by radius, without the zeroth, dealt like cards, so that each band of 16
-    neighboring bits has low frequencies, which survive most, and high ones, which tell more.
+    The lowest 128 by radius, without the zeroth, dealt like cards, each round beginning one band
+    further, so that each band of 16 neighboring bits has low frequencies, which survive most, and
+    high ones, which tell more.
     """
     vertical, horizontal = np.mgrid[:HASH_BITS, :HASH_BITS].reshape(2, -1)
     lowest = np.lexsort((vertical, vertical**2 + horizontal**2))[1 : HASH_BITS + 1]
-    dealt = lowest.reshape(-1, BANDS).T.ravel()
+    rounds = lowest.reshape(-1, BANDS)
+    dealt = np.stack([np.roll(one, place) for place, one in enumerate(rounds)]).T.ravel()
     return vertical[dealt], horizontal[dealt]
 
 
@@ -105,7 +107,7 @@ def dct_hash(pixels: np.ndarray) -> bytes:
     Returns:
         16 bytes.
     """
-    spectrum = _WHOLE @ grey(pixels) @ _WHOLE.T
+    spectrum = _WHOLE @ levels(pixels) @ _WHOLE.T
     return signs(spectrum[VERTICAL, HORIZONTAL]).tobytes()
 
 
@@ -115,10 +117,15 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     return cv2.resize(small(pixels), side, interpolation=cv2.INTER_AREA)
 
 
-def grey(pixels: np.ndarray) -> np.ndarray:
+def grey_thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """uint8 [64, 64] of the whole picture; give `small(pixels)` if it is at hand."""
+    return cv2.cvtColor(small(pixels), cv2.COLOR_RGB2GRAY)
+
+
+def levels(pixels: np.ndarray) -> np.ndarray:
     """float64 [64, 64] of whole grey levels about their mean."""
-    levels = cv2.cvtColor(small(pixels), cv2.COLOR_RGB2GRAY).astype(np.float64)
-    return levels - np.round(levels.mean())
+    grey = grey_thumbnail(pixels).astype(np.float64)
+    return grey - np.round(grey.mean())
 
 
 def signs(coefficients: np.ndarray) -> np.ndarray:

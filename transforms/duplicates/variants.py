@@ -62,7 +62,7 @@ def window_hashes(pixels: np.ndarray) -> bytes:
     Returns:
         `VARIANT_BYTES` bytes.
     """
-    spectra = _BASIS @ hashing.grey(pixels) @ _BASIS.T
+    spectra = _BASIS @ hashing.levels(pixels) @ _BASIS.T
     return hashing.signs(spectra[_ROWS, _COLUMNS]).tobytes()
 
 
@@ -73,3 +73,17 @@ def mirrored(hashes: np.ndarray) -> np.ndarray:
     the picture. Bits of coefficients that are almost nothing come out wrong.
     """
     return hashes ^ _ODD
+
+
+def queries(hashes: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """What `banding.cross_pairs` looks up for each picture: its windows, then its mirror image.
+
+    Args:
+        hashes: uint8 [N, 16].
+        windows: uint8 [N, VARIANT_BYTES] of `window_hashes`.
+
+    Returns:
+        uint8 [N, WINDOWS + 1, 16].
+    """
+    shaped = windows.reshape(len(hashes), WINDOWS, hashing.HASH_BYTES)
+    return np.concatenate([shaped, mirrored(hashes)[:, None]], axis=1)
