@@ -77,8 +77,8 @@ def pixel_sha256(pixels: np.ndarray) -> str:
 def small(pixels: np.ndarray) -> np.ndarray:
     """The picture at 64x64, from which hashes and thumbnail are made; itself if it has that size.
 
-    Sides are halved by bilinear sampling, which at a factor of at most two sees every pixel: a
-    sixth of the time of one area average from 250 pixels, with hashes as stable.
+    Sides are halved by bilinear sampling, which at a factor of at most two leaves no gaps: a
+    third of the time of one area average from 250 pixels, with hashes as stable.
 
     Args:
         pixels: uint8 [height, width, 3].
