@@ -18,6 +18,8 @@ MIN_CORRELATION = 0.987
 # nothing gets above the minimum at 64x64.
 _WORTH_ALIGNING = 0.82
 _WORTH_A_CLOSER_LOOK = 0.965
+# Above this the pictures lie on each other already.
+_PLAIN = 0.997
 _STEPS = 2
 # Where one picture is clipped, a brighter or darker copy has other values.
 _CLIPPED = 245
@@ -48,8 +50,9 @@ def similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np
     Args: see `same_picture`.
 
     Returns:
-        Of pairs that are far from `MIN_CORRELATION` a rough value below it. Of pictures without
-        texture 1 if they are equally bright, else 0.
+        Exact as to `MIN_CORRELATION` only: a pair that is above it without registration has the
+        value before it, and one that is far below a rough one. Of pictures without texture 1 if
+        they are equally bright, else 0.
     """
     values = np.empty(len(first))
     for start in range(0, len(first), _CHUNK):
@@ -63,12 +66,16 @@ def _similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> n
     maps = _maps(variants.FRAMES[variant])
     a, b = _smoothed(_halved(first)), _smoothed(_halved(second))
     values = _correlation(a, b, maps)
-    left = np.flatnonzero(values >= _WORTH_ALIGNING)
-    maps[left], values[left] = _improved(a[left], b[left], maps[left], values[left])
-    left = left[values[left] >= _WORTH_A_CLOSER_LOOK]
-    a, b = _smoothed(first[left]), _smoothed(second[left])
+    # Registration costs most: it is left out where it is hopeless and where it is not needed.
+    some = np.flatnonzero((values >= _WORTH_ALIGNING) & (values < _PLAIN))
+    maps[some], values[some] = _improved(a[some], b[some], maps[some], values[some])
+    left = np.flatnonzero(values >= _WORTH_A_CLOSER_LOOK)
+    a, b, maps = _smoothed(first[left]), _smoothed(second[left]), maps[left]
     # A value at 64x64 counts even if it is lower: it saw more.
-    values[left] = _improved(a, b, maps[left], _correlation(a, b, maps[left]))[1]
+    closer = _correlation(a, b, maps)
+    some = np.flatnonzero(closer < MIN_CORRELATION)
+    closer[some] = _improved(a[some], b[some], maps[some], closer[some])[1]
+    values[left] = closer
     spread = [part.reshape(len(part), -1).std(axis=1) < _FLAT for part in (first, second)]
     flat = np.flatnonzero(spread[0] | spread[1])
     level = first[flat].mean(axis=(1, 2)) - second[flat].mean(axis=(1, 2))
