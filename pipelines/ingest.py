@@ -126,6 +126,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
             floor=floor(options),
             seed=options.seed,
             group_by=rules.columns[0] if rules.columns else None,
+            windows=options.dedup == "thorough",
         )
         _ingest(IngestJob(options, scan, rules, known, base, work), engine)
 

@@ -19,7 +19,7 @@ FACTS = pa.schema(
         ("sharpness", pa.float32()),
         ("brightness", pa.float32()),
         ("contrast", pa.float32()),
-        ("fingerprint", pa.binary(32)),
+        ("fingerprint", pa.binary(16)),
         ("channel_mean", pa.list_(pa.float32(), 3)),
         ("channel_square_mean", pa.list_(pa.float32(), 3)),
         # Of the detector, where there is one.

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from transforms.decode import Decoded, DecodeError, decode
-from transforms.duplicates import hashing
+from transforms.duplicates import hashing, variants
 from transforms.facts import FACTS
 from transforms.framing import Framed, Look, frame
 from transforms.keyed import keyed_hash
@@ -37,7 +37,7 @@ USABLE = np.dtype(
         ("group", "<u8"),
         # Half of the SHA-256 of the decoded pixels.
         ("pixels", "<u8", (2,)),
-        ("fingerprint", "u1", (hashing.HASH_BITS // 8,)),
+        ("fingerprint", "u1", (hashing.HASH_BYTES,)),
         ("sharpness", "<f4"),
         # Place in SPLITS of the split that the source demands, or -1.
         ("split", "<i1"),
@@ -63,6 +63,7 @@ class ScanJob:
         floor: of quality, below which an image is rejected.
         seed: of the keyed hashes.
         group_by: the attribute by which the dataset is balanced, or None.
+        windows: whether the search for crops needs each picture's windows.
     """
 
     source: Source
@@ -71,6 +72,7 @@ class ScanJob:
     floor: Floor
     seed: int
     group_by: str | None = None
+    windows: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,13 @@ class Scanned:
         chunk: its number.
         count: its images, usable or not.
         usable: USABLE [M].
+        windows: uint8 [M, VARIANT_BYTES], or [M, 0] where they are not asked for.
     """
 
     chunk: int
     count: int
     usable: np.ndarray
+    windows: np.ndarray
 
 
 def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
@@ -99,6 +103,7 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
     facts: list[dict[str, Any]] = []
     pixels: list[tuple[np.ndarray, bytes] | None] = []
     usable = np.zeros(len(refs), USABLE)
+    windows = np.zeros((len(refs), variants.VARIANT_BYTES if job.windows else 0), np.uint8)
     good = np.zeros(len(refs), bool)
     for row, (ref, result) in enumerate(_looks(job, refs)):
         known = {
@@ -115,10 +120,13 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
         encoded = encode_jpeg(result.square)
         mean, square_mean = _moments(result.square)
         facts[-1] |= {"channel_mean": mean, "channel_square_mean": square_mean}
-        fingerprint = hashing.dct_hash(result.square)
+        small = hashing.small(result.square)
+        fingerprint = hashing.dct_hash(small)
         facts[-1]["fingerprint"] = fingerprint
         record = Record(ref.image_id, ref.identity or "", encoded, mean, square_mean)
-        pixels.append((hashing.thumbnail(result.square), record.to_example()))
+        pixels.append((hashing.grey_thumbnail(small), record.to_example()))
+        if job.windows:
+            windows[row] = np.frombuffer(variants.window_hashes(small), np.uint8)
         one = usable[row]
         one["identity"] = identity_key(job.seed, ref.identity)
         one["order"] = keyed_hash(job.seed, "order", ref.image_id)
@@ -129,7 +137,7 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
         one["split"] = -1 if ref.split is None else SPLITS.index(ref.split)
     usable["place"] = places_of(chunk, len(refs))
     write_chunk(job.staging, chunk, pa.Table.from_pylist(facts, FACTS), pixels)
-    return Scanned(chunk, len(refs), usable[good])
+    return Scanned(chunk, len(refs), usable[good], windows[good])
 
 
 def identity_key(seed: int, identity: str | None) -> int:

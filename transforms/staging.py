@@ -20,13 +20,13 @@ import numpy as np
 import pyarrow as pa
 
 from transforms import storage
-from transforms.duplicates.hashing import THUMBNAIL_SIDE
+from transforms.duplicates.hashing import SMALL_SIDE
 from transforms.places import CHUNK, NEW, chunk_of, origin_of_chunk, row_of
 
 STAGING = "staging"
 
 _DONE = ".done"
-_THUMBNAIL_BYTES = THUMBNAIL_SIDE * THUMBNAIL_SIDE * 3
+_THUMBNAIL_BYTES = SMALL_SIDE * SMALL_SIDE
 # Of one row: where its thumbnail starts, and the length of the record that follows it.
 _ENTRY = np.dtype([("offset", "<u8"), ("length", "<u4")])
 _HEADER_BYTES = CHUNK * _ENTRY.itemsize
@@ -44,7 +44,7 @@ def write_chunk(
         folder: the staging folder.
         chunk: its number.
         facts: N rows, at most CHUNK.
-        pixels: N times thumbnail, uint8 [32, 32, 3], and encoded record; None for an image that
+        pixels: N times thumbnail, uint8 [64, 64], and encoded record; None for an image that
             cannot be used.
     """
     os.makedirs(folder, exist_ok=True)
@@ -108,9 +108,9 @@ class StagingReader:
         self._open.clear()
 
     def thumbnails(self, places: Iterable[int]) -> np.ndarray:
-        """uint8 [N, 32, 32, 3]."""
+        """uint8 [N, 64, 64]."""
         data = b"".join(self._thumbnail(int(place)) for place in places)
-        return np.frombuffer(data, np.uint8).reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
+        return np.frombuffer(data, np.uint8).reshape(-1, SMALL_SIDE, SMALL_SIDE)
 
     def record(self, place: int) -> bytes:
         """The encoded record."""

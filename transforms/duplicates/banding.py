@@ -1,81 +1,279 @@
 """Pairs of near hashes without comparing all with all.
 
-A hash is cut into bands. Two hashes within 31 bits of each other have at least one of 16 bands
-in which they differ by at most one bit (pigeonhole), and there they meet: multi-index hashing,
-Norouzi, Punjani and Fleet, CVPR 2012, with a search radius of one bit in each band. Pairs
-further apart, up to `RADIUS`, are found with a probability that falls with the distance.
+A hash is cut into 8 bands of 16 bits. Two hashes within 15 bits of each other have at least one
+band in which they differ by at most one bit (pigeonhole), and there they meet: multi-index
+hashing, Norouzi, Punjani and Fleet, CVPR 2012, with a search radius of one bit in each band.
+
+Work and memory stay bounded when many pictures look alike. Of equal hashes only the first
+`LEADERS` are searched; those after them are paired with these. A band value shared by more than
+`MAX_BUCKET` rows brings together neighbors of its sorted order only. Where neither bound is met,
+no pair within the radius is missed.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
-from transforms.duplicates.hashing import HASH_BITS
+from transforms.duplicates.hashing import BANDS, HASH_BYTES
 
-BANDS = 16
-RADIUS = 40
-# In LFW nothing within this many bits and correlation is two photos; see docs/duplicates.md.
+BAND_BITS = 16
+RADIUS = 2 * BANDS - 1
+# Hashes of crops differ more, and are looked up by equal bands only: within 7 bits all are found,
+# further away a share that falls with the distance; see docs/duplicates.md.
+CROSS_RADIUS = 21
 MIN_CORRELATION = 0.97
 
-_BAND_BITS = HASH_BITS // BANDS
-# A bucket of more hashes than this is compared along its sorted order only, each hash with so
-# many that follow: plain walls and black frames must not bring the all-pairs comparison back.
+LEADERS = 16
 MAX_BUCKET = 2048
 _WINDOW = 64
+# Comparisons at a time: some tens of MB, and long enough for numpy's own cost not to matter.
+_CHUNK = 1 << 20
+
+# A partition holds the rows that agree in half of a band: the first or the second eight bits.
+SIDES = 2
+HALF_BITS = BAND_BITS // SIDES
+
+NO_PAIRS = np.empty((0, 2), np.int64)
 
 
-def near_pairs(hashes: np.ndarray, band: int, radius: int = RADIUS) -> np.ndarray:
-    """Pairs within `radius` bits that this band is the first to bring together.
+def near_pairs(
+    hashes: np.ndarray, band: int | None = None, side: int | None = None, radius: int = RADIUS
+) -> np.ndarray:
+    """Pairs within `radius` bits.
+
+    Without `band` all of them. With it, the share that this band is the first to bring together:
+    the shares of all bands are disjoint and make up the whole. A share splits again by `side`:
+    pairs of side 0 agree in the first half of the band, those of side 1 in the second half only.
+    So a worker that holds the rows of one `partition_keys` value of a band and side finds its
+    part of that share.
 
     Args:
-        hashes: uint8 [N, 32].
-        band: in [0, 16).
+        hashes: uint8 [N, 16].
+        band: in [0, 8).
+        side: 0 or 1; only with a band.
+        radius: largest Hamming distance; guaranteed up to `RADIUS`.
+
+    Returns:
+        int64 [P, 2], first < second, in lexicographic order, no pair twice.
+    """
+    hashes = np.ascontiguousarray(hashes)
+    leaders, pairs = _leaders(hashes)
+    found = [pairs if band in (None, 0) and side in (None, 0) else NO_PAIRS]
+    words = hashes[leaders].view(np.uint64)
+    for one in range(BANDS) if band is None else (band,):
+        for first, second in _band_pairs(words, one, side, radius):
+            found.append(np.stack([leaders[first], leaders[second]], axis=1))
+    return _in_order(np.sort(np.concatenate(found), axis=1))
+
+
+def partition_keys(hashes: np.ndarray, bits: int = HALF_BITS) -> np.ndarray:
+    """Where each row has to be sent so that all near pairs meet.
+
+    Args:
+        hashes: uint8 [N, 16].
+        bits: how many bits of a half band the rows of a partition share, in [0, 8]. A partition
+            holds about N / 2^bits rows.
+
+    Returns:
+        uint8 [N, BANDS, SIDES]: the value; band, side and value are the key.
+    """
+    return hashes.reshape(-1, BANDS, SIDES) >> np.uint8(HALF_BITS - bits)
+
+
+def cross_pairs(
+    queries: np.ndarray, rows: np.ndarray, hashes: np.ndarray, radius: int = CROSS_RADIUS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which variants of which pictures look like which other picture.
+
+    A variant and a hash meet if one of their bands is equal, so all pairs within 7 bits are
+    found, and a share of those further away. Band values of more than `MAX_BUCKET` hashes are
+    not followed. Workers may each take a part of the queries, with all hashes.
+
+    Args:
+        queries: uint8 [N, V, 16], variants of the pictures; see `variants.queries`.
+        rows: int64 [N], which row of `hashes` each picture is; it does not meet itself.
+        hashes: uint8 [M, 16].
         radius: largest Hamming distance.
 
     Returns:
-        int64 [P, 2], first < second, in lexicographic order. A pair comes from one band only.
+        (pairs int64 [P, 2] of rows, the one with the variant first, variant int64 [P], 1 for the
+        first), in lexicographic order, no pair twice: the nearest variant, of these the first.
     """
-    if len(hashes) < 2:
-        return np.empty((0, 2), np.int64)
-    words = hashes.view(">u2").astype(np.uint16)
-    keys = words[:, band]
-    found = [np.empty((0, 2), np.int64)]
-    # Equal but for one bit means equal once that bit is dropped; all 16 choices also cover
-    # equality itself.
-    for bit in range(_BAND_BITS):
-        masked = keys & ~np.uint16(1 << bit)
-        order = np.lexsort((*words.T[::-1], masked))
-        found.append(_bucket_pairs(order, masked[order], hashes, radius))
-    pairs = np.unique(np.concatenate(found), axis=0)
-    return pairs[_first_band(words[pairs[:, 0]] ^ words[pairs[:, 1]]) == band]
+    hashes = np.ascontiguousarray(hashes)
+    leaders, _ = _leaders(hashes)
+    words = hashes[leaders].view(np.uint64)
+    found = [np.empty(0, _HIT)]
+    for band in range(BANDS):
+        index = _Buckets(words, band)
+        index.counts[index.counts > MAX_BUCKET] = 0
+        for variant in range(queries.shape[1]):
+            asked = np.ascontiguousarray(queries[:, variant]).view(np.uint64)
+            values = _values(asked, band)
+            for left, right, distance in _compare(
+                asked, index.words, index.starts[values], index.counts[values], band, radius
+            ):
+                hits = np.empty(len(left), _HIT)
+                hits["first"], hits["second"] = rows[left], leaders[index.order[right]]
+                hits["distance"], hits["variant"] = distance, variant + 1
+                fresh = _first_equal(asked[left] ^ index.words[right]) == band
+                found.append(hits[fresh & (hits["first"] != hits["second"])])
+    hits = np.concatenate(found)
+    hits = hits[np.lexsort((hits["variant"], hits["distance"], hits["second"], hits["first"]))]
+    pairs = np.stack([hits["first"], hits["second"]], axis=1).astype(np.int64)
+    new = np.ones(len(hits), bool)
+    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return pairs[new], hits["variant"][new].astype(np.int64)
 
 
 def hamming(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Differing bits of uint8 [N, 32] against the same shape: int64 [N]."""
+    """Differing bits of uint8 [N, 16] against the same shape: int64 [N]."""
     return np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int64)
 
 
-def _first_band(differing: np.ndarray) -> np.ndarray:
-    """Index of the first word with at most one bit set, of uint16 [P, 16]."""
-    return np.argmax(np.bitwise_count(differing) <= 1, axis=1)
+_HIT = np.dtype(
+    [("first", np.uint32), ("second", np.uint32), ("variant", np.uint8), ("distance", np.uint8)]
+)
 
 
-def _bucket_pairs(
-    order: np.ndarray, keys: np.ndarray, hashes: np.ndarray, radius: int
-) -> np.ndarray:
-    """Near pairs between equal neighbors of a sorted order: int64 [P, 2], first < second."""
-    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
-    sizes = np.diff(np.r_[starts, len(keys)])
-    # How far ahead each place has to look within its bucket.
-    reach = np.repeat(starts + sizes, sizes) - np.arange(len(keys)) - 1
-    crowded = np.repeat(sizes > MAX_BUCKET, sizes)
-    reach = np.where(crowded, np.minimum(reach, _WINDOW), reach)
-    found = []
-    active = np.flatnonzero(reach > 0)
-    step = 1
-    while len(active):
-        a, b = order[active], order[active + step]
-        close = hamming(hashes[a], hashes[b]) <= radius
-        found.append(np.stack([a[close], b[close]], axis=1))
-        step += 1
-        active = active[reach[active] >= step]
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *found])
-    return np.sort(pairs, axis=1)
+class _Buckets:
+    """Rows of uint64 [N, 2] by their value in a band.
+
+    Attributes:
+        order: int64 [N], rows by value, then by content, so that places do not depend on the
+            order of the input.
+        words: uint64 [N, 2] in that order.
+        values: uint16 [N] in that order.
+        starts: int64 [65536], the first place of each value.
+        counts: int64 [65536].
+    """
+
+    def __init__(self, words: np.ndarray, band: int) -> None:
+        values = _values(words, band)
+        self.order = np.lexsort((words[:, 1], words[:, 0], values))
+        self.words = words[self.order]
+        self.values = values[self.order]
+        self.counts = np.bincount(values, minlength=1 << BAND_BITS)
+        self.starts = np.cumsum(self.counts) - self.counts
+
+
+def _leaders(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to search, and the pairs of the others with them.
+
+    Returns:
+        (int64 [L] rows in ascending order, int64 [P, 2]).
+    """
+    if hashes.ndim != 2 or hashes.shape[1] != HASH_BYTES:
+        raise ValueError(f"hashes must be [N, {HASH_BYTES}], got {list(hashes.shape)}")
+    words = hashes.view(np.uint64)
+    # The sort is stable: equal hashes stay in the order of their rows.
+    order = np.lexsort((words[:, 1], words[:, 0]))
+    changes = np.any(words[order[1:]] != words[order[:-1]], axis=1)
+    starts = np.flatnonzero(np.r_[len(order) > 0, changes])
+    sizes = np.diff(np.r_[starts, len(order)])
+    if not len(sizes) or sizes.max() <= LEADERS:
+        return np.arange(len(order)), NO_PAIRS
+    rank = np.arange(len(order)) - np.repeat(starts, sizes)
+    places = np.flatnonzero(rank >= LEADERS)
+    firsts = (places - rank[places])[:, None] + np.arange(LEADERS)
+    pairs = np.stack([order[firsts].ravel(), np.repeat(order[places], LEADERS)], axis=1)
+    return np.sort(order[rank < LEADERS]), pairs
+
+
+def _band_pairs(
+    words: np.ndarray, band: int, side: int | None, radius: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows of near pairs that this band, and side of it, is the first to bring together."""
+    buckets = _Buckets(words, band)
+    for asking, starts, reach in _lookups(buckets, side):
+        asked = buckets.words[asking]
+        for left, right, _ in _compare(asked, buckets.words, starts, reach, band, radius):
+            left = asking[left]
+            differing = buckets.words[left] ^ buckets.words[right]
+            fresh = _first_within_one(differing) == band
+            yield buckets.order[left[fresh]], buckets.order[right[fresh]]
+
+
+def _lookups(
+    buckets: _Buckets, side: int | None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Places that look at others: (places, the first other place, how many), all int64."""
+    counts = buckets.counts[buckets.values]
+    crowded = counts > MAX_BUCKET
+    places = np.arange(len(counts))
+    if side in (None, 0):
+        # Ahead within its own bucket.
+        reach = buckets.starts[buckets.values] + counts - places - 1
+        reach[crowded] = np.minimum(reach[crowded], _WINDOW)
+        yield places, places + 1, reach
+    open_counts = np.where(buckets.counts > MAX_BUCKET, 0, buckets.counts)
+    for bit in _flips(side):
+        # Each pair of buckets once: from the value without the bit to that with it.
+        asking = np.flatnonzero((buckets.values & bit == 0) & ~crowded)
+        other = buckets.values[asking] | bit
+        yield asking, buckets.starts[other], open_counts[other]
+
+
+def _compare(
+    asked: np.ndarray,
+    words: np.ndarray,
+    starts: np.ndarray,
+    reach: np.ndarray,
+    band: int,
+    radius: int,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Each asked row against `reach` rows from `starts` on: those within the radius.
+
+    Yields:
+        (rows of `asked`, rows of `words`, distances uint8), a bounded number at a time.
+    """
+    # In the word with the band the rows agree already, so the other one tells more.
+    far = 1 - band // (BANDS // 2)
+    far_asked, far_words = asked[:, far].copy(), words[:, far].copy()
+    asking = np.flatnonzero(reach)
+    stops = np.cumsum(reach[asking])
+    low = 0
+    while low < len(asking):
+        done = stops[low - 1] if low else 0
+        high = max(low + 1, int(np.searchsorted(stops, done + _CHUNK, "right")))
+        rows = asking[low:high]
+        lengths = reach[rows]
+        # The k-th comparison of this chunk is with row k + shift.
+        shift = starts[rows] - (stops[low:high] - lengths - done)
+        right = np.repeat(shift.astype(np.int32), lengths)
+        right += np.arange(len(right), dtype=np.int32)
+        differing = np.repeat(far_asked[rows], lengths)
+        differing ^= far_words[right]
+        kept = np.flatnonzero(np.bitwise_count(differing) <= radius)
+        left = rows[np.searchsorted(stops[low:high] - done, kept, "right")]
+        right = right[kept]
+        distance = np.bitwise_count(asked[left] ^ words[right]).sum(axis=1, dtype=np.uint8)
+        close = distance <= radius
+        yield left[close], right[close].astype(np.int64), distance[close]
+        low = high
+
+
+def _flips(side: int | None) -> Iterator[np.uint16]:
+    """The bits of a band in which the pairs of a side may differ."""
+    for bit in range(BAND_BITS):
+        # The first half of a band is its high byte.
+        if side is None or side == (1 if bit >= HALF_BITS else 0):
+            yield np.uint16(1 << bit)
+
+
+def _values(words: np.ndarray, band: int) -> np.ndarray:
+    """uint16 [N], the band's value in rows of uint64 [N, 2]."""
+    return words.view(">u2")[:, band].astype(np.uint16)
+
+
+def _first_within_one(differing: np.ndarray) -> np.ndarray:
+    """The first band with at most one bit set, of uint64 [P, 2]."""
+    return np.argmax(np.bitwise_count(differing.view(np.uint16)) <= 1, axis=1)
+
+
+def _first_equal(differing: np.ndarray) -> np.ndarray:
+    """The first band with no bit set, of uint64 [P, 2]."""
+    return np.argmax(differing.view(np.uint16) == 0, axis=1)
+
+
+def _in_order(pairs: np.ndarray) -> np.ndarray:
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]

@@ -1,60 +1,124 @@
-"""Connected components of the pairs of same pictures."""
+"""Connected components of pairs, on one worker or on many.
 
-from collections.abc import Iterable, Iterator
+On one worker: `components`. On many: rounds of `large_star` and `small_star`, each over edges
+grouped by node, turn any graph into stars around the smallest node of each component (Kiveris,
+Lattanzi, Mirrokni, Rastogi and Vassilvitskii, Connected Components in MapReduce and Beyond, SoCC
+2014). Both shrink what is left, so a few rounds can be followed by `components` on one worker.
+"""
 
-import apache_beam as beam
 import numpy as np
 
-_PLACE = np.dtype("<u8")
+NO_EDGES = np.empty((0, 2), np.uint64)
 
 
-class ConnectedComponents(beam.PTransform):
-    """Edges, uint64 [E, 2] as bytes -> the places of each component, uint64 [M] as bytes."""
+def components(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and the component of each: union-find, all edges at a time.
 
-    def expand(self, edges: beam.PCollection) -> beam.PCollection:
-        """Builds the graph."""
-        return (
-            edges
-            | "ToOnePlace" >> beam.Map(_one_place).with_output_types(tuple[int, bytes])
-            | "GroupEdges" >> beam.GroupByKey()
-            | "Connect" >> beam.FlatMap(_connect).with_output_types(bytes)
-        )
+    Roots hang below the smallest root next to them, then every node finds its root by doubling
+    steps, until no edge joins two trees.
+
+    Args:
+        edges: uint64 [E, 2], in any order and direction.
+
+    Returns:
+        (nodes uint64 [N] ascending, the smallest node of the component of each uint64 [N]).
+    """
+    nodes, ends = np.unique(edges, return_inverse=True)
+    left, right = ends.reshape(-1, 2).T
+    root = np.arange(len(nodes))
+    while True:
+        a, b = root[left], root[right]
+        apart = np.flatnonzero(a != b)
+        if not len(apart):
+            return nodes, nodes[root]
+        left, right, a, b = left[apart], right[apart], a[apart], b[apart]
+        np.minimum.at(root, np.maximum(a, b), np.minimum(a, b))
+        while True:
+            above = root[root]
+            if np.array_equal(above, root):
+                break
+            root = above
 
 
-def connected(edges: np.ndarray) -> np.ndarray:
-    """The smallest node that each node is connected with.
+def both_ways(edges: np.ndarray) -> np.ndarray:
+    """Every edge from both of its ends: what `large_star` needs, keyed by the first column.
 
     Args:
         edges: uint64 [E, 2].
 
     Returns:
-        uint64 [V, 2]: (node, smallest of its component), every node once, in order.
+        uint64 [<= 2E, 2], each once, without loops, in lexicographic order.
     """
-    nodes, flat = np.unique(edges, return_inverse=True)
-    parent = np.arange(len(nodes))
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for first, second in flat.reshape(-1, 2).tolist():
-        low, high = sorted((root(first), root(second)))
-        parent[high] = low
-    roots = [root(node) for node in range(len(nodes))]
-    return np.stack([nodes, nodes[roots]], axis=1) if len(nodes) else np.empty((0, 2), np.uint64)
+    return _distinct(np.concatenate([edges, edges[:, ::-1]]))
 
 
-def _one_place(edges: bytes) -> tuple[int, bytes]:
-    # Edges are as many as duplicates, not as images: one worker can hold them.
-    return 0, edges
+def downward(edges: np.ndarray) -> np.ndarray:
+    """Every edge from its larger to its smaller end: what `small_star` needs, keyed by the first.
+
+    Args:
+        edges: uint64 [E, 2].
+
+    Returns:
+        uint64 [<= E, 2], each once, without loops, in lexicographic order.
+    """
+    return _distinct(np.sort(edges, axis=1)[:, ::-1])
 
 
-def _connect(group: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
-    edges = np.frombuffer(b"".join(group[1]), _PLACE).reshape(-1, 2)
-    stars = connected(edges)
-    order = np.lexsort((stars[:, 0], stars[:, 1]))
-    _, starts = np.unique(stars[order, 1], return_index=True)
-    for part in np.split(stars[order, 0], starts[1:]):
-        yield part.tobytes()
+def large_star(edges: np.ndarray) -> np.ndarray:
+    """Joins the larger neighbors of each node to the smallest of the node and its neighbors.
+
+    Args:
+        edges: uint64 [E, 2] of `both_ways`: all that have their first end in this partition.
+
+    Returns:
+        uint64 [F, 2], larger end first, in lexicographic order; with those of the other
+        partitions they connect the same nodes as before.
+    """
+    edges = _distinct(edges)
+    node, neighbor = edges.T
+    smallest = np.minimum(_smallest_neighbor(edges), node)
+    larger = neighbor > node
+    return _distinct(np.stack([neighbor[larger], smallest[larger]], axis=1))
+
+
+def small_star(edges: np.ndarray) -> np.ndarray:
+    """Joins each node and its smaller neighbors to the smallest of these.
+
+    Args:
+        edges: uint64 [E, 2] of `downward`: all that have their first end in this partition.
+
+    Returns:
+        Like `large_star`.
+    """
+    edges = _distinct(edges)
+    node, neighbor = edges.T
+    smallest = _smallest_neighbor(edges)
+    joined = np.concatenate([np.stack([node, smallest], 1), np.stack([neighbor, smallest], 1)])
+    return _distinct(joined)
+
+
+def is_star_forest(edges: np.ndarray) -> bool:
+    """Whether each edge leads from a node with no other edge to the smallest of its component.
+
+    Args:
+        edges: uint64 [E, 2], larger end first; all edges of the graph, not a partition.
+    """
+    if not (edges[:, 0] > edges[:, 1]).all():
+        return False
+    leaves = np.unique(edges[:, 0])
+    return len(leaves) == len(edges) and not np.isin(edges[:, 1], leaves).any()
+
+
+def _smallest_neighbor(edges: np.ndarray) -> np.ndarray:
+    """Of the node of each of the lexicographically ordered edges: uint64 [E]."""
+    starts = np.flatnonzero(np.r_[len(edges) > 0, edges[1:, 0] != edges[:-1, 0]])
+    return np.repeat(edges[starts, 1], np.diff(np.r_[starts, len(edges)]))
+
+
+def _distinct(edges: np.ndarray) -> np.ndarray:
+    """The edges in lexicographic order, each once, without loops."""
+    edges = edges[edges[:, 0] != edges[:, 1]]
+    edges = edges[np.lexsort((edges[:, 1], edges[:, 0]))]
+    new = np.ones(len(edges), bool)
+    new[1:] = (edges[1:] != edges[:-1]).any(axis=1)
+    return edges[new]

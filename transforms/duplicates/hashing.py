@@ -1,7 +1,9 @@
 """What tells that two files show the same picture: a DCT hash to find, a thumbnail to confirm.
 
-The hash is Zauner's (Implementation and Benchmarking of Perceptual Image Hash Functions, 2010,
-section 3.2.1), with 256 bits: 64 bits are too few for faces, which all look alike at that size.
+The hash follows Zauner (Implementation and Benchmarking of Perceptual Image Hash Functions, 2010,
+section 3.2.1), but takes the signs of the 128 lowest frequencies: 64 bits are too few for faces,
+which all look alike at that size, and higher frequencies are the first to change in a copy.
+docs/duplicates.md has the figures behind both choices.
 """
 
 import hashlib
@@ -9,11 +11,60 @@ import hashlib
 import cv2
 import numpy as np
 
-HASH_BITS = 256
+HASH_BITS = 128
+HASH_BYTES = HASH_BITS // 8
+# The hash is searched in bands of 16 bits; bits are dealt to bands, see `_order`.
+BANDS = 8
 THUMBNAIL_SIDE = 32
+SMALL_SIDE = 64
 
-_DCT_SIDE = 64
-_FREQUENCIES = 16
+# With whole numbers as cosines every sum below stays under 2^53, so float64 holds it exactly, in
+# whatever order a BLAS adds: the hash of an image is the same on every processor.
+COSINE_SCALE = 4096
+# A coefficient of this size is 0.02 grey levels of amplitude: flat pictures hash to zeros instead
+# of to the signs of their noise.
+_NOISE = 16 * COSINE_SCALE**2
+
+
+def _order() -> tuple[np.ndarray, np.ndarray]:
+    """(vertical, horizontal) frequencies of the bits: int64 [128] each.
+
+    The lowest 128 by radius, without the zeroth, dealt like cards, each round beginning one band
+    further, so that each band of 16 neighboring bits has low frequencies, which survive most, and
+    high ones, which tell more.
+    """
+    vertical, horizontal = np.mgrid[:HASH_BITS, :HASH_BITS].reshape(2, -1)
+    lowest = np.lexsort((vertical, vertical**2 + horizontal**2))[1 : HASH_BITS + 1]
+    rounds = lowest.reshape(-1, BANDS)
+    dealt = np.stack([np.roll(one, place) for place, one in enumerate(rounds)]).T.ravel()
+    return vertical[dealt], horizontal[dealt]
+
+
+VERTICAL, HORIZONTAL = _order()
+FREQUENCIES = 1 + int(max(VERTICAL.max(), HORIZONTAL.max()))
+
+
+def cosines(start: float, end: float) -> np.ndarray:
+    """DCT basis of the part [start, end] of a side, from the samples of the whole side.
+
+    Args:
+        start: in [0, 1).
+        end: in (start, 1].
+
+    Returns:
+        float64 [FREQUENCIES, 64] of whole numbers, zero outside the part. Each row but the zeroth
+        adds up to zero, or nearly so where the part cuts through samples.
+    """
+    edges = np.arange(SMALL_SIDE + 1) / SMALL_SIDE
+    inside = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0, None)
+    weights = inside / inside.sum() * SMALL_SIDE
+    phase = ((edges[1:] + edges[:-1]) / 2 - start) / (end - start)
+    rows = np.cos(np.pi * np.arange(FREQUENCIES)[:, None] * phase) * weights
+    rows[1:] -= weights * (rows[1:].sum(axis=1, keepdims=True) / SMALL_SIDE)
+    return np.round(rows * COSINE_SCALE)
+
+
+_WHOLE = cosines(0.0, 1.0)
 
 
 def pixel_sha256(pixels: np.ndarray) -> str:
@@ -23,27 +74,63 @@ def pixel_sha256(pixels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def dct_hash(pixels: np.ndarray) -> bytes:
-    """256-bit perceptual hash of a picture.
+def small(pixels: np.ndarray) -> np.ndarray:
+    """The picture at 64x64, from which hashes and thumbnail are made; itself if it has that size.
 
-    The grey image at 64x64 goes through a DCT; of its 16x16 lowest frequencies without the
-    zeroth row and column (overall brightness and its falloff), a bit tells which are above their
-    median.
+    Sides are halved by bilinear sampling, which at a factor of at most two leaves no gaps: a
+    third of the time of one area average from 250 pixels, with hashes as stable.
 
     Args:
-        pixels: uint8 [height, width, 3], RGB.
+        pixels: uint8 [height, width, 3].
 
     Returns:
-        32 bytes.
+        uint8 [64, 64, 3].
     """
-    grey = cv2.cvtColor(_shrunk(pixels, _DCT_SIDE), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    spectrum = cv2.dct(grey)[1 : 1 + _FREQUENCIES, 1 : 1 + _FREQUENCIES]
-    return np.packbits(spectrum > np.median(spectrum)).tobytes()
+    height, width = pixels.shape[:2]
+    while height > 2 * SMALL_SIDE or width > 2 * SMALL_SIDE:
+        height, width = _halved(height), _halved(width)
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    if (height, width) == (SMALL_SIDE, SMALL_SIDE):
+        return np.ascontiguousarray(pixels)
+    return cv2.resize(pixels, (SMALL_SIDE, SMALL_SIDE), interpolation=cv2.INTER_LINEAR)
+
+
+def dct_hash(pixels: np.ndarray) -> bytes:
+    """128-bit perceptual hash of a picture.
+
+    The grey image at 64x64 goes through a DCT; a bit tells which of the 128 lowest frequencies
+    (without the zeroth, the brightness) are positive.
+
+    Args:
+        pixels: uint8 [height, width, 3], RGB; give `small(pixels)` if it is at hand.
+
+    Returns:
+        16 bytes.
+    """
+    spectrum = _WHOLE @ levels(pixels) @ _WHOLE.T
+    return signs(spectrum[VERTICAL, HORIZONTAL]).tobytes()
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [32, 32, 3] of the whole picture, by area averaging."""
-    return _shrunk(pixels, THUMBNAIL_SIDE)
+    """uint8 [32, 32, 3] of the whole picture; give `small(pixels)` if it is at hand."""
+    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    return cv2.resize(small(pixels), side, interpolation=cv2.INTER_AREA)
+
+
+def grey_thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """uint8 [64, 64] of the whole picture; give `small(pixels)` if it is at hand."""
+    return cv2.cvtColor(small(pixels), cv2.COLOR_RGB2GRAY)
+
+
+def levels(pixels: np.ndarray) -> np.ndarray:
+    """float64 [64, 64] of whole grey levels about their mean."""
+    grey = grey_thumbnail(pixels).astype(np.float64)
+    return grey - np.round(grey.mean())
+
+
+def signs(coefficients: np.ndarray) -> np.ndarray:
+    """Packed bits uint8 [..., 16] of coefficients float64 [..., 128]."""
+    return np.packbits(coefficients > _NOISE, axis=-1)
 
 
 def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -68,5 +155,5 @@ def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.where(equal, 1.0, values)
 
 
-def _shrunk(pixels: np.ndarray, side: int) -> np.ndarray:
-    return cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
+def _halved(side: int) -> int:
+    return side if side <= 2 * SMALL_SIDE else max(2 * SMALL_SIDE, (side + 1) // 2)

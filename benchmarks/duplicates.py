@@ -1,0 +1,226 @@
+"""Duplicate search on Labeled Faces in the Wild with planted copies, beside imagededup.
+
+Claims: with `near`, at least 0.99 of byte copies, JPEG quality 50, half size and brightness +20 %
+are found; with `thorough`, at least 0.95 of these and of crops and mirror images; at least 0.999
+of all pairs found are right. Crops leave 95 % or 90 % of each side, cut evenly or not.
+
+    OMP_NUM_THREADS=1 FACEMILL_DATA=... python -m benchmarks.duplicates --peer-python ENV/bin/python
+
+ENV is an environment with imagededup; without the option only facemill runs. Pairs that LFW
+itself holds are listed first and set aside. All times are CPU seconds of one process and thread,
+with decoding; the figures that carry over to another machine are the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from transforms.decode import decode
+from transforms.duplicates import banding, components, confirm, hashing, variants
+
+PLANTED = 2000
+SEED = 20
+NEAR_KINDS = ("byte copy", "quality 50", "half size", "brightness")
+KINDS = (*NEAR_KINDS, "crop 5 %", "mirror")
+EXTRA_KINDS = ("crop 5 % off center", "crop 10 % off center")
+
+# Runs in the peer's environment: PHash with its defaults but for the number of processes.
+_PEER = """
+import json, os, sys, time
+folder, answer = sys.argv[1:]
+from imagededup.methods import PHash
+method = PHash(verbose=False)
+started = time.process_time()
+codes = method.encode_images(image_dir=folder, num_enc_workers=0)
+encoded = time.process_time()
+close = method.find_duplicates(encoding_map=codes, max_distance_threshold=10, scores=True,
+                               num_dist_workers=0)
+searched = time.process_time()
+found = {limit: [[a, b] for a, many in close.items() for b, bits in many
+                 if a < b and bits <= limit] for limit in (4, 10)}
+try:
+    from imagededup.methods import CNN
+    CNN(verbose=False)
+    cnn = "its weights are at hand, but this benchmark has no figures for it"
+except Exception as error:
+    cnn = f"{type(error).__name__}: {error}"
+json.dump({"encode": encoded - started, "search": searched - encoded, "found": found, "cnn": cnn},
+          open(answer, "w"))
+"""
+
+
+def _cropped(pixels: np.ndarray, share: float, at: tuple[float, float]) -> np.ndarray:
+    """Without `share` of each side, of which `at` is cut off left and top."""
+    height, width = pixels.shape[:2]
+    left, top = round(width * share * at[0]), round(height * share * at[1])
+    return pixels[top : top + round(height * (1 - share)), left : left + round(width * (1 - share))]
+
+
+def _copies(path: Path, rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
+    data = path.read_bytes()
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+    def jpeg(picture: np.ndarray, quality: int = 95) -> bytes:
+        return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+    yield "byte copy", data
+    yield "quality 50", jpeg(pixels, 50)
+    yield "half size", jpeg(cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    yield "brightness", jpeg(np.clip(pixels * 1.2, 0, 255).astype(np.uint8))
+    yield "crop 5 %", jpeg(_cropped(pixels, 0.05, (0.5, 0.5)))
+    yield "mirror", jpeg(pixels[:, ::-1])
+    yield "crop 5 % off center", jpeg(_cropped(pixels, 0.05, tuple(rng.uniform(size=2))))
+    yield "crop 10 % off center", jpeg(_cropped(pixels, 0.1, tuple(rng.uniform(size=2))))
+
+
+def _plant(images: Path, folder: Path) -> list[str]:
+    """Links LFW into the folder and writes copies beside it; returns the sorted names."""
+    rng = np.random.default_rng(SEED)
+    originals = sorted(images.glob("*/*.jpg"))
+    if not originals:
+        sys.exit(f"{images} must hold NAME/NAME_0001.jpg, found no image: set FACEMILL_DATA")
+    for path in originals:
+        (folder / path.name).symlink_to(path)
+    for number in rng.permutation(len(originals))[:PLANTED]:
+        path = originals[number]
+        for kind, data in _copies(path, rng):
+            (folder / f"{path.stem}@{kind}.jpg").write_bytes(data)
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _timed(work: Callable[[], object]) -> tuple[float, object]:
+    started = time.process_time()
+    result = work()
+    return time.process_time() - started, result
+
+
+def _read(folder: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """(hashes, thumbnails, windows, seconds that the windows took)."""
+    hashes, thumbnails, windows, seconds = [], [], [], 0.0
+    for name in names:
+        small = hashing.small(decode((folder / name).read_bytes()).pixels)
+        hashes.append(hashing.dct_hash(small))
+        thumbnails.append(hashing.grey_thumbnail(small))
+        started = time.process_time()
+        windows.append(variants.window_hashes(small))
+        seconds += time.process_time() - started
+    shaped = [np.frombuffer(b"".join(part), np.uint8) for part in (hashes, windows)]
+    count = len(names)
+    return shaped[0].reshape(count, -1), np.stack(thumbnails), shaped[1].reshape(count, -1), seconds
+
+
+def _near(hashes: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
+    return _confirmed(banding.near_pairs(hashes), 0, thumbnails)
+
+
+def _thorough(hashes: np.ndarray, windows: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
+    queries = variants.queries(hashes, windows)
+    pairs, variant = banding.cross_pairs(queries, np.arange(len(hashes)), hashes)
+    return _confirmed(pairs, variant, thumbnails)
+
+
+def _confirmed(pairs: np.ndarray, variant: np.ndarray | int, thumbnails: np.ndarray) -> np.ndarray:
+    variant = np.broadcast_to(variant, len(pairs))
+    right = [
+        confirm.same_picture(thumbnails[pairs[part, 0]], thumbnails[pairs[part, 1]], variant[part])
+        for part in np.array_split(np.arange(len(pairs)), 1 + len(pairs) // 4096)
+    ]
+    return pairs[np.concatenate(right)]
+
+
+def _score(
+    title: str, pairs: list[tuple[str, str]], own: dict[str, str], seconds: str
+) -> list[str]:
+    """One line of the table: recall by kind (pairs with the original itself), precision, time."""
+    found: dict[str, set[str]] = {kind: set() for kind in (*KINDS, *EXTRA_KINDS)}
+    wrong, distinct = [], {(min(pair), max(pair)) for pair in pairs}
+    for first, second in distinct:
+        origin = [name.removesuffix(".jpg").split("@")[0] for name in (first, second)]
+        if own.get(origin[0], origin[0]) != own.get(origin[1], origin[1]):
+            wrong.append((first, second))
+        elif origin[0] == origin[1] and ("@" in first) != ("@" in second):
+            copy = first if "@" in first else second
+            found[copy.removesuffix(".jpg").split("@")[1]].add(copy)
+    precision = 1 - len(wrong) / max(1, len(distinct))
+    cells = [title, *(f"{len(found[kind]) / PLANTED:.4f}" for kind in found)]
+    return [*cells, f"{precision:.5f}", str(len(distinct)), str(len(wrong)), seconds]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer-python", help="interpreter of an environment with imagededup")
+    options = parser.parse_args()
+    images = Path(os.environ.get("FACEMILL_DATA", "")) / "lfw" / "images"
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "images"
+        folder.mkdir()
+        names = _plant(images, folder)
+        table = _run(folder, names, options.peer_python, Path(temporary) / "answer.json")
+    print(f"\n{len(names)} images, {PLANTED} of them with a copy of each kind\n")
+    head = ["search", *KINDS, *EXTRA_KINDS, "precision", "pairs", "wrong", "CPU s"]
+    print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
+    for line in table:
+        print("| " + " | ".join(line) + " |")
+
+
+def _run(folder: Path, names: list[str], peer: str | None, answer: Path) -> list[list[str]]:
+    everything, (hashes, thumbnails, windows, extra) = _timed(lambda: _read(folder, names))
+    reading = everything - extra
+    near_time, near = _timed(lambda: _near(hashes, thumbnails))
+    cross_time, cross = _timed(lambda: _thorough(hashes, windows, thumbnails))
+    thorough = np.concatenate([near, cross])
+
+    plain = np.array(["@" not in name for name in names])
+    of_lfw = thorough[plain[thorough].all(axis=1)]
+    print("Pairs that LFW itself holds, set aside:")
+    for first, second in sorted({tuple(sorted(pair)) for pair in of_lfw.tolist()}):
+        print(f"  {names[first][:-4]} = {names[second][:-4]}")
+    nodes, root = components.components(of_lfw.astype(np.uint64))
+    own = {
+        names[int(node)][:-4]: names[int(top)][:-4] for node, top in zip(nodes, root, strict=True)
+    }
+
+    def named(pairs: np.ndarray) -> list[tuple[str, str]]:
+        return [(names[first], names[second]) for first, second in pairs.tolist()]
+
+    per_image = 1e6 / len(names)
+    print(f"reading {reading * per_image:.0f} us/image, windows {extra * per_image:.0f} us/image")
+    print(
+        f"search and confirmation: near {near_time * per_image:.1f} us/image, "
+        f"windows and mirror {cross_time * per_image:.1f} us/image"
+    )
+    table = [
+        _score("near", named(near), own, f"{reading:.1f} + {near_time:.2f}"),
+        _score(
+            "thorough", named(thorough), own, f"{everything:.1f} + {near_time + cross_time:.2f}"
+        ),
+    ]
+    if peer:
+        # One process, one thread, as above.
+        subprocess.run([peer, "-c", _PEER, str(folder), str(answer)], check=True)
+        result = json.loads(answer.read_text())
+        for limit, pairs in result["found"].items():
+            seconds = f"{result['encode']:.1f} + {result['search']:.2f}"
+            table.append(_score(f"imagededup PHash, {limit} bits", pairs, own, seconds))
+        print(
+            f"imagededup PHash / near: reading and hashing {result['encode'] / reading:.2f} times, "
+            f"search {result['search'] / near_time:.1f} times"
+        )
+        print(f"imagededup CNN: not run, {result['cnn']}")
+    return table
+
+
+if __name__ == "__main__":
+    main()

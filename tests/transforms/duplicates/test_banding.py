@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transforms.duplicates import banding
+
+_SEEDS = st.integers(0, 2**32 - 1)
+
+
+def _hashes(seed: int, count: int = 300) -> np.ndarray:
+    """Clusters of hashes whose members differ from their center in up to about 30 bits."""
+    rng = np.random.default_rng(seed)
+    centers = rng.integers(0, 2, (12, 128), np.uint8)
+    bits = centers[rng.integers(12, size=count)]
+    flips = rng.random(bits.shape) < rng.choice([0.0, 0.02, 0.06, 0.12], size=(count, 1))
+    return np.packbits(bits ^ flips, axis=1)
+
+
+def _all_within(hashes: np.ndarray, radius: int) -> np.ndarray:
+    distances = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(axis=2, dtype=int)
+    pairs = np.argwhere(distances <= radius)
+    return pairs[pairs[:, 0] < pairs[:, 1]]
+
+
+@pytest.fixture
+def _no_leaders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(banding, "LEADERS", 10**6)
+
+
+@pytest.mark.usefixtures("_no_leaders")
+class TestNearPairs:
+    @settings(deadline=None, max_examples=25)
+    @given(_SEEDS, st.sampled_from([0, 7, 15]))
+    def test_all_within_the_radius_and_none_else(self, seed: int, radius: int) -> None:
+        hashes = _hashes(seed)
+        assert np.array_equal(
+            banding.near_pairs(hashes, radius=radius), _all_within(hashes, radius)
+        )
+
+    @settings(deadline=None, max_examples=10)
+    @given(_SEEDS)
+    def test_shares_of_bands_are_disjoint_and_complete(self, seed: int) -> None:
+        hashes = _hashes(seed)
+        shares = np.concatenate([banding.near_pairs(hashes, band) for band in range(8)])
+        assert sorted(map(tuple, shares)) == list(map(tuple, banding.near_pairs(hashes)))
+
+    @settings(deadline=None, max_examples=10)
+    @given(_SEEDS, st.integers(0, 8))
+    def test_partitions_find_each_pair_once(self, seed: int, bits: int) -> None:
+        hashes = _hashes(seed)
+        keys = banding.partition_keys(hashes, bits)
+        assert keys.max(initial=0) < 2**bits
+        found = []
+        for band in range(banding.BANDS):
+            for side in range(banding.SIDES):
+                for value in np.unique(keys[:, band, side]):
+                    rows = np.flatnonzero(keys[:, band, side] == value)
+                    found.append(rows[banding.near_pairs(hashes[rows], band, side)])
+        assert sorted(map(tuple, np.concatenate(found))) == list(
+            map(tuple, _all_within(hashes, banding.RADIUS))
+        )
+
+    @settings(deadline=None, max_examples=10)
+    @given(_SEEDS)
+    def test_order_of_the_input_does_not_matter(self, seed: int) -> None:
+        hashes = _hashes(seed)
+        order = np.random.default_rng(seed).permutation(len(hashes))
+        pairs = np.sort(order[banding.near_pairs(hashes[order])], axis=1)
+        assert sorted(map(tuple, pairs)) == list(map(tuple, banding.near_pairs(hashes)))
+
+    def test_chunks_do_not_show(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        hashes = _hashes(5)
+        whole = banding.near_pairs(hashes)
+        monkeypatch.setattr(banding, "_CHUNK", 7)
+        assert np.array_equal(banding.near_pairs(hashes), whole)
+
+
+def test_the_worst_spread_of_fifteen_bits_is_found() -> None:
+    # Two differing bits in seven bands, one in the eighth.
+    bits = np.zeros((2, 128), np.uint8)
+    bits[1, [place for band in range(7) for place in (16 * band, 16 * band + 9)] + [127]] = 1
+    assert banding.near_pairs(np.packbits(bits, axis=1)).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_for_a_pair(count: int) -> None:
+    hashes = np.zeros((count, 16), np.uint8)
+    assert banding.near_pairs(hashes).shape == (0, 2)
+    pairs, variant = banding.cross_pairs(hashes[:, None], np.arange(count), hashes)
+    assert pairs.shape == (0, 2)
+    assert len(variant) == 0
+
+
+def test_hashes_of_another_length_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\[N, 16\], got \[5, 32\]"):
+        banding.near_pairs(np.zeros((5, 32), np.uint8))
+
+
+def test_equal_hashes_cost_a_bounded_number_of_pairs_and_stay_connected() -> None:
+    hashes = np.zeros((1000, 16), np.uint8)
+    pairs = banding.near_pairs(hashes)
+    assert len(pairs) <= 1000 * banding.LEADERS
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+    assert {1, 999} <= set(pairs[pairs[:, 0] == 0][:, 1].tolist())
+    assert set(pairs.ravel().tolist()) == set(range(1000))
+    # The first band finds them, the others none.
+    assert np.array_equal(banding.near_pairs(hashes, 0, 0), pairs)
+    assert not any(len(banding.near_pairs(hashes, band)) for band in range(1, 8))
+
+
+def test_a_crowded_band_value_costs_a_bounded_number_of_comparisons(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 256, (6000, 16), np.uint8)
+    hashes[:, :2] = 0
+    compared = 0
+    bitwise_count = np.bitwise_count
+
+    def counting(values: np.ndarray) -> np.ndarray:
+        nonlocal compared
+        compared += values.size
+        return bitwise_count(values)
+
+    monkeypatch.setattr(np, "bitwise_count", counting)
+    banding.near_pairs(hashes, 0)
+    assert compared < 6000 * 100
+
+
+class TestCrossPairs:
+    @settings(deadline=None, max_examples=25)
+    @given(_SEEDS)
+    def test_against_all_with_all(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        hashes = np.unique(_hashes(seed, 120), axis=0)
+        queries = _hashes(seed, 3 * len(hashes)).reshape(len(hashes), 3, 16)
+        rows = rng.permutation(len(hashes))
+        differing = queries[:, :, None] ^ hashes
+        distances = np.bitwise_count(differing).sum(axis=3, dtype=int)
+        meet = (differing.reshape(*distances.shape, 8, 2) == 0).all(axis=4).any(axis=3)
+        distances[~meet | (distances > banding.CROSS_RADIUS)] = 999
+        expected = sorted(
+            (int(rows[query]), other, 1 + int(distances[query, :, other].argmin()))
+            for query in range(len(rows))
+            for other in range(len(hashes))
+            if rows[query] != other and distances[query, :, other].min() < 999
+        )
+        pairs, variant = banding.cross_pairs(queries, rows, hashes)
+        assert [(*pair, one) for pair, one in zip(pairs.tolist(), variant, strict=True)] == expected
+
+    def test_parts_of_the_queries_find_the_parts_of_the_pairs(self) -> None:
+        hashes = _hashes(3)
+        queries = _hashes(3, 600).reshape(300, 2, 16)
+        whole, _ = banding.cross_pairs(queries, np.arange(300), hashes)
+        parts = [
+            banding.cross_pairs(queries[part], part, hashes)[0]
+            for part in (np.arange(100), np.arange(100, 300))
+        ]
+        assert len(whole)
+        assert np.array_equal(np.concatenate(parts), whole)
+
+    def test_many_equal_hashes_cost_a_bounded_number_of_pairs(self) -> None:
+        hashes = np.zeros((1000, 16), np.uint8)
+        pairs, _ = banding.cross_pairs(hashes[:, None], np.arange(1000), hashes)
+        assert 0 < len(pairs) <= 1000 * banding.LEADERS

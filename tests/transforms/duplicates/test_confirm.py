@@ -1,0 +1,104 @@
+import cv2
+import numpy as np
+import pytest
+
+from transforms.duplicates import confirm, hashing, variants
+from transforms.synthetic.faces import render
+
+_FACES = [render(0, identity, 0, 250) for identity in range(5)]
+_CROPPED = 1
+
+
+def _thumbnails(pictures: list[np.ndarray]) -> np.ndarray:
+    return np.stack([hashing.grey_thumbnail(np.ascontiguousarray(one)) for one in pictures])
+
+
+def _jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+    encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+
+
+def _whole(count: int) -> np.ndarray:
+    return np.zeros(count, np.int64)
+
+
+_ORIGINALS = _thumbnails(_FACES)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda face: face,
+        lambda face: _jpeg(face, 50),
+        lambda face: cv2.resize(face, (125, 125), interpolation=cv2.INTER_AREA),
+        lambda face: np.clip(face * 1.2, 0, 255).astype(np.uint8),
+        lambda face: (face * 0.7).astype(np.uint8),
+    ],
+    ids=["same", "quality 50", "half", "brighter", "darker"],
+)
+def test_copies_are_confirmed_in_both_directions(copied) -> None:
+    copies = _thumbnails([copied(face) for face in _FACES])
+    assert confirm.same_picture(_ORIGINALS, copies, _whole(5)).all()
+    assert confirm.same_picture(copies, _ORIGINALS, _whole(5)).all()
+
+
+@pytest.mark.parametrize("by", [-4, 0, 4])
+def test_a_crop_is_confirmed_where_its_frame_is_a_little_off(by: int) -> None:
+    left, top, right, bottom = np.round(variants.FRAMES[_CROPPED] * 250).astype(int)
+    crops = _thumbnails(
+        [face[top + 4 + by : bottom - 4 + by, left + 4 : right - 4] for face in _FACES]
+    )
+    assert confirm.same_picture(_ORIGINALS, crops, np.full(5, _CROPPED)).all()
+
+
+def test_mirror_images_are_confirmed_as_such_only() -> None:
+    mirrored = _thumbnails([face[:, ::-1] for face in _FACES])
+    assert confirm.same_picture(_ORIGINALS, mirrored, np.full(5, variants.MIRROR)).all()
+    assert not confirm.same_picture(_ORIGINALS, mirrored, _whole(5)).any()
+
+
+def test_other_people_and_other_photos_of_the_same_are_not_confirmed() -> None:
+    first, second = np.triu_indices(5, 1)
+    for variant in range(variants.MIRROR + 1):
+        chosen = np.full(len(first), variant)
+        assert not confirm.same_picture(_ORIGINALS[first], _ORIGINALS[second], chosen).any()
+    again = _thumbnails([render(0, identity, 1, 250) for identity in range(5)])
+    assert not confirm.same_picture(_ORIGINALS, again, _whole(5)).any()
+
+
+def test_a_changed_mouth_is_another_photo() -> None:
+    changed = _ORIGINALS.copy()
+    # A fifth of the width and a tenth of the height, darker or lighter like an open mouth.
+    mouth = changed[:, 43:49, 26:38]
+    mouth[:] = np.where(mouth.mean(axis=(1, 2), keepdims=True) < 100, 170, 30)
+    similarity = confirm.similarity(_ORIGINALS, changed, _whole(5))
+    assert (similarity < confirm.MIN_CORRELATION).all()
+
+
+def test_pictures_without_texture_are_compared_by_brightness() -> None:
+    levels = np.array([0, 1, 90, 255], np.uint8)
+    flat = np.broadcast_to(levels[:, None, None], (4, 64, 64))
+    assert confirm.same_picture(flat, flat, _whole(4)).all()
+    assert confirm.similarity(flat, flat[::-1], _whole(4)).tolist() == [0, 0, 0, 0]
+    assert not confirm.same_picture(flat, _ORIGINALS[:4], _whole(4)).any()
+
+
+def test_nearly_white_pictures_are_still_compared() -> None:
+    white = np.full((2, 64, 64), 246, np.uint8)
+    white[0, 10:30, 10:30] = 255
+    white[1, 30:50, 30:50] = 255
+    assert confirm.same_picture(white, white, _whole(2)).all()
+    assert not confirm.same_picture(white, white[::-1], _whole(2)).any()
+
+
+def test_pairs_do_not_depend_on_their_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
+    copies = _thumbnails([_jpeg(face, 50) for face in _FACES])
+    variant = np.array([0, 1, 2, variants.MIRROR, 0])
+    whole = confirm.similarity(_ORIGINALS, copies, variant)
+    monkeypatch.setattr(confirm, "_CHUNK", 1)
+    np.testing.assert_allclose(confirm.similarity(_ORIGINALS, copies, variant), whole, atol=1e-5)
+
+
+def test_no_pairs() -> None:
+    none = np.empty((0, 64, 64), np.uint8)
+    assert confirm.similarity(none, none, _whole(0)).shape == (0,)

@@ -1,0 +1,214 @@
+"""Whether two thumbnails show the same picture: the candidates of a search are only likely.
+
+The first picture is brought onto the second: the frame of the variant that was found, then Lucas
+and Kanade's registration over affine maps with gain and offset of brightness, first at 32x32
+pixels, where most candidates drop out, then at 64x64. Copies then correlate nearly fully, also
+when they were cropped by a little more or less than the variant; photos taken a moment apart do
+not, because what moved between them was not affine, and at 64 pixels a mouth is large enough.
+"""
+
+import numpy as np
+
+from transforms.duplicates import variants
+
+# Between the lowest copy and the highest two photos that were seen; see docs/duplicates.md.
+MIN_CORRELATION = 0.987
+
+# At 32x32: below the first nothing gets above the second by registration, below the second
+# nothing gets above the minimum at 64x64.
+_WORTH_ALIGNING = 0.82
+_WORTH_A_CLOSER_LOOK = 0.965
+# Above this the pictures lie on each other already.
+_PLAIN = 0.997
+_STEPS = 2
+# Where one picture is clipped, a brighter or darker copy has other values.
+_CLIPPED = 245
+# How far one step may change a map, in half sides.
+_MAX_STEP = 0.1
+_MIN_OVERLAP = 0.5
+# Standard deviation, in grey levels, below which a picture has no texture to compare.
+_FLAT = 1.0
+_SAME_LEVEL = 2.0
+# Thumbnails at a time: their temporaries take about 30 MB.
+_CHUNK = 128
+
+
+def same_picture(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
+    """Whether the second picture is a copy of that variant of the first: bool [N].
+
+    Args:
+        first: uint8 [N, 64, 64], see `hashing.grey_thumbnail`.
+        second: uint8 [N, 64, 64].
+        variant: integers [N], indices into `variants.FRAMES`; 0 for the whole picture.
+    """
+    return similarity(first, second, variant) >= MIN_CORRELATION
+
+
+def similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
+    """Correlation after registration: float64 [N] in [-1, 1].
+
+    Args: see `same_picture`.
+
+    Returns:
+        Exact as to `MIN_CORRELATION` only: a pair that is above it without registration has the
+        value before it, and one that is far below a rough one. Of pictures without texture 1 if
+        they are equally bright, else 0.
+    """
+    values = np.empty(len(first))
+    for start in range(0, len(first), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        values[chunk] = _similarity(first[chunk], second[chunk], np.asarray(variant[chunk]))
+    return values
+
+
+def _similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
+    first = np.where((variant == variants.MIRROR)[:, None, None], first[:, :, ::-1], first)
+    maps = _maps(variants.FRAMES[variant])
+    a, b = _smoothed(_halved(first)), _smoothed(_halved(second))
+    values = _correlation(a, b, maps)
+    # Registration costs most: it is left out where it is hopeless and where it is not needed.
+    some = np.flatnonzero((values >= _WORTH_ALIGNING) & (values < _PLAIN))
+    maps[some], values[some] = _improved(a[some], b[some], maps[some], values[some])
+    left = np.flatnonzero(values >= _WORTH_A_CLOSER_LOOK)
+    a, b, maps = _smoothed(first[left]), _smoothed(second[left]), maps[left]
+    # A value at 64x64 counts even if it is lower: it saw more.
+    closer = _correlation(a, b, maps)
+    some = np.flatnonzero(closer < MIN_CORRELATION)
+    closer[some] = _improved(a[some], b[some], maps[some], closer[some])[1]
+    values[left] = closer
+    spread = [part.reshape(len(part), -1).std(axis=1) < _FLAT for part in (first, second)]
+    flat = np.flatnonzero(spread[0] | spread[1])
+    level = first[flat].mean(axis=(1, 2)) - second[flat].mean(axis=(1, 2))
+    values[flat] = spread[0][flat] & spread[1][flat] & (np.abs(level) <= _SAME_LEVEL)
+    return values
+
+
+def _improved(
+    a: np.ndarray, b: np.ndarray, maps: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Maps and correlations after registration, where that is better than before."""
+    registered = _registered(a, b, maps)
+    after = _correlation(a, b, registered)
+    better = after > values
+    return np.where(better[:, None, None], registered, maps), np.where(better, after, values)
+
+
+def _halved(pictures: np.ndarray) -> np.ndarray:
+    """float32 [N, 32, 32], the means of 2x2 pixels of uint8 [N, 64, 64]."""
+    wide = pictures.astype(np.float32)
+    rows = wide[:, ::2] + wide[:, 1::2]
+    return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
+
+
+def _smoothed(pictures: np.ndarray) -> np.ndarray:
+    """float32 [N, S, S] after (1 2 1) / 4 both ways.
+
+    Resampling blurs a picture; after this blur the rest does not count.
+    """
+    padded = np.pad(pictures.astype(np.float32), ((0, 0), (1, 1), (1, 1)), "edge")
+    rows = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
+    return (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 4
+
+
+def _maps(frames: np.ndarray) -> np.ndarray:
+    """Affine maps float32 [N, 2, 3] from the frame, as [-1, 1] both ways, to the whole picture."""
+    left, top, right, bottom = frames.T
+    maps = np.zeros((len(frames), 2, 3), np.float32)
+    maps[:, 0, 0], maps[:, 0, 2] = right - left, right + left - 1
+    maps[:, 1, 1], maps[:, 1, 2] = bottom - top, bottom + top - 1
+    return maps
+
+
+def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Centers of the pixels, x and y in [-1, 1]: float32 [side * side] each."""
+    centers = (np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1
+    return np.tile(centers, side), np.repeat(centers, side)
+
+
+def _sampled(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures seen through maps, bilinear.
+
+    Args:
+        pictures: float32 [N, S, S, C].
+        maps: float32 [N, 2, 3].
+
+    Returns:
+        (float32 [N, S * S, C], bool [N, S * S] whether the place lies in the picture).
+    """
+    count, side = pictures.shape[:2]
+    x, y = _grid(side)
+    places = maps[:, :, :1] * x + maps[:, :, 1:2] * y + maps[:, :, 2:]
+    places = (places + 1) * (side / 2) - 0.5
+    inside = ((places >= -0.5) & (places <= side - 0.5)).all(axis=1)
+    places = np.clip(places, 0, side - 1.001)
+    corner = places.astype(np.int32)
+    share = places - corner
+    across, down = share[:, 0, :, None], share[:, 1, :, None]
+    pixels = pictures.reshape(-1, pictures.shape[3])
+    base = corner[:, 1] * side + corner[:, 0]
+    base += (np.arange(count, dtype=np.int32) * side**2)[:, None]
+    upper, lower = pixels[base], pixels[base + side]
+    upper += (pixels[base + 1] - upper) * across
+    lower += (pixels[base + side + 1] - lower) * across
+    upper += (lower - upper) * down
+    return upper, inside
+
+
+def _correlation(a: np.ndarray, b: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """Of float32 [N, S, S], seen through the maps, with the same shape: float64 [N]."""
+    count = len(a)
+    seen, inside = _sampled(a[..., None], maps)
+    a, b = seen[..., 0], b.reshape(inside.shape)
+    used = inside & (a < _CLIPPED) & (b < _CLIPPED)
+    # A picture that is clipped nearly everywhere is compared as it is.
+    bright = used.mean(axis=1) < _MIN_OVERLAP / 2
+    used[bright] = inside[bright]
+    weights = used.astype(np.float32)
+    a, b = _centered(a, weights), _centered(b, weights)
+    norms = np.sqrt(_dot(a, a) * _dot(b, b))
+    values = np.divide(_dot(a, b), norms, out=np.zeros(count), where=norms > 1e-3)
+    return np.where(inside.mean(axis=1) >= _MIN_OVERLAP, values, 0.0)
+
+
+def _centered(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    mean = _dot(values, weights) / np.maximum(weights.sum(axis=1, dtype=np.float64), 1)
+    return (values - mean[:, None].astype(np.float32)) * weights
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a * b).sum(axis=1, dtype=np.float64)
+
+
+def _registered(a: np.ndarray, b: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """Maps improved so that `a` through them, times a gain, plus an offset, is `b`.
+
+    Args:
+        a: float32 [N, S, S].
+        b: the same shape.
+        maps: float32 [N, 2, 3].
+    """
+    side = a.shape[1]
+    x, y = _grid(side)
+    target = b.reshape(len(b), side**2)
+    slopes = np.zeros((*a.shape, 2), np.float32)
+    slopes[:, :, 1:-1, 0] = (a[:, :, 2:] - a[:, :, :-2]) * (side / 4)
+    slopes[:, 1:-1, :, 1] = (a[:, 2:] - a[:, :-2]) * (side / 4)
+    layers = np.concatenate([a[..., None], slopes], axis=3)
+    diagonal = np.arange(8)
+    for _ in range(_STEPS):
+        seen, inside = _sampled(layers, maps)
+        level, across, down = seen[..., 0], seen[..., 1], seen[..., 2]
+        used = inside & (level < _CLIPPED) & (target < _CLIPPED)
+        columns = [across * x, across * y, across, down * x, down * y, down, level]
+        design = np.stack([*columns, np.ones_like(level)], axis=1)
+        design *= used[:, None]
+        normal = (design @ design.transpose(0, 2, 1)).astype(np.float64)
+        right = (design @ target[..., None]).astype(np.float64)
+        # Damped: a picture with edges in one direction only does not say how to move.
+        normal[:, diagonal, diagonal] *= 1.001
+        normal[:, diagonal, diagonal] += 1e-3
+        solution = np.linalg.solve(normal, right)[..., 0]
+        gain = np.where(np.abs(solution[:, 6]) < 0.2, 1.0, solution[:, 6])
+        step = np.clip(solution[:, :6] / gain[:, None], -_MAX_STEP, _MAX_STEP)
+        maps = maps + step.reshape(-1, 2, 3).astype(np.float32)
+    return maps
