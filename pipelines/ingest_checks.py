@@ -20,7 +20,10 @@ from transforms.splits import FOLDERS, SPLITS
 
 LISTED = "listed.json"
 
-_COLUMNS = ["image_id", "identity", "outcome", "reason", "split", "copies"]
+_COLUMNS = ["image_id", "identity", "outcome", "reason", "split", "copies", "attributes"]
+
+# Attributes in a message.
+_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         if name in (*SPLITS, *tally.records)
     }
     _check_shards(splits, tally)
-    _check_outcomes(counts, tally, splits, options)
+    _check_attribute(tally, options)
+    _check_rejected(counts, tally, options, base)
+    _check_outcomes(counts, tally, splits)
     total = sum(int(part["fingerprint"], 16) for part in parts)
     if base is not None:
         total += int(base.manifest["source"]["fingerprint"], 16)
@@ -100,6 +105,7 @@ class _Tally:
     identities: dict[str, set[str]] = field(default_factory=dict)
     before: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
+    attributes: set[str] = field(default_factory=set)
     repeated: str | None = None
 
     def add(self, part: pa.Table) -> None:
@@ -113,6 +119,8 @@ class _Tally:
         told = pc.invert(pc.is_in(part["outcome"], pa.array([KEPT, DUPLICATE])))
         _count(self.reasons, part["reason"].filter(told))
         _count(self.before, part["identity"])
+        for chunk in part["attributes"].chunks:
+            self.attributes.update(chunk.keys.unique().to_pylist())
         written = part.filter(pc.is_valid(part["split"]))
         for split in written["split"].unique().to_pylist():
             some = written.filter(pc.equal(written["split"], split))
@@ -184,23 +192,41 @@ def _check_shards(splits: dict[str, dict[str, Any]], tally: _Tally) -> None:
             )
 
 
-def _check_outcomes(
-    counts: dict[str, int],
-    tally: _Tally,
-    splits: dict[str, dict[str, Any]],
-    options: IngestOptions,
+def _check_attribute(tally: _Tally, options: IngestOptions) -> None:
+    for rule in options.balance:
+        if rule.column is not None and rule.column not in tally.attributes:
+            there = ", ".join(sorted(tally.attributes)[:_NAMED]) or "none"
+            raise RunError(
+                f"--balance must name an attribute that images of the input have, got "
+                f"{rule.column}, but there is {there}; name one of these."
+            )
+
+
+def _check_rejected(
+    counts: dict[str, int], tally: _Tally, options: IngestOptions, base: Base | None
 ) -> None:
-    reasons = "; ".join(f"{count} {reason}" for reason, count in tally.reasons.most_common(3))
-    if counts[REJECTED] > options.max_rejected * counts["listed"]:
+    """What the dataset that is added to has does not make up for a broken input."""
+    before = {} if base is None else base.manifest["counts"]
+    rejected, listed = (counts[name] - before.get(name, 0) for name in (REJECTED, "listed"))
+    if rejected > options.max_rejected * listed:
         raise RunError(
             f"At most {options.max_rejected:.0%} of the images may be rejected, but "
-            f"{counts[REJECTED]} of {counts['listed']} were ({reasons}); mend the input or raise "
+            f"{rejected} of {listed} were ({_reasons(tally)}); mend the input or raise "
             "--max-rejected."
         )
+
+
+def _reasons(tally: _Tally) -> str:
+    return "; ".join(f"{count} {reason}" for reason, count in tally.reasons.most_common(3))
+
+
+def _check_outcomes(
+    counts: dict[str, int], tally: _Tally, splits: dict[str, dict[str, Any]]
+) -> None:
     if counts[KEPT] == 0:
         raise RunError(
             f"At least one image must be kept, but all {counts['listed']} were set aside "
-            f"({reasons}); mend the input or loosen the rules."
+            f"({_reasons(tally)}); mend the input or loosen the rules."
         )
     if splits["train"]["records"] == 0 and tally.before:
         raise RunError(

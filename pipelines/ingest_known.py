@@ -129,8 +129,7 @@ def known_sets(options: IngestOptions, look: Look, base: Base | None) -> list[Kn
             manifest = artifact.read_manifest(root, KIND)
             found.append(_of_dataset(root, manifest, HELD_OUT, look, "--exclude-dataset"))
         else:
-            source = registry.build(registry.guess(root), root)
-            found.append(Known(source, HELD_OUT, look))
+            found.append(Known(_held_out_images(root), HELD_OUT, look))
     return found
 
 
@@ -171,6 +170,16 @@ def share_files(base: Base, folder: str) -> None:
 
 def _image_ids(root: str, part: str) -> Iterable[str]:
     return pq.read_table(artifact.resolve(root, part), columns=["image_id"])["image_id"].to_pylist()
+
+
+def _held_out_images(root: str) -> Source:
+    try:
+        source = registry.build(registry.guess(root), root)
+        source.tasks()
+    except UsageError as error:
+        # Sources speak of the input, since most of them are one.
+        raise UsageError(str(error).replace("--input", "--exclude-dataset")) from None
+    return source
 
 
 def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, flag: str) -> Known:

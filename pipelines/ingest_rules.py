@@ -1,6 +1,7 @@
 """From the options of `facemill ingest` to the rules of selection and the manifest's options."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from pipelines.options.ingest import IngestOptions
 from transforms import artifact
 from transforms.balance_rules import Rule
+from transforms.errors import UsageError
 from transforms.names import read_identities
 from transforms.quality import Floor
 from transforms.scan import identity_key
@@ -18,22 +20,18 @@ def selection(options: IngestOptions) -> Selection:
     """The rules that the options ask for.
 
     Raises:
-        UsageError: a list of identities cannot be read.
+        UsageError: a list of identities cannot be read, or two splits claim the same one.
     """
     include = _keys(options.include_identities, "--include-identities", options.seed)
     exclude = _keys(options.exclude_identities, "--exclude-identities", options.seed)
     rules = [Rule("min-images", options.min_images)] if options.min_images > 1 else []
     if options.max_images is not None:
         rules.append(Rule("cap", options.max_images))
-    lists = []
-    for split, path in options.split_lists:
-        keys = _keys(path, "--split-list", options.seed)
-        if keys is not None:
-            lists.append((split, keys))
+    lists = _lists(options)
     return Selection(
         fractions=options.split,
         split_by=options.split_by,
-        listed=tuple(lists),
+        listed=lists,
         rules=(*rules, *options.balance),
         prefer=options.prefer,
         include=include,
@@ -63,19 +61,37 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
         "prefer": options.prefer,
         "split": dict(options.split),
         "split_by": options.split_by,
-        "split_lists": {
-            split: _digest(path, "--split-list") for split, path in options.split_lists
-        },
+        "split_lists": [
+            [split, _digest(path, "--split-list")] for split, path in options.split_lists
+        ],
         "seed": options.seed,
         "include_identities": _digest(options.include_identities, "--include-identities"),
         "exclude_identities": _digest(options.exclude_identities, "--exclude-identities"),
     }
 
 
+def _lists(options: IngestOptions) -> tuple[tuple[str, np.ndarray], ...]:
+    claimed: dict[str, str] = {}
+    lists = []
+    for split, path in options.split_lists:
+        names = read_identities(path, "--split-list")
+        for name in sorted(names):
+            if claimed.setdefault(name, split) != split:
+                raise UsageError(
+                    f"--split-list must put an identity into one split, got {name} for "
+                    f"{claimed[name]} and {split}; take it out of one list."
+                )
+        lists.append((split, _hashed(names, options.seed)))
+    return tuple(lists)
+
+
 def _keys(path: str | None, flag: str, seed: int) -> np.ndarray | None:
     if path is None:
         return None
-    names = read_identities(path, flag)
+    return _hashed(read_identities(path, flag), seed)
+
+
+def _hashed(names: Iterable[str], seed: int) -> np.ndarray:
     return np.sort(np.array([identity_key(seed, name) for name in names], np.uint64))
 
 

@@ -105,6 +105,8 @@ def list_chunks(
         if not some:
             return
         yield Chunk.of(chunk_number(origin, number, ordinal), some)
+    if next(refs, None) is None:
+        return
     raise RunError(
         f"One part of the input must hold at most {MAX_CHUNKS * CHUNK:,} images, got more in "
         f"{tasks[0]}; divide it."

@@ -33,7 +33,8 @@ USABLE = np.dtype(
         ("identity", "<u8"),
         # Keyed hash of the image_id: every draw and the order of the records follow from it.
         ("order", "<u8"),
-        # Keyed hash of the attribute by which the dataset is balanced, 0 for none.
+        # Keyed hash of the attribute by which the dataset is balanced, 0 where it is absent or
+        # empty: such images are no class.
         ("group", "<u8"),
         # Half of the SHA-256 of the decoded pixels.
         ("pixels", "<u8", (2,)),
@@ -93,7 +94,7 @@ class Scanned:
 
 
 def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
-    """Reads the images of a chunk and writes its two staging files.
+    """Reads the images of a chunk and writes its staging files.
 
     Args:
         job: see `ScanJob`.
@@ -230,7 +231,7 @@ def _group(job: ScanJob, ref: Ref) -> int:
     if job.group_by is None:
         return 0
     value = dict(ref.attributes).get(job.group_by, "")
-    return keyed_hash(job.seed, "group", value)
+    return keyed_hash(job.seed, "group", value) if value else 0
 
 
 def _moments(pixels: np.ndarray) -> tuple[Rgb, Rgb]:

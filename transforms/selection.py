@@ -211,7 +211,8 @@ class SelectImages(beam.PTransform):
             return decided | "New" >> beam.Map(_only_new).with_output_types(bytes)
         return (
             decided
-            | "ByAttribute" >> beam.FlatMap(_by_attribute).with_output_types(tuple[int, bytes])
+            | "ByAttribute"
+            >> beam.FlatMap(_by_attribute, self._total).with_output_types(tuple[int, bytes])
             | "GroupAttributes" >> beam.GroupByKey()
             | "Balance" >> beam.Map(_balance, grouped, self._selection.prefer)
             | "New" >> beam.Map(_only_new).with_output_types(bytes)
@@ -255,9 +256,10 @@ def _only_new(data: bytes) -> bytes:
     return rows[_is_new(rows)].tobytes()
 
 
-def _by_attribute(data: bytes) -> Iterable[tuple[int, bytes]]:
+def _by_attribute(data: bytes, total: int) -> Iterable[tuple[int, bytes]]:
     rows = np.frombuffer(data, DECISION)
-    return divide(rows, rows["group"])
+    keys = np.where(rows["group"] == 0, rows["order"], rows["group"])
+    return divide(rows, keys % np.uint64(group_count(total)))
 
 
 def _balance(group: tuple[int, Iterable[bytes]], rules: Sequence[Rule], prefer: str) -> bytes:

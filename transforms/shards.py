@@ -43,6 +43,7 @@ POSITION = np.dtype(
     ]
 )
 
+_TRAIN = FOLDERS.index("train")
 _SHARD_SALT, _RANK_SALT, _COPY_SALT = 16, 17, 1 << 20
 
 
@@ -154,7 +155,9 @@ def _by_shard(
 ) -> Iterator[tuple[str, bytes]]:
     for folder, rows in _kept(data):
         shards = shard_count(counts[folder])
-        records = plan_records(rows, shards, weight_scale)
+        # Only what is trained on has weights that rules of balance gave.
+        scale = weight_scale if folder == _TRAIN else 1.0
+        records = plan_records(rows, shards, scale)
         for index, part in divide(records, records["shard"]):
             yield shard_name(FOLDERS[folder], index, shards, version), part
 

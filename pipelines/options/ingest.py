@@ -121,6 +121,11 @@ class IngestOptions:
             f"--balance must name one attribute, got {', '.join(sorted(columns))}; "
             "balance by one of them.",
         )
+        _require(
+            self.split_by == "identity" or not self.split_lists,
+            "--split-list must go with --split-by identity, since it puts whole identities into a "
+            f"split, got it with --split-by {self.split_by}; leave one of them out.",
+        )
         _require(self.workers >= 1, f"--workers must be 1 or more, got {self.workers}; give 1.")
         _require(self.seed >= 0, f"--seed must be 0 or more, got {self.seed}; give another.")
         _require(

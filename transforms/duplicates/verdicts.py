@@ -74,14 +74,16 @@ class SetAside:
 
 
 def best(members: Iterable[Member]) -> Member:
-    """The representative: largest, then sharpest, then first by image_id.
+    """The representative: one with an identity, largest, then sharpest, then first by image_id.
 
     A picture that a dataset holds already stays the representative, whatever else arrives.
     """
-    return min(
-        members,
-        key=lambda one: (one.origin != OLD, -one.area, -one.sharpness, one.image_id),
-    )
+    return min(members, key=_rank)
+
+
+def _rank(one: Member) -> tuple:
+    nobody = one.identity is None
+    return one.origin != OLD, nobody, -one.area, -one.sharpness, one.image_id
 
 
 def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
@@ -90,7 +92,7 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
     - A held-out picture among them: all are dropped, since whoever trained on one would have seen
       the other.
     - One identity: all but the best are duplicates of it. A picture without an identity is a
-      duplicate of the same picture with one.
+      duplicate of the same picture with one, unless a dataset holds it already.
     - Several identities: the label of each is in doubt. All are conflicts, and each names the best
       picture under another identity; under KEEP_MAJORITY the identity with the most pictures keeps
       its best one, if no other has as many. What a dataset holds already is never taken from it.
@@ -107,17 +109,19 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
     labeled = [one for one in component if one.identity is not None]
     counts = Counter(one.identity for one in labeled)
     if len(counts) <= 1:
-        kept = best(labeled or component)
+        kept = best(component)
         return {one.place: _duplicate(one, kept) for one in new if one.place != kept.place}
     old = [one for one in labeled if one.origin == OLD]
     winner = best(old).identity if old else _majority(counts) if policy == KEEP_MAJORITY else None
     if winner is None:
         return {one.place: _conflict(one, labeled) for one in new}
-    kept = best(one for one in labeled if one.identity == winner)
+    winners = [one for one in labeled if one.identity == winner]
+    # A dataset may hold the picture as nobody's, and does not get it a second time.
+    kept = best(one for one in component if one.identity in (winner, None))
     return {
         one.place: _duplicate(one, kept)
         if one.identity in (winner, None)
-        else _conflict(one, [kept])
+        else _conflict(one, winners)
         for one in new
         if one.place != kept.place
     }

@@ -1,0 +1,181 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transforms.duplicates.verdicts import (
+    DROP,
+    HELD_OUT_NOTE,
+    KEEP_MAJORITY,
+    POLICIES,
+    QUARANTINE,
+    Member,
+    best,
+    verdicts,
+)
+from transforms.outcomes import CONFLICT, DROPPED, DUPLICATE
+from transforms.places import HELD_OUT, NEW, OLD, chunk_number, places_of
+
+
+def member(
+    name: str, identity: str | None = "ada", origin: int = NEW, area=100, sharpness=1.0, pixels=None
+) -> Member:
+    task = int.from_bytes(name.encode()[:3], "big")
+    (place,) = places_of(chunk_number(origin, task, 0), 1).tolist()
+    return Member(place, name, identity, pixels or name, area, sharpness)
+
+
+def told(members: list[Member], policy: str = DROP) -> dict[str, tuple[str, str, str]]:
+    names = {one.place: one.image_id for one in members}
+    return {
+        names[place]: (verdict.outcome, verdict.reason, verdict.duplicate_of)
+        for place, verdict in verdicts(members, policy).items()
+    }
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_all_but_the_best_are_duplicates_of_it(policy):
+    members = [member("a"), member("b", area=200, pixels="x"), member("c", pixels="x")]
+    assert told(members, policy) == {
+        "a": (DUPLICATE, "near duplicate", "b"),
+        "c": (DUPLICATE, "same pixels", "b"),
+    }
+
+
+def test_the_best_is_the_largest_then_the_sharpest_then_the_first_by_name():
+    assert best([member("a"), member("b", area=101)]).image_id == "b"
+    assert best([member("a"), member("b", sharpness=2.0)]).image_id == "b"
+    assert best([member("b"), member("a")]).image_id == "a"
+    assert best([member("a", area=101), member("b", sharpness=9.0)]).image_id == "a"
+    # Who it is counts more than how large it is, and what a dataset holds more than either.
+    assert best([member("a", None, area=999), member("b")]).image_id == "b"
+    assert best([member("a", area=999), member("b", None, OLD)]).image_id == "b"
+
+
+def test_a_picture_of_nobody_is_a_duplicate_of_the_same_with_a_name():
+    members = [member("a", None, area=999), member("b"), member("c", None)]
+    assert told(members) == {
+        "a": (DUPLICATE, "near duplicate", "b"),
+        "c": (DUPLICATE, "near duplicate", "b"),
+    }
+    assert told([member("b", None), member("a", None)]) == {"b": (DUPLICATE, "near duplicate", "a")}
+
+
+@pytest.mark.parametrize("policy", [DROP, QUARANTINE])
+def test_pictures_under_two_names_are_all_conflicts_that_name_the_other(policy):
+    members = [
+        member("a", "ada"),
+        member("b", "bob", area=50),
+        member("c", "bob", pixels="a"),
+        member("d", None),
+    ]
+    assert told(members, policy) == {
+        "a": (CONFLICT, "same pixels under identity bob", "c"),
+        "b": (CONFLICT, "near duplicate under identity ada", "a"),
+        "c": (CONFLICT, "same pixels under identity ada", "a"),
+        # The label that it could be given is in doubt too.
+        "d": (CONFLICT, "near duplicate under identity ada", "a"),
+    }
+
+
+def test_the_majority_keeps_its_best_picture_where_it_is_one():
+    members = [member("a", "ada"), member("b", "bob"), member("c", "bob", area=200)]
+    members.append(member("d", None))
+    assert told(members, KEEP_MAJORITY) == {
+        "a": (CONFLICT, "near duplicate under identity bob", "c"),
+        "b": (DUPLICATE, "near duplicate", "c"),
+        "d": (DUPLICATE, "near duplicate", "c"),
+    }
+    tie = [*members, member("e", "ada")]
+    assert {outcome for outcome, _, _ in told(tie, KEEP_MAJORITY).values()} == {CONFLICT}
+    assert len(told(tie, KEEP_MAJORITY)) == 5
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_held_out_picture_drops_all_whatever_their_names(policy):
+    members = [
+        member("a", "ada"),
+        member("b", "bob", pixels="h"),
+        member("c", None),
+        member("h", "eve", HELD_OUT),
+        member("i", None, HELD_OUT, area=999),
+        member("o", "ada", OLD),
+    ]
+    assert told(members, policy) == {
+        "a": (DROPPED, f"near duplicate {HELD_OUT_NOTE}", "h"),
+        "b": (DROPPED, f"same pixels {HELD_OUT_NOTE}", "h"),
+        "c": (DROPPED, f"near duplicate {HELD_OUT_NOTE}", "h"),
+    }
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_a_dataset_holds_stays_and_the_new_ones_are_set_aside(policy):
+    members = [
+        member("a", "ada", area=999),
+        member("b", "bob"),
+        member("c", "bob"),
+        member("d", None),
+        member("o", "ada", OLD, area=10),
+    ]
+    assert told(members, policy) == {
+        "a": (DUPLICATE, "near duplicate", "o"),
+        "b": (CONFLICT, "near duplicate under identity ada", "o"),
+        "c": (CONFLICT, "near duplicate under identity ada", "o"),
+        "d": (DUPLICATE, "near duplicate", "o"),
+    }
+
+
+def test_what_a_dataset_holds_as_nobodys_is_not_given_a_name_afterwards():
+    old = member("o", None, OLD)
+    assert told([member("a", "ada"), old]) == {"a": (DUPLICATE, "near duplicate", "o")}
+    two = [member("a", "ada"), member("b", "bob"), member("c", "bob"), old]
+    assert told(two, KEEP_MAJORITY) == {
+        "a": (CONFLICT, "near duplicate under identity bob", "b"),
+        "b": (DUPLICATE, "near duplicate", "o"),
+        "c": (DUPLICATE, "near duplicate", "o"),
+    }
+
+
+components = st.lists(
+    st.builds(
+        member,
+        st.text("abcdefgh", min_size=1, max_size=3),
+        st.sampled_from(["ada", "bob", "eve", None]),
+        st.sampled_from([NEW, NEW, NEW, OLD, HELD_OUT]),
+        st.integers(1, 3),
+        st.sampled_from([1.0, 2.0]),
+        st.sampled_from(["x", "y"]),
+    ),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda one: one.image_id,
+)
+
+
+@given(components, st.sampled_from(POLICIES), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=400)
+def test_every_new_picture_but_one_that_is_kept_has_a_verdict_in_any_order(members, policy, random):
+    found = verdicts(members, policy)
+    shuffled = list(members)
+    random.shuffle(shuffled)
+    assert verdicts(shuffled, policy) == found
+    new = {one.place for one in members if one.origin == NEW}
+    # What is held already, or held out, gets none.
+    assert set(found) <= new
+    kept = new - set(found)
+    assert len(kept) <= 1
+    if any(one.origin != NEW for one in members):
+        assert not kept
+    by_name = {one.image_id: one for one in members}
+    by_place = {one.place: one for one in members}
+    for place, verdict in found.items():
+        mine, other = by_place[place], by_name[verdict.duplicate_of]
+        assert other is not mine
+        if verdict.outcome == DUPLICATE:
+            # Of something that stays: never of another that is set aside.
+            assert other.place in kept or other.origin == OLD
+            assert mine.identity is None or other.identity in (mine.identity, None)
+        elif verdict.outcome == CONFLICT:
+            assert other.identity not in (mine.identity, None)
+        else:
+            assert other.origin == HELD_OUT
+        assert ("same pixels" in verdict.reason) == (mine.pixel_sha256 == other.pixel_sha256)

@@ -1,0 +1,38 @@
+import pytest
+
+from transforms.balance_rules import Rule, parse
+from transforms.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("min-images=3", Rule("min-images", 3)),
+        ("cap=100", Rule("cap", 100)),
+        ("cap=1e3", Rule("cap", 1000)),
+        ("cap=5@age", Rule("cap", 5, "age")),
+        ("oversample=20@skin tone", Rule("oversample", 20, "skin tone")),
+        ("oversample=1@a@b", Rule("oversample", 1, "a@b")),
+        ("effective-number=0.999", Rule("effective-number", 0.999)),
+        ("effective-number=0", Rule("effective-number", 0)),
+    ],
+)
+def test_a_rule_as_a_person_writes_it(text, rule):
+    assert parse(text) == rule
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "cap", "cap=", "=5", "cap=5@", "cap=0", "cap=-1", "cap=2.5", "cap=x", "cap=nan"),
+        *("cap=inf", "cap=1e18", "Cap=5", "limit=5", "cap 5", "min-images=0", "oversample=0"),
+        *("effective-number=1", "effective-number=-0.1", "effective-number=nan"),
+        *("effective-number=inf", "effective-number", "@age", "@"),
+    ],
+)
+def test_a_bad_rule_is_one_sentence(text):
+    with pytest.raises(UsageError) as refused:
+        parse(text)
+    assert repr(text) in str(refused.value)
+    assert "--balance must be" in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,69 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import cv2
+import pytest
+
+from transforms import processes
+
+_PARENT = """
+import os, sys, time
+from transforms import processes
+if __name__ == "__main__":
+    pool = processes.executor(2)
+    found = {pool.submit(os.getpid).result() for _ in range(20)}
+    print(*found, flush=True)
+    pool.submit(time.sleep, 600)
+    time.sleep(600)
+"""
+
+
+def lives(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    (tmp_path / "parent.py").write_text(_PARENT)
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    parent = subprocess.Popen(
+        [sys.executable, str(tmp_path / "parent.py")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        workers = [int(word) for word in parent.stdout.readline().split()]
+        assert workers
+        assert all(map(lives, workers))
+        parent.kill()
+        parent.wait()
+        deadline = time.monotonic() + 60
+        while any(map(lives, workers)):
+            assert time.monotonic() < deadline, "a worker lives on without its parent"
+            time.sleep(0.05)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+        parent.stdout.close()
+
+
+@pytest.mark.slow
+def test_workers_have_one_thread_and_leave_an_interrupt_to_the_parent():
+    with processes.executor(1) as pool:
+        assert pool.submit(cv2.getNumThreads).result() == 1
+        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+        assert pool.submit(os.getpid).result() != os.getpid()
+
+
+def test_an_executor_is_made_once_for_each_number_of_workers():
+    assert processes.shared(2) is processes.shared(2)
+    assert processes.shared(2) is not processes.shared(3)

@@ -1,0 +1,61 @@
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from transforms import processes, scanning
+from transforms.errors import RunError
+from transforms.framing import Look
+from transforms.listing import Chunk
+from transforms.quality import Floor
+from transforms.scan import ScanJob
+from transforms.scanning import ScanImages
+from transforms.sources.base import Ref
+from transforms.sources.folders import Folders
+
+
+@pytest.mark.slow
+def test_any_number_of_workers_gives_the_same_files(tiny_photos, tmp_path):
+    paths = sorted(str(path.relative_to(tiny_photos)) for path in tiny_photos.glob("*/*"))
+    refs = [Ref(path, path.split("/")[0], path) for path in paths]
+    chunks = [Chunk.of(n, refs[n * 9 : n * 9 + 9]) for n in range(len(refs) // 9 + 1)]
+    chunks = [chunk for chunk in chunks if chunk.count]
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        job = ScanJob(Folders(str(tiny_photos)), str(folder), Look(32), Floor(), 1)
+        with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+            sizes = pipeline | beam.Create(chunks) | ScanImages(job, workers) | beam.Map(_sizes)
+            _ = sizes | beam.combiners.ToList() | beam.Map(_check, len(chunks), len(refs))
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / str(workers)).iterdir()}
+        for workers in (1, 2)
+    )
+    assert len(one) == 3 * len(chunks)
+    assert one == two
+
+
+def _sizes(scanned):
+    return scanned.chunk, scanned.count, len(scanned.usable)
+
+
+def _check(found, chunks, images):
+    assert sorted(chunk for chunk, _, _ in found) == list(range(chunks))
+    assert sum(count for _, count, _ in found) == images
+    assert sum(usable for _, _, usable in found) == images
+
+
+def test_a_worker_that_is_killed_is_told_in_a_sentence(monkeypatch):
+    class Killed:
+        def submit(self, *given):
+            future: Future = Future()
+            future.set_exception(BrokenProcessPool("one is gone"))
+            return future
+
+    monkeypatch.setattr(processes, "shared", lambda workers: Killed())
+    reader = scanning._Scan(None, 2)
+    reader.start_bundle()
+    assert list(reader.process(Chunk.of(1, []))) == []
+    with pytest.raises(RunError, match=r"All --workers must live to the end.*fewer --workers"):
+        list(reader.finish_bundle())

@@ -1,0 +1,337 @@
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transforms import places, selection
+from transforms.balance_rules import Rule
+from transforms.keyed import keyed_hash
+from transforms.places import NEW, OLD, chunk_number, places_of
+from transforms.scan import NO_IDENTITY, USABLE, Scanned, identity_key
+from transforms.selection import (
+    EXCLUDED,
+    HELD_OUT,
+    KEEP,
+    NOT_INCLUDED,
+    OF_ATTRIBUTE,
+    TOO_FEW,
+    TOO_MANY,
+    TWO_SPLITS,
+    Selection,
+    apply,
+    explain,
+    normalizing_sums,
+    select,
+    undecided,
+)
+from transforms.splits import FOLDERS, SPLITS, UNLABELED, draw_splits
+
+SHARES = (("train", 0.5), ("val", 0.25), ("test", 0.25))
+NOBODY = np.empty(0, np.uint64)
+quick = settings(deadline=None, max_examples=80)
+
+# (identity or None, number of images)
+people = st.lists(
+    st.tuples(st.sampled_from([f"id{n}" for n in range(12)]), st.integers(1, 8)),
+    max_size=8,
+    unique_by=lambda one: one[0],
+)
+
+
+def images(given, origin: int = NEW, splits=(), group=None) -> np.ndarray:
+    """USABLE rows of so many images of each identity; image names tell identity and number."""
+    names = [(who, number) for who, count in given for number in range(count)]
+    rows = np.zeros(len(names), USABLE)
+    demanded = dict(splits)
+    for row, (who, number) in enumerate(names):
+        image_id = f"{origin}/{who}/{number}"
+        key = keyed_hash(0, "place", image_id) >> 34
+        rows[row]["place"] = places_of(chunk_number(origin, key, 0), 1)[0]
+        rows[row]["identity"] = identity_key(1, who)
+        rows[row]["order"] = keyed_hash(1, "order", image_id)
+        rows[row]["group"] = 0 if group is None else group(who, number)
+        rows[row]["sharpness"] = keyed_hash(2, "sharp", image_id) % 1000
+        split = demanded.get((who, number), demanded.get(who))
+        rows[row]["split"] = -1 if split is None else SPLITS.index(split)
+    return rows
+
+
+def decide(usable: np.ndarray, rules: Selection = Selection(SHARES), held_out=NOBODY) -> np.ndarray:
+    rows = undecided(usable)
+    select(rows, rules, held_out)
+    return rows
+
+
+def by_place(rows: np.ndarray) -> dict[int, tuple]:
+    return {row["place"].item(): row.tolist() for row in rows}
+
+
+def folder_of(rows: np.ndarray, who: str | None) -> set[str]:
+    mine = rows[rows["identity"] == identity_key(1, who)]
+    return {FOLDERS[split] for split in mine["split"]}
+
+
+RULES = (
+    (),
+    (Rule("min-images", 3), Rule("cap", 4)),
+    (Rule("cap", 2), Rule("oversample", 5), Rule("effective-number", 0.9)),
+)
+
+
+@given(people, st.sampled_from(RULES), st.sampled_from(["hash", "quality"]))
+@quick
+def test_an_identity_is_in_one_split_which_its_name_draws(given, rules, prefer):
+    rows = decide(images([*given, (None, 3)]), Selection(SHARES, rules=rules, prefer=prefer))
+    for who, _ in given:
+        (drawn,) = draw_splits(np.array([identity_key(1, who)], np.uint64), SHARES)
+        assert folder_of(rows, who) == {SPLITS[drawn]}
+    assert folder_of(rows, None) == {UNLABELED}
+
+
+@given(people, people, st.sampled_from(RULES))
+@quick
+def test_who_else_is_there_changes_nothing_for_an_identity(given, others, rules):
+    mine = dict(given)
+    added = [(f"other {who}", count) for who, count in others]
+    chosen = Selection(SHARES, rules=rules)
+    few = by_place(decide(images(given), chosen))
+    many = by_place(decide(images([*mine.items(), *added]), chosen))
+    assert few.items() <= many.items()
+
+
+@given(people, people)
+@quick
+def test_more_images_of_an_identity_move_nobody(given, more):
+    grown = Counter(dict(given)) + Counter(dict(more))
+    few, many = (by_place(decide(images(some))) for some in (given, grown.items()))
+    assert few.items() <= many.items()
+
+
+@given(people, st.sampled_from(RULES), st.randoms(use_true_random=False), st.booleans())
+@quick
+def test_the_order_of_rows_changes_nothing(given, rules, random, by_image):
+    usable = images([*given, (None, 2)])
+    order = list(range(len(usable)))
+    random.shuffle(order)
+    chosen = Selection(SHARES, "image" if by_image else "identity", rules=rules)
+    assert by_place(decide(usable[order], chosen)) == by_place(decide(usable, chosen))
+
+
+def test_the_source_demands_a_split_for_the_whole_identity():
+    demands = {("ada", 1): "test", "bob": "val", ("eve", 0): "val", ("eve", 2): "test"}
+    rows = decide(images([("ada", 3), ("bob", 2), ("eve", 4)], splits=demands.items()))
+    assert folder_of(rows, "ada") == {"test"}
+    assert folder_of(rows, "bob") == {"val"}
+    eve = rows[rows["identity"] == identity_key(1, "eve")]
+    assert set(eve["reason"].tolist()) == {TWO_SPLITS}
+    assert set(rows["reason"][rows["identity"] != identity_key(1, "eve")].tolist()) == {KEEP}
+    assert "two splits" in explain(TWO_SPLITS, 0, 0, None)
+
+
+def test_a_split_that_is_demanded_for_nobody_is_unlabeled_all_the_same():
+    rows = decide(images([(None, 3)], splits=[((None, 0), "train"), ((None, 1), "test")]))
+    assert folder_of(rows, None) == {UNLABELED}
+    assert set(rows["reason"].tolist()) == {KEEP}
+
+
+def test_listed_identities_are_in_their_split_and_the_source_has_the_last_word():
+    listed = tuple(
+        (split, np.sort(np.array([identity_key(1, who) for who in names], np.uint64)))
+        for split, names in (("test", ["id1", "id2"]), ("val", ["id3"]))
+    )
+    people = [(f"id{n}", 2) for n in range(9)]
+    rows = decide(images(people, splits=[("id2", "train")]), Selection(SHARES, listed=listed))
+    plain = decide(images(people))
+    assert folder_of(rows, "id1") == {"test"}
+    assert folder_of(rows, "id2") == {"train"}
+    assert folder_of(rows, "id3") == {"val"}
+    for who in ["id0", "id4", "id5", "id6", "id7", "id8"]:
+        assert folder_of(rows, who) == folder_of(plain, who)
+
+
+def test_split_by_image_divides_identities_by_their_images():
+    usable = images([("ada", 300), (None, 5)], splits=[(("ada", 7), "val"), (("ada", 8), "test")])
+    rows = decide(usable, Selection(SHARES, "image"))
+    counts = Counter(FOLDERS[split] for split in rows["split"])
+    assert counts[UNLABELED] == 5
+    # Four standard deviations of a binomial count.
+    assert abs(counts["train"] - 150) < 35
+    assert abs(counts["val"] - 75) < 30
+    found = by_place(rows)
+    assert FOLDERS[found[usable["place"][7].item()][5]] == "val"
+    assert FOLDERS[found[usable["place"][8].item()][5]] == "test"
+    assert set(rows["reason"].tolist()) == {KEEP}
+
+
+def test_left_out_identities_say_why():
+    def keys(*names):
+        return np.sort(np.array([identity_key(1, who) for who in names], np.uint64))
+
+    usable = images([("ada", 2), ("bob", 2), ("eve", 2), ("joe", 2), (None, 2)])
+    rules = Selection(SHARES, include=keys("ada", "bob", "joe"), exclude=keys("bob"))
+    rows = decide(usable, rules, held_out=keys("joe"))
+    expected = {"ada": KEEP, "bob": EXCLUDED, "eve": NOT_INCLUDED, "joe": HELD_OUT}
+    for who, reason in expected.items():
+        mine = rows[rows["identity"] == identity_key(1, who)]
+        assert set(mine["reason"].tolist()) == {reason}
+    assert set(rows["reason"][rows["identity"] == NO_IDENTITY].tolist()) == {NOT_INCLUDED}
+    assert len({explain(reason, 0, 0, None) for reason in expected.values()}) == 4
+    # An excluded name may hash to nobody's key by no accident.
+    assert set(decide(images([(None, 2)]), Selection(SHARES), keys())["reason"].tolist()) == {KEEP}
+
+
+@given(people, st.integers(1, 6), st.sampled_from(["hash", "quality"]))
+@quick
+def test_a_cap_keeps_exactly_so_many_and_the_same_ones(given, cap, prefer):
+    rows = decide(images(given), Selection(SHARES, rules=(Rule("cap", cap),), prefer=prefer))
+    for who, count in given:
+        mine = rows[rows["identity"] == identity_key(1, who)]
+        kept = mine[mine["reason"] == KEEP]
+        assert len(kept) == min(count, cap)
+        gone = mine[mine["reason"] == TOO_MANY]
+        assert len(kept) + len(gone) == count
+        assert set(gone["have"].tolist()) <= {count}
+        assert set(gone["limit"].tolist()) <= {cap}
+        if prefer == "quality" and len(gone):
+            assert kept["sharpness"].min() >= gone["sharpness"].max()
+
+
+@given(people, st.integers(1, 6), st.integers(1, 6))
+@quick
+def test_a_greater_cap_keeps_what_a_smaller_one_keeps(given, one, other):
+    low, high = (
+        {
+            row["place"]
+            for row in decide(images(given), Selection(SHARES, rules=(Rule("cap", cap),)))
+            if row["reason"] == KEEP
+        }
+        for cap in sorted((one, other))
+    )
+    assert low <= high
+
+
+@given(people, st.integers(1, 6))
+@quick
+def test_small_identities_are_dropped_and_say_how_small(given, least):
+    rows = decide(images(given), Selection(SHARES, rules=(Rule("min-images", least),)))
+    for who, count in given:
+        mine = rows[rows["identity"] == identity_key(1, who)]
+        assert set(mine["reason"].tolist()) == {KEEP if count >= least else TOO_FEW}
+    assert explain(TOO_FEW, 2, 3, None) == "identity has 2 images, fewer than the 3 required"
+    attribute = explain(TOO_MANY + OF_ATTRIBUTE, 9, 3, "age")
+    assert attribute == "its age has 9 images, more than the 3 allowed"
+
+
+def test_images_of_nobody_are_no_class_of_identities():
+    rules = (Rule("cap", 1), Rule("min-images", 2), Rule("oversample", 5))
+    rows = decide(images([(None, 20)]), Selection(SHARES, rules=rules))
+    assert set(rows["reason"].tolist()) == {KEEP}
+    assert set(rows["copies"].tolist()) == {1}
+
+
+@given(people)
+@quick
+def test_copies_and_weights_are_for_the_train_split_alone(given):
+    rules = (Rule("oversample", 6), Rule("effective-number", 0.9))
+    rows = decide(images(given), Selection(SHARES, rules=rules))
+    for who, count in given:
+        mine = rows[rows["identity"] == identity_key(1, who)]
+        if folder_of(rows, who) == {"train"}:
+            assert mine["copies"].sum() == max(6, count)
+            np.testing.assert_allclose(mine["weight"], 0.1 / (1 - 0.9**count))
+        else:
+            assert set(mine["copies"].tolist()) == {1}
+            assert set(mine["weight"].tolist()) == {1.0}
+
+
+@given(people, people, st.integers(1, 5), st.integers(1, 4))
+@quick
+def test_what_a_dataset_holds_is_never_dropped_and_counts_under_a_cap(old, new, cap, least):
+    usable = np.concatenate([images(old, OLD), images(new)])
+    everybody = np.sort(np.array([identity_key(1, who) for who, _ in old], np.uint64))
+    rules = Selection(SHARES, rules=(Rule("min-images", least), Rule("cap", cap)))
+    rows = decide(usable, rules)
+    is_old = places.origins_of(rows["place"]) == OLD
+    assert set(rows["reason"][is_old].tolist()) <= {KEEP}
+    for who, count in new:
+        held = dict(old).get(who, 0)
+        mine = rows[(rows["identity"] == identity_key(1, who)) & ~is_old]
+        kept = int((mine["reason"] == KEEP).sum())
+        assert kept == (min(count, max(0, cap - held)) if held + count >= least else 0)
+    # Not even if its identity is to be left out now.
+    for gone in (Selection(SHARES, exclude=everybody), Selection(SHARES, include=NOBODY)):
+        rows = decide(usable, gone, held_out=everybody)
+        assert set(rows["reason"][is_old].tolist()) <= {KEEP}
+
+
+def test_new_images_of_an_old_identity_go_where_the_old_ones_are():
+    old = images([(f"id{n}", 2) for n in range(9)], OLD, [(f"id{n}", "val") for n in range(9)])
+    rows = decide(np.concatenate([old, images([(f"id{n}", 3) for n in range(9)])]))
+    assert {FOLDERS[split] for split in rows["split"]} == {"val"}
+    assert set(rows["reason"].tolist()) == {KEEP}
+
+
+def test_a_demand_against_the_split_of_old_images_drops_the_new_ones_only():
+    old, new = (
+        images([("ada", 2)], OLD, [("ada", "val")]),
+        images([("ada", 2)], NEW, [("ada", "test")]),
+    )
+    rows = decide(np.concatenate([old, new]))
+    assert rows["reason"].tolist() == [KEEP, KEEP, TWO_SPLITS, TWO_SPLITS]
+
+
+def test_rules_of_an_attribute_look_at_its_values_and_pass_over_those_without():
+    usable = images([("ada", 6), ("bob", 6)], group=lambda who, number: number % 3)
+    rows = decide(usable, Selection((("train", 1.0),)))
+    apply(rows, Rule("cap", 3, "age"), "group", "hash")
+    kept = rows[rows["reason"] == KEEP]
+    assert Counter(kept["group"].tolist()) == {0: 4, 1: 3, 2: 3}
+    assert set(rows["reason"].tolist()) == {KEEP, TOO_MANY + OF_ATTRIBUTE}
+
+
+def test_weights_of_several_rules_multiply():
+    usable = images([("ada", 4)], group=lambda who, number: 1 + number % 2)
+    rules = Selection((("train", 1.0),), rules=(Rule("effective-number", 0.5),))
+    rows = decide(usable, rules)
+    apply(rows, Rule("effective-number", 0.9, "age"), "group", "hash")
+    np.testing.assert_allclose(rows["weight"], 0.5 / (1 - 0.5**4) * 0.1 / (1 - 0.9**2))
+
+
+@given(people, st.sampled_from([0.0, 0.5, 0.999]), st.integers(1, 9))
+@quick
+def test_normalized_weights_have_mean_1_over_the_records_of_train(given, beta, least):
+    rules = Selection(SHARES, rules=(Rule("oversample", least), Rule("effective-number", beta)))
+    rows = decide(images([*given, (None, 2)]), rules)
+    weight, count = normalizing_sums(rows.tobytes())
+    train = rows[rows["split"] == SPLITS.index("train")]
+    assert count == train["copies"].sum()
+    if count:
+        scaled = np.repeat(train["weight"], train["copies"]) * (count / weight)
+        assert scaled.mean() == pytest.approx(1.0, rel=1e-12)
+    order = np.random.default_rng(1).permutation(len(rows))
+    # To the last bit: a manifest's bytes depend on it.
+    assert normalizing_sums(rows[order].tobytes()) == (weight, count)
+
+
+def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
+    usable = images([("ada", 5), ("bob", 3), (None, 40)])
+    groups = defaultdict(list)
+    for key, data in selection._by_identity(Scanned(0, len(usable), usable), 1_000_000):
+        groups[key] += np.frombuffer(data, selection.DECISION)["place"].tolist()
+    assert sorted(place for some in groups.values() for place in some) == sorted(
+        usable["place"].tolist()
+    )
+    # 1,000,000 rows make four groups, and nobody's images do not pile up in one.
+    assert set(groups) == set(range(4))
+    for who in ("ada", "bob"):
+        mine = set(usable["place"][usable["identity"] == identity_key(1, who)].tolist())
+        assert sum(bool(mine & set(some)) for some in groups.values()) == 1
+
+
+def test_keys_of_attributes_fit_what_an_engine_can_carry():
+    rows = undecided(images([("ada", 5)], group=lambda who, number: 2**64 - 1 - number))
+    keys = [key for key, _ in selection._by_attribute(rows.tobytes(), 1_000_000)]
+    assert len(keys) > 1
+    assert all(0 <= key < 2**63 for key in keys)
