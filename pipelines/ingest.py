@@ -36,11 +36,12 @@ from pipelines.options.ingest import IngestOptions
 from pipelines.progress import Progress
 from transforms import artifact, receipts, statistics, storage
 from transforms.artifact import Work
+from transforms.chunk import Chunk
 from transforms.duplicates.transform import FindDuplicates
 from transforms.duplicates.verdicts import QUARANTINE, SetAside
 from transforms.framing import Look, check_detector
 from transforms.index import TRAIN_TAG, WriteIndex
-from transforms.listing import Chunk, ListImages
+from transforms.listing import ListImages
 from transforms.outcomes import CONFLICT
 from transforms.places import OLD, origin_of_chunk, row_of
 from transforms.quality import Floor

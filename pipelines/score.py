@@ -20,9 +20,10 @@ from pipelines.options.score import ScoreOptions
 from pipelines.progress import Progress
 from transforms import artifact, receipts, storage
 from transforms.artifact import Work
+from transforms.chunk import Chunk
 from transforms.errors import UsageError
 from transforms.framing import Look, check_detector
-from transforms.listing import Chunk, ListImages
+from transforms.listing import ListImages
 from transforms.outcomes import KEPT
 from transforms.scoring import progress
 from transforms.scoring.listing import GroupByRange

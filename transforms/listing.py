@@ -1,14 +1,12 @@
 """Listing an input: references in numbered chunks, in an order that follows from the input."""
 
 import itertools
-import pickle
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import apache_beam as beam
 import numpy as np
 
+from transforms.chunk import Chunk
 from transforms.errors import RunError
 from transforms.keyed import keyed_hash
 from transforms.places import CHUNK, MAX_CHUNKS, NEW, chunk_number
@@ -16,31 +14,6 @@ from transforms.sources.base import Ref, Source
 
 _MOST_TOGETHER = 64
 _FEWEST_GROUPS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some references, packed: between listing and scan all of them may be in memory at once.
-
-    Attributes:
-        number: of the chunk, see `transforms.places`.
-        count: how many references.
-        packed: see `refs`.
-    """
-
-    number: int
-    count: int
-    packed: bytes
-
-    @classmethod
-    def of(cls, number: int, refs: list[Ref]) -> "Chunk":
-        """A chunk of these references."""
-        return cls(number, len(refs), zlib.compress(pickle.dumps(refs), 1))
-
-    @property
-    def refs(self) -> list[Ref]:
-        """The references."""
-        return pickle.loads(zlib.decompress(self.packed))
 
 
 class ListImages(beam.PTransform):

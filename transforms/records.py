@@ -6,6 +6,7 @@ import. The wire format is Protocol Buffers', as
 https://protobuf.dev/programming-guides/encoding states it.
 """
 
+import functools
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ AUGMENTATION_SEED = "augmentation_seed"
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
+_SHORT_VARINTS = tuple(bytes((value,)) for value in range(0x80))
 
 Feature = bytes | int | Sequence[float]
 Decoded = bytes | list[float] | list[int]
@@ -123,7 +125,7 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
         else:
             packed = struct.pack(f"<{len(value)}f", *value)
             feature = _field(_FLOAT_LIST, _field(1, packed))
-        entries.append(_field(1, _field(1, name.encode("utf-8")) + _field(2, feature)))
+        entries.append(_field(1, _key(name) + _field(2, feature)))
     return _field(1, b"".join(entries))
 
 
@@ -166,7 +168,15 @@ def parse_example(data: bytes) -> dict[str, list[bytes] | list[float] | list[int
     return {name: values for name, (_, values) in _features(data).items()}
 
 
+@functools.cache
+def _key(name: str) -> bytes:
+    """The name's part of an entry of `Features`; there are few names and many records."""
+    return _field(1, name.encode("utf-8"))
+
+
 def _varint(value: int) -> bytes:
+    if value <= 0x7F:
+        return _SHORT_VARINTS[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

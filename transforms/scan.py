@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from transforms.chunk import Chunk
 from transforms.decode import Decoded, DecodeError, decode
 from transforms.duplicates import hashing, variants
 from transforms.facts import FACTS
@@ -139,6 +140,11 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
     usable["place"] = places_of(chunk, len(refs))
     write_chunk(job.staging, chunk, pa.Table.from_pylist(facts, FACTS), pixels)
     return Scanned(chunk, len(refs), usable[good], windows[good])
+
+
+def scan_packed(job: ScanJob, chunk: Chunk) -> Scanned:
+    """`scan_chunk` for another process, which unpacks the references."""
+    return scan_chunk(job, chunk.number, chunk.refs)
 
 
 def identity_key(seed: int, identity: str | None) -> int:

@@ -10,9 +10,9 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms import processes
+from transforms.chunk import Chunk
 from transforms.errors import RunError
-from transforms.listing import Chunk
-from transforms.scan import ScanJob, Scanned, scan_chunk
+from transforms.scan import ScanJob, Scanned, scan_packed
 
 # Chunks that each process has before it, so that none waits for the next.
 _AHEAD = 2
@@ -48,10 +48,10 @@ class _Scan(beam.DoFn):
 
     def process(self, chunk: Chunk) -> Iterator[Scanned]:
         if self._workers == 1:
-            yield scan_chunk(self._job, chunk.number, chunk.refs)
+            yield scan_packed(self._job, chunk)
             return
         pool = processes.shared(self._workers)
-        self._pending.append(pool.submit(_scan_packed, self._job, chunk))
+        self._pending.append(pool.submit(scan_packed, self._job, chunk))
         while len(self._pending) > _AHEAD * self._workers:
             yield self._next()
 
@@ -68,7 +68,3 @@ class _Scan(beam.DoFn):
                 "All --workers must live to the end, but one was killed, perhaps for want of "
                 "memory; give fewer --workers and run the command again."
             ) from None
-
-
-def _scan_packed(job: ScanJob, chunk: Chunk) -> Scanned:
-    return scan_chunk(job, chunk.number, chunk.refs)

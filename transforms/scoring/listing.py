@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import apache_beam as beam
 
+from transforms.chunk import Chunk
 from transforms.grouping import partition
 from transforms.keyed import keyed_hash
-from transforms.listing import Chunk
 from transforms.places import CHUNK
 from transforms.sources.base import Ref
 from transforms.sources.folders import NO_FOLDER

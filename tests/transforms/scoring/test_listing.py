@@ -1,7 +1,7 @@
 import apache_beam as beam
 from apache_beam.testing.util import assert_that
 
-from transforms.listing import Chunk
+from transforms.chunk import Chunk
 from transforms.places import CHUNK
 from transforms.scoring.listing import GroupByRange, reason_of
 from transforms.sources.base import Ref

@@ -1,0 +1,32 @@
+"""What travels from the listing to the scan. No Beam here: worker processes import this module."""
+
+import pickle
+import zlib
+from dataclasses import dataclass
+
+from transforms.sources.base import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some references, packed: between listing and scan all of them may be in memory at once.
+
+    Attributes:
+        number: of the chunk, see `transforms.places`.
+        count: how many references.
+        packed: see `refs`.
+    """
+
+    number: int
+    count: int
+    packed: bytes
+
+    @classmethod
+    def of(cls, number: int, refs: list[Ref]) -> "Chunk":
+        """A chunk of these references."""
+        return cls(number, len(refs), zlib.compress(pickle.dumps(refs), 1))
+
+    @property
+    def refs(self) -> list[Ref]:
+        """The references."""
+        return pickle.loads(zlib.decompress(self.packed))
