@@ -153,7 +153,7 @@ def test_what_is_gone_or_too_large_is_unreadable_and_the_rest_is_read(tmp_path):
     (tmp_path / "Ada/1.jpg").unlink()
     assert list(source.read(refs)) == [
         Unreadable("cannot be read: No such file or directory"),
-        too_large("file", MAX_BYTES + 1),
+        Unreadable(too_large(MAX_BYTES + 1)),
         b"z",
     ]
 

@@ -278,7 +278,7 @@ def test_reading_checks_again_and_keeps_to_the_limit(tmp_path):
     (tmp_path / "train.rec").write_bytes(data)
     source = RecordIO(str(tmp_path))
     assert list(source.read([large, *refs])) == [
-        too_large("record", MAX_BYTES + 1),
+        Unreadable(too_large(MAX_BYTES + 1, "record")),
         Unreadable("train.rec was changed while the job ran"),
         b"b" * 10,
     ]
