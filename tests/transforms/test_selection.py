@@ -58,7 +58,10 @@ def images(given, origin: int = NEW, splits=(), group=None) -> np.ndarray:
     return rows
 
 
-def decide(usable: np.ndarray, rules: Selection = Selection(SHARES), held_out=NOBODY) -> np.ndarray:
+PLAIN = Selection(SHARES)
+
+
+def decide(usable: np.ndarray, rules: Selection = PLAIN, held_out=NOBODY) -> np.ndarray:
     rows = undecided(usable)
     select(rows, rules, held_out)
     return rows
