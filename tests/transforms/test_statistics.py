@@ -105,6 +105,21 @@ def test_the_transform_labels_by_the_vocabulary_and_a_stranger_by_minus_one(tran
     assert labels == [order.index("eve"), -1, order.index("ada")]
 
 
+@pytest.mark.slow
+def test_a_split_without_images_has_the_same_transform_in_every_run(tmp_path):
+    folders = []
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        folders.append(analyze([], tmp_path / name))
+        statistics.settle_empty(folders[-1])
+    one, other = (contents(tmp_path / folder) for folder in folders)
+    names = statistics.stable_files(folders[0])
+    assert f"transform_fn/assets/{statistics.VOCABULARY}" in names
+    assert {name: one[name] for name in names} == {name: other[name] for name in names}
+    # It can still be loaded.
+    assert statistics.moments(folders[0]).pixel_std == (1.0, 1.0, 1.0)
+
+
 def test_batches_have_all_rows_once_and_are_of_bounded_size(monkeypatch):
     monkeypatch.setattr(statistics, "_BATCH", 4)
     found = list(statistics.batches(facts()))
