@@ -289,6 +289,8 @@ def _listed(count: int) -> dict[str, int]:
 def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, Any]) -> None:
     work = job.work
     transform = os.path.join(work.scratch, "transform")
+    if not checked.splits["train"]["records"]:
+        statistics.settle_empty(transform)
     moments = statistics.moments(transform)
     files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in checked.files]
     files += [] if job.base is None else job.base.shared

@@ -175,7 +175,7 @@ def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:
             f"Every image must have one row, but {tally.repeated} has two; give each image a name "
             "of its own."
         )
-    if tally.rows != counts["listed"] or sum(tally.outcomes.values()) != tally.rows:
+    if tally.rows != counts["listed"] or sum(counts[name] for name in OUTCOMES) != tally.rows:
         raise RunError(
             f"Every listed image must have one row, but {counts['listed']} were listed and "
             f"{tally.rows} have one; the input may have changed, so run the command again."

@@ -224,6 +224,8 @@ def _samples(
 ) -> list[page.Markup | str]:
     """A few kept images, drawn by keyed hash."""
     kept = index.filter(pc.equal(index["outcome"], KEPT)).select(["image_id", "place"])
+    if not len(kept):
+        return ["No image was kept."]
     hashes = [
         (keyed_hash(options.seed, "sample", key), row)
         for row, key in enumerate(kept["image_id"].to_pylist())

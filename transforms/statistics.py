@@ -17,6 +17,7 @@ from tensorflow_transform.beam.tft_beam_io import beam_metadata_io
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
+from transforms import storage
 from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
 
 LABEL = "label"
@@ -24,6 +25,8 @@ PIXEL_MEAN = "pixel_mean"
 PIXEL_STD = "pixel_std"
 
 VOCABULARY = "identities"
+# The one entry of a vocabulary that has none.
+NOBODY = "(nobody)"
 _STABLE = (
     "metadata/schema.pbtxt",
     f"transform_fn/assets/{VOCABULARY}",
@@ -168,6 +171,15 @@ def stable_files(transform_dir: str) -> list[str]:
     The graph's own file holds names and an order that change from run to run.
     """
     return [name for name in _STABLE if os.path.exists(os.path.join(transform_dir, name))]
+
+
+def settle_empty(transform_dir: str) -> None:
+    """Gives the vocabulary of a train split without images the same content in every run.
+
+    TensorFlow's tables cannot be empty, so tensorflow-transform writes a random token into one.
+    """
+    path = os.path.join(transform_dir, "transform_fn", "assets", VOCABULARY)
+    storage.write_atomically(path, f"{NOBODY}\n".encode())
 
 
 def moments(transform_dir: str) -> Moments:

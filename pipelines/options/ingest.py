@@ -109,6 +109,13 @@ class IngestOptions:
             f"--max-images must be at least --min-images ({self.min_images}), "
             f"got {self.max_images}; raise it.",
         )
+        for flag, least in (
+            ("--min-sharpness", self.min_sharpness),
+            ("--min-contrast", self.min_contrast),
+        ):
+            _require(
+                0 <= least < math.inf, f"{flag} must be 0 or more, got {least:g}; give 0 for none."
+            )
         low, high = self.brightness
         _require(
             0 <= low < high <= 255,

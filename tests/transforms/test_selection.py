@@ -29,7 +29,6 @@ from transforms.selection import (
 from transforms.splits import FOLDERS, SPLITS, UNLABELED, draw_splits
 
 SHARES = (("train", 0.5), ("val", 0.25), ("test", 0.25))
-USUAL = Selection(SHARES)
 NOBODY = np.empty(0, np.uint64)
 quick = settings(deadline=None, max_examples=80)
 
@@ -59,7 +58,10 @@ def images(given, origin: int = NEW, splits=(), group=None) -> np.ndarray:
     return rows
 
 
-def decide(usable: np.ndarray, rules: Selection = USUAL, held_out=NOBODY) -> np.ndarray:
+PLAIN = Selection(SHARES)
+
+
+def decide(usable: np.ndarray, rules: Selection = PLAIN, held_out=NOBODY) -> np.ndarray:
     rows = undecided(usable)
     select(rows, rules, held_out)
     return rows
@@ -180,7 +182,7 @@ def test_left_out_identities_say_why():
     assert set(rows["reason"][rows["identity"] == NO_IDENTITY].tolist()) == {NOT_INCLUDED}
     assert len({explain(reason, 0, 0, None) for reason in expected.values()}) == 4
     # An excluded name may hash to nobody's key by no accident.
-    assert set(decide(images([(None, 2)]), USUAL, keys())["reason"].tolist()) == {KEEP}
+    assert set(decide(images([(None, 2)]), Selection(SHARES), keys())["reason"].tolist()) == {KEEP}
 
 
 @given(people, st.integers(1, 6), st.sampled_from(["hash", "quality"]))

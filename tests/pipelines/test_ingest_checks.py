@@ -1,0 +1,161 @@
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import ingest_checks
+from pipelines.ingest_checks import check
+from pipelines.ingest_known import Base
+from pipelines.options.ingest import IngestOptions
+from transforms.artifact import Work
+from transforms.balance_rules import Rule
+from transforms.errors import RunError
+from transforms.index import SCHEMA
+
+OPTIONS = IngestOptions("i", "o")
+FAULT = "fault of facemill"
+
+
+def row(image_id: str, outcome: str = "kept", **more) -> dict:
+    found = {**dict.fromkeys(SCHEMA.names), "image_id": image_id, "outcome": outcome}
+    found |= {"identity": image_id.split("/")[0], "reason": "", "attributes": []}
+    if outcome == "kept":
+        found |= {"split": "train", "copies": 1, "weight": 1.0}
+    elif outcome != "duplicate":
+        found["reason"] = f"why {outcome}"
+    return {**found, **more}
+
+
+ROWS = [
+    row("a/1"),
+    row("a/2", copies=3),
+    row("a/3", "duplicate"),
+    row("b/1", split="val"),
+    row("b/2", "rejected"),
+    row("c/1", "conflict", reason="same pixels under identity b", split="quarantine"),
+    row("d/1", "dropped"),
+    row("n/1", split="unlabeled", identity=None, attributes=[("age", "20s")]),
+]
+SHARDS = {"train/x": 4, "val/x": 1, "unlabeled/x": 1, "quarantine/x": 1}
+
+
+def work_of(root: Path, parts=(ROWS[:5], ROWS[5:]), shards=SHARDS, listed=None) -> Work:
+    scratch = root / ".work-1"
+    (scratch / "index").mkdir(parents=True)
+    receipts = []
+    for number, rows in enumerate(parts):
+        path = f"index/part-{number}.parquet"
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), scratch / path)
+        receipts.append({"path": path, "fingerprint": f"{number + 5:064x}"})
+    count = sum(map(len, parts)) if listed is None else listed
+    for name, found in {
+        "listed": [{"listed": count}],
+        "shards": [{"path": path, "records": records} for path, records in shards.items()],
+        "index": receipts,
+    }.items():
+        (scratch / f"{name}.json").write_text(json.dumps(found))
+    return Work(str(root), "dataset", {}, {}, str(scratch))
+
+
+def test_figures_are_sums_of_the_index_and_the_shards(tmp_path):
+    found = check(work_of(tmp_path), OPTIONS, None)
+    assert found.counts == {
+        "listed": 8,
+        **{"kept": 4, "duplicate": 1, "conflict": 1, "rejected": 1, "dropped": 1},
+    }
+    assert found.splits == {
+        "train": {"identities": 1, "records": 4, "shards": ["train/x"]},
+        "val": {"identities": 1, "records": 1, "shards": ["val/x"]},
+        "test": {"identities": 0, "records": 0, "shards": []},
+        "unlabeled": {"identities": 0, "records": 1, "shards": ["unlabeled/x"]},
+        "quarantine": {"identities": 1, "records": 1, "shards": ["quarantine/x"]},
+    }
+    # Of a, b, c and d; then of a's four records and b's one.
+    assert found.balance == {
+        "identity": {"before": {"1": 2, "2": 1, "3": 1}, "after": {"1": 1, "4": 1}}
+    }
+    assert found.source_fingerprint == f"{11:064x}"
+    assert [one["path"] for one in found.files] == [
+        *SHARDS,
+        "index/part-0.parquet",
+        "index/part-1.parquet",
+    ]
+
+
+def test_the_listing_is_unknown_until_it_ends(tmp_path):
+    work = work_of(tmp_path)
+    assert ingest_checks.listed_so_far(work) == 8
+    Path(work.path("listed.json")).unlink()
+    assert ingest_checks.listed_so_far(work) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"listed": 0}, "--input must hold images, but none was found in it"),
+        ({"listed": 9}, "9 were listed and 8 have one"),
+        ({"parts": [ROWS[:5]], "listed": 8}, "8 were listed and 5 have one"),
+        ({"parts": [[ROWS[0], *ROWS], []]}, "must have one row, but a/1 has two"),
+        ({"parts": [[{**ROWS[0], "outcome": "lost"}, *ROWS[1:]]]}, "8 were listed and 8 have one"),
+        ({"shards": {**SHARDS, "train/x": 3}}, f"4 records of train and the shards 3.*{FAULT}"),
+        ({"shards": {**SHARDS, "val/y": 1}}, f"1 records of val and the shards 2.*{FAULT}"),
+        ({"parts": [[row("a/1", "dropped"), row("a/2", "conflict"), row("a/3", "duplicate")]],
+          "shards": {}}, r"all 3 were set aside \(1 why \w+; 1 why \w+\)"),
+        ({"parts": [[row("a/1", split="val")]], "shards": {"val/x": 1}},
+         "train split must not be empty, but its share of 1 identities is none"),
+    ],
+)  # fmt: skip
+def test_figures_that_do_not_fit_fail_the_run(tmp_path, changes, told):
+    with pytest.raises(RunError, match=told):
+        check(work_of(tmp_path, **changes), OPTIONS, None)
+
+
+def rejected(count: int, of: int) -> dict:
+    rows = [row(f"a/{n}", "rejected" if n < count else "kept") for n in range(of)]
+    return {"parts": [rows], "shards": {"train/x": of - count}}
+
+
+def test_too_many_rejected_images_fail_the_run(tmp_path):
+    assert check(work_of(tmp_path / "a", **rejected(2, 4)), OPTIONS, None).counts["rejected"] == 2
+    with pytest.raises(RunError, match=r"At most 50% .* 3 of 4 were \(3 why rejected\); mend"):
+        check(work_of(tmp_path / "b", **rejected(3, 4)), OPTIONS, None)
+
+
+def base_of(root: Path) -> Base:
+    (root / "index").mkdir(parents=True)
+    rows = [row(f"z/{n}", split="test") for n in range(20)]
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), root / "index" / "old.parquet")
+    manifest = {
+        "counts": {"listed": 20, "rejected": 0, "kept": 20},
+        "splits": {"test": {"identities": 1, "records": 20, "shards": ["test/old"]}},
+        "source": {"fingerprint": f"{2**256 - 2:064x}"},
+        "files": [{"path": "index/old.parquet"}, {"path": "test/old"}],
+    }
+    return Base(str(root), manifest)
+
+
+def test_the_rows_of_the_base_count_too(tmp_path):
+    found = check(work_of(tmp_path / "new"), OPTIONS, base_of(tmp_path / "base"))
+    assert (found.counts["listed"], found.counts["kept"]) == (28, 24)
+    assert found.splits["test"] == {"identities": 1, "records": 20, "shards": ["test/old"]}
+    assert found.balance["identity"]["after"] == {"1": 1, "4": 1, "20": 1}
+    # A sum, so that a set that came in two parts is told as if it had come in one.
+    assert found.source_fingerprint == f"{9:064x}"
+    with pytest.raises(RunError, match="images that --append-to does not have"):
+        check(work_of(tmp_path / "none", listed=0), OPTIONS, base_of(tmp_path / "another"))
+
+
+def test_what_the_base_has_does_not_make_up_for_a_broken_input(tmp_path):
+    with pytest.raises(RunError, match="3 of 4 were"):
+        check(work_of(tmp_path / "new", **rejected(3, 4)), OPTIONS, base_of(tmp_path / "base"))
+
+
+def test_a_rule_of_an_attribute_needs_one(tmp_path):
+    work = work_of(tmp_path)
+    check(work, IngestOptions("i", "o", balance=(Rule("cap", 5, "age"),)), None)
+    with pytest.raises(
+        RunError, match="attribute that images of the input have, got eyes, but there is age"
+    ):
+        check(work, IngestOptions("i", "o", balance=(Rule("cap", 5, "eyes"),)), None)

@@ -1,0 +1,149 @@
+import json
+import os
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import ingest_known
+from pipelines.ingest_known import (
+    check_base,
+    held_out_digest,
+    known_sets,
+    read_base,
+    share_files,
+    write_known_keys,
+)
+from pipelines.ingest_rules import result_options
+from pipelines.options.ingest import IngestOptions, parse_split
+from transforms.balance_rules import Rule
+from transforms.errors import RunError, UsageError
+from transforms.framing import Look
+from transforms.listing import image_key
+from transforms.places import HELD_OUT, OLD
+
+LOOK = Look(32)
+
+
+def options(**values) -> IngestOptions:
+    given = {"image_size": 32, "split": parse_split("train=0.7,val=0.3"), **values}
+    return IngestOptions("i", "o", **given)
+
+
+def wanted(base, **values) -> dict:
+    return {**result_options(options(**values), "folders"), "append_to": "a fingerprint"}
+
+
+@pytest.fixture
+def base(tiny_dataset):
+    return read_base(str(tiny_dataset))
+
+
+def test_no_base_is_none():
+    assert read_base(None) is None
+
+
+def test_a_base_tells_its_next_version_and_its_files(base, tiny_dataset):
+    assert base.root == str(tiny_dataset)
+    assert base.version == 2
+    assert base.index == ["index/part-00000-of-00001.parquet"]
+    shared = {entry["path"] for entry in base.shared}
+    shards = {str(path.relative_to(tiny_dataset)) for path in tiny_dataset.glob("*/*.tfrecord")}
+    assert shared == {*shards, *base.index}
+
+
+def test_a_base_that_was_changed_or_is_none_is_refused(tiny_dataset, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_dataset, copy)
+    shard = next(copy.glob("train/*"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(RunError, match=r"must have the SHA-256 of its manifest"):
+        read_base(str(copy))
+    with pytest.raises(UsageError):
+        read_base(str(tmp_path / "absent"))
+
+
+def test_the_options_of_the_base_are_accepted(base):
+    check_base(base, wanted(base))
+    check_base(base, {**wanted(base), "format": "parquet", "exclude_dataset": "x"})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"seed": 2}, {"image_size": 64}, {"min_images": 2}, {"split_by": "image"}, {"dedup": "off"}],
+)
+def test_other_options_are_refused_by_their_name(base, values):
+    (name,) = values
+    with pytest.raises(UsageError, match=f"--append-to must be given the options .*{name} is"):
+        check_base(base, wanted(base, **values))
+
+
+@pytest.mark.parametrize("kind", ["oversample", "effective-number"])
+def test_rules_that_would_change_what_is_written_are_refused(base, kind):
+    rules = (Rule(kind, 0.0 if kind == "effective-number" else 3),)
+    here = wanted(base, balance=rules)
+    base.manifest["options"]["balance"] = json.loads(json.dumps(here["balance"]))
+    with pytest.raises(UsageError, match=f"--balance {kind} depends on all of them"):
+        check_base(base, here)
+
+
+def test_files_are_shared_as_links_and_as_copies_where_that_cannot_be(base, tmp_path, monkeypatch):
+    share_files(base, str(tmp_path / "links"))
+
+    def no_links(source, target):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(ingest_known.os, "link", no_links)
+    share_files(base, str(tmp_path / "copies"))
+    for entry in base.shared:
+        source = os.path.join(base.root, entry["path"])
+        assert os.path.samefile(source, tmp_path / "links" / entry["path"])
+        assert not os.path.samefile(source, tmp_path / "copies" / entry["path"])
+        data = (tmp_path / "copies" / entry["path"]).read_bytes()
+        assert data == (tmp_path / "links" / entry["path"]).read_bytes()
+
+
+def test_keys_of_all_listed_images_are_written_in_order(base, tmp_path):
+    write_known_keys(base, str(tmp_path / "known.npy"))
+    keys = np.load(tmp_path / "known.npy")
+    rows = pq.read_table(os.path.join(base.root, "index"), columns=["image_id"])
+    assert keys.tolist() == sorted(map(image_key, rows["image_id"].to_pylist()))
+    assert len(keys) == base.manifest["counts"]["listed"] > 0
+
+
+def test_known_sets_are_those_that_the_options_name(base, tiny_dataset, tiny_photos):
+    assert known_sets(options(), LOOK, None) == []
+    given = options(exclude_dataset=str(tiny_photos))
+    old, held = known_sets(given, LOOK, base)
+    assert (old.origin, held.origin) == (OLD, HELD_OUT)
+    # Records are squares already; photos are framed as the run's own.
+    assert (old.look, held.look) == (Look(32, "none"), LOOK)
+    assert (old.source.format, held.source.format) == ("dataset", "folders")
+    (held,) = known_sets(options(exclude_dataset=str(tiny_dataset)), Look(64), None)
+    assert (held.source.format, held.look) == ("dataset", Look(64, "none"))
+
+
+@pytest.mark.parametrize("look", [Look(32, "none"), Look(32, "center", 0.5)])
+def test_a_dataset_that_was_framed_otherwise_is_refused(tiny_dataset, base, look):
+    told = r"must be a dataset whose pictures were framed alike.*--align center --crop-fraction 1"
+    with pytest.raises(UsageError, match=f"^--exclude-dataset {told}"):
+        known_sets(options(exclude_dataset=str(tiny_dataset)), look, None)
+    with pytest.raises(UsageError, match=f"^--append-to {told}"):
+        known_sets(options(), look, base)
+
+
+def test_a_held_out_set_that_is_none_names_its_option(tmp_path):
+    for path in (tmp_path / "absent", tmp_path):
+        with pytest.raises(UsageError) as refused:
+            known_sets(options(exclude_dataset=str(path)), LOOK, None)
+        assert str(refused.value).startswith("--exclude-dataset must")
+        assert "--input" not in str(refused.value)
+
+
+def test_the_manifest_tells_a_held_out_set_without_a_path(tiny_dataset, tiny_photos):
+    assert held_out_digest(options()) is None
+    assert held_out_digest(options(exclude_dataset=f"{tiny_photos}/")) == "images"
+    digest = held_out_digest(options(exclude_dataset=str(tiny_dataset)))
+    assert len(digest) == 64
+    assert digest == held_out_digest(options(exclude_dataset=f"{tiny_dataset}/"))
