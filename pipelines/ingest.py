@@ -39,6 +39,7 @@ from transforms.artifact import Work
 from transforms.chunk import Chunk
 from transforms.duplicates.transform import FindDuplicates
 from transforms.duplicates.verdicts import QUARANTINE, SetAside
+from transforms.facts import ANALYZED
 from transforms.framing import Look, check_detector
 from transforms.index import TRAIN_TAG, WriteIndex
 from transforms.listing import ListImages
@@ -225,7 +226,8 @@ def _old_train(scanned: Scanned, staging: str) -> list[pa.Table]:
     train = scanned.usable[scanned.usable["split"] == SPLITS.index("train")]
     if origin_of_chunk(scanned.chunk) != OLD or not len(train):
         return []
-    return [read_facts(staging, scanned.chunk).take([row_of(one) for one in train["place"]])]
+    facts = read_facts(staging, scanned.chunk, ANALYZED)
+    return [facts.take([row_of(one) for one in train["place"]])]
 
 
 def _to_write(

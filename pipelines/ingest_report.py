@@ -15,7 +15,7 @@ from transforms.artifact import Work
 from transforms.decode import decode
 from transforms.duplicates.verdicts import HELD_OUT_NOTE
 from transforms.index import PLACES
-from transforms.keyed import keyed_hash
+from transforms.keyed import mixed
 from transforms.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
 from transforms.records import QUALITY, from_example
 from transforms.report import charts, figures, images, page, tables
@@ -222,15 +222,13 @@ def _sheet(
 def _samples(
     staging: StagingReader, index: pa.Table, options: IngestOptions
 ) -> list[page.Markup | str]:
-    """A few kept images, drawn by keyed hash."""
+    """A few kept images, drawn by the hash of their place."""
     kept = index.filter(pc.equal(index["outcome"], KEPT)).select(["image_id", "place"])
     if not len(kept):
         return ["No image was kept."]
-    hashes = [
-        (keyed_hash(options.seed, "sample", key), row)
-        for row, key in enumerate(kept["image_id"].to_pylist())
-    ]
-    drawn = kept.take([row for _, row in sorted(hashes)[:_SAMPLES]]).to_pylist()
+    # By places, which are numbers: they follow from the listing, as the names do.
+    order = np.argsort(mixed(kept["place"].to_numpy(), options.seed))
+    drawn = kept.take(order[:_SAMPLES]).to_pylist()
     return [images.sheet([images.Group("", [_thumbnail(staging, row, "") for row in drawn])])]
 
 

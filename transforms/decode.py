@@ -5,6 +5,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageFile, ImageOps
 
 # More bytes than any photo of a camera: what is larger is not read at all.
@@ -18,6 +19,8 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 # Of these Pillow gives 16-bit samples in 32 bits; elsewhere such samples may mean anything.
 _SIXTEEN_BITS_AS_I = ("PPM", "PNG")
 _EXIF_ORIENTATION = 0x0112
+# Begins the segment of a JPEG in which EXIF and XMP lie. Data of the picture never hold it.
+_APP1 = b"\xff\xe1"
 
 # Our own limit is checked first; Pillow's would only warn between one and two times its value.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -61,13 +64,45 @@ def decode(data: bytes) -> Decoded:
         raise DecodeError("empty file")
     if len(data) > MAX_BYTES:
         raise DecodeError(f"file of {len(data)} bytes is above the limit of {MAX_BYTES}")
+    pixels = _plain_jpeg(data)
+    if pixels is None:
+        pixels = _any_format(data)
+    return Decoded(pixels, width=pixels.shape[1], height=pixels.shape[0])
+
+
+def _plain_jpeg(data: bytes) -> np.ndarray | None:
+    """The pixels of an undamaged JPEG in YCbCr that is upright as it lies, or None.
+
+    The same pixels as Pillow's (both are libjpeg-turbo with its exact transform) in about half of
+    the time. Whatever libjpeg so much as warns of is left to Pillow, which says what is wrong.
+    """
+    if not data.startswith(b"\xff\xd8") or _APP1 in data:
+        return None
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+        if colorspace != "YCbCr":
+            return None
+        _check_size(width, height)
+        return simplejpeg.decode_jpeg(data)
+    except DecodeError:
+        raise
+    except ValueError:
+        return None
+
+
+def _any_format(data: bytes) -> np.ndarray:
+    """The pixels of what Pillow can read.
+
+    Raises:
+        DecodeError: it cannot, or the samples have no known scale.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check_size(*image.size)
                 image.load()
-                pixels = _to_rgb(_upright(image))
+                return _to_rgb(_upright(image))
     except DecodeError:
         raise
     except Image.DecompressionBombError:
@@ -79,7 +114,6 @@ def decode(data: bytes) -> Decoded:
     # Pillow's decoders raise all of these on damaged input.
     except (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, KeyError) as error:
         raise DecodeError(f"damaged image: {_one_line(error)}") from None
-    return Decoded(pixels, width=pixels.shape[1], height=pixels.shape[0])
 
 
 def _check_size(width: int, height: int) -> None:

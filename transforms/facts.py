@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+from transforms.records import QUALITY
+
 FACTS = pa.schema(
     [
         # Of the listing.
@@ -29,3 +31,6 @@ FACTS = pa.schema(
         ("face_box", pa.list_(pa.float32())),
     ]
 )
+
+# What the statistics of the train split need; the rest need not travel there.
+ANALYZED = ("identity", "channel_mean", "channel_square_mean", *QUALITY)

@@ -16,7 +16,7 @@ from apache_beam.pvalue import TaggedOutput
 from transforms import storage
 from transforms.duplicates.verdicts import SetAside
 from transforms.errors import RunError
-from transforms.facts import FACTS
+from transforms.facts import ANALYZED, FACTS
 from transforms.grouping import divide, group_count, join
 from transforms.keyed import mixed
 from transforms.outcomes import DROPPED, KEPT, REJECTED
@@ -183,7 +183,7 @@ class _WritePart(beam.DoFn):
         located = pa.table({"place": pa.array(places)}).take(order)
         _write(located, os.path.join(self._folder + PLACES, name))
         train = pc.and_(pc.equal(decided["outcome"], KEPT), pc.equal(decided["split"], "train"))
-        chosen = facts.filter(pc.fill_null(train, False))
+        chosen = facts.select(ANALYZED).filter(pc.fill_null(train, False))
         if len(chosen):
             yield TaggedOutput(TRAIN_TAG, chosen)
 

@@ -25,6 +25,7 @@ RECEIPTS_TAG = "receipts"
 _RECORDS_PER_SHARD = 10_000
 _USUAL_SHARDS = 16
 _FEWEST_RECORDS = 500
+_BUFFER = 1 << 20
 
 # One record that is to be written.
 RECORD = np.dtype(
@@ -192,7 +193,10 @@ class _WriteShard(beam.DoFn):
         temporary = f"{path}.tmp-{secrets.token_hex(6)}"
         digest = hashlib.sha256()
         size = 0
-        with StagingReader(self._staging) as staging, open(temporary, "wb") as stream:
+        with (
+            StagingReader(self._staging) as staging,
+            open(temporary, "wb", buffering=_BUFFER) as stream,
+        ):
             for place, copy, weight in records[["place", "copy", "weight"]].tolist():
                 extra = extra_features(copy, weight if self._weighted else None)
                 framed = tfrecord.frame(staging.record(place) + extra)

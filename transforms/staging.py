@@ -12,6 +12,7 @@ scans twice writes the same files again:
 import functools
 import os
 import secrets
+import struct
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO
@@ -29,6 +30,8 @@ _DONE = ".done"
 _THUMBNAIL_BYTES = SMALL_SIDE * SMALL_SIDE
 # Of one row: where its thumbnail starts, and the length of the record that follows it.
 _ENTRY = np.dtype([("offset", "<u8"), ("length", "<u4")])
+# The same for one row at a time, which a structured array is slow at.
+_ONE_ENTRY = struct.Struct("<QI")
 _HEADER_BYTES = CHUNK * _ENTRY.itemsize
 
 
@@ -91,13 +94,13 @@ class StagingReader:
 
     Args:
         folder: the staging folder.
-        limit: of files that are open at a time.
+        limit: of files that are open at a time; systems allow a process 1,024 or more.
     """
 
-    def __init__(self, folder: str, limit: int = 128) -> None:
+    def __init__(self, folder: str, limit: int = 512) -> None:
         self._folder = folder
         self._limit = limit
-        self._open: OrderedDict[int, tuple[BinaryIO, np.ndarray]] = OrderedDict()
+        self._open: OrderedDict[int, tuple[BinaryIO, bytes]] = OrderedDict()
 
     def __enter__(self) -> "StagingReader":
         return self
@@ -114,26 +117,31 @@ class StagingReader:
 
     def record(self, place: int) -> bytes:
         """The encoded record."""
-        stream, entries = self._chunk(chunk_of(place))
-        entry = entries[row_of(place)]
-        start = int(entry["offset"]) + _THUMBNAIL_BYTES
-        return storage.read_range(stream, start, int(entry["length"]))
+        stream, offset, length = self._find(place)
+        return storage.read_range(stream, offset + _THUMBNAIL_BYTES, length)
 
     def _thumbnail(self, place: int) -> bytes:
-        stream, entries = self._chunk(chunk_of(place))
-        return storage.read_range(stream, int(entries[row_of(place)]["offset"]), _THUMBNAIL_BYTES)
+        stream, offset, _ = self._find(place)
+        return storage.read_range(stream, offset, _THUMBNAIL_BYTES)
 
-    def _chunk(self, chunk: int) -> tuple[BinaryIO, np.ndarray]:
+    def _find(self, place: int) -> tuple[BinaryIO, int, int]:
+        """The file of a place, where its thumbnail starts, and the length of its record."""
+        stream, header = self._chunk(chunk_of(place))
+        return stream, *_ONE_ENTRY.unpack_from(header, row_of(place) * _ONE_ENTRY.size)
+
+    def _chunk(self, chunk: int) -> tuple[BinaryIO, bytes]:
         found = self._open.get(chunk)
         if found is not None:
             self._open.move_to_end(chunk)
             return found
         if len(self._open) >= self._limit:
             self._open.popitem(last=False)[1][0].close()
-        stream = open(_pixels_path(self._folder, chunk), "rb")  # noqa: SIM115 - closed by __exit__
-        entries = np.frombuffer(storage.read_range(stream, 0, _HEADER_BYTES), _ENTRY)
-        self._open[chunk] = stream, entries
-        return stream, entries
+        # Without a buffer, which would only cost: of each file little is read, here and there.
+        path = _pixels_path(self._folder, chunk)
+        stream = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
+        header = storage.read_range(stream, 0, _HEADER_BYTES)
+        self._open[chunk] = stream, header
+        return stream, header
 
 
 class FactsReader:

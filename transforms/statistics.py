@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
@@ -18,6 +19,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
 from transforms import storage
+from transforms.facts import ANALYZED
 from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
 
 LABEL = "label"
@@ -79,17 +81,11 @@ def batches(facts: pa.Table) -> Iterator[pa.RecordBatch]:
     """Elements for `Analyze`: some images as columns.
 
     Args:
-        facts: rows of `transforms.facts.FACTS`, of images that can be used.
+        facts: the columns ANALYZED of `transforms.facts`, of images that can be used.
     """
-    names = [[(name or "").encode("utf-8")] for name in facts["identity"].to_pylist()]
-    columns = [
-        names,
-        facts["channel_mean"].to_pylist(),
-        facts["channel_square_mean"].to_pylist(),
-        *([[value] for value in facts[name].to_pylist()] for name in QUALITY),
-    ]
+    columns = (pc.fill_null(facts["identity"], ""), *(facts[name] for name in ANALYZED[1:]))
     table = pa.table(
-        [pa.array(values, kind) for values, kind in zip(columns, _ARROW.types, strict=True)],
+        [_lists(values, kind) for values, kind in zip(columns, _ARROW.types, strict=True)],
         schema=_ARROW,
     )
     return iter(table.to_batches(_BATCH))
@@ -200,6 +196,15 @@ def moments(transform_dir: str) -> Moments:
         for name in QUALITY
     }
     return Moments(mean, std, quality)
+
+
+def _lists(values: pa.ChunkedArray, kind: pa.LargeListType) -> pa.LargeListArray:
+    """Values as lists of one, or lists of fixed size as such lists, without a detour to Python."""
+    array = values.combine_chunks()
+    width = array.type.list_size if pa.types.is_fixed_size_list(array.type) else 1
+    flat = array.flatten() if width > 1 else array
+    offsets = pa.array(np.arange(0, len(flat) + 1, width), pa.int64())
+    return pa.LargeListArray.from_arrays(offsets, flat.cast(kind.value_type))
 
 
 def _adapter() -> tensor_adapter.TensorAdapterConfig:

@@ -1,0 +1,79 @@
+"""The bare limit of an ingest run: what each image costs, in a process pool, and nothing else.
+
+Reads, hashes, decodes, frames, measures, encodes and hashes for the duplicate search as
+`transforms.scan` does, by the same functions, and writes the records into TFRecord files, one for
+each chunk. No listing by an engine, no staging, no duplicates, no split, no index, no report.
+
+    python -m benchmarks.bare INPUT OUTPUT WORKERS
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import sys
+import time
+
+import cv2
+
+from transforms import tfrecord
+from transforms.decode import decode
+from transforms.duplicates import hashing
+from transforms.framing import Look, frame
+from transforms.places import CHUNK
+from transforms.quality import measure
+from transforms.records import Record
+from transforms.standardize import encode_jpeg
+
+_LOOK = Look()
+
+
+def write(job: tuple[str, str, int, list[str]]) -> int:
+    """Processes one chunk of paths; returns how many images it has."""
+    root, output, number, names = job
+    with open(os.path.join(output, f"{number:06d}.tfrecord"), "wb") as stream:
+        for name in names:
+            with open(os.path.join(root, name), "rb") as image:
+                data = image.read()
+            hashlib.sha256(data).hexdigest()
+            decoded = decode(data)
+            hashing.pixel_sha256(decoded.pixels)
+            (framed,) = frame(_LOOK, [decoded.pixels], [None])
+            if isinstance(framed, str):
+                raise SystemExit(f"{name}: {framed}")
+            measure(framed.pixels)
+            hashing.dct_hash(framed.pixels)
+            hashing.thumbnail(framed.pixels)
+            means, deviations = cv2.meanStdDev(framed.pixels)
+            record = Record(
+                name,
+                name.split("/")[0],
+                encode_jpeg(framed.pixels),
+                tuple(means[:, 0]),
+                tuple(deviations[:, 0] ** 2 + means[:, 0] ** 2),
+            )
+            stream.write(tfrecord.frame(record.to_example()))
+    return len(names)
+
+
+def main() -> None:
+    root, output, workers = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    os.makedirs(output)
+    started = time.monotonic()
+    names = [f"{folder}/{name}" for folder in os.listdir(root) for name in _files(root, folder)]
+    jobs = [
+        (root, output, start, names[start : start + CHUNK]) for start in range(0, len(names), CHUNK)
+    ]
+    with multiprocessing.Pool(workers) as pool:
+        count = sum(pool.imap_unordered(write, jobs))
+    print(json.dumps({"images": count, "seconds": time.monotonic() - started}))
+
+
+def _files(root: str, folder: str) -> list[str]:
+    return os.listdir(os.path.join(root, folder))
+
+
+if __name__ == "__main__":
+    main()

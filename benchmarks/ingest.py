@@ -1,0 +1,167 @@
+"""How fast `facemill ingest` is: against a bare process pool, img2dataset and TFDS, in one run.
+
+    python -m benchmarks.ingest --folder /tmp/ingest \
+        --peer-python img2dataset=/tmp/a/bin/python --peer-python tfds=/tmp/b/bin/python
+
+Two rates are printed, and both ratios. *Whole* is all images over the time of the whole process.
+*Marginal* is what further images cost: the difference of two sizes over the difference of their
+times. An ingest run has a cost that does not grow with the collection (Beam and TensorFlow are
+imported, the graph is built, tensorflow-transform writes its model), so at 20,000 images the two
+are far apart; at a million they are one.
+
+The bare limit does less than an ingest run: no duplicates, no split, no index, no statistics, no
+report. img2dataset does the reading, decoding, resizing and encoding, and one SHA-256. TFDS only
+copies files as they are (`tfds copy`), or decodes, resizes and encodes (`tfds decode`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.usage import Usage, run
+
+_HERE = Path(__file__).resolve().parent
+_PER_IDENTITY = 20
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A folder of identities at two sizes: (folder, images), the smaller first."""
+
+    name: str
+    sizes: tuple[tuple[str, int], tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Images per second.
+
+    Attributes:
+        whole: over the whole process, at the larger size.
+        marginal: of further images.
+        cpu: seconds per further image.
+        fixed: seconds that do not grow.
+    """
+
+    whole: float
+    marginal: float
+    cpu: float
+    fixed: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", help="where collections are kept; a temporary one if not given")
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--peer-python", action="append", default=[], metavar="NAME=PYTHON")
+    parser.add_argument("--only", choices=["synthetic", "lfw"], help="one of the collections")
+    given = parser.parse_args()
+    peers = dict(one.split("=", 1) for one in given.peer_python)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = os.path.abspath(given.folder or temporary)
+        os.makedirs(folder, exist_ok=True)
+        if given.only != "lfw":
+            compare(synthetic(folder, given.images), given.workers, peers)
+        lfw = os.path.join(os.environ.get("FACEMILL_DATA", ""), "lfw", "images")
+        if given.only != "synthetic" and os.path.isdir(lfw):
+            compare(halved(lfw, folder), given.workers, peers)
+
+
+def synthetic(folder: str, images: int) -> Collection:
+    """Synthetic faces of 112 px, and a quarter of them; made once."""
+    root = os.path.join(folder, f"synthetic-{images}")
+    if not os.path.exists(os.path.join(root, "manifest.json")):
+        identities = str(images // _PER_IDENTITY)
+        command = ("synthesize", "--output", root, "--identities", identities, "--seed", "1")
+        run([*_FACEMILL, *command, "--images-per-identity", str(_PER_IDENTITY)])
+    return _two_sizes("synthetic, 112 px", os.path.join(root, "images"), f"{root}-part", 4)
+
+
+def halved(lfw: str, folder: str) -> Collection:
+    """Labeled Faces in the Wild, and the first quarter of its identities."""
+    return _two_sizes("LFW, 250 px", lfw, os.path.join(folder, "lfw-part"), 4)
+
+
+def _two_sizes(name: str, root: str, part: str, share: int) -> Collection:
+    if not os.path.exists(part):
+        chosen = sorted(os.listdir(root))
+        for one in chosen[: len(chosen) // share]:
+            shutil.copytree(os.path.join(root, one), os.path.join(part, one))
+    return Collection(name, ((part, _count(part)), (root, _count(root))))
+
+
+def compare(collection: Collection, workers: int, peers: dict[str, str]) -> None:
+    """Runs everything on one collection and prints the figures."""
+    contestants = {
+        "bare limit": [sys.executable, "-m", "benchmarks.bare", "INPUT", "OUTPUT", str(workers)],
+        "facemill ingest": [
+            *_FACEMILL,
+            *("ingest", "--input", "INPUT", "--output", "OUTPUT", "--workers", str(workers)),
+        ],
+    }
+    if "img2dataset" in peers:
+        script = str(_HERE / "peer_img2dataset.py")
+        contestants["img2dataset"] = [peers["img2dataset"], script, "INPUT", "OUTPUT", str(workers)]
+    for mode in ("copy", "decode") if "tfds" in peers else ():
+        script = str(_HERE / "peer_tfds.py")
+        contestants[f"tfds {mode}"] = [peers["tfds"], script, "INPUT", "OUTPUT", mode]
+    (_, fewer), (_, more) = collection.sizes
+    print(f"\n{collection.name}: {fewer:,} and {more:,} images, {workers} workers")
+    print(f"{'':<16} images/s:  whole marginal | fixed s | CPU ms/image | peak MB largest, all")
+    rates: dict[str, Rate] = {}
+    for name, command in contestants.items():
+        small, large = (_run(command, root) for root, _ in collection.sizes)
+        rates[name] = rate = _rate(small, large, fewer, more)
+        print(
+            f"{name:<16} {rate.whole:>16,.0f} {rate.marginal:>8,.0f} | {rate.fixed:>7.1f} "
+            f"| {rate.cpu * 1e3:>12.2f} | {large.largest >> 20:>10,}, {large.tree >> 20:,}",
+            flush=True,
+        )
+        if name == "bare limit":
+            loop = json.loads(large.output)["seconds"]
+            print(f"{'  its loop alone':<16} {more / loop:>16,.0f}")
+    ours = rates.pop("facemill ingest")
+    for name, rate in rates.items():
+        print(
+            f"ingest against {name:<12} whole {ours.whole / rate.whole:5.2f}   marginal "
+            f"{ours.marginal / rate.marginal:5.2f}   CPU per further image "
+            f"{ours.cpu / rate.cpu:5.2f}"
+        )
+
+
+def _run(command: list[str], root: str) -> Usage:
+    with tempfile.TemporaryDirectory() as scratch:
+        places = {"INPUT": root, "OUTPUT": os.path.join(scratch, "output")}
+        # The peers would otherwise start as many threads as there are cores in each process.
+        return run(
+            [places.get(word, word) for word in command], environment={"OMP_NUM_THREADS": "1"}
+        )
+
+
+def _rate(small: Usage, large: Usage, fewer: int, more: int) -> Rate:
+    further = more - fewer
+    seconds = (large.wall - small.wall) / further
+    return Rate(
+        whole=more / large.wall,
+        marginal=1 / seconds,
+        cpu=(large.cpu - small.cpu) / further,
+        fixed=large.wall - seconds * more,
+    )
+
+
+def _count(root: str) -> int:
+    return sum(len(names) for _, _, names in os.walk(root))
+
+
+_FACEMILL = [sys.executable, "-m", "pipelines.cli"]
+
+if __name__ == "__main__":
+    main()
