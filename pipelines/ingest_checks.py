@@ -33,7 +33,8 @@ class Checked:
     Attributes:
         counts: `listed` and each outcome.
         splits: per split: identities, records, shards (paths).
-        balance: per identity: histograms of images before and of records after, count to number.
+        balance: of identities: histograms of images before and of records after, count to number;
+            of an attribute: images before and records after of each value.
         files: receipts of shards and index parts: path, bytes, sha256.
         source_fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
     """
@@ -69,7 +70,8 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     if listed == 0:
         what = "images" if base is None else "images that --append-to does not have"
         raise RunError(f"--input must hold {what}, but none was found in it; check the path.")
-    tally = _Tally()
+    columns = {rule.column for rule in options.balance if rule.column}
+    tally = _Tally(min(columns, default=None))
     if base is not None:
         listed += base.manifest["counts"]["listed"]
         for name in base.index:
@@ -96,8 +98,13 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
 
 @dataclass
 class _Tally:
-    """Sums over the index, one part in memory at a time."""
+    """Sums over the index, one part in memory at a time.
 
+    Attributes:
+        column: the attribute by which the dataset is balanced, or None.
+    """
+
+    column: str | None = None
     rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -106,6 +113,8 @@ class _Tally:
     before: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
     attributes: set[str] = field(default_factory=set)
+    values_before: Counter[str] = field(default_factory=Counter)
+    values_after: Counter[str] = field(default_factory=Counter)
     repeated: str | None = None
 
     def add(self, part: pa.Table) -> None:
@@ -135,16 +144,29 @@ class _Tally:
         ):
             if name is not None:
                 self.after[name] += count
+        if self.column is not None:
+            self._add_values(part, self.values_before, pa.array(np.ones(len(part), np.int64)))
+            self._add_values(kept, self.values_after, kept["copies"].combine_chunks())
+
+    def _add_values(self, rows: pa.Table, counter: Counter[str], weights: pa.Array) -> None:
+        values = pc.map_lookup(rows["attributes"].combine_chunks(), self.column, "first")
+        sums = pa.table({"value": values, "weight": weights}).group_by("value")
+        for one in sums.aggregate([("weight", "sum")]).to_pylist():
+            counter["" if one["value"] is None else one["value"]] += one["weight_sum"]
 
     @property
     def balance(self) -> dict[str, Any]:
-        """Histograms: how many identities have so many images, so many records."""
-        return {
-            "identity": {
-                "before": _histogram(self.before),
-                "after": _histogram(self.after),
-            }
+        """Before and after: how many identities have so many images or records, and of the
+        attribute how many images or records each value has ("" for none)."""
+        found: dict[str, Any] = {
+            "identity": {"before": _histogram(self.before), "after": _histogram(self.after)}
         }
+        if self.column is not None:
+            found[self.column] = {
+                "before": dict(sorted(self.values_before.items())),
+                "after": dict(sorted(self.values_after.items())),
+            }
+        return found
 
 
 def _count(counter: Counter[str], column: pa.ChunkedArray) -> None:

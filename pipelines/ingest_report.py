@@ -27,6 +27,7 @@ _CLUSTERS = 24
 _MEMBERS = 8
 _SAMPLES = 24
 _REASONS = 20
+_VALUES = 40
 _EXAMPLES = 3
 _COLUMNS = ["image_id", "identity", "outcome", "reason", "duplicate_of", "split", *QUALITY]
 _UNITS = {
@@ -51,7 +52,7 @@ def render(work: Work, scan: ScanJob, checked: Checked, options: IngestOptions) 
         sections = [
             page.Section("Outcomes", [_cards(counts), _outcomes(counts)]),
             page.Section("Splits", [_splits(checked)]),
-            page.Section("Images of an identity", [_balance(checked)]),
+            page.Section("Balance", [_balance(checked), *_attributes(checked)]),
             page.Section("Quality", [_quality(index)]),
             page.Section(
                 "Conflicts",
@@ -119,6 +120,23 @@ def _balance(checked: Checked) -> page.Markup:
         samples,
         alt=f"{len(samples[0].values)} identities before, {len(samples[1].values)} after.",
     )
+
+
+def _attributes(checked: Checked) -> list[page.Markup]:
+    """A table of the attribute by which the dataset is balanced, where there is one."""
+    shown = []
+    for column, counts in checked.balance.items():
+        if column == "identity":
+            continue
+        rows: list[list[str | int]] = [
+            [value or "(none)", counts["before"][value], counts["after"].get(value, 0)]
+            for value in counts["before"]
+        ]
+        rows.sort(key=lambda row: (-int(row[1]), row[0]))
+        heads = [tables.Column("images before", True), tables.Column("records after", True)]
+        caption = f"The {min(len(rows), _VALUES)} largest of {len(rows)} values"
+        shown.append(tables.table([column, *heads], rows[:_VALUES], caption=caption))
+    return shown
 
 
 def _quality(index: pa.Table) -> page.Markup | str:

@@ -367,6 +367,20 @@ def test_a_cap_of_an_attribute_counts_its_values(balanced):
     assert any(one.startswith("identity has 7 images, more than the 5") for one in told)
 
 
+def test_an_attribute_before_and_after_is_in_manifest_and_report(balanced):
+    rows = rows_of(balanced).values()
+    before, after = Counter(), Counter()
+    for row in rows:
+        age = dict(row["attributes"]).get("age") or ""
+        before[age] += 1
+        after[age] += row["copies"] or 0
+    told = json.loads((balanced / "manifest.json").read_text())["balance"]["age"]
+    assert told == {"before": dict(sorted(before.items())), "after": dict(sorted(after.items()))}
+    report = (balanced / "report.html").read_text("utf-8")
+    assert "of 4 values" in report
+    assert "(none)" in report
+
+
 def test_weights_are_in_records_and_index_and_1_on_average(balanced):
     rows = rows_of(balanced)
     train = []
