@@ -131,34 +131,40 @@ def preprocess(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     label = tft.compute_and_apply_vocabulary(
         features[IDENTITY], default_value=-1, num_oov_buckets=0, vocab_filename=VOCABULARY
     )
-    images = tft.sum(tf.ones_like(features[IDENTITY], dtype=tf.int64))
-    mean = _mean(features[CHANNEL_MEAN], images)
-    square_mean = _mean(features[CHANNEL_SQUARE_MEAN], images)
+    # One sum, one minimum and one maximum for all: each analyzer adds dozens of steps to the graph.
+    quality = tf.stack([features[name] for name in QUALITY], axis=1)
+    ones = tf.ones_like(features[IDENTITY], dtype=tf.int64)[:, tf.newaxis]
+    whole = [
+        _whole(features[CHANNEL_MEAN], _FIXED_POINT),
+        _whole(features[CHANNEL_SQUARE_MEAN], _FIXED_POINT),
+        _whole(quality, _FIXED_POINT),
+        _whole(tf.square(quality), _FIXED_POINT_OF_SQUARES),
+    ]
+    totals = tft.sum(tf.concat([ones, *whole], axis=1), reduce_instance_dims=False)
+    images = tf.cast(tf.maximum(totals[0], 1), tf.float64)
+    widths = [_CHANNELS, _CHANNELS, len(QUALITY), len(QUALITY)]
+    sums = [tf.cast(part, tf.float64) / images for part in tf.split(totals[1:], widths)]
+    mean, square_mean = sums[0] / _FIXED_POINT, sums[1] / _FIXED_POINT
     # A collection of one flat color would give 0, by which nothing can be divided.
     std = tf.sqrt(tf.maximum(square_mean - tf.square(mean), 1.0))
+    quality_mean = sums[2] / _FIXED_POINT
+    quality_variance = sums[3] / _FIXED_POINT_OF_SQUARES - tf.square(quality_mean)
+    figures = {
+        "mean": quality_mean,
+        "std": tf.sqrt(tf.maximum(quality_variance, 0.0)),
+        "min": tft.min(quality, reduce_instance_dims=False),
+        "max": tft.max(quality, reduce_instance_dims=False),
+    }
     return {
         LABEL: label,
         PIXEL_MEAN: _for_each_row(mean, features[CHANNEL_MEAN]),
         PIXEL_STD: _for_each_row(std, features[CHANNEL_MEAN]),
-        **_quality(features, images),
+        **{
+            f"{name}_{figure}": _for_each_row(values[column], features[name])
+            for figure, values in figures.items()
+            for column, name in enumerate(QUALITY)
+        },
     }
-
-
-def _quality(features: dict[str, tf.Tensor], images: tf.Tensor) -> dict[str, tf.Tensor]:
-    result = {}
-    for name in QUALITY:
-        values = features[name]
-        mean = _mean(values, images)
-        square_mean = _mean(tf.square(values), images, _FIXED_POINT_OF_SQUARES)
-        figures = {
-            "mean": mean,
-            "std": tf.sqrt(tf.maximum(square_mean - tf.square(mean), 0.0)),
-            "min": tft.min(values),
-            "max": tft.max(values),
-        }
-        for figure, value in figures.items():
-            result[f"{name}_{figure}"] = _for_each_row(value, values)
-    return result
 
 
 def stable_files(transform_dir: str) -> list[str]:
@@ -213,11 +219,9 @@ def _adapter() -> tensor_adapter.TensorAdapterConfig:
     return tensor_adapter.TensorAdapterConfig(_ARROW, representations)
 
 
-def _mean(values: tf.Tensor, images: tf.Tensor, unit: float = _FIXED_POINT) -> tf.Tensor:
-    """Over rows, the same in whatever order they come."""
-    whole = tf.cast(tf.round(tf.cast(values, tf.float64) * unit), tf.int64)
-    total = tft.sum(whole, reduce_instance_dims=values.shape.rank == 1)
-    return tf.cast(total, tf.float64) / unit / tf.cast(tf.maximum(images, 1), tf.float64)
+def _whole(values: tf.Tensor, unit: float) -> tf.Tensor:
+    """As whole numbers, whose sum is the same in whatever order they come: int64."""
+    return tf.cast(tf.round(tf.cast(values, tf.float64) * unit), tf.int64)
 
 
 def _for_each_row(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
