@@ -21,7 +21,6 @@ RADIUS = 2 * BANDS - 1
 # Hashes of crops differ more, and are looked up by equal bands only: within 7 bits all are found,
 # further away a share that falls with the distance; see docs/duplicates.md.
 CROSS_RADIUS = 21
-MIN_CORRELATION = 0.97
 
 LEADERS = 16
 MAX_BUCKET = 2048

@@ -15,7 +15,6 @@ HASH_BITS = 128
 HASH_BYTES = HASH_BITS // 8
 # The hash is searched in bands of 16 bits; bits are dealt to bands, see `_order`.
 BANDS = 8
-THUMBNAIL_SIDE = 32
 SMALL_SIDE = 64
 
 # With whole numbers as cosines every sum below stays under 2^53, so float64 holds it exactly, in
@@ -111,12 +110,6 @@ def dct_hash(pixels: np.ndarray) -> bytes:
     return signs(spectrum[VERTICAL, HORIZONTAL]).tobytes()
 
 
-def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [32, 32, 3] of the whole picture; give `small(pixels)` if it is at hand."""
-    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    return cv2.resize(small(pixels), side, interpolation=cv2.INTER_AREA)
-
-
 def grey_thumbnail(pixels: np.ndarray) -> np.ndarray:
     """uint8 [64, 64] of the whole picture; give `small(pixels)` if it is at hand."""
     return cv2.cvtColor(small(pixels), cv2.COLOR_RGB2GRAY)
@@ -131,28 +124,6 @@ def levels(pixels: np.ndarray) -> np.ndarray:
 def signs(coefficients: np.ndarray) -> np.ndarray:
     """Packed bits uint8 [..., 16] of coefficients float64 [..., 128]."""
     return np.packbits(coefficients > _NOISE, axis=-1)
-
-
-def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Normalized correlation of thumbnails, pair by pair.
-
-    Args:
-        first: uint8 [N, 32, 32, 3].
-        second: the same shape.
-
-    Returns:
-        float64 [N] in [-1, 1]. Two flat pictures have no texture to compare: 1 if they are of
-        equal color, else 0.
-    """
-    count = len(first)
-    a = first.reshape(count, -1).astype(np.float64)
-    b = second.reshape(count, -1).astype(np.float64)
-    equal = (a == b).all(axis=1)
-    a -= a.mean(axis=1, keepdims=True)
-    b -= b.mean(axis=1, keepdims=True)
-    norms = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
-    values = np.divide((a * b).sum(axis=1), norms, out=np.zeros(count), where=norms > 0)
-    return np.where(equal, 1.0, values)
 
 
 def _halved(side: int) -> int:
