@@ -160,7 +160,7 @@ def test_moments_are_numpys_and_of_the_square_that_is_encoded(tmp_path, scanned)
             )
             assert np.abs(stored.astype(float) - samples).mean() < 3
             (thumbnail,) = staging.thumbnails([place])
-            np.testing.assert_array_equal(thumbnail, hashing.thumbnail(square))
+            np.testing.assert_array_equal(thumbnail, hashing.grey_thumbnail(square))
             quality = measure(square)
             assert fact["brightness"] == pytest.approx(quality.brightness, rel=1e-6)
             assert fact["contrast"] == pytest.approx(quality.contrast, rel=1e-6)

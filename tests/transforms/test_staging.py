@@ -17,7 +17,7 @@ contents = st.lists(st.none() | st.binary(max_size=300), min_size=1, max_size=20
 
 
 def thumbnail(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (32, 32, 3), np.uint8)
+    return np.random.default_rng(seed).integers(0, 256, (64, 64), np.uint8)
 
 
 def facts(count: int) -> pa.Table:
@@ -45,7 +45,7 @@ def test_what_was_written_is_fetched_by_place(tmp_path_factory, records, origin,
     with StagingReader(str(folder)) as reader:
         assert [reader.record(places[row]) for row in rows] == [records[row] for row in rows]
         found = reader.thumbnails(places[rows])
-    assert found.shape == (len(rows), 32, 32, 3)
+    assert found.shape == (len(rows), 64, 64)
     for row, one in zip(rows, found, strict=True):
         np.testing.assert_array_equal(one, thumbnail(row))
     table = read_facts(str(folder), chunk)
