@@ -11,6 +11,8 @@ from transforms.faces import detector
 from transforms.faces.template import AlignmentError, align
 from transforms.standardize import center_square, whole_picture
 
+ALIGNMENTS = ("none", "center", "landmarks", "detect")
+
 NO_FACE = "no face was found"
 NO_LANDMARKS = "the source has no landmarks of it"
 

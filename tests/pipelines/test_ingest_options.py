@@ -10,6 +10,7 @@ from transforms import decode, framing
 from transforms.balance_rules import Rule
 from transforms.duplicates import verdicts
 from transforms.errors import UsageError
+from transforms.faces import detector
 
 # Every flag with a value of its own and what becomes of it.
 CHANGES = {
@@ -17,6 +18,7 @@ CHANGES = {
     "--root": ("/images", "root", "/images"),
     "--image-size": ("64", "image_size", 64),
     "--align": ("none", "align", "none"),
+    "--detector": ("mtcnn", "detector", "mtcnn"),
     "--crop-fraction": ("0.7", "crop_fraction", 0.7),
     "--min-sharpness": ("3.5", "min_sharpness", 3.5),
     "--min-contrast": ("2.5", "min_contrast", 2.5),
@@ -117,6 +119,7 @@ def test_shares_are_of_all_splits_in_their_order():
 
 def test_what_is_repeated_here_for_a_quick_start_is_the_same_there():
     assert options.ALIGNMENTS == framing.ALIGNMENTS
+    assert options.DETECTORS == detector.DETECTORS
     assert options.POLICIES == verdicts.POLICIES
     assert options.LEVELS == importlib.import_module("transforms.duplicates.transform").LEVELS
     assert options._SMALLEST == decode.MIN_SIDE

@@ -15,6 +15,8 @@ from transforms.keyed import keyed_hash, mixed
 from transforms.scan import USABLE, Scanned, identity_key
 from transforms.staging import FactsReader, StagingReader
 
+LEVELS = ("off", "exact", "near", "thorough")
+
 # What the search carries of an image.
 CANDIDATE = np.dtype([(name, USABLE[name]) for name in ("place", "pixels", "fingerprint")])
 _QUERY = np.dtype(
@@ -40,7 +42,7 @@ class FindDuplicates(beam.PTransform):
 
     Args:
         staging: the staging folder.
-        level: `off`, `exact`, `near` or `thorough`.
+        level: one of LEVELS.
         policy: for conflicts, see `transforms.duplicates.verdicts`.
         seed: of the keyed hashes.
         total: a PCollection of one number, how many images were listed.
