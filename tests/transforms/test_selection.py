@@ -321,7 +321,9 @@ def test_normalized_weights_have_mean_1_over_the_records_of_train(given, beta, l
 def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
     usable = images([("ada", 5), ("bob", 3), (None, 40)])
     groups = defaultdict(list)
-    for key, data in selection._by_identity(Scanned(0, len(usable), usable), 1_000_000):
+    for key, data in selection._by_identity(
+        Scanned(0, len(usable), usable, np.empty((len(usable), 0), np.uint8)), 1_000_000
+    ):
         groups[key] += np.frombuffer(data, selection.DECISION)["place"].tolist()
     assert sorted(place for some in groups.values() for place in some) == sorted(
         usable["place"].tolist()
