@@ -15,8 +15,9 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/facemill demo --output demo
 
+# A process for each core; the tests of a file share their fixtures and stay together.
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 test-portable: setup
 	$(BIN)/python -m pytest -m portable $(PYTEST_ARGS)

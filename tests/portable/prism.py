@@ -1,5 +1,6 @@
 """Prism, Beam's portable runner, with a pool of workers in another process."""
 
+import fcntl
 import os
 import resource
 import shutil
@@ -31,8 +32,16 @@ def install(folder: Path) -> Path:
         UnavailableError: there is no Go, or it cannot fetch the runner's source.
     """
     binary = folder / f"prism-{apache_beam.__version__}"
-    if binary.exists():
-        return binary
+    folder.mkdir(parents=True, exist_ok=True)
+    # Tests may run in several processes: one of them builds, the others wait for it.
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not binary.exists():
+            _build(folder, binary)
+    return binary
+
+
+def _build(folder: Path, binary: Path) -> None:
     go = shutil.which("go")
     if go is None:
         raise UnavailableError("Go is needed to build the Prism runner, and is not installed")
@@ -49,7 +58,6 @@ def install(folder: Path) -> Path:
     if built.returncode != 0:
         raise UnavailableError(f"Go could not build Prism: {built.stderr.strip()[-300:]}")
     os.replace(target / "prism", binary)
-    return binary
 
 
 @contextmanager
