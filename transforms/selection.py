@@ -42,6 +42,10 @@ DECISION = np.dtype(
     ]
 )
 
+# What the selection takes from the scan; an engine may keep all of it in memory.
+_SCANNED = ("place", "identity", "order", "group", "sharpness", "split")
+_UNDECIDED = np.dtype([(name, DECISION[name]) for name in _SCANNED])
+
 _TRAIN = SPLITS.index("train")
 _CAP_SALT, _IMAGE_SPLIT_SALT = 1, 2
 
@@ -82,7 +86,7 @@ class Selection:
 def undecided(usable: np.ndarray) -> np.ndarray:
     """DECISION [N] of USABLE [N]; `split` holds what the source demands, or -1."""
     rows = np.zeros(len(usable), DECISION)
-    for name in ("place", "identity", "order", "group", "sharpness", "split"):
+    for name in _SCANNED:
         rows[name] = usable[name]
     rows["copies"] = 1
     rows["weight"] = 1.0
@@ -222,7 +226,9 @@ class SelectImages(beam.PTransform):
 def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
     if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
         return ()
-    rows = undecided(scanned.usable)
+    rows = np.zeros(len(scanned.usable), _UNDECIDED)
+    for name in _SCANNED:
+        rows[name] = scanned.usable[name]
     # Images of nobody in particular are no class, and need not meet.
     keys = np.where(rows["identity"] == NO_IDENTITY, rows["order"], rows["identity"])
     return divide(rows, keys % np.uint64(group_count(total)))
@@ -242,7 +248,7 @@ def _aside_by_identity(aside: SetAside, total: int) -> tuple[int, int]:
 
 
 def _select(group: tuple[int, dict[str, Iterable[Any]]], selection: Selection) -> Iterator[bytes]:
-    rows = join(group[1]["rows"], DECISION)
+    rows = undecided(join(group[1]["rows"], _UNDECIDED))
     gone = np.fromiter(group[1]["aside"], np.uint64)
     rows = rows[~np.isin(rows["place"], gone)]
     held_out = join(group[1]["held_out"], np.dtype("<u8"))

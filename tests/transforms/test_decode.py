@@ -273,3 +273,27 @@ def test_of_several_frames_the_first_counts(form):
 
 def test_a_name_is_not_needed_and_not_looked_at():
     assert np.array_equal(decode(broken.png(OBLONG)).pixels, OBLONG)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", [0, 1, 2, "4:1:1"])
+@pytest.mark.parametrize("size", [(16, 16), (31, 40), (250, 113)])
+def test_a_plain_jpeg_has_the_pixels_that_pillow_gives(size, subsampling, progressive):
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(
+        stream, "JPEG", quality=80, subsampling=subsampling, progressive=progressive
+    )
+    with Image.open(stream) as image:
+        expected = np.asarray(image)
+    assert np.array_equal(decode(stream.getvalue()).pixels, expected)
+
+
+def test_a_jpeg_cut_off_anywhere_in_its_picture_is_rejected():
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, "JPEG")
+    data = stream.getvalue()
+    for length in range(data.index(b"\xff\xda"), len(data) - 2, 97):
+        with pytest.raises(DecodeError):
+            decode(data[:length])
