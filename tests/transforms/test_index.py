@@ -136,7 +136,7 @@ def test_all_chunks_of_an_image_are_in_its_part():
     usable = np.zeros(3, DECISION)
     usable["place"] = PLACES[[0, 3, 5]]
     found = {
-        name: np.frombuffer(data, DECISION)["place"].tolist()
+        name: np.frombuffer(data, index._DECISION)["place"].tolist()
         for name, data in index._by_part(usable.tobytes(), DECISION, total)
     }
     for name, places in found.items():
@@ -146,8 +146,8 @@ def test_all_chunks_of_an_image_are_in_its_part():
     assert index._aside_by_part(aside(5), total)[0] == index._part_of_chunk(
         int(PLACES[5]) >> 12, total
     )
-    names = {index._part_of_chunk(chunk_number(NEW, task, 0), total) for task in range(99)}
-    assert names == {f"part-{part:05d}-of-00005" for part in range(5)}
+    names = {index._part_of_chunk(chunk_number(NEW, task, 0), total) for task in range(999)}
+    assert names == {f"part-{part:05d}-of-00016" for part in range(16)}
 
 
 def test_the_index_does_not_hold_what_only_statistics_need():

@@ -324,7 +324,7 @@ def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
     for key, data in selection._by_identity(
         Scanned(0, len(usable), usable, np.empty((len(usable), 0), np.uint8)), 1_000_000
     ):
-        groups[key] += np.frombuffer(data, selection.DECISION)["place"].tolist()
+        groups[key] += np.frombuffer(data, selection._UNDECIDED)["place"].tolist()
     assert sorted(place for some in groups.values() for place in some) == sorted(
         usable["place"].tolist()
     )
