@@ -117,7 +117,8 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     }
     if base is not None:
         check_base(base, wanted)
-    with artifact.begin(options.output, KIND, wanted, inputs={"input": root}) as work:
+    inputs = {"input": root, **{_name(one): one.source.root for one in known}}
+    with artifact.begin(options.output, KIND, wanted, inputs=inputs) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to ingest again.")
             return
@@ -201,6 +202,10 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
 
 def _manifest_root(options: IngestOptions) -> str | None:
     return None if options.root is None else storage.absolute(options.root, "--root", remote=True)
+
+
+def _name(known: Known) -> str:
+    return "append_to" if known.origin == OLD else "exclude_dataset"
 
 
 def _total(chunks: beam.PCollection, label: str) -> beam.PCollection:

@@ -11,6 +11,7 @@ from transforms.errors import RunError
 from transforms.outcomes import KEPT
 from transforms.records import from_example
 from transforms.sources.base import Ref, Source, Unreadable
+from transforms.sources.containers import OpenFile
 from transforms.splits import SPLITS
 
 _COLUMNS = [
@@ -89,8 +90,12 @@ class DatasetRecords(Source):
         Raises:
             RunError: a shard is absent or damaged.
         """
-        for ref in refs:
-            with self._opened(ref.path) as stream:
+        with OpenFile(self.root) as file:
+            for ref in refs:
+                try:
+                    stream = file.get(ref.path)
+                except OSError as error:
+                    raise _absent(ref.path, error) from None
                 yield from_example(tfrecord.read_at(stream, ref.offset)).encoded
 
     def _offsets(self, shard: str) -> list[int]:
@@ -101,7 +106,10 @@ class DatasetRecords(Source):
         try:
             return open(artifact.resolve(self.root, shard), "rb")
         except OSError as error:
-            raise RunError(
-                f"{shard} must be readable, but is not ({error.strerror or error}); write the "
-                "dataset again."
-            ) from None
+            raise _absent(shard, error) from None
+
+
+def _absent(shard: str, error: OSError) -> RunError:
+    return RunError(
+        f"{shard} must be readable, but is not ({error.strerror or error}); write the dataset again."
+    )
