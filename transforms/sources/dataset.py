@@ -111,5 +111,6 @@ class DatasetRecords(Source):
 
 def _absent(shard: str, error: OSError) -> RunError:
     return RunError(
-        f"{shard} must be readable, but is not ({error.strerror or error}); write the dataset again."
+        f"{shard} must be readable, but is not ({error.strerror or error}); write the dataset "
+        "again."
     )

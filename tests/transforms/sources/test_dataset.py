@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from transforms import tfrecord
+from transforms.errors import RunError
 from transforms.index import SCHEMA
 from transforms.records import Record, from_example
-from transforms.sources.base import Ref, Unreadable
+from transforms.sources.base import Ref
 from transforms.sources.dataset import DatasetRecords
 
 # image_id, identity, outcome, split, place in its shard
@@ -61,7 +62,13 @@ def root(tmp_path):
 @pytest.fixture
 def source(root):
     names = ["index/part-00001.parquet", "report.html", "index/part-00000.parquet"]
-    return DatasetRecords(str(root), {"files": [{"path": name} for name in names]})
+    return DatasetRecords(
+        str(root),
+        {
+            "files": [{"path": name} for name in names],
+            "splits": {"train": {"shards": [shard_of("train")]}},
+        },
+    )
 
 
 def refs_of(source: DatasetRecords) -> list[Ref]:
@@ -85,18 +92,34 @@ def test_each_is_read_from_its_record(source):
     assert list(source.read(refs[::-1])) == [jpeg(0), jpeg(2), jpeg(3), jpeg(5)]
 
 
-def test_a_damaged_record_is_told_and_the_others_are_read(root, source):
+def test_a_damaged_or_absent_shard_ends_the_run(root, source):
     refs = refs_of(source)
     path = root / shard_of("train")
     data = bytearray(path.read_bytes())
     data[refs[2].offset + 60] ^= 1
     path.write_bytes(bytes(data))
-    found = list(source.read(refs))
-    assert isinstance(found[2], Unreadable)
-    assert "CRC of a record does not fit" in found[2].reason
-    assert found[3] == jpeg(0)
+    with pytest.raises(RunError, match="CRC of a record does not fit"):
+        list(source.read(refs))
+    assert list(source.read(refs[:2] + refs[3:])) == [jpeg(5), jpeg(3), jpeg(0)]
     path.unlink()
-    assert [isinstance(one, Unreadable) for one in source.read(refs)] == [False, False, True, True]
+    with pytest.raises(RunError, match=r"train/part-00000-of-00001\.tfrecord must be readable"):
+        list(source.read(refs))
+    with pytest.raises(RunError, match="must be readable"):
+        refs_of(source)
+
+
+def test_a_shard_that_lost_records_ends_the_run(root, source):
+    path = root / shard_of("train")
+    with path.open("rb+") as stream:
+        (*_, (last, _)) = tfrecord.scan(stream)
+        stream.truncate(last)
+    with pytest.raises(RunError, match="must hold the record 1 that its index names"):
+        refs_of(source)
+
+
+def test_a_manifest_that_leads_elsewhere_is_refused(root):
+    with pytest.raises(RunError, match="must lie under it"):
+        DatasetRecords(str(root), {"files": [], "splits": {"train": {"shards": ["../x"]}}})
 
 
 def test_a_small_dataset_of_ingest_is_read_whole(tiny_dataset):
