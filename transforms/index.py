@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -10,16 +9,15 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from apache_beam.pvalue import TaggedOutput
 
-from transforms import storage
 from transforms.duplicates.verdicts import SetAside
 from transforms.errors import RunError
 from transforms.facts import ANALYZED, FACTS
 from transforms.grouping import divide, group_count, join
 from transforms.keyed import mixed
 from transforms.outcomes import DROPPED, KEPT, REJECTED
+from transforms.parts import write_part
 from transforms.places import ROW_BITS, chunk_of, places_of
 from transforms.scan import Scanned
 from transforms.selection import DECISION, KEEP, explain
@@ -192,11 +190,11 @@ class _WritePart(beam.DoFn):
             schema=SCHEMA,
         )
         order = pc.sort_indices(rows, [("image_id", "ascending")])
-        receipt = _write(rows.take(order), os.path.join(self._folder, name))
+        receipt = write_part(rows.take(order), os.path.join(self._folder, name), _ROW_GROUP)
         yield {"path": f"index/{name}", **receipt, "fingerprint": f"{_fingerprint(rows):064x}"}
         # For the report, which shows pictures: where each row's are, in the order of the rows.
         located = pa.table({"place": pa.array(places)}).take(order)
-        _write(located, os.path.join(self._folder + PLACES, name))
+        write_part(located, os.path.join(self._folder + PLACES, name), _ROW_GROUP)
         train = pc.and_(pc.equal(decided["outcome"], KEPT), pc.equal(decided["split"], "train"))
         chosen = facts.select(ANALYZED).filter(pc.fill_null(train, False))
         if len(chosen):
@@ -275,14 +273,6 @@ def _place(
         columns["shard"][same] = shard_name(FOLDERS[folder], shard, shards, version)
     columns["position"][rows] = positions["position"]
     columns["weight"][rows] = positions["weight"]
-
-
-def _write(rows: pa.Table, path: str) -> dict[str, Any]:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
-    pq.write_table(rows, temporary, compression="zstd", row_group_size=_ROW_GROUP)
-    os.replace(temporary, path)
-    return {"bytes": os.path.getsize(path), "sha256": storage.sha256(path), "rows": len(rows)}
 
 
 def _fingerprint(rows: pa.Table) -> int:

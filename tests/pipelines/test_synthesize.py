@@ -2,16 +2,14 @@ import argparse
 import concurrent.futures
 import json
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 
 import pyarrow.parquet as pq
 import pytest
 
 from pipelines import cli
 from pipelines.options import synthesize as options
+from tests import killing
+from tests.commands import facemill
 from transforms import artifact
 from transforms.errors import UsageError
 from transforms.synthetic import collection
@@ -107,42 +105,17 @@ def test_an_interrupted_run_is_not_whole_and_the_same_command_finishes_it(tmp_pa
 
 def test_a_killed_run_leaves_no_process_and_the_same_command_finishes_it(tmp_path):
     flags = ["--identities", "150", "--image-size", "64", "--workers", "2"]
-    command = [sys.executable, "-m", "pipelines.cli", "synthesize", *flags, "--output"]
-    process = subprocess.Popen([*command, str(tmp_path / "a")], start_new_session=True)
-    try:
-        _wait(lambda: any(name.endswith(".jpg") for name in _bytes(tmp_path / "a")))
-    finally:
-        process.kill()
-        process.wait()
-    _wait(lambda: not _has_processes(process.pid))
+    killing.run_until(
+        lambda: any(name.endswith(".jpg") for name in _bytes(tmp_path / "a")),
+        *("synthesize", "--output", tmp_path / "a", *flags),
+    )
     assert not os.path.exists(tmp_path / "a" / "manifest.json")
     for name in ("a", "b"):
-        subprocess.run([*command, str(tmp_path / name)], check=True)
+        facemill("synthesize", "--output", tmp_path / name, *flags)
     one, other = _bytes(tmp_path / "a"), _bytes(tmp_path / "b")
     assert len(one) == 150 * 20 + 3
     del one["run.json"], other["run.json"]
     assert one == other
-
-
-def _wait(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("nothing happened in 30 s")
-
-
-def _has_processes(group: int) -> bool:
-    """Whether a process of the group still runs; one that only waits to be reaped does not."""
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{entry}/stat", encoding="utf-8") as stream:
-                state, _, its_group = stream.read().rpartition(")")[2].split()[:3]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(its_group) == group and state != "Z":
-            return True
-    return False
 
 
 def test_a_worker_that_is_killed_is_one_sentence(tmp_path, monkeypatch, capsys):

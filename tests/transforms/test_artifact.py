@@ -181,8 +181,8 @@ def test_no_name_leads_out_of_an_artifact(relative):
 
 
 def test_names_under_an_artifact_are_resolved():
-    assert artifact.resolve("/root", "a/b.txt") == "/root/a/b.txt"
-    assert artifact.resolve("/root", "..a/b..") == "/root/..a/b.."
+    assert artifact.resolve("/data", "a/b.txt") == "/data/a/b.txt"
+    assert artifact.resolve("/data", "..a/b..") == "/data/..a/b.."
 
 
 def test_files_that_were_changed_are_noticed(tmp_path):

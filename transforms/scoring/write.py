@@ -2,18 +2,16 @@
 
 import math
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from transforms import storage
 from transforms.grouping import partition
 from transforms.keyed import keyed_hash
+from transforms.parts import write_part
 from transforms.scoring.rows import Failure, Scored
 
 # A worker holds one part's embeddings while it sorts them: at 512 numbers each, 100 MB.
@@ -142,14 +140,4 @@ def _write_errors(group: tuple[str, Iterable[list[Failure]]], folder: str) -> di
 
 
 def _write(rows: pa.Table, folder: str, name: str) -> dict[str, Any]:
-    path = os.path.join(folder, name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
-    pq.write_table(rows, temporary, compression="zstd", row_group_size=_ROW_GROUP)
-    os.replace(temporary, path)
-    return {
-        "path": name,
-        "bytes": os.path.getsize(path),
-        "sha256": storage.sha256(path),
-        "rows": len(rows),
-    }
+    return {"path": name, **write_part(rows, os.path.join(folder, name), _ROW_GROUP)}

@@ -1,0 +1,20 @@
+import hashlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms.parts import write_part
+
+ROWS = pa.table({"name": ["a", "b", "c"], "value": [1.0, None, 3.0]})
+
+
+def test_a_part_is_whole_and_its_receipt_tells_of_it(tmp_path):
+    path = tmp_path / "index" / "part-0.parquet"
+    told = write_part(ROWS, str(path), row_group=2)
+    data = path.read_bytes()
+    assert told == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "rows": 3}
+    assert pq.read_table(path).equals(ROWS)
+    assert pq.ParquetFile(path).num_row_groups == 2
+    assert [one.name for one in path.parent.iterdir()] == ["part-0.parquet"]
+    # A part that an engine writes twice is the same part.
+    assert write_part(ROWS, str(path), row_group=2) == told
