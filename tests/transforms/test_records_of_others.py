@@ -35,7 +35,7 @@ def _example(features) -> bytes:
             feature.float_list.value.extend(values)
         else:
             feature.int64_list.value.extend(values)
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -24,7 +24,7 @@ def _example(**features) -> bytes:
             feature.float_list.value.extend(values)
         elif values:
             feature.int64_list.value.extend(values)
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _write(path, *examples: bytes) -> bytes:
