@@ -136,8 +136,8 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
 
 def _ingest(job: IngestJob, engine: Engine) -> None:
     work, options = job.work, job.options
-    if job.base is not None:
-        write_known_keys(job.base, work.path("known.npy"))
+    if job.base is not None and job.known_keys is not None:
+        write_known_keys(job.base, job.known_keys)
     progress = Progress(
         "images read",
         functools.partial(images_staged, job.scan.staging),
@@ -272,7 +272,8 @@ class _Sums(beam.CombineFn):
     def add_input(
         self, accumulator: list[tuple[float, int]], sums: tuple[float, int]
     ) -> list[tuple[float, int]]:
-        return [*accumulator, sums]
+        accumulator.append(sums)
+        return accumulator
 
     def merge_accumulators(
         self, accumulators: Sequence[list[tuple[float, int]]]

@@ -65,8 +65,9 @@ class Base:
     @property
     def shared(self) -> list[dict[str, Any]]:
         """Entries of the files that the new version has too: shards and index parts."""
-        shards = {name for split in self.manifest["splits"].values() for name in split["shards"]}
-        return [one for one in self.manifest["files"] if one["path"] in {*shards, *self.index}]
+        names = {name for split in self.manifest["splits"].values() for name in split["shards"]}
+        names.update(self.index)
+        return [one for one in self.manifest["files"] if one["path"] in names]
 
 
 def read_base(path: str | None) -> Base | None:
