@@ -44,8 +44,9 @@ def write(job: tuple[str, str, int, list[str]]) -> int:
             if isinstance(framed, str):
                 raise SystemExit(f"{name}: {framed}")
             measure(framed.pixels)
-            hashing.dct_hash(framed.pixels)
-            hashing.thumbnail(framed.pixels)
+            small = hashing.small(framed.pixels)
+            hashing.dct_hash(small)
+            hashing.grey_thumbnail(small)
             means, deviations = cv2.meanStdDev(framed.pixels)
             record = Record(
                 name,

@@ -12,6 +12,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     PipelineOptions,
     PortableOptions,
     StandardOptions,
@@ -38,6 +39,12 @@ class Engine:
 
     name: str
     options: PipelineOptions
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the graph's steps run in this very process."""
+        mode = self.options.view_as(DirectOptions).direct_running_mode
+        return self.name == LOCAL and mode != "multi_processing"
 
     def run(self, build: Callable[[beam.Pipeline], None], progress: Progress) -> dict[str, Any]:
         """Builds a graph and runs it to its end.

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,13 @@ class Known:
 
     Attributes:
         source: of the images.
+        tasks: its parts.
         origin: OLD or HELD_OUT, see `transforms.places`.
         look: how its pictures become squares like those of the run.
     """
 
     source: Source
+    tasks: Sequence[str]
     origin: int
     look: Look
 
@@ -130,7 +132,7 @@ def known_sets(options: IngestOptions, look: Look, base: Base | None) -> list[Kn
             manifest = artifact.read_manifest(root, KIND)
             found.append(_of_dataset(root, manifest, HELD_OUT, look, "--exclude-dataset"))
         else:
-            found.append(Known(_held_out_images(root), HELD_OUT, look))
+            found.append(_held_out_images(root, look))
     return found
 
 
@@ -173,14 +175,13 @@ def _image_ids(root: str, part: str) -> Iterable[str]:
     return pq.read_table(artifact.resolve(root, part), columns=["image_id"])["image_id"].to_pylist()
 
 
-def _held_out_images(root: str) -> Source:
+def _held_out_images(root: str, look: Look) -> Known:
     try:
         source = registry.build(registry.guess(root), root)
-        source.tasks()
+        return Known(source, source.tasks(), HELD_OUT, look)
     except UsageError as error:
         # Sources speak of the input, since most of them are one.
         raise UsageError(str(error).replace("--input", "--exclude-dataset")) from None
-    return source
 
 
 def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, flag: str) -> Known:
@@ -191,4 +192,5 @@ def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, fl
             f"{there.words}; give the same here."
         )
     # Its records are squares already: they are resized where the sizes differ, never cropped.
-    return Known(DatasetRecords(root, manifest), origin, Look(look.size, "none"))
+    source = DatasetRecords(root, manifest)
+    return Known(source, source.tasks(), origin, Look(look.size, "none"))

@@ -20,10 +20,9 @@ from pipelines.options.score import ScoreOptions
 from pipelines.progress import Progress
 from transforms import artifact, receipts, storage
 from transforms.artifact import Work
-from transforms.chunk import Chunk
 from transforms.errors import UsageError
 from transforms.framing import Look, check_detector
-from transforms.listing import ListImages
+from transforms.listing import CountImages, ListImages
 from transforms.outcomes import KEPT
 from transforms.scoring import progress
 from transforms.scoring.listing import GroupByRange
@@ -46,12 +45,14 @@ class Input:
     Attributes:
         root: absolute path or URL of the images or the dataset.
         source: of the images.
+        tasks: its parts.
         fingerprint: of a dataset's manifest; None for images, whose names tell it later.
         kept: how many images the manifest promises; None for images.
     """
 
     root: str
     source: Source
+    tasks: Sequence[str]
     fingerprint: str | None
     kept: int | None
 
@@ -87,7 +88,13 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         artifact.verify_files(model, manifest)
         reader = Reader(given.source, look)
         build = functools.partial(
-            build_graph, options=options, reader=reader, model=model, manifest=manifest, work=work
+            build_graph,
+            options=options,
+            reader=reader,
+            tasks=given.tasks,
+            model=model,
+            manifest=manifest,
+            work=work,
         )
         run_info = engine.run(build, Progress("images scored", functools.partial(_scored, work)))
         checked = score_checks.check(work, options, given.kept)
@@ -103,17 +110,14 @@ def build_graph(
     pipeline: beam.Pipeline,
     options: ScoreOptions,
     reader: Reader,
+    tasks: Sequence[str],
     model: str,
     manifest: dict[str, Any],
     work: Work,
 ) -> None:
     """The Beam graph of a scoring run; it reads like the drawing at the top of this module."""
-    listed = pipeline | "List" >> ListImages(reader.source)
-    total = (
-        listed
-        | "Sizes" >> beam.Map(_chunk_size).with_output_types(int)
-        | "Total" >> beam.CombineGlobally(sum)
-    )
+    listed = pipeline | "List" >> ListImages(reader.source, tasks)
+    total = listed | "CountListed" >> CountImages()
     images = (
         listed
         | "Ranges" >> GroupByRange(total)
@@ -154,8 +158,7 @@ def _input(options: ScoreOptions, look: Look) -> Input:
         images_root = options.root and storage.absolute(options.root, "--root", remote=True)
         source = registry.build(form, root, images_root)
         # An input that is not there is refused before the output is touched.
-        source.tasks()
-        return Input(root, source, None, None)
+        return Input(root, source, source.tasks(), None, None)
     manifest = artifact.read_manifest(root, "dataset")
     there = Look.from_manifest(manifest["preprocessing"])
     if not there.alike(look):
@@ -164,7 +167,8 @@ def _input(options: ScoreOptions, look: Look) -> Input:
             f"made with {there.words}; ingest it alike."
         )
     kept = manifest["counts"][KEPT]
-    return Input(root, DatasetRecords(root, manifest), artifact.fingerprint(manifest), kept)
+    source = DatasetRecords(root, manifest)
+    return Input(root, source, source.tasks(), artifact.fingerprint(manifest), kept)
 
 
 def _marked(results: list[Result], folder: str) -> list[Result]:
@@ -179,10 +183,6 @@ def _only_scored(results: Iterable[Result]) -> list[Scored]:
 def _only_failures(results: Iterable[Result]) -> list[list[Failure]]:
     failures = [one for one in results if isinstance(one, Failure)]
     return [failures] if failures else []
-
-
-def _chunk_size(chunk: Chunk) -> int:
-    return chunk.count
 
 
 def _listed(count: int) -> dict[str, int]:

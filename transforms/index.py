@@ -21,7 +21,8 @@ from transforms.parts import write_part
 from transforms.places import ROW_BITS, chunk_of, places_of
 from transforms.scan import Scanned
 from transforms.selection import DECISION, KEEP, explain
-from transforms.shards import POSITION, shard_name, version_mark
+from transforms.shard_writing import POSITION
+from transforms.shards import shard_name, version_mark
 from transforms.splits import FOLDERS
 from transforms.staging import read_facts
 

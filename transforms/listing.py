@@ -1,7 +1,7 @@
 """Listing an input: references in numbered chunks, in an order that follows from the input."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -23,29 +23,44 @@ class ListImages(beam.PTransform):
 
     Args:
         source: of the images.
+        tasks: its parts, as `source.tasks()` gave them.
         origin: that their places will tell, see `transforms.places`.
         known: file of the keys of images that are left out, in increasing order; or None.
     """
 
-    def __init__(self, source: Source, origin: int = NEW, known: str | None = None) -> None:
+    def __init__(
+        self, source: Source, tasks: Sequence[str], origin: int = NEW, known: str | None = None
+    ) -> None:
         super().__init__()
         self._source = source
+        self._tasks = tasks
         self._origin = origin
         self._known = known
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Builds the graph."""
-        tasks = list(enumerate(together(self._source.tasks())))
         return (
             begin
-            | "Parts" >> beam.Create(tasks, reshuffle=True)
+            | "Parts" >> beam.Create(list(enumerate(together(self._tasks))), reshuffle=True)
             | "List" >> beam.FlatMap(list_chunks, self._source, self._origin, self._known)
             # One part may be one large file: its images are spread over all workers.
             | "Spread" >> beam.Reshuffle()
         )
 
 
-def together(tasks: list[str]) -> list[list[str]]:
+class CountImages(beam.PTransform):
+    """Chunk -> one number: how many images were listed."""
+
+    def expand(self, chunks: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        return (
+            chunks
+            | "Sizes" >> beam.Map(_size).with_output_types(int)
+            | "Total" >> beam.CombineGlobally(sum)
+        )
+
+
+def together(tasks: Sequence[str]) -> list[Sequence[str]]:
     """Parts of a listing that are listed together, so that small ones fill chunks.
 
     Many identities have a few images each; a collection has few or many parts.
@@ -55,7 +70,7 @@ def together(tasks: list[str]) -> list[list[str]]:
 
 
 def list_chunks(
-    numbered: tuple[int, list[str]],
+    numbered: tuple[int, Sequence[str]],
     source: Source,
     origin: int = NEW,
     known: str | None = None,
@@ -86,9 +101,25 @@ def list_chunks(
     )
 
 
+def all_chunks(source: Source, tasks: Sequence[str], known: str | None = None) -> Iterator[Chunk]:
+    """What `ListImages` gives of new images, without an engine and in order.
+
+    Args:
+        source: of the images.
+        tasks: its parts.
+        known: see `ListImages`.
+    """
+    for numbered in enumerate(together(tasks)):
+        yield from list_chunks(numbered, source, NEW, known)
+
+
 def image_key(image_id: str) -> int:
     """The hash by which a dataset that is added to knows its images, in [0, 2**64)."""
     return keyed_hash(0, "known", image_id)
+
+
+def _size(chunk: Chunk) -> int:
+    return chunk.count
 
 
 def _holds(keys: np.ndarray, key: int) -> bool:

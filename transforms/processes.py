@@ -5,9 +5,20 @@ import multiprocessing
 import os
 import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Generic, TypeVar
 
 import cv2
+
+from transforms.errors import RunError
+
+# Calls that each process has before it, so that none waits for the next.
+AHEAD = 2
+
+_Result = TypeVar("_Result")
 
 
 def executor(workers: int) -> ProcessPoolExecutor:
@@ -23,6 +34,49 @@ def executor(workers: int) -> ProcessPoolExecutor:
 def shared(workers: int) -> ProcessPoolExecutor:
     """One executor for the whole process: an engine makes many DoFns, cores are few."""
     return executor(workers)
+
+
+class Calls(Generic[_Result]):
+    """Calls of worker processes, whose results come in the order of the calls.
+
+    Args:
+        workers: processes; with one, this process makes the calls itself.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pending: deque[Future[_Result]] = deque()
+
+    def call(self, function: Callable[..., _Result], *given: Any) -> Iterator[_Result]:
+        """Makes a call; results of earlier ones where enough calls wait, or else nothing.
+
+        Raises:
+            RunError: a process was killed.
+        """
+        if self._workers == 1:
+            yield function(*given)
+            return
+        yield from self.wait_for(shared(self._workers).submit(function, *given))
+
+    def wait_for(self, future: Future[_Result]) -> Iterator[_Result]:
+        """`call` for a call that was made elsewhere."""
+        self._pending.append(future)
+        while len(self._pending) > AHEAD * self._workers:
+            yield self._next()
+
+    def rest(self) -> Iterator[_Result]:
+        """The results that are still to come."""
+        while self._pending:
+            yield self._next()
+
+    def _next(self) -> _Result:
+        try:
+            return self._pending.popleft().result()
+        except BrokenProcessPool:
+            raise RunError(
+                "All --workers must live to the end, but one was killed, perhaps for want of "
+                "memory; give fewer --workers and run the command again."
+            ) from None
 
 
 def _start() -> None:

@@ -1,21 +1,15 @@
 """The scan as a Beam transform, over worker processes of its own where a machine has the cores."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms import processes
 from transforms.chunk import Chunk
-from transforms.errors import RunError
+from transforms.processes import Calls
+from transforms.reading_ahead import taken
 from transforms.scan import ScanJob, Scanned, scan_packed
-
-# Chunks that each process has before it, so that none waits for the next.
-_AHEAD = 2
 
 
 class ScanImages(beam.PTransform):
@@ -44,27 +38,16 @@ class _Scan(beam.DoFn):
         self._workers = workers
 
     def start_bundle(self) -> None:
-        self._pending: deque[Future[Scanned]] = deque()
+        self._calls: Calls[Scanned] = Calls(self._workers)
 
     def process(self, chunk: Chunk) -> Iterator[Scanned]:
-        if self._workers == 1:
-            yield scan_packed(self._job, chunk)
-            return
-        pool = processes.shared(self._workers)
-        self._pending.append(pool.submit(scan_packed, self._job, chunk))
-        while len(self._pending) > _AHEAD * self._workers:
-            yield self._next()
+        begun = taken(self._job, chunk)
+        if begun is not None:
+            yield from self._calls.wait_for(begun)
+        else:
+            yield from self._calls.call(scan_packed, self._job, chunk)
 
     def finish_bundle(self) -> Iterable[WindowedValue]:
         window = GlobalWindow()
-        while self._pending:
-            yield WindowedValue(self._next(), window.max_timestamp(), [window])
-
-    def _next(self) -> Scanned:
-        try:
-            return self._pending.popleft().result()
-        except BrokenProcessPool:
-            raise RunError(
-                "All --workers must live to the end, but one was killed, perhaps for want of "
-                "memory; give fewer --workers and run the command again."
-            ) from None
+        for scanned in self._calls.rest():
+            yield WindowedValue(scanned, window.max_timestamp(), [window])

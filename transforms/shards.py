@@ -1,23 +1,21 @@
 """Writing shards: which record goes where follows from its key, and each shard is written once."""
 
-import hashlib
 import math
-import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms import tfrecord
 from transforms.grouping import divide, join
 from transforms.keyed import mixed
-from transforms.records import extra_features
+from transforms.processes import Calls
 from transforms.selection import DECISION, KEEP
+from transforms.shard_writing import RECORD, Written, write_shard
 from transforms.splits import FOLDERS
-from transforms.staging import StagingReader
 
 RECEIPTS_TAG = "receipts"
 
@@ -25,24 +23,6 @@ RECEIPTS_TAG = "receipts"
 _RECORDS_PER_SHARD = 10_000
 _USUAL_SHARDS = 16
 _FEWEST_RECORDS = 500
-_BUFFER = 1 << 20
-
-# One record that is to be written.
-RECORD = np.dtype(
-    [("place", "<u8"), ("shard", "<u8"), ("rank", "<u8"), ("copy", "<u4"), ("weight", "<f4")]
-)
-# Where the first copy of an image was written.
-POSITION = np.dtype(
-    [
-        ("place", "<u8"),
-        # Place in FOLDERS, number of the shard, and how many shards the folder has.
-        ("folder", "u1"),
-        ("shard", "<u4"),
-        ("shards", "<u4"),
-        ("position", "<u4"),
-        ("weight", "<f4"),
-    ]
-)
 
 _TRAIN = FOLDERS.index("train")
 _SHARD_SALT, _RANK_SALT, _COPY_SALT = 16, 17, 1 << 20
@@ -106,6 +86,7 @@ class WriteShards(beam.PTransform):
         weighted: whether records carry a weight.
         weight_scale: a PCollection of one number, by which weights are multiplied.
         version: of the dataset.
+        workers: processes in each of the engine's worker processes; never changes the result.
     """
 
     def __init__(
@@ -115,10 +96,11 @@ class WriteShards(beam.PTransform):
         weighted: bool,
         weight_scale: beam.PCollection,
         version: int = 1,
+        workers: int = 1,
     ) -> None:
         super().__init__()
         self._version = version
-        self._writer = _WriteShard(staging, output, weighted)
+        self._writer = _WriteShard(staging, output, weighted, workers)
         self._weight_scale = beam.pvalue.AsSingleton(weight_scale)
 
     def expand(self, decisions: beam.PCollection) -> Any:
@@ -164,44 +146,31 @@ def _by_shard(
 
 
 class _WriteShard(beam.DoFn):
-    def __init__(self, staging: str, output: str, weighted: bool) -> None:
+    def __init__(self, staging: str, output: str, weighted: bool, workers: int) -> None:
         self._staging = staging
         self._output = output
         self._weighted = weighted
+        self._workers = workers
+
+    def start_bundle(self) -> None:
+        self._calls: Calls[Written] = Calls(self._workers)
 
     def process(
         self, group: tuple[str, Iterable[bytes]]
     ) -> Iterator[bytes | TaggedOutput[Literal["receipts"], dict[str, Any]]]:
         name, parts = group
         records = join(parts, RECORD)
-        records = records[np.lexsort((records["copy"], records["place"], records["rank"]))]
-        receipt = self._write(os.path.join(self._output, name), records)
-        yield TaggedOutput(RECEIPTS_TAG, {"path": name, **receipt})
-        first = np.flatnonzero(records["copy"] == 0)
-        positions = np.zeros(len(first), POSITION)
-        positions["place"] = records["place"][first]
-        positions["folder"] = FOLDERS.index(name.split("/")[0])
-        positions["shard"] = records["shard"][first]
-        positions["shards"] = int(name.rpartition("-of-")[2].split(".")[0])
-        positions["position"] = first
-        positions["weight"] = records["weight"][first]
-        yield positions.tobytes()
+        given = (self._staging, self._output, name, records, self._weighted)
+        for written in self._calls.call(write_shard, *given):
+            yield TaggedOutput(RECEIPTS_TAG, written.receipt)
+            yield written.positions.tobytes()
 
-    def _write(self, path: str, records: np.ndarray) -> dict[str, Any]:
-        """Writes a shard under a temporary name and renames it; its size, SHA-256 and records."""
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = f"{path}.tmp-{secrets.token_hex(6)}"
-        digest = hashlib.sha256()
-        size = 0
-        with (
-            StagingReader(self._staging) as staging,
-            open(temporary, "wb", buffering=_BUFFER) as stream,
-        ):
-            for place, copy, weight in records[["place", "copy", "weight"]].tolist():
-                extra = extra_features(copy, weight if self._weighted else None)
-                framed = tfrecord.frame(staging.record(place) + extra)
-                stream.write(framed)
-                digest.update(framed)
-                size += len(framed)
-        os.replace(temporary, path)
-        return {"bytes": size, "sha256": digest.hexdigest(), "records": len(records)}
+    def finish_bundle(self) -> Iterable[Any]:
+        window = GlobalWindow()
+        for written in self._calls.rest():
+            receipt, positions = (
+                WindowedValue(value, window.max_timestamp(), [window])
+                for value in (written.receipt, written.positions.tobytes())
+            )
+            yield TaggedOutput(RECEIPTS_TAG, receipt)
+            yield positions

@@ -19,6 +19,20 @@ def test_the_local_engine_is_named():
 
 
 @pytest.mark.parametrize(
+    ("flags", "here"),
+    [
+        ([], True),
+        (["--direct_num_workers=2"], True),
+        (["--direct_running_mode=multi_processing"], False),
+        (["--direct_running_mode=multi_threading"], True),
+        (["--runner=PortableRunner", "--environment_type=LOOPBACK"], False),
+    ],
+)
+def test_an_engine_tells_whether_steps_run_in_this_process(flags, here):
+    assert engine.choose(flags).is_here == here
+
+
+@pytest.mark.parametrize(
     ("flags", "told"),
     [
         (["--bogus"], "got --bogus"),

@@ -10,7 +10,7 @@ from transforms.errors import RunError
 from transforms.index import SCHEMA, decide
 from transforms.places import NEW, chunk_number, places_of
 from transforms.selection import DECISION, TOO_FEW, TOO_MANY
-from transforms.shards import POSITION
+from transforms.shard_writing import POSITION
 from transforms.splits import FOLDERS
 
 # Two chunks: rows 0 to 3 and 4 to 6.

@@ -3,12 +3,16 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 
 import cv2
 import pytest
 
 from transforms import processes
+from transforms.errors import RunError
+from transforms.processes import Calls
 
 _PARENT = """
 import os, sys, time
@@ -67,3 +71,36 @@ def test_workers_have_one_thread_and_leave_an_interrupt_to_the_parent():
 def test_an_executor_is_made_once_for_each_number_of_workers():
     assert processes.shared(2) is processes.shared(2)
     assert processes.shared(2) is not processes.shared(3)
+
+
+@pytest.mark.slow
+def test_results_come_in_the_order_of_the_calls():
+    calls: Calls[float] = Calls(2)
+    found = []
+    # The first takes longest, and is waited for.
+    for seconds in (0.5, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0):
+        found.append(list(calls.call(_slept, seconds)))
+    # Four calls may wait for their results.
+    assert list(map(len, found)) == [0, 0, 0, 0, 1, 1, 1]
+    slept = [one for some in found for one in some] + list(calls.rest())
+    assert slept == [0.5, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0]
+
+
+def _slept(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def test_one_worker_is_this_process():
+    calls: Calls[int] = Calls(1)
+    assert list(calls.call(os.getpid)) == [os.getpid()]
+    assert list(calls.rest()) == []
+
+
+def test_a_worker_that_is_killed_is_told_in_a_sentence():
+    calls: Calls[int] = Calls(2)
+    killed: Future[int] = Future()
+    killed.set_exception(BrokenProcessPool("one is gone"))
+    assert list(calls.wait_for(killed)) == []
+    with pytest.raises(RunError, match=r"All --workers must live to the end.*fewer --workers"):
+        list(calls.rest())

@@ -1,12 +1,7 @@
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from transforms import processes, scanning
-from transforms.errors import RunError
 from transforms.framing import Look
 from transforms.listing import Chunk
 from transforms.quality import Floor
@@ -44,18 +39,3 @@ def _check(found, chunks, images):
     assert sorted(chunk for chunk, _, _ in found) == list(range(chunks))
     assert sum(count for _, count, _ in found) == images
     assert sum(usable for _, _, usable in found) == images
-
-
-def test_a_worker_that_is_killed_is_told_in_a_sentence(monkeypatch):
-    class Killed:
-        def submit(self, *given):
-            future: Future = Future()
-            future.set_exception(BrokenProcessPool("one is gone"))
-            return future
-
-    monkeypatch.setattr(processes, "shared", lambda workers: Killed())
-    reader = scanning._Scan(None, 2)
-    reader.start_bundle()
-    assert list(reader.process(Chunk.of(1, []))) == []
-    with pytest.raises(RunError, match=r"All --workers must live to the end.*fewer --workers"):
-        list(reader.finish_bundle())

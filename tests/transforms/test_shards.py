@@ -11,7 +11,8 @@ from transforms.keyed import keyed_hash
 from transforms.places import NEW, chunk_number, places_of
 from transforms.records import AUGMENTATION_SEED, WEIGHT, Record, decode_example
 from transforms.selection import DECISION, EXCLUDED
-from transforms.shards import POSITION, RECORD, plan_records, shard_count, shard_name
+from transforms.shard_writing import POSITION, RECORD
+from transforms.shards import plan_records, shard_count, shard_name
 from transforms.splits import FOLDERS
 from transforms.staging import write_chunk
 
@@ -122,8 +123,10 @@ def test_a_shard_holds_its_records_by_rank_and_tells_where(tmp_path, staging, we
     name = shard_name("train", 0, 1)
     written = []
     for parts in ([records.tobytes()], [records[5:].tobytes(), records[:5].tobytes()]):
-        writer = shards._WriteShard(staging, str(tmp_path / "out"), weighted)
+        writer = shards._WriteShard(staging, str(tmp_path / "out"), weighted, 1)
+        writer.start_bundle()
         receipt, positions = list(writer.process((name, parts)))
+        assert list(writer.finish_bundle()) == []
         data = (tmp_path / "out" / name).read_bytes()
         written.append((data, positions))
         assert receipt.value == {

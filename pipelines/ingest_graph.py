@@ -1,0 +1,157 @@
+"""The Beam graph of `facemill ingest`. Importing it loads TensorFlow."""
+
+import dataclasses
+import functools
+import operator
+import os
+from collections.abc import Sequence
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from pipelines.ingest_checks import LISTED
+from pipelines.ingest_job import IngestJob
+from pipelines.ingest_known import Known
+from transforms import receipts, statistics
+from transforms.duplicates.transform import FindDuplicates
+from transforms.duplicates.verdicts import QUARANTINE, SetAside
+from transforms.facts import ANALYZED
+from transforms.index import TRAIN_TAG, WriteIndex
+from transforms.listing import CountImages, ListImages
+from transforms.outcomes import CONFLICT
+from transforms.places import OLD, origin_of_chunk, row_of
+from transforms.quality import Floor
+from transforms.scan import Scanned
+from transforms.scanning import ScanImages
+from transforms.selection import DECISION, SelectImages, normalizing_sums
+from transforms.shards import RECEIPTS_TAG, WriteShards
+from transforms.splits import FOLDERS, SPLITS
+from transforms.splits import QUARANTINE as QUARANTINE_FOLDER
+from transforms.staging import read_facts
+
+
+def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
+    """The Beam graph of an ingest run; it reads like the drawing in `pipelines.ingest`."""
+    work, staging = job.work, job.scan.staging
+    listed = pipeline | "ListImages" >> ListImages(job.scan.source, job.tasks, known=job.known_keys)
+    scanned = listed | "ScanImages" >> ScanImages(job.scan, job.options.workers)
+    total = listed | "CountListed" >> CountImages()
+    known = [_scan_known(pipeline, job, one) for one in job.known]
+    everything, size = scanned, total
+    if known:
+        chunks, looked = zip(*known, strict=True)
+        everything = (scanned, *looked) | "WithKnown" >> beam.Flatten()
+        size = (listed, *chunks) | "AllChunks" >> beam.Flatten() | "CountAll" >> CountImages()
+    aside = everything | "FindDuplicates" >> FindDuplicates(
+        staging, job.options.dedup, job.options.on_conflict, job.scan.seed, size
+    )
+    decisions = everything | "SelectImages" >> SelectImages(aside, job.rules, size)
+    written = _to_write(decisions, aside, job) | "WriteShards" >> WriteShards(
+        staging,
+        work.scratch,
+        job.rules.weighted,
+        _weight_scale(decisions),
+        job.version,
+        job.options.workers,
+    )
+    index = scanned | "WriteIndex" >> WriteIndex(
+        staging,
+        os.path.join(work.scratch, "index"),
+        aside,
+        decisions,
+        written.positions,
+        total,
+        job.scan.group_by,
+        job.version,
+    )
+    train = [index[TRAIN_TAG]]
+    if job.base is not None:
+        train.append(everything | "OldTrain" >> beam.FlatMap(_old_train, staging))
+    _ = (
+        train
+        | "Train" >> beam.Flatten()
+        | "TrainBatches" >> beam.FlatMap(statistics.batches).with_output_types(statistics.BATCH)
+        | "Statistics"
+        >> statistics.Analyze(
+            output_dir=os.path.join(work.scratch, "transform"),
+            temp_dir=os.path.join(work.scratch, "tft"),
+        )
+    )
+    _ = total | "Listed" >> beam.Map(_listed) | receipts.WriteReceipts(work.path(LISTED))
+    _ = written[RECEIPTS_TAG] | "Shards" >> receipts.WriteReceipts(work.path("shards.json"))
+    _ = index.receipts | "Index" >> receipts.WriteReceipts(work.path("index.json"))
+
+
+def _scan_known(
+    pipeline: beam.Pipeline, job: IngestJob, known: Known
+) -> tuple[beam.PCollection, beam.PCollection]:
+    label = "Old" if known.origin == OLD else "HeldOut"
+    chunks = pipeline | f"List{label}" >> ListImages(known.source, known.tasks, known.origin)
+    # A dataset's records passed a floor of quality once.
+    scan = dataclasses.replace(job.scan, source=known.source, look=known.look, floor=Floor())
+    return chunks, chunks | f"Scan{label}" >> ScanImages(scan, job.options.workers)
+
+
+def _old_train(scanned: Scanned, staging: str) -> list[pa.Table]:
+    """What the statistics need of the train images of the dataset that is added to."""
+    train = scanned.usable[scanned.usable["split"] == SPLITS.index("train")]
+    if origin_of_chunk(scanned.chunk) != OLD or not len(train):
+        return []
+    facts = read_facts(staging, scanned.chunk, ANALYZED)
+    return [facts.take([row_of(one) for one in train["place"]])]
+
+
+def _to_write(
+    decisions: beam.PCollection, aside: beam.PCollection, job: IngestJob
+) -> beam.PCollection:
+    if job.options.on_conflict != QUARANTINE:
+        return decisions
+    quarantined = aside | "Quarantine" >> beam.FlatMap(_quarantined).with_output_types(bytes)
+    return (decisions, quarantined) | "WithQuarantine" >> beam.Flatten()
+
+
+def _quarantined(aside: SetAside) -> list[bytes]:
+    """A conflict as something to be written: into a folder of its own, which nobody trains on."""
+    if aside.verdict.outcome != CONFLICT:
+        return []
+    row = np.zeros(1, DECISION)
+    row["place"], row["order"], row["copies"], row["weight"] = aside.place, aside.order, 1, 1.0
+    row["split"] = FOLDERS.index(QUARANTINE_FOLDER)
+    return [row.tobytes()]
+
+
+def _weight_scale(decisions: beam.PCollection) -> beam.PCollection:
+    """One number: by which weights are multiplied, so that the mean over train records is 1."""
+    return (
+        decisions
+        | "WeightSums" >> beam.Map(normalizing_sums).with_output_types(tuple[float, int])
+        | "AllWeightSums" >> beam.CombineGlobally(_Sums()).with_output_types(float)
+    )
+
+
+class _Sums(beam.CombineFn):
+    """Adds in the order of the values, so that the order of arrival does not show."""
+
+    def create_accumulator(self) -> list[tuple[float, int]]:
+        return []
+
+    def add_input(
+        self, accumulator: list[tuple[float, int]], sums: tuple[float, int]
+    ) -> list[tuple[float, int]]:
+        accumulator.append(sums)
+        return accumulator
+
+    def merge_accumulators(
+        self, accumulators: Sequence[list[tuple[float, int]]]
+    ) -> list[tuple[float, int]]:
+        return functools.reduce(operator.iadd, accumulators, [])
+
+    def extract_output(self, accumulator: list[tuple[float, int]]) -> float:
+        weight = sum(part[0] for part in sorted(accumulator))
+        count = sum(part[1] for part in accumulator)
+        return count / weight if weight else 1.0
+
+
+def _listed(count: int) -> dict[str, int]:
+    return {"listed": count}

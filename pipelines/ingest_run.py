@@ -1,0 +1,83 @@
+"""Carrying an ingest run out: graph, checks, report, manifest. Importing it loads TensorFlow."""
+
+import dataclasses
+import functools
+import os
+from typing import Any
+
+from pipelines import ingest_checks, ingest_report
+from pipelines.engine import Engine
+from pipelines.ingest_graph import build_graph
+from pipelines.ingest_job import IngestJob
+from pipelines.ingest_known import share_files
+from pipelines.progress import Progress
+from transforms import artifact, statistics, storage
+from transforms.splits import FOLDERS
+from transforms.staging import images_staged
+
+
+def execute(job: IngestJob, engine: Engine) -> None:
+    """Runs the graph, checks what it wrote, and commits it.
+
+    Args:
+        job: the run.
+        engine: that runs its graph.
+
+    Raises:
+        RunError: too many images were rejected, none is left, or the engine failed.
+    """
+    work, options = job.work, job.options
+    progress = Progress(
+        "images read",
+        functools.partial(images_staged, job.scan.staging),
+        functools.partial(ingest_checks.listed_so_far, work),
+    )
+    run_info = engine.run(functools.partial(build_graph, job=job), progress)
+    checked = ingest_checks.check(work, options, job.base)
+    report = ingest_report.render(work, job.scan, checked, options)
+    storage.write_atomically(work.path("report.html"), report.encode("utf-8"))
+    if job.base is not None:
+        share_files(job.base, work.scratch)
+    _commit(job, checked, {**run_info, "workers": options.workers})
+    _print_table(checked, options.output)
+
+
+def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, Any]) -> None:
+    work = job.work
+    transform = os.path.join(work.scratch, "transform")
+    if not checked.splits["train"]["records"]:
+        statistics.settle_empty(transform)
+    moments = statistics.moments(transform)
+    files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in checked.files]
+    files += [] if job.base is None else job.base.shared
+    files += [
+        artifact.file_entry(work.scratch, f"transform/{name}")
+        for name in statistics.stable_files(transform)
+    ]
+    files.append(artifact.file_entry(work.scratch, "report.html"))
+    manifest = {
+        "version": job.version,
+        "counts": checked.counts,
+        "splits": checked.splits,
+        "balance": checked.balance,
+        "source": {"fingerprint": checked.source_fingerprint},
+        "preprocessing": job.scan.look.to_manifest(),
+        "moments": dataclasses.asdict(moments),
+        "files": sorted(files, key=lambda entry: entry["path"]),
+    }
+    names = [*FOLDERS, "index", "transform", "report.html"]
+    promote = [
+        (path, name) for name in names if os.path.exists(path := os.path.join(work.scratch, name))
+    ]
+    work.commit(manifest, promote, run_info)
+
+
+def _print_table(checked: ingest_checks.Checked, output: str) -> None:
+    print(f"{output}")
+    for name, count in checked.counts.items():
+        print(f"  {name:<10} {count:>12,}")
+    for name, split in checked.splits.items():
+        print(
+            f"  {name:<10} {split['records']:>12,} records of {split['identities']:,} identities "
+            f"in {len(split['shards'])} shards"
+        )

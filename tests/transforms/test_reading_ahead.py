@@ -1,0 +1,97 @@
+import itertools
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from transforms import processes
+from transforms.errors import UsageError
+from transforms.framing import Look
+from transforms.listing import all_chunks
+from transforms.quality import Floor
+from transforms.reading_ahead import reading_ahead, taken
+from transforms.scan import ScanJob, scan_packed
+from transforms.sources.folders import Folders
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def chunks(tiny_photos):
+    source = Folders(str(tiny_photos))
+    return list(all_chunks(source, source.tasks()))
+
+
+def job_in(folder, photos) -> ScanJob:
+    return ScanJob(Folders(str(photos)), str(folder), Look(32), Floor(), 1)
+
+
+def test_what_was_read_ahead_is_what_the_graph_would_read(tmp_path, tiny_photos, chunks):
+    job, plain = (job_in(tmp_path / name, tiny_photos) for name in ("ahead", "plain"))
+    asked = []
+
+    def listing():
+        for chunk in chunks:
+            asked.append(chunk)
+            yield chunk
+
+    with reading_ahead(job, listing(), 2):
+        deadline = time.monotonic() + 60
+        while len(asked) < len(chunks) or len(list((tmp_path / "ahead").glob("*.done"))) < len(
+            chunks
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for chunk in chunks:
+            ahead, here = taken(job, chunk).result(), scan_packed(plain, chunk)
+            assert (ahead.chunk, ahead.count) == (here.chunk, here.count)
+            np.testing.assert_array_equal(ahead.usable, here.usable)
+            # Each is there to be taken once, and by the run that it belongs to.
+            assert taken(job, chunk) is None
+            assert taken(plain, chunk) is None
+    names = [
+        sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("ahead", "plain")
+    ]
+    assert names[0] == names[1]
+    assert taken(job, chunks[0]) is None
+
+
+def test_no_scan_is_begun_once_the_graph_asks(tmp_path, tiny_photos, chunks):
+    job = job_in(tmp_path / "staging", tiny_photos)
+    asked = []
+
+    def listing():
+        for chunk in itertools.cycle(chunks):
+            asked.append(chunk)
+            yield chunk
+
+    with reading_ahead(job, listing(), 2):
+        while not asked:
+            time.sleep(0.01)
+        taken(job, chunks[0])
+        before = len(asked)
+        # Long enough for all that was begun to end.
+        processes.shared(2).submit(time.sleep, 0.3).result()
+        assert len(asked) <= before + 1
+
+
+def test_nothing_is_written_after_the_end(tmp_path, tiny_photos, chunks):
+    job = job_in(tmp_path / "staging", tiny_photos)
+    with reading_ahead(job, iter(chunks), 2):
+        pass
+    shutil.rmtree(tmp_path / "staging", ignore_errors=True)
+    processes.shared(2).submit(int).result()
+    assert not (tmp_path / "staging").exists()
+
+
+def test_an_input_that_cannot_be_listed_is_left_to_the_graph(tmp_path, tiny_photos, chunks):
+    job = job_in(tmp_path / "staging", tiny_photos)
+
+    def listing():
+        yield chunks[0]
+        raise UsageError("not like this")
+
+    with reading_ahead(job, listing(), 2):
+        time.sleep(0.2)
+    assert taken(job, chunks[0]) is None

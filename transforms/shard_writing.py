@@ -1,0 +1,88 @@
+"""Writing one shard. No Beam here: worker processes import this module."""
+
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from transforms import tfrecord
+from transforms.records import extra_features
+from transforms.splits import FOLDERS
+from transforms.staging import StagingReader
+
+# One record that is to be written.
+RECORD = np.dtype(
+    [("place", "<u8"), ("shard", "<u8"), ("rank", "<u8"), ("copy", "<u4"), ("weight", "<f4")]
+)
+# Where the first copy of an image was written.
+POSITION = np.dtype(
+    [
+        ("place", "<u8"),
+        # Place in FOLDERS, number of the shard, and how many shards the folder has.
+        ("folder", "u1"),
+        ("shard", "<u4"),
+        ("shards", "<u4"),
+        ("position", "<u4"),
+        ("weight", "<f4"),
+    ]
+)
+
+_BUFFER = 1 << 20
+
+
+@dataclass(frozen=True)
+class Written:
+    """A shard that was written.
+
+    Attributes:
+        receipt: its path, relative to the dataset, bytes, SHA-256 and number of records.
+        positions: POSITION [N], of the first copy of each of its images.
+    """
+
+    receipt: dict[str, Any]
+    positions: np.ndarray
+
+
+def write_shard(
+    staging: str, output: str, name: str, records: np.ndarray, weighted: bool
+) -> Written:
+    """Writes a shard from the staging files, in the order of the records' ranks.
+
+    Args:
+        staging: the staging folder.
+        output: the dataset's folder.
+        name: of the shard, see `transforms.shards.shard_name`.
+        records: RECORD [N], in any order.
+        weighted: whether records carry a weight.
+    """
+    records = records[np.lexsort((records["copy"], records["place"], records["rank"]))]
+    receipt = _write(staging, os.path.join(output, name), records, weighted)
+    first = np.flatnonzero(records["copy"] == 0)
+    positions = np.zeros(len(first), POSITION)
+    positions["place"] = records["place"][first]
+    positions["folder"] = FOLDERS.index(name.split("/")[0])
+    positions["shard"] = records["shard"][first]
+    positions["shards"] = int(name.rpartition("-of-")[2].split(".")[0])
+    positions["position"] = first
+    positions["weight"] = records["weight"][first]
+    return Written({"path": name, **receipt}, positions)
+
+
+def _write(staging: str, path: str, records: np.ndarray, weighted: bool) -> dict[str, Any]:
+    """Writes under a temporary name and renames it; bytes, SHA-256 and number of records."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
+    digest = hashlib.sha256()
+    size = 0
+    with StagingReader(staging) as reader, open(temporary, "wb", buffering=_BUFFER) as stream:
+        for place, copy, weight in records[["place", "copy", "weight"]].tolist():
+            extra = extra_features(copy, weight if weighted else None)
+            framed = tfrecord.frame(reader.record(place) + extra)
+            stream.write(framed)
+            digest.update(framed)
+            size += len(framed)
+    os.replace(temporary, path)
+    return {"bytes": size, "sha256": digest.hexdigest(), "records": len(records)}
