@@ -78,7 +78,7 @@ def _measure_unrest(way: str, names: Sequence[str], images: Path) -> None:
         apart = []
         for photo, before in zip(photos, first, strict=True):
             after = None if before is None else _landmarks(finder, change(photo))
-            if after is not None:
+            if before is not None and after is not None:
                 transform = template.fit(before, SIZE, photo.shape[1], photo.shape[0])
                 moved = transform.apply(back(after)) - transform.apply(before)
                 apart.append(np.hypot(*moved.T).mean())
@@ -94,7 +94,8 @@ def _landmarks(finder: detector.Detector, photo: np.ndarray) -> np.ndarray | Non
 
 
 def _encoded_again(photo: np.ndarray) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, 70])[1], 1)
+    encoded = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
 
 
 def _mirror_back(points: np.ndarray) -> np.ndarray:
@@ -113,7 +114,7 @@ CHANGES: dict[str, tuple[Callable, Callable]] = {
     "mirrored": (lambda photo: photo[:, ::-1].copy(), _mirror_back),
     "third in gray": (
         lambda photo: cv2.copyMakeBorder(
-            photo, *[250] * 4, cv2.BORDER_CONSTANT, value=(128, 128, 128)
+            photo, 250, 250, 250, 250, cv2.BORDER_CONSTANT, value=(128, 128, 128)
         ),
         lambda points: points - 250,
     ),

@@ -22,12 +22,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from transforms.decode import decode
 from transforms.duplicates import banding, components, confirm, hashing, variants
+
+_Result = TypeVar("_Result")
 
 PLANTED = 2000
 SEED = 20
@@ -72,7 +75,7 @@ def _cropped(pixels: np.ndarray, share: float, at: tuple[float, float]) -> np.nd
 
 def _copies(path: Path, rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
     data = path.read_bytes()
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
 
     def jpeg(picture: np.ndarray, quality: int = 95) -> bytes:
         return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
@@ -83,8 +86,8 @@ def _copies(path: Path, rng: np.random.Generator) -> Iterator[tuple[str, bytes]]
     yield "brightness", jpeg(np.clip(pixels * 1.2, 0, 255).astype(np.uint8))
     yield "crop 5 %", jpeg(_cropped(pixels, 0.05, (0.5, 0.5)))
     yield "mirror", jpeg(pixels[:, ::-1])
-    yield "crop 5 % off center", jpeg(_cropped(pixels, 0.05, tuple(rng.uniform(size=2))))
-    yield "crop 10 % off center", jpeg(_cropped(pixels, 0.1, tuple(rng.uniform(size=2))))
+    yield "crop 5 % off center", jpeg(_cropped(pixels, 0.05, (rng.uniform(), rng.uniform())))
+    yield "crop 10 % off center", jpeg(_cropped(pixels, 0.1, (rng.uniform(), rng.uniform())))
 
 
 def _plant(images: Path, folder: Path) -> list[str]:
@@ -102,7 +105,7 @@ def _plant(images: Path, folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def _timed(work: Callable[[], object]) -> tuple[float, object]:
+def _timed(work: Callable[[], _Result]) -> tuple[float, _Result]:
     started = time.process_time()
     result = work()
     return time.process_time() - started, result
