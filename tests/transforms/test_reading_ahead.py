@@ -1,6 +1,10 @@
 import itertools
+import os
 import shutil
+import signal
 import time
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -95,3 +99,19 @@ def test_an_input_that_cannot_be_listed_is_left_to_the_graph(tmp_path, tiny_phot
     with reading_ahead(job, listing(), 2):
         time.sleep(0.2)
     assert taken(job, chunks[0]) is None
+
+
+def _killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_workers_that_were_killed_before_are_replaced(tmp_path, tiny_photos, chunks):
+    with suppress(BrokenProcessPool):
+        processes.shared(2).submit(_killed).result()
+    job = job_in(tmp_path / "staging", tiny_photos)
+    with reading_ahead(job, iter(chunks), 2):
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "staging").rglob("*.done")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert taken(job, chunks[0]).result().chunk == chunks[0].number
