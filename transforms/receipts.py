@@ -10,6 +10,7 @@ from typing import Any
 import apache_beam as beam
 
 from transforms import storage
+from transforms.errors import RunError
 
 
 class WriteReceipts(beam.PTransform):
@@ -34,6 +35,22 @@ class WriteReceipts(beam.PTransform):
 
 
 def read(path: str) -> list[dict[str, Any]]:
+    """The receipts of a file that every run writes.
+
+    Raises:
+        RunError: it is absent, so it was written where the launcher does not look.
+    """
+    found = read_if_any(path)
+    if not found:
+        raise RunError(
+            "--output must be on storage that the launcher and all workers see at the same path, "
+            f"but {path}, which a worker wrote, is not there; mount it everywhere or give another "
+            "path."
+        )
+    return found
+
+
+def read_if_any(path: str) -> list[dict[str, Any]]:
     """The receipts of a file; none if the pipeline had nothing to say."""
     try:
         return json.loads(storage.read_bytes(path))

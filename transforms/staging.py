@@ -1,7 +1,7 @@
 """The staging folder: what the scan leaves under the output for the stages after it.
 
 For each chunk of the listing there are three files, named by its number, so a chunk that an engine
-scans twice writes the same files again:
+scans twice writes the same files again; the last of them is in a folder of its own:
 
 - facts, a table in Arrow's file format with one row per image, read column by column;
 - pixels: a header with an entry for each row, then for each usable image a thumbnail and its
@@ -11,7 +11,6 @@ scans twice writes the same files again:
 
 import functools
 import os
-import secrets
 import struct
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -26,7 +25,7 @@ from transforms.places import CHUNK, NEW, chunk_of, origin_of_chunk, row_of
 
 STAGING = "staging"
 
-_DONE = ".done"
+_DONE = "done"
 _THUMBNAIL_BYTES = SMALL_SIDE * SMALL_SIDE
 # Of one row: where its thumbnail starts, and the length of the record that follows it.
 _ENTRY = np.dtype([("offset", "<u8"), ("length", "<u4")])
@@ -49,8 +48,11 @@ def write_chunk(
         facts: N rows, at most CHUNK.
         pixels: N times thumbnail, uint8 [64, 64], and encoded record; None for an image that
             cannot be used.
+
+    Raises:
+        RunError: this machine does not see the folder that the staging folder is to be in.
     """
-    os.makedirs(folder, exist_ok=True)
+    storage.make_folder(folder)
     entries = np.zeros(CHUNK, _ENTRY)
     offset = _HEADER_BYTES
     parts: list[bytes] = []
@@ -61,13 +63,25 @@ def write_chunk(
         entries[row] = (offset, len(record))
         parts += (thumbnail.tobytes(), record)
         offset += _THUMBNAIL_BYTES + len(record)
-    _write_whole(_pixels_path(folder, chunk), b"".join((entries.tobytes(), *parts)))
+    # Without waiting for the disk: a power cut ends the run too.
+    with storage.new_file(_pixels_path(folder, chunk), sync=False) as stream:
+        stream.write(b"".join((entries.tobytes(), *parts)))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, facts.schema) as writer:
         writer.write_table(facts.combine_chunks())
-    _write_whole(_facts_path(folder, chunk), sink.getvalue())
-    with open(os.path.join(folder, f"{chunk:013x}-{len(facts)}{_DONE}"), "wb"):
-        pass
+    with storage.new_file(_facts_path(folder, chunk), sync=False) as stream:
+        stream.write(sink.getvalue())
+    _mark_done(os.path.join(folder, _DONE), f"{chunk:013x}-{len(facts)}")
+
+
+def _mark_done(folder: str, name: str) -> None:
+    path = os.path.join(folder, name)
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+    except FileNotFoundError:
+        # Of a run's first chunk only.
+        storage.make_folder(folder)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
 
 
 def read_facts(folder: str, chunk: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -81,9 +95,9 @@ def images_staged(folder: str) -> int:
     """How many images of the input were scanned so far, as their files tell on every engine."""
     try:
         return sum(
-            int(name.rpartition("-")[2].removesuffix(_DONE))
-            for name in os.listdir(folder)
-            if name.endswith(_DONE) and origin_of_chunk(int(name.partition("-")[0], 16)) == NEW
+            int(name.rpartition("-")[2])
+            for name in os.listdir(os.path.join(folder, _DONE))
+            if origin_of_chunk(int(name.partition("-")[0], 16)) == NEW
         )
     except FileNotFoundError:
         return 0
@@ -166,11 +180,3 @@ def _facts_path(folder: str, chunk: int) -> str:
 
 def _pixels_path(folder: str, chunk: int) -> str:
     return os.path.join(folder, f"{chunk:013x}.pixels")
-
-
-def _write_whole(path: str, data: bytes | pa.Buffer) -> None:
-    """Like `storage.write_atomically`, without waiting for the disk: a crash ends the run too."""
-    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
-    with open(temporary, "wb") as stream:
-        stream.write(data)
-    os.replace(temporary, path)

@@ -7,10 +7,13 @@ is imported when the first such path is met, so that this module needs no Beam.
 
 import hashlib
 import os
+import platform
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -147,14 +150,91 @@ def read_range(stream: BinaryIO, offset: int, length: int) -> bytes:
     return data
 
 
+@contextmanager
+def new_file(path: str, sync: bool = True, buffering: int = -1) -> Iterator[BinaryIO]:
+    """A file to be written in a block, seen under its name when that ends: whole or not at all.
+
+    Args:
+        path: of the file; its folder must be there.
+        sync: whether to wait for the disk, as for what is relied on after a power cut. What counts
+            only as long as the run lives need not.
+        buffering: as `open` has it.
+
+    Raises:
+        RunError: its folder is not there.
+        OSError: it cannot be written.
+    """
+    # Containers share numbers of processes, so only chance tells writers apart.
+    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
+    try:
+        stream = open(temporary, "wb", buffering)  # noqa: SIM115 - closed below
+    except FileNotFoundError:
+        raise _not_seen(os.path.dirname(path)) from None
+    try:
+        with stream:
+            yield stream
+            if sync:
+                stream.flush()
+                os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(temporary)
+        raise
+
+
 def write_atomically(path: str, data: bytes) -> None:
-    """Writes `data` so that the file is seen either whole or not at all."""
-    temporary = f"{path}.tmp-{os.getpid()}"
-    with open(temporary, "wb") as stream:
+    """Writes `data` so that the file is seen either whole or not at all, after a power cut too."""
+    with new_file(path) as stream:
         stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
+
+
+def make_folder(path: str) -> None:
+    """Makes a folder, if it is absent, in one that is there.
+
+    Workers call this for what they write, and never make what is above: the launcher has made it,
+    under a name that chance gave. Where it is absent, another disk is mounted, or none, and what
+    is written there nobody sees.
+
+    Raises:
+        RunError: the folder that it is to be in is not there.
+    """
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        raise _not_seen(os.path.dirname(path)) from None
+
+
+def _not_seen(folder: str) -> RunError:
+    return RunError(
+        f"--output must be on storage that all workers see at the same path, but {folder} is not "
+        f"there on {platform.node() or 'a worker'}; mount it on every worker or give another path."
+    )
+
+
+def sync_to_disk(path: str) -> None:
+    """Returns when a file, or a folder with all that is in it, is on its disk.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    if os.path.isdir(path) and not os.path.islink(path):
+        for folder, _, names in os.walk(path):
+            for name in names:
+                _sync(os.path.join(folder, name))
+            _sync(folder)
+    else:
+        _sync(path)
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def walk_files(root: str) -> Iterator[str]:

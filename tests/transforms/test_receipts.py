@@ -1,8 +1,10 @@
 import itertools
 
 import apache_beam as beam
+import pytest
 
 from transforms import receipts
+from transforms.errors import RunError
 
 SOME = [{"path": "b", "bytes": 2}, {"bytes": 1, "path": "a"}, {"path": "ü", "bytes": 3}]
 
@@ -24,4 +26,15 @@ def test_receipts_come_back_in_one_order(tmp_path):
 
 
 def test_nothing_to_say_is_no_receipts(tmp_path):
-    assert receipts.read(str(tmp_path / "absent")) == []
+    assert receipts.read_if_any(str(tmp_path / "absent")) == []
+
+
+def test_receipts_that_every_run_has_must_be_there(tmp_path):
+    with pytest.raises(RunError, match=r"--output must be on storage that.*absent, which a worker"):
+        receipts.read(str(tmp_path / "absent"))
+
+
+def test_a_worker_does_not_make_the_folder_of_its_receipts(tmp_path):
+    with pytest.raises(RunError, match="--output must be on storage"):
+        written(tmp_path / ".work-1" / "receipts", SOME)
+    assert not list(tmp_path.iterdir())

@@ -24,7 +24,11 @@ def test_any_number_of_workers_gives_the_same_files(tiny_photos, tmp_path):
             sizes = pipeline | beam.Create(chunks) | ScanImages(job, workers) | beam.Map(_sizes)
             _ = sizes | beam.combiners.ToList() | beam.Map(_check, len(chunks), len(refs))
     one, two = (
-        {path.name: path.read_bytes() for path in (tmp_path / str(workers)).iterdir()}
+        {
+            path.name: path.read_bytes()
+            for path in (tmp_path / str(workers)).rglob("*")
+            if path.is_file()
+        }
         for workers in (1, 2)
     )
     assert len(one) == 3 * len(chunks)

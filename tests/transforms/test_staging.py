@@ -111,8 +111,13 @@ def test_nothing_unfinished_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(staging.os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         write(tmp_path, 5, [b""])
-    assert not list(tmp_path.glob("*.pixels"))
-    assert not list(tmp_path.glob("*.done"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_chunk_is_not_written_where_the_launcher_does_not_look(tmp_path):
+    with pytest.raises(RunError, match="--output must be on storage that all workers see"):
+        write(tmp_path / ".work-1" / "staging", 5, [b""])
+    assert not list(tmp_path.iterdir())
 
 
 def test_facts_are_looked_up_by_place(tmp_path):

@@ -41,6 +41,65 @@ def test_a_file_is_seen_whole_or_not_at_all(tmp_path, monkeypatch):
     assert path.read_bytes() == b"new"
 
 
+def test_writers_of_one_number_do_not_meet(tmp_path, monkeypatch):
+    # As in two containers, whose processes have the same numbers.
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    path = str(tmp_path / "file")
+    with storage.new_file(path, sync=False) as first:
+        first.write(b"first, and longer")
+        with storage.new_file(path, sync=False) as second:
+            second.write(b"second")
+        assert (tmp_path / "file").read_bytes() == b"second"
+    assert (tmp_path / "file").read_bytes() == b"first, and longer"
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, sync):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+
+    def write(data: bytes | str) -> None:
+        with storage.new_file(str(tmp_path / "file"), sync=sync) as stream:
+            stream.write(data)
+
+    with pytest.raises(TypeError):
+        write("not bytes")
+    assert not list(tmp_path.iterdir())
+    write(b"bytes")
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    assert len(synced) == (1 if sync else 0)
+
+
+def test_what_the_launcher_did_not_make_is_not_there(tmp_path):
+    told = "--output must be on storage that all workers see at the same path, but .*absent is not"
+    with pytest.raises(RunError, match=told):
+        storage.make_folder(str(tmp_path / "absent" / "train"))
+    with pytest.raises(RunError, match=told):
+        storage.write_atomically(str(tmp_path / "absent" / "receipts.json"), b"")
+    assert not list(tmp_path.iterdir())
+    for _ in range(2):
+        storage.make_folder(str(tmp_path / "train"))
+    assert [one.name for one in tmp_path.iterdir()] == ["train"]
+
+
+def test_files_and_folders_are_synced_once_each(tmp_path, monkeypatch):
+    for name in ("train/a", "train/deeper/b", "c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    synced = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    storage.sync_to_disk(str(tmp_path / "train"))
+    storage.sync_to_disk(str(tmp_path / "c"))
+    expected = ["train", "train/a", "train/deeper", "train/deeper/b", "c"]
+    assert sorted(synced) == sorted(str(tmp_path / name) for name in expected)
+
+
 @given(st.binary(max_size=100), st.integers(0, 120), st.integers(0, 120))
 @settings(deadline=None, max_examples=60)
 def test_a_range_is_read_or_refused(tmp_path_factory, data, offset, length):
