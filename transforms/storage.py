@@ -5,6 +5,7 @@ object store (`gs://`, `s3://`, any other that Beam knows): see `transforms.obje
 is imported when the first such path is met, so that this module needs no Beam.
 """
 
+import errno
 import hashlib
 import os
 import platform
@@ -12,7 +13,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -27,6 +28,9 @@ DEAD_LINK = "is a symbolic link that leads nowhere"
 NOT_A_FILE = "is neither a file nor a folder"
 
 _BLOCK = 1 << 20
+# One by one they are waited for in milliseconds each. More of them, such as the images of a
+# synthetic collection, are left to one call for all that the machine has not written yet.
+_MANY_FILES = 10_000
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -214,25 +218,38 @@ def _not_seen(folder: str) -> RunError:
     )
 
 
-def sync_to_disk(path: str) -> None:
-    """Returns when a file, or a folder with all that is in it, is on its disk.
+def sync_to_disk(paths: Iterable[str]) -> None:
+    """Returns when files, and folders with all that is in them, are on their disks.
+
+    Raises:
+        OSError: a disk failed.
+    """
+    found = []
+    for path in paths:
+        found.append(path)
+        for folder, folders, names in os.walk(path):
+            found += (os.path.join(folder, name) for name in folders + names)
+    if len(found) > _MANY_FILES:
+        os.sync()
+        return
+    for path in found:
+        if not os.path.islink(path):
+            sync(path)
+
+
+def sync(path: str) -> None:
+    """Returns when a file, or the names of what is in a folder, are on their disk.
 
     Raises:
         OSError: the disk failed.
     """
-    if os.path.isdir(path) and not os.path.islink(path):
-        for folder, _, names in os.walk(path):
-            for name in names:
-                _sync(os.path.join(folder, name))
-            _sync(folder)
-    else:
-        _sync(path)
-
-
-def _sync(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network disks know no such thing for folders.
+        if not (os.path.isdir(path) and error.errno in (errno.EINVAL, errno.ENOTSUP, errno.EBADF)):
+            raise
     finally:
         os.close(descriptor)
 

@@ -1,3 +1,5 @@
+import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -94,10 +96,35 @@ def test_files_and_folders_are_synced_once_each(tmp_path, monkeypatch):
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    storage.sync_to_disk(str(tmp_path / "train"))
-    storage.sync_to_disk(str(tmp_path / "c"))
+    storage.sync_to_disk(str(tmp_path / name) for name in ("train", "c"))
     expected = ["train", "train/a", "train/deeper", "train/deeper/b", "c"]
     assert sorted(synced) == sorted(str(tmp_path / name) for name in expected)
+
+
+def test_very_many_files_are_synced_at_once(tmp_path, monkeypatch):
+    for name in "abc":
+        (tmp_path / name).touch()
+    calls = []
+    monkeypatch.setattr(storage, "_MANY_FILES", 3)
+    monkeypatch.setattr(os, "sync", lambda: calls.append("all"))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("one"))
+    storage.sync_to_disk([str(tmp_path)])
+    assert calls == ["all"]
+
+
+@pytest.mark.parametrize(("code", "told"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_disk_that_cannot_sync_folders_is_no_failure_and_a_broken_one_is(
+    tmp_path, monkeypatch, code, told
+):
+    def fsync(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        storage.sync(str(tmp_path / "file"))
+    with pytest.raises(OSError, match=os.strerror(code)) if told else contextlib.nullcontext():
+        storage.sync(str(tmp_path))
 
 
 @given(st.binary(max_size=100), st.integers(0, 120), st.integers(0, 120))

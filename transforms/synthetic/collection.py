@@ -88,8 +88,7 @@ def _in_processes(chunks: list[Chunk], workers: int) -> Generator[list[TrueRow],
     """Yields the rows of each chunk, in order. Closing it stops the work that has not begun."""
     executor = processes.executor(workers)
     try:
-        with processes.telling_of_kills():
-            yield from executor.map(write_chunk, chunks)
+        yield from executor.map(write_chunk, chunks)
     finally:
         executor.shutdown(cancel_futures=True)
 
