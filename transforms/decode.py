@@ -20,7 +20,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 _SIXTEEN_BITS_AS_I = ("PPM", "PNG")
 _EXIF_ORIENTATION = 0x0112
 # What brings a picture upright; other values of the tag mean nothing.
-_TURNS = {
+_TURNS: dict[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
