@@ -6,9 +6,10 @@ import platform
 import re
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,9 @@ LOCAL = "FnApiRunner"
 
 # Beam itself waits for ever for a job endpoint that nobody listens on.
 _SECONDS_TO_CONNECT = 10.0
+
+# Beam's name of the thread that reads a job's messages.
+_WATCHER = "wait_until_finish_read"
 
 # Beam puts it at the end of what a step raised.
 _STEP = r"(?: \[while running '[^']*'\])*"
@@ -66,7 +70,7 @@ class Engine:
         started = time.time()
         pipeline = self._pipeline()
         build(pipeline)
-        with progress:
+        with progress, _without_tracebacks():
             result = None
             try:
                 result = pipeline.run()
@@ -185,6 +189,36 @@ def _check_endpoint(endpoint: str | None) -> None:
             f"--job_endpoint must be where a job server listens, got {endpoint} ({error}); "
             "start the server or mend the address."
         ) from None
+
+
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """Keeps to ourselves what Beam shows beside the error that it raises.
+
+    It logs a portable engine's messages as they come, workers' tracebacks among them, and watches
+    the job from a thread that shows another when the job server dies.
+    """
+    before = threading.excepthook
+    root = logging.getLogger()
+
+    def told(failed: threading.ExceptHookArgs) -> None:
+        if not isinstance(failed.exc_value, grpc.RpcError):
+            before(failed)
+
+    def keeps(record: logging.LogRecord) -> bool:
+        return "Traceback (most recent call last)" not in record.getMessage()
+
+    threading.excepthook = told
+    root.addFilter(keeps)
+    try:
+        yield
+    finally:
+        for thread in threading.enumerate():
+            if thread.name == _WATCHER:
+                # It may notice a moment later than the one that waits for the end.
+                thread.join(1)
+        threading.excepthook = before
+        root.removeFilter(keeps)
 
 
 def _own_words(error: Exception) -> FacemillError | None:

@@ -48,7 +48,7 @@ class Checked:
 
 def listed_so_far(work: Work) -> int | None:
     """How many images were listed, or None while the listing goes on."""
-    found = receipts.read_if_any(os.path.join(work.scratch, LISTED))
+    found = receipts.read_if_written(os.path.join(work.scratch, LISTED))
     return found[0]["listed"] if found else None
 
 
@@ -65,8 +65,8 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
             nothing is left to train on.
     """
     listed = receipts.read(work.path(LISTED))[0]["listed"]
-    shards = receipts.read_if_any(work.path("shards.json"))
-    parts = receipts.read_if_any(work.path("index.json"))
+    shards = receipts.read(work.path("shards.json"))
+    parts = receipts.read(work.path("index.json"))
     if listed == 0:
         what = "images" if base is None else "images that --append-to does not have"
         raise RunError(f"--input must hold {what}, but none was found in it; check the path.")

@@ -43,8 +43,8 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
             have no embedding, or none has one.
     """
     listed = receipts.read(work.path("listed.json"))[0]["listed"]
-    parts = receipts.read_if_any(work.path("parts.json"))
-    errors = receipts.read_if_any(work.path("errors.json"))
+    parts = receipts.read(work.path("parts.json"))
+    errors = receipts.read(work.path("errors.json"))
     if listed == 0:
         raise RunError("--input must hold images, but no file was found in it; check the path.")
     if promised not in (None, listed):

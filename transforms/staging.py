@@ -43,16 +43,15 @@ def write_chunk(
     """Writes the files of a chunk, each whole or not at all.
 
     Args:
-        folder: the staging folder.
+        folder: the staging folder, which the launcher has made.
         chunk: its number.
         facts: N rows, at most CHUNK.
         pixels: N times thumbnail, uint8 [64, 64], and encoded record; None for an image that
             cannot be used.
 
     Raises:
-        RunError: this machine does not see the folder that the staging folder is to be in.
+        RunError: this machine does not see the staging folder.
     """
-    storage.make_folder(folder)
     entries = np.zeros(CHUNK, _ENTRY)
     offset = _HEADER_BYTES
     parts: list[bytes] = []
@@ -85,8 +84,17 @@ def _mark_done(folder: str, name: str) -> None:
 
 
 def read_facts(folder: str, chunk: int, columns: Sequence[str] | None = None) -> pa.Table:
-    """The facts of a chunk, or some columns of them."""
-    with pa.memory_map(_facts_path(folder, chunk)) as source:
+    """The facts of a chunk, or some columns of them.
+
+    Raises:
+        RunError: this machine does not see the file.
+    """
+    path = _facts_path(folder, chunk)
+    try:
+        source = pa.memory_map(path)
+    except FileNotFoundError:
+        raise storage.not_seen(path) from None
+    with source:
         table = pa.ipc.open_file(source).read_all()
     return table if columns is None else table.select(columns)
 
@@ -152,7 +160,10 @@ class StagingReader:
             self._open.popitem(last=False)[1][0].close()
         # Without a buffer, which would only cost: of each file little is read, here and there.
         path = _pixels_path(self._folder, chunk)
-        stream = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
+        try:
+            stream = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
+        except FileNotFoundError:
+            raise storage.not_seen(path) from None
         header = storage.read_range(stream, 0, _HEADER_BYTES)
         self._open[chunk] = stream, header
         return stream, header

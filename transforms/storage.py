@@ -173,7 +173,7 @@ def new_file(path: str, sync: bool = True, buffering: int = -1) -> Iterator[Bina
     try:
         stream = open(temporary, "wb", buffering)  # noqa: SIM115 - closed below
     except FileNotFoundError:
-        raise _not_seen(os.path.dirname(path)) from None
+        raise not_seen(os.path.dirname(path)) from None
     try:
         with stream:
             yield stream
@@ -208,12 +208,13 @@ def make_folder(path: str) -> None:
     except FileExistsError:
         pass
     except FileNotFoundError:
-        raise _not_seen(os.path.dirname(path)) from None
+        raise not_seen(os.path.dirname(path)) from None
 
 
-def _not_seen(folder: str) -> RunError:
+def not_seen(path: str) -> RunError:
+    """Of something under the output that was made elsewhere, and is not there on this machine."""
     return RunError(
-        f"--output must be on storage that all workers see at the same path, but {folder} is not "
+        f"--output must be on storage that all workers see at the same path, but {path} is not "
         f"there on {platform.node() or 'a worker'}; mount it on every worker or give another path."
     )
 

@@ -1,7 +1,9 @@
 """Choosing an engine, and what a person sees of its failures."""
 
 import io
+import logging
 import socket
+import threading
 
 import apache_beam as beam
 import grpc
@@ -149,6 +151,47 @@ class _Unavailable(grpc.RpcError, grpc.Call):
 def test_a_job_server_that_dies_is_told_in_a_sentence():
     with pytest.raises(RunError, match=r"does not any more \(UNAVAILABLE: Socket closed\); see"):
         _run(lambda pipeline: raise_at_run(pipeline, _Unavailable()))
+
+
+def test_the_thread_that_watches_the_job_shows_no_traceback(capsys, monkeypatch):
+    shown = []
+    monkeypatch.setattr(threading, "excepthook", lambda failed: shown.append(failed.exc_type))
+
+    def build(pipeline):
+        def watch(error: Exception) -> None:
+            raise error
+
+        def run():
+            for error in (_Unavailable(), KeyError("a fault")):
+                args = (error,)
+                threading.Thread(target=watch, args=args, name="wait_until_finish_read").start()
+            raise _Unavailable
+
+        pipeline.run = run
+
+    with pytest.raises(RunError, match="does not any more"):
+        _run(build)
+    assert shown == [KeyError]
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_workers_traceback_is_not_logged_but_other_messages_are(caplog):
+    report = _REPORTS[0].format("ValueError: of no use")
+
+    def build(pipeline):
+        def run():
+            # As Beam does with what a portable engine says.
+            logging.log(logging.ERROR, "%s", report)
+            logging.log(logging.WARNING, "%s", "little memory is left")
+            raise RuntimeError(report)
+
+        pipeline.run = run
+
+    with pytest.raises(RunError, match="but it failed: ValueError: of no use"):
+        _run(build)
+    assert [record.getMessage() for record in caplog.records] == ["little memory is left"]
+    logging.error(report)
+    assert len(caplog.records) == 2
 
 
 def test_an_interrupt_stays_one_even_if_the_job_cannot_be_canceled():

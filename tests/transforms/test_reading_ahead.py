@@ -29,6 +29,7 @@ def chunks(tiny_photos):
 
 
 def job_in(folder, photos) -> ScanJob:
+    folder.mkdir()
     return ScanJob(Folders(str(photos)), str(folder), Look(32), Floor(), 1)
 
 

@@ -25,11 +25,16 @@ def test_receipts_come_back_in_one_order(tmp_path):
     ]
 
 
-def test_nothing_to_say_is_no_receipts(tmp_path):
-    assert receipts.read_if_any(str(tmp_path / "absent")) == []
+def test_nothing_to_say_is_said(tmp_path):
+    assert written(tmp_path / "nothing", []) == b"[]\n"
+    assert receipts.read(str(tmp_path / "nothing")) == []
 
 
-def test_receipts_that_every_run_has_must_be_there(tmp_path):
+def test_receipts_must_be_there_at_the_end_and_need_not_before(tmp_path):
+    path = tmp_path / "receipts"
+    assert receipts.read_if_written(str(path)) is None
+    written(path, SOME[:1])
+    assert receipts.read_if_written(str(path)) == receipts.read(str(path)) == SOME[:1]
     with pytest.raises(RunError, match=r"--output must be on storage that.*absent, which a worker"):
         receipts.read(str(tmp_path / "absent"))
 

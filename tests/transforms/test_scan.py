@@ -79,6 +79,7 @@ USABLE_ROWS = [0, 2, 5, 6, 7]
 
 
 def job_of(folder, source=None, **changes) -> ScanJob:
+    folder.mkdir(exist_ok=True)
     given = {"look": Look(32, "center"), "floor": Floor(), "seed": 3, "group_by": "age"}
     return ScanJob(source or InMemory(FILES), str(folder), **{**given, **changes})
 

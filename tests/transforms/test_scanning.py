@@ -19,6 +19,7 @@ def test_any_number_of_workers_gives_the_same_files(tiny_photos, tmp_path):
     chunks = [chunk for chunk in chunks if chunk.count]
     for workers in (1, 2):
         folder = tmp_path / str(workers)
+        folder.mkdir()
         job = ScanJob(Folders(str(tiny_photos)), str(folder), Look(32), Floor(), 1)
         with beam.Pipeline(runner=FnApiRunner()) as pipeline:
             sizes = pipeline | beam.Create(chunks) | ScanImages(job, workers) | beam.Map(_sizes)

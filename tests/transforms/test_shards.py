@@ -114,6 +114,7 @@ def record(row: int) -> Record:
 def staging(tmp_path):
     pixels = [(np.zeros((64, 64), np.uint8), record(row).to_example()) for row in range(6)]
     facts = FACTS.empty_table().from_pylist([{"image_id": f"a/{n}"} for n in range(6)], FACTS)
+    (tmp_path / "staging").mkdir()
     write_chunk(str(tmp_path / "staging"), CHUNK, facts, pixels)
     return str(tmp_path / "staging")
 

@@ -114,10 +114,16 @@ def test_nothing_unfinished_stays(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_chunk_is_not_written_where_the_launcher_does_not_look(tmp_path):
-    with pytest.raises(RunError, match="--output must be on storage that all workers see"):
-        write(tmp_path / ".work-1" / "staging", 5, [b""])
+def test_the_staging_folder_must_be_there(tmp_path):
+    told = "--output must be on storage that all workers see"
+    # Something else may have made the folder that it would be in.
+    with pytest.raises(RunError, match=told):
+        write(tmp_path / "staging", 5, [b""])
     assert not list(tmp_path.iterdir())
+    with pytest.raises(RunError, match=told):
+        read_facts(str(tmp_path / "staging"), 5)
+    with StagingReader(str(tmp_path / "staging")) as reader, pytest.raises(RunError, match=told):
+        reader.record(places_of(5, 1)[0])
 
 
 def test_facts_are_looked_up_by_place(tmp_path):
