@@ -3,14 +3,18 @@
 import argparse
 import logging
 import platform
+import re
 import socket
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import (
     DirectOptions,
     PipelineOptions,
@@ -20,12 +24,18 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.progress import Progress
-from transforms.errors import RunError, UsageError
+from transforms.errors import FacemillError, RunError, UsageError
 
 LOCAL = "FnApiRunner"
 
 # Beam itself waits for ever for a job endpoint that nobody listens on.
 _SECONDS_TO_CONNECT = 10.0
+
+# Beam's name of the thread that reads a job's messages.
+_WATCHER = "wait_until_finish_read"
+
+# Beam puts it at the end of what a step raised.
+_STEP = r"(?: \[while running '[^']*'\])*"
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,14 @@ class Engine:
             What `run.json` says of it: engine, versions, seconds.
 
         Raises:
-            RunError: the engine reports a failure.
+            FacemillError: what a worker raised, in its own words.
+            RunError: the engine reports another failure, or does not answer any more.
         """
         print(f"engine: {self.name}", file=sys.stderr)
         started = time.time()
         pipeline = self._pipeline()
         build(pipeline)
-        with progress:
+        with progress, _without_tracebacks():
             result = None
             try:
                 result = pipeline.run()
@@ -67,16 +78,13 @@ class Engine:
             except KeyboardInterrupt:
                 # A portable runner would go on without us.
                 if result is not None:
-                    result.cancel()
+                    with suppress(grpc.RpcError, RuntimeError):
+                        result.cancel()
                 raise
-            except RunError:
-                raise
-            except (RuntimeError, OSError, ValueError) as error:
+            # Engines raise what a worker raised, of whatever kind, and errors of their own.
+            except Exception as error:
                 logging.getLogger(__name__).debug("engine failure", exc_info=True)
-                raise RunError(
-                    f"The job must run to its end on {self.name}, but it failed: "
-                    f"{_cause(error)}; mend that and run the same command again."
-                ) from None
+                raise self._told(error) from None
         if state not in (None, "DONE"):
             raise RunError(
                 f"The job must run to its end on {self.name}, but it ended as {state}; "
@@ -89,6 +97,22 @@ class Engine:
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 2),
         }
+
+    def _told(self, error: Exception) -> FacemillError:
+        """A failure in one sentence."""
+        own = _own_words(error)
+        if own is not None:
+            return own
+        if isinstance(error, grpc.RpcError):
+            return RunError(
+                f"The engine must answer until the job ends, but {self.name} does not any more "
+                f"({_rpc_cause(error)}); see its log, stop the job if it still runs, and run the "
+                "same command again."
+            )
+        return RunError(
+            f"The job must run to its end on {self.name}, but it failed: {_cause(error)}; mend "
+            "that and run the same command again."
+        )
 
     def check(self) -> None:
         """Sees to it that the engine exists, has the options it needs, and listens.
@@ -137,7 +161,10 @@ class _Parser(argparse.ArgumentParser):
     """Tells a wrong value in one sentence; Beam's own parsers print all of their options."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise UsageError(f"every option of Beam's must have a value it takes, got: {message}.")
+        raise UsageError(
+            f"every option of Beam's must have a value that it takes, got: {message}; see Beam's "
+            "page on its options."
+        )
 
 
 def _refuse_unknown(beam_args: Sequence[str]) -> None:
@@ -162,6 +189,66 @@ def _check_endpoint(endpoint: str | None) -> None:
             f"--job_endpoint must be where a job server listens, got {endpoint} ({error}); "
             "start the server or mend the address."
         ) from None
+
+
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """Keeps to ourselves what Beam shows beside the error that it raises.
+
+    It logs a portable engine's messages as they come, workers' tracebacks among them, and watches
+    the job from a thread that shows another when the job server dies.
+    """
+    before = threading.excepthook
+    root = logging.getLogger()
+
+    def told(failed: threading.ExceptHookArgs) -> None:
+        if not isinstance(failed.exc_value, grpc.RpcError):
+            before(failed)
+
+    def keeps(record: logging.LogRecord) -> bool:
+        return "Traceback (most recent call last)" not in record.getMessage()
+
+    threading.excepthook = told
+    root.addFilter(keeps)
+    try:
+        yield
+    finally:
+        for thread in threading.enumerate():
+            if thread.name == _WATCHER:
+                # It may notice a moment later than the one that waits for the end.
+                thread.join(1)
+        threading.excepthook = before
+        root.removeFilter(keeps)
+
+
+def _own_words(error: Exception) -> FacemillError | None:
+    """What a worker told a person, out of what the engine made of it; None for other failures."""
+    if isinstance(error, FacemillError):
+        kinds, sentences = [type(error)], [str(error)]
+    else:
+        # Engines of other processes have no more than the worker's traceback.
+        by_name = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in _kinds(FacemillError)}
+        names = "|".join(map(re.escape, by_name))
+        found = re.findall(rf"(?m)(?:^|\s)({names}): (.+)$", str(error))
+        kinds, sentences = [by_name[name] for name, _ in found], [text for _, text in found]
+    if not kinds:
+        return None
+    sentence = re.sub(rf"{_STEP}\s*$", "", sentences[-1])
+    return UsageError(sentence) if issubclass(kinds[-1], UsageError) else RunError(sentence)
+
+
+def _kinds(kind: type[FacemillError]) -> Iterator[type[FacemillError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _kinds(below)
+
+
+def _rpc_cause(error: grpc.RpcError) -> str:
+    """Code and words of a call that failed, without the dump around them."""
+    if not isinstance(error, grpc.Call):
+        return _cause(error)
+    details = " ".join((error.details() or "").split())[:200].rstrip(".")
+    return ": ".join(filter(None, (error.code().name, details)))
 
 
 def _cause(error: BaseException) -> str:

@@ -48,7 +48,7 @@ class Checked:
 
 def listed_so_far(work: Work) -> int | None:
     """How many images were listed, or None while the listing goes on."""
-    found = receipts.read(work.path(LISTED))
+    found = receipts.read_if_written(os.path.join(work.scratch, LISTED))
     return found[0]["listed"] if found else None
 
 
@@ -64,7 +64,7 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         RunError: rows and listing differ, an image has two rows, too many were rejected, or
             nothing is left to train on.
     """
-    listed = listed_so_far(work) or 0
+    listed = receipts.read(work.path(LISTED))[0]["listed"]
     shards = receipts.read(work.path("shards.json"))
     parts = receipts.read(work.path("index.json"))
     if listed == 0:

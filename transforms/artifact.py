@@ -2,7 +2,8 @@
 
 The life of an output directory: `.incomplete` marks it as ours before anything else is written,
 work goes to a scratch directory inside it, finished files are renamed into place, then comes
-`manifest.json`, and the mark goes. Killed at any point, the directory is either whole or marked.
+`manifest.json`, and the mark goes. Killed at any point, the directory is either whole or marked;
+and since each step is on the disk before the next is taken, a power cut is no exception.
 """
 
 import fcntl
@@ -65,8 +66,11 @@ class Work:
             promote: (scratch path, path relative to the output) of files and directories.
             run_info: what may differ from run to run (engine, workers, times).
         """
+        storage.sync_to_disk(source for source, _ in promote)
+        folders = {self.output}
         for source, relative in promote:
             target = resolve(self.output, relative)
+            folders.add(os.path.dirname(target))
             os.makedirs(os.path.dirname(target), exist_ok=True)
             storage.remove(target)
             os.rename(source, target)
@@ -81,7 +85,10 @@ class Work:
         storage.remove(self.scratch)
         run = {"inputs": self.inputs, **run_info}
         storage.write_atomically(os.path.join(self.output, RUN), to_json(run))
+        for folder in sorted(folders):
+            storage.sync(folder)
         storage.write_atomically(os.path.join(self.output, MANIFEST), to_json(whole))
+        storage.sync(self.output)
         storage.remove(os.path.join(self.output, _MARK))
 
 

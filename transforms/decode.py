@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
 
 # More bytes than any photo of a camera: what is larger is not read at all.
 MAX_BYTES = 64 << 20
@@ -19,6 +19,16 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 # Of these Pillow gives 16-bit samples in 32 bits; elsewhere such samples may mean anything.
 _SIXTEEN_BITS_AS_I = ("PPM", "PNG")
 _EXIF_ORIENTATION = 0x0112
+# What brings a picture upright; other values of the tag mean nothing.
+_TURNS: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Begins the segment of a JPEG in which EXIF and XMP lie. Data of the picture never hold it.
 _APP1 = b"\xff\xe1"
 
@@ -49,10 +59,11 @@ class Decoded:
 def decode(data: bytes) -> Decoded:
     """Decodes an image file to upright 8-bit RGB.
 
-    The format is told by the content, never by the name. EXIF orientation is applied. Grey,
-    palette, CMYK and 16-bit images are converted (16-bit samples keep their high byte); alpha is
-    laid over black; of an animation the first frame counts. Samples of 32 bits, whole or floating,
-    are refused: no file says which value is white.
+    The format is told by the content, never by the name. EXIF orientation is applied; where EXIF
+    cannot be read, the picture stays as it lies. Grey, palette, CMYK and 16-bit images are
+    converted (16-bit samples keep their high byte); alpha is laid over black; of an animation the
+    first frame counts. Samples of 32 bits, whole or floating, are refused: no file says which value
+    is white.
 
     Args:
         data: the file's bytes.
@@ -86,7 +97,7 @@ def _plain_jpeg(data: bytes) -> np.ndarray | None:
         return simplejpeg.decode_jpeg(data)
     except DecodeError:
         raise
-    except ValueError:
+    except Exception:  # noqa: BLE001 - Pillow has the last word on what a decoder cannot do
         return None
 
 
@@ -111,8 +122,9 @@ def _any_format(data: bytes) -> np.ndarray:
         raise DecodeError("not an image of a known format") from None
     except MemoryError:
         raise DecodeError("image does not fit in memory") from None
-    # Pillow's decoders raise all of these on damaged input.
-    except (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, KeyError) as error:
+    # On damaged input Pillow's decoders raise whatever the damage leads to: OSError, SyntaxError,
+    # struct.error, OverflowError, AttributeError... None of them may end a run.
+    except Exception as error:  # noqa: BLE001
         raise DecodeError(f"damaged image: {_one_line(error)}") from None
 
 
@@ -124,9 +136,12 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    if image.getexif().get(_EXIF_ORIENTATION, 1) == 1:
+    """Turned by the tag alone: `ImageOps.exif_transpose` also writes EXIF anew, which can fail."""
+    try:
+        turn = _TURNS.get(image.getexif().get(_EXIF_ORIENTATION))
+    except Exception:  # noqa: BLE001 - damage to EXIF is no damage to the picture
         return image
-    return ImageOps.exif_transpose(image)
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

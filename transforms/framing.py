@@ -1,12 +1,14 @@
 """From a decoded picture of any size to the square that is hashed, trained on and served."""
 
-import functools
+import threading
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from transforms import cores
 from transforms.faces import detector
 from transforms.faces.template import AlignmentError, align
 from transforms.standardize import center_square, whole_picture
@@ -102,7 +104,7 @@ def frame(
             _by_landmarks(pixels, points, look.size)
             for pixels, points in zip(pictures, landmarks, strict=True)
         ]
-    found = _detector(look.detector).detect(pictures)
+    found = _detect(look.detector, pictures)
     return [
         _by_faces(pixels, faces, look.size) for pixels, faces in zip(pictures, found, strict=True)
     ]
@@ -115,13 +117,26 @@ def check_detector(look: Look) -> None:
         UsageError: its package is not installed.
     """
     if look.align == "detect":
-        _detector(look.detector)
+        _detect(look.detector, ())
 
 
-# A network for each process: it takes seconds to load, and threads may not share it.
-@functools.cache
-def _detector(name: str) -> detector.Detector:
-    return detector.load(name)
+# Loaded detectors that no thread is using, by name. One takes 70 MB or more and up to seconds to
+# load, and threads must not use it at the same time; more of them than cores would be idle.
+_free: defaultdict[str, list[detector.Detector]] = defaultdict(list)
+_at_a_time = threading.BoundedSemaphore(cores.usable())
+
+
+def _detect(name: str, pictures: Sequence[np.ndarray]) -> list[list[detector.Face]]:
+    """The faces of pictures; engines call this from several threads of a process."""
+    with _at_a_time:
+        try:
+            mine = _free[name].pop()
+        except IndexError:
+            mine = detector.load(name)
+        found = mine.detect(pictures)
+        # After a failure nobody knows what state it is in.
+        _free[name].append(mine)
+    return found
 
 
 def _by_landmarks(pixels: np.ndarray, points: tuple[float, ...] | None, size: int) -> Framed | str:

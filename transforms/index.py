@@ -163,7 +163,7 @@ def _needed(rows: np.ndarray) -> np.ndarray:
 class _WritePart(beam.DoFn):
     def __init__(self, staging: str, folder: str, column: str | None, version: int) -> None:
         self._staging = staging
-        self._folder = folder
+        self._root, self._top = os.path.split(folder)
         self._column = column
         self._version = version
 
@@ -191,11 +191,11 @@ class _WritePart(beam.DoFn):
             schema=SCHEMA,
         )
         order = pc.sort_indices(rows, [("image_id", "ascending")])
-        receipt = write_part(rows.take(order), os.path.join(self._folder, name), _ROW_GROUP)
+        receipt = write_part(rows.take(order), self._root, f"{self._top}/{name}", _ROW_GROUP)
         yield {"path": f"index/{name}", **receipt, "fingerprint": f"{_fingerprint(rows):064x}"}
         # For the report, which shows pictures: where each row's are, in the order of the rows.
         located = pa.table({"place": pa.array(places)}).take(order)
-        write_part(located, os.path.join(self._folder + PLACES, name), _ROW_GROUP)
+        write_part(located, self._root, f"{self._top}{PLACES}/{name}", _ROW_GROUP)
         train = pc.and_(pc.equal(decided["outcome"], KEPT), pc.equal(decided["split"], "train"))
         chosen = facts.select(ANALYZED).filter(pc.fill_null(train, False))
         if len(chosen):

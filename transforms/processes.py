@@ -1,6 +1,5 @@
 """Worker processes on this machine, for work that Python's lock would keep on one core."""
 
-import functools
 import multiprocessing
 import os
 import signal
@@ -9,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import cv2
@@ -26,14 +26,60 @@ def executor(workers: int) -> ProcessPoolExecutor:
 
     Spawned, not forked: a fork would copy the locks of whatever threads the caller has. An
     executor, not a Pool: a Pool waits for ever for a worker that was killed.
+
+    Python has each of them import the main module of this process, beside what it is called for.
+    That of `facemill` is light. That of an engine's worker is Beam's `sdk_worker_main`, which costs
+    each process about a second of CPU and 200 MB.
     """
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start)
 
 
-@functools.cache
+_executors: dict[int, ProcessPoolExecutor] = {}
+_lock = threading.Lock()
+
+
 def shared(workers: int) -> ProcessPoolExecutor:
     """One executor for the whole process: an engine makes many DoFns, cores are few."""
-    return executor(workers)
+    with _lock:
+        if workers not in _executors:
+            _executors[workers] = executor(workers)
+        return _executors[workers]
+
+
+def submit(workers: int, function: Callable[..., _Result], *given: Any) -> Future[_Result]:
+    """A call of the shared processes; of new ones if one of them was killed since the last call.
+
+    Those who wait for an earlier call are told of the kill. This one can still succeed, and so can
+    what an engine tries again in this process.
+
+    Raises:
+        RunError: new ones were killed at once.
+    """
+    pool = shared(workers)
+    try:
+        return pool.submit(function, *given)
+    except BrokenProcessPool:
+        with _lock:
+            if _executors.get(workers) is pool:
+                del _executors[workers]
+    with telling_of_kills():
+        return shared(workers).submit(function, *given)
+
+
+@contextmanager
+def telling_of_kills() -> Iterator[None]:
+    """Tells in a sentence that a process was killed, where a block waits for processes.
+
+    Raises:
+        RunError: one was.
+    """
+    try:
+        yield
+    except BrokenProcessPool:
+        raise RunError(
+            "All --workers must live to the end, but one was killed, perhaps for want of "
+            "memory; give fewer --workers and run the command again."
+        ) from None
 
 
 class Calls(Generic[_Result]):
@@ -56,7 +102,7 @@ class Calls(Generic[_Result]):
         if self._workers == 1:
             yield function(*given)
             return
-        yield from self.wait_for(shared(self._workers).submit(function, *given))
+        yield from self.wait_for(submit(self._workers, function, *given))
 
     def wait_for(self, future: Future[_Result]) -> Iterator[_Result]:
         """`call` for a call that was made elsewhere."""
@@ -70,13 +116,8 @@ class Calls(Generic[_Result]):
             yield self._next()
 
     def _next(self) -> _Result:
-        try:
+        with telling_of_kills():
             return self._pending.popleft().result()
-        except BrokenProcessPool:
-            raise RunError(
-                "All --workers must live to the end, but one was killed, perhaps for want of "
-                "memory; give fewer --workers and run the command again."
-            ) from None
 
 
 def _start() -> None:

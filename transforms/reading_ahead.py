@@ -27,8 +27,8 @@ def reading_ahead(job: ScanJob, chunks: Iterable[Chunk], workers: int) -> Iterat
         workers: processes.
     """
     reader = _Reader(job, chunks, workers)
-    _readers[job.staging] = reader
     reader.start()
+    _readers[job.staging] = reader
     try:
         yield
     finally:
@@ -46,7 +46,6 @@ class _Reader:
     def __init__(self, job: ScanJob, chunks: Iterable[Chunk], workers: int) -> None:
         self._job = job
         self._chunks = chunks
-        self._pool = processes.shared(workers)
         self._workers = workers
         self._begun: dict[Chunk, Future[Scanned]] = {}
         self._lock = threading.Lock()
@@ -57,7 +56,7 @@ class _Reader:
     def start(self) -> None:
         for _ in range(self._workers):
             # Started here, processes have this one's stderr, and not what an import is given.
-            self._pool.submit(int)
+            processes.submit(self._workers, int)
         self._thread.start()
 
     def take(self, chunk: Chunk) -> Future[Scanned] | None:
@@ -89,7 +88,7 @@ class _Reader:
         with self._lock:
             if self._stopped:
                 return False
-            future = self._pool.submit(scan_packed, self._job, chunk)
+            future = processes.submit(self._workers, scan_packed, self._job, chunk)
             self._begun[chunk] = future
         future.add_done_callback(lambda _: self._free.release())
         return True

@@ -2,13 +2,12 @@
 
 import hashlib
 import os
-import secrets
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from transforms import tfrecord
+from transforms import storage, tfrecord
 from transforms.records import extra_features
 from transforms.splits import FOLDERS
 from transforms.staging import StagingReader
@@ -53,10 +52,13 @@ def write_shard(
 
     Args:
         staging: the staging folder.
-        output: the dataset's folder.
+        output: the dataset's folder, which must be there.
         name: of the shard, see `transforms.shards.shard_name`.
         records: RECORD [N], in any order.
         weighted: whether records carry a weight.
+
+    Raises:
+        RunError: this machine does not see the output.
     """
     records = records[np.lexsort((records["copy"], records["place"], records["rank"]))]
     receipt = _write(staging, os.path.join(output, name), records, weighted)
@@ -72,17 +74,18 @@ def write_shard(
 
 
 def _write(staging: str, path: str, records: np.ndarray, weighted: bool) -> dict[str, Any]:
-    """Writes under a temporary name and renames it; bytes, SHA-256 and number of records."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
+    """Writes the file: its bytes, SHA-256 and number of records."""
+    storage.make_folder(os.path.dirname(path))
     digest = hashlib.sha256()
     size = 0
-    with StagingReader(staging) as reader, open(temporary, "wb", buffering=_BUFFER) as stream:
+    with (
+        StagingReader(staging) as reader,
+        storage.new_file(path, sync=False, buffering=_BUFFER) as stream,
+    ):
         for place, copy, weight in records[["place", "copy", "weight"]].tolist():
             extra = extra_features(copy, weight if weighted else None)
             framed = tfrecord.frame(reader.record(place) + extra)
             stream.write(framed)
             digest.update(framed)
             size += len(framed)
-    os.replace(temporary, path)
     return {"bytes": size, "sha256": digest.hexdigest(), "records": len(records)}

@@ -1,7 +1,7 @@
 """The staging folder: what the scan leaves under the output for the stages after it.
 
 For each chunk of the listing there are three files, named by its number, so a chunk that an engine
-scans twice writes the same files again:
+scans twice writes the same files again; the last of them is in a folder of its own:
 
 - facts, a table in Arrow's file format with one row per image, read column by column;
 - pixels: a header with an entry for each row, then for each usable image a thumbnail and its
@@ -11,7 +11,6 @@ scans twice writes the same files again:
 
 import functools
 import os
-import secrets
 import struct
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -26,7 +25,7 @@ from transforms.places import CHUNK, NEW, chunk_of, origin_of_chunk, row_of
 
 STAGING = "staging"
 
-_DONE = ".done"
+_DONE = "done"
 _THUMBNAIL_BYTES = SMALL_SIDE * SMALL_SIDE
 # Of one row: where its thumbnail starts, and the length of the record that follows it.
 _ENTRY = np.dtype([("offset", "<u8"), ("length", "<u4")])
@@ -44,13 +43,15 @@ def write_chunk(
     """Writes the files of a chunk, each whole or not at all.
 
     Args:
-        folder: the staging folder.
+        folder: the staging folder, which the launcher has made.
         chunk: its number.
         facts: N rows, at most CHUNK.
         pixels: N times thumbnail, uint8 [64, 64], and encoded record; None for an image that
             cannot be used.
+
+    Raises:
+        RunError: this machine does not see the staging folder.
     """
-    os.makedirs(folder, exist_ok=True)
     entries = np.zeros(CHUNK, _ENTRY)
     offset = _HEADER_BYTES
     parts: list[bytes] = []
@@ -61,18 +62,39 @@ def write_chunk(
         entries[row] = (offset, len(record))
         parts += (thumbnail.tobytes(), record)
         offset += _THUMBNAIL_BYTES + len(record)
-    _write_whole(_pixels_path(folder, chunk), b"".join((entries.tobytes(), *parts)))
+    # Without waiting for the disk: a power cut ends the run too.
+    with storage.new_file(_pixels_path(folder, chunk), sync=False) as stream:
+        stream.write(b"".join((entries.tobytes(), *parts)))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, facts.schema) as writer:
         writer.write_table(facts.combine_chunks())
-    _write_whole(_facts_path(folder, chunk), sink.getvalue())
-    with open(os.path.join(folder, f"{chunk:013x}-{len(facts)}{_DONE}"), "wb"):
-        pass
+    with storage.new_file(_facts_path(folder, chunk), sync=False) as stream:
+        stream.write(sink.getvalue())
+    _mark_done(os.path.join(folder, _DONE), f"{chunk:013x}-{len(facts)}")
+
+
+def _mark_done(folder: str, name: str) -> None:
+    path = os.path.join(folder, name)
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+    except FileNotFoundError:
+        # Of a run's first chunk only.
+        storage.make_folder(folder)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
 
 
 def read_facts(folder: str, chunk: int, columns: Sequence[str] | None = None) -> pa.Table:
-    """The facts of a chunk, or some columns of them."""
-    with pa.memory_map(_facts_path(folder, chunk)) as source:
+    """The facts of a chunk, or some columns of them.
+
+    Raises:
+        RunError: this machine does not see the file.
+    """
+    path = _facts_path(folder, chunk)
+    try:
+        source = pa.memory_map(path)
+    except FileNotFoundError:
+        raise storage.not_seen(path) from None
+    with source:
         table = pa.ipc.open_file(source).read_all()
     return table if columns is None else table.select(columns)
 
@@ -81,9 +103,9 @@ def images_staged(folder: str) -> int:
     """How many images of the input were scanned so far, as their files tell on every engine."""
     try:
         return sum(
-            int(name.rpartition("-")[2].removesuffix(_DONE))
-            for name in os.listdir(folder)
-            if name.endswith(_DONE) and origin_of_chunk(int(name.partition("-")[0], 16)) == NEW
+            int(name.rpartition("-")[2])
+            for name in os.listdir(os.path.join(folder, _DONE))
+            if origin_of_chunk(int(name.partition("-")[0], 16)) == NEW
         )
     except FileNotFoundError:
         return 0
@@ -138,7 +160,10 @@ class StagingReader:
             self._open.popitem(last=False)[1][0].close()
         # Without a buffer, which would only cost: of each file little is read, here and there.
         path = _pixels_path(self._folder, chunk)
-        stream = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
+        try:
+            stream = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
+        except FileNotFoundError:
+            raise storage.not_seen(path) from None
         header = storage.read_range(stream, 0, _HEADER_BYTES)
         self._open[chunk] = stream, header
         return stream, header
@@ -166,11 +191,3 @@ def _facts_path(folder: str, chunk: int) -> str:
 
 def _pixels_path(folder: str, chunk: int) -> str:
     return os.path.join(folder, f"{chunk:013x}.pixels")
-
-
-def _write_whole(path: str, data: bytes | pa.Buffer) -> None:
-    """Like `storage.write_atomically`, without waiting for the disk: a crash ends the run too."""
-    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
-    with open(temporary, "wb") as stream:
-        stream.write(data)
-    os.replace(temporary, path)

@@ -5,12 +5,16 @@ object store (`gs://`, `s3://`, any other that Beam knows): see `transforms.obje
 is imported when the first such path is met, so that this module needs no Beam.
 """
 
+import errno
 import hashlib
 import os
+import platform
 import re
+import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -24,6 +28,9 @@ DEAD_LINK = "is a symbolic link that leads nowhere"
 NOT_A_FILE = "is neither a file nor a folder"
 
 _BLOCK = 1 << 20
+# One by one they are waited for in milliseconds each. More of them, such as the images of a
+# synthetic collection, are left to one call for all that the machine has not written yet.
+_MANY_FILES = 10_000
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -147,14 +154,105 @@ def read_range(stream: BinaryIO, offset: int, length: int) -> bytes:
     return data
 
 
+@contextmanager
+def new_file(path: str, sync: bool = True, buffering: int = -1) -> Iterator[BinaryIO]:
+    """A file to be written in a block, seen under its name when that ends: whole or not at all.
+
+    Args:
+        path: of the file; its folder must be there.
+        sync: whether to wait for the disk, as for what is relied on after a power cut. What counts
+            only as long as the run lives need not.
+        buffering: as `open` has it.
+
+    Raises:
+        RunError: its folder is not there.
+        OSError: it cannot be written.
+    """
+    # Containers share numbers of processes, so only chance tells writers apart.
+    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
+    try:
+        stream = open(temporary, "wb", buffering)  # noqa: SIM115 - closed below
+    except FileNotFoundError:
+        raise not_seen(os.path.dirname(path)) from None
+    try:
+        with stream:
+            yield stream
+            if sync:
+                stream.flush()
+                os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(temporary)
+        raise
+
+
 def write_atomically(path: str, data: bytes) -> None:
-    """Writes `data` so that the file is seen either whole or not at all."""
-    temporary = f"{path}.tmp-{os.getpid()}"
-    with open(temporary, "wb") as stream:
+    """Writes `data` so that the file is seen either whole or not at all, after a power cut too."""
+    with new_file(path) as stream:
         stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
+
+
+def make_folder(path: str) -> None:
+    """Makes a folder, if it is absent, in one that is there.
+
+    Workers call this for what they write, and never make what is above: the launcher has made it,
+    under a name that chance gave. Where it is absent, another disk is mounted, or none, and what
+    is written there nobody sees.
+
+    Raises:
+        RunError: the folder that it is to be in is not there.
+    """
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        raise not_seen(os.path.dirname(path)) from None
+
+
+def not_seen(path: str) -> RunError:
+    """Of something under the output that was made elsewhere, and is not there on this machine."""
+    return RunError(
+        f"--output must be on storage that all workers see at the same path, but {path} is not "
+        f"there on {platform.node() or 'a worker'}; mount it on every worker or give another path."
+    )
+
+
+def sync_to_disk(paths: Iterable[str]) -> None:
+    """Returns when files, and folders with all that is in them, are on their disks.
+
+    Raises:
+        OSError: a disk failed.
+    """
+    found = []
+    for path in paths:
+        found.append(path)
+        for folder, folders, names in os.walk(path):
+            found += (os.path.join(folder, name) for name in folders + names)
+    if len(found) > _MANY_FILES:
+        os.sync()
+        return
+    for path in found:
+        if not os.path.islink(path):
+            sync(path)
+
+
+def sync(path: str) -> None:
+    """Returns when a file, or the names of what is in a folder, are on their disk.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network disks know no such thing for folders.
+        if not (os.path.isdir(path) and error.errno in (errno.EINVAL, errno.ENOTSUP, errno.EBADF)):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def walk_files(root: str) -> Iterator[str]:

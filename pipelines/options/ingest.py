@@ -3,9 +3,9 @@
 import argparse
 import dataclasses
 import math
-import os
 from typing import Any
 
+from transforms import cores
 from transforms.balance_rules import KINDS, Rule, parse
 from transforms.errors import UsageError
 from transforms.sources.names import FORMATS
@@ -234,8 +234,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--workers",
         type=int,
-        default=len(os.sched_getaffinity(0)),
-        help="processes that read and decode; never changes a byte of the result",
+        default=cores.usable(),
+        help="processes that read and decode, in each of the engine's worker processes; by default "
+        "one for each core here, where the job is submitted; never changes a byte of the result",
     )
     add("--include-identities", help="file with the only identities to keep, one a line")
     add("--exclude-identities", help="file with identities to leave out, one a line")

@@ -2,8 +2,8 @@
 
 import argparse
 import dataclasses
-import os
 
+from transforms import cores
 from transforms.errors import UsageError
 from transforms.sources.names import FORMATS
 
@@ -68,8 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--workers",
         type=int,
-        default=len(os.sched_getaffinity(0)),
-        help="threads that decode; never changes a byte of the result",
+        default=cores.usable(),
+        help="threads that decode, in each of the engine's worker processes; by default one for "
+        "each core here, where the job is submitted; never changes a byte of the result",
     )
     add(
         "--max-rejected",

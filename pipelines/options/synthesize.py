@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 
+from transforms import cores
 from transforms.errors import UsageError
 from transforms.synthetic.recipe import KINDS, MAX_IDENTITY, MAX_IMAGES, MAX_SEED, Recipe
 
@@ -25,7 +25,7 @@ class SynthesizeOptions:
 
     output: str
     recipe: Recipe
-    workers: int = os.cpu_count() or 1
+    workers: int = dataclasses.field(default_factory=cores.usable)
 
     def __post_init__(self) -> None:
         """Checks the options.
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="index of the first identity; ranges of one seed that do not meet share nobody",
     )
-    add("--workers", type=int, default=SynthesizeOptions.workers, help="processes")
+    add("--workers", type=int, default=cores.usable(), help="processes")
     add("--quality", type=int, default=92, help="JPEG quality")
     add(
         "--plant",

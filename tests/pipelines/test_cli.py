@@ -38,6 +38,18 @@ def test_help_imports_nothing_heavy(command):
     assert not loaded & HEAVY
 
 
+@pytest.mark.parametrize("command", ["ingest", "score", "synthesize"])
+def test_there_is_help_where_the_system_cannot_tell_the_cores_of_a_process(
+    command, monkeypatch, capsys
+):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 97)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--help"])
+    assert not ended.value.code
+    assert "(default: 97)" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

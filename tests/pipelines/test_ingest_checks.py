@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -89,6 +90,17 @@ def test_the_listing_is_unknown_until_it_ends(tmp_path):
     assert ingest_checks.listed_so_far(work) == 8
     Path(work.path("listed.json")).unlink()
     assert ingest_checks.listed_so_far(work) is None
+    # Whoever asks does not make what a commit has removed.
+    shutil.rmtree(work.scratch)
+    assert ingest_checks.listed_so_far(work) is None
+    assert not Path(work.scratch).exists()
+
+
+def test_a_listing_that_was_written_elsewhere_is_not_taken_for_an_empty_one(tmp_path):
+    work = work_of(tmp_path)
+    Path(work.path("listed.json")).unlink()
+    with pytest.raises(RunError, match="--output must be on storage that"):
+        check(work, OPTIONS, None)
 
 
 @pytest.mark.parametrize(

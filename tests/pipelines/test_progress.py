@@ -45,6 +45,51 @@ def test_lines_are_printed_while_the_block_runs(monkeypatch, capsys, live):
     assert (told.count("\n") > 1) != live
 
 
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), ValueError("name")])
+def test_a_count_that_fails_is_tried_again(monkeypatch, capsys, error):
+    monkeypatch.setattr(progress, "_SECONDS_IN_A_LOG", 0.01)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    asked = threading.Event()
+    counts = []
+
+    def count() -> int:
+        counts.append(len(counts))
+        if len(counts) < 3:
+            raise error
+        if len(counts) == 5:
+            asked.set()
+        return len(counts)
+
+    with Progress("images", count):
+        assert asked.wait(60)
+    told = capsys.readouterr().err
+    assert told.startswith("images: 3 (")
+    assert "Traceback" not in told
+
+
+def test_counting_takes_a_small_part_of_the_time(monkeypatch):
+    now = [0.0]
+    pauses = []
+
+    def count() -> int:
+        # Of a folder that grows: each count takes longer.
+        now[0] += len(pauses) - 1
+        return 0
+
+    class Done:
+        def wait(self, seconds: float) -> bool:
+            pauses.append(seconds)
+            return len(pauses) == 4
+
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    told = Progress("images", count)
+    told._done = Done()
+    told._started = 0.0
+    told._watch()
+    least = pauses[0]
+    assert pauses == [least, least, max(least, 20), 40]
+
+
 def test_nothing_is_printed_for_a_short_block(capsys):
     with Progress("images", lambda: 1):
         pass

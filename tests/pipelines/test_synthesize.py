@@ -10,7 +10,7 @@ from pipelines import cli
 from pipelines.options import synthesize as options
 from tests import killing
 from tests.commands import facemill
-from transforms import artifact
+from transforms import artifact, cores
 from transforms.errors import UsageError
 from transforms.synthetic import collection
 
@@ -188,4 +188,4 @@ def test_flags_become_a_recipe():
     assert parsed.recipe.pairs == (10, 50)
     assert parsed.recipe.seed == 9
     assert (parsed.recipe.identities, parsed.recipe.images_per_identity) == (100, 20)
-    assert parsed.workers == os.cpu_count()
+    assert parsed.workers == cores.usable()

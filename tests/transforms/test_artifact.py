@@ -56,6 +56,44 @@ def test_the_life_of_an_artifact(tmp_path):
     artifact.verify_files(str(output), manifest)
 
 
+def test_the_manifest_comes_when_all_else_is_on_the_disk(tmp_path, monkeypatch):
+    happened = []
+    fsync, replace, remove = os.fsync, os.replace, os.remove
+
+    def synced(descriptor: int) -> None:
+        happened.append(("synced", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def renamed(source: str, target: str) -> None:
+        happened.append(("renamed", os.path.basename(target)))
+        replace(source, target)
+
+    def removed(path: str) -> None:
+        happened.append(("removed", os.path.basename(path)))
+        remove(path)
+
+    output = tmp_path / "out"
+    with artifact.begin(str(output), "dataset", OPTIONS) as work:
+        for name in ("index/a", "index/deeper/b", "report.html"):
+            Path(work.path(name)).write_bytes(name.encode())
+        promote = [(os.path.join(work.scratch, name), name) for name in ("index", "report.html")]
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(os, "replace", renamed)
+        monkeypatch.setattr(os, "remove", removed)
+        work.commit({"counts": {}, "files": []}, promote, {})
+    monkeypatch.undo()
+    manifest, gone = (
+        happened.index(step) for step in (("renamed", "manifest.json"), ("removed", ".incomplete"))
+    )
+    names = ["index", "index/a", "index/deeper", "index/deeper/b", "report.html", "run.json", "."]
+    for name in names:
+        assert ("synced", os.stat(output / name).st_ino) in happened[:manifest], name
+    folder = ("synced", os.stat(output).st_ino)
+    # The names of all files before the manifest's; that one before the mark goes.
+    assert happened.index(("renamed", "run.json")) < happened.index(folder) < manifest
+    assert folder in happened[manifest:gone]
+
+
 def test_equal_artifacts_have_equal_bytes_and_fingerprints(tmp_path):
     write(tmp_path / "a", {"x": 1, "y": 2})
     write(tmp_path / "b", {"y": 2, "x": 1})

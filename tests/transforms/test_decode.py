@@ -138,7 +138,24 @@ def test_a_progressive_jpeg_that_is_cut_is_refused():
             decode(data[: int(len(data) * share)])
 
 
+def exif(orientation: int) -> bytes:
+    """EXIF as a camera writes it, with values of several types and the block of its own."""
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    tags[0x010F] = "Maker of cameras"
+    tags[0x011A] = 72.0
+    tags.get_ifd(0x8769).update({0x9003: "2020:01:02 03:04:05", 0x829A: 0.01, 0xA002: 48})
+    tags.get_ifd(0x8825).update({1: "N", 2: (47.0, 22.0, 0.5)})
+    return tags.tobytes()
+
+
+_WITH_EXIF = {
+    form: of(form, np.ascontiguousarray(FACE[:36]), exif=exif(6))
+    for form in ("JPEG", "PNG", "WEBP", "TIFF")
+}
+
 _SEEDS = {
+    **{f"{form} with EXIF": data for form, data in _WITH_EXIF.items()},
     **{form: of(form) for form in FORMATS},
     "palette": saved(Image.fromarray(OBLONG).quantize(16), "PNG"),
     "LZW": of("TIFF", compression="tiff_lzw"),
@@ -170,6 +187,28 @@ def test_damage_of_any_kind_is_a_reason_and_never_another_error(name, draw):
     assert len(reason) < 260
 
 
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
+def test_a_picture_whose_exif_is_damaged_anywhere_is_whole(form):
+    data = _WITH_EXIF[form]
+    tags = exif(6)
+    if form == "PNG":
+        # Behind the EXIF chunk's length and name; its checksum follows.
+        start = data.index(b"eXIf") + 4
+        length = int.from_bytes(data[start - 8 : start - 4], "big")
+    else:
+        start, length = data.index(tags[6:]), len(tags) - 6
+    turned, as_it_lies = (36, 48), (48, 36)
+    for place in range(start, start + length):
+        for value in (0x00, 0x02, 0x7F, 0xFF):
+            damaged = bytearray(data)
+            damaged[place] = value
+            if form == "PNG":
+                chunk = damaged[start - 4 : start + length]
+                damaged[start + length : start + length + 4] = struct.pack(">I", zlib.crc32(chunk))
+            decoded = decode(bytes(damaged))
+            assert (decoded.width, decoded.height) in (turned, as_it_lies)
+
+
 # How `OBLONG` must be stored so that each EXIF orientation brings it upright.
 _STORED = {
     1: lambda x: x,
@@ -187,18 +226,14 @@ _STORED = {
 @pytest.mark.parametrize("orientation", _STORED)
 def test_exif_orientation_is_applied_once(form, orientation):
     stored = Image.fromarray(np.ascontiguousarray(_STORED[orientation](OBLONG)))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    decoded = decode(saved(stored, form, exif=exif))
+    decoded = decode(saved(stored, form, exif=exif(orientation)))
     assert (decoded.width, decoded.height) == (48, 36)
     assert np.abs(decoded.pixels.astype(int) - OBLONG).mean() < 8
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 255])
 def test_an_orientation_that_means_nothing_is_left_alone(orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    assert np.array_equal(decode(of("PNG", exif=exif)).pixels, OBLONG)
+    assert np.array_equal(decode(of("PNG", exif=exif(orientation))).pixels, OBLONG)
 
 
 def _grey() -> np.ndarray:

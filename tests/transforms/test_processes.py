@@ -104,3 +104,27 @@ def test_a_worker_that_is_killed_is_told_in_a_sentence():
     assert list(calls.wait_for(killed)) == []
     with pytest.raises(RunError, match=r"All --workers must live to the end.*fewer --workers"):
         list(calls.rest())
+
+
+def _killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_what_is_tried_again_after_a_kill_has_living_workers():
+    calls: Calls[None] = Calls(2)
+    list(calls.call(_killed))
+    with pytest.raises(RunError, match="All --workers must live"):
+        list(calls.rest())
+    again: Calls[int] = Calls(2)
+    assert list(again.call(os.getpid)) == []
+    assert next(again.rest()) != os.getpid()
+
+
+@pytest.mark.slow
+def test_a_kill_after_the_last_call_is_not_felt_by_the_next():
+    pool = processes.shared(2)
+    with suppress(BrokenProcessPool):
+        pool.submit(_killed).result()
+    assert processes.submit(2, abs, -1).result() == 1
+    assert processes.shared(2) is not pool

@@ -1,6 +1,10 @@
 import itertools
+import os
 import shutil
+import signal
 import time
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from transforms.quality import Floor
 from transforms.reading_ahead import reading_ahead, taken
 from transforms.scan import ScanJob, scan_packed
 from transforms.sources.folders import Folders
+from transforms.staging import images_staged
 
 pytestmark = pytest.mark.slow
 
@@ -24,11 +29,13 @@ def chunks(tiny_photos):
 
 
 def job_in(folder, photos) -> ScanJob:
+    folder.mkdir()
     return ScanJob(Folders(str(photos)), str(folder), Look(32), Floor(), 1)
 
 
 def test_what_was_read_ahead_is_what_the_graph_would_read(tmp_path, tiny_photos, chunks):
     job, plain = (job_in(tmp_path / name, tiny_photos) for name in ("ahead", "plain"))
+    total = sum(len(chunk.refs) for chunk in chunks)
     asked = []
 
     def listing():
@@ -38,9 +45,7 @@ def test_what_was_read_ahead_is_what_the_graph_would_read(tmp_path, tiny_photos,
 
     with reading_ahead(job, listing(), 2):
         deadline = time.monotonic() + 60
-        while len(asked) < len(chunks) or len(list((tmp_path / "ahead").glob("*.done"))) < len(
-            chunks
-        ):
+        while len(asked) < len(chunks) or images_staged(job.staging) < total:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         for chunk in chunks:
@@ -51,7 +56,7 @@ def test_what_was_read_ahead_is_what_the_graph_would_read(tmp_path, tiny_photos,
             assert taken(job, chunk) is None
             assert taken(plain, chunk) is None
     names = [
-        sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("ahead", "plain")
+        sorted(path.name for path in (tmp_path / name).rglob("*")) for name in ("ahead", "plain")
     ]
     assert names[0] == names[1]
     assert taken(job, chunks[0]) is None
@@ -95,3 +100,19 @@ def test_an_input_that_cannot_be_listed_is_left_to_the_graph(tmp_path, tiny_phot
     with reading_ahead(job, listing(), 2):
         time.sleep(0.2)
     assert taken(job, chunks[0]) is None
+
+
+def _killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_workers_that_were_killed_before_are_replaced(tmp_path, tiny_photos, chunks):
+    with suppress(BrokenProcessPool):
+        processes.shared(2).submit(_killed).result()
+    job = job_in(tmp_path / "staging", tiny_photos)
+    with reading_ahead(job, iter(chunks), 2):
+        deadline = time.monotonic() + 60
+        while not images_staged(job.staging):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert taken(job, chunks[0]).result().chunk == chunks[0].number

@@ -1,8 +1,10 @@
 import itertools
 
 import apache_beam as beam
+import pytest
 
 from transforms import receipts
+from transforms.errors import RunError
 
 SOME = [{"path": "b", "bytes": 2}, {"bytes": 1, "path": "a"}, {"path": "ü", "bytes": 3}]
 
@@ -23,5 +25,21 @@ def test_receipts_come_back_in_one_order(tmp_path):
     ]
 
 
-def test_nothing_to_say_is_no_receipts(tmp_path):
-    assert receipts.read(str(tmp_path / "absent")) == []
+def test_nothing_to_say_is_said(tmp_path):
+    assert written(tmp_path / "nothing", []) == b"[]\n"
+    assert receipts.read(str(tmp_path / "nothing")) == []
+
+
+def test_receipts_must_be_there_at_the_end_and_need_not_before(tmp_path):
+    path = tmp_path / "receipts"
+    assert receipts.read_if_written(str(path)) is None
+    written(path, SOME[:1])
+    assert receipts.read_if_written(str(path)) == receipts.read(str(path)) == SOME[:1]
+    with pytest.raises(RunError, match=r"--output must be on storage that.*absent, which a worker"):
+        receipts.read(str(tmp_path / "absent"))
+
+
+def test_a_worker_does_not_make_the_folder_of_its_receipts(tmp_path):
+    with pytest.raises(RunError, match="--output must be on storage"):
+        written(tmp_path / ".work-1" / "receipts", SOME)
+    assert not list(tmp_path.iterdir())

@@ -79,6 +79,7 @@ USABLE_ROWS = [0, 2, 5, 6, 7]
 
 
 def job_of(folder, source=None, **changes) -> ScanJob:
+    folder.mkdir(exist_ok=True)
     given = {"look": Look(32, "center"), "floor": Floor(), "seed": 3, "group_by": "age"}
     return ScanJob(source or InMemory(FILES), str(folder), **{**given, **changes})
 
@@ -170,7 +171,8 @@ def test_a_chunk_that_is_scanned_twice_gives_the_same_bytes(tmp_path):
     found = [scan_chunk(job_of(tmp_path / name), CHUNK_NUMBER, REFS) for name in "ab"]
     scan_chunk(job_of(tmp_path / "b"), CHUNK_NUMBER, REFS)
     one, other = (
-        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "ab"
+        {path.name: path.read_bytes() for path in (tmp_path / name).rglob("*") if path.is_file()}
+        for name in "ab"
     )
     assert one == other
     assert len(one) == 3

@@ -19,12 +19,17 @@ def test_any_number_of_workers_gives_the_same_files(tiny_photos, tmp_path):
     chunks = [chunk for chunk in chunks if chunk.count]
     for workers in (1, 2):
         folder = tmp_path / str(workers)
+        folder.mkdir()
         job = ScanJob(Folders(str(tiny_photos)), str(folder), Look(32), Floor(), 1)
         with beam.Pipeline(runner=FnApiRunner()) as pipeline:
             sizes = pipeline | beam.Create(chunks) | ScanImages(job, workers) | beam.Map(_sizes)
             _ = sizes | beam.combiners.ToList() | beam.Map(_check, len(chunks), len(refs))
     one, two = (
-        {path.name: path.read_bytes() for path in (tmp_path / str(workers)).iterdir()}
+        {
+            path.name: path.read_bytes()
+            for path in (tmp_path / str(workers)).rglob("*")
+            if path.is_file()
+        }
         for workers in (1, 2)
     )
     assert len(one) == 3 * len(chunks)

@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms import shards, tfrecord
+from transforms.errors import RunError
 from transforms.facts import FACTS
 from transforms.keyed import keyed_hash
 from transforms.places import NEW, chunk_number, places_of
 from transforms.records import AUGMENTATION_SEED, WEIGHT, Record, decode_example
 from transforms.selection import DECISION, EXCLUDED
-from transforms.shard_writing import POSITION, RECORD
+from transforms.shard_writing import POSITION, RECORD, write_shard
 from transforms.shards import plan_records, shard_count, shard_name
 from transforms.splits import FOLDERS
 from transforms.staging import write_chunk
@@ -113,14 +114,23 @@ def record(row: int) -> Record:
 def staging(tmp_path):
     pixels = [(np.zeros((64, 64), np.uint8), record(row).to_example()) for row in range(6)]
     facts = FACTS.empty_table().from_pylist([{"image_id": f"a/{n}"} for n in range(6)], FACTS)
+    (tmp_path / "staging").mkdir()
     write_chunk(str(tmp_path / "staging"), CHUNK, facts, pixels)
     return str(tmp_path / "staging")
+
+
+def test_a_shard_is_not_written_where_the_launcher_does_not_look(tmp_path, staging):
+    records = plan_records(decisions([1, 1]), 1, 1.0)
+    with pytest.raises(RunError, match="--output must be on storage that all workers see"):
+        write_shard(staging, str(tmp_path / ".work-1"), shard_name("train", 0, 1), records, False)
+    assert not (tmp_path / ".work-1").exists()
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_shard_holds_its_records_by_rank_and_tells_where(tmp_path, staging, weighted):
     records = plan_records(decisions([1, 3, 1, 1, 2, 1]), 1, 1.0)
     name = shard_name("train", 0, 1)
+    (tmp_path / "out").mkdir()
     written = []
     for parts in ([records.tobytes()], [records[5:].tobytes(), records[:5].tobytes()]):
         writer = shards._WriteShard(staging, str(tmp_path / "out"), weighted, 1)

@@ -111,8 +111,19 @@ def test_nothing_unfinished_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(staging.os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         write(tmp_path, 5, [b""])
-    assert not list(tmp_path.glob("*.pixels"))
-    assert not list(tmp_path.glob("*.done"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_staging_folder_must_be_there(tmp_path):
+    told = "--output must be on storage that all workers see"
+    # Something else may have made the folder that it would be in.
+    with pytest.raises(RunError, match=told):
+        write(tmp_path / "staging", 5, [b""])
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(RunError, match=told):
+        read_facts(str(tmp_path / "staging"), 5)
+    with StagingReader(str(tmp_path / "staging")) as reader, pytest.raises(RunError, match=told):
+        reader.record(places_of(5, 1)[0])
 
 
 def test_facts_are_looked_up_by_place(tmp_path):

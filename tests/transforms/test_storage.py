@@ -1,3 +1,5 @@
+import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -39,6 +41,90 @@ def test_a_file_is_seen_whole_or_not_at_all(tmp_path, monkeypatch):
     assert path.read_bytes() == b"old"
     storage.write_atomically(str(path), b"new")
     assert path.read_bytes() == b"new"
+
+
+def test_writers_of_one_number_do_not_meet(tmp_path, monkeypatch):
+    # As in two containers, whose processes have the same numbers.
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    path = str(tmp_path / "file")
+    with storage.new_file(path, sync=False) as first:
+        first.write(b"first, and longer")
+        with storage.new_file(path, sync=False) as second:
+            second.write(b"second")
+        assert (tmp_path / "file").read_bytes() == b"second"
+    assert (tmp_path / "file").read_bytes() == b"first, and longer"
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, sync):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+
+    def write(data: bytes | str) -> None:
+        with storage.new_file(str(tmp_path / "file"), sync=sync) as stream:
+            stream.write(data)
+
+    with pytest.raises(TypeError):
+        write("not bytes")
+    assert not list(tmp_path.iterdir())
+    write(b"bytes")
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    assert len(synced) == (1 if sync else 0)
+
+
+def test_what_the_launcher_did_not_make_is_not_there(tmp_path):
+    told = "--output must be on storage that all workers see at the same path, but .*absent is not"
+    with pytest.raises(RunError, match=told):
+        storage.make_folder(str(tmp_path / "absent" / "train"))
+    with pytest.raises(RunError, match=told):
+        storage.write_atomically(str(tmp_path / "absent" / "receipts.json"), b"")
+    assert not list(tmp_path.iterdir())
+    for _ in range(2):
+        storage.make_folder(str(tmp_path / "train"))
+    assert [one.name for one in tmp_path.iterdir()] == ["train"]
+
+
+def test_files_and_folders_are_synced_once_each(tmp_path, monkeypatch):
+    for name in ("train/a", "train/deeper/b", "c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    synced = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    storage.sync_to_disk(str(tmp_path / name) for name in ("train", "c"))
+    expected = ["train", "train/a", "train/deeper", "train/deeper/b", "c"]
+    assert sorted(synced) == sorted(str(tmp_path / name) for name in expected)
+
+
+def test_very_many_files_are_synced_at_once(tmp_path, monkeypatch):
+    for name in "abc":
+        (tmp_path / name).touch()
+    calls = []
+    monkeypatch.setattr(storage, "_MANY_FILES", 3)
+    monkeypatch.setattr(os, "sync", lambda: calls.append("all"))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("one"))
+    storage.sync_to_disk([str(tmp_path)])
+    assert calls == ["all"]
+
+
+@pytest.mark.parametrize(("code", "told"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_disk_that_cannot_sync_folders_is_no_failure_and_a_broken_one_is(
+    tmp_path, monkeypatch, code, told
+):
+    def fsync(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        storage.sync(str(tmp_path / "file"))
+    with pytest.raises(OSError, match=os.strerror(code)) if told else contextlib.nullcontext():
+        storage.sync(str(tmp_path))
 
 
 @given(st.binary(max_size=100), st.integers(0, 120), st.integers(0, 120))

@@ -60,7 +60,11 @@ class BlazeFace:
         self._min_logit = float(np.log(min_score / (1 - min_score)))
         self._max_overlap = max_overlap
         self._runners = [Runner(network, batch_size, threads) for network in networks]
-        self._near = Runner(SHORT_RANGE, batch_size, threads) if looks > 1 else None
+        self._near: Runner | None = None
+        if looks > 1:
+            # The first look may have it loaded already.
+            loaded = (one for one in self._runners if one.network == SHORT_RANGE)
+            self._near = next(loaded, None) or Runner(SHORT_RANGE, batch_size, threads)
         self._looks = looks
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:

@@ -3,10 +3,12 @@
 import os
 import secrets
 
+from transforms import storage
+
 
 def mark(folder: str, images: int) -> None:
     """Leaves word that so many more images are done: an empty file, the number in its name."""
-    os.makedirs(folder, exist_ok=True)
+    storage.make_folder(folder)
     with open(os.path.join(folder, f"{images}-{secrets.token_hex(8)}"), "wb"):
         pass
 

@@ -1,7 +1,6 @@
 """Writing embeddings and errors as Parquet, each part once, in the order of its keys."""
 
 import math
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -140,4 +139,4 @@ def _write_errors(group: tuple[str, Iterable[list[Failure]]], folder: str) -> di
 
 
 def _write(rows: pa.Table, folder: str, name: str) -> dict[str, Any]:
-    return {"path": name, **write_part(rows, os.path.join(folder, name), _ROW_GROUP)}
+    return {"path": name, **write_part(rows, folder, name, _ROW_GROUP)}
