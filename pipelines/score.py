@@ -1,8 +1,8 @@
 """`facemill score`: photos or a dataset in, embeddings out.
 
-list -> read -> model (RunInference) -> embeddings
-          |        |
-          +--------+-- failures -> errors
+list -> stretches -> read -> model (RunInference) -> embeddings
+                       |        |
+                       +--------+-- failures -> errors
 """
 
 import functools
@@ -25,7 +25,7 @@ from transforms.framing import Look, check_detector
 from transforms.listing import CountImages, ListImages
 from transforms.outcomes import KEPT
 from transforms.scoring import progress
-from transforms.scoring.listing import GroupByRange
+from transforms.scoring.listing import GatherStretches
 from transforms.scoring.model import ModelHandlerForBatches, Result
 from transforms.scoring.read import Reader, ReadImages
 from transforms.scoring.rows import Failure, Scored
@@ -120,10 +120,10 @@ def build_graph(
     total = listed | "CountListed" >> CountImages()
     images = (
         listed
-        | "Ranges" >> GroupByRange(total)
-        | "ReadImages" >> ReadImages(reader, options.workers)
+        | "Stretches" >> GatherStretches(tasks, total, options.batch_size)
+        | "ReadImages" >> ReadImages(reader, options.workers, options.batch_size)
     )
-    handler = ModelHandlerForBatches(model, manifest["model_id"], options.batch_size)
+    handler = ModelHandlerForBatches(model, artifact.fingerprint(manifest), options.batch_size)
     results = (
         images.batches
         | "Model" >> RunInference(handler)
