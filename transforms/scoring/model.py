@@ -13,9 +13,7 @@ from apache_beam.ml.inference import base
 from transforms import artifact, storage
 from transforms.errors import RunError
 from transforms.scoring.read import Batch
-from transforms.scoring.rows import Failure, Scored
-
-Result = Scored | Failure
+from transforms.scoring.rows import Failure, Result, Scored
 
 _SAVED_MODEL = "saved_model"
 _ASIDE = re.compile(r"\[\[.*|\[Op:.*|\{\{.*?\}\}|Hint: .*")

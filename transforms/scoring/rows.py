@@ -72,3 +72,6 @@ class Scored:
     identity: str | None
     measures: Measures
     embedding: bytes
+
+
+Result = Scored | Failure
