@@ -16,6 +16,12 @@ class Embedder(tf.Module):
         image_size: S, side of the image in pixels.
         pixel_mean: float32 [3], of R, G, B in [0, 255].
         pixel_std: float32 [3], above 0.
+
+    Attributes:
+        network: what is trained.
+        image_size: S.
+        pixel_mean: float32 [3].
+        pixel_std: float32 [3].
     """
 
     def __init__(
@@ -26,8 +32,8 @@ class Embedder(tf.Module):
         self.network = registry.build(recipe.network, image_size, recipe.embedding_size)
         self.image_size = image_size
         self._flip_average = recipe.flip_average
-        self._mean = tf.constant(pixel_mean, tf.float32)
-        self._std = tf.constant(pixel_std, tf.float32)
+        self.pixel_mean = tf.constant(pixel_mean, tf.float32)
+        self.pixel_std = tf.constant(pixel_std, tf.float32)
 
     def raw(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
         """Embeddings that are not normalized, for a head.
@@ -39,7 +45,7 @@ class Embedder(tf.Module):
         Returns:
             float32 [N, D].
         """
-        standardized = (tf.cast(pixels, tf.float32) - self._mean) / self._std
+        standardized = (tf.cast(pixels, tf.float32) - self.pixel_mean) / self.pixel_std
         return self.network(standardized, training=training)
 
     def embed(self, pixels: tf.Tensor) -> tf.Tensor:

@@ -97,13 +97,14 @@ def unmirrored(trained: Embedder, recipe: Recipe, mean: tf.Tensor, std: tf.Tenso
 
 
 def model_id(embedder: Embedder, recipe: Recipe, preprocessing: dict) -> str:
-    """Hex SHA-256 over weights, recipe and preprocessing: the same for the same model.
+    """Hex SHA-256 over weights, pixel moments, recipe and preprocessing: all that is exported.
 
     The SavedModel's own bytes cannot serve: its graph's names change from run to run.
     """
     described = {"recipe": asdict(recipe), "preprocessing": preprocessing}
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode("ascii"))
-    for weights in embedder.network.get_weights():
+    moments = [embedder.pixel_mean.numpy(), embedder.pixel_std.numpy()]
+    for weights in moments + embedder.network.get_weights():
         digest.update(f"{weights.dtype.str}{weights.shape}".encode("ascii"))
         digest.update(weights.tobytes())
     return digest.hexdigest()

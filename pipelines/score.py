@@ -1,8 +1,8 @@
 """`facemill score`: photos or a dataset in, embeddings out.
 
-list -> read -> model (RunInference) -> embeddings
-          |        |
-          +--------+-- failures -> errors
+list -> stretches -> read -> model (RunInference) -> embeddings
+                       |        |
+                       +--------+-- failures -> errors
 """
 
 import functools
@@ -25,10 +25,10 @@ from transforms.framing import Look, check_detector
 from transforms.listing import CountImages, ListImages
 from transforms.outcomes import KEPT
 from transforms.scoring import progress
-from transforms.scoring.listing import GroupByRange
-from transforms.scoring.model import ModelHandlerForBatches, Result
+from transforms.scoring.listing import GatherStretches
+from transforms.scoring.model import ModelHandlerForBatches
 from transforms.scoring.read import Reader, ReadImages
-from transforms.scoring.rows import Failure, Scored
+from transforms.scoring.rows import Failure, Result, Scored
 from transforms.scoring.write import WriteEmbeddings, WriteErrors
 from transforms.sources import registry
 from transforms.sources.base import Source
@@ -115,15 +115,25 @@ def build_graph(
     manifest: dict[str, Any],
     work: Work,
 ) -> None:
-    """The Beam graph of a scoring run; it reads like the drawing at the top of this module."""
+    """The Beam graph of a scoring run; it reads like the drawing at the top of this module.
+
+    Args:
+        pipeline: to build it in.
+        options: of the run.
+        reader: of the images.
+        tasks: parts of the listing, as the reader's source gave them.
+        model: absolute path of the model artifact.
+        manifest: of the model.
+        work: the run, into whose scratch directory parts and receipts are written.
+    """
     listed = pipeline | "List" >> ListImages(reader.source, tasks)
     total = listed | "CountListed" >> CountImages()
     images = (
         listed
-        | "Ranges" >> GroupByRange(total)
-        | "ReadImages" >> ReadImages(reader, options.workers)
+        | "Stretches" >> GatherStretches(tasks, total, options.batch_size)
+        | "ReadImages" >> ReadImages(reader, options.workers, options.batch_size)
     )
-    handler = ModelHandlerForBatches(model, manifest["model_id"], options.batch_size)
+    handler = ModelHandlerForBatches(model, artifact.fingerprint(manifest), options.batch_size)
     results = (
         images.batches
         | "Model" >> RunInference(handler)
@@ -191,7 +201,7 @@ def _listed(count: int) -> dict[str, int]:
 
 def _scored(work: Work) -> int:
     """Images that have been through the model so far."""
-    return progress.marked(os.path.join(work.scratch, _PROGRESS))
+    return progress.marked(work.path(_PROGRESS))
 
 
 def _commit(

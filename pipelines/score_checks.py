@@ -2,9 +2,13 @@
 
 import hashlib
 import os
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from pipelines.options.score import ScoreOptions
@@ -12,7 +16,7 @@ from transforms import receipts
 from transforms.artifact import Work
 from transforms.errors import RunError
 
-_BATCH = 65_536
+_ROWS_AT_A_TIME = 65_536
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,18 @@ class Checked:
 def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
     """Counts the rows of all parts and compares them with the listing.
 
+    Memory holds eight bytes for each image.
+
     Args:
         work: the run; its parts are read.
         options: of the run.
-        promised: how many records the dataset's manifest states; None for a folder.
+        promised: how many records the dataset's manifest states; None for images.
 
     Raises:
-        RunError: rows and listing differ, records are missing, an image has two rows, too many
-            have no embedding, or none has one.
+        RunError: the job left no word of its listing, rows and listing differ, records are
+            missing, an image has two rows, too many have no embedding, or none has one.
     """
-    listed = receipts.read(work.path("listed.json"))[0]["listed"]
+    listed = _listed(work)
     parts = receipts.read(work.path("parts.json"))
     errors = receipts.read(work.path("errors.json"))
     if listed == 0:
@@ -52,8 +58,9 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
             f"--input must hold the {promised} records of its manifest, but its shards hold "
             f"{listed}; it was changed or damaged, so ingest again."
         )
-    scored, scored_sum = _tally(work, parts)
-    rejected, rejected_sum = _tally(work, errors)
+    keys = _Keys(work)
+    scored, rejected = keys.add(parts), keys.add(errors)
+    keys.check_distinct(parts + errors)
     if scored + rejected != listed:
         raise RunError(
             f"Every listed image must have one row, but {listed} were listed and "
@@ -68,36 +75,89 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
     return Checked(
         counts={"listed": listed, "scored": scored, "rejected": rejected},
         files=sorted(files, key=lambda entry: entry["path"]),
-        source_fingerprint=f"{(scored_sum + rejected_sum) % (1 << 256):064x}",
+        source_fingerprint=keys.fingerprint,
     )
 
 
-def _tally(work: Work, parts: list[dict[str, Any]]) -> tuple[int, int]:
-    """Rows, and the sum of their keys' hashes, which does not depend on their order."""
-    rows, total = 0, 0
-    for part in parts:
-        file = pq.ParquetFile(os.path.join(work.scratch, part["path"]))
-        last = None
-        for batch in file.iter_batches(_BATCH, columns=["image_id"]):
-            for key in batch.column(0).to_pylist():
-                # A part is sorted, and an image belongs to one part.
-                if key == last:
+class _Keys:
+    """The image_ids of all parts, as hashes.
+
+    Args:
+        work: the run whose parts they are of.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        # The first eight bytes of each key's SHA-256.
+        self._hashes = array("Q")
+        self._sum = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex; a sum, so it does not depend on the order."""
+        return f"{self._sum % (1 << 256):064x}"
+
+    def add(self, parts: Sequence[dict[str, Any]]) -> int:
+        """Takes the keys of some parts; returns how many rows they have."""
+        before = len(self._hashes)
+        for keys in _column(self._work, parts, "image_id"):
+            for digest in map(_digest, keys):
+                self._hashes.append(int.from_bytes(digest[:8], "big"))
+                self._sum += int.from_bytes(digest, "big")
+        return len(self._hashes) - before
+
+    def check_distinct(self, parts: Sequence[dict[str, Any]]) -> None:
+        """Compares all keys with each other.
+
+        Args:
+            parts: all that were added.
+
+        Raises:
+            RunError: two rows have the same key.
+        """
+        ordered = np.sort(np.frombuffer(self._hashes, np.uint64))
+        suspects = ordered[1:][ordered[1:] == ordered[:-1]]
+        if not len(suspects):
+            return
+        # Different keys may have the same hash, so those that do are read once more.
+        seen: set[str] = set()
+        for keys in _column(self._work, parts, "image_id"):
+            hashes = [int.from_bytes(_digest(key)[:8], "big") for key in keys]
+            for row in np.flatnonzero(np.isin(np.array(hashes, np.uint64), suspects)).tolist():
+                if keys[row] in seen:
                     raise RunError(
-                        f"Every image must have one row, but {key} has two; the dataset may hold "
-                        "it twice, so ingest again."
+                        f"Every image must have one row, but {keys[row]} has two; the input may "
+                        "hold it twice, so mend it, or ingest again if it is a dataset."
                     )
-                last = key
-                rows += 1
-                total += int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest(), "big")
-    return rows, total
+                seen.add(keys[row])
 
 
-def _reasons(work: Work, errors: list[dict[str, Any]]) -> str:
+def _listed(work: Work) -> int:
+    told = receipts.read(work.path("listed.json"))
+    if not told:
+        raise RunError(
+            "The job must tell how many images it listed, but it ended without a word of that; "
+            "run the command again."
+        )
+    return told[0]["listed"]
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8")).digest()
+
+
+def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[list[str]]:
+    """The values of a column of texts, some rows at a time."""
+    for part in parts:
+        with pq.ParquetFile(os.path.join(work.scratch, part["path"])) as file:
+            for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=[name]):
+                yield batch.column(0).to_pylist()
+
+
+def _reasons(work: Work, errors: Sequence[dict[str, Any]]) -> str:
     """The most frequent reasons."""
-    found: dict[str, int] = {}
-    for part in errors:
-        table = pq.read_table(os.path.join(work.scratch, part["path"]), columns=["reason"])
-        for reason in table["reason"].to_pylist():
-            found[reason] = found.get(reason, 0) + 1
+    found: Counter[str] = Counter()
+    for reasons in _column(work, errors, "reason"):
+        found.update(reasons)
     ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:3]
     return "; ".join(f"{count} {reason}" for reason, count in ordered)

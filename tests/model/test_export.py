@@ -138,6 +138,19 @@ def test_the_model_id_follows_from_weights_recipe_and_preprocessing(embedder, tr
     assert model_id(same, RECIPE, PREPROCESSING) != first
 
 
+def test_the_pixel_moments_are_part_of_the_model_id(transform):
+    mean, std = transform.pixel_mean, transform.pixel_std
+    first = model_id(Embedder(RECIPE, tiny.SIZE, mean, std), RECIPE, PREPROCESSING)
+    # The same seed, so the same weights; but the model gives other embeddings.
+    for other in (
+        (np.nextafter(mean, np.float32(300)), std),
+        (mean, np.nextafter(std, np.float32(300))),
+        (std, mean),
+    ):
+        assert model_id(Embedder(RECIPE, tiny.SIZE, *other), RECIPE, PREPROCESSING) != first
+    assert model_id(Embedder(RECIPE, tiny.SIZE, mean, std), RECIPE, PREPROCESSING) == first
+
+
 def test_unmirrored_is_the_same_model_outside_of_the_strategy(transform):
     moments = transform.pixel_mean, transform.pixel_std
     with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():

@@ -13,8 +13,11 @@ from PIL import Image
 from pipelines import cli
 from tests.artifacts import contents
 from tests.commands import facemill
+from tests.transforms.scoring import handmade
 from transforms import artifact, tfrecord
+from transforms.framing import NO_FACE, Look
 from transforms.synthetic import broken
+from transforms.synthetic.faces import render
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +53,10 @@ def photos(tiny_photos, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def embeddings(photos, tiny_model, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("score") / "embeddings"
-    facemill("score", "--input", photos, "--model", tiny_model, "--output", output, "--workers", 1)
+    command = ("score", "--input", photos, "--model", tiny_model, "--output", output)
+    done = facemill(*command, "--workers", 1)
+    # The engine, the progress, and no chatter of Beam's or TensorFlow's.
+    assert "WARNING" not in done.stderr, done.stderr
     return output
 
 
@@ -113,6 +119,60 @@ def test_another_run_with_other_workers_is_byte_equal(photos, tiny_model, embedd
     assert contents(tmp_path / "out") == contents(embeddings)
 
 
+def test_an_image_is_measured_as_ingest_measures_it(tiny_dataset, embeddings):
+    rows = rows_of(embeddings)
+    compared = 0
+    for image in pq.read_table(tiny_dataset / "index").to_pylist():
+        if image["image_id"] in rows:
+            names = ("sharpness", "brightness", "contrast", "faces", "face_score", "face_box")
+            row = rows[image["image_id"]]
+            assert [row[name] for name in names] == [image[name] for name in names]
+            compared += 1
+    assert compared > 80
+
+
+def test_a_detected_face_has_its_box_and_score(tmp_path):
+    (tmp_path / "model").mkdir()
+    handmade.write_model(tmp_path / "model", Look(48, "detect"))
+    folder = tmp_path / "photos" / "someone"
+    folder.mkdir(parents=True)
+    face = render(1, 1, 1, 112)
+    for name, left in (("left", 30), ("right", 90)):
+        pixels = np.pad(face, ((60, 60), (left, 120 - left), (0, 0)), constant_values=128)
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    Image.new("RGB", (200, 200), (128, 128, 128)).save(folder / "wall.png")
+    assert score(tmp_path / "photos", tmp_path / "model", tmp_path / "out") == 0
+    rows = rows_of(tmp_path / "out")
+    assert rows.keys() == {"someone/left.png", "someone/right.png"}
+    for image_id, start in (("someone/left.png", 30), ("someone/right.png", 90)):
+        row = rows[image_id]
+        left, top, right, bottom = row["face_box"]
+        assert start < left < start + 56 < right < start + 112
+        assert 60 < top < 116 < bottom < 172
+        assert row["faces"] == 1
+        assert 0.5 <= row["face_score"] <= 1
+    (failure,) = pq.read_table(tmp_path / "out" / "errors").to_pylist()
+    assert (failure["image_id"], failure["reason"]) == ("someone/wall.png", NO_FACE)
+
+
+def test_a_machine_without_memory_fails_the_run_and_rejects_nothing(tmp_path, capfd):
+    (tmp_path / "model").mkdir()
+    handmade.write_model(tmp_path / "model", Look(16))
+    folder = tmp_path / "photos" / "someone"
+    folder.mkdir(parents=True)
+    for name, color in (("good", (200, 100, 50)), ("white", handmade.TOO_MUCH_MEMORY)):
+        Image.new("RGB", (16, 16), color).save(folder / f"{name}.png")
+    assert score(tmp_path / "photos", tmp_path / "model", tmp_path / "out") == 1
+    assert "OOM when allocating tensor" in sentence(capfd)
+    assert not list((tmp_path / "out").glob("part-*"))
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    (folder / "white.png").unlink()
+    Image.new("RGB", (16, 16), handmade.NOT_FINITE).save(folder / "black.png")
+    assert score(tmp_path / "photos", tmp_path / "model", tmp_path / "out") == 0
+    (failure,) = pq.read_table(tmp_path / "out" / "errors").to_pylist()
+    assert failure["reason"] == "its embedding is not finite"
+
+
 def test_a_dataset_gives_the_same_bits_as_its_photos(
     tiny_dataset, tiny_model, embeddings, tmp_path
 ):
@@ -128,6 +188,9 @@ def test_a_dataset_gives_the_same_bits_as_its_photos(
         assert one.tobytes() == other.tobytes()
         assert row["identity"] == from_photos[image_id]["identity"]
         assert row["source"].endswith(".tfrecord")
+        # Measured after the JPEG, not before.
+        brightness = from_photos[image_id]["brightness"]
+        assert row["brightness"] == pytest.approx(brightness, abs=1)
     assert not (tmp_path / "out" / "errors").exists()
 
 

@@ -1,36 +1,63 @@
-"""Listing what is to be scored."""
+"""From a listing to the stretches of it that a worker reads and scores in one go."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import apache_beam as beam
 
 from transforms.chunk import Chunk
-from transforms.grouping import partition
-from transforms.keyed import keyed_hash
-from transforms.places import CHUNK
+from transforms.listing import together
+from transforms.places import CHUNK, MAX_CHUNKS, NEW, chunk_number
 from transforms.sources.base import Ref
 from transforms.sources.folders import NO_FOLDER
 
+# Chunks, and calls of the model, in a stretch: enough that its last call, which is filled up,
+# counts for little.
+_IN_STRETCH = 2
 
-class GroupByRange(beam.PTransform):
-    """Chunk -> (range, lists of Ref): images of one key range, whatever chunk they came in.
+
+class GatherStretches(beam.PTransform):
+    """Chunk -> (stretch, its chunks in any order).
+
+    A stretch is neighbors in the listing, enough of them to fill calls of the model; where folders
+    hold a few images each, it takes several folders. It follows from the listing alone, so which
+    images share a call does too; and in the listing's order files are read from front to back.
 
     Args:
-        total: a PCollection of one number, how many images there are.
+        tasks: parts of the listing.
+        total: a PCollection of one number, how many images were listed.
+        batch_size: images in one call of the model.
     """
 
-    def __init__(self, total: beam.PCollection) -> None:
+    def __init__(self, tasks: Sequence[str], total: beam.PCollection, batch_size: int) -> None:
         super().__init__()
+        self._groups = len(together(tasks))
         self._total = beam.pvalue.AsSingleton(total)
+        self._images = _IN_STRETCH * max(CHUNK, batch_size)
 
     def expand(self, chunks: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         return (
             chunks
-            | "ByRange"
-            >> beam.FlatMap(_by_range, self._total).with_output_types(tuple[int, list[Ref]])
-            | "GroupRanges" >> beam.GroupByKey()
+            | "ByStretch"
+            >> beam.Map(_by_stretch, self._total, self._groups, self._images).with_output_types(
+                tuple[int, Chunk]
+            )
+            | "GroupStretches" >> beam.GroupByKey()
         )
+
+
+def stretch_number(chunk: int, total: int, groups: int, images: int) -> int:
+    """The stretch that a chunk belongs to.
+
+    Args:
+        chunk: its number; see `transforms.places`.
+        total: images that were listed.
+        groups: parts of the listing, as `transforms.listing.together` has them.
+        images: that a stretch should have.
+    """
+    group, ordinal = divmod(chunk, MAX_CHUNKS)
+    neighbors = max(1, images * groups // max(1, total))
+    return chunk_number(NEW, group // neighbors, ordinal // max(1, images // CHUNK))
 
 
 def reason_of(ref: Ref) -> str:
@@ -38,6 +65,5 @@ def reason_of(ref: Ref) -> str:
     return "" if ref.reason == NO_FOLDER else ref.reason
 
 
-def _by_range(chunk: Chunk, total: int) -> Iterable[tuple[int, list[Ref]]]:
-    ranges = max(1, total // CHUNK)
-    return partition(chunk.refs, lambda one: keyed_hash(0, "score", one.image_id) % ranges).items()
+def _by_stretch(chunk: Chunk, total: int, groups: int, images: int) -> tuple[int, Chunk]:
+    return stretch_number(chunk.number, total, groups, images), chunk

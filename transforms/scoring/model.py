@@ -1,22 +1,30 @@
 """The RunInference handler over an exported model."""
 
 import os
+import re
+import resource
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from apache_beam.ml.inference.base import ModelHandler
+from apache_beam.ml.inference import base
 
-from transforms import artifact
+from transforms import artifact, storage
 from transforms.errors import RunError
 from transforms.scoring.read import Batch
-from transforms.scoring.rows import Failure, Scored
+from transforms.scoring.rows import Failure, Result, Scored
 
-Result = Scored | Failure
+_SAVED_MODEL = "saved_model"
+_ASIDE = re.compile(r"\[\[.*|\[Op:.*|\{\{.*?\}\}|Hint: .*")
+_NOT_FINITE = "its embedding is not finite"
+
+# Beam imports `resource` and PyTorch in one breath, so without PyTorch it takes both for absent:
+# it warns twice in every worker process, and counts no memory.
+base.resource = resource
 
 
-class ModelHandlerForBatches(ModelHandler[Batch, list[Result], Any]):
+class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
     """Batch -> one `Scored` or `Failure` for each of its images, in order.
 
     An element is a batch of images, so Beam's own batching has nothing to add. Every call of the
@@ -24,36 +32,59 @@ class ModelHandlerForBatches(ModelHandler[Batch, list[Result], Any]):
     TensorFlow divides the work, and with it the last bits of a result, then never depends on how
     many images there are.
 
+    What is wrong with an image, the model tells as an invalid argument or as an embedding that is
+    not finite. Everything else is wrong with the machine, and fails the bundle.
+
     Args:
         path: of the model artifact.
-        model_id: that its manifest must have.
+        fingerprint: of the manifest that it had when the job was started.
         batch_size: images in one call of the model.
     """
 
-    def __init__(self, path: str, model_id: str, batch_size: int) -> None:
+    def __init__(self, path: str, fingerprint: str, batch_size: int) -> None:
         super().__init__()
         self._path = path
-        self._model_id = model_id
+        self._fingerprint = fingerprint
         self._batch_size = batch_size
 
     def load_model(self) -> Any:
-        """Loads the SavedModel.
+        """Loads the SavedModel after checking its files; called once in each worker process.
 
         Raises:
-            RunError: another model lies there now than the job was started with.
+            RunError: another model lies there now than the job was started with, or its files are
+                not those of its manifest.
+            UsageError: no model lies there.
         """
         manifest = artifact.read_manifest(self._path, "model")
-        if manifest["model_id"] != self._model_id:
+        if artifact.fingerprint(manifest) != self._fingerprint:
             raise RunError(
                 f"--model must not change while a job runs, but {self._path} holds another model "
                 "now; run the command again."
             )
-        return tf.saved_model.load(os.path.join(self._path, "saved_model"))
+        folder = os.path.join(self._path, _SAVED_MODEL)
+        artifact.verify_files(self._path, manifest, f"{_SAVED_MODEL}/")
+        promised = {entry["path"] for entry in manifest["files"]}
+        for name in storage.walk_files(folder):
+            if f"{_SAVED_MODEL}/{name}" not in promised:
+                raise RunError(
+                    f"{folder} must hold the files of its manifest only, got {name} too; "
+                    "train the model again."
+                )
+        return tf.saved_model.load(folder)
 
     def run_inference(
         self, batch: Sequence[Batch], model: Any, inference_args: dict[str, Any] | None = None
     ) -> Iterable[list[Result]]:
-        """One list of results for each element."""
+        """One list of results for each element.
+
+        Args:
+            batch: elements, each with its images.
+            model: what `load_model` returned.
+            inference_args: none.
+
+        Raises:
+            RunError: TensorFlow fails for another reason than an image.
+        """
         del inference_args
         return [self._results(one, model) for one in batch]
 
@@ -62,35 +93,50 @@ class ModelHandlerForBatches(ModelHandler[Batch, list[Result], Any]):
         return {"min_batch_size": 1, "max_batch_size": 1}
 
     def _results(self, batch: Batch, model: Any) -> list[Result]:
+        encoded = [image.encoded for image in batch.images]
+        vectors: list[np.ndarray | str] = []
+        for start in range(0, len(encoded), self._batch_size):
+            vectors += self._embed(encoded[start : start + self._batch_size], model)
         results: list[Result] = []
-        for start in range(0, len(batch.refs), self._batch_size):
-            part = slice(start, start + self._batch_size)
-            encoded, refs = batch.encoded[part], batch.refs[part]
-            try:
-                vectors: list[np.ndarray | str] = list(self._embed(encoded, model))
-            except tf.errors.OpError:
-                # One image that TensorFlow cannot read must not take the others with it.
-                vectors = [self._embed_alone(one, model) for one in encoded]
-            for ref, vector in zip(refs, vectors, strict=True):
-                if isinstance(vector, str):
-                    results.append(Failure(ref.image_id, ref.path, vector))
-                else:
-                    data = vector.astype("<f4").tobytes()
-                    results.append(Scored(ref.image_id, ref.path, ref.identity, data))
+        for ref, image, vector in zip(batch.refs, batch.images, vectors, strict=True):
+            if isinstance(vector, str):
+                results.append(Failure(ref.image_id, ref.path, vector))
+            else:
+                data = vector.astype("<f4").tobytes()
+                results.append(Scored(ref.image_id, ref.path, ref.identity, image.measures, data))
         return results
 
-    def _embed_alone(self, encoded: bytes, model: Any) -> np.ndarray | str:
+    def _embed(self, encoded: list[bytes], model: Any) -> list[np.ndarray | str]:
+        """Of each of at most `batch_size` JPEGs: float32 [D], or a reason."""
         try:
-            vector = self._embed([encoded], model)[0]
+            vectors = self._call(encoded, model)
+        except tf.errors.InvalidArgumentError as error:
+            if len(encoded) == 1:
+                return [f"the model cannot read it: {_told(error)}"]
+            # One image that TensorFlow cannot read must not take the others with it. Halves find
+            # it in fewer calls than single images would.
+            half = len(encoded) // 2
+            return self._embed(encoded[:half], model) + self._embed(encoded[half:], model)
         except tf.errors.OpError as error:
-            return f"the model cannot read it: {error.message.splitlines()[0][:200]}"
-        return vector
+            raise RunError(
+                f"The model must work on this machine, but TensorFlow failed ({_told(error)}); "
+                "mend that, or lower --batch-size where memory is short."
+            ) from None
+        finite = np.isfinite(vectors).all(axis=1)
+        return [
+            vector if good else _NOT_FINITE for vector, good in zip(vectors, finite, strict=True)
+        ]
 
-    def _embed(self, encoded: list[bytes], model: Any) -> np.ndarray:
+    def _call(self, encoded: list[bytes], model: Any) -> np.ndarray:
         """float32 [len(encoded), D]."""
         filled = encoded + encoded[:1] * (self._batch_size - len(encoded))
         output = model.signatures["serving_default"](image_bytes=tf.constant(filled))
-        vectors = output["embedding"].numpy()[: len(encoded)]
-        if not np.isfinite(vectors).all():
-            raise tf.errors.InternalError(None, None, "the embedding is not finite")
-        return vectors
+        return output["embedding"].numpy()[: len(encoded)]
+
+
+def _told(error: tf.errors.OpError) -> str:
+    """What is wrong, in one line that is the same in every process."""
+    # It comes last but for hints and the graph's nodes, whose numbers count what a process loaded.
+    lines = (_ASIDE.sub("", line).strip() for line in error.message.splitlines())
+    told = [line for line in lines if line] or [type(error).__name__]
+    return told[-1][:200].rstrip(".")

@@ -9,11 +9,12 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
+from transforms.chunk import Chunk
 from transforms.decode import DecodeError, decode
 from transforms.framing import Framed, Look, frame
 from transforms.places import CHUNK
 from transforms.scoring.listing import reason_of
-from transforms.scoring.rows import Failure
+from transforms.scoring.rows import Failure, Measures
 from transforms.sources.base import Ref, Source, Unreadable
 from transforms.sources.dataset import DatasetRecords
 from transforms.standardize import encode_jpeg
@@ -24,17 +25,30 @@ FAILED_TAG = "failed"
 _AT_A_TIME = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Standardized:
+    """One image as a model takes it.
+
+    Attributes:
+        encoded: JPEG bytes, RGB, square, byte for byte what ingest writes into a record.
+        measures: of the square.
+    """
+
+    encoded: bytes
+    measures: Measures
+
+
 @dataclass(frozen=True)
 class Batch:
     """Images that are ready for a model.
 
     Attributes:
         refs: N of them.
-        encoded: N standardized JPEGs.
+        images: N, in the same order.
     """
 
     refs: list[Ref]
-    encoded: list[bytes]
+    images: list[Standardized]
 
 
 @dataclass(frozen=True)
@@ -49,35 +63,30 @@ class Reader:
     source: Source
     look: Look
 
-    def read(self, refs: Sequence[Ref], pool: Executor) -> Iterator[bytes | Failure]:
-        """Each image's standardized JPEG, byte for byte what ingest writes into a record.
+    def read(self, refs: Sequence[Ref], pool: Executor) -> Iterator[Standardized | Failure]:
+        """Each image as a model takes it, or why it cannot be, in order.
 
         Args:
             refs: the images.
             pool: of threads that decode.
+
+        Raises:
+            RunError: a dataset is damaged.
         """
         contents = self.source.read([ref for ref in refs if not reason_of(ref)])
         for start in range(0, len(refs), _AT_A_TIME):
             some = refs[start : start + _AT_A_TIME]
-            opened = list(pool.map(self._open, self._contents(some, contents)))
+            opened = list(pool.map(self._open, some, self._contents(some, contents)))
             pictures = [one for one in opened if isinstance(one, np.ndarray)]
-            landmarks = [
-                ref.landmarks
-                for ref, one in zip(some, opened, strict=True)
-                if isinstance(one, np.ndarray)
-            ]
-            framed = pool.map(_encode, frame(self._look_of_pictures, pictures, landmarks))
+            # The detector's networks are not for several threads, so all faces are found here.
+            framed = frame(self.look, pictures, [None] * len(pictures)) if pictures else []
+            found = pool.map(_standardized, framed)
             for ref, one in zip(some, opened, strict=True):
-                result = next(framed) if isinstance(one, np.ndarray) else one
+                result = next(found) if isinstance(one, np.ndarray) else one
                 if isinstance(result, str):
                     yield Failure(ref.image_id, ref.path, result)
                 else:
                     yield result
-
-    @property
-    def _look_of_pictures(self) -> Look:
-        # A dataset's records are squares already.
-        return Look(self.look.size, "none") if self._is_dataset else self.look
 
     @property
     def _is_dataset(self) -> bool:
@@ -90,44 +99,49 @@ class Reader:
             reason = reason_of(ref)
             yield Unreadable(reason) if reason else next(contents)
 
-    def _open(self, content: bytes | Unreadable) -> np.ndarray | bytes | str:
-        """Pixels that are to be framed, a JPEG that is ready, or a reason."""
+    def _open(self, ref: Ref, content: bytes | Unreadable) -> Standardized | np.ndarray | str:
+        """An image that is ready, pixels in which a face is to be found, or a reason."""
         if isinstance(content, Unreadable):
             return content.reason
         try:
             pixels = decode(content).pixels
         except DecodeError as error:
             return str(error)
-        if self._is_dataset and pixels.shape[:2] == (self.look.size, self.look.size):
-            # What ingest standardized must not be encoded a second time.
-            return content
-        return pixels
+        if self._is_dataset:
+            # A dataset's records are squares already.
+            if pixels.shape[:2] == (self.look.size, self.look.size):
+                # What ingest standardized must not be encoded a second time.
+                return Standardized(content, Measures.of(Framed(pixels)))
+            return _framed(Look(self.look.size, "none"), pixels, ref)
+        return pixels if self.look.align == "detect" else _framed(self.look, pixels, ref)
 
 
 class ReadImages(beam.PTransform):
-    """(range, lists of Ref) -> Batch, and list[Failure] under the tag "failed".
+    """(stretch, its chunks) -> Batch, and list[Failure] under the tag "failed".
 
-    A batch holds images of one key range in their order, so that which images share a batch does
-    not depend on the engine.
+    The batches of a stretch hold its readable images in the order of the listing; all but the last
+    fill a whole number of the model's calls.
 
     Args:
         reader: of the images.
         threads: that decode at the same time; never changes the result.
+        batch_size: images in one call of the model.
     """
 
-    def __init__(self, reader: Reader, threads: int) -> None:
+    def __init__(self, reader: Reader, threads: int, batch_size: int) -> None:
         super().__init__()
-        self._fn = _Read(reader, threads)
+        self._fn = _Read(reader, threads, batch_size * max(1, CHUNK // batch_size))
 
-    def expand(self, ranges: beam.PCollection) -> Any:
+    def expand(self, stretches: beam.PCollection) -> Any:
         """Builds the graph."""
-        return ranges | "Read" >> beam.ParDo(self._fn).with_outputs(FAILED_TAG, main="batches")
+        return stretches | "Read" >> beam.ParDo(self._fn).with_outputs(FAILED_TAG, main="batches")
 
 
 class _Read(beam.DoFn):
-    def __init__(self, reader: Reader, threads: int) -> None:
+    def __init__(self, reader: Reader, threads: int, images: int) -> None:
         self._reader = reader
         self._threads = threads
+        self._images = images
 
     def setup(self) -> None:
         # Pillow and OpenCV work outside the interpreter's lock, so threads use the cores.
@@ -137,22 +151,33 @@ class _Read(beam.DoFn):
         self._pool.shutdown()
 
     def process(
-        self, group: tuple[int, Iterable[list[Ref]]]
+        self, stretch: tuple[int, Iterable[Chunk]]
     ) -> Iterator[Batch | TaggedOutput[Literal["failed"], list[Failure]]]:
-        refs = sorted((one for part in group[1] for one in part), key=lambda one: one.image_id)
-        good: list[tuple[Ref, bytes]] = []
+        chunks = sorted(stretch[1], key=lambda chunk: chunk.number)
+        refs = [ref for chunk in chunks for ref in chunk.refs]
+        batch = Batch([], [])
         failed: list[Failure] = []
         for ref, result in zip(refs, self._reader.read(refs, self._pool), strict=True):
             if isinstance(result, Failure):
                 failed.append(result)
-            else:
-                good.append((ref, result))
-        for start in range(0, len(good), CHUNK):
-            some = good[start : start + CHUNK]
-            yield Batch([ref for ref, _ in some], [encoded for _, encoded in some])
+                continue
+            batch.refs.append(ref)
+            batch.images.append(result)
+            if len(batch.refs) == self._images:
+                yield batch
+                batch = Batch([], [])
+        if batch.refs:
+            yield batch
         if failed:
             yield TaggedOutput(FAILED_TAG, failed)
 
 
-def _encode(framed: Framed | str) -> bytes | str:
-    return framed if isinstance(framed, str) else encode_jpeg(framed.pixels)
+def _framed(look: Look, pixels: np.ndarray, ref: Ref) -> Standardized | str:
+    (framed,) = frame(look, [pixels], [ref.landmarks])
+    return _standardized(framed)
+
+
+def _standardized(framed: Framed | str) -> Standardized | str:
+    if isinstance(framed, str):
+        return framed
+    return Standardized(encode_jpeg(framed.pixels), Measures.of(framed))

@@ -1,35 +1,40 @@
 """Writing embeddings and errors as Parquet, each part once, in the order of its keys."""
 
-import math
-from collections.abc import Iterable, Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from transforms.grouping import partition
+from transforms.facts import FACTS
+from transforms.grouping import group_count, partition
 from transforms.keyed import keyed_hash
 from transforms.parts import write_part
-from transforms.scoring.rows import Failure, Scored
+from transforms.scoring.rows import Failure, Measures, Scored
 
 # A worker holds one part's embeddings while it sorts them: at 512 numbers each, 100 MB.
 _ROWS_PER_PART = 50_000
 _ROW_GROUP = 8_192
 
+_MEASURES = tuple(field.name for field in dataclasses.fields(Measures))
+
 ERRORS = pa.schema([("image_id", pa.string()), ("source", pa.string()), ("reason", pa.string())])
 
 
 def schema(embedding_size: int) -> pa.Schema:
-    """Columns of an embeddings part."""
+    """Columns of an embeddings part.
+
+    Args:
+        embedding_size: D.
+    """
     return pa.schema(
         [
             ("image_id", pa.string()),
             ("source", pa.string()),
             ("identity", pa.string()),
-            # Of four numbers, but pyarrow cannot read back a null list of fixed size.
-            ("box", pa.list_(pa.float32())),
-            ("quality", pa.float32()),
+            *(FACTS.field(name) for name in _MEASURES),
             ("embedding", pa.list_(pa.float32(), embedding_size)),
             ("model_id", pa.string()),
         ]
@@ -37,25 +42,24 @@ def schema(embedding_size: int) -> pa.Schema:
 
 
 def table(rows: Iterable[Scored], embedding_size: int, model_id: str) -> pa.Table:
-    """The rows as a table of `schema`, sorted by image_id; box and quality are null.
+    """The rows as a table of `schema`, sorted by image_id.
 
-    No detector runs before scoring, so there is no box, and the quality belongs to it.
+    Args:
+        rows: each with an embedding float32 [D].
+        embedding_size: D.
+        model_id: of the model.
     """
     ordered = sorted(rows, key=lambda row: row.image_id)
     values = np.frombuffer(b"".join(row.embedding for row in ordered), "<f4")
-    kind = schema(embedding_size)
-    return pa.table(
-        [
-            pa.array([row.image_id for row in ordered], pa.string()),
-            pa.array([row.source for row in ordered], pa.string()),
-            pa.array([row.identity for row in ordered], pa.string()),
-            pa.nulls(len(ordered), kind.field("box").type),
-            pa.nulls(len(ordered), pa.float32()),
-            pa.FixedSizeListArray.from_arrays(pa.array(values, pa.float32()), embedding_size),
-            pa.array([model_id] * len(ordered), pa.string()),
-        ],
-        schema=kind,
-    )
+    columns = {
+        "image_id": [row.image_id for row in ordered],
+        "source": [row.source for row in ordered],
+        "identity": [row.identity for row in ordered],
+        **{name: [getattr(row.measures, name) for row in ordered] for name in _MEASURES},
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(values), embedding_size),
+        "model_id": [model_id] * len(ordered),
+    }
+    return pa.table(columns, schema=schema(embedding_size))
 
 
 class WriteEmbeddings(beam.PTransform):
@@ -82,16 +86,16 @@ class WriteEmbeddings(beam.PTransform):
         return (
             rows
             | "ByPart"
-            >> beam.FlatMap(_by_part, beam.pvalue.AsSingleton(self._total)).with_output_types(
-                tuple[str, list[Scored]]
-            )
+            >> beam.FlatMap(
+                _by_part, "part", beam.pvalue.AsSingleton(self._total)
+            ).with_output_types(tuple[str, list[Scored]])
             | "GroupParts" >> beam.GroupByKey()
             | "Write" >> beam.Map(_write_embeddings, self._folder, self._size, self._model_id)
         )
 
 
 class WriteErrors(beam.PTransform):
-    """list[Failure] -> a receipt for the part of errors; none without failures.
+    """list[Failure] -> a receipt for each part of `errors/`; none without failures.
 
     Args:
         folder: where `errors/` is written.
@@ -103,24 +107,37 @@ class WriteErrors(beam.PTransform):
 
     def expand(self, failures: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
+        # Most runs have few failures, so the number of parts follows from theirs alone.
+        total = (
+            failures
+            | "Sizes" >> beam.Map(len).with_output_types(int)
+            | "Total" >> beam.CombineGlobally(sum)
+        )
         return (
             failures
-            | "ToPart" >> beam.Map(_error_part).with_output_types(tuple[str, list[Failure]])
+            | "ByPart"
+            >> beam.FlatMap(
+                _by_part, "errors/part", beam.pvalue.AsSingleton(total)
+            ).with_output_types(tuple[str, list[Failure]])
             | "GroupErrors" >> beam.GroupByKey()
             | "Write" >> beam.Map(_write_errors, self._folder)
         )
 
 
-def _by_part(rows: list[Scored], total: int) -> Iterator[tuple[str, list[Scored]]]:
-    count = max(1, math.ceil(total / _ROWS_PER_PART))
+def _by_part(
+    rows: Sequence[Scored | Failure], prefix: str, total: int
+) -> Iterator[tuple[str, list[Scored | Failure]]]:
+    """The rows by the part that a hash of their key puts them in.
+
+    Args:
+        rows: of one batch or stretch.
+        prefix: of the parts' names.
+        total: rows in all parts, at most.
+    """
+    count = group_count(total, _ROWS_PER_PART)
     parts = partition(rows, lambda row: keyed_hash(0, "embedding", row.image_id) % count)
     for index, part in parts.items():
-        yield f"part-{index:05d}-of-{count:05d}.parquet", part
-
-
-def _error_part(failures: list[Failure]) -> tuple[str, list[Failure]]:
-    # A run with many errors fails, so those of a run that counts fit one part.
-    return "errors/part-00000-of-00001.parquet", failures
+        yield f"{prefix}-{index:05d}-of-{count:05d}.parquet", part
 
 
 def _write_embeddings(
@@ -134,7 +151,7 @@ def _write_embeddings(
 def _write_errors(group: tuple[str, Iterable[list[Failure]]], folder: str) -> dict[str, Any]:
     name, parts = group
     rows = sorted((row for part in parts for row in part), key=lambda row: row.image_id)
-    columns = [pa.array([getattr(row, key) for row in rows], pa.string()) for key in ERRORS.names]
+    columns = {key: [getattr(row, key) for row in rows] for key in ERRORS.names}
     return _write(pa.table(columns, schema=ERRORS), folder, name)
 
 

@@ -1,36 +1,92 @@
+import math
+
 import apache_beam as beam
 from apache_beam.testing.util import assert_that
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from transforms.chunk import Chunk
-from transforms.places import CHUNK
-from transforms.scoring.listing import GroupByRange, reason_of
+from transforms.listing import together
+from transforms.places import CHUNK, NEW, chunk_number
+from transforms.scoring.listing import GatherStretches, reason_of, stretch_number
 from transforms.sources.base import Ref
 from transforms.sources.folders import NO_FOLDER
 
 
-def ranges(chunks: list[Chunk], check) -> None:
-    total = sum(chunk.count for chunk in chunks)
-    with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        count = pipeline | "Total" >> beam.Create([total])
-        found = pipeline | beam.Create(chunks) | GroupByRange(count)
-        assert_that(found, check)
+def listing(sizes: list[int]) -> list[tuple[int, int]]:
+    """(number, count) of the chunks of parts with so many images each, in their order."""
+    return [
+        (chunk_number(NEW, part, ordinal), min(CHUNK, size - ordinal * CHUNK))
+        for part, size in enumerate(sizes)
+        for ordinal in range(math.ceil(size / CHUNK))
+    ]
 
 
-def test_every_image_is_in_one_range_whatever_chunk_it_came_in():
-    refs = [Ref(f"{number:04d}", None, f"{number:04d}") for number in range(3 * CHUNK)]
-    seen: list[dict[int, list[str]]] = []
+def stretches(sizes: list[int], batch_size: int) -> dict[int, list[tuple[int, int]]]:
+    """The chunks of each stretch."""
+    total, images = sum(sizes), 2 * max(CHUNK, batch_size)
+    found: dict[int, list[tuple[int, int]]] = {}
+    for number, count in listing(sizes):
+        key = stretch_number(number, total, len(sizes), images)
+        found.setdefault(key, []).append((number, count))
+    return found
+
+
+def calls(sizes: list[int], batch_size: int) -> int:
+    """Of the model, the last one of each stretch filled up."""
+    found = stretches(sizes, batch_size).values()
+    return sum(math.ceil(sum(count for _, count in one) / batch_size) for one in found)
+
+
+def test_small_folders_share_stretches_so_that_calls_are_full():
+    assert calls([8] * 12, 32) == 3
+    assert calls([1] * 127, 32) == 4
+    assert calls([70] * 1000, 32) <= 1.05 * 70 * 1000 / 32
+    assert calls([147] * 90, 32) <= 1.05 * 147 * 90 / 32
+
+
+def test_a_large_file_is_divided_and_fills_large_calls():
+    found = stretches([20 * CHUNK], 32)
+    assert [len(chunks) for chunks in found.values()] == [2] * 10
+    assert calls([20 * CHUNK], 1024) == 5
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.integers(0, 3000), min_size=1, max_size=80).filter(any), st.sampled_from([7, 32])
+)
+def test_stretches_have_bounded_size_and_hold_every_chunk_once(sizes, batch_size):
+    found = stretches(sizes, batch_size)
+    assert sorted(one for chunks in found.values() for one in chunks) == listing(sizes)
+    neighbors = max(1, 2 * CHUNK * len(sizes) // sum(sizes))
+    for chunks in found.values():
+        parts = [number // chunk_number(NEW, 1, 0) for number, _ in chunks]
+        # Files next to each other, and what is read of each is without gaps.
+        assert max(parts) - min(parts) < neighbors
+        assert len(chunks) <= 2 * len(set(parts))
+        for part in set(parts):
+            mine = [number for number, _ in chunks if number // chunk_number(NEW, 1, 0) == part]
+            assert mine == list(range(mine[0], mine[0] + len(mine)))
+
+
+def test_the_graph_gathers_the_same_stretches_in_any_order_of_arrival():
+    sizes = [40, 600, 3, 900]
+    chunks = [
+        Chunk.of(number, [Ref(f"{number}/{row}", None, "f") for row in range(count)])
+        for number, count in listing(sizes)
+    ]
+    tasks = [str(part) for part in range(len(sizes))]
+    assert len(together(tasks)) == len(sizes)
+    expected = {key: [number for number, _ in some] for key, some in stretches(sizes, 32).items()}
 
     def check(groups):
-        found = {
-            key: sorted(ref.image_id for part in parts for ref in part) for key, parts in groups
-        }
-        assert set(found) == {0, 1, 2}
-        listed = [key for keys in found.values() for key in keys]
-        assert sorted(listed) == [ref.image_id for ref in refs]
-        seen.append(found)
+        assert {key: sorted(one.number for one in some) for key, some in groups} == expected
 
-    ranges([Chunk.of(0, refs)], check)
-    ranges([Chunk.of(number, refs[number::5][::-1]) for number in range(5)], check)
+    for order in (chunks, chunks[::-1]):
+        with beam.Pipeline(runner="FnApiRunner") as pipeline:
+            total = pipeline | "Total" >> beam.Create([sum(sizes)])
+            found = pipeline | beam.Create(order) | GatherStretches(tasks, total, 32)
+            assert_that(found, check)
 
 
 def test_a_file_at_the_top_can_be_scored_and_other_reasons_stay():

@@ -1,64 +1,75 @@
-"""The handler over real SavedModels that are small enough to write by hand."""
+"""The handler over a real SavedModel that is small enough to write by hand."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from tests.transforms.scoring import handmade
+from tests.transforms.scoring.handmade import jpeg
+from transforms import artifact as artifacts
 from transforms.errors import RunError, UsageError
+from transforms.framing import Look
 from transforms.scoring.model import ModelHandlerForBatches
-from transforms.scoring.read import Batch
-from transforms.scoring.rows import Failure, Scored
+from transforms.scoring.read import Batch, Standardized
+from transforms.scoring.rows import Failure, Measures, Scored
 from transforms.sources.base import Ref
-from transforms.standardize import encode_jpeg
 
 BATCH = 4
-
-
-class Means(tf.Module):
-    """Mean color; not finite for a black image, and its batch size is part of the result."""
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
-    def __call__(self, image_bytes):
-        def mean(encoded):
-            pixels = tf.cast(tf.io.decode_jpeg(encoded, channels=3), tf.float32)
-            return tf.reduce_mean(pixels, [0, 1])
-
-        means = tf.map_fn(mean, image_bytes, fn_output_signature=tf.TensorSpec([3], tf.float32))
-        size = tf.fill([tf.shape(means)[0], 1], tf.cast(tf.shape(means)[0], tf.float32))
-        bright = tf.reduce_sum(means, 1, keepdims=True)
-        return {"embedding": tf.concat([means / bright, size], 1)}
 
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory):
     root = tmp_path_factory.mktemp("model")
-    module = Means()
-    signatures = {"serving_default": module.__call__}
-    tf.saved_model.save(module, str(root / "saved_model"), signatures=signatures)
-    manifest = {"kind": "model", "schema_version": 1, "model_id": "means", "files": []}
-    (root / "manifest.json").write_text(json.dumps(manifest))
+    handmade.write_model(root, Look(16))
     return root
 
 
-def jpeg(red: int, green: int, blue: int) -> bytes:
-    return encode_jpeg(np.full((16, 16, 3), (red, green, blue), np.uint8))
+def handler(artifact) -> ModelHandlerForBatches:
+    manifest = json.loads((artifact / "manifest.json").read_text())
+    return ModelHandlerForBatches(str(artifact), artifacts.fingerprint(manifest), BATCH)
 
 
-def results(artifact, encoded: list[bytes]) -> list:
-    handler = ModelHandlerForBatches(str(artifact), "means", BATCH)
+class Counting:
+    """A loaded model that counts how often it is called."""
+
+    def __init__(self, model) -> None:
+        self.calls = 0
+        self._call = model.signatures["serving_default"]
+        self.signatures = {"serving_default": self._counted}
+
+    def _counted(self, **given):
+        self.calls += 1
+        return self._call(**given)
+
+
+def results(artifact, encoded: list[bytes]) -> tuple[list, int]:
+    """What the handler gives, and how often it called the model."""
     names = [f"{number}.jpg" for number in range(len(encoded))]
     refs = [Ref(name, "a", f"in/{name}") for name in names]
-    (found,) = handler.run_inference([Batch(refs, encoded)], handler.load_model())
+    images = [
+        Standardized(one, Measures(number, 2.0, 3.0, 1, 0.5, (0.0, 1.0, 2.0, 3.0)))
+        for number, one in enumerate(encoded)
+    ]
+    one = handler(artifact)
+    model = Counting(one.load_model())
+    (found,) = one.run_inference([Batch(refs, images)], model)
     assert [(one.image_id, one.source) for one in found] == [(name, f"in/{name}") for name in names]
-    return found
+    scored = [
+        (one.measures, image.measures)
+        for one, image in zip(found, images, strict=True)
+        if isinstance(one, Scored)
+    ]
+    assert all(measures == expected for measures, expected in scored)
+    return found, model.calls
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 11])
 def test_every_image_has_its_own_embedding_and_every_call_is_full(artifact, count):
     encoded = [jpeg(10 * number + 20, 100, 100) for number in range(count)]
-    found = results(artifact, encoded)
+    found, calls = results(artifact, encoded)
+    assert calls == -(-count // BATCH)
     vectors = np.stack([np.frombuffer(one.embedding, "<f4") for one in found])
     expected = np.array([10 * number + 20 for number in range(count)], float)
     assert vectors[:, 0] == pytest.approx(expected / (expected + 200), abs=0.01)
@@ -68,21 +79,67 @@ def test_every_image_has_its_own_embedding_and_every_call_is_full(artifact, coun
 
 def test_one_image_that_tensorflow_cannot_read_takes_no_other_with_it(artifact):
     good = jpeg(200, 100, 50)
-    found = results(artifact, [good, b"no JPEG", good, good, good])
+    found, calls = results(artifact, [good, b"no JPEG", good, good, good])
     assert [type(one) for one in found] == [Scored, Failure, Scored, Scored, Scored]
-    assert found[1].reason.startswith("the model cannot read it: ")
-    assert "\n" not in found[1].reason
-    assert len({one.embedding for one in found if isinstance(one, Scored)}) == 1
+    assert found[1].reason.startswith("the model cannot read it: Unknown image file format.")
+    # Of four images: all, each half, each of the first half; then the fifth.
+    assert calls == 6
+    vectors = {one.embedding for one in found if isinstance(one, Scored)}
+    assert len(vectors) == 1
+    # A call of a few images is filled up too.
+    assert np.frombuffer(vectors.pop(), "<f4")[3] == BATCH
 
 
-def test_an_embedding_that_is_not_finite_is_a_failure(artifact):
-    found = results(artifact, [jpeg(0, 0, 0), jpeg(200, 100, 50)])
-    assert [type(one) for one in found] == [Failure, Scored]
-    assert "not finite" in found[0].reason
+def test_a_reason_is_the_same_in_every_process(artifact):
+    # The names of nodes and operations have numbers that count what a process has loaded.
+    reasons = [results(artifact, [b"no JPEG"])[0][0].reason for _ in range(2)]
+    assert reasons[0] == reasons[1]
+    assert "{{" not in reasons[0]
+    assert "\n" not in reasons[0]
+
+
+def test_an_embedding_that_is_not_finite_is_a_failure_and_costs_no_call(artifact):
+    good, bad = jpeg(200, 100, 50), jpeg(*handmade.NOT_FINITE)
+    found, calls = results(artifact, [bad, good, good, bad])
+    assert [type(one) for one in found] == [Failure, Scored, Scored, Failure]
+    assert {one.reason for one in found if isinstance(one, Failure)} == {
+        "its embedding is not finite"
+    }
+    assert calls == 1
+
+
+def test_a_machine_that_fails_rejects_no_image(artifact):
+    images = [jpeg(200, 100, 50), jpeg(*handmade.TOO_MUCH_MEMORY)]
+    with pytest.raises(RunError, match=r"TensorFlow failed \(OOM when allocating tensor"):
+        results(artifact, images)
 
 
 def test_a_model_that_was_exchanged_is_refused(artifact, tmp_path):
+    shutil.copytree(artifact, tmp_path / "model")
+    started = handler(tmp_path / "model")
+    path = tmp_path / "model" / "manifest.json"
+    # The same id is not enough: a manifest can say anything.
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"files": []}))
     with pytest.raises(RunError, match="--model must not change while a job runs"):
-        ModelHandlerForBatches(str(artifact), "another", BATCH).load_model()
+        started.load_model()
+    path.unlink()
     with pytest.raises(UsageError, match=r"has no manifest\.json"):
-        ModelHandlerForBatches(str(tmp_path), "means", BATCH).load_model()
+        started.load_model()
+
+
+def test_a_worker_loads_only_the_files_of_the_manifest(artifact, tmp_path):
+    shutil.copytree(artifact, tmp_path / "model")
+    started = handler(tmp_path / "model")
+    extra = tmp_path / "model" / "saved_model" / "assets" / "more.txt"
+    extra.write_text("more")
+    with pytest.raises(RunError, match=r"the files of its manifest only, got assets/more\.txt"):
+        started.load_model()
+    extra.unlink()
+    started.load_model()
+    graph = tmp_path / "model" / "saved_model" / "saved_model.pb"
+    data = bytearray(graph.read_bytes())
+    data[len(data) // 2] ^= 1
+    graph.write_bytes(data)
+    with pytest.raises(RunError, match=r"saved_model\.pb must have the SHA-256 of its manifest"):
+        started.load_model()

@@ -1,16 +1,24 @@
 import io
+import json
 from concurrent.futures import ThreadPoolExecutor
 
+import apache_beam as beam
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from transforms import tfrecord
+from transforms.chunk import Chunk
 from transforms.errors import RunError
-from transforms.framing import Look, frame
+from transforms.framing import NO_FACE, Framed, Look, frame
+from transforms.listing import all_chunks
+from transforms.places import CHUNK
 from transforms.records import Record
-from transforms.scoring.read import Reader
-from transforms.scoring.rows import Failure
+from transforms.scoring.read import Batch, Reader, ReadImages, Standardized
+from transforms.scoring.rows import Failure, Measures
+from transforms.sources import parquet
 from transforms.sources.base import Ref
 from transforms.sources.dataset import DatasetRecords
 from transforms.sources.folders import Folders
@@ -20,7 +28,7 @@ from transforms.synthetic.faces import render
 PIXELS = render(1, 1, 1, 48)
 
 
-def read(reader: Reader, refs: list[Ref]) -> list[bytes | Failure]:
+def read(reader: Reader, refs: list[Ref]) -> list[Standardized | Failure]:
     with ThreadPoolExecutor(2) as pool:
         return list(reader.read(refs, pool))
 
@@ -42,7 +50,9 @@ def root(tmp_path):
 def test_a_photo_becomes_what_a_record_would_hold(root, look):
     (framed,) = frame(look, [PIXELS], [None])
     (found,) = read(Reader(Folders(str(root)), look), [ref("a/1.png")])
-    assert found == encode_jpeg(framed.pixels)
+    assert found == Standardized(encode_jpeg(framed.pixels), Measures.of(framed))
+    assert found.measures.sharpness > 0
+    assert found.measures.face_box is None
 
 
 def test_order_is_kept_and_failures_stand_where_their_images_would(root):
@@ -56,11 +66,37 @@ def test_order_is_kept_and_failures_stand_where_their_images_would(root):
     ]
     found = read(Reader(Folders(str(root)), Look(32)), refs)
     good = found[0]
-    assert isinstance(good, bytes)
+    assert isinstance(good, Standardized)
     reasons = [one.reason for one in found if isinstance(one, Failure)]
     assert reasons == ["empty file", "cannot be read: No such file or directory", "a bad name"]
     assert [one for one in found if not isinstance(one, Failure)] == [good] * 41
     assert (found[1].image_id, found[1].source) == ("a/2.jpg", "a/2.jpg")
+
+
+def test_a_detector_tells_where_the_face_is(tmp_path):
+    # 20 images: more than are decoded at a time. The face is not in the same place in all.
+    pictures = [
+        np.pad(render(1, 1, 1, 112), ((50, 50), (20 + number, 50), (0, 0)), constant_values=128)
+        for number in range(20)
+    ]
+    pictures[3] = np.full((200, 200, 3), 128, np.uint8)
+    for number, pixels in enumerate(pictures):
+        Image.fromarray(pixels).save(tmp_path / f"{number:02d}.png")
+    look = Look(48, "detect")
+    refs = [ref(f"{number:02d}.png") for number in range(20)]
+    found = read(Reader(Folders(str(tmp_path)), look), refs)
+    for number, (one, framed) in enumerate(
+        zip(found, frame(look, pictures, [None] * 20), strict=True)
+    ):
+        if number == 3:
+            assert one == Failure("03.png", "03.png", NO_FACE)
+            continue
+        assert one == Standardized(encode_jpeg(framed.pixels), Measures.of(framed))
+        assert one.measures.faces == 1
+        assert 0.5 <= one.measures.face_score <= 1
+        left, top, right, bottom = one.measures.face_box
+        assert 20 + number < left < 76 + number < right < 132 + number
+        assert 50 < top < 106 < bottom < 162
 
 
 def _dataset(root, encoded: bytes) -> tuple[DatasetRecords, int]:
@@ -77,14 +113,16 @@ def test_a_record_of_the_models_size_is_not_encoded_again(root):
     encoded = encode_jpeg(PIXELS)
     source, offset = _dataset(root, encoded)
     look = Look(48, "center", 0.5)
-    assert read(Reader(source, look), [ref("part.tfrecord", offset=offset)]) == [encoded]
+    (found,) = read(Reader(source, look), [ref("part.tfrecord", offset=offset)])
+    pixels = np.asarray(Image.open(io.BytesIO(encoded)))
+    assert found == Standardized(encoded, Measures.of(Framed(pixels)))
 
 
 def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):
     source, offset = _dataset(root, encode_jpeg(PIXELS))
     look = Look(32, "center", 0.5)
-    (encoded,) = read(Reader(source, look), [ref("part.tfrecord", offset=offset)])
-    pixels = np.asarray(Image.open(io.BytesIO(encoded))).astype(int)
+    (found,) = read(Reader(source, look), [ref("part.tfrecord", offset=offset)])
+    pixels = np.asarray(Image.open(io.BytesIO(found.encoded))).astype(int)
     assert pixels.shape == (32, 32, 3)
     (whole,) = frame(Look(32), [PIXELS], [None])
     assert np.abs(pixels - whole.pixels).mean() < 6
@@ -100,3 +138,55 @@ def test_a_damaged_shard_ends_the_run(root):
     source, offset = _dataset(root, encode_jpeg(PIXELS))
     with pytest.raises(RunError, match="must be a whole TFRecord file"):
         read(Reader(source, Look(48)), [ref("part.tfrecord", offset=offset + 1)])
+
+
+def batches(reader: Reader, chunks: list[Chunk], batch_size: int, log) -> list[list[str]]:
+    """The images of each batch that a stretch of these chunks gives, by way of a file."""
+    log.unlink(missing_ok=True)
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        found = pipeline | beam.Create([(0, chunks)]) | ReadImages(reader, 2, batch_size)
+        _ = found.batches | beam.Map(_write_down, str(log))
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def _write_down(batch: Batch, log: str) -> None:
+    assert len(batch.refs) == len(batch.images)
+    with open(log, "a") as lines:
+        lines.write(json.dumps([one.image_id for one in batch.refs]) + "\n")
+
+
+@pytest.mark.parametrize("batch_size", [32, 100, 300])
+def test_batches_fill_calls_and_do_not_depend_on_the_order_of_arrival(root, batch_size):
+    (root / "a" / "2.jpg").write_bytes(b"")
+    refs = [ref("a/1.png"), ref("a/2.jpg")] * 300
+    chunks = [
+        Chunk.of(number, [Ref(f"{number}/{row}", None, one.path) for row, one in enumerate(some)])
+        for number, some in enumerate((refs[:256], refs[256:512], refs[512:]))
+    ]
+    reader = Reader(Folders(str(root)), Look(16))
+    found = batches(reader, chunks, batch_size, root / "log")
+    listed = [one.image_id for chunk in chunks for one in chunk.refs if one.path == "a/1.png"]
+    assert [one for batch in found for one in batch] == listed
+    assert {len(batch) % batch_size for batch in found[:-1]} <= {0}
+    assert max(map(len, found)) <= max(CHUNK, batch_size)
+    assert len(found) > 1 or batch_size == 300
+    assert batches(reader, chunks[::-1], batch_size, root / "log") == found
+
+
+def test_a_table_is_read_from_front_to_back(tmp_path, monkeypatch):
+    stream = io.BytesIO()
+    Image.fromarray(PIXELS).save(stream, "JPEG")
+    table = pa.table({"image": [stream.getvalue()] * 1000})
+    pq.write_table(table, tmp_path / "all.parquet", row_group_size=1000)
+    decoded = []
+    step = parquet._Rows._step
+    monkeypatch.setattr(parquet._Rows, "_step", lambda rows: decoded.append(step(rows)))
+    source = parquet.ParquetTables(str(tmp_path))
+    chunks = list(all_chunks(source, source.tasks()))
+    assert len(chunks) == 4
+    reader = Reader(source, Look(16))
+    log = tmp_path / "log"
+    found = batches(reader, chunks[:2], 32, log) + batches(reader, chunks[2:], 32, log)
+    assert sum(map(len, found)) == 1000
+    # Of the second stretch's row group, the first stretch's rows are decoded once more.
+    assert len(decoded) == 1000 + 512

@@ -1,15 +1,19 @@
+import dataclasses
+
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from transforms import receipts, storage
 from transforms.scoring import write
-from transforms.scoring.rows import Failure, Scored
+from transforms.scoring.rows import Failure, Measures, Scored
 
 SIZE = 4
+FOUND = Measures(1.5, 2.5, 3.5, 2, 0.75, (-1.0, 2.0, 30.0, 40.5))
 ROWS = [
-    Scored(f"a/{number:03d}.jpg", "s", "a", np.full(SIZE, number, "<f4").tobytes())
+    Scored(f"a/{number:03d}.jpg", "s", "a", FOUND, np.full(SIZE, number, "<f4").tobytes())
     for number in range(100)
 ]
 
@@ -51,23 +55,34 @@ def test_rows_are_sorted_and_complete_whatever_their_order(tmp_path, monkeypatch
 
 
 def test_every_column_can_be_read_back(tmp_path):
-    embeddings(tmp_path, [[ROWS[1], Scored("b.jpg", "b.jpg", None, ROWS[2].embedding)]])
+    unseen = Measures(4.0, 5.0, 6.0)
+    embeddings(tmp_path, [[ROWS[1], Scored("b.jpg", "b.jpg", None, unseen, ROWS[2].embedding)]])
     table = pq.read_table(tmp_path / "part-00000-of-00001.parquet")
-    assert table.column_names == write.schema(SIZE).names
+    assert table.schema == write.schema(SIZE)
+    assert table.schema.field("embedding").type == pa.list_(pa.float32(), SIZE)
     assert table.to_pylist() == [
         {
-            "image_id": image_id,
-            "source": source,
-            "identity": identity,
-            "box": None,
-            "quality": None,
-            "embedding": [number] * SIZE,
+            "image_id": "a/001.jpg",
+            "source": "s",
+            "identity": "a",
+            **dataclasses.asdict(FOUND),
+            "face_box": [-1.0, 2.0, 30.0, 40.5],
+            "embedding": [1.0] * SIZE,
             "model_id": "m",
-        }
-        for image_id, source, identity, number in (
-            ("a/001.jpg", "s", "a", 1.0),
-            ("b.jpg", "b.jpg", None, 2.0),
-        )
+        },
+        {
+            "image_id": "b.jpg",
+            "source": "b.jpg",
+            "identity": None,
+            "sharpness": 4.0,
+            "brightness": 5.0,
+            "contrast": 6.0,
+            "faces": None,
+            "face_score": None,
+            "face_box": None,
+            "embedding": [2.0] * SIZE,
+            "model_id": "m",
+        },
     ]
 
 
@@ -82,4 +97,28 @@ def test_errors_are_sorted_in_one_part(tmp_path, chunks):
     assert (told["path"], told["rows"]) == ("errors/part-00000-of-00001.parquet", 3)
     assert pq.read_table(tmp_path / told["path"]).to_pylist() == [
         {"image_id": key, "source": f"{key}.jpg", "reason": "empty file"} for key in "abc"
+    ]
+
+
+def test_many_errors_are_divided_like_embeddings(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "_ROWS_PER_PART", 30)
+    failures = [Failure(f"{number:03d}.jpg", "s", f"reason {number}") for number in range(100)]
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    told = run(one, [failures[:10], failures[10:]], lambda total: write.WriteErrors(str(one)))
+    mixed = [failures[start::7][::-1] for start in range(7)]
+    assert told == run(other, mixed, lambda total: write.WriteErrors(str(other)))
+    assert sorted(entry["path"] for entry in told) == [
+        f"errors/part-{index:05d}-of-00004.parquet" for index in range(4)
+    ]
+    rows = []
+    for entry in told:
+        assert (one / entry["path"]).read_bytes() == (other / entry["path"]).read_bytes()
+        part = pq.read_table(one / entry["path"]).to_pylist()
+        assert len(part) == entry["rows"] > 10
+        assert [row["image_id"] for row in part] == sorted(row["image_id"] for row in part)
+        rows += part
+    assert sorted(map(tuple, (row.values() for row in rows))) == [
+        dataclasses.astuple(failure) for failure in failures
     ]

@@ -1,0 +1,58 @@
+"""A real model artifact that is small enough to write by hand, and fails where it is told to."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from transforms import artifact, storage
+from transforms.framing import Look
+from transforms.standardize import encode_jpeg
+
+SIZE = 4  # of an embedding
+# What an image must be like for the model to fail on it.
+NOT_FINITE, TOO_MUCH_MEMORY = (0, 0, 0), (255, 255, 255)
+
+
+class Means(tf.Module):
+    """Mean color, its sum 1, and the number of images in the call.
+
+    Not finite for a black image; for a white one it wants more memory than machines have.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def __call__(self, image_bytes):
+        def mean(encoded):
+            pixels = tf.cast(tf.io.decode_jpeg(encoded, channels=3), tf.float32)
+            return tf.reduce_mean(pixels, [0, 1])
+
+        means = tf.map_fn(mean, image_bytes, fn_output_signature=tf.TensorSpec([3], tf.float32))
+        white = tf.reduce_any(tf.reduce_all(means > 254, 1))
+        nothing = tf.reduce_sum(tf.fill([tf.cast(white, tf.int64) * 2**46], means[0, 0]))
+        size = tf.fill([tf.shape(means)[0], 1], tf.cast(tf.shape(means)[0], tf.float32))
+        bright = tf.reduce_sum(means, 1, keepdims=True)
+        return {"embedding": tf.concat([means / bright + nothing, size], 1)}
+
+
+def write_model(root: Path, look: Look) -> dict[str, Any]:
+    """Writes the artifact and returns its manifest."""
+    module = Means()
+    signatures = {"serving_default": module.__call__}
+    tf.saved_model.save(module, str(root / "saved_model"), signatures=signatures)
+    manifest = {
+        "kind": "model",
+        "schema_version": artifact.SCHEMA_VERSION,
+        "model_id": "means",
+        "embedding_size": SIZE,
+        "preprocessing": look.to_manifest(),
+        "files": [artifact.file_entry(str(root), name) for name in storage.walk_files(str(root))],
+    }
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    return manifest
+
+
+def jpeg(red: int, green: int, blue: int) -> bytes:
+    """A small image of one color."""
+    return encode_jpeg(np.full((16, 16, 3), (red, green, blue), np.uint8))
