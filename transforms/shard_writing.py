@@ -26,6 +26,8 @@ POSITION = np.dtype(
         ("shard", "<u4"),
         ("shards", "<u4"),
         ("position", "<u4"),
+        # Where its frame starts in the shard, in bytes.
+        ("offset", "<u8"),
         ("weight", "<f4"),
     ]
 )
@@ -59,7 +61,7 @@ def write_shard(
         weighted: whether records carry a weight.
     """
     records = records[np.lexsort((records["copy"], records["place"], records["rank"]))]
-    receipt = _write(staging, os.path.join(output, name), records, weighted)
+    receipt, offsets = _write(staging, os.path.join(output, name), records, weighted)
     first = np.flatnonzero(records["copy"] == 0)
     positions = np.zeros(len(first), POSITION)
     positions["place"] = records["place"][first]
@@ -67,22 +69,32 @@ def write_shard(
     positions["shard"] = records["shard"][first]
     positions["shards"] = int(name.rpartition("-of-")[2].split(".")[0])
     positions["position"] = first
+    positions["offset"] = offsets[first]
     positions["weight"] = records["weight"][first]
     return Written({"path": name, **receipt}, positions)
 
 
-def _write(staging: str, path: str, records: np.ndarray, weighted: bool) -> dict[str, Any]:
-    """Writes under a temporary name and renames it; bytes, SHA-256 and number of records."""
+def _write(
+    staging: str, path: str, records: np.ndarray, weighted: bool
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Writes under a temporary name and renames it.
+
+    Returns:
+        bytes, SHA-256 and number of records; and uint64 [N], where each record starts.
+    """
     os.makedirs(os.path.dirname(path), exist_ok=True)
     temporary = f"{path}.tmp-{secrets.token_hex(6)}"
     digest = hashlib.sha256()
     size = 0
+    offsets = []
     with StagingReader(staging) as reader, open(temporary, "wb", buffering=_BUFFER) as stream:
         for place, copy, weight in records[["place", "copy", "weight"]].tolist():
             extra = extra_features(copy, weight if weighted else None)
             framed = tfrecord.frame(reader.record(place) + extra)
+            offsets.append(size)
             stream.write(framed)
             digest.update(framed)
             size += len(framed)
     os.replace(temporary, path)
-    return {"bytes": size, "sha256": digest.hexdigest(), "records": len(records)}
+    receipt = {"bytes": size, "sha256": digest.hexdigest(), "records": len(records)}
+    return receipt, np.array(offsets, np.uint64)

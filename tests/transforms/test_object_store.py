@@ -1,6 +1,5 @@
 """Against moto's S3 server on this machine, through the client that is used in earnest."""
 
-import logging
 import os
 import subprocess
 import sys
@@ -8,11 +7,12 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from transforms import object_store, storage
+from tests.stores import s3, upload
+from transforms import artifact, object_store, storage
 from transforms.errors import RunError, UsageError
 from transforms.sources.base import Ref, Unreadable
+from transforms.sources.dataset import DatasetRecords, verify_dataset
 from transforms.sources.folders import NO_FOLDER, Folders
 from transforms.sources.recordio import RecordIO
 from transforms.sources.registry import guess
@@ -33,22 +33,10 @@ OBJECTS = {
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
+    with s3(BUCKET) as client:
         for key, data in OBJECTS.items():
             client.put_object(Bucket=BUCKET, Key=key, Body=data)
-        object_store.use_options([])
         yield f"s3://{BUCKET}"
-    server.stop()
 
 
 def test_a_source_of_folders_lists_and_reads(url):
@@ -112,6 +100,33 @@ def test_other_sources_and_the_guess_work_too(url):
     assert source.tasks() == ["all"]
     (ref,) = source.refs("all")
     assert "wrong magic number" in ref.reason
+
+
+def test_a_dataset_is_read_from_where_it_lies(url, tiny_dataset):
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="sets")
+    upload(client, tiny_dataset, "sets", "dataset")
+    root = "s3://sets/dataset"
+    assert not artifact.is_unfinished(root)
+    manifest = artifact.read_manifest(root, "dataset")
+    assert manifest == artifact.read_manifest(str(tiny_dataset), "dataset")
+    verify_dataset(root, manifest)
+    here, there = (DatasetRecords(one, manifest) for one in (str(tiny_dataset), root))
+    refs = [ref for task in there.tasks() for ref in there.refs(task)]
+    assert refs == [ref for task in here.tasks() for ref in here.refs(task)]
+    assert len(refs) == manifest["counts"]["kept"]
+    assert list(there.read(refs[:9])) == list(here.read(refs[:9]))
+    client.put_object(Bucket="sets", Key=f"dataset/{refs[0].path}", Body=b"damage" * 9)
+    with pytest.raises(RunError, match=f"{root}/{refs[0].path} must be a whole TFRecord file"):
+        list(there.read(refs[:1]))
+    client.delete_object(Bucket="sets", Key=f"dataset/{refs[0].path}")
+    with pytest.raises(RunError, match=f"^{refs[0].path} must be readable, .*no such object"):
+        list(there.read(refs[:1]))
+    client.put_object(Bucket="sets", Key=f"dataset/{there.tasks()[0]}", Body=b"PAR1")
+    with pytest.raises(RunError, match=f"{root}/index/.* must have the SHA-256 of its manifest"):
+        list(there.refs(there.tasks()[0]))
+    client.put_object(Bucket="sets", Key="half/.incomplete", Body=b"{}")
+    assert artifact.is_unfinished("s3://sets/half")
 
 
 def test_what_cannot_be_reached_is_told_in_a_sentence(url):
