@@ -14,7 +14,7 @@ from transforms.decode import MAX_BYTES
 from transforms.errors import UsageError
 from transforms.sources.base import Ref, Unreadable
 from transforms.sources.containers import ContainerSource, OpenFile
-from transforms.sources.labels import BadValueError, as_identity
+from transforms.sources.labels import BadValueError, as_identity, readable
 from transforms.sources.reading import cannot_read, one_line, too_large
 
 # What Arrow raises of damaged files; its own errors are several of these at once.
@@ -23,6 +23,8 @@ ARROW_ERRORS = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, 
 _IMAGES = ("image", "img", "jpg", "jpeg", "png", "bytes")
 _LABELS = ("identity", "label", "person", "name")
 _ROWS_PER_BATCH = 4096
+# Columns in a message.
+_NAMED = 12
 _BUFFER_BYTES = 1 << 20
 
 
@@ -68,11 +70,13 @@ class ParquetTables(ContainerSource):
         found = super().tasks()
         try:
             with storage.open_file(storage.join(self.root, found[0])) as stream:
-                self._columns(_open(stream).schema_arrow)
+                schema = _open(stream).schema_arrow
+                self._columns(schema)
         except BadValueError as error:
+            names = ", ".join(readable(name) for name in schema.names[:_NAMED]) or "none"
             raise UsageError(
-                f"--input must hold tables of images, but {found[0]} {error}; "
-                "name the columns or check --format."
+                f"--input must hold tables of images, but {found[0]} {error} among {names}; "
+                "name them by --image-column and --label-column, or check --format."
             ) from None
         except ARROW_ERRORS:
             # A damaged file ends in a row like any other.
