@@ -19,11 +19,50 @@ from transforms.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
 from transforms.splits import FOLDERS, SPLITS
 
 LISTED = "listed.json"
+HELD_OUT_COUNTS = "held_out.json"
 
 _COLUMNS = ["image_id", "identity", "outcome", "reason", "split", "copies", "attributes"]
 
 # Attributes in a message.
 _NAMED = 8
+# Reasons in a manifest, and in a message.
+_REASONS = 20
+_REASONS_TOLD = 3
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What became of the held-out set's images.
+
+    Attributes:
+        listed: how many there are.
+        usable: how many the input was compared with.
+        reasons: the most frequent ones why others are not usable, to their number.
+    """
+
+    listed: int
+    usable: int
+    reasons: dict[str, int]
+
+    @property
+    def unusable(self) -> int:
+        """How many the input was not compared with."""
+        return self.listed - self.usable
+
+    def to_manifest(self) -> dict[str, Any]:
+        """As the manifest has it."""
+        return {
+            "listed": self.listed,
+            "usable": self.usable,
+            "unusable": self.unusable,
+            "reasons": self.reasons,
+        }
+
+    @property
+    def words(self) -> str:
+        """In a few words."""
+        told = f"{self.usable:,} of {self.listed:,} images of the held-out set were compared"
+        return f"{told}; not {_told(self.reasons)}" if self.reasons else told
 
 
 @dataclass(frozen=True)
@@ -37,6 +76,7 @@ class Checked:
             of an attribute: images before and records after of each value.
         files: receipts of shards and index parts: path, bytes, sha256.
         source_fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
+        held_out: of the set that nothing may be shared with, or None.
     """
 
     counts: dict[str, int]
@@ -44,6 +84,7 @@ class Checked:
     balance: dict[str, Any]
     files: list[dict[str, Any]]
     source_fingerprint: str
+    held_out: HeldOut | None = None
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -61,8 +102,8 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         base: the dataset of which it makes a new version: its rows count too. Or None.
 
     Raises:
-        RunError: rows and listing differ, an image has two rows, too many were rejected, or
-            nothing is left to train on.
+        RunError: rows and listing differ, an image has two rows, too many were rejected,
+            nothing is left to train on, or there was nothing to keep apart from.
     """
     listed = listed_so_far(work) or 0
     shards = receipts.read(work.path("shards.json"))
@@ -80,6 +121,7 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
     _check_accounts(counts, tally)
+    held_out = None if options.exclude_dataset is None else _held_out(work)
     splits = {
         name: _split(name, tally, shards, base)
         for name in FOLDERS
@@ -93,7 +135,8 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     if base is not None:
         total += int(base.manifest["source"]["fingerprint"], 16)
     total %= 1 << 256
-    return Checked(counts, splits, tally.balance, shards + parts, f"{total:064x}")
+    fingerprint = f"{total:064x}"
+    return Checked(counts, splits, tally.balance, shards + parts, fingerprint, held_out)
 
 
 @dataclass
@@ -204,6 +247,19 @@ def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:
         )
 
 
+def _held_out(work: Work) -> HeldOut:
+    (counts,) = receipts.read(work.path(HELD_OUT_COUNTS))
+    reasons = sorted(counts["reasons"].items(), key=lambda entry: (-entry[1], entry[0]))
+    found = HeldOut(counts["listed"], counts["usable"], dict(reasons[:_REASONS]))
+    if found.usable == 0:
+        why = f" ({_told(found.reasons)})" if found.reasons else ""
+        raise RunError(
+            "--exclude-dataset must hold images that the input can be compared with, but none of "
+            f"its {found.listed:,} can be used{why}; check its path and what it holds."
+        )
+    return found
+
+
 def _check_shards(splits: dict[str, dict[str, Any]], tally: _Tally) -> None:
     for name, split in splits.items():
         if split["records"] != tally.records[name]:
@@ -239,7 +295,12 @@ def _check_rejected(
 
 
 def _reasons(tally: _Tally) -> str:
-    return "; ".join(f"{count} {reason}" for reason, count in tally.reasons.most_common(3))
+    return _told(dict(tally.reasons.most_common(_REASONS_TOLD)))
+
+
+def _told(reasons: dict[str, int]) -> str:
+    first = list(reasons.items())[:_REASONS_TOLD]
+    return "; ".join(f"{count} {reason}" for reason, count in first)
 
 
 def _check_outcomes(

@@ -9,7 +9,6 @@ from transforms.grouping import partition
 from transforms.keyed import keyed_hash
 from transforms.places import CHUNK
 from transforms.sources.base import Ref
-from transforms.sources.folders import NO_FOLDER
 
 
 class GroupByRange(beam.PTransform):
@@ -31,11 +30,6 @@ class GroupByRange(beam.PTransform):
             >> beam.FlatMap(_by_range, self._total).with_output_types(tuple[int, list[Ref]])
             | "GroupRanges" >> beam.GroupByKey()
         )
-
-
-def reason_of(ref: Ref) -> str:
-    """Why an image cannot be scored; one that lies in no identity's folder can."""
-    return "" if ref.reason == NO_FOLDER else ref.reason
 
 
 def _by_range(chunk: Chunk, total: int) -> Iterable[tuple[int, list[Ref]]]:

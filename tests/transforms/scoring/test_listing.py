@@ -3,9 +3,8 @@ from apache_beam.testing.util import assert_that
 
 from transforms.chunk import Chunk
 from transforms.places import CHUNK
-from transforms.scoring.listing import GroupByRange, reason_of
+from transforms.scoring.listing import GroupByRange
 from transforms.sources.base import Ref
-from transforms.sources.folders import NO_FOLDER
 
 
 def ranges(chunks: list[Chunk], check) -> None:
@@ -31,8 +30,3 @@ def test_every_image_is_in_one_range_whatever_chunk_it_came_in():
 
     ranges([Chunk.of(0, refs)], check)
     ranges([Chunk.of(number, refs[number::5][::-1]) for number in range(5)], check)
-
-
-def test_a_file_at_the_top_can_be_scored_and_other_reasons_stay():
-    assert reason_of(Ref("top.jpg", None, "top.jpg", reason=NO_FOLDER)) == ""
-    assert reason_of(Ref("x", "x", "x", reason="a bad name")) == "a bad name"

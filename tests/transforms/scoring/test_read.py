@@ -63,6 +63,10 @@ def test_order_is_kept_and_failures_stand_where_their_images_would(root):
     assert (found[1].image_id, found[1].source) == ("a/2.jpg", "a/2.jpg")
 
 
+def record_at(offset: int) -> Ref:
+    return Ref("a/1.png", None, "part.tfrecord", offset=offset)
+
+
 def _dataset(root, encoded: bytes) -> tuple[DatasetRecords, int]:
     records = [
         Record(f"a/{number}.png", "a", data, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
@@ -77,13 +81,13 @@ def test_a_record_of_the_models_size_is_not_encoded_again(root):
     encoded = encode_jpeg(PIXELS)
     source, offset = _dataset(root, encoded)
     look = Look(48, "center", 0.5)
-    assert read(Reader(source, look), [ref("part.tfrecord", offset=offset)]) == [encoded]
+    assert read(Reader(source, look), [record_at(offset)]) == [encoded]
 
 
 def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):
     source, offset = _dataset(root, encode_jpeg(PIXELS))
     look = Look(32, "center", 0.5)
-    (encoded,) = read(Reader(source, look), [ref("part.tfrecord", offset=offset)])
+    (encoded,) = read(Reader(source, look), [record_at(offset)])
     pixels = np.asarray(Image.open(io.BytesIO(encoded))).astype(int)
     assert pixels.shape == (32, 32, 3)
     (whole,) = frame(Look(32), [PIXELS], [None])
@@ -92,11 +96,11 @@ def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):
 
 def test_a_damaged_record_is_a_failure_with_a_reason(root):
     source, offset = _dataset(root, b"no JPEG")
-    (failure,) = read(Reader(source, Look(48)), [ref("part.tfrecord", offset=offset)])
+    (failure,) = read(Reader(source, Look(48)), [record_at(offset)])
     assert "not an image" in failure.reason
 
 
 def test_a_damaged_shard_ends_the_run(root):
     source, offset = _dataset(root, encode_jpeg(PIXELS))
     with pytest.raises(RunError, match="must be a whole TFRecord file"):
-        read(Reader(source, Look(48)), [ref("part.tfrecord", offset=offset + 1)])
+        read(Reader(source, Look(48)), [record_at(offset + 1)])
