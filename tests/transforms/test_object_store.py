@@ -1,12 +1,20 @@
 """Against moto's S3 server on this machine, through the client that is used in earnest."""
 
+import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+from urllib.parse import parse_qs
 
 import boto3
 import pytest
+from apache_beam.internal.gcp import auth
+from botocore.exceptions import ClientError
+from botocore.paginate import Paginator
 
 from tests.stores import s3, upload
 from transforms import artifact, object_store, storage
@@ -63,6 +71,63 @@ def test_listing_a_part(url):
     assert listed == [Entry("Ada/1.jpg"), Entry("Ada/old/2.jpg.gz")]
     everything = [entry.name for entry in storage.list_files(url)]
     assert everything == sorted(key for key in OBJECTS if not key.endswith("/"))
+
+
+def test_the_top_is_named_without_a_listing_of_what_is_below(url, monkeypatch):
+    monkeypatch.setattr(object_store, "_names", None)
+    assert storage.top_level(f"{url}/faces") == ["Ada-L/", "Ada/", "Zoë [1]*?/", "loose.jpg"]
+    assert storage.top_level(url) == ["faces-other/", "faces/", "rec/"]
+    for absent in (f"{url}/none", "s3://no-such-bucket", "s3://no-such-bucket/faces"):
+        with pytest.raises(FileNotFoundError):
+            storage.top_level(absent)
+
+
+def test_a_store_that_refuses_to_list_is_told(url, monkeypatch):
+    def refused(self, **_):
+        raise ClientError({"ResponseMetadata": {"HTTPStatusCode": 403}}, "ListObjectsV2")
+
+    monkeypatch.setattr(Paginator, "paginate", refused)
+    with pytest.raises(UsageError, match=r"must be a readable directory.*refuses access"):
+        Folders(f"{url}/faces").tasks()
+
+
+class _Google(BaseHTTPRequestHandler):
+    """Google's answer to a listing by levels, in two pages."""
+
+    asked: ClassVar[list[str | None]] = []
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        if path != "/storage/v1/b/bucket/o":
+            # The client may look for more about the bucket.
+            self.send_error(404)
+            return
+        values = {name: value for name, (value,) in parse_qs(query).items()}
+        self.asked.append(values.get("pageToken"))
+        assert (values["prefix"], values["delimiter"]) == ("faces/", "/")
+        if "pageToken" in values:
+            page = {"items": [{"name": "faces/loose.jpg"}], "prefixes": ["faces/Zoë/"]}
+        else:
+            page = {"items": [{"name": "faces/"}], "prefixes": ["faces/Ada/"], "nextPageToken": "2"}
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(page).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_google_names_the_top_in_the_same_way(url, monkeypatch):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Google) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server.server_port}")
+        # Nobody's: looking for credentials takes half a minute.
+        monkeypatch.setattr(auth, "get_service_credentials", lambda options: None)
+        found = storage.top_level("gs://bucket/faces")
+        server.shutdown()
+    assert found == ["Ada/", "Zoë/", "loose.jpg"]
+    assert _Google.asked == [None, "2"]
 
 
 def test_a_stream_can_be_read_at_any_place(url):
