@@ -15,13 +15,15 @@ from pipelines.options.ingest import IngestOptions
 from transforms import artifact, receipts
 from transforms.artifact import Work
 from transforms.errors import RunError
+from transforms.listing import image_key
 from transforms.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
 from transforms.splits import FOLDERS, SPLITS
 
 LISTED = "listed.json"
 HELD_OUT_COUNTS = "held_out.json"
+REPEATED = "repeated.json"
 
-_COLUMNS = ["image_id", "identity", "outcome", "reason", "split", "copies", "attributes"]
+_COLUMNS = ["identity", "outcome", "reason", "split", "copies", "attributes"]
 
 # Attributes in a message.
 _NAMED = 8
@@ -119,6 +121,7 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
             tally.add(pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS))
     for part in parts:
         tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
+    _check_names(work, parts)
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
     _check_accounts(counts, tally)
     held_out = None if options.exclude_dataset is None else _held_out(work)
@@ -158,15 +161,10 @@ class _Tally:
     attributes: set[str] = field(default_factory=set)
     values_before: Counter[str] = field(default_factory=Counter)
     values_after: Counter[str] = field(default_factory=Counter)
-    repeated: str | None = None
 
     def add(self, part: pa.Table) -> None:
-        """Adds a part, which is sorted by image_id."""
+        """Adds a part."""
         self.rows += len(part)
-        keys = part["image_id"].combine_chunks()
-        same = np.flatnonzero(pc.equal(keys[1:], keys[:-1]).to_numpy(zero_copy_only=False))
-        if len(same):
-            self.repeated = keys[int(same[0])].as_py()
         _count(self.outcomes, part["outcome"])
         told = pc.invert(pc.is_in(part["outcome"], pa.array([KEPT, DUPLICATE])))
         _count(self.reasons, part["reason"].filter(told))
@@ -234,12 +232,26 @@ def _split(
     }
 
 
+def _check_names(work: Work, parts: list[dict[str, Any]]) -> None:
+    keys = {one["key"] for one in receipts.read(work.path(REPEATED))}
+    if not keys:
+        return
+    # Where the keys of two names are equal by chance, no name comes twice.
+    seen: set[str] = set()
+    for part in parts:
+        path = os.path.join(work.scratch, part["path"])
+        for name in pq.read_table(path, columns=["image_id"])["image_id"].to_pylist():
+            if image_key(name) not in keys:
+                continue
+            if name in seen:
+                raise RunError(
+                    f"Every image must have one row, but {name} has two; give each image a name "
+                    "of its own."
+                )
+            seen.add(name)
+
+
 def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:
-    if tally.repeated is not None:
-        raise RunError(
-            f"Every image must have one row, but {tally.repeated} has two; give each image a name "
-            "of its own."
-        )
     if tally.rows != counts["listed"] or sum(counts[name] for name in OUTCOMES) != tally.rows:
         raise RunError(
             f"Every listed image must have one row, but {counts['listed']} were listed and "

@@ -10,7 +10,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipelines.ingest_checks import HELD_OUT_COUNTS, LISTED
+from pipelines.ingest_checks import HELD_OUT_COUNTS, LISTED, REPEATED
 from pipelines.ingest_job import IngestJob
 from pipelines.ingest_known import Known
 from transforms import receipts, statistics
@@ -23,6 +23,7 @@ from transforms.listing import CountImages, ListImages
 from transforms.outcomes import CONFLICT
 from transforms.places import HELD_OUT, OLD, origin_of_chunk, row_of
 from transforms.quality import Floor
+from transforms.repeated import FindRepeated
 from transforms.scan import Scanned
 from transforms.scanning import ScanImages
 from transforms.selection import DECISION, SelectImages, normalizing_sums
@@ -79,6 +80,8 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
             temp_dir=os.path.join(work.scratch, "tft"),
         )
     )
+    repeated = scanned | "FindRepeated" >> FindRepeated(staging, total)
+    _ = repeated | "RepeatedKeys" >> receipts.WriteReceipts(work.path(REPEATED))
     _ = total | "Listed" >> beam.Map(_listed) | receipts.WriteReceipts(work.path(LISTED))
     _ = written[RECEIPTS_TAG] | "Shards" >> receipts.WriteReceipts(work.path("shards.json"))
     _ = index.receipts | "Index" >> receipts.WriteReceipts(work.path("index.json"))

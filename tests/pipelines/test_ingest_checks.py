@@ -13,6 +13,7 @@ from transforms.artifact import Work
 from transforms.balance_rules import Rule
 from transforms.errors import RunError
 from transforms.index import SCHEMA
+from transforms.listing import image_key
 
 OPTIONS = IngestOptions("i", "o")
 FAULT = "fault of facemill"
@@ -42,7 +43,7 @@ SHARDS = {"train/x": 4, "val/x": 1, "unlabeled/x": 1, "quarantine/x": 1}
 
 
 def work_of(
-    root: Path, parts=(ROWS[:5], ROWS[5:]), shards=SHARDS, listed=None, held_out=()
+    root: Path, parts=(ROWS[:5], ROWS[5:]), shards=SHARDS, listed=None, held_out=(), repeated=()
 ) -> Work:
     scratch = root / ".work-1"
     (scratch / "index").mkdir(parents=True)
@@ -57,6 +58,7 @@ def work_of(
         "shards": [{"path": path, "records": records} for path, records in shards.items()],
         "index": receipts,
         "held_out": list(held_out),
+        "repeated": [{"key": image_key(name)} for name in repeated],
     }.items():
         (scratch / f"{name}.json").write_text(json.dumps(found))
     return Work(str(root), "dataset", {}, {}, str(scratch))
@@ -87,6 +89,11 @@ def test_figures_are_sums_of_the_index_and_the_shards(tmp_path):
     ]
 
 
+def test_names_that_only_share_a_key_are_two(tmp_path):
+    found = check(work_of(tmp_path, repeated=["a/1", "b/2"]), OPTIONS, None)
+    assert found.counts["listed"] == 8
+
+
 def test_the_listing_is_unknown_until_it_ends(tmp_path):
     work = work_of(tmp_path)
     assert ingest_checks.listed_so_far(work) == 8
@@ -100,7 +107,9 @@ def test_the_listing_is_unknown_until_it_ends(tmp_path):
         ({"listed": 0}, "--input must hold images, but none was found in it"),
         ({"listed": 9}, "9 were listed and 8 have one"),
         ({"parts": [ROWS[:5]], "listed": 8}, "8 were listed and 5 have one"),
-        ({"parts": [[ROWS[0], *ROWS], []]}, "must have one row, but a/1 has two"),
+        ({"parts": [[ROWS[0], *ROWS], []], "repeated": ["a/1"]}, "one row, but a/1 has two"),
+        # In two parts, and beside a key that two names have by chance.
+        ({"parts": [ROWS, [ROWS[6]]], "repeated": ["b/1", "d/1"]}, "one row, but d/1 has two"),
         ({"parts": [[{**ROWS[0], "outcome": "lost"}, *ROWS[1:]]]}, "8 were listed and 8 have one"),
         ({"shards": {**SHARDS, "train/x": 3}}, f"4 records of train and the shards 3.*{FAULT}"),
         ({"shards": {**SHARDS, "val/y": 1}}, f"1 records of val and the shards 2.*{FAULT}"),
