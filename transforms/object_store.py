@@ -21,6 +21,7 @@ from apache_beam.options.value_provider import RuntimeValueProvider
 
 from transforms.errors import FacemillError, RunError, UsageError
 from transforms.storage import Entry
+from transforms.text import one_line
 
 _BUFFER = 1 << 18
 # By scheme: the module that Beam's client needs, and Beam's extra that brings it.
@@ -249,8 +250,7 @@ def _translated(error: Exception, url: str) -> Exception:
         return FileNotFoundError(errno.ENOENT, "no such object", url)
     if code in (401, 403):
         return PermissionError(errno.EACCES, "the object store refuses access", url)
-    text = " ".join(str(error).split())[:200] or type(error).__name__
     return RunError(
-        f"The object store must answer for {url}, got {text}; check the network, the endpoint "
-        "and the credentials, then run the command again."
+        f"The object store must answer for {url}, got {one_line(error)}; check the network, the "
+        "endpoint and the credentials, then run the command again."
     )

@@ -4,13 +4,14 @@ import importlib
 import re
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from transforms import storage
 from transforms.errors import UsageError
+from transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
 from transforms.sources.base import Source
 from transforms.sources.folders import names_in
 from transforms.sources.names import FORMATS, TABLE
+from transforms.text import one_line
 
 MANIFEST = "manifest"
 
@@ -113,11 +114,10 @@ def _of_file(path: str) -> str:
 def _of_parquet(path: str) -> str:
     try:
         with storage.open_file(path) as stream:
-            schema = pq.read_schema(stream)
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())[:200]
+            schema = open_table(stream).schema_arrow
+    except ARROW_ERRORS as error:
         raise UsageError(
-            f"--input must be a sound Parquet file, got {path} ({reason}); check it."
+            f"--input must be a sound Parquet file, got {path} ({one_line(error)}); check it."
         ) from None
     images = any(_holds_images(field.type) for field in schema)
     return MANIFEST if "path" in schema.names and not images else "parquet"
@@ -126,4 +126,4 @@ def _of_parquet(path: str) -> str:
 def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return any(_holds_images(kind.field(i).type) for i in range(kind.num_fields))
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return is_binary(kind)

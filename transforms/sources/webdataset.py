@@ -16,8 +16,9 @@ from transforms.errors import UsageError
 from transforms.sources.base import Ref, Unreadable
 from transforms.sources.containers import ContainerSource, read_ranges
 from transforms.sources.distinct import Distinct
-from transforms.sources.labels import NAMES, BadValueError, as_identity, readable
-from transforms.sources.reading import cannot_read, one_line
+from transforms.sources.labels import NAMES, BadValueError, as_identity
+from transforms.sources.reading import cannot_read
+from transforms.text import one_line, readable
 
 _IMAGES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"),
