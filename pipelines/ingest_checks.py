@@ -64,7 +64,7 @@ class HeldOut:
     def words(self) -> str:
         """In a few words."""
         told = f"{self.usable:,} of {self.listed:,} images of the held-out set were compared"
-        return f"{told}; not {_told(self.reasons)}" if self.reasons else told
+        return f"{told}, others not ({_told(self.reasons)})" if self.reasons else told
 
 
 @dataclass(frozen=True)

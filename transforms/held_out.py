@@ -27,7 +27,7 @@ class CountUsable(beam.PTransform):
         """Builds the graph."""
         return (
             scanned
-            | "Tally" >> beam.Map(_tally, self._staging).with_output_types(_Sums)
+            | "Tally" >> beam.Map(_tally, self._staging)
             | "Sum" >> beam.CombineGlobally(_Sum())
         )
 

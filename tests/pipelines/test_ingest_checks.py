@@ -151,7 +151,8 @@ def test_what_of_a_held_out_set_was_compared_is_counted(tmp_path):
     }
     assert list(found.reasons) == ["dark", "blank", "torn"]
     assert found.words == (
-        "1,200 of 1,234 images of the held-out set were compared; not 30 dark; 3 blank; 1 torn"
+        "1,200 of 1,234 images of the held-out set were compared, others not (30 dark; 3 blank; "
+        "1 torn)"
     )
     whole = check(work_of(tmp_path / "whole", held_out=held_out(2, 2)), options, None).held_out
     assert whole is not None
