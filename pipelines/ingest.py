@@ -16,7 +16,6 @@ from pipelines.ingest_known import (
     KIND,
     Known,
     check_base,
-    held_out_digest,
     known_sets,
     read_base,
     write_known_keys,
@@ -27,7 +26,7 @@ from pipelines.quiet import import_quietly
 from transforms import artifact, storage
 from transforms.framing import Look, check_detector
 from transforms.listing import all_chunks
-from transforms.places import OLD
+from transforms.places import HELD_OUT, OLD
 from transforms.reading_ahead import reading_ahead
 from transforms.scan import ScanJob
 from transforms.sources import registry
@@ -48,7 +47,8 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     engine = choose(beam_args)
     root = storage.absolute(options.input, "--input", remote=True)
     form = options.format or registry.guess(root)
-    source = registry.build(form, root, _manifest_root(options))
+    columns = (options.image_column, options.label_column)
+    source = registry.build(form, root, _manifest_root(options), *columns)
     # An input that is not there is refused before the output is touched.
     tasks = source.tasks()
     storage.check_apart(root, storage.absolute(options.output, "--output"))
@@ -59,12 +59,14 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     known = known_sets(options, look, base)
     wanted = {
         **result_options(options, form),
-        "exclude_dataset": held_out_digest(options),
+        "exclude_dataset": next((one.name for one in known if one.origin == HELD_OUT), None),
         "append_to": None if base is None else artifact.fingerprint(base.manifest),
     }
     if base is not None:
         check_base(base, wanted)
     inputs = {"input": root, **{_name(one): one.source.root for one in known}}
+    if form == registry.MANIFEST:
+        inputs["root"] = source.root
     with artifact.begin(options.output, KIND, wanted, inputs=inputs) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to ingest again.")

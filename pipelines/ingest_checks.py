@@ -15,15 +15,56 @@ from pipelines.options.ingest import IngestOptions
 from transforms import artifact, receipts
 from transforms.artifact import Work
 from transforms.errors import RunError
+from transforms.listing import image_key
 from transforms.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
 from transforms.splits import FOLDERS, SPLITS
 
 LISTED = "listed.json"
+HELD_OUT_COUNTS = "held_out.json"
+REPEATED = "repeated.json"
 
-_COLUMNS = ["image_id", "identity", "outcome", "reason", "split", "copies", "attributes"]
+_COLUMNS = ["identity", "outcome", "reason", "split", "copies", "attributes"]
 
 # Attributes in a message.
 _NAMED = 8
+# Reasons in a manifest, and in a message.
+_REASONS = 20
+_REASONS_TOLD = 3
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What became of the held-out set's images.
+
+    Attributes:
+        listed: how many there are.
+        usable: how many the input was compared with.
+        reasons: the most frequent ones why others are not usable, to their number.
+    """
+
+    listed: int
+    usable: int
+    reasons: dict[str, int]
+
+    @property
+    def unusable(self) -> int:
+        """How many the input was not compared with."""
+        return self.listed - self.usable
+
+    def to_manifest(self) -> dict[str, Any]:
+        """As the manifest has it."""
+        return {
+            "listed": self.listed,
+            "usable": self.usable,
+            "unusable": self.unusable,
+            "reasons": self.reasons,
+        }
+
+    @property
+    def words(self) -> str:
+        """In a few words."""
+        told = f"{self.usable:,} of {self.listed:,} images of the held-out set were compared"
+        return f"{told}, others not ({_told(self.reasons)})" if self.reasons else told
 
 
 @dataclass(frozen=True)
@@ -37,6 +78,7 @@ class Checked:
             of an attribute: images before and records after of each value.
         files: receipts of shards and index parts: path, bytes, sha256.
         source_fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
+        held_out: of the set that nothing may be shared with, or None.
     """
 
     counts: dict[str, int]
@@ -44,6 +86,7 @@ class Checked:
     balance: dict[str, Any]
     files: list[dict[str, Any]]
     source_fingerprint: str
+    held_out: HeldOut | None = None
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -61,8 +104,8 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         base: the dataset of which it makes a new version: its rows count too. Or None.
 
     Raises:
-        RunError: rows and listing differ, an image has two rows, too many were rejected, or
-            nothing is left to train on.
+        RunError: rows and listing differ, an image has two rows, too many were rejected,
+            nothing is left to train on, or there was nothing to keep apart from.
     """
     listed = receipts.read(work.path(LISTED))[0]["listed"]
     shards = receipts.read(work.path("shards.json"))
@@ -78,8 +121,10 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
             tally.add(pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS))
     for part in parts:
         tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
+    _check_names(work, parts)
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
     _check_accounts(counts, tally)
+    held_out = None if options.exclude_dataset is None else _held_out(work)
     splits = {
         name: _split(name, tally, shards, base)
         for name in FOLDERS
@@ -93,7 +138,8 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     if base is not None:
         total += int(base.manifest["source"]["fingerprint"], 16)
     total %= 1 << 256
-    return Checked(counts, splits, tally.balance, shards + parts, f"{total:064x}")
+    fingerprint = f"{total:064x}"
+    return Checked(counts, splits, tally.balance, shards + parts, fingerprint, held_out)
 
 
 @dataclass
@@ -115,15 +161,10 @@ class _Tally:
     attributes: set[str] = field(default_factory=set)
     values_before: Counter[str] = field(default_factory=Counter)
     values_after: Counter[str] = field(default_factory=Counter)
-    repeated: str | None = None
 
     def add(self, part: pa.Table) -> None:
-        """Adds a part, which is sorted by image_id."""
+        """Adds a part."""
         self.rows += len(part)
-        keys = part["image_id"].combine_chunks()
-        same = np.flatnonzero(pc.equal(keys[1:], keys[:-1]).to_numpy(zero_copy_only=False))
-        if len(same):
-            self.repeated = keys[int(same[0])].as_py()
         _count(self.outcomes, part["outcome"])
         told = pc.invert(pc.is_in(part["outcome"], pa.array([KEPT, DUPLICATE])))
         _count(self.reasons, part["reason"].filter(told))
@@ -191,17 +232,44 @@ def _split(
     }
 
 
+def _check_names(work: Work, parts: list[dict[str, Any]]) -> None:
+    keys = {one["key"] for one in receipts.read(work.path(REPEATED))}
+    if not keys:
+        return
+    # Where the keys of two names are equal by chance, no name comes twice.
+    seen: set[str] = set()
+    for part in parts:
+        path = os.path.join(work.scratch, part["path"])
+        for name in pq.read_table(path, columns=["image_id"])["image_id"].to_pylist():
+            if image_key(name) not in keys:
+                continue
+            if name in seen:
+                raise RunError(
+                    f"Every image must have one row, but {name} has two; give each image a name "
+                    "of its own."
+                )
+            seen.add(name)
+
+
 def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:
-    if tally.repeated is not None:
-        raise RunError(
-            f"Every image must have one row, but {tally.repeated} has two; give each image a name "
-            "of its own."
-        )
     if tally.rows != counts["listed"] or sum(counts[name] for name in OUTCOMES) != tally.rows:
         raise RunError(
             f"Every listed image must have one row, but {counts['listed']} were listed and "
             f"{tally.rows} have one; the input may have changed, so run the command again."
         )
+
+
+def _held_out(work: Work) -> HeldOut:
+    (counts,) = receipts.read(work.path(HELD_OUT_COUNTS))
+    reasons = sorted(counts["reasons"].items(), key=lambda entry: (-entry[1], entry[0]))
+    found = HeldOut(counts["listed"], counts["usable"], dict(reasons[:_REASONS]))
+    if found.usable == 0:
+        why = f" ({_told(found.reasons)})" if found.reasons else ""
+        raise RunError(
+            "--exclude-dataset must hold images that the input can be compared with, but none of "
+            f"its {found.listed:,} can be used{why}; check its path and what it holds."
+        )
+    return found
 
 
 def _check_shards(splits: dict[str, dict[str, Any]], tally: _Tally) -> None:
@@ -239,7 +307,12 @@ def _check_rejected(
 
 
 def _reasons(tally: _Tally) -> str:
-    return "; ".join(f"{count} {reason}" for reason, count in tally.reasons.most_common(3))
+    return _told(dict(tally.reasons.most_common(_REASONS_TOLD)))
+
+
+def _told(reasons: dict[str, int]) -> str:
+    first = list(reasons.items())[:_REASONS_TOLD]
+    return "; ".join(f"{count} {reason}" for reason, count in first)
 
 
 def _check_outcomes(

@@ -10,18 +10,20 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipelines.ingest_checks import LISTED
+from pipelines.ingest_checks import HELD_OUT_COUNTS, LISTED, REPEATED
 from pipelines.ingest_job import IngestJob
 from pipelines.ingest_known import Known
 from transforms import receipts, statistics
 from transforms.duplicates.transform import FindDuplicates
 from transforms.duplicates.verdicts import QUARANTINE, SetAside
 from transforms.facts import ANALYZED
+from transforms.held_out import CountUsable
 from transforms.index import TRAIN_TAG, WriteIndex
 from transforms.listing import CountImages, ListImages
 from transforms.outcomes import CONFLICT
-from transforms.places import OLD, origin_of_chunk, row_of
+from transforms.places import HELD_OUT, OLD, origin_of_chunk, row_of
 from transforms.quality import Floor
+from transforms.repeated import FindRepeated
 from transforms.scan import Scanned
 from transforms.scanning import ScanImages
 from transforms.selection import DECISION, SelectImages, normalizing_sums
@@ -78,6 +80,8 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
             temp_dir=os.path.join(work.scratch, "tft"),
         )
     )
+    repeated = scanned | "FindRepeated" >> FindRepeated(staging, total)
+    _ = repeated | "RepeatedKeys" >> receipts.WriteReceipts(work.path(REPEATED))
     _ = total | "Listed" >> beam.Map(_listed) | receipts.WriteReceipts(work.path(LISTED))
     _ = written[RECEIPTS_TAG] | "Shards" >> receipts.WriteReceipts(work.path("shards.json"))
     _ = index.receipts | "Index" >> receipts.WriteReceipts(work.path("index.json"))
@@ -90,7 +94,12 @@ def _scan_known(
     chunks = pipeline | f"List{label}" >> ListImages(known.source, known.tasks, known.origin)
     # A dataset's records passed a floor of quality once.
     scan = dataclasses.replace(job.scan, source=known.source, look=known.look, floor=Floor())
-    return chunks, chunks | f"Scan{label}" >> ScanImages(scan, job.options.workers)
+    scanned = chunks | f"Scan{label}" >> ScanImages(scan, job.options.workers)
+    if known.origin == HELD_OUT:
+        counts = scanned | "CountUsable" >> CountUsable(scan.staging)
+        path = job.work.path(HELD_OUT_COUNTS)
+        _ = counts | "HeldOutCounts" >> receipts.WriteReceipts(path)
+    return chunks, scanned
 
 
 def _old_train(scanned: Scanned, staging: str) -> list[pa.Table]:

@@ -17,12 +17,15 @@ from transforms.listing import image_key
 from transforms.places import HELD_OUT, OLD
 from transforms.sources import registry
 from transforms.sources.base import Source
-from transforms.sources.dataset import DatasetRecords
+from transforms.sources.dataset import DatasetRecords, verify_dataset
 
 KIND = "dataset"
 # Options that may differ between the versions of a dataset: where the new images come from, and
 # what is kept away from them.
-_FREE = ("format", "exclude_dataset", "append_to", "include_identities", "exclude_identities")
+_FREE = (
+    *("format", "image_column", "label_column"),
+    *("exclude_dataset", "append_to", "include_identities", "exclude_identities"),
+)
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,14 @@ class Known:
         tasks: its parts.
         origin: OLD or HELD_OUT, see `transforms.places`.
         look: how its pictures become squares like those of the run.
+        name: what tells it in a manifest: a dataset's fingerprint, or a folder's name.
     """
 
     source: Source
     tasks: Sequence[str]
     origin: int
     look: Look
+    name: str
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def read_base(path: str | None) -> Base | None:
         return None
     root = storage.absolute(path, "--append-to")
     manifest = artifact.read_manifest(root, KIND)
-    artifact.verify_files(root, manifest)
+    verify_dataset(root, manifest)
     return Base(root, manifest)
 
 
@@ -122,28 +127,15 @@ def known_sets(options: IngestOptions, look: Look, base: Base | None) -> list[Kn
 
     Raises:
         UsageError: the held-out set cannot be used.
+        RunError: a file of a held-out dataset is absent or differs from its manifest.
     """
     found = []
     if base is not None:
         found.append(_of_dataset(base.root, base.manifest, OLD, look, "--append-to"))
     if options.exclude_dataset is not None:
         root = storage.absolute(options.exclude_dataset, "--exclude-dataset", remote=True)
-        if storage.is_file(storage.join(root, artifact.MANIFEST)):
-            manifest = artifact.read_manifest(root, KIND)
-            found.append(_of_dataset(root, manifest, HELD_OUT, look, "--exclude-dataset"))
-        else:
-            found.append(_held_out_images(root, look))
+        found.append(_held_out(root, look))
     return found
-
-
-def held_out_digest(options: IngestOptions) -> str | None:
-    """What tells the held-out set in the manifest: a dataset's fingerprint, or a folder's name."""
-    if options.exclude_dataset is None:
-        return None
-    root = storage.absolute(options.exclude_dataset, "--exclude-dataset", remote=True)
-    if storage.is_file(storage.join(root, artifact.MANIFEST)):
-        return artifact.fingerprint(artifact.read_manifest(root, KIND))
-    return os.path.basename(root.rstrip("/"))
 
 
 def write_known_keys(base: Base, path: str) -> None:
@@ -175,13 +167,26 @@ def _image_ids(root: str, part: str) -> Iterable[str]:
     return pq.read_table(artifact.resolve(root, part), columns=["image_id"])["image_id"].to_pylist()
 
 
-def _held_out_images(root: str, look: Look) -> Known:
+def _held_out(root: str, look: Look) -> Known:
+    if artifact.is_unfinished(root):
+        raise UsageError(
+            f"--exclude-dataset must be images or a complete dataset, but {root} is what an "
+            "unfinished run left; run the command that writes it to its end."
+        )
+    if storage.is_file(storage.join(root, artifact.MANIFEST)):
+        manifest = artifact.read_manifest(root, KIND)
+        known = _of_dataset(root, manifest, HELD_OUT, look, "--exclude-dataset")
+        verify_dataset(root, manifest)
+        return known
     try:
         source = registry.build(registry.guess(root), root)
-        return Known(source, source.tasks(), HELD_OUT, look)
+        return Known(source, source.tasks(), HELD_OUT, look, os.path.basename(root))
     except UsageError as error:
-        # Sources speak of the input, since most of them are one.
-        raise UsageError(str(error).replace("--input", "--exclude-dataset")) from None
+        # Sources speak of the input, since most of them are one, and of options that are its own.
+        told = str(error).replace("--input", "--exclude-dataset").rpartition("; ")[0]
+        raise UsageError(
+            f"{told}; check the path, or ingest these images by themselves and give that dataset."
+        ) from None
 
 
 def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, flag: str) -> Known:
@@ -193,4 +198,5 @@ def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, fl
         )
     # Its records are squares already: they are resized where the sizes differ, never cropped.
     source = DatasetRecords(root, manifest)
-    return Known(source, source.tasks(), origin, Look(look.size, "none"))
+    name = artifact.fingerprint(manifest)
+    return Known(source, source.tasks(), origin, Look(look.size, "none"), name)

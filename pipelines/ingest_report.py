@@ -64,7 +64,7 @@ def render(work: Work, scan: ScanJob, checked: Checked, options: IngestOptions) 
                 _sheet(staging, _groups(index, DUPLICATE)),
                 "The first of each group is kept.",
             ),
-            *_leakage(index),
+            *_leakage(index, checked, options),
             page.Section("Rejected and dropped", [_reasons(index)]),
             page.Section(
                 "Samples", _samples(staging, index, options), "As a network will see them."
@@ -150,15 +150,31 @@ def _quality(index: pa.Table) -> page.Markup | str:
     return charts.beside(shown)
 
 
-def _leakage(index: pa.Table) -> list[page.Section]:
-    """What overlapped with a held-out set, where one was given."""
-    chosen = index.filter(pc.match_substring(index["reason"].cast(pa.string()), HELD_OUT_NOTE))
-    if not len(chosen):
+def _leakage(index: pa.Table, checked: Checked, options: IngestOptions) -> list[page.Section]:
+    """What overlapped with a held-out set, where one was given, and what was compared at all."""
+    held_out = checked.held_out
+    if held_out is None:
         return []
-    rows = _counted(chosen)
-    columns: list[tables.Column | str] = ["reason", tables.Column("images", True), "for example"]
-    table = tables.table(columns, [[reason, count, names] for _, reason, count, names in rows])
-    return [page.Section("Leakage", [table], "What a held-out set has too was dropped.")]
+    images = tables.Column("images", True)
+    cards = [
+        figures.Card("held out", held_out.listed),
+        figures.Card("usable", held_out.usable),
+        figures.Card("not usable", held_out.unusable),
+    ]
+    shown: list[page.Markup | str] = [figures.cards(cards)]
+    if held_out.reasons:
+        caption = "Why images of the held-out set could not be compared"
+        rows: list[list[str | int]] = [list(one) for one in held_out.reasons.items()]
+        shown.append(tables.table(["reason", images], rows, caption=caption))
+    if options.dedup == "off":
+        shown.append("With --dedup off, identities were compared, and no pictures.")
+    chosen = index.filter(pc.match_substring(index["reason"].cast(pa.string()), HELD_OUT_NOTE))
+    if len(chosen):
+        overlap: list[list[str | int]] = [list(one[1:]) for one in _counted(chosen)]
+        shown.append(tables.table(["reason", images, "for example"], overlap))
+    else:
+        shown.append("Nothing of the input was found in it.")
+    return [page.Section("Leakage", shown, "What a held-out set has too was dropped.")]
 
 
 def _reasons(index: pa.Table) -> page.Markup | str:

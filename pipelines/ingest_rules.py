@@ -48,6 +48,8 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
     """The options that change the result; files of names are told by their content."""
     return {
         "format": form,
+        "image_column": options.image_column,
+        "label_column": options.label_column,
         "image_size": options.image_size,
         "align": options.align,
         "detector": options.detector if options.align == "detect" else None,

@@ -62,6 +62,7 @@ def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, 
         "balance": checked.balance,
         "source": {"fingerprint": checked.source_fingerprint},
         "preprocessing": job.scan.look.to_manifest(),
+        "held_out": checked.held_out and checked.held_out.to_manifest(),
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
@@ -81,3 +82,5 @@ def _print_table(checked: ingest_checks.Checked, output: str) -> None:
             f"  {name:<10} {split['records']:>12,} records of {split['identities']:,} identities "
             f"in {len(split['shards'])} shards"
         )
+    if checked.held_out is not None:
+        print(f"  {checked.held_out.words}")

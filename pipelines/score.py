@@ -32,7 +32,7 @@ from transforms.scoring.rows import Failure, Result, Scored
 from transforms.scoring.write import WriteEmbeddings, WriteErrors
 from transforms.sources import registry
 from transforms.sources.base import Source
-from transforms.sources.dataset import DatasetRecords
+from transforms.sources.dataset import DatasetRecords, verify_dataset
 
 KIND = "embeddings"
 _PROGRESS = "progress"
@@ -46,6 +46,7 @@ class Input:
         root: absolute path or URL of the images or the dataset.
         source: of the images.
         tasks: its parts.
+        format: of the images; of a dataset `dataset`.
         fingerprint: of a dataset's manifest; None for images, whose names tell it later.
         kept: how many images the manifest promises; None for images.
     """
@@ -53,6 +54,7 @@ class Input:
     root: str
     source: Source
     tasks: Sequence[str]
+    format: str
     fingerprint: str | None
     kept: int | None
 
@@ -79,8 +81,13 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         "model_id": manifest["model_id"],
         "batch_size": options.batch_size,
         "dataset_fingerprint": given.fingerprint,
+        "format": given.format,
+        "image_column": options.image_column,
+        "label_column": options.label_column,
     }
     inputs = {"input": given.root, "model": model}
+    if given.format == registry.MANIFEST:
+        inputs["root"] = given.source.root
     with artifact.begin(options.output, KIND, wanted, inputs=inputs) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to score again.")
@@ -166,10 +173,16 @@ def _input(options: ScoreOptions, look: Look) -> Input:
     if not storage.is_file(storage.join(root, artifact.MANIFEST)):
         form = options.format or registry.guess(root)
         images_root = options.root and storage.absolute(options.root, "--root", remote=True)
-        source = registry.build(form, root, images_root)
+        columns = (options.image_column, options.label_column)
+        source = registry.build(form, root, images_root, *columns)
         # An input that is not there is refused before the output is touched.
-        return Input(root, source, source.tasks(), None, None)
+        return Input(root, source, source.tasks(), form, None, None)
     manifest = artifact.read_manifest(root, "dataset")
+    for flag in ("--format", "--root", "--image-column", "--label-column"):
+        if getattr(options, flag[2:].replace("-", "_")) is not None:
+            raise UsageError(
+                f"{flag} must go with images, got it with the dataset {root}; leave it out."
+            )
     there = Look.from_manifest(manifest["preprocessing"])
     if not there.alike(look):
         raise UsageError(
@@ -178,7 +191,9 @@ def _input(options: ScoreOptions, look: Look) -> Input:
         )
     kept = manifest["counts"][KEPT]
     source = DatasetRecords(root, manifest)
-    return Input(root, source, source.tasks(), artifact.fingerprint(manifest), kept)
+    verify_dataset(root, manifest)
+    told = artifact.fingerprint(manifest)
+    return Input(root, source, source.tasks(), source.format, told, kept)
 
 
 def _marked(results: list[Result], folder: str) -> list[Result]:

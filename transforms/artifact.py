@@ -156,7 +156,7 @@ def read_manifest(path: str, kind: str) -> dict[str, Any]:
     Raises:
         UsageError: there is none at `path`, or it is of another kind or schema version.
     """
-    manifest_path = os.path.join(path, MANIFEST)
+    manifest_path = storage.join(path, MANIFEST)
     try:
         manifest = json.loads(storage.read_bytes(manifest_path))
     except (FileNotFoundError, NotADirectoryError):
@@ -181,7 +181,7 @@ def read_manifest(path: str, kind: str) -> dict[str, Any]:
 
 def is_unfinished(path: str) -> bool:
     """Whether a directory is what a killed or running job has written so far."""
-    there = [os.path.exists(os.path.join(path, name)) for name in (_MARK, MANIFEST)]
+    there = [storage.is_file(storage.join(path, name)) for name in (_MARK, MANIFEST)]
     # Killed between its last two steps, a run leaves the mark beside the manifest.
     return there == [True, False]
 
@@ -204,7 +204,7 @@ def resolve(root: str, relative: str) -> str:
             f"A file named in the manifest of {root} must lie under it, got {relative!r}; "
             "do not use this artifact."
         )
-    return os.path.join(root, *parts)
+    return storage.join(root, relative)
 
 
 def file_entry(root: str, relative: str) -> dict[str, Any]:

@@ -50,6 +50,7 @@ _DECIDED = pa.schema(
         ("split", pa.string()),
         ("shard", pa.string()),
         ("position", pa.int64()),
+        ("offset", pa.int64()),
         ("copies", pa.int32()),
         ("weight", pa.float32()),
     ]
@@ -273,6 +274,7 @@ def _place(
         columns["split"][same] = FOLDERS[folder]
         columns["shard"][same] = shard_name(FOLDERS[folder], shard, shards, version)
     columns["position"][rows] = positions["position"]
+    columns["offset"][rows] = positions["offset"]
     columns["weight"][rows] = positions["weight"]
 
 

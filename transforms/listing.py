@@ -9,7 +9,8 @@ import numpy as np
 from transforms.chunk import Chunk
 from transforms.errors import RunError
 from transforms.keyed import keyed_hash
-from transforms.places import CHUNK, MAX_CHUNKS, NEW, chunk_number
+from transforms.places import CHUNK, HELD_OUT, MAX_CHUNKS, MAX_TASKS, NEW, chunk_number
+from transforms.sources.anybody import of_anybody
 from transforms.sources.base import Ref, Source
 
 _MOST_TOGETHER = 64
@@ -64,8 +65,16 @@ def together(tasks: Sequence[str]) -> list[Sequence[str]]:
     """Parts of a listing that are listed together, so that small ones fill chunks.
 
     Many identities have a few images each; a collection has few or many parts.
+
+    Raises:
+        RunError: there are more than places have numbers for.
     """
     size = min(_MOST_TOGETHER, max(1, len(tasks) // _FEWEST_GROUPS))
+    if len(tasks) > size * MAX_TASKS:
+        raise RunError(
+            f"The input must have at most {_MOST_TOGETHER * MAX_TASKS:,} parts, got "
+            f"{len(tasks):,}; divide it."
+        )
     return [tasks[start : start + size] for start in range(0, len(tasks), size)]
 
 
@@ -85,6 +94,9 @@ def list_chunks(
     """
     number, tasks = numbered
     refs: Iterator[Ref] = itertools.chain.from_iterable(map(source.refs, tasks))
+    if origin == HELD_OUT:
+        # A picture is kept apart from whoever it shows.
+        refs = map(of_anybody, refs)
     if known is not None:
         keys = np.load(known, mmap_mode="r")
         refs = (ref for ref in refs if not _holds(keys, image_key(ref.image_id)))

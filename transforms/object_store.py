@@ -11,7 +11,7 @@ import importlib
 import io
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 from apache_beam.io.filesystem import CompressionTypes, FileMetadata, FileSystem
@@ -21,6 +21,7 @@ from apache_beam.options.value_provider import RuntimeValueProvider
 
 from transforms.errors import FacemillError, RunError, UsageError
 from transforms.storage import Entry
+from transforms.text import one_line
 
 _BUFFER = 1 << 18
 # By scheme: the module that Beam's client needs, and Beam's extra that brings it.
@@ -44,14 +45,21 @@ def is_file(url: str) -> bool:
 
 
 def top_level(root: str) -> list[str]:
-    """See `transforms.storage.top_level`; it takes one listing of all names.
+    """See `transforms.storage.top_level`; S3 and Google's store name folders without what is in
+    them, of others all names are listed.
 
     Raises:
         FileNotFoundError: no object's name begins like that.
     """
-    names = {
-        name.split("/", 1)[0] + ("/" if "/" in name else "") for name in _names(root.rstrip("/"))
-    }
+    prefix = f"{root.rstrip('/')}/"
+    with _told(prefix):
+        # Asked first, since it says what is missing.
+        _store(prefix)
+        listing = _LISTINGS.get(FileSystems.get_scheme(prefix))
+        below = _names(prefix[:-1]) if listing is None else listing(prefix)
+        names = {name.split("/", 1)[0] + ("/" if "/" in name else "") for name in below}
+    # An empty object may stand for the folder itself.
+    names.discard("")
     if not names:
         raise FileNotFoundError(errno.ENOENT, "no objects", root)
     return sorted(names)
@@ -108,18 +116,54 @@ class _Stream(io.RawIOBase):
 def _open(url: str) -> BinaryIO:
     store = _store(url)
     if FileSystems.get_scheme(url) == "s3":
-        # Beam makes a client for each object that it opens, which takes 0.3 s. A client holds one
-        # object's stream at a time, so each thread has its own.
         from apache_beam.io.aws import s3io
-        from apache_beam.io.aws.clients.s3.boto3_client import Client
 
-        options = _options()
-        if getattr(_local, "options", None) is not options:
-            _local.client = Client(options=options)
-            _local.options = options
-        return s3io.S3IO(client=_local.client).open(url, "rb")
+        return s3io.S3IO(client=_s3_client()).open(url, "rb")
     # Names ending in .gz or .bz2 must come as they are.
     return store.open(url, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def _s3_client() -> Any:
+    """Beam makes a client for each object that it opens, which takes 0.3 s. A client holds one
+    object's stream at a time, so each thread has its own."""
+    from apache_beam.io.aws.clients.s3.boto3_client import Client
+
+    options = _options()
+    if getattr(_local, "options", None) is not options:
+        _local.client = Client(options=options)
+        _local.options = options
+    return _local.client
+
+
+def _s3_level(prefix: str) -> Iterator[str]:
+    """Names directly under a prefix that ends in "/", relative to it, folders with "/"."""
+    from apache_beam.io.aws.s3io import parse_s3_path
+
+    bucket, key = parse_s3_path(prefix, object_optional=True)
+    pages = _s3_client().client.get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=bucket, Prefix=key, Delimiter="/"):
+        for found in page.get("Contents", ()):
+            yield found["Key"][len(key) :]
+        for found in page.get("CommonPrefixes", ()):
+            yield found["Prefix"][len(key) :]
+
+
+def _gs_level(prefix: str) -> Iterator[str]:
+    """See `_s3_level`."""
+    from apache_beam.io.gcp import gcsio
+
+    bucket, key = gcsio.parse_gcs_path(prefix, object_optional=True)
+    client = gcsio.GcsIO(pipeline_options=_options()).client
+    found = client.list_blobs(bucket, prefix=key, delimiter="/")
+    for blob in found:
+        yield blob.name[len(key) :]
+    # Known once all pages have come.
+    for name in found.prefixes:
+        yield name[len(key) :]
+
+
+# By scheme: how one level of names is listed.
+_LISTINGS: dict[str, Callable[[str], Iterator[str]]] = {"s3": _s3_level, "gs": _gs_level}
 
 
 def _names(folder: str) -> list[str]:
@@ -188,19 +232,25 @@ def _told(url: str) -> Iterator[None]:
         raise _translated(error, url) from error
 
 
+def _http_status(error: Exception) -> int | None:
+    """Of an error of boto3 that Beam did not translate."""
+    response = getattr(error, "response", None)
+    found = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    return found.get("HTTPStatusCode")
+
+
 def _translated(error: Exception, url: str) -> Exception:
     if isinstance(error, FacemillError):
         return error
     # Beam packs the errors of a listing, by pattern.
     for inner in (getattr(error, "exception_details", None) or {}).values():
         return _translated(inner, url)
-    code = getattr(error, "code", None)
+    code = getattr(error, "code", None) or _http_status(error)
     if code == 404 or getattr(error, "errno", None) == errno.ENOENT:
         return FileNotFoundError(errno.ENOENT, "no such object", url)
     if code in (401, 403):
         return PermissionError(errno.EACCES, "the object store refuses access", url)
-    text = " ".join(str(error).split())[:200] or type(error).__name__
     return RunError(
-        f"The object store must answer for {url}, got {text}; check the network, the endpoint "
-        "and the credentials, then run the command again."
+        f"The object store must answer for {url}, got {one_line(error)}; check the network, the "
+        "endpoint and the credentials, then run the command again."
     )

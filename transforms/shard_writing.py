@@ -25,6 +25,8 @@ POSITION = np.dtype(
         ("shard", "<u4"),
         ("shards", "<u4"),
         ("position", "<u4"),
+        # Where its frame starts in the shard, in bytes.
+        ("offset", "<u8"),
         ("weight", "<f4"),
     ]
 )
@@ -61,7 +63,7 @@ def write_shard(
         RunError: this machine does not see the output.
     """
     records = records[np.lexsort((records["copy"], records["place"], records["rank"]))]
-    receipt = _write(staging, os.path.join(output, name), records, weighted)
+    receipt, offsets = _write(staging, os.path.join(output, name), records, weighted)
     first = np.flatnonzero(records["copy"] == 0)
     positions = np.zeros(len(first), POSITION)
     positions["place"] = records["place"][first]
@@ -69,15 +71,23 @@ def write_shard(
     positions["shard"] = records["shard"][first]
     positions["shards"] = int(name.rpartition("-of-")[2].split(".")[0])
     positions["position"] = first
+    positions["offset"] = offsets[first]
     positions["weight"] = records["weight"][first]
     return Written({"path": name, **receipt}, positions)
 
 
-def _write(staging: str, path: str, records: np.ndarray, weighted: bool) -> dict[str, Any]:
-    """Writes the file: its bytes, SHA-256 and number of records."""
+def _write(
+    staging: str, path: str, records: np.ndarray, weighted: bool
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Writes the file.
+
+    Returns:
+        bytes, SHA-256 and number of records; and uint64 [N], where each record starts.
+    """
     storage.make_folder(os.path.dirname(path))
     digest = hashlib.sha256()
     size = 0
+    offsets = []
     with (
         StagingReader(staging) as reader,
         storage.new_file(path, sync=False, buffering=_BUFFER) as stream,
@@ -85,7 +95,9 @@ def _write(staging: str, path: str, records: np.ndarray, weighted: bool) -> dict
         for place, copy, weight in records[["place", "copy", "weight"]].tolist():
             extra = extra_features(copy, weight if weighted else None)
             framed = tfrecord.frame(reader.record(place) + extra)
+            offsets.append(size)
             stream.write(framed)
             digest.update(framed)
             size += len(framed)
-    return {"bytes": size, "sha256": digest.hexdigest(), "records": len(records)}
+    receipt = {"bytes": size, "sha256": digest.hexdigest(), "records": len(records)}
+    return receipt, np.array(offsets, np.uint64)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from transforms.errors import RunError, UsageError
+from transforms.text import readable
 
 NOT_UTF8 = "its name is not valid UTF-8"
 LINK_OUT = "is a symbolic link that leads out of the input"
@@ -350,7 +351,7 @@ def _reason(path: str, real_root: str) -> str:
 
 def _entry(name: str, reason: str) -> Entry:
     # Bytes that are not UTF-8 come from the system as lone surrogates, which no column can hold.
-    text = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    text = readable(name)
     return Entry(text, reason if text == name else NOT_UTF8)
 
 

@@ -31,6 +31,9 @@ class IngestOptions:
         output: directory of the dataset.
         format: layout of the input, one of FORMATS, or None to tell it by the names in it.
         root: what the paths of a manifest are relative to, or None for its own directory.
+        image_column: of Parquet tables: which column holds the images, or None to find it.
+        label_column: of Parquet tables: which column holds the identities; of tar shards: which of
+            a sample's files does (txt); or None to find it.
         image_size: side of a record's square image in pixels. 112 is what published face
             embedders take.
         align: how a picture becomes a square, one of ALIGNMENTS.
@@ -61,6 +64,8 @@ class IngestOptions:
     output: str
     format: str | None = None
     root: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
     image_size: int = 112
     align: str = "center"
     detector: str = "blazeface"
@@ -151,6 +156,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--root",
         help="what the paths of a manifest are relative to; its own directory if not given",
+    )
+    add("--image-column", help="of parquet: column of the images; found if not given")
+    add(
+        "--label-column",
+        help="column of the identities, of webdataset their kind of file; found if not given",
     )
     add("--image-size", type=int, default=defaults.image_size, help="pixels per side")
     add(

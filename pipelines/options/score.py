@@ -21,6 +21,8 @@ class ScoreOptions:
         output: directory of the embeddings.
         format: layout of the input, one of FORMATS, or None to tell it by the names in it.
         root: what the paths of a manifest are relative to, or None for its own directory.
+        image_column: of Parquet tables: which column holds the images, or None to find it.
+        label_column: what holds the identities in Parquet tables or tar shards, or None to find it.
         batch_size: images in one call of the model. Around 32 is quickest on a CPU.
         workers: threads that decode in each worker process; never changes a byte.
         max_rejected: share of images without an embedding above which the run fails.
@@ -31,6 +33,8 @@ class ScoreOptions:
     output: str
     format: str | None = None
     root: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
     batch_size: int = 32
     workers: int = 2
     max_rejected: float = 0.5
@@ -58,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model", required=True, help="directory that `facemill train` wrote")
     add("--format", choices=FORMATS, help="layout of --input; told by its names if not given")
     add("--root", help="what the paths of a manifest are relative to")
+    add("--image-column", help="of parquet: column of the images; found if not given")
+    add(
+        "--label-column",
+        help="column of the identities, of webdataset their kind of file; found if not given",
+    )
     add("--output", required=True, help="directory of the embeddings, new or left by a killed run")
     add(
         "--batch-size",

@@ -14,6 +14,7 @@ from transforms.artifact import Work
 from transforms.balance_rules import Rule
 from transforms.errors import RunError
 from transforms.index import SCHEMA
+from transforms.listing import image_key
 
 OPTIONS = IngestOptions("i", "o")
 FAULT = "fault of facemill"
@@ -42,7 +43,9 @@ ROWS = [
 SHARDS = {"train/x": 4, "val/x": 1, "unlabeled/x": 1, "quarantine/x": 1}
 
 
-def work_of(root: Path, parts=(ROWS[:5], ROWS[5:]), shards=SHARDS, listed=None) -> Work:
+def work_of(
+    root: Path, parts=(ROWS[:5], ROWS[5:]), shards=SHARDS, listed=None, held_out=(), repeated=()
+) -> Work:
     scratch = root / ".work-1"
     (scratch / "index").mkdir(parents=True)
     receipts = []
@@ -55,6 +58,8 @@ def work_of(root: Path, parts=(ROWS[:5], ROWS[5:]), shards=SHARDS, listed=None) 
         "listed": [{"listed": count}],
         "shards": [{"path": path, "records": records} for path, records in shards.items()],
         "index": receipts,
+        "held_out": list(held_out),
+        "repeated": [{"key": image_key(name)} for name in repeated],
     }.items():
         (scratch / f"{name}.json").write_text(json.dumps(found))
     return Work(str(root), "dataset", {}, {}, str(scratch))
@@ -85,6 +90,11 @@ def test_figures_are_sums_of_the_index_and_the_shards(tmp_path):
     ]
 
 
+def test_names_that_only_share_a_key_are_two(tmp_path):
+    found = check(work_of(tmp_path, repeated=["a/1", "b/2"]), OPTIONS, None)
+    assert found.counts["listed"] == 8
+
+
 def test_the_listing_is_unknown_until_it_ends(tmp_path):
     work = work_of(tmp_path)
     assert ingest_checks.listed_so_far(work) == 8
@@ -109,7 +119,9 @@ def test_a_listing_that_was_written_elsewhere_is_not_taken_for_an_empty_one(tmp_
         ({"listed": 0}, "--input must hold images, but none was found in it"),
         ({"listed": 9}, "9 were listed and 8 have one"),
         ({"parts": [ROWS[:5]], "listed": 8}, "8 were listed and 5 have one"),
-        ({"parts": [[ROWS[0], *ROWS], []]}, "must have one row, but a/1 has two"),
+        ({"parts": [[ROWS[0], *ROWS], []], "repeated": ["a/1"]}, "one row, but a/1 has two"),
+        # In two parts, and beside a key that two names have by chance.
+        ({"parts": [ROWS, [ROWS[6]]], "repeated": ["b/1", "d/1"]}, "one row, but d/1 has two"),
         ({"parts": [[{**ROWS[0], "outcome": "lost"}, *ROWS[1:]]]}, "8 were listed and 8 have one"),
         ({"shards": {**SHARDS, "train/x": 3}}, f"4 records of train and the shards 3.*{FAULT}"),
         ({"shards": {**SHARDS, "val/y": 1}}, f"1 records of val and the shards 2.*{FAULT}"),
@@ -133,6 +145,54 @@ def test_too_many_rejected_images_fail_the_run(tmp_path):
     assert check(work_of(tmp_path / "a", **rejected(2, 4)), OPTIONS, None).counts["rejected"] == 2
     with pytest.raises(RunError, match=r"At most 50% .* 3 of 4 were \(3 why rejected\); mend"):
         check(work_of(tmp_path / "b", **rejected(3, 4)), OPTIONS, None)
+
+
+def held_out(listed: int, usable: int, **reasons: int) -> list[dict]:
+    return [{"listed": listed, "usable": usable, "reasons": reasons}]
+
+
+def test_what_of_a_held_out_set_was_compared_is_counted(tmp_path):
+    assert check(work_of(tmp_path / "none"), OPTIONS, None).held_out is None
+    options = IngestOptions("i", "o", exclude_dataset="held")
+    given = held_out(1_234, 1_200, torn=1, blank=3, dark=30)
+    found = check(work_of(tmp_path / "some", held_out=given), options, None).held_out
+    assert found is not None
+    assert found.to_manifest() == {
+        **{"listed": 1_234, "usable": 1_200, "unusable": 34},
+        "reasons": {"dark": 30, "blank": 3, "torn": 1},
+    }
+    assert list(found.reasons) == ["dark", "blank", "torn"]
+    assert found.words == (
+        "1,200 of 1,234 images of the held-out set were compared, others not (30 dark; 3 blank; "
+        "1 torn)"
+    )
+    whole = check(work_of(tmp_path / "whole", held_out=held_out(2, 2)), options, None).held_out
+    assert whole is not None
+    assert whole.words == "2 of 2 images of the held-out set were compared"
+
+
+def test_of_many_reasons_the_most_frequent_are_told(tmp_path):
+    options = IngestOptions("i", "o", exclude_dataset="held")
+    reasons = {f"reason {number:02d}": 1 + number % 2 for number in range(30)}
+    work = work_of(tmp_path, held_out=held_out(100, 55, **reasons))
+    found = check(work, options, None).held_out
+    assert found is not None
+    assert len(found.reasons) == 20
+    assert list(found.reasons)[:2] == ["reason 01", "reason 03"]
+    assert list(found.reasons)[15:17] == ["reason 00", "reason 02"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (held_out(3, 0, dark=2, torn=1), r"none of its 3 can be used \(2 dark; 1 torn\); check"),
+        (held_out(0, 0), "none of its 0 can be used; check"),
+    ],
+)
+def test_a_held_out_set_of_which_nothing_can_be_compared_fails_the_run(tmp_path, given, told):
+    options = IngestOptions("i", "o", exclude_dataset="held")
+    with pytest.raises(RunError, match=f"^--exclude-dataset must hold images .*{told}"):
+        check(work_of(tmp_path, held_out=given), options, None)
 
 
 def base_of(root: Path) -> Base:

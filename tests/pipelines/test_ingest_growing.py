@@ -83,6 +83,12 @@ def records_of(dataset: Path) -> list[tuple[str, int, dict]]:
     return found
 
 
+def record_at(dataset: Path, row: dict) -> dict:
+    """The features of the record that a row of the index points at."""
+    with (dataset / row["shard"]).open("rb") as stream:
+        return decode_example(tfrecord.read_at(stream, row["offset"]))
+
+
 def check(dataset: Path) -> dict[str, dict]:
     """What holds of every dataset; its rows."""
     manifest, rows = manifest_of(dataset), rows_of(dataset)
@@ -105,6 +111,7 @@ def check(dataset: Path) -> dict[str, dict]:
         assert shard.split("/")[0] == row["split"]
         if "augmentation_seed" not in features:
             assert (row["shard"], row["position"]) == (shard, position)
+            assert record_at(dataset, row) == features
     for image_id, row in rows.items():
         expected = row["copies"] if row["outcome"] == "kept" else int(row["split"] is not None)
         assert written[image_id] == expected
@@ -271,6 +278,71 @@ def test_a_held_out_set_is_kept_apart_by_name_and_by_picture(base, tmp_path, hel
     (leakage,) = re.findall(r"<h2[^>]*>Leakage</h2>(.*?)</section>", page, re.DOTALL)
     for told in ("near duplicate in", "same pixels in", "identity is in", "stranger/leak.jpg"):
         assert told in leakage
+
+
+def test_held_out_pictures_of_nobody_are_kept_apart_too(base, tmp_path, capsys):
+    held = tmp_path / "held"
+    for image in range(3):
+        draw(held, 40, image, f"{image}.jpg")
+        draw(tmp_path / "photos", 40, image, f"ada/{image}.jpg", quality=85)
+        draw(tmp_path / "photos", 41, image, f"bob/{image}.jpg")
+    (held / "torn.jpg").write_bytes((held / "0.jpg").read_bytes()[:300])
+    ingest(tmp_path / "photos", tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
+    told = "3 of 4 images of the held-out set were compared, others not (1 damaged image"
+    assert told in capsys.readouterr().out
+    rows = check(tmp_path / "out")
+    found = {key: (row["outcome"], row["duplicate_of"]) for key, row in rows.items()}
+    assert found == {
+        **{f"ada/{image}.jpg": ("dropped", f"{image}.jpg") for image in range(3)},
+        **{f"bob/{image}.jpg": ("kept", None) for image in range(3)},
+    }
+    counts = manifest_of(tmp_path / "out")["held_out"]
+    (reason,) = counts.pop("reasons")
+    assert reason.startswith("damaged image")
+    assert counts == {"listed": 4, "usable": 3, "unusable": 1}
+    assert manifest_of(base / "dataset")["held_out"] is None
+    assert reason in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_a_held_out_set_that_shows_nothing_is_one_sentence(base, tmp_path):
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "a.txt").write_bytes(b"no image")
+    given = ("--exclude-dataset", tmp_path / "held")
+    told = refused(base / "photos", tmp_path / "out", *given, code=1)
+    assert "none of its 1 can be used (1 not an image of a known format)" in told
+
+
+def test_another_root_is_another_input(tmp_path, capsys):
+    for name, first in (("some", 0), ("others", 50)):
+        for image in range(3):
+            draw(tmp_path / name, first, image, f"{image}.jpg")
+    listing = tmp_path / "faces.csv"
+    listing.write_text("path,identity\n" + "".join(f"{image}.jpg,ada\n" for image in range(3)))
+    given = (listing, tmp_path / "out", "--split", "train=1", "--root")
+    ingest(*given, tmp_path / "some")
+    before = contents(tmp_path / "out")
+    ingest(*given, tmp_path / "others" / ".." / "some")
+    assert "already complete" in capsys.readouterr().out
+    assert cli.main(arguments(*given, tmp_path / "others")) == 2
+    assert f"root: there '{tmp_path}/some', here '{tmp_path}/others'" in capsys.readouterr().err
+    assert contents(tmp_path / "out") == before
+
+
+def test_columns_of_tables_may_be_named(tmp_path):
+    pictures = [draw(tmp_path / "photos", 1, image).read_bytes() for image in range(4)]
+    table = {"crop": pictures, "photo": pictures[::-1], "who": ["ada"] * 4, "label": ["bob"] * 4}
+    (tmp_path / "tables").mkdir()
+    pq.write_table(pa.table(table), tmp_path / "tables" / "0.parquet")
+    told = refused(tmp_path / "tables", tmp_path / "out")
+    assert "no column of images among crop, photo, who, label; name them by --image-col" in told
+    given = ("--image-column", "photo", "--label-column", "who", "--split", "train=1")
+    ingest(tmp_path / "tables", tmp_path / "out", *given)
+    rows = check(tmp_path / "out")
+    assert {row["identity"] for row in rows.values()} == {"ada"}
+    first = hashlib.sha256(pictures[3]).hexdigest()
+    assert rows["0.parquet/0"]["sha256"] == first
+    options = manifest_of(tmp_path / "out")["options"]
+    assert (options["image_column"], options["label_column"]) == ("photo", "who")
 
 
 def test_a_held_out_set_that_is_not_there_is_named_by_its_own_option(base, tmp_path):

@@ -3,13 +3,14 @@ import os
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipelines import ingest_known
 from pipelines.ingest_known import (
+    Known,
     check_base,
-    held_out_digest,
     known_sets,
     read_base,
     share_files,
@@ -17,6 +18,7 @@ from pipelines.ingest_known import (
 )
 from pipelines.ingest_rules import result_options
 from pipelines.options.ingest import IngestOptions, parse_split
+from transforms.artifact import fingerprint, read_manifest
 from transforms.balance_rules import Rule
 from transforms.errors import RunError, UsageError
 from transforms.framing import Look
@@ -66,7 +68,9 @@ def test_a_base_that_was_changed_or_is_none_is_refused(tiny_dataset, tmp_path):
 
 def test_the_options_of_the_base_are_accepted(base):
     check_base(base, wanted(base))
-    check_base(base, {**wanted(base), "format": "parquet", "exclude_dataset": "x"})
+    check_base(
+        base, {**wanted(base), "format": "parquet", "label_column": "x", "exclude_dataset": "x"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,9 +145,38 @@ def test_a_held_out_set_that_is_none_names_its_option(tmp_path):
         assert "--input" not in str(refused.value)
 
 
-def test_the_manifest_tells_a_held_out_set_without_a_path(tiny_dataset, tiny_photos):
-    assert held_out_digest(options()) is None
-    assert held_out_digest(options(exclude_dataset=f"{tiny_photos}/")) == "images"
-    digest = held_out_digest(options(exclude_dataset=str(tiny_dataset)))
-    assert len(digest) == 64
-    assert digest == held_out_digest(options(exclude_dataset=f"{tiny_dataset}/"))
+def held_out(path) -> Known:
+    (found,) = known_sets(options(exclude_dataset=str(path)), LOOK, None)
+    return found
+
+
+def test_a_held_out_set_has_a_name_without_a_path(tiny_dataset, tiny_photos):
+    assert held_out(f"{tiny_photos}/").name == "images"
+    manifest = read_manifest(str(tiny_dataset), "dataset")
+    assert held_out(tiny_dataset).name == fingerprint(manifest)
+    assert held_out(f"{tiny_dataset}/").name == fingerprint(manifest)
+
+
+def test_a_held_out_dataset_that_was_changed_is_refused(tiny_dataset, tmp_path):
+    shutil.copytree(tiny_dataset, tmp_path / "copy")
+    shard = next((tmp_path / "copy").glob("train/*"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(RunError, match=r"tfrecord must have the SHA-256 of its manifest"):
+        held_out(tmp_path / "copy")
+
+
+def test_what_an_unfinished_run_left_is_no_held_out_set(tiny_dataset, tmp_path):
+    shutil.copytree(tiny_dataset, tmp_path / "copy")
+    (tmp_path / "copy" / "manifest.json").rename(tmp_path / "copy" / ".incomplete")
+    with pytest.raises(UsageError, match="--exclude-dataset must be images or a complete dataset"):
+        held_out(tmp_path / "copy")
+
+
+def test_a_held_out_set_has_none_of_the_options_of_the_input(tmp_path):
+    pq.write_table(pa.table({"face": ["no image"]}), tmp_path / "faces.parquet")
+    with pytest.raises(UsageError) as refused:
+        held_out(tmp_path)
+    assert str(refused.value) == (
+        "--exclude-dataset must hold tables of images, but faces.parquet has no column of images "
+        "among face; check the path, or ingest these images by themselves and give that dataset."
+    )

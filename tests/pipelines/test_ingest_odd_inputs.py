@@ -46,6 +46,17 @@ def test_a_link_that_leads_in_a_circle_is_accounted_for(photos, tmp_path):
     assert len(rows) < 1000
 
 
+def test_two_files_of_one_name_are_told(photos, tmp_path):
+    # Bytes that are not UTF-8 are told by escapes, and another folder bears these as its name.
+    folders = os.fsencode(photos) + b"/\xff", os.fsencode(photos) + rb"/\udcff"
+    for folder in folders:
+        os.mkdir(folder)
+        shutil.copy(photos / "id00001" / "id00001_0001.jpg", folder + b"/1.jpg")
+    flags = ("--image-size", 32, "--split", "train=1", "--workers", 1)
+    done = facemill("ingest", "--input", photos, "--output", tmp_path / "out", *flags, code=1)
+    assert r"Every image must have one row, but \udcff/1.jpg has two" in done.stderr
+
+
 def test_an_output_in_the_input_is_refused(photos):
     # The next run would take it for an identity.
     done = facemill("ingest", "--input", photos, "--output", photos / "out", code=2)

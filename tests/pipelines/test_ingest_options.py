@@ -16,6 +16,8 @@ from transforms.faces import detector
 CHANGES = {
     "--format": ("webdataset", "format", "webdataset"),
     "--root": ("/images", "root", "/images"),
+    "--image-column": ("photo", "image_column", "photo"),
+    "--label-column": ("who", "label_column", "who"),
     "--image-size": ("64", "image_size", 64),
     "--align": ("none", "align", "none"),
     "--detector": ("mtcnn", "detector", "mtcnn"),

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import ingest_report
-from pipelines.ingest_checks import Checked
+from pipelines.ingest_checks import Checked, HeldOut
 from pipelines.options.ingest import IngestOptions
 from transforms.artifact import Work
 from transforms.framing import Look
@@ -19,6 +19,7 @@ from transforms.sources.base import Ref
 from transforms.sources.folders import Folders
 
 CHUNK = 9
+HELD_OUT = HeldOut(1_009, 1_000, {"not an image <at all>": 9})
 
 
 def fates(names: list[str]) -> dict[str, tuple[str, str, str | None]]:
@@ -47,7 +48,9 @@ def scanned(tiny_photos, tmp_path_factory):
     return job, names
 
 
-def rendered(root: Path, scanned, told: dict, parts: int = 1) -> str:
+def rendered(
+    root: Path, scanned, told: dict, parts: int = 1, held_out: HeldOut | None = None, **options
+) -> str:
     job, names = scanned
     rows, places = [], places_of(CHUNK, len(names))
     for name in names:
@@ -69,9 +72,9 @@ def rendered(root: Path, scanned, told: dict, parts: int = 1) -> str:
     counts = {"listed": len(rows), **outcomes}
     splits = {"train": {"identities": 12, "records": outcomes["kept"], "shards": ["train/x"]}}
     balance = {"identity": {"before": {"8": 12}, "after": {"8": 8, "7": 4}}}
-    checked = Checked(counts, splits, balance, [], "")
+    checked = Checked(counts, splits, balance, [], "", held_out)
     work = Work(str(root), "dataset", {}, {}, str(root))
-    return ingest_report.render(work, job, checked, IngestOptions("i", "o"))
+    return ingest_report.render(work, job, checked, IngestOptions("i", "o", **options))
 
 
 def section(page: str, title: str) -> str:
@@ -81,7 +84,7 @@ def section(page: str, title: str) -> str:
 
 def test_the_page_tells_what_became_of_the_images(tmp_path, scanned):
     _, names = scanned
-    page = rendered(tmp_path, scanned, fates(names))
+    page = rendered(tmp_path, scanned, fates(names), held_out=HELD_OUT)
     duplicates = section(page, "Duplicates")
     # One group of three, the kept one first.
     assert duplicates.index(names[0]) < duplicates.index(names[1])
@@ -101,6 +104,9 @@ def test_the_page_tells_what_became_of_the_images(tmp_path, scanned):
     assert names[22] in leakage
     assert names[23] in leakage
     assert "identity is excluded" not in leakage
+    assert "not an image &lt;at all&gt;" in leakage
+    for label, value in (("held out", "1,009"), ("usable", "1,000"), ("not usable", "9")):
+        assert re.search(rf"<dt>{label}</dt><dd class=\"value\">{value}</dd>", leakage)
     assert section(page, "Samples").count("data:image/") == 24
 
 
@@ -109,6 +115,16 @@ def test_without_a_held_out_set_there_is_no_leakage_section(tmp_path, scanned):
     assert "Leakage" not in page
     assert "None were found." in section(page, "Duplicates")
     assert "No image was rejected or dropped." in section(page, "Rejected and dropped")
+
+
+def test_a_held_out_set_without_overlap_is_told_too(tmp_path, scanned):
+    page = rendered(tmp_path / "near", scanned, {}, held_out=HeldOut(8, 8, {}))
+    leakage = section(page, "Leakage")
+    assert "Nothing of the input was found in it." in leakage
+    assert "no pictures" not in leakage
+    assert "<table" not in leakage
+    page = rendered(tmp_path / "off", scanned, {}, held_out=HeldOut(8, 8, {}), dedup="off")
+    assert "identities were compared, and no pictures" in section(page, "Leakage")
 
 
 def test_the_page_follows_from_the_rows_and_not_from_their_parts(tmp_path, scanned):

@@ -88,6 +88,8 @@ _ELSEWHERE = {
     "format",
 }
 _OTHERS = {
+    "image_column": "photo",
+    "label_column": "who",
     "image_size": 64,
     "align": "none",
     "detector": "mtcnn",

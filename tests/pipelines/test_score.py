@@ -212,6 +212,29 @@ def test_a_complete_output_is_left_alone(photos, tiny_model, embeddings, capfd):
     assert contents(embeddings) == before
 
 
+def test_layout_and_root_are_of_the_result(tiny_photos, tiny_model, embeddings, tmp_path, capfd):
+    options = artifact.read_manifest(str(embeddings), "embeddings")["options"]
+    assert (options["format"], options["image_column"]) == ("folders", None)
+    assert score(tiny_photos.parent / "images", tiny_model, tmp_path / "a") == 0
+    again = (tiny_photos, tiny_model, tmp_path / "a", "--format")
+    assert score(*again, "folders") == 0
+    assert score(*again, "lfw") == 2
+    assert "format: there 'folders', here 'lfw'" in sentence(capfd)
+    paths = [path.relative_to(tiny_photos).as_posix() for path in tiny_photos.glob("id00001/*")]
+    (tmp_path / "few.csv").write_text("\n".join(["path", *paths]))
+    listed = (tmp_path / "few.csv", tiny_model, tmp_path / "b", "--root")
+    assert score(*listed, tiny_photos) == 0
+    assert score(*listed, tmp_path) == 2
+    assert f"root: there '{tiny_photos}', here '{tmp_path}'" in sentence(capfd)
+
+
+@pytest.mark.parametrize("flag", ["--format", "--root", "--image-column", "--label-column"])
+def test_a_dataset_has_no_layout_to_choose(tiny_dataset, tiny_model, tmp_path, capfd, flag):
+    assert score(tiny_dataset, tiny_model, tmp_path / "out", flag, "folders") == 2
+    told = f"{flag} must go with images, got it with the dataset {tiny_dataset}; leave it out."
+    assert sentence(capfd).endswith(told)
+
+
 @pytest.mark.parametrize("pattern", ["variables/variables.data-*", "saved_model.pb"])
 def test_a_damaged_model_is_refused(tiny_photos, tiny_model, tmp_path, capfd, pattern):
     shutil.copytree(tiny_model, tmp_path / "model")
@@ -282,9 +305,9 @@ def test_a_shard_that_lost_its_last_record_is_noticed(tiny_dataset, tiny_model, 
         stream.truncate(last)
     assert score(dataset, tiny_model, tmp_path / "out") == 1
     error = sentence(capfd)
-    assert shard.name in error
-    assert "that its index names" in error
-    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert f"{shard.name} must have the SHA-256 of its manifest" in error
+    # Before anything is written.
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_shard_is_one_sentence(tiny_dataset, tiny_model, tmp_path, capfd):
@@ -292,6 +315,12 @@ def test_a_damaged_shard_is_one_sentence(tiny_dataset, tiny_model, tmp_path, cap
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
+    # Where the files cannot all be read beforehand, each record is checked by itself.
+    name = shard.relative_to(dataset).as_posix()
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    others = [entry for entry in manifest["files"] if entry["path"] != name]
+    manifest["files"] = [*others, artifact.file_entry(str(dataset), name)]
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
     assert score(dataset, tiny_model, tmp_path / "out") == 1
     error = sentence(capfd)
     assert shard.name in error

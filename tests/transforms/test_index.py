@@ -38,6 +38,7 @@ def positions(*rows: int, folder: str = "train") -> np.ndarray:
     found["folder"] = FOLDERS.index(folder)
     found["shard"], found["shards"], found["weight"] = [row % 2 for row in rows], 2, 0.5
     found["position"] = [10 * row for row in rows]
+    found["offset"] = [4_000_000_000 * row for row in rows]
     return found
 
 
@@ -68,20 +69,19 @@ def test_every_image_gets_the_one_thing_that_became_of_it():
         "split": "train",
         "shard": "train/part-00000-of-00002.tfrecord",
         "position": 0,
+        "offset": 0,
         "copies": 1,
         "weight": 0.5,
     }
-    assert (rows[3]["shard"], rows[3]["position"], rows[3]["copies"]) == (
-        *("train/part-00001-of-00002.tfrecord", 30),
-        4,
-    )
+    assert rows[3]["shard"] == "train/part-00001-of-00002.tfrecord"
+    assert [rows[3][name] for name in ("position", "offset", "copies")] == [30, 12_000_000_000, 4]
     assert [row["reason"] for row in rows[1:3]] == ["not an image", "why 2"]
     assert rows[2]["duplicate_of"] == rows[5]["duplicate_of"] == "another"
     assert rows[4]["reason"] == "identity has 9 images, more than the 3 allowed"
     assert rows[6]["reason"] == "identity has 2 images, fewer than the 5 required"
     for row in (1, 2, 4, 5, 6):
-        left = [rows[row][name] for name in ("split", "shard", "position", "copies", "weight")]
-        assert left == [None] * 5
+        names = ("split", "shard", "position", "offset", "copies", "weight")
+        assert [rows[row][name] for name in names] == [None] * len(names)
 
 
 def test_a_quarantined_picture_has_a_place_and_stays_a_conflict():

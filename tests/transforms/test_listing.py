@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 import zlib
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from transforms.errors import RunError
 from transforms.listing import Chunk, image_key, list_chunks, together
 from transforms.places import CHUNK, HELD_OUT, NEW, OLD, origin_of_chunk
 from transforms.sources.base import Ref, Source
+from transforms.sources.folders import NO_FOLDER, Folders
 
 
 class Counted(Source):
@@ -65,6 +67,22 @@ def test_every_image_is_in_one_chunk_and_chunks_are_numbered_the_same_again(size
     assert listed(source, origin) == chunks
 
 
+def test_of_a_held_out_set_images_of_nobody_are_used(tmp_path):
+    (tmp_path / "ada").mkdir()
+    for name in ("ada/1.jpg", "2.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "3.jpg").symlink_to("/nowhere")
+    source = Folders(str(tmp_path))
+    new, held = (
+        {ref.image_id: ref for chunk in listed(source, origin) for ref in chunk.refs}
+        for origin in (NEW, HELD_OUT)
+    )
+    assert new["2.jpg"].reason == NO_FOLDER
+    assert held["2.jpg"] == dataclasses.replace(new["2.jpg"], reason="")
+    assert held["3.jpg"] == new["3.jpg"] != held["2.jpg"]
+    assert held["ada/1.jpg"] == new["ada/1.jpg"]
+
+
 def test_small_parts_fill_chunks():
     assert [chunk.count for chunk in listed(Counted([1] * 64 * 4))] == [4] * 64
     # Up to 64 parts each are listed by themselves.
@@ -111,3 +129,11 @@ def test_a_part_with_too_many_images_is_told_in_a_sentence(monkeypatch):
     assert len(listed(Counted([2 * CHUNK]))) == 2
     with pytest.raises(RunError, match="at most 512 images, got more in 0; divide it"):
         listed(Counted([2 * CHUNK + 1]))
+
+
+def test_more_parts_than_there_are_numbers_for_are_told_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(listing, "MAX_TASKS", 70)
+    assert len(together(["x"] * 70)) == 70
+    assert len(together(["x"] * 70 * 64)) == 70
+    with pytest.raises(RunError, match="at most 4,480 parts, got 4,481; divide it"):
+        together(["x"] * (70 * 64 + 1))

@@ -1,18 +1,26 @@
 """Against moto's S3 server on this machine, through the client that is used in earnest."""
 
-import logging
+import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+from urllib.parse import parse_qs
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from apache_beam.internal.gcp import auth
+from botocore.exceptions import ClientError
+from botocore.paginate import Paginator
 
-from transforms import object_store, storage
+from tests.stores import s3, upload
+from transforms import artifact, object_store, storage
 from transforms.errors import RunError, UsageError
 from transforms.sources.base import Ref, Unreadable
+from transforms.sources.dataset import DatasetRecords, verify_dataset
 from transforms.sources.folders import NO_FOLDER, Folders
 from transforms.sources.recordio import RecordIO
 from transforms.sources.registry import guess
@@ -33,22 +41,10 @@ OBJECTS = {
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
+    with s3(BUCKET) as client:
         for key, data in OBJECTS.items():
             client.put_object(Bucket=BUCKET, Key=key, Body=data)
-        object_store.use_options([])
         yield f"s3://{BUCKET}"
-    server.stop()
 
 
 def test_a_source_of_folders_lists_and_reads(url):
@@ -75,6 +71,63 @@ def test_listing_a_part(url):
     assert listed == [Entry("Ada/1.jpg"), Entry("Ada/old/2.jpg.gz")]
     everything = [entry.name for entry in storage.list_files(url)]
     assert everything == sorted(key for key in OBJECTS if not key.endswith("/"))
+
+
+def test_the_top_is_named_without_a_listing_of_what_is_below(url, monkeypatch):
+    monkeypatch.setattr(object_store, "_names", None)
+    assert storage.top_level(f"{url}/faces") == ["Ada-L/", "Ada/", "Zoë [1]*?/", "loose.jpg"]
+    assert storage.top_level(url) == ["faces-other/", "faces/", "rec/"]
+    for absent in (f"{url}/none", "s3://no-such-bucket", "s3://no-such-bucket/faces"):
+        with pytest.raises(FileNotFoundError):
+            storage.top_level(absent)
+
+
+def test_a_store_that_refuses_to_list_is_told(url, monkeypatch):
+    def refused(self, **_):
+        raise ClientError({"ResponseMetadata": {"HTTPStatusCode": 403}}, "ListObjectsV2")
+
+    monkeypatch.setattr(Paginator, "paginate", refused)
+    with pytest.raises(UsageError, match=r"must be a readable directory.*refuses access"):
+        Folders(f"{url}/faces").tasks()
+
+
+class _Google(BaseHTTPRequestHandler):
+    """Google's answer to a listing by levels, in two pages."""
+
+    asked: ClassVar[list[str | None]] = []
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        if path != "/storage/v1/b/bucket/o":
+            # The client may look for more about the bucket.
+            self.send_error(404)
+            return
+        values = {name: value for name, (value,) in parse_qs(query).items()}
+        self.asked.append(values.get("pageToken"))
+        assert (values["prefix"], values["delimiter"]) == ("faces/", "/")
+        if "pageToken" in values:
+            page = {"items": [{"name": "faces/loose.jpg"}], "prefixes": ["faces/Zoë/"]}
+        else:
+            page = {"items": [{"name": "faces/"}], "prefixes": ["faces/Ada/"], "nextPageToken": "2"}
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps(page).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_google_names_the_top_in_the_same_way(url, monkeypatch):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Google) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server.server_port}")
+        # Nobody's: looking for credentials takes half a minute.
+        monkeypatch.setattr(auth, "get_service_credentials", lambda options: None)
+        found = storage.top_level("gs://bucket/faces")
+        server.shutdown()
+    assert found == ["Ada/", "Zoë/", "loose.jpg"]
+    assert _Google.asked == [None, "2"]
 
 
 def test_a_stream_can_be_read_at_any_place(url):
@@ -112,6 +165,33 @@ def test_other_sources_and_the_guess_work_too(url):
     assert source.tasks() == ["all"]
     (ref,) = source.refs("all")
     assert "wrong magic number" in ref.reason
+
+
+def test_a_dataset_is_read_from_where_it_lies(url, tiny_dataset):
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="sets")
+    upload(client, tiny_dataset, "sets", "dataset")
+    root = "s3://sets/dataset"
+    assert not artifact.is_unfinished(root)
+    manifest = artifact.read_manifest(root, "dataset")
+    assert manifest == artifact.read_manifest(str(tiny_dataset), "dataset")
+    verify_dataset(root, manifest)
+    here, there = (DatasetRecords(one, manifest) for one in (str(tiny_dataset), root))
+    refs = [ref for task in there.tasks() for ref in there.refs(task)]
+    assert refs == [ref for task in here.tasks() for ref in here.refs(task)]
+    assert len(refs) == manifest["counts"]["kept"]
+    assert list(there.read(refs[:9])) == list(here.read(refs[:9]))
+    client.put_object(Bucket="sets", Key=f"dataset/{refs[0].path}", Body=b"damage" * 9)
+    with pytest.raises(RunError, match=f"{root}/{refs[0].path} must be a whole TFRecord file"):
+        list(there.read(refs[:1]))
+    client.delete_object(Bucket="sets", Key=f"dataset/{refs[0].path}")
+    with pytest.raises(RunError, match=f"^{refs[0].path} must be readable, .*no such object"):
+        list(there.read(refs[:1]))
+    client.put_object(Bucket="sets", Key=f"dataset/{there.tasks()[0]}", Body=b"PAR1")
+    with pytest.raises(RunError, match=f"{root}/index/.* must have the SHA-256 of its manifest"):
+        list(there.refs(there.tasks()[0]))
+    client.put_object(Bucket="sets", Key="half/.incomplete", Body=b"{}")
+    assert artifact.is_unfinished("s3://sets/half")
 
 
 def test_what_cannot_be_reached_is_told_in_a_sentence(url):

@@ -149,6 +149,7 @@ def test_a_shard_holds_its_records_by_rank_and_tells_where(tmp_path, staging, we
     assert [path.name for path in (tmp_path / "out" / "train").iterdir()] == [name.split("/")[1]]
     with (tmp_path / "out" / name).open("rb") as stream:
         found = [decode_example(payload) for payload in tfrecord.read(stream)]
+        starts = [offset for offset, _ in tfrecord.scan(stream)]
     ranked = records[np.argsort(records["rank"])]
     for features, planned in zip(found, ranked, strict=True):
         row = int(planned["place"]) & 0xFFF
@@ -164,3 +165,4 @@ def test_a_shard_holds_its_records_by_rank_and_tells_where(tmp_path, staging, we
         assert features["image/id"] == b"a/%d" % (int(one["place"]) & 0xFFF)
         assert AUGMENTATION_SEED not in features
         assert (one["folder"], one["shard"], one["shards"]) == (0, 0, 1)
+        assert one["offset"] == starts[one["position"]]

@@ -7,8 +7,6 @@ import apache_beam as beam
 from transforms.chunk import Chunk
 from transforms.listing import together
 from transforms.places import CHUNK, MAX_CHUNKS, NEW, chunk_number
-from transforms.sources.base import Ref
-from transforms.sources.folders import NO_FOLDER
 
 # Chunks, and calls of the model, in a stretch: enough that its last call, which is filled up,
 # counts for little.
@@ -58,11 +56,6 @@ def stretch_number(chunk: int, total: int, groups: int, images: int) -> int:
     group, ordinal = divmod(chunk, MAX_CHUNKS)
     neighbors = max(1, images * groups // max(1, total))
     return chunk_number(NEW, group // neighbors, ordinal // max(1, images // CHUNK))
-
-
-def reason_of(ref: Ref) -> str:
-    """Why an image cannot be scored; one that lies in no identity's folder can."""
-    return "" if ref.reason == NO_FOLDER else ref.reason
 
 
 def _by_stretch(chunk: Chunk, total: int, groups: int, images: int) -> tuple[int, Chunk]:

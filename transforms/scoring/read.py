@@ -13,8 +13,8 @@ from transforms.chunk import Chunk
 from transforms.decode import DecodeError, decode
 from transforms.framing import Framed, Look, frame
 from transforms.places import CHUNK
-from transforms.scoring.listing import reason_of
 from transforms.scoring.rows import Failure, Measures
+from transforms.sources.anybody import reason_of
 from transforms.sources.base import Ref, Source, Unreadable
 from transforms.sources.dataset import DatasetRecords
 from transforms.standardize import encode_jpeg

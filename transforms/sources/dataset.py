@@ -1,12 +1,14 @@
 """The kept images of a dataset as a source: of a set that is added to, or to be kept apart from."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, ClassVar
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms import artifact, tfrecord
+from transforms import artifact, storage, tfrecord
 from transforms.errors import RunError
 from transforms.outcomes import KEPT
 from transforms.records import from_example
@@ -20,7 +22,7 @@ _COLUMNS = [
     "outcome",
     "split",
     "shard",
-    "position",
+    "offset",
     "pixel_sha256",
     "attributes",
 ]
@@ -29,10 +31,12 @@ _COLUMNS = [
 class DatasetRecords(Source):
     """The records of a dataset's shards, each once, as squares of the dataset's own size.
 
-    A dataset is an artifact, and whole: other than with foreign input, damage ends the run.
+    A dataset is an artifact, and whole: other than with foreign input, damage ends the run. Parts
+    of the index are checked against the manifest when they are listed, and each record against its
+    own checksum and the name that the index gives it when it is read.
 
     Args:
-        root: absolute path of the dataset.
+        root: absolute path or URL of the dataset.
         manifest: its manifest.
 
     Raises:
@@ -41,44 +45,39 @@ class DatasetRecords(Source):
 
     format: ClassVar[str] = "dataset"
 
-    def __init__(self, root: str, manifest: dict[str, Any]) -> None:
+    def __init__(self, root: str, manifest: Mapping[str, Any]) -> None:
         super().__init__(root)
         for split in manifest["splits"].values():
             for shard in split["shards"]:
                 artifact.resolve(root, shard)
-        self._parts = sorted(
-            entry["path"] for entry in manifest["files"] if entry["path"].startswith("index/")
-        )
+        # Path to SHA-256.
+        self._parts: dict[str, str] = {
+            entry["path"]: entry["sha256"]
+            for entry in manifest["files"]
+            if entry["path"].startswith("index/")
+        }
 
     def tasks(self) -> list[str]:
         """The parts of the index."""
-        return self._parts
+        return sorted(self._parts)
 
     def refs(self, task: str) -> Iterator[Ref]:
         """The kept images of one part, shard after shard.
 
         Raises:
-            RunError: a shard is absent, damaged or too short.
+            RunError: the part is absent, differs from the manifest, or leads elsewhere.
         """
-        path = artifact.resolve(self.root, task)
-        rows = pq.read_table(path, columns=_COLUMNS)
+        rows = self._rows(task)
         rows = rows.filter(pc.equal(rows["outcome"], KEPT))
-        rows = rows.sort_by([("shard", "ascending"), ("position", "ascending")])
-        shard, offsets = "", []
+        rows = rows.sort_by([("shard", "ascending"), ("offset", "ascending")])
+        for shard in rows["shard"].unique().to_pylist():
+            artifact.resolve(self.root, shard)
         for row in rows.to_pylist():
-            if row["shard"] != shard:
-                shard = row["shard"]
-                offsets = self._offsets(shard)
-            if row["position"] >= len(offsets):
-                raise RunError(
-                    f"{shard} must hold the record {row['position']} that its index names, but "
-                    f"has {len(offsets)}; write the dataset again."
-                )
             yield Ref(
                 image_id=row["image_id"],
                 identity=row["identity"],
-                path=shard,
-                offset=offsets[row["position"]],
+                path=row["shard"],
+                offset=row["offset"],
                 attributes=tuple(row["attributes"] or ()),
                 split=row["split"] if row["split"] in SPLITS else None,
                 pixel_sha256=row["pixel_sha256"],
@@ -88,29 +87,59 @@ class DatasetRecords(Source):
         """Each record's JPEG.
 
         Raises:
-            RunError: a shard is absent or damaged.
+            RunError: a shard is absent or damaged, or holds another record there.
         """
         with OpenFile(self.root) as file:
             for ref in refs:
                 try:
-                    stream = file.get(ref.path)
+                    payload = tfrecord.read_at(file.get(ref.path), ref.offset)
                 except OSError as error:
                     raise _absent(ref.path, error) from None
-                yield from_example(tfrecord.read_at(stream, ref.offset)).encoded
+                record = from_example(payload)
+                if record.image_id != ref.image_id:
+                    raise RunError(
+                        f"{ref.path} must hold {ref.image_id} at byte {ref.offset}, as the index "
+                        f"says, but holds {record.image_id}; write the dataset again."
+                    )
+                yield record.encoded
 
-    def _offsets(self, shard: str) -> list[int]:
-        with self._opened(shard) as stream:
-            return [offset for offset, _ in tfrecord.scan(stream)]
-
-    def _opened(self, shard: str) -> BinaryIO:
+    def _rows(self, part: str) -> pa.Table:
+        path = artifact.resolve(self.root, part)
         try:
-            return open(artifact.resolve(self.root, shard), "rb")
+            data = storage.read_bytes(path)
         except OSError as error:
-            raise _absent(shard, error) from None
+            raise _absent(part, error) from None
+        if hashlib.sha256(data).hexdigest() != self._parts[part]:
+            raise RunError(
+                f"{path} must have the SHA-256 of its manifest, but differs; it was changed or "
+                "damaged, so write the dataset again."
+            )
+        table = pq.ParquetFile(pa.BufferReader(data))
+        if missing := sorted(set(_COLUMNS) - set(table.schema_arrow.names)):
+            raise RunError(
+                f"{path} must have the columns of this version of facemill, but lacks "
+                f"{', '.join(missing)}; write the dataset again."
+            )
+        return table.read(_COLUMNS)
 
 
-def _absent(shard: str, error: OSError) -> RunError:
+def verify_dataset(root: str, manifest: Mapping[str, Any]) -> None:
+    """Checks the files of a dataset on a disk against its manifest.
+
+    Of a dataset on an object store nothing is read twice: `DatasetRecords` checks what it reads.
+
+    Args:
+        root: its absolute path or URL.
+        manifest: its manifest.
+
+    Raises:
+        RunError: a file is absent or differs.
+    """
+    if not storage.is_remote(root):
+        artifact.verify_files(root, manifest)
+
+
+def _absent(path: str, error: OSError) -> RunError:
     return RunError(
-        f"{shard} must be readable, but is not ({error.strerror or error}); write the dataset "
-        "again."
+        f"{path} must be readable, but is not ({error.strerror or error}); write the dataset again."
     )

@@ -59,8 +59,3 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def readable(text: str) -> str:
-    """A name as UTF-8 can hold it: bytes that are none, lone surrogates here, become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from transforms import storage
-from transforms.decode import MAX_BYTES
 from transforms.errors import UsageError
 from transforms.sources import tables
 from transforms.sources.base import Ref, Source, Unreadable
 from transforms.sources.distinct import Distinct
-from transforms.sources.labels import BadValueError, as_identity, checked_text, readable
-from transforms.sources.reading import cannot_read, one_line, too_large
+from transforms.sources.labels import BadValueError, as_identity, checked_text
+from transforms.sources.reading import cannot_read, read_whole
+from transforms.text import one_line, readable
 
 # Names of columns, the first that is there counts and the others are attributes.
 _PATHS = ("path", "file", "image")
@@ -113,12 +113,7 @@ class Manifest(Source):
                 # A pipe would wait forever for someone to write.
                 return Unreadable("is not a file")
         with storage.open_file(full) as stream:
-            length = stream.seek(0, os.SEEK_END)
-            # The limit holds before the bytes are in memory, not after.
-            if length > MAX_BYTES:
-                return Unreadable(too_large(length))
-            stream.seek(0)
-            return stream.read(length)
+            return read_whole(stream)
 
     def _ref(self, task: str, name: str, row: tables.Row, taken: Distinct) -> Ref:
         try:

@@ -7,23 +7,22 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from transforms import storage
 from transforms.decode import MAX_BYTES
 from transforms.errors import UsageError
+from transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
 from transforms.sources.base import Ref, Unreadable
 from transforms.sources.containers import ContainerSource, OpenFile
 from transforms.sources.labels import BadValueError, as_identity
-from transforms.sources.reading import cannot_read, one_line, too_large
-
-# What Arrow raises of damaged files; its own errors are several of these at once.
-ARROW_ERRORS = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError)
+from transforms.sources.reading import cannot_read, too_large
+from transforms.text import one_line, readable
 
 _IMAGES = ("image", "img", "jpg", "jpeg", "png", "bytes")
 _LABELS = ("identity", "label", "person", "name")
 _ROWS_PER_BATCH = 4096
-_BUFFER_BYTES = 1 << 20
+# Columns in a message.
+_NAMED = 12
 
 
 class ParquetTables(ContainerSource):
@@ -68,11 +67,13 @@ class ParquetTables(ContainerSource):
         found = super().tasks()
         try:
             with storage.open_file(storage.join(self.root, found[0])) as stream:
-                self._columns(_open(stream).schema_arrow)
+                schema = open_table(stream).schema_arrow
+                self._columns(schema)
         except BadValueError as error:
+            names = ", ".join(readable(name) for name in schema.names[:_NAMED]) or "none"
             raise UsageError(
-                f"--input must hold tables of images, but {found[0]} {error}; "
-                "name the columns or check --format."
+                f"--input must hold tables of images, but {found[0]} {error} among {names}; "
+                "name them by --image-column and --label-column, or check --format."
             ) from None
         except ARROW_ERRORS:
             # A damaged file ends in a row like any other.
@@ -84,7 +85,7 @@ class ParquetTables(ContainerSource):
         row = 0
         try:
             with storage.open_file(storage.join(self.root, path)) as stream:
-                table = _open(stream)
+                table = open_table(stream)
                 columns = self._columns(table.schema_arrow)
                 for value in _labels(table, columns.label):
                     yield _ref(path, row, value, columns.names)
@@ -115,7 +116,7 @@ class ParquetTables(ContainerSource):
         if image is None or image not in schema.names:
             raise BadValueError(f"has no column of images{f' {image}' if image else ''}")
         field = schema.field(image)
-        if not _is_binary(field.type) and not _is_struct(field.type):
+        if not is_binary(field.type) and not _is_struct(field.type):
             raise BadValueError(f"has a column {image} of {field.type}, not of encoded images")
         label = self.label_column or next((n for n in _LABELS if n in schema.names), None)
         if label is not None and label not in schema.names:
@@ -145,7 +146,7 @@ class _Rows:
 
     def __init__(self, path: str, stream: BinaryIO, columns: Any) -> None:
         self.path = path
-        self._table = _open(stream)
+        self._table = open_table(stream)
         self._column = columns(self._table.schema_arrow).image
         counts = self._table.metadata
         self._ends: list[int] = []
@@ -205,11 +206,6 @@ def _reason(error: Exception) -> str:
     return f"damaged table: {one_line(error)}"
 
 
-def _open(stream: BinaryIO) -> Any:
-    # Without these two, Arrow reads a row group's column whole before it gives the first row.
-    return pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
-
-
 def _bytes_of(column: Any) -> bytes | Unreadable:
     if pa.types.is_struct(column.type):
         # A null struct may have bytes below it, which do not count.
@@ -261,7 +257,7 @@ def _guess_image(schema: Any) -> str | None:
     for field in schema:
         if _is_struct(field.type):
             return str(field.name)
-    binary = [str(field.name) for field in schema if _is_binary(field.type)]
+    binary = [str(field.name) for field in schema if is_binary(field.type)]
     for name in _IMAGES:
         if name in binary:
             return name
@@ -272,11 +268,7 @@ def _is_struct(kind: Any) -> bool:
     if not pa.types.is_struct(kind):
         return False
     index = kind.get_field_index("bytes")
-    return index >= 0 and _is_binary(kind.field(index).type)
-
-
-def _is_binary(kind: Any) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+    return index >= 0 and is_binary(kind.field(index).type)
 
 
 def _class_names(metadata: dict[bytes, bytes] | None, label: str | None) -> list[str]:

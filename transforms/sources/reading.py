@@ -1,13 +1,12 @@
 """Reading image files as they lie, for the sources whose images are files of their own."""
 
 import os
+from typing import BinaryIO
 
 from transforms import storage
 from transforms.decode import MAX_BYTES
 from transforms.sources.base import Unreadable
-from transforms.sources.labels import readable
-
-_LONGEST_REASON = 200
+from transforms.text import one_line
 
 
 def read_image(root: str, path: str) -> bytes | Unreadable:
@@ -19,14 +18,23 @@ def read_image(root: str, path: str) -> bytes | Unreadable:
     """
     try:
         with storage.open_file(storage.join(root, path)) as stream:
-            length = stream.seek(0, os.SEEK_END)
-            # The limit holds before the bytes are in memory, not after.
-            if length > MAX_BYTES:
-                return Unreadable(too_large(length))
-            stream.seek(0)
-            return stream.read(length)
+            return read_whole(stream)
     except OSError as error:
         return Unreadable(cannot_read(error))
+
+
+def read_whole(stream: BinaryIO) -> bytes | Unreadable:
+    """All bytes of an open file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    length = stream.seek(0, os.SEEK_END)
+    # The limit holds before the bytes are in memory, not after.
+    if length > MAX_BYTES:
+        return Unreadable(too_large(length))
+    stream.seek(0)
+    return stream.read(length)
 
 
 def too_large(length: int, what: str = "file") -> str:
@@ -37,8 +45,3 @@ def too_large(length: int, what: str = "file") -> str:
 def cannot_read(error: OSError) -> str:
     """The reason of a file that the system does not give; it names no path of this machine."""
     return f"cannot be read: {error.strerror or one_line(error)}"
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message, short enough for a row."""
-    return (" ".join(readable(str(error)).split()) or type(error).__name__)[:_LONGEST_REASON]

@@ -4,13 +4,14 @@ import importlib
 import re
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from transforms import storage
 from transforms.errors import UsageError
+from transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
 from transforms.sources.base import Source
 from transforms.sources.folders import names_in
 from transforms.sources.names import FORMATS, TABLE
+from transforms.text import one_line
 
 MANIFEST = "manifest"
 
@@ -23,11 +24,23 @@ _SIGNS = {
     "parquet": re.compile(r".+\.parquet$"),
     "tfrecord": re.compile(r".+\.tfrecord[^/]*$"),
 }
+# By format: the flags that it takes, in the order of its arguments.
+_TAKES = {
+    MANIFEST: ("--root",),
+    "parquet": ("--image-column", "--label-column"),
+    "webdataset": ("--label-column",),
+}
 # Their shards may lie beside folders that have nothing to do with them; or be strays of `folders`.
 _SHARDS = ("webdataset", "parquet", "tfrecord")
 
 
-def build(format: str, root: str, images_root: str | None = None) -> Source:
+def build(
+    format: str,
+    root: str,
+    images_root: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+) -> Source:
     """The source of a format.
 
     Args:
@@ -35,21 +48,31 @@ def build(format: str, root: str, images_root: str | None = None) -> Source:
         root: the input: an absolute path or a URL; of `manifest` the file.
         images_root: of `manifest` alone: what its paths are relative to, or None for the folder
             that the file lies in.
+        image_column: of `parquet`: which column holds the images, or None to tell it by its name
+            or type.
+        label_column: of `parquet` and `webdataset`: what holds the identities, or None for what
+            usually does.
 
     Raises:
-        UsageError: there is no such format, or it takes no `images_root`.
+        UsageError: there is no such format, or it takes no such option.
     """
     if format not in TABLE:
         raise UsageError(f"--format must be one of {', '.join(FORMATS)}, got {format}; choose one.")
+    given = {
+        "--root": images_root,
+        "--image-column": image_column,
+        "--label-column": label_column,
+    }
+    taken = _TAKES.get(format, ())
+    for flag, value in given.items():
+        if value is not None and flag not in taken:
+            fitting = " or ".join(name for name, flags in _TAKES.items() if flag in flags)
+            raise UsageError(
+                f"{flag} must go with --format {fitting}, got it with {format}; leave it out."
+            )
     module, _, name = TABLE[format].target.partition(":")
     made = getattr(importlib.import_module(module), name)
-    if format == MANIFEST:
-        return made(root, images_root)
-    if images_root is not None:
-        raise UsageError(
-            f"--root must go with --format {MANIFEST}, got it with {format}; leave it out."
-        )
-    return made(root)
+    return made(root, *(given[flag] for flag in taken))
 
 
 def guess(root: str) -> str:
@@ -71,7 +94,7 @@ def guess(root: str) -> str:
         found.append("folders")
     if len(found) > 1:
         raise UsageError(
-            f"--format must be given where the input could be of several, got {root}, which could "
+            f"--input must be of one format where --format is not given, got {root}, which could "
             f"be {' or '.join(found)}; choose one."
         )
     return found[0] if found else "folders"
@@ -91,11 +114,10 @@ def _of_file(path: str) -> str:
 def _of_parquet(path: str) -> str:
     try:
         with storage.open_file(path) as stream:
-            schema = pq.read_schema(stream)
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())[:200]
+            schema = open_table(stream).schema_arrow
+    except ARROW_ERRORS as error:
         raise UsageError(
-            f"--input must be a sound Parquet file, got {path} ({reason}); check it."
+            f"--input must be a sound Parquet file, got {path} ({one_line(error)}); check it."
         ) from None
     images = any(_holds_images(field.type) for field in schema)
     return MANIFEST if "path" in schema.names and not images else "parquet"
@@ -104,4 +126,4 @@ def _of_parquet(path: str) -> str:
 def _holds_images(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
         return any(_holds_images(kind.field(i).type) for i in range(kind.num_fields))
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return is_binary(kind)

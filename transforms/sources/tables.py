@@ -5,19 +5,16 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from transforms import storage
-from transforms.sources.labels import is_text, readable
-from transforms.sources.parquet import ARROW_ERRORS
-from transforms.sources.reading import cannot_read, one_line
+from transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
+from transforms.sources.labels import is_text
+from transforms.sources.reading import cannot_read
+from transforms.text import one_line, readable
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 _MAX_LINE_BYTES = 1 << 20
 _ROWS_PER_BATCH = 1024
-_BUFFER_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 
 Row = dict[str, Any]
@@ -37,7 +34,7 @@ def columns(path: str) -> list[str]:
     with storage.open_file(path) as stream:
         if path.lower().endswith(".parquet"):
             try:
-                names = list(_parquet(stream).schema_arrow.names)
+                names = list(open_table(stream).schema_arrow.names)
             except ARROW_ERRORS as error:
                 raise TableError(f"is no Parquet file: {one_line(error)}") from None
         elif path.lower().endswith(".csv"):
@@ -167,15 +164,11 @@ def _jsonl(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
             yield place, f"must be a JSON object, got a {type(row).__name__}"
 
 
-def _parquet(stream: BinaryIO) -> Any:
-    return pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
-
-
 def _parquet_rows(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
     number = 0
     try:
-        table = _parquet(stream)
-        names = [field.name for field in table.schema_arrow if not _is_bytes(field.type)]
+        table = open_table(stream)
+        names = [field.name for field in table.schema_arrow if not is_binary(field.type)]
         for batch in table.iter_batches(_ROWS_PER_BATCH, columns=names, use_threads=False):
             for row in _dicts(batch):
                 yield f"row {number}", row
@@ -195,7 +188,3 @@ def _dicts(batch: Any) -> Iterator[Row | str]:
             except ARROW_ERRORS as error:
                 row = f"holds a value that cannot be read: {one_line(error)}"
             yield row
-
-
-def _is_bytes(kind: Any) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))

@@ -10,7 +10,8 @@ from transforms.sources.base import Ref, Unreadable
 from transforms.sources.containers import ContainerSource, OpenFile
 from transforms.sources.distinct import Distinct
 from transforms.sources.labels import BadValueError, as_identity
-from transforms.sources.reading import cannot_read, one_line, too_large
+from transforms.sources.reading import cannot_read, too_large
+from transforms.text import one_line
 
 # Names of features, the first that is there counts.
 _IMAGES = ("image/encoded", "image", "image_raw", "encoded")

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from transforms import storage
+from transforms.errors import UsageError
 from transforms.sources.base import Ref, Unreadable
 from transforms.sources.containers import ContainerSource, read_ranges
 from transforms.sources.distinct import Distinct
-from transforms.sources.labels import NAMES, BadValueError, as_identity, readable
-from transforms.sources.reading import cannot_read, one_line
+from transforms.sources.labels import NAMES, BadValueError, as_identity
+from transforms.sources.reading import cannot_read
+from transforms.text import one_line, readable
 
 _IMAGES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"),
@@ -24,9 +26,12 @@ _IMAGES = (
 )
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
 _MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
-# Labels in the order in which they count.
-_LABELS = ("cls", "json", "txt")
+# Labels in the order in which they count; a `txt` is a caption as often, so it must be asked for.
+_LABELS = ("cls", "json")
+_ASKED_LABELS = (*_LABELS, "txt")
 _MAX_LABEL_BYTES = 1 << 20
+# Of a key without an image, in its reason.
+_LISTED_KINDS = 3
 # No honest header is longer, and the library takes the square of the time for a crafted one.
 _MAX_HEADER_BYTES = 1 << 16
 _BLOCK = tarfile.BLOCKSIZE
@@ -37,20 +42,28 @@ class WebDataset(ContainerSource):
     """Tar shards anywhere under the input; image_id is `<tar>/<member>`.
 
     The identity is what the key's `.cls` says, else the first of identity, label, class and name
-    in its `.json`, else its `.txt` if asked for, else the name of the folder that the member lies
-    in. Nothing is ever extracted: offsets come from the tar's headers, and images are read there.
+    in its `.json`, else the name of the folder that the member lies in. Nothing is ever extracted:
+    offsets come from the tar's headers, and images are read there.
 
     Args:
         root: the input.
-        text_labels: whether `.txt` members are labels; they are captions as often.
+        label: `cls`, `json` or `txt`: what alone says who it is; or None for the order above.
+
+    Raises:
+        UsageError: there is no such label.
     """
 
     format = "webdataset"
     what = "*.tar files"
 
-    def __init__(self, root: str, text_labels: bool = False) -> None:
+    def __init__(self, root: str, label: str | None = None) -> None:
         super().__init__(root)
-        self.text_labels = text_labels
+        if label not in (None, *_ASKED_LABELS):
+            raise UsageError(
+                f"--label-column must be one of {', '.join(_ASKED_LABELS)} with --format "
+                f"{self.format}, got {label}; choose one or leave it out."
+            )
+        self.label = label
 
     @staticmethod
     def holds_images(name: str) -> bool:
@@ -66,14 +79,14 @@ class WebDataset(ContainerSource):
         shard = _Shard()
         try:
             with storage.open_file(storage.join(self.root, path)) as stream:
-                _list(stream, shard, _LABELS if self.text_labels else _LABELS[:2])
+                _list(stream, shard, _LABELS if self.label is None else (self.label,))
         except OSError as error:
             shard.damage = cannot_read(error)
         except _DamagedTarError as error:
             shard.damage = str(error)
         taken = Distinct()
         for entry in shard.entries:
-            yield _ref(path, entry, shard.keys, taken)
+            yield _ref(path, entry, shard.keys, taken, by_folder=self.label is None)
         for name, key in shard.keys.items():
             if not key.has_image:
                 kinds = ", ".join(sorted(key.kinds))
@@ -126,25 +139,27 @@ class _Shard:
     damage: str = ""
 
 
-def _ref(path: str, entry: _Entry, keys: dict[str, _Key], taken: Distinct) -> Ref:
+def _ref(path: str, entry: _Entry, keys: dict[str, _Key], taken: Distinct, by_folder: bool) -> Ref:
     image_id = f"{path}/{taken.claim(entry.name)}"
     identity, reason = None, entry.reason
     if not reason:
         try:
-            identity = _identity(entry, keys[entry.key].labels)
+            identity = _identity(keys[entry.key].labels)
+            if identity is None and by_folder:
+                identity = posixpath.basename(posixpath.dirname(entry.name)) or None
         except BadValueError as error:
             reason = str(error)
     return Ref(image_id, identity, path, entry.offset, entry.length, reason)
 
 
-def _identity(entry: _Entry, labels: dict[str, _Label]) -> str | None:
-    for kind in _LABELS:
+def _identity(labels: dict[str, _Label]) -> str | None:
+    for kind in _ASKED_LABELS:
         label = labels.get(kind)
         if isinstance(label, BadValueError):
             raise label
         if label is not None:
             return label
-    return posixpath.basename(posixpath.dirname(entry.name)) or None
+    return None
 
 
 def _list(stream: BinaryIO, shard: _Shard, label_kinds: Sequence[str]) -> None:
@@ -172,7 +187,7 @@ def _list(stream: BinaryIO, shard: _Shard, label_kinds: Sequence[str]) -> None:
             place = member.offset_data, member.size
             shard.entries.append(_Entry(name, key_name, *place, ""))
             continue
-        if len(key.kinds) < len(_LABELS):
+        if len(key.kinds) < _LISTED_KINDS:
             key.kinds.add(kind or "no extension")
         if kind in label_kinds:
             key.add_label(kind, _label(stream, member, kind))

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from transforms.chunk import Chunk
 from transforms.listing import together
 from transforms.places import CHUNK, NEW, chunk_number
-from transforms.scoring.listing import GatherStretches, reason_of, stretch_number
+from transforms.scoring.listing import GatherStretches, stretch_number
 from transforms.sources.base import Ref
-from transforms.sources.folders import NO_FOLDER
 
 
 def listing(sizes: list[int]) -> list[tuple[int, int]]:
@@ -87,8 +86,3 @@ def test_the_graph_gathers_the_same_stretches_in_any_order_of_arrival():
             total = pipeline | "Total" >> beam.Create([sum(sizes)])
             found = pipeline | beam.Create(order) | GatherStretches(tasks, total, 32)
             assert_that(found, check)
-
-
-def test_a_file_at_the_top_can_be_scored_and_other_reasons_stay():
-    assert reason_of(Ref("top.jpg", None, "top.jpg", reason=NO_FOLDER)) == ""
-    assert reason_of(Ref("x", "x", "x", reason="a bad name")) == "a bad name"

@@ -99,6 +99,10 @@ def test_a_detector_tells_where_the_face_is(tmp_path):
         assert 50 < top < 106 < bottom < 162
 
 
+def record_at(offset: int) -> Ref:
+    return Ref("a/1.png", None, "part.tfrecord", offset=offset)
+
+
 def _dataset(root, encoded: bytes) -> tuple[DatasetRecords, int]:
     records = [
         Record(f"a/{number}.png", "a", data, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
@@ -113,7 +117,7 @@ def test_a_record_of_the_models_size_is_not_encoded_again(root):
     encoded = encode_jpeg(PIXELS)
     source, offset = _dataset(root, encoded)
     look = Look(48, "center", 0.5)
-    (found,) = read(Reader(source, look), [ref("part.tfrecord", offset=offset)])
+    (found,) = read(Reader(source, look), [record_at(offset)])
     pixels = np.asarray(Image.open(io.BytesIO(encoded)))
     assert found == Standardized(encoded, Measures.of(Framed(pixels)))
 
@@ -121,7 +125,7 @@ def test_a_record_of_the_models_size_is_not_encoded_again(root):
 def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):
     source, offset = _dataset(root, encode_jpeg(PIXELS))
     look = Look(32, "center", 0.5)
-    (found,) = read(Reader(source, look), [ref("part.tfrecord", offset=offset)])
+    (found,) = read(Reader(source, look), [record_at(offset)])
     pixels = np.asarray(Image.open(io.BytesIO(found.encoded))).astype(int)
     assert pixels.shape == (32, 32, 3)
     (whole,) = frame(Look(32), [PIXELS], [None])
@@ -130,14 +134,14 @@ def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):
 
 def test_a_damaged_record_is_a_failure_with_a_reason(root):
     source, offset = _dataset(root, b"no JPEG")
-    (failure,) = read(Reader(source, Look(48)), [ref("part.tfrecord", offset=offset)])
+    (failure,) = read(Reader(source, Look(48)), [record_at(offset)])
     assert "not an image" in failure.reason
 
 
 def test_a_damaged_shard_ends_the_run(root):
     source, offset = _dataset(root, encode_jpeg(PIXELS))
     with pytest.raises(RunError, match="must be a whole TFRecord file"):
-        read(Reader(source, Look(48)), [ref("part.tfrecord", offset=offset + 1)])
+        read(Reader(source, Look(48)), [record_at(offset + 1)])
 
 
 def batches(reader: Reader, chunks: list[Chunk], batch_size: int, log) -> list[list[str]]:

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from transforms import tfrecord
+from transforms import artifact, tfrecord
 from transforms.errors import RunError
 from transforms.index import SCHEMA
 from transforms.records import Record, from_example
 from transforms.sources.base import Ref
-from transforms.sources.dataset import DatasetRecords
+from transforms.sources.dataset import DatasetRecords, verify_dataset
 
 # image_id, identity, outcome, split, place in its shard
 ROWS = [
@@ -38,37 +38,52 @@ def jpeg(seed: int) -> bytes:
 
 @pytest.fixture
 def root(tmp_path):
-    rows, shards = [], {}
+    rows, shards, files = [], {}, []
     for number, (image_id, identity, outcome, split, position) in enumerate(ROWS):
         row = dict.fromkeys(SCHEMA.names)
         row |= {"image_id": image_id, "identity": identity, "outcome": outcome, "split": split}
-        row |= {"pixel_sha256": f"{number:064x}", "position": position}
+        row |= {"pixel_sha256": f"{number:064x}"}
         row["attributes"] = [("age", "20s")] if number == 0 else []
         if split:
             row["shard"] = shard_of(split)
             record = Record(image_id, identity or "", jpeg(number), (1.0,) * 3, (1.0,) * 3)
-            shards.setdefault(split, {})[position] = record.to_example()
+            shards.setdefault(split, {})[position] = (row, record.to_example())
         rows.append(row)
+    for split, found in shards.items():
+        (tmp_path / split).mkdir()
+        with (tmp_path / shard_of(split)).open("wb") as stream:
+            ordered = [found[place] for place in sorted(found)]
+            places = tfrecord.write(stream, [payload for _, payload in ordered])
+        for (row, _), (offset, _) in zip(ordered, places, strict=True):
+            row["offset"] = offset
     for name, some in (("part-00001", rows[:3]), ("part-00000", rows[3:])):
         (tmp_path / "index").mkdir(exist_ok=True)
         pq.write_table(pa.Table.from_pylist(some, SCHEMA), tmp_path / f"index/{name}.parquet")
-    for split, payloads in shards.items():
-        (tmp_path / split).mkdir()
-        with (tmp_path / shard_of(split)).open("wb") as stream:
-            tfrecord.write(stream, [payloads[place] for place in sorted(payloads)])
+        files.append(artifact.file_entry(str(tmp_path), f"index/{name}.parquet"))
+    (tmp_path / "report.html").write_bytes(b"")
+    files.append(artifact.file_entry(str(tmp_path), "report.html"))
+    splits = {"train": {"shards": [shard_of("train")]}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": files, "splits": splits}))
     return tmp_path
 
 
 @pytest.fixture
 def source(root):
-    names = ["index/part-00001.parquet", "report.html", "index/part-00000.parquet"]
-    return DatasetRecords(
-        str(root),
-        {
-            "files": [{"path": name} for name in names],
-            "splits": {"train": {"shards": [shard_of("train")]}},
-        },
-    )
+    return source_of(root)
+
+
+def source_of(root) -> DatasetRecords:
+    return DatasetRecords(str(root), json.loads((root / "manifest.json").read_text()))
+
+
+def write_index(root, name: str, rows: list[dict], schema=SCHEMA) -> DatasetRecords:
+    """A source that takes other rows for those of its dataset."""
+    pq.write_table(pa.Table.from_pylist(rows, schema), root / name)
+    manifest = json.loads((root / "manifest.json").read_text())
+    others = [entry for entry in manifest["files"] if entry["path"] != name]
+    manifest["files"] = [*others, artifact.file_entry(str(root), name)]
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    return source_of(root)
 
 
 def refs_of(source: DatasetRecords) -> list[Ref]:
@@ -104,8 +119,6 @@ def test_a_damaged_or_absent_shard_ends_the_run(root, source):
     path.unlink()
     with pytest.raises(RunError, match=r"train/part-00000-of-00001\.tfrecord must be readable"):
         list(source.read(refs))
-    with pytest.raises(RunError, match="must be readable"):
-        refs_of(source)
 
 
 def test_a_shard_that_lost_records_ends_the_run(root, source):
@@ -113,8 +126,56 @@ def test_a_shard_that_lost_records_ends_the_run(root, source):
     with path.open("rb+") as stream:
         (*_, (last, _)) = tfrecord.scan(stream)
         stream.truncate(last)
-    with pytest.raises(RunError, match="must hold the record 1 that its index names"):
+    with pytest.raises(RunError, match=f"no record starts at byte {last}"):
+        list(source.read(refs_of(source)))
+
+
+def test_a_shard_of_another_dataset_ends_the_run(root, source):
+    other = Record("z/1.jpg", "z", jpeg(9), (1.0,) * 3, (1.0,) * 3)
+    with (root / shard_of("val")).open("wb") as stream:
+        tfrecord.write(stream, [other.to_example()])
+    with pytest.raises(RunError, match=r"must hold b/1\.jpg at byte 0.*but holds z/1\.jpg"):
+        list(source.read(refs_of(source)))
+
+
+def test_listing_opens_no_shard(root, source):
+    for path in root.glob("*/*.tfrecord"):
+        path.unlink()
+    assert len(refs_of(source)) == 4
+
+
+def test_an_index_that_was_changed_or_is_absent_ends_the_run(root, source):
+    path = root / "index/part-00001.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(
+        RunError, match=r"part-00001\.parquet must have the SHA-256 of its manifest"
+    ):
         refs_of(source)
+    path.unlink()
+    with pytest.raises(RunError, match=r"index/part-00001\.parquet must be readable"):
+        refs_of(source)
+
+
+def test_an_index_that_leads_elsewhere_or_lacks_a_column_ends_the_run(root):
+    name = "index/part-00001.parquet"
+    row = {**dict.fromkeys(SCHEMA.names), "image_id": "x", "outcome": "kept", "split": "train"}
+    away = {**row, "shard": "../elsewhere.tfrecord", "offset": 0}
+    with pytest.raises(RunError, match=r"must lie under it, got '\.\./elsewhere"):
+        refs_of(write_index(root, name, [away]))
+    schema = SCHEMA.remove(SCHEMA.get_field_index("offset"))
+    with pytest.raises(RunError, match="lacks offset; write the dataset again"):
+        refs_of(write_index(root, name, [row], schema))
+
+
+def test_a_dataset_on_a_disk_is_checked_whole(root, tiny_dataset):
+    verify_dataset(str(tiny_dataset), json.loads((tiny_dataset / "manifest.json").read_bytes()))
+    manifest = json.loads((root / "manifest.json").read_text())
+    verify_dataset(str(root), manifest)
+    (root / "report.html").write_bytes(b"more")
+    with pytest.raises(RunError, match=r"report\.html must have the SHA-256 of its manifest"):
+        verify_dataset(str(root), manifest)
 
 
 def test_a_manifest_that_leads_elsewhere_is_refused(root):

@@ -1,6 +1,6 @@
 import pytest
 
-from transforms.sources.labels import BadValueError, as_identity, readable
+from transforms.sources.labels import BadValueError, as_identity
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,3 @@ def test_what_names_an_identity(value, identity):
 def test_what_names_none_is_told(value, reason):
     with pytest.raises(BadValueError, match=reason):
         as_identity(value, "split")
-
-
-def test_names_of_any_bytes_become_text():
-    assert readable("Zoë/\udcff") == "Zoë/\\udcff"

@@ -173,7 +173,8 @@ def test_an_image_above_the_limit_is_unreadable(tmp_path):
 
 def test_a_table_without_images_is_refused_at_once_or_a_row(tmp_path):
     pq.write_table(pa.table({"path": ["a.jpg"]}), tmp_path / "b.parquet")
-    with pytest.raises(UsageError, match=r"but b\.parquet has no column of images"):
+    told = r"but b\.parquet has no column of images among path; name them by --image-column"
+    with pytest.raises(UsageError, match=told):
         ParquetTables(str(tmp_path)).tasks()
     pq.write_table(pa.table({"image": _images(b"x"), "n": [1]}), tmp_path / "a.parquet")
     assert [(ref.image_id, ref.reason) for ref in _listed(tmp_path)] == [

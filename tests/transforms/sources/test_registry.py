@@ -47,7 +47,9 @@ def test_the_format_of_a_folder(tmp_path, names, expected):
     ],
 )
 def test_an_unclear_folder_names_its_candidates(tmp_path, names, candidates):
-    with pytest.raises(UsageError, match=f"--format must be given .* {candidates}; choose one"):
+    with pytest.raises(
+        UsageError, match=f"--input must be of one format .* {candidates}; choose one"
+    ):
         guess(_files(tmp_path, *names))
 
 
@@ -87,6 +89,22 @@ def test_wrong_options_are_usage_errors():
         build("zip", "/in")
     with pytest.raises(UsageError, match="--root must go with --format manifest"):
         build("folders", "/in", images_root="/photos")
+    with pytest.raises(
+        UsageError, match="--label-column must go with --format parquet or webdataset, got it with"
+    ):
+        build("tfrecord", "/in", label_column="id")
+    with pytest.raises(UsageError, match="--image-column must go with --format parquet, got"):
+        build("webdataset", "/in", image_column="jpg")
+
+
+def test_options_reach_their_source(tmp_path):
+    source = build("parquet", str(tmp_path), image_column="photo", label_column="who")
+    assert (source.image_column, source.label_column) == ("photo", "who")
+    source = build("parquet", str(tmp_path), label_column="who")
+    assert (source.image_column, source.label_column) == (None, "who")
+    assert build("webdataset", str(tmp_path), label_column="txt").label == "txt"
+    assert build("manifest", "/in/faces.csv", images_root="/photos").root == "/photos"
+    assert build("manifest", "/in/faces.csv").root == "/in"
 
 
 def test_names_cost_no_import():

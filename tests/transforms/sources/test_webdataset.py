@@ -103,10 +103,10 @@ def test_a_label_counts_before_and_behind_its_image_and_for_all_images_of_its_ke
     [
         ({"1.cls": b"a", "1.json": b'{"identity": "b"}', "1.txt": b"c"}, "a"),
         ({"1.cls": b"  ", "1.json": b'{"identity": "b"}', "1.txt": b"c"}, "b"),
+        ({"1.txt": b"c"}, "folder"),
         ({"1.json": b'{"name": 4, "class": "c", "label": 0, "identity": null}'}, "0"),
         ({"1.json": b'{"name": "n", "class": "c"}'}, "c"),
         ({"1.json": b'{"name": "n", "age": 7}'}, "n"),
-        ({"1.json": b"{}", "1.txt": b"c"}, "c"),
         ({"1.json": b"{}"}, "folder"),
         ({"1.cls": "Zoë".encode()}, "Zoë"),
     ],
@@ -114,8 +114,29 @@ def test_a_label_counts_before_and_behind_its_image_and_for_all_images_of_its_ke
 def test_which_label_counts(tmp_path, members, identity):
     files = {f"folder/{name}": data for name, data in members.items()}
     (tmp_path / "0.tar").write_bytes(_files(**{"folder/1.jpg": b"", **files}))
-    (ref,) = _listed(tmp_path, text_labels=True)
+    (ref,) = _listed(tmp_path)
     assert (ref.identity, ref.reason) == (identity, "")
+
+
+@pytest.mark.parametrize(
+    ("label", "members", "identity"),
+    [
+        ("txt", {"1.cls": b"a", "1.json": b"{", "1.txt": b"c"}, "c"),
+        ("json", {"1.cls": b"a", "1.json": b'{"identity": "b"}', "1.txt": b"c"}, "b"),
+        # What was asked for is not made up from the folder.
+        ("txt", {"1.cls": b"a"}, None),
+    ],
+)
+def test_a_label_that_is_asked_for_counts_alone(tmp_path, label, members, identity):
+    files = {f"folder/{name}": data for name, data in members.items()}
+    (tmp_path / "0.tar").write_bytes(_files(**{"folder/1.jpg": b"", **files}))
+    (ref,) = _listed(tmp_path, label=label)
+    assert (ref.identity, ref.reason) == (identity, "")
+
+
+def test_a_label_that_is_none_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match=r"--label-column must be one of cls, json, txt .* got id"):
+        WebDataset(str(tmp_path), "id")
 
 
 @pytest.mark.parametrize(

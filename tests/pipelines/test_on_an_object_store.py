@@ -1,0 +1,64 @@
+"""Jobs whose inputs lie on an object store, from outside."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image, ImageOps
+
+from pipelines import cli
+from tests.artifacts import contents
+from tests.stores import s3, upload
+
+pytestmark = pytest.mark.slow
+
+BUCKET = "sets"
+DATASET = f"s3://{BUCKET}/dataset"
+
+
+@pytest.fixture(scope="module")
+def client(tiny_dataset) -> Iterator[Any]:
+    with s3(BUCKET) as client:
+        upload(client, tiny_dataset, BUCKET, "dataset")
+        yield client
+
+
+def run(*words: object) -> int:
+    return cli.main([str(word) for word in words])
+
+
+def test_a_dataset_on_a_store_is_scored_like_one_on_a_disk(
+    client, tiny_dataset, tiny_model, tmp_path
+):
+    for name, given in (("there", DATASET), ("here", tiny_dataset)):
+        flags = ("--model", tiny_model, "--output", tmp_path / name, "--workers", 1)
+        assert run("score", "--input", given, *flags) == 0
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+def test_a_dataset_on_a_store_is_kept_apart(client, tiny_photos, tmp_path):
+    photos = tmp_path / "photos"
+    taken = sorted((tiny_photos / "id00001").iterdir())[:3]
+    (photos / "stranger").mkdir(parents=True)
+    for path in taken:
+        shutil.copy(path, photos / "stranger")
+    # Pictures that no identity of the dataset has: mirrored ones are others at this level.
+    for path in sorted((tiny_photos / "id00002").iterdir())[:3]:
+        _mirror(path, photos / "new" / path.name)
+    flags = ("--image-size", 32, "--split", "train=1", "--workers", 1)
+    held_out = ("--exclude-dataset", DATASET)
+    output = tmp_path / "out"
+    assert run("ingest", "--input", photos, "--output", output, *flags, *held_out) == 0
+    rows = pq.read_table(output / "index").to_pylist()
+    dropped = {row["image_id"]: row["duplicate_of"] for row in rows if row["outcome"] == "dropped"}
+    assert dropped == {f"stranger/{path.name}": f"id00001/{path.name}" for path in taken}
+    assert sum(row["outcome"] == "kept" for row in rows) == 3
+
+
+def _mirror(source: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    with Image.open(source) as picture:
+        ImageOps.mirror(picture).save(target, quality=95)

@@ -1,0 +1,18 @@
+from transforms.sources.anybody import of_anybody, reason_of
+from transforms.sources.base import Ref
+from transforms.sources.folders import NO_FOLDER
+from transforms.sources.megaface import NO_IMAGE, NO_PERSON
+
+
+def test_where_identities_do_not_count_a_lack_of_one_is_no_reason():
+    for reason in (NO_FOLDER, NO_PERSON):
+        ref = Ref("top.jpg", None, "top.jpg", reason=reason, split="val")
+        assert reason_of(ref) == ""
+        assert of_anybody(ref) == Ref("top.jpg", None, "top.jpg", split="val")
+
+
+def test_other_reasons_stay():
+    for reason in ("", "a bad name", NO_IMAGE):
+        ref = Ref("x", "x", "x", reason=reason)
+        assert reason_of(ref) == reason
+        assert of_anybody(ref) is ref
