@@ -7,6 +7,7 @@ python -m tests.model.training_runs resume DATASET FOLDER
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -22,6 +23,7 @@ class StoppedError(Exception):
 
 
 def trainer(dataset: Path, recipe: Recipe, strategy: tf.distribute.Strategy, folder: Path):
+    keras.utils.set_random_seed(recipe.seed)
     data = Data(str(dataset), tiny.manifest(dataset), Transform(str(dataset)), None)
     return Trainer(data, recipe, strategy, str(folder), str(folder))
 
