@@ -82,7 +82,7 @@ def _train(
     strategy = replicas(count)
     # The order of floating-point additions is then fixed, so a resumed run ends in the same bits.
     tf.config.experimental.enable_op_determinism()
-    transform = Transform(dataset)
+    transform = Transform(dataset, manifest)
     known = manifest["splits"]["train"]["identities"]
     if len(transform.identities) != known:
         raise RunError(

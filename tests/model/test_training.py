@@ -146,7 +146,7 @@ def weigh(dataset, tmp_path_factory):
         described = tiny.manifest(path)
         rule = {"kind": "effective-number", "amount": 0.9, "column": None}
         described["options"]["balance"] = [rule]
-        return Data(str(path), described, Transform(str(path)), None)
+        return Data(str(path), described, Transform(str(path), described), None)
 
     return build
 

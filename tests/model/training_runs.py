@@ -24,7 +24,8 @@ class StoppedError(Exception):
 
 def trainer(dataset: Path, recipe: Recipe, strategy: tf.distribute.Strategy, folder: Path):
     keras.utils.set_random_seed(recipe.seed)
-    data = Data(str(dataset), tiny.manifest(dataset), Transform(str(dataset)), None)
+    manifest = tiny.manifest(dataset)
+    data = Data(str(dataset), manifest, Transform(str(dataset), manifest), None)
     return Trainer(data, recipe, strategy, str(folder), str(folder))
 
 
