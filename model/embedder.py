@@ -1,6 +1,5 @@
 """The one way from pixels to an embedding, in training, in validation and in the exported model."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -9,10 +8,10 @@ from model.recipe import Recipe
 
 
 class Embedder(tf.Module):
-    """A network with the normalization of its pixels.
+    """A network with the normalization of its pixels; initial weights from Keras's current seed.
 
     Args:
-        recipe: network, embedding size, flip average and seed count.
+        recipe: network, embedding size and flip average count.
         image_size: S, side of the image in pixels.
         pixel_mean: float32 [3], of R, G, B in [0, 255].
         pixel_std: float32 [3], above 0.
@@ -28,7 +27,6 @@ class Embedder(tf.Module):
         self, recipe: Recipe, image_size: int, pixel_mean: np.ndarray, pixel_std: np.ndarray
     ) -> None:
         super().__init__(name="embedder")
-        keras.utils.set_random_seed(recipe.seed)
         self.network = registry.build(recipe.network, image_size, recipe.embedding_size)
         self.image_size = image_size
         self._flip_average = recipe.flip_average

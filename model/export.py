@@ -15,9 +15,11 @@ class Exported(tf.Module):
 
     Args:
         embedder: with trained weights, its variables outside of any strategy.
-        crop_fraction: of the shorter side that the center crop keeps, in (0, 1], or None to take
-            the whole picture; for images that are not of the model's size already. Images are
-            JPEG or PNG and upright: an EXIF orientation is not looked at.
+        crop_fraction: of the shorter side that the center crop keeps, in (0, 1], or None to resize
+            the whole picture; for images that are not of the model's size already. A model of
+            aligned faces (`--align landmarks` or `detect`) finds no face in an image: it must get
+            aligned ones, which None leaves as they are. Images are JPEG or PNG and upright: an
+            EXIF orientation is not looked at.
     """
 
     def __init__(self, embedder: Embedder, crop_fraction: float | None) -> None:
@@ -52,23 +54,28 @@ class Exported(tf.Module):
         pixels = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
         height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
         ready = (height == size) & (width == size)
-        result = tf.cond(ready, lambda: pixels, lambda: self._cropped(pixels, height, width))
+        result = tf.cond(ready, lambda: pixels, lambda: self._resized(self._cropped(pixels)))
         return tf.ensure_shape(result, [size, size, 3])
 
-    def _cropped(self, pixels: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+    def _cropped(self, pixels: tf.Tensor) -> tf.Tensor:
+        if self._crop_fraction is None:
+            return pixels
+        height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
         # In double precision, as `transforms.standardize` counts: halves round the same way.
         shorter = tf.cast(tf.minimum(height, width), tf.float64)
         side = tf.maximum(1, tf.cast(tf.round(shorter * self._crop_fraction), tf.int32))
-        square = tf.image.crop_to_bounding_box(
+        return tf.image.crop_to_bounding_box(
             pixels, (height - side) // 2, (width - side) // 2, side, side
         )
+
+    def _resized(self, pixels: tf.Tensor) -> tf.Tensor:
         size = self.embedder.image_size
         methods = tf.image.ResizeMethod
         # Area averaging is for shrinking; it repeats pixels when it enlarges.
         resized = tf.cond(
-            side > size,
-            lambda: tf.image.resize(square, [size, size], methods.AREA),
-            lambda: tf.image.resize(square, [size, size], methods.BILINEAR),
+            tf.reduce_min(tf.shape(pixels)[:2]) > size,
+            lambda: tf.image.resize(pixels, [size, size], methods.AREA),
+            lambda: tf.image.resize(pixels, [size, size], methods.BILINEAR),
         )
         return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
 

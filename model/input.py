@@ -7,15 +7,15 @@ a buffer of some thousands mixes it well.
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from model.augment import augment
+from model.augment import augment, draw
 from model.recipe import Recipe
 from model.transform import Transform
 from transforms.keyed import keyed_hash
-from transforms.records import ENCODED, IDENTITY, WEIGHT
+from transforms.records import AUGMENTATION_SEED, ENCODED, IDENTITY, IMAGE_ID, WEIGHT
 
 _SHUFFLE_BUFFER = 16_384
 _STREAMS = 8
@@ -47,7 +47,7 @@ def batches(
         manifest: its manifest.
         transform: its transform.
         recipe: batch size, augmentation and seed count.
-        epoch: from 0 on; each has its own order and its own augmentation.
+        epoch: from 0 on; each has its own order, and augments each record in its own way.
         first: place in the epoch of the first batch wanted; those before it are not decoded.
 
     Returns:
@@ -71,42 +71,66 @@ def batches(
 
     with_weights = weighted(manifest)
 
-    def prepare(place: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tuple:
-        pixels, identities, weights = batch
-        images = augment(pixels, recipe, tf.stack([tf.constant(seed, tf.int64), place]))
-        return images, transform.labels(identities), weights
+    def read(record: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        parsed = parse(record, size, with_weights)
+        draws = draw(seed, parsed.image_id, parsed.copy)
+        return parsed.pixels, parsed.identity, parsed.weight, draws
+
+    def prepare(
+        pixels: tf.Tensor, identities: tf.Tensor, weights: tf.Tensor, draws: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        return augment(pixels, recipe, draws), transform.labels(identities), weights
 
     return (
-        records.map(
-            lambda record: parse(record, size, with_weights), tf.data.AUTOTUNE, deterministic=True
-        )
+        records.map(read, tf.data.AUTOTUNE, deterministic=True)
         .batch(recipe.batch_size, drop_remainder=True)
-        .enumerate(first)
         .map(prepare, tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
     )
 
 
-def parse(record: tf.Tensor, size: int, with_weight: bool) -> tuple[tf.Tensor, ...]:
+class Parsed(NamedTuple):
+    """One record.
+
+    Attributes:
+        pixels: uint8 [size, size, 3].
+        image_id: string [].
+        identity: string [].
+        copy: int64 [], which copy of the image it is: 0 unless a rule of balance made others.
+        weight: float32 [], 1 without one.
+    """
+
+    pixels: tf.Tensor
+    image_id: tf.Tensor
+    identity: tf.Tensor
+    copy: tf.Tensor
+    weight: tf.Tensor
+
+
+def parse(record: tf.Tensor, size: int, with_weight: bool) -> Parsed:
     """One record.
 
     Args:
         record: string [].
         size: side in pixels.
         with_weight: whether it must have a weight.
-
-    Returns:
-        (pixels uint8 [size, size, 3], identity string [], weight float32 []).
     """
     schema = {
         ENCODED: tf.io.FixedLenFeature([], tf.string),
+        IMAGE_ID: tf.io.FixedLenFeature([], tf.string),
         IDENTITY: tf.io.FixedLenFeature([], tf.string),
+        AUGMENTATION_SEED: tf.io.FixedLenFeature([], tf.int64, default_value=0),
     }
     if with_weight:
         schema[WEIGHT] = tf.io.FixedLenFeature([], tf.float32)
     features = tf.io.parse_single_example(record, schema)
-    weight = features[WEIGHT] if with_weight else tf.constant(1.0)
-    return decode(features[ENCODED], size), features[IDENTITY], weight
+    return Parsed(
+        pixels=decode(features[ENCODED], size),
+        image_id=features[IMAGE_ID],
+        identity=features[IDENTITY],
+        copy=features[AUGMENTATION_SEED],
+        weight=features[WEIGHT] if with_weight else tf.constant(1.0),
+    )
 
 
 def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:

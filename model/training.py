@@ -19,11 +19,37 @@ from model.recipe import Recipe
 from model.schedule import WarmupCosine
 from model.transform import Transform
 from model.validation import Pairs, Scores, score
-from transforms.errors import RunError
+from transforms.errors import RunError, UsageError
 
 _EMBED_BATCH = 64
 _CHECK_EVERY = 20
 _CHECKPOINT_SECONDS = 60.0
+
+
+def count_replicas(cpu_replicas: int, batch_size: int) -> int:
+    """How many devices will share each batch: all GPUs if there are any, else parts of the CPU.
+
+    Args:
+        cpu_replicas: logical devices of the CPU that are wanted.
+        batch_size: images per step.
+
+    Raises:
+        UsageError: parts of the CPU are wanted beside GPUs, or the batch cannot be divided.
+    """
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if gpus and cpu_replicas > 1:
+        raise UsageError(
+            f"--cpu-replicas must be 1 where TensorFlow has GPUs, got {cpu_replicas} beside "
+            f"{gpus}; leave it out, or hide the GPUs with CUDA_VISIBLE_DEVICES=-1."
+        )
+    count = gpus or cpu_replicas
+    if batch_size % count:
+        what = "the GPUs that share it" if gpus else "--cpu-replicas"
+        raise UsageError(
+            f"--batch-size must be a multiple of {what} ({count}), got {batch_size}; change one "
+            "of them."
+        )
+    return count
 
 
 def replicas(count: int) -> tf.distribute.Strategy:
@@ -31,11 +57,14 @@ def replicas(count: int) -> tf.distribute.Strategy:
 
     To be called before TensorFlow has touched a device.
 
+    Args:
+        count: what `count_replicas` gives.
+
     Raises:
         RunError: TensorFlow is in use already.
     """
     if tf.config.list_physical_devices("GPU"):
-        return tf.distribute.MirroredStrategy()
+        return tf.distribute.MirroredStrategy([f"/gpu:{index}" for index in range(count)])
     cpu = tf.config.list_physical_devices("CPU")[0]
     parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
     try:
@@ -66,7 +95,7 @@ class Data:
 
 
 class Trainer:
-    """A model in training.
+    """A model in training; its initial weights are drawn from Keras's current seed.
 
     Args:
         data: what it learns from.

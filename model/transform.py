@@ -3,12 +3,18 @@
 Its package imports Beam, which training does not need.
 """
 
+import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
+from transforms import artifact, storage
 from transforms.errors import RunError
 from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
+
+_FOLDER = "transform/transform_fn"
 
 
 class Transform:
@@ -16,6 +22,7 @@ class Transform:
 
     Args:
         dataset: path of the dataset.
+        manifest: its manifest.
 
     Attributes:
         identities: the train split's, in the order of their labels.
@@ -23,11 +30,12 @@ class Transform:
         pixel_std: float32 [3], above 0.
 
     Raises:
-        RunError: it cannot be read.
+        RunError: it cannot be read, or is not what ingest wrote.
     """
 
-    def __init__(self, dataset: str) -> None:
-        path = os.path.join(dataset, "transform", "transform_fn")
+    def __init__(self, dataset: str, manifest: Mapping[str, Any]) -> None:
+        _check(dataset, manifest)
+        path = os.path.join(dataset, _FOLDER)
         try:
             # Kept alive with this object: the vocabulary's table belongs to it.
             self._loaded = tf.saved_model.load(path)
@@ -58,3 +66,34 @@ class Transform:
         features = {IDENTITY: identities, CHANNEL_MEAN: sums, CHANNEL_SQUARE_MEAN: sums}
         features |= {name: tf.zeros([count]) for name in QUALITY}
         return self._loaded.transform_fn(features)
+
+
+def _check(dataset: str, manifest: Mapping[str, Any]) -> None:
+    """Makes sure that each file of the SavedModel has its SHA-256, for a SavedModel is a program.
+
+    The manifest lists those whose bytes are the same in every run, run.json the others.
+
+    Raises:
+        RunError: a file is missing, differs or is listed nowhere.
+    """
+    run = os.path.join(dataset, artifact.RUN)
+    try:
+        others = json.loads(storage.read_bytes(run))["transform"]
+        entries = [
+            {key: entry[key] for key in ("path", "bytes", "sha256")}
+            for entry in (*manifest["files"], *others)
+            if entry["path"].startswith(f"{_FOLDER}/")
+        ]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{run} must list the files of the dataset's transform with their SHA-256, but does "
+            f"not ({type(error).__name__}); ingest again."
+        ) from None
+    artifact.verify_files(dataset, {"files": entries})
+    listed = {entry["path"] for entry in entries}
+    for name in storage.walk_files(os.path.join(dataset, _FOLDER)):
+        if f"{_FOLDER}/{name}" not in listed:
+            raise RunError(
+                f"The dataset's transform must hold the files that ingest wrote, but "
+                f"{os.path.join(dataset, _FOLDER, name)} is none of them; ingest again."
+            )

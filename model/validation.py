@@ -1,17 +1,22 @@
 """Verification pairs of the val split, and how well a model tells them apart."""
 
 import functools
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from model.metrics import verification
-from transforms import tfrecord
+from transforms import artifact, tfrecord
+from transforms.errors import RunError
 from transforms.keyed import keyed_hash
 from transforms.records import from_example
+
+_COLUMNS = ["image_id", "identity", "shard", "position"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,9 @@ class Scores:
 
 
 def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs | None:
-    """Pairs of the val split, drawn by keyed hash.
+    """Pairs of the val split, drawn by keyed hash; see `choose`.
 
-    A genuine pair is two images that follow each other in an identity's drawn order, so no image
-    is in more than two; impostors are the same images, each against one of another identity.
+    The index tells the images; only those that a pair names are read from the shards.
 
     Args:
         dataset: its path.
@@ -66,33 +70,67 @@ def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs
 
     Returns:
         None if the split has no two identities with two images each, or `count` is 0.
+
+    Raises:
+        RunError: index and shards do not fit.
     """
-    identities = _images_by_identity(dataset, manifest, seed)
-    chains = [images for _, images in sorted(identities.items()) if len(images) > 1]
-    if len(chains) < 2 or count == 0:
+    if count == 0:
         return None
-    drawn: list[tuple[int, _Image, int, int]] = []
-    for chain, images in enumerate(chains):
-        for place in range(len(images) - 1):
-            order = keyed_hash(seed, "genuine", images[place].image_id)
-            drawn.append((order, images[place], chain, place))
-    drawn.sort()
-    encoded: list[bytes] = []
-    places: dict[_Image, int] = {}
+    images = _val_images(dataset, manifest)
+    chosen = choose(images["image_id"].to_pylist(), images["identity"].to_pylist(), count, seed)
+    if chosen is None:
+        return None
+    genuine, impostor = chosen
+    # In the order in which pairs name them, so that a smaller draw is the beginning of a larger.
+    rows = list(dict.fromkeys(np.hstack([genuine, impostor[:, 1:]]).ravel().tolist()))
+    places = np.zeros(len(images), np.int64)
+    places[rows] = np.arange(len(rows))
+    return Pairs(_read(dataset, images.take(rows)), places[genuine], places[impostor])
 
-    def place_of(image: _Image) -> int:
-        if image not in places:
-            places[image] = len(encoded)
-            encoded.append(image.read(dataset))
-        return places[image]
 
-    genuine, impostor = [], []
-    for order, _, chain, place in drawn[:count]:
-        first = place_of(chains[chain][place])
-        genuine.append((first, place_of(chains[chain][place + 1])))
-        other = chains[(chain + 1 + order % (len(chains) - 1)) % len(chains)]
-        impostor.append((first, place_of(other[order % len(other)])))
-    return Pairs(encoded, np.array(genuine), np.array(impostor))
+def choose(
+    image_ids: Sequence[str], identities: Sequence[str], count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Genuine and impostor pairs of some images.
+
+    A genuine pair is two images that follow each other in an identity's drawn order, so no image
+    is in more than two; impostors are the first images of the genuine pairs, each against one of
+    another identity.
+
+    Args:
+        image_ids: N, sorted.
+        identities: N, whose face each shows.
+        count: of each kind, at most.
+        seed: of the draw.
+
+    Returns:
+        (genuine int64 [P, 2], impostor int64 [P, 2]), places in `image_ids`; None if no two
+        identities have two images each.
+    """
+    _, identity, sizes = np.unique(
+        np.array(identities, object), return_inverse=True, return_counts=True
+    )
+    # Identities with a single image are left out, the others numbered anew.
+    usable = sizes > 1
+    number, sizes = np.cumsum(usable) - 1, sizes[usable]
+    if len(sizes) < 2:
+        return None
+    rows = np.flatnonzero(usable[identity])
+    rows = rows[np.lexsort((_hashes(image_ids, rows, seed, "pairs"), identity[rows]))]
+    chain = number[identity[rows]]
+    first = np.flatnonzero(chain[:-1] == chain[1:])
+    order = _hashes(image_ids, rows[first], seed, "genuine")
+    drawn = np.argsort(order, kind="stable")[:count]
+    first, order = first[drawn], order[drawn]
+    further = 1 + (order % np.uint64(len(sizes) - 1)).astype(np.int64)
+    other = (chain[first] + further) % len(sizes)
+    # A hash of its own: the one that chose the identity would allow few of its images.
+    image = _hashes(image_ids, rows[first], seed, "impostor") % sizes[other].astype(np.uint64)
+    partner = (np.cumsum(sizes) - sizes)[other] + image.astype(np.int64)
+    return (
+        np.stack([rows[first], rows[first + 1]], axis=1),
+        np.stack([rows[first], rows[partner]], axis=1),
+    )
 
 
 def score(pairs: Pairs, embed: Callable[[list[bytes]], np.ndarray]) -> Scores:
@@ -109,32 +147,50 @@ def score(pairs: Pairs, embed: Callable[[list[bytes]], np.ndarray]) -> Scores:
     return Scores(genuine, verification.cosine(vectors[left], vectors[right]))
 
 
-@dataclass(frozen=True, order=True)
-class _Image:
-    """Where an image of the split lies; its bytes stay there until a pair wants them."""
-
-    image_id: str
-    shard: str
-    offset: int
-
-    def read(self, dataset: str) -> bytes:
-        """The JPEG."""
-        with open(os.path.join(dataset, self.shard), "rb") as stream:
-            return from_example(tfrecord.read_at(stream, self.offset)).encoded
+def _val_images(dataset: str, manifest: dict[str, Any]) -> pa.Table:
+    """The columns _COLUMNS of the split's images, sorted by image_id."""
+    paths = [
+        artifact.resolve(dataset, entry["path"])
+        for entry in manifest["files"]
+        if entry["path"].startswith("index/")
+    ]
+    wanted = (pc.field("split") == "val") & pc.field("position").is_valid()
+    tables = [pq.read_table(path, columns=_COLUMNS, filters=wanted) for path in paths]
+    return pa.concat_tables(tables).sort_by("image_id")
 
 
-def _images_by_identity(
-    dataset: str, manifest: dict[str, Any], seed: int
-) -> dict[str, list[_Image]]:
-    found: dict[str, list[_Image]] = {}
-    for name in manifest["splits"]["val"]["shards"]:
-        with open(os.path.join(dataset, name), "rb") as stream:
-            offset = 0
-            for payload in tfrecord.read(stream):
-                record = from_example(payload)
-                image = _Image(record.image_id, name, offset)
-                found.setdefault(record.identity, []).append(image)
-                offset += tfrecord.HEADER_BYTES + len(payload) + tfrecord.FOOTER_BYTES
-    for images in found.values():
-        images.sort(key=lambda image: (keyed_hash(seed, "pairs", image.image_id), image))
+def _read(dataset: str, images: pa.Table) -> list[bytes]:
+    """The JPEG of each image.
+
+    Raises:
+        RunError: one is not where the index says.
+    """
+    found: list[bytes] = [b""] * len(images)
+    by_shard: dict[str, dict[int, int]] = {}
+    for row, (shard, position) in enumerate(
+        zip(images["shard"].to_pylist(), images["position"].to_pylist(), strict=True)
+    ):
+        by_shard.setdefault(shard, {})[position] = row
+    ids = images["image_id"].to_pylist()
+    for shard, rows in sorted(by_shard.items()):
+        with open(artifact.resolve(dataset, shard), "rb") as stream:
+            offsets = [
+                (offset, rows[position])
+                for position, (offset, _) in enumerate(tfrecord.scan(stream))
+                if position in rows
+            ]
+            records = [(from_example(tfrecord.read_at(stream, at)), row) for at, row in offsets]
+        if [record.image_id for record, _ in records] != [ids[rows[at]] for at in sorted(rows)]:
+            raise RunError(
+                f"{shard} of {dataset} must hold the images that the index says, but holds others; "
+                "ingest again."
+            )
+        for record, row in records:
+            found[row] = record.encoded
     return found
+
+
+def _hashes(image_ids: Sequence[str], rows: np.ndarray, seed: int, purpose: str) -> np.ndarray:
+    """uint64 [len(rows)]."""
+    hashes = (keyed_hash(seed, purpose, image_ids[row]) for row in rows.tolist())
+    return np.fromiter(hashes, np.uint64, len(rows))

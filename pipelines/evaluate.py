@@ -4,13 +4,12 @@ The artifact holds `results.json`, `scores.parquet` (every pair with its score),
 the manifest.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import math
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,17 +34,18 @@ _FARS = (1e-1, 1e-2, 1e-3)
 _NAMED = 3
 
 
-def run(options: EvaluateOptions, beam_args: list[str]) -> None:
-    """Evaluates the embeddings, unless the same evaluation is there already.
+def run(options: EvaluateOptions, beam_args: Sequence[str]) -> None:
+    """Makes the evaluation that the options ask for.
 
     Args:
-        options: What to evaluate.
-        beam_args: Unused; this is not a Beam job.
+        options: checked values.
+        beam_args: none; evaluation is no Beam job.
 
     Raises:
-        UsageError: An input is absent or malformed, or images are missing.
-        RunError: The embeddings are not what their manifest says, or files can't be written.
+        UsageError: an input is absent or malformed, or images are missing.
+        RunError: the embeddings are not what their manifest says, or files cannot be written.
     """
+    del beam_args
     started = time.monotonic()
     path = storage.absolute(options.embeddings, "--embeddings")
     manifest = artifact.read_manifest(path, "embeddings")
@@ -65,13 +65,15 @@ def run(options: EvaluateOptions, beam_args: list[str]) -> None:
     }
     lists = [pairs] if threshold_pairs is None else [pairs, threshold_pairs]
     wanted = sorted({image for item in lists for image in item.images})
-    print(f"evaluate: looking up {len(wanted):,} images in {path}", flush=True)
+    print(f"looking up {len(wanted):,} images in {path}", file=sys.stderr, flush=True)
     embeddings = read_embeddings(path, manifest, wanted)
     if options.missing == "error":
         _refuse_missing(wanted, embeddings, path)
     scores = score_pairs(pairs, embeddings)
+    _check_comparable(pairs, scores, path)
     results = {
         "model_id": manifest["model_id"],
+        "failure_to_acquire": failures(pairs, embeddings),
         **evaluate_pairs(
             pairs,
             scores,
@@ -82,7 +84,7 @@ def run(options: EvaluateOptions, beam_args: list[str]) -> None:
     }
     with artifact.begin(options.output, KIND, settings, inputs) as work:
         if work is None:
-            print(f"{options.output} is complete already.")
+            print(f"{options.output} is already complete; remove it to evaluate again.")
         else:
             try:
                 _write(work, results, pairs, scores, embeddings, started)
@@ -91,6 +93,7 @@ def run(options: EvaluateOptions, beam_args: list[str]) -> None:
                     f"{error.filename or work.output} must be writable, got: {error.strerror}; "
                     "make room or give another --output, and run the command again."
                 ) from error
+            print(options.output)
     print(summary(results))
 
 
@@ -108,16 +111,24 @@ def score_pairs(pairs: lfw.PairList, embeddings: Embeddings) -> np.ndarray:
     return scores
 
 
+def failures(pairs: lfw.PairList, embeddings: Embeddings) -> dict[str, Any]:
+    """How many of the pairs' images have no embedding, and their share: the failure to acquire."""
+    images = pairs.images
+    failed = sum(image not in embeddings.rows for image in images)
+    return {"images": len(images), "failed": failed, "rate": failed / len(images)}
+
+
 def evaluate_pairs(
     pairs: lfw.PairList,
     scores: np.ndarray,
     threshold_pairs: tuple[lfw.PairList, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """All figures, as `results.json` holds them.
+    """All figures but the failure to acquire, as `results.json` holds them.
 
     Args:
         pairs: the list.
-        scores: float [N].
+        scores: float [N]; -inf where an embedding is missing, which is a rejection: the rates are
+            then FAR and FRR, and `comparisons` has FMR and FNMR.
         threshold_pairs: the list that gives the threshold, and its scores.
 
     Raises:
@@ -125,27 +136,22 @@ def evaluate_pairs(
     """
     accuracy = lfw.evaluate(pairs, scores, threshold_pairs)
     genuine, impostor = scores[pairs.genuine], scores[~pairs.genuine]
-    rate, rate_threshold = verification.equal_error_rate(verification.roc(genuine, impostor))
     best, best_threshold = verification.best_accuracy(genuine, impostor)
+    missing = int(np.count_nonzero(np.isneginf(scores)))
     return {
         "protocol": "lfw",
         "view": pairs.view,
-        "pairs": {
-            "genuine": len(genuine),
-            "impostor": len(impostor),
-            "missing": int(np.count_nonzero(np.isneginf(scores))),
-        },
+        "pairs": {"genuine": len(genuine), "impostor": len(impostor), "missing": missing},
+        "rates": ["FAR", "FRR"] if missing else ["FMR", "FNMR"],
         "accuracy": {
             "mean": accuracy.mean,
             "standard_error": accuracy.standard_error,
             "threshold_from": accuracy.threshold_from,
         },
         "folds": [dataclasses.asdict(row) for row in accuracy.folds],
-        "equal_error_rate": {
-            "rate": rate,
-            "threshold": rate_threshold if math.isfinite(rate_threshold) else None,
-        },
+        "equal_error_rate": _equal_error_rate(genuine, impostor),
         "tar_at_far": verification.as_json(verification.tar_at_far(genuine, impostor, _FARS)),
+        "comparisons": _comparisons(genuine, impostor) if missing else None,
         "best_threshold_accuracy": {
             "accuracy": best,
             "threshold": best_threshold,
@@ -156,9 +162,11 @@ def evaluate_pairs(
 
 def summary(results: Mapping[str, Any]) -> str:
     """The short table that the command ends with."""
+    accept, reject = results["rates"]
+    rate = evaluate_report.rate_text(results["equal_error_rate"])
     rows = [
         ("accuracy", evaluate_report.accuracy_text(results)),
-        ("equal error rate", evaluate_report.percent(results["equal_error_rate"]["rate"])),
+        ("equal error rate", f"{rate} ({accept} = {reject})"),
     ]
     for row in results["tar_at_far"]:
         shown = evaluate_report.percent(row["tar"]) if row["supported"] else row["reason"]
@@ -168,7 +176,45 @@ def summary(results: Mapping[str, Any]) -> str:
     count = results["pairs"]
     pairs = f"{count['genuine']:,} genuine, {count['impostor']:,} impostor"
     rows.append(("pairs", f"{pairs}, {count['missing']:,} missing"))
-    return "\n".join(f"{name:<18}{value}" for name, value in rows)
+    if results["comparisons"]:
+        rows.append(("not acquired", evaluate_report.failures_text(results)))
+        rate = evaluate_report.rate_text(results["comparisons"]["equal_error_rate"])
+        rows.append(("without these", f"equal error rate {rate} (FMR = FNMR)"))
+    return "\n".join(f"  {name:<18}{value}" for name, value in rows)
+
+
+def _equal_error_rate(genuine: np.ndarray, impostor: np.ndarray) -> dict[str, float | None]:
+    """None for both where so much is missing that the rates do not cross."""
+    rate, threshold = verification.equal_error_rate(verification.roc(genuine, impostor))
+    return {
+        "rate": rate if math.isfinite(rate) else None,
+        "threshold": threshold if math.isfinite(threshold) else None,
+    }
+
+
+def _comparisons(genuine: np.ndarray, impostor: np.ndarray) -> dict[str, Any]:
+    """The figures of the pairs that were compared, without the failures to acquire."""
+    genuine, impostor = (some[np.isfinite(some)] for some in (genuine, impostor))
+    rows = verification.tar_at_far(genuine, impostor, _FARS)
+    return {
+        "genuine": len(genuine),
+        "impostor": len(impostor),
+        "equal_error_rate": _equal_error_rate(genuine, impostor),
+        "fnmr_at_fmr": [
+            {"fmr": row.far, "fnmr": None if row.tar is None else 1 - row.tar} for row in rows
+        ],
+    }
+
+
+def _check_comparable(pairs: lfw.PairList, scores: np.ndarray, path: str) -> None:
+    compared = np.isfinite(scores)
+    counts = [int(np.count_nonzero(compared & (pairs.genuine == kind))) for kind in (True, False)]
+    if 0 in counts:
+        raise UsageError(
+            "--pairs must have a genuine and an impostor pair that can be compared, but of "
+            f"{counts[0]:,} genuine and {counts[1]:,} impostor pairs {path} has both embeddings; "
+            "score more images."
+        )
 
 
 def _read_pairs(path: str, flag: str) -> tuple[lfw.PairList, str]:
@@ -194,7 +240,7 @@ def _refuse_missing(wanted: list[str], embeddings: Embeddings, path: str) -> Non
         raise UsageError(
             f"All {len(wanted):,} images of the pairs must have an embedding in {path}, but "
             f"{len(missing):,} have none ({', '.join(missing[:_NAMED])}{more}); score them, or "
-            "let their pairs count as not matched with --missing reject."
+            "let their pairs count as rejected with --missing reject."
         )
 
 

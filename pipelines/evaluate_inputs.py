@@ -1,7 +1,5 @@
 """What an evaluation reads: the embeddings of the images that a protocol names, and no others."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The page of an evaluation: key figures, curves, folds, and the pairs that are hardest."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,11 +23,15 @@ def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> s
     count = results["pairs"]
     notes = [f"{count['genuine']:,} genuine and {count['impostor']:,} impostor pairs"]
     if count["missing"]:
-        notes.append(f"{count['missing']:,} of them without embeddings, counted as not matched")
+        notes.append(f"{count['missing']:,} of them without both embeddings, counted as rejected")
     sections = [
         page.Section("Result", [figures.cards(_cards(results))], "; ".join(notes) + "."),
         page.Section("Curves", [_curves(results, pairs, scores)]),
         page.Section("True accept rate at a false accept rate", [_rates(results)]),
+    ]
+    if results["comparisons"]:
+        sections.append(_comparisons(results))
+    sections += [
         page.Section(
             "Folds" if len(results["folds"]) > 1 else "Threshold",
             [_folds(results)],
@@ -53,6 +55,17 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
+def rate_text(equal: Mapping[str, Any]) -> str:
+    """An equal error rate; so many failures that no threshold makes the two equal leave none."""
+    return "none" if equal["rate"] is None else percent(equal["rate"])
+
+
+def failures_text(results: Mapping[str, Any]) -> str:
+    """`3 of 7,701 images (0.04 %)`."""
+    found = results["failure_to_acquire"]
+    return f"{found['failed']:,} of {found['images']:,} images ({percent(found['rate'])})"
+
+
 def accuracy_text(results: Mapping[str, Any]) -> str:
     """`97.68 % ± 0.51`."""
     accuracy = results["accuracy"]
@@ -69,10 +82,13 @@ def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
         ),
         figures.Card(
             "Equal error rate",
-            percent(results["equal_error_rate"]["rate"]),
-            "where FMR and FNMR are equal",
+            rate_text(results["equal_error_rate"]),
+            "where {} and {} are equal".format(*results["rates"]),
         ),
     ]
+    if results["comparisons"]:
+        rate = percent(results["failure_to_acquire"]["rate"])
+        cards.append(figures.Card("Failure to acquire", rate, "of the images"))
     for row in results["tar_at_far"]:
         shown = percent(row["tar"]) if row["supported"] else "not supported"
         note = "of genuine pairs accepted" if row["supported"] else row["reason"]
@@ -88,27 +104,29 @@ def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
 def _curves(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> charts.Markup:
     genuine, impostor = scores[pairs.genuine], scores[~pairs.genuine]
     curve = verification.roc(genuine, impostor)
-    rate = percent(results["equal_error_rate"]["rate"])
+    rate = rate_text(results["equal_error_rate"])
+    accept, reject = results["rates"]
+    words = ("accept", "reject") if accept == "FAR" else ("match", "non-match")
     diagonal = [min(1 / len(impostor), 0.1), 0.5]
     return charts.beside(
         [
             charts.line(
                 "Receiver operating characteristic",
-                "false accept rate (FMR)",
-                "true accept rate (1 - FNMR)",
+                f"false accept rate ({accept})",
+                f"true accept rate (1 - {reject})",
                 [charts.Series("all pairs", curve.fmr, 1 - curve.fnmr)],
                 f"True accept rate over false accept rate; equal error rate {rate}.",
                 x_scale="log",
             ),
             charts.line(
                 "Detection error tradeoff",
-                "false match rate (FMR)",
-                "false non-match rate (FNMR)",
+                f"false {words[0]} rate ({accept})",
+                f"false {words[1]} rate ({reject})",
                 [
                     charts.Series("all pairs", curve.fmr, curve.fnmr),
-                    charts.Series("FMR = FNMR", diagonal, diagonal),
+                    charts.Series(f"{accept} = {reject}", diagonal, diagonal),
                 ],
-                f"FNMR over FMR on normal deviate axes; they are equal at {rate}.",
+                f"{reject} over {accept} on normal deviate axes; they are equal at {rate}.",
                 x_scale="normal",
                 y_scale="normal",
             ),
@@ -135,6 +153,32 @@ def _rates(results: Mapping[str, Any]) -> charts.Markup:
             rows.append((f"{row['far']:g}", "not supported", row["reason"], None))
     number = [tables.Column(title, True) for title in ("FAR", "TAR", "95 % interval", "threshold")]
     return tables.table(number, rows)
+
+
+def _comparisons(results: Mapping[str, Any]) -> page.Section:
+    """FMR and FNMR beside the FAR and FRR that failures to acquire are in."""
+    alone = results["comparisons"]
+    rows: list[Sequence[tables.Cell]] = [
+        (
+            "equal error rate",
+            rate_text(results["equal_error_rate"]),
+            rate_text(alone["equal_error_rate"]),
+        )
+    ]
+    for whole, row in zip(results["tar_at_far"], alone["fnmr_at_fmr"], strict=True):
+        frr = percent(1 - whole["tar"]) if whole["supported"] else "not supported"
+        fnmr = "not supported" if row["fnmr"] is None else percent(row["fnmr"])
+        rows.append((f"misses at {row['fmr']:g}", frr, fnmr))
+    numbers = [tables.Column(name, True) for name in ("all pairs", "compared pairs")]
+    note = (
+        f"{failures_text(results)} have no embedding. Over all pairs the rates are FAR and FRR: a "
+        "pair that cannot be compared is rejected. Over the "
+        f"{alone['genuine']:,} genuine and {alone['impostor']:,} impostor pairs that were compared "
+        "they are FMR and FNMR."
+    )
+    return page.Section(
+        "With and without failures to acquire", [tables.table(["", *numbers], rows)], note
+    )
 
 
 def _folds(results: Mapping[str, Any]) -> charts.Markup:

@@ -70,7 +70,12 @@ def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, 
     promote = [
         (path, name) for name in names if os.path.exists(path := os.path.join(work.scratch, name))
     ]
-    work.commit(manifest, promote, run_info)
+    # Their bytes differ from run to run, but who reads them wants to know that they are these.
+    others = [
+        artifact.file_entry(work.scratch, f"transform/{name}")
+        for name in statistics.other_files(transform)
+    ]
+    work.commit(manifest, promote, {**run_info, "transform": others})
 
 
 def _print_table(checked: ingest_checks.Checked, output: str) -> None:

@@ -5,12 +5,10 @@ the manifest. The manifest lists the two tables; the truth table, whose SHA-256 
 and SHA-256 of every image, so that a million images don't make a manifest of a million entries.
 """
 
-from __future__ import annotations
-
 import concurrent.futures
 import dataclasses
-import os
 import time
+from collections.abc import Sequence
 
 import cv2
 
@@ -23,33 +21,34 @@ from transforms.synthetic.plan import make_plan
 KIND = "synthetic"
 
 
-def run(options: SynthesizeOptions, beam_args: list[str]) -> None:
-    """Writes the collection, unless the same one is there already.
+def run(options: SynthesizeOptions, beam_args: Sequence[str]) -> None:
+    """Makes the collection that the options ask for.
 
     Args:
-        options: What to write.
-        beam_args: Unused; this is not a Beam job.
+        options: checked values.
+        beam_args: none; drawing is no Beam job.
 
     Raises:
-        UsageError: The output holds something else, or the recipe asks for too much.
-        RunError: The files can't be written, or a worker was killed.
+        UsageError: the output holds something else, or the recipe asks for too much.
+        RunError: the files cannot be written, or a worker was killed.
     """
+    del beam_args
     recipe = options.recipe
     started = time.monotonic()
     plan = make_plan(recipe)  # before anything is written: it may refuse
     cv2.setNumThreads(1)  # the workers are the parallelism
     with artifact.begin(options.output, KIND, dataclasses.asdict(recipe)) as work:
         if work is None:
-            print(f"{options.output} is complete already.")
+            print(f"{options.output} is already complete; remove it to synthesize again.")
             return
         try:
             kinds = collection.write_plan(work.scratch, plan, options.workers)
             names = [collection.TRUTH] + ([collection.PAIRS] if recipe.pairs else [])
             files = [artifact.file_entry(work.scratch, name) for name in names]
             seconds = time.monotonic() - started
-            listed = sum(kinds.values())
+            counts = {"listed": sum(kinds.values()), **dict(sorted(kinds.items()))}
             work.commit(
-                {"counts": {"listed": listed, **dict(sorted(kinds.items()))}, "files": files},
+                {"counts": counts, "files": files},
                 [(work.path(name), name) for name in (collection.IMAGES, *names)],
                 {"engine": "processes", "workers": options.workers, "seconds": round(seconds, 3)},
             )
@@ -63,5 +62,7 @@ def run(options: SynthesizeOptions, beam_args: list[str]) -> None:
                 f"{error.filename or work.output} must be writable, got: {error.strerror}; make "
                 "room or give another --output, and run the command again."
             ) from error
-    images = os.path.join(options.output, collection.IMAGES)
-    print(f"{listed} images in {seconds:.1f} s ({listed / seconds:.0f}/s): {images}")
+    print(options.output)
+    for name, count in counts.items():
+        print(f"  {name:<16} {count:>12,}")
+    print(f"  {counts['listed'] / max(seconds, 1e-9):,.0f} images/s")

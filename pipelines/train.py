@@ -14,7 +14,7 @@ from model import input as training_input
 from model import validation
 from model.export import export, model_id, unmirrored
 from model.metrics import verification
-from model.training import Data, Trainer, replicas
+from model.training import Data, Trainer, count_replicas, replicas
 from model.transform import Transform
 from pipelines import train_report
 from pipelines.options.train import TrainOptions
@@ -43,10 +43,12 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     dataset = storage.absolute(options.dataset, "--dataset")
     manifest = artifact.read_manifest(dataset, "dataset")
     _check_dataset(manifest, options)
+    count = count_replicas(options.cpu_replicas, options.recipe.batch_size)
     wanted = {
         **dataclasses.asdict(options.recipe),
         "dataset_fingerprint": artifact.fingerprint(manifest),
-        "cpu_replicas": options.cpu_replicas,
+        # Each replica normalizes its own part of a batch, so their number changes the result.
+        "replicas": count,
     }
     inputs = {"dataset": dataset}
     keep = [_CHECKPOINTS, _LOGS]
@@ -55,7 +57,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
             print(f"{options.output} is already complete; remove it to train again.")
             return
         artifact.verify_files(dataset, manifest)
-        _train(work, dataset, manifest, options)
+        _train(work, dataset, manifest, options, count)
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
@@ -72,14 +74,15 @@ def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
         )
 
 
-def _train(work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions) -> None:
+def _train(
+    work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions, count: int
+) -> None:
     started = time.time()
     recipe = options.recipe
-    strategy = replicas(options.cpu_replicas)
+    strategy = replicas(count)
     # The order of floating-point additions is then fixed, so a resumed run ends in the same bits.
     tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(recipe.seed)
-    transform = Transform(dataset)
+    transform = Transform(dataset, manifest)
     known = manifest["splits"]["train"]["identities"]
     if len(transform.identities) != known:
         raise RunError(
@@ -92,11 +95,13 @@ def _train(work: Work, dataset: str, manifest: dict[str, Any], options: TrainOpt
     folders = [os.path.join(work.output, name) for name in (_CHECKPOINTS, _LOGS)]
     for folder in folders:
         os.makedirs(folder, exist_ok=True)
+    # Of weights and dropout; the order of the images and their changes have seeds of their own.
+    keras.utils.set_random_seed(recipe.seed)
     trainer = Trainer(Data(dataset, manifest, transform, pairs), recipe, strategy, *folders)
     scores = trainer.run()
     embedder = unmirrored(trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std)
     preprocessing = manifest["preprocessing"]
-    # A picture that is framed otherwise comes framed, or is taken as a whole.
+    # Of `--align none` the whole picture is wanted; aligned faces must come aligned.
     centered = preprocessing["align"] == "center"
     fraction = preprocessing["crop_fraction"] if centered else None
     export(embedder, fraction, work.path("saved_model"))
@@ -118,7 +123,7 @@ def _train(work: Work, dataset: str, manifest: dict[str, Any], options: TrainOpt
         described,
         manifest,
         {
-            "engine": f"MirroredStrategy over {strategy.num_replicas_in_sync} replicas",
+            "engine": f"MirroredStrategy over {count} x {_device()}",
             "tensorflow": tf.__version__,
             "python": platform.python_version(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -129,6 +134,10 @@ def _train(work: Work, dataset: str, manifest: dict[str, Any], options: TrainOpt
     for name, value in described["metrics"].items():
         print(f"  {name:<18} {value:.4f}")
     print(f"  {'model':<18} {described['model_id'][:12]}")
+
+
+def _device() -> str:
+    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
 def _metrics(trainer: Trainer, scores: validation.Scores | None) -> dict[str, float]:

@@ -175,6 +175,15 @@ def stable_files(transform_dir: str) -> list[str]:
     return [name for name in _STABLE if os.path.exists(os.path.join(transform_dir, name))]
 
 
+def other_files(transform_dir: str) -> list[str]:
+    """Files of the transform that `stable_files` leaves out, relative to it: its graph among them.
+
+    A dataset's manifest cannot list them, so its run.json does, under `transform`.
+    """
+    stable = stable_files(transform_dir)
+    return [name for name in storage.walk_files(transform_dir) if name not in stable]
+
+
 def settle_empty(transform_dir: str) -> None:
     """Gives the vocabulary of a train split without images the same content in every run.
 

@@ -18,9 +18,9 @@ class Roc:
 
     Attributes:
         threshold: float64 [K], descending; the first is +inf (nothing accepted), the others
-            are the distinct scores.
-        fmr: float64 [K], ascending from 0 to 1.
-        fnmr: float64 [K], descending from 1 to 0.
+            are the distinct finite scores.
+        fmr: float64 [K], ascending from 0 to 1, or to the share of impostor pairs that can match.
+        fnmr: float64 [K], descending from 1 to 0, or to the share of genuine pairs that cannot.
     """
 
     threshold: np.ndarray
@@ -68,16 +68,18 @@ def cosine(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def roc(genuine: np.ndarray, impostor: np.ndarray) -> Roc:
     """FMR and FNMR at every threshold.
 
+    With pairs that failed to acquire among them, scored -inf, they are FAR and FRR.
+
     Args:
         genuine: scores float [G]; -inf marks a pair that can never match.
-        impostor: scores float [I].
+        impostor: scores float [I], alike.
 
     Raises:
         ValueError: either is empty or holds NaN or +inf.
     """
     genuine, impostor = _scores(genuine, "genuine"), _scores(impostor, "impostor")
     distinct = np.unique(np.concatenate([genuine, impostor]))[::-1]
-    threshold = np.concatenate([[np.inf], distinct])
+    threshold = np.concatenate([[np.inf], distinct[np.isfinite(distinct)]])
     accepted_impostors = impostor.size - np.searchsorted(impostor, threshold, side="left")
     rejected_genuine = np.searchsorted(genuine, threshold, side="left")
     return Roc(
@@ -92,9 +94,12 @@ def equal_error_rate(curve: Roc) -> tuple[float, float]:
 
     When no threshold makes the two equal, the rate is where the straight line between the
     two neighbors crosses, and the threshold is the neighbor whose rates are closer together
-    (the stricter one if they are as close).
+    (the stricter one if they are as close). Both are NaN where so many pairs can never match
+    that the rates do not cross.
     """
     gap = curve.fmr - curve.fnmr
+    if gap[-1] < 0:
+        return math.nan, math.nan
     after = int(np.argmax(gap >= 0))
     before = after - 1  # the first gap is -1, so `after` is at least 1
     share = -gap[before] / (gap[after] - gap[before])
@@ -166,8 +171,6 @@ def best_accuracy(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, flo
     genuine, impostor = _scores(genuine, "genuine"), _scores(impostor, "impostor")
     curve = roc(genuine, impostor)
     right = (1 - curve.fnmr) * genuine.size + (1 - curve.fmr) * impostor.size
-    # A pair scored -inf is never accepted, even where accepting everything would be best.
-    right[np.isneginf(curve.threshold)] = -1
     place = int(np.argmax(np.rint(right)))
     return float(np.rint(right[place]) / (genuine.size + impostor.size)), _between(curve, place)
 
@@ -241,9 +244,10 @@ def _last_at(curve: Roc, fmr: float) -> int:
 
 def _between(curve: Roc, place: int) -> float:
     if place == 0:
-        return float(np.nextafter(curve.threshold[1], np.inf))
+        highest = curve.threshold[1] if curve.threshold.size > 1 else -np.inf
+        return float(np.nextafter(highest, np.inf))
     upper = curve.threshold[place]
-    if place + 1 == curve.threshold.size or not np.isfinite(curve.threshold[place + 1]):
+    if place + 1 == curve.threshold.size:
         return float(upper)
     middle = (upper + curve.threshold[place + 1]) / 2
     # Between two neighboring floats the midpoint may round down to the one to be rejected.

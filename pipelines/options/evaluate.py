@@ -1,13 +1,9 @@
 """Options of `facemill evaluate`."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 
-from transforms.errors import UsageError
-
-SUMMARY = "Measure how well embeddings tell identities apart, by a benchmark's protocol."
+SUMMARY = "measure how well embeddings tell identities apart, by a benchmark's protocol"
 TAKES_BEAM_OPTIONS = False
 
 PROTOCOLS = ("lfw",)
@@ -16,17 +12,17 @@ MISSING = ("error", "reject")
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """What `facemill evaluate` is asked for.
+    """What one evaluation is to do.
 
     Attributes:
-        embeddings: Directory of the embeddings artifact.
-        pairs: Pairs file; whether it is View 1 or View 2 stands in its first line.
-        output: Directory of the evaluation.
-        protocol: Which one.
-        threshold_pairs: Pairs file that gives the threshold; without it the pairs file's own
+        embeddings: directory that `facemill score` wrote.
+        pairs: pairs file; whether it is View 1 or View 2 stands in its first line.
+        output: directory of the evaluation.
+        protocol: one of PROTOCOLS.
+        threshold_pairs: pairs file that gives the threshold; without it the pairs file's own
             folds do.
-        missing: What becomes of a pair without embeddings. "error" by default, because a result
-            on fewer images than the protocol names is another result.
+        missing: what becomes of a pair without embeddings, one of MISSING. "error" by default,
+            because a result on fewer images than the protocol names is another result.
     """
 
     embeddings: str
@@ -36,26 +32,17 @@ class EvaluateOptions:
     threshold_pairs: str | None = None
     missing: str = "error"
 
-    def __post_init__(self) -> None:
-        """Checks the options.
-
-        Raises:
-            UsageError: One of them is not among its choices.
-        """
-        _check("--protocol", self.protocol, PROTOCOLS)
-        _check("--missing", self.missing, MISSING)
-
-
-def _check(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UsageError(f"{name} must be {' or '.join(choices)}, got {value!r}; give one of them.")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags."""
+    """Adds the flags of the command."""
     add = parser.add_argument
     add("--embeddings", required=True, help="directory that `facemill score` wrote")
-    add("--protocol", default=EvaluateOptions.protocol, help=f"one of: {', '.join(PROTOCOLS)}")
+    add(
+        "--protocol",
+        choices=PROTOCOLS,
+        default=EvaluateOptions.protocol,
+        help="benchmark whose rules are followed",
+    )
     add("--pairs", required=True, help="pairs file, such as pairs.txt or pairsDevTest.txt of LFW")
     add(
         "--threshold-pairs",
@@ -65,24 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--missing",
+        choices=MISSING,
         default=EvaluateOptions.missing,
-        help="what a pair without embeddings is: error (stop) or reject (it never matches, and "
-        "counts so)",
+        help="what a pair without embeddings is: an error, or a failure to acquire, which is "
+        "rejected and counted so",
     )
-    add("--output", required=True, help="directory to write")
+    add(
+        "--output",
+        required=True,
+        help="directory of the evaluation, new or left by a killed run",
+    )
 
 
 def from_arguments(namespace: argparse.Namespace) -> EvaluateOptions:
-    """Returns the checked options.
-
-    Raises:
-        UsageError: A flag is not among its choices.
-    """
-    return EvaluateOptions(
-        embeddings=namespace.embeddings,
-        pairs=namespace.pairs,
-        output=namespace.output,
-        protocol=namespace.protocol,
-        threshold_pairs=namespace.threshold_pairs,
-        missing=namespace.missing,
-    )
+    """The options of parsed flags."""
+    fields = dataclasses.fields(EvaluateOptions)
+    return EvaluateOptions(**{field.name: getattr(namespace, field.name) for field in fields})

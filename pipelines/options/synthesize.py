@@ -1,7 +1,5 @@
 """Options of `facemill synthesize`."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 
@@ -9,18 +7,18 @@ from transforms import cores
 from transforms.errors import UsageError
 from transforms.synthetic.recipe import KINDS, MAX_IDENTITY, MAX_IMAGES, MAX_SEED, Recipe
 
-SUMMARY = "Draw labeled synthetic faces, which show nobody, with known truth."
+SUMMARY = "draw labeled synthetic faces, which show nobody, with known truth"
 TAKES_BEAM_OPTIONS = False
 
 
 @dataclasses.dataclass(frozen=True)
 class SynthesizeOptions:
-    """What `facemill synthesize` is asked for.
+    """What one collection is to be.
 
     Attributes:
-        output: Directory of the collection.
-        recipe: What it consists of.
-        workers: Processes; changes the time, not the bytes. By default one for each core.
+        output: directory of the collection.
+        recipe: what it consists of.
+        workers: processes; never changes a byte. By default one for each core.
     """
 
     output: str
@@ -28,10 +26,10 @@ class SynthesizeOptions:
     workers: int = dataclasses.field(default_factory=cores.usable)
 
     def __post_init__(self) -> None:
-        """Checks the options.
+        """Checks each value.
 
         Raises:
-            UsageError: One of them is out of its range.
+            UsageError: names the flag and what was got.
         """
         recipe = self.recipe
         _check("--identities", recipe.identities, 1, MAX_IDENTITY)
@@ -62,9 +60,9 @@ def _check(name: str, value: int, low: int, high: int) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags; their defaults make a small collection in a few seconds."""
+    """Adds the flags of the command; their defaults make a small collection in a few seconds."""
     add = parser.add_argument
-    add("--output", required=True, help="directory to write; its images/ can be ingested")
+    add("--output", required=True, help="directory of the collection; its images/ can be ingested")
     add("--identities", type=int, default=100, help="how many identities")
     add("--images-per-identity", type=int, default=20, help="original images of each")
     add(
@@ -100,10 +98,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(namespace: argparse.Namespace) -> SynthesizeOptions:
-    """Returns the checked options.
+    """The options of parsed flags.
 
     Raises:
-        UsageError: A flag is malformed or out of its range.
+        UsageError: a flag is malformed or out of its range.
     """
     return SynthesizeOptions(
         output=namespace.output,
@@ -123,7 +121,11 @@ def from_arguments(namespace: argparse.Namespace) -> SynthesizeOptions:
 
 
 def parse_plants(texts: list[str]) -> dict[str, int]:
-    """Returns the count of each kind from texts such as "mirror=5", in the order of `KINDS`."""
+    """The count of each kind from texts such as "mirror=5", in the order of KINDS.
+
+    Raises:
+        UsageError: one is no kind and count, or a kind comes twice.
+    """
     counts: dict[str, int] = {}
     for text in texts:
         kind, _, number = text.partition("=")
@@ -138,7 +140,11 @@ def parse_plants(texts: list[str]) -> dict[str, int]:
 
 
 def parse_pairs(text: str) -> tuple[int, int]:
-    """Returns folds and pairs per fold from a text such as "10x300"."""
+    """Folds and pairs per fold from a text such as "10x300".
+
+    Raises:
+        UsageError: it is not two numbers.
+    """
     folds, _, pairs = text.partition("x")
     if not (_is_number(folds) and _is_number(pairs)):
         raise UsageError(f"--pairs must be FOLDSxPAIRS, got {text!r}; for example 10x300.")

@@ -52,7 +52,8 @@ class TrainOptions:
         output: directory of the model.
         recipe: how to train.
         cpu_replicas: logical CPU devices that share each batch. One is quickest on one machine:
-            more are for trying what several GPUs would do.
+            more are for trying what several GPUs would do. GPUs, where there are any, share each
+            batch among all of them.
     """
 
     dataset: str
@@ -87,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cpu-replicas",
         type=int,
         default=TrainOptions.cpu_replicas,
-        help="logical CPU devices that share each batch",
+        help="logical CPU devices that share each batch where TensorFlow has no GPU",
     )
     length = parser.add_mutually_exclusive_group()
     for flag, field, kind, text in _OVERRIDES:

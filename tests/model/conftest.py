@@ -16,5 +16,5 @@ def manifest(dataset):
 
 
 @pytest.fixture(scope="session")
-def transform(dataset):
-    return Transform(str(dataset))
+def transform(dataset, manifest):
+    return Transform(str(dataset), manifest)

@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 import io
 
 import numpy as np
@@ -77,17 +78,58 @@ def test_an_epoch_shows_every_record_once_with_its_label_but_for_the_remainder(s
     assert orders[0] != orders[1]
 
 
-def test_augmentation_differs_between_epochs_and_batches(sharded, transform):
-    recipe = Recipe(**{**PLAIN.__dict__, "light": 0.2})
-    gains = collections.defaultdict(set)
-    for epoch in range(2):
-        plain = read(sharded, transform, PLAIN, epoch)
-        lit = read(sharded, transform, recipe, epoch)
-        for (before, *_), (after, *_) in zip(plain, lit, strict=True):
-            ratio = after.mean(axis=(1, 2, 3)) / before.mean(axis=(1, 2, 3))
-            gains[epoch].add(tuple(np.round(ratio, 3)))
-    assert len(gains[0]) == len(gains[1]) == len(plain)
-    assert not gains[0] & gains[1]
+def gains(path, transform, epoch: int, batch_size: int = 10) -> list[tuple[bytes, float]]:
+    """How each record of an epoch was lit, in order, with the pixels that it had before."""
+    plain = dataclasses.replace(PLAIN, batch_size=batch_size)
+    # A black or white image would hide how it was lit.
+    lit = dataclasses.replace(plain, light=0.02)
+    before = read(path, transform, plain, epoch)
+    after = read(path, transform, lit, epoch)
+    return [
+        (image.tobytes(), float(other.mean() / image.mean()))
+        for (images, *_), (others, *_) in zip(before, after, strict=True)
+        for image, other in zip(images, others, strict=True)
+    ]
+
+
+def test_augmentation_follows_from_the_image_and_the_epoch(sharded, transform):
+    first, second = (dict(gains(sharded, transform, epoch)) for epoch in range(2))
+    assert len(set(first.values())) == len(first)
+    both = first.keys() & second.keys()
+    assert len(both) > 20
+    assert all(first[image] != second[image] for image in both)
+    # Neither batches nor their order matter.
+    other = dict(gains(sharded, transform, 0, batch_size=7))
+    assert len(first.keys() & other.keys()) > 20
+    for image in first.keys() & other.keys():
+        assert first[image] == pytest.approx(other[image], abs=1e-6)
+
+
+def test_copies_of_an_image_are_augmented_differently_and_reproducibly(
+    dataset, transform, tmp_path
+):
+    found = tiny.records(dataset, "train")
+    chosen = found[0]
+
+    def change(place: int, record: tf.train.Example) -> None:
+        # Copies of the first record in place of others; ingest numbers them from 1 on.
+        if place < 3:
+            record.CopyFrom(chosen)
+            if place:
+                seed = record.features.feature["augmentation_seed"]
+                seed.int64_list.value.append(place)
+
+    path = tiny.resharded(dataset, tmp_path / "copies", 1, change)
+    everything = len(found) // 2 * 2
+    epochs = [gains(path, transform, epoch, everything // 2) for epoch in (0, 1, 0)]
+    picture = np.asarray(Image.open(io.BytesIO(tiny.value(chosen, "image/encoded"))), np.float32)
+    lit = [[gain for image, gain in epoch if image == picture.tobytes()] for epoch in epochs]
+    assert lit[0] == lit[2]
+    for epoch in lit:
+        # One copy may be in the remainder that an epoch leaves out.
+        assert len(epoch) >= 2
+        assert len(set(epoch)) == len(epoch)
+    assert not set(lit[0]) & set(lit[1])
 
 
 def test_a_split_smaller_than_a_batch_has_no_step(manifest):

@@ -3,6 +3,7 @@ import math
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,7 +11,7 @@ import tensorflow as tf
 from model import input as training_input
 from model import validation
 from model.recipe import Recipe
-from model.training import Data, Trainer, replicas
+from model.training import Data, Trainer, count_replicas, replicas
 from model.transform import Transform
 from tests.model import tiny
 from transforms.errors import RunError
@@ -46,6 +47,7 @@ def trainer(dataset, manifest, transform, strategy, tmp_path):
         count += 1
         folder = str(folder or tmp_path / f"run-{count}")
         data = data or Data(str(dataset), manifest, transform, pairs)
+        keras.utils.set_random_seed(recipe.seed)
         return Trainer(data, recipe, strategy, folder, folder)
 
     return build
@@ -144,7 +146,7 @@ def weigh(dataset, tmp_path_factory):
         described = tiny.manifest(path)
         rule = {"kind": "effective-number", "amount": 0.9, "column": None}
         described["options"]["balance"] = [rule]
-        return Data(str(path), described, Transform(str(path)), None)
+        return Data(str(path), described, Transform(str(path), described), None)
 
     return build
 
@@ -384,6 +386,13 @@ def test_a_damaged_checkpoint_is_told_in_a_sentence(trainer, tmp_path, name):
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(RunError, match=r"checkpoint of the run before must be whole.*remove"):
         trainer(recipe, folder=tmp_path / "run").run()
+
+
+@pytest.mark.parametrize(("gpus", "wanted", "count"), [(0, 1, 1), (0, 2, 2), (1, 1, 1), (3, 1, 3)])
+def test_all_gpus_share_a_batch_or_else_parts_of_the_cpu(monkeypatch, gpus, wanted, count):
+    devices = {"GPU": ["gpu"] * gpus, "CPU": ["cpu"]}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: devices[kind])
+    assert count_replicas(wanted, 12) == count
 
 
 def test_replicas_cannot_be_set_once_tensorflow_runs(strategy):

@@ -1,12 +1,18 @@
-import copy
+import collections
+import shutil
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
 from model import validation
 from model.metrics import verification
 from tests.model import tiny
+from transforms.errors import RunError
+from transforms.keyed import keyed_hash
 
 
 @pytest.fixture(scope="module")
@@ -56,37 +62,82 @@ def test_the_draw_follows_from_the_seed(dataset, manifest):
     assert set(few.genuine.ravel()) | set(few.impostor.ravel()) == set(range(len(few.encoded)))
 
 
+def with_index(dataset, tmp_path, change):
+    """A copy of the dataset whose index went through `change`."""
+    path = shutil.copytree(dataset, tmp_path / "copy")
+    (part,) = (path / "index").iterdir()
+    pq.write_table(change(pq.read_table(part)), part)
+    return path
+
+
 def test_the_draw_does_not_depend_on_the_order_of_records(dataset, manifest, tmp_path):
-    path = str(tmp_path / "reversed.tfrecord")
-    with tf.io.TFRecordWriter(path) as writer:
-        for record in reversed(tiny.records(dataset, "val")):
+    found = tiny.records(dataset, "val")
+
+    def backwards(index: pa.Table) -> pa.Table:
+        val = pc.equal(index["split"], "val")
+        moved = pc.if_else(val, pc.subtract(len(found) - 1, index["position"]), index["position"])
+        place = index.column_names.index("position")
+        return index.set_column(place, "position", moved).take(list(range(len(index)))[::-1])
+
+    path = with_index(dataset, tmp_path, backwards)
+    (shard,) = manifest["splits"]["val"]["shards"]
+    with tf.io.TFRecordWriter(str(path / shard)) as writer:
+        for record in reversed(found):
             writer.write(record.SerializeToString())
-    moved = copy.deepcopy(manifest)
-    moved["splits"]["val"]["shards"] = [path]
     first = validation.draw(str(dataset), manifest, 1000, seed=1)
-    again = validation.draw(str(dataset), moved, 1000, seed=1)
+    again = validation.draw(str(path), manifest, 1000, seed=1)
     assert again.encoded == first.encoded
+    np.testing.assert_array_equal(again.genuine, first.genuine)
     np.testing.assert_array_equal(again.impostor, first.impostor)
+
+
+@pytest.mark.parametrize("move", [1, 1000])
+def test_an_index_that_does_not_fit_the_shards_is_told_in_a_sentence(
+    dataset, manifest, tmp_path, move
+):
+    def shifted(index: pa.Table) -> pa.Table:
+        place = index.column_names.index("position")
+        return index.set_column(place, "position", pc.add(index["position"], move))
+
+    path = with_index(dataset, tmp_path, shifted)
+    with pytest.raises(RunError, match=r"must hold the images that the index says.*ingest again"):
+        validation.draw(str(path), manifest, 1000, seed=1)
 
 
 def test_no_pairs_without_two_identities_or_when_none_are_wanted(dataset, manifest, tmp_path):
     assert validation.draw(str(dataset), manifest, 0, seed=1) is None
-    empty = copy.deepcopy(manifest)
-    empty["splits"]["val"]["shards"] = []
-    assert validation.draw(str(dataset), empty, 10, seed=1) is None
-    # One identity has all its images, every other one a single image.
-    found = tiny.records(dataset, "val")
-    chosen = tiny.value(found[0], "identity")
-    seen: set[bytes] = set()
-    path = str(tmp_path / "one.tfrecord")
-    with tf.io.TFRecordWriter(path) as writer:
-        for record in found:
-            identity = tiny.value(record, "identity")
-            if identity == chosen or identity not in seen:
-                writer.write(record.SerializeToString())
-            seen.add(identity)
-    empty["splits"]["val"]["shards"] = [path]
-    assert validation.draw(str(dataset), empty, 10, seed=1) is None
+
+    def alone(index: pa.Table) -> pa.Table:
+        """One identity with all its images, every other one with a single image."""
+        val = index.filter(pc.equal(index["split"], "val")).to_pylist()
+        chosen, seen, rows = val[0]["identity"], set(), []
+        for row in val:
+            if row["identity"] == chosen or row["identity"] not in seen:
+                rows.append(row)
+            seen.add(row["identity"])
+        assert len(seen) > 2
+        return pa.Table.from_pylist(rows, schema=index.schema)
+
+    path = with_index(dataset, tmp_path, alone)
+    assert validation.draw(str(path), manifest, 10, seed=1) is None
+    empty = with_index(dataset, tmp_path / "empty", lambda index: index.slice(0, 0))
+    assert validation.draw(str(empty), manifest, 10, seed=1) is None
+
+
+def test_an_impostor_can_be_any_image_of_any_other_identity():
+    identities = [f"id{place // 15:02}" for place in range(16 * 15)]
+    ids = [f"{identity}/{place:03}.jpg" for place, identity in enumerate(identities)]
+    seen = collections.Counter()
+    for seed in range(30):
+        genuine, impostor = validation.choose(ids, identities, 1000, seed)
+        assert len(genuine) == len(impostor) == 16 * 14
+        for first, other in impostor.tolist():
+            # Of the partner: how many identities further it is, and which of its images.
+            drawn = sorted(ids[other // 15 * 15 :][:15], key=lambda x: keyed_hash(seed, "pairs", x))
+            seen[(other // 15 - first // 15) % 16, drawn.index(ids[other])] += 1
+    # Every one of 15 x 15; each is expected 30 times.
+    assert len(seen) == 15 * 15
+    assert 8 < min(seen.values()) <= max(seen.values()) < 62
 
 
 def test_scores_are_the_cosines_of_the_pairs():

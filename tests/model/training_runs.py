@@ -7,6 +7,7 @@ python -m tests.model.training_runs resume DATASET FOLDER
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -22,7 +23,9 @@ class StoppedError(Exception):
 
 
 def trainer(dataset: Path, recipe: Recipe, strategy: tf.distribute.Strategy, folder: Path):
-    data = Data(str(dataset), tiny.manifest(dataset), Transform(str(dataset)), None)
+    keras.utils.set_random_seed(recipe.seed)
+    manifest = tiny.manifest(dataset)
+    data = Data(str(dataset), manifest, Transform(str(dataset), manifest), None)
     return Trainer(data, recipe, strategy, str(folder), str(folder))
 
 

@@ -80,6 +80,9 @@ def test_figures_files_and_summary(tmp_path, pairs_file, capsys) -> None:
     assert results["accuracy"]["mean"] == 1
     assert results["equal_error_rate"]["rate"] == 0
     assert results["pairs"] == {"genuine": 4, "impostor": 4, "missing": 0}
+    assert results["failure_to_acquire"] == {"images": 6, "failed": 0, "rate": 0}
+    assert results["rates"] == ["FMR", "FNMR"]
+    assert results["comparisons"] is None
     assert [row["supported"] for row in results["tar_at_far"]] == [False, False, False]
     assert results["tar_at_far"][0]["reason"] == "not supported by 4 impostor pairs"
 
@@ -97,7 +100,10 @@ def test_figures_files_and_summary(tmp_path, pairs_file, capsys) -> None:
     page = (out / "report.html").read_text()
     assert "100.00 % ±\N{NO-BREAK SPACE}0.00" in page
     assert "Ann_0001" in page
-    assert "accuracy          100.00 % ± 0.00" in capsys.readouterr().out
+    assert "acquire" not in page
+    said = capsys.readouterr().out
+    assert "accuracy          100.00 % ± 0.00" in said
+    assert "equal error rate  0.00 % (FMR = FNMR)" in said
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path, pairs_file, capsys) -> None:
@@ -113,7 +119,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path, pairs_file, capsys) -> No
     manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in "ab"]
     assert manifests[0] == manifests[1]
     assert evaluate(embeddings, pairs_file, tmp_path / "a") == 0
-    assert "is complete already" in capsys.readouterr().out
+    assert "is already complete; remove it to evaluate again." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -154,7 +160,7 @@ def test_an_ambiguous_name_is_refused(tmp_path, pairs_file, capsys) -> None:
     assert not (tmp_path / "o" / "manifest.json").exists()
 
 
-def test_missing_images_stop_or_count_as_not_matched(tmp_path, pairs_file, capsys) -> None:
+def test_missing_images_stop_or_are_failures_to_acquire(tmp_path, pairs_file, capsys) -> None:
     vectors = {k: v for k, v in VECTORS.items() if k != "Bob/Bob_0003.jpg"}
     embeddings = write_embeddings(tmp_path / "e", vectors)
     assert evaluate(embeddings, pairs_file, tmp_path / "o") == 2
@@ -169,7 +175,82 @@ def test_missing_images_stop_or_count_as_not_matched(tmp_path, pairs_file, capsy
     rows = pq.read_table(tmp_path / "o" / "scores.parquet").to_pylist()
     assert rows[5]["score"] is None
     assert rows[5]["right_image_id"] is None
-    assert "counted as not matched" in (tmp_path / "o" / "report.html").read_text()
+    # An impostor pair that cannot be compared is no correct non-match: these are FAR and FRR.
+    assert results["rates"] == ["FAR", "FRR"]
+    assert results["failure_to_acquire"] == {"images": 6, "failed": 1, "rate": 1 / 6}
+    assert results["equal_error_rate"]["rate"] == 0.25
+    compared = results["comparisons"]
+    assert (compared["genuine"], compared["impostor"]) == (3, 3)
+    assert compared["equal_error_rate"]["rate"] == 0
+    page = (tmp_path / "o" / "report.html").read_text()
+    assert "1 of 6 images (16.67 %) have no embedding" in page
+    assert "counted as rejected" in page
+    assert "false reject rate (FRR)" in page
+    assert "(FMR)" not in page
+    said = capsys.readouterr().out
+    assert "equal error rate  25.00 % (FAR = FRR)" in said
+    assert "not acquired      1 of 6 images (16.67 %)" in said
+    assert "without these     equal error rate 0.00 % (FMR = FNMR)" in said
+
+
+def test_fmr_and_fnmr_are_of_the_pairs_that_were_compared(tmp_path) -> None:
+    names = [f"P{number:02}" for number in range(60)]
+    lines = [*(f"{name}\t1\t2" for name in names)]
+    lines += [
+        f"{name}\t1\t{other}\t2" for name, other in zip(names, names[1:] + names[:1], strict=True)
+    ]
+    (tmp_path / "pairs.txt").write_text("60\n" + "\n".join(lines) + "\n")
+    draw = np.random.default_rng(1)
+    vectors = {f"{name}/{name}_000{n}.jpg": draw.normal(size=3) for name in names for n in (1, 2)}
+    whole = write_embeddings(tmp_path / "whole", vectors)
+    assert evaluate(whole, str(tmp_path / "pairs.txt"), tmp_path / "all") == 0
+    kept = {image: vector for image, vector in vectors.items() if not image.startswith("P0")}
+    part = write_embeddings(tmp_path / "part", kept)
+    given = (part, str(tmp_path / "pairs.txt"), tmp_path / "some", "--missing", "reject")
+    assert evaluate(*given) == 0
+    rows = pq.read_table(tmp_path / "some" / "scores.parquet").to_pylist()
+    scored = [row for row in rows if row["score"] is not None]
+
+    def misses(rows: list[dict], lost: int, unseen: int) -> float:
+        """At the lowest threshold that accepts a tenth of the impostor pairs."""
+        genuine = [row["score"] for row in rows if row["genuine"]]
+        impostor = sorted((row["score"] for row in rows if not row["genuine"]), reverse=True)
+        allowed = int((len(impostor) + unseen) * 0.1 + 1e-9)
+        accepted = sum(score > impostor[allowed] for score in genuine)
+        return 1 - accepted / (len(genuine) + lost)
+
+    results = load(tmp_path / "some")
+    assert len(scored) == 99
+    assert results["failure_to_acquire"]["rate"] == 20 / 120
+    alone = results["comparisons"]["fnmr_at_fmr"]
+    assert [row["fmr"] for row in alone] == [0.1, 0.01, 0.001]
+    assert alone[0]["fnmr"] == pytest.approx(misses(scored, 0, 0))
+    assert alone[1]["fnmr"] is None
+    (row, *_) = results["tar_at_far"]
+    assert 1 - row["tar"] == pytest.approx(misses(scored, lost=10, unseen=11))
+    assert load(tmp_path / "all")["rates"] == ["FMR", "FNMR"]
+
+
+def test_pairs_that_cannot_be_compared_at_all_are_refused(tmp_path, pairs_file, capsys) -> None:
+    few = {k: v for k, v in VECTORS.items() if k.startswith("Ann")}
+    given = (write_embeddings(tmp_path / "e", few), pairs_file, tmp_path / "o")
+    assert evaluate(*given, "--missing", "reject") == 2
+    assert "of 2 genuine and 0 impostor pairs" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_rates_that_never_are_equal_are_told_so(tmp_path, capsys) -> None:
+    pairs = tmp_path / "pairs.txt"
+    given = ("Ann/Ann_0001.jpg", "Ann/Ann_0002.jpg", "Bob/Bob_0001.jpg")
+    vectors = {image: VECTORS[image] for image in given}
+    impostors = "Ann\t1\tBob\t1\nAnn\t1\tCat\t1\nAnn\t1\tCat\t2\n"
+    pairs.write_text(f"3\nAnn\t1\t2\nCat\t1\t2\nCat\t1\t3\n{impostors}")
+    out = tmp_path / "o"
+    embeddings = write_embeddings(tmp_path / "e", vectors)
+    assert evaluate(embeddings, str(pairs), out, "--missing", "reject") == 0
+    assert load(out)["equal_error_rate"] == {"rate": None, "threshold": None}
+    assert artifact.read_manifest(str(out), "evaluation")["metrics"]["equal_error_rate"] is None
+    assert "equal error rate  none (FAR = FRR)" in capsys.readouterr().out
 
 
 def test_the_threshold_can_come_from_other_pairs(tmp_path, pairs_file) -> None:
@@ -196,8 +277,8 @@ def test_wrong_inputs_end_in_one_sentence(tmp_path, pairs_file, capsys) -> None:
         ((embeddings, str(tmp_path / "none.txt"), out), "none.txt (No such file or directory)"),
         ((embeddings, str(tmp_path), out), "(Is a directory)"),
         ((str(tmp_path / "none"), pairs_file, out), "has no manifest.json"),
-        ((embeddings, pairs_file, out, "--missing", "maybe"), "--missing must be error or reject"),
-        ((embeddings, pairs_file, out, "--protocol", "ijb"), "--protocol must be lfw"),
+        ((embeddings, pairs_file, out, "--missing", "maybe"), "invalid choice: 'maybe'"),
+        ((embeddings, pairs_file, out, "--protocol", "ijb"), "invalid choice: 'ijb'"),
         ((embeddings, pairs_file, out, "--runner", "x"), "takes no option --runner"),
     ):
         assert evaluate(*arguments) == 2

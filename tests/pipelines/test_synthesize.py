@@ -39,7 +39,8 @@ def _parsed(*flags: str) -> options.SynthesizeOptions:
 
 def test_the_artifact_describes_itself(tmp_path, capsys):
     assert _run(tmp_path / "a", "--plant", "mirror=2", "--plant", "bomb=1", "--pairs", "2x1") == 0
-    assert "15 images" in capsys.readouterr().out
+    said = capsys.readouterr().out.split()
+    assert said[:5] == [str(tmp_path / "a"), "listed", "15", "bomb", "1"]
     manifest = artifact.read_manifest(str(tmp_path / "a"), "synthetic")
     assert manifest["counts"] == {"listed": 15, "original": 12, "mirror": 2, "bomb": 1}
     assert [entry["path"] for entry in manifest["files"]] == ["truth.parquet", "pairs.txt"]
@@ -77,7 +78,7 @@ def test_a_finished_collection_is_left_alone(tmp_path, capsys):
     assert _run(tmp_path / "a") == 0
     before = os.stat(tmp_path / "a" / "manifest.json").st_mtime_ns
     assert _run(tmp_path / "a", "--workers", "2") == 0
-    assert "complete already" in capsys.readouterr().out
+    assert "is already complete; remove it to synthesize again." in capsys.readouterr().out
     assert os.stat(tmp_path / "a" / "manifest.json").st_mtime_ns == before
     assert _run(tmp_path / "a", "--seed", "1") == 2
     assert "seed: there 0, here 1" in capsys.readouterr().err

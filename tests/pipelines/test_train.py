@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +17,7 @@ from pipelines import cli
 from tests.commands import facemill
 from tests.model import tiny
 from transforms import artifact
+from transforms.standardize import whole_picture
 
 # Steps that end within an epoch, so that the last pass is a part of one.
 FLAGS = (
@@ -66,7 +68,7 @@ def test_the_manifest_describes_the_model(model, dataset):
     }
     assert manifest["embedding_size"] == manifest["recipe"]["embedding_size"] == 16
     assert (manifest["recipe"]["steps"], manifest["recipe"]["seed"]) == (43, 5)
-    rest = {"cpu_replicas": 1, "dataset_fingerprint": manifest["dataset_fingerprint"]}
+    rest = {"replicas": 1, "dataset_fingerprint": manifest["dataset_fingerprint"]}
     assert manifest["options"] == {**manifest["recipe"], **rest}
     assert len(bytes.fromhex(manifest["model_id"])) == 32
     assert set(manifest["metrics"]) == {"loss", "accuracy", "equal_error_rate"}
@@ -74,7 +76,7 @@ def test_the_manifest_describes_the_model(model, dataset):
     text = (output / "manifest.json").read_text()
     assert str(output.parent) not in text
     run = json.loads((output / "run.json").read_bytes())
-    assert run["engine"] == "MirroredStrategy over 1 replicas"
+    assert run["engine"] == "MirroredStrategy over 1 x CPU"
     assert run["inputs"] == {"dataset": str(dataset)}
     assert manifest["model_id"][:12] in done.stdout
 
@@ -195,6 +197,27 @@ def test_a_loss_that_is_not_finite_ends_the_command_in_one_sentence(dataset, tmp
     assert not (tmp_path / "model" / "manifest.json").exists()
 
 
+@pytest.mark.slow
+def test_a_dataset_of_whole_pictures_gives_a_model_that_resizes_them(dataset, tmp_path):
+    photos = dataset.parent / "tiny-photos" / "images"
+    whole, output = tmp_path / "whole", tmp_path / "model"
+    rules = ("--align", "none", "--image-size", tiny.SIZE, "--split", "train=0.6,val=0.4")
+    facemill("ingest", "--input", photos, "--output", whole, *rules)
+    train(whole, output, "--steps", 2)
+    manifest = artifact.read_manifest(str(output), "model")
+    assert manifest["preprocessing"]["align"] == "none"
+    saved = tf.saved_model.load(str(output / "saved_model"))
+    pixels = cv2.cvtColor(cv2.imread(str(next(photos.rglob("*.jpg")))), cv2.COLOR_BGR2RGB)
+    # Wider than high: a center crop would show another part of it.
+    wide = pixels[:30]
+    encoded = cv2.imencode(".png", cv2.cvtColor(wide, cv2.COLOR_RGB2BGR))[1].tobytes()
+    served = saved.signatures["serving_default"](image_bytes=tf.constant([encoded]))["embedding"]
+    resized = whole_picture(wide, tiny.SIZE)[np.newaxis]
+    expected = saved.signatures["pixels"](pixels=tf.constant(resized))["embedding"]
+    # The two libraries' resizing differs by a grey level.
+    np.testing.assert_allclose(served, expected, atol=0.02)
+
+
 def refused(capsys, dataset, output, *flags) -> str:
     """What the command says when it ends before TensorFlow does anything."""
     given = ["train", "--dataset", dataset, "--output", output, *flags]
@@ -226,6 +249,17 @@ def test_a_train_split_of_one_identity_is_refused(dataset, tmp_path, capsys):
     (lonely / "manifest.json").write_text(json.dumps(described))
     said = refused(capsys, lonely, tmp_path / "model")
     assert "2 facemill: --dataset must have 2 or more identities to train on, got 1" in said
+
+
+def test_gpus_share_each_batch_and_parts_of_the_cpu_are_refused_beside_them(
+    dataset, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a", "b", "c"])
+    said = refused(capsys, dataset, tmp_path / "model", "--batch-size", 12, "--cpu-replicas", 2)
+    assert "2 facemill: --cpu-replicas must be 1 where TensorFlow has GPUs, got 2 beside 3;" in said
+    said = refused(capsys, dataset, tmp_path / "model", "--batch-size", 10)
+    assert "2 facemill: --batch-size must be a multiple of the GPUs that share it (3), got" in said
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_damaged_dataset_is_refused_before_training(dataset, tmp_path, capsys):

@@ -88,6 +88,10 @@ def test_neither_the_order_nor_the_size_of_batches_shows(transform, tmp_path):
     names = statistics.stable_files(transform)
     assert f"transform_fn/assets/{statistics.VOCABULARY}" in names
     assert statistics.stable_files(again) == names
+    # Together they are all files, each once.
+    both = [*names, *statistics.other_files(transform)]
+    assert "transform_fn/saved_model.pb" in both
+    assert sorted(both) == sorted(contents(tmp_path / transform))
     one, other = (contents(tmp_path / path) for path in (transform, again))
     assert {name: one[name] for name in names} == {name: other[name] for name in names}
 

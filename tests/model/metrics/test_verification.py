@@ -131,3 +131,21 @@ def test_a_pair_that_can_never_match_is_never_accepted() -> None:
     assert accuracy == 0.25
     assert accuracy == v.accuracy_at(genuine, impostor, threshold)
     assert math.isfinite(threshold)
+    # Nor at the least strict threshold of the curve.
+    curve = v.roc(np.array([0.9, 0.7, -math.inf, -math.inf]), np.array([0.8, 0.1, -math.inf, 0.2]))
+    assert curve.threshold.tolist() == [math.inf, 0.9, 0.8, 0.7, 0.2, 0.1]
+    assert curve.fmr.tolist() == [0, 0, 0.25, 0.25, 0.5, 0.75]
+    assert curve.fnmr.tolist() == [1, 0.75, 0.75, 0.5, 0.5, 0.5]
+    assert v.equal_error_rate(curve) == (0.5, 0.2)
+
+
+def test_rates_that_do_not_cross_have_no_equal_error_rate() -> None:
+    curve = v.roc(np.array([0.9, -math.inf, -math.inf]), np.array([0.8, -math.inf, -math.inf]))
+    assert all(math.isnan(value) for value in v.equal_error_rate(curve))
+
+
+def test_without_any_score_there_is_a_finite_threshold() -> None:
+    nothing = np.full(2, -math.inf)
+    accuracy, threshold = v.best_accuracy(nothing, nothing)
+    assert accuracy == 0.5
+    assert math.isfinite(threshold)
