@@ -30,25 +30,30 @@ def ranks(classes: np.ndarray, preference: Sequence[np.ndarray]) -> tuple[np.nda
     return rank, size
 
 
+def sums(classes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The sum over the class of each image: int64 [N] of whole numbers [N]."""
+    _, inverse = np.unique(classes, return_inverse=True)
+    # Exact: a float64 holds whole numbers to 2^53.
+    return np.bincount(inverse, weights=counts).astype(np.int64)[inverse]
+
+
 def oversampled(
-    classes: np.ndarray, preference: Sequence[np.ndarray], copies: np.ndarray, least: int
+    copies: np.ndarray, rank: np.ndarray, size: np.ndarray, records: np.ndarray, least: int
 ) -> np.ndarray:
     """How often each image is written so that each class has `least` records or more.
 
     What a class lacks is spread evenly; what then is left over goes to the preferred images.
 
     Args:
-        classes: [N].
-        preference: see `ranks`.
         copies: int64 [N], how often each is written so far.
+        rank: int64 [N], its place in its class, see `ranks`.
+        size: int64 [N], images of its class.
+        records: int64 [N], sum of `copies` over its class, see `sums`.
         least: records of each class.
 
     Returns:
         int64 [N], nowhere below `copies`.
     """
-    rank, size = ranks(classes, preference)
-    _, inverse = np.unique(classes, return_inverse=True)
-    records = np.bincount(inverse, weights=copies).astype(np.int64)[inverse]
     lacking = np.maximum(0, least - records)
     return copies + lacking // size + (rank < lacking % size)
 

@@ -21,11 +21,6 @@ def keyed_hash(seed: int, purpose: str, key: str) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
-def keyed_fraction(seed: int, purpose: str, key: str) -> float:
-    """`keyed_hash` as a uniform number in [0, 1)."""
-    return (keyed_hash(seed, purpose, key) >> 11) / (1 << 53)
-
-
 def mixed(hashes: np.ndarray, salt: int) -> np.ndarray:
     """Further hashes of hashes, independent between salts.
 

@@ -8,9 +8,23 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from transforms import balance
 from transforms import places as origins
+from transforms.balance_attribute import BalanceAttribute
 from transforms.balance_rules import Rule
+from transforms.balancing import apply
+from transforms.decisions import (
+    DECISION,
+    EXCLUDED,
+    HELD_OUT,
+    KEEP,
+    NOT_INCLUDED,
+    OF_ATTRIBUTE,
+    TOO_FEW,
+    TOO_MANY,
+    TRAIN,
+    TWO_SPLITS,
+    is_new,
+)
 from transforms.duplicates.verdicts import HELD_OUT_NOTE, SetAside
 from transforms.grouping import divide, group_count, join
 from transforms.keyed import mixed
@@ -18,36 +32,11 @@ from transforms.places import origin_of_chunk
 from transforms.scan import NO_IDENTITY, Scanned
 from transforms.splits import FOLDERS, SPLITS, UNLABELED, draw_splits
 
-# Why an image is not kept; `explain` gives the words.
-KEEP, EXCLUDED, NOT_INCLUDED, HELD_OUT, TWO_SPLITS, TOO_FEW, TOO_MANY = range(7)
-# Added to the last two where the class is a value of an attribute.
-OF_ATTRIBUTE = 2
-
-DECISION = np.dtype(
-    [
-        ("place", "<u8"),
-        ("identity", "<u8"),
-        ("order", "<u8"),
-        ("group", "<u8"),
-        ("sharpness", "<f4"),
-        # Place in FOLDERS, or -1.
-        ("split", "<i1"),
-        ("reason", "u1"),
-        # What the reason says: how many images the class has, how many are required or allowed.
-        ("have", "<u4"),
-        ("limit", "<u4"),
-        # How often the image is written, and what it weighs in training, before normalization.
-        ("copies", "<u4"),
-        ("weight", "<f8"),
-    ]
-)
-
 # What the selection takes from the scan; an engine may keep all of it in memory.
 _SCANNED = ("place", "identity", "order", "group", "sharpness", "split")
 _UNDECIDED = np.dtype([(name, DECISION[name]) for name in _SCANNED])
 
-_TRAIN = SPLITS.index("train")
-_CAP_SALT, _IMAGE_SPLIT_SALT = 1, 2
+_IMAGE_SPLIT_SALT = 2
 
 
 @dataclass(frozen=True)
@@ -116,41 +105,6 @@ def select(rows: np.ndarray, selection: Selection, held_out: np.ndarray) -> None
             apply(rows, rule, "identity", selection.prefer)
 
 
-def apply(rows: np.ndarray, rule: Rule, key: str, prefer: str) -> None:
-    """Applies one rule of balance to whole classes, in place.
-
-    Args:
-        rows: DECISION [N].
-        rule: `oversample` and `effective-number` act on the train split only.
-        key: column of the classes, `identity` or `group`; its zero is no class.
-        prefer: see `Selection`.
-    """
-    training = rule.kind in ("oversample", "effective-number")
-    alive = (rows["reason"] == KEEP) & (rows[key] != 0)
-    chosen = np.flatnonzero(alive & (rows["split"] == _TRAIN) if training else alive)
-    if not len(chosen):
-        return
-    some = rows[chosen]
-    classes = some[key]
-    preference = [mixed(some["order"], _CAP_SALT), some["place"]]
-    if prefer == "quality":
-        preference.insert(0, -some["sharpness"])
-    new = _is_new(some)
-    preference.insert(0, new)
-    rank, size = balance.ranks(classes, preference)
-    if rule.kind in ("min-images", "cap"):
-        gone = new & (size < rule.amount if rule.kind == "min-images" else rank >= rule.amount)
-        some["have"][gone], some["limit"][gone] = size[gone], int(rule.amount)
-        reason = TOO_FEW if rule.kind == "min-images" else TOO_MANY
-        some["reason"][gone] = reason + (OF_ATTRIBUTE if key == "group" else 0)
-    elif rule.kind == "oversample":
-        copies = some["copies"].astype(np.int64)
-        some["copies"] = balance.oversampled(classes, preference, copies, int(rule.amount))
-    else:
-        some["weight"] *= balance.effective_number_weights(size, rule.amount)
-    rows[chosen] = some
-
-
 def explain(reason: int, have: int, limit: int, column: str | None) -> str:
     """The words of a decision, for the index.
 
@@ -192,6 +146,7 @@ class SelectImages(beam.PTransform):
         super().__init__()
         self._set_aside = set_aside
         self._selection = selection
+        self._images = total
         self._total = beam.pvalue.AsSingleton(total)
 
     def expand(self, scanned: beam.PCollection) -> Any:
@@ -215,10 +170,7 @@ class SelectImages(beam.PTransform):
             return decided | "New" >> beam.Map(_only_new).with_output_types(bytes)
         return (
             decided
-            | "ByAttribute"
-            >> beam.FlatMap(_by_attribute, self._total).with_output_types(tuple[int, bytes])
-            | "GroupAttributes" >> beam.GroupByKey()
-            | "Balance" >> beam.Map(_balance, grouped, self._selection.prefer)
+            | "BalanceAttribute" >> BalanceAttribute(grouped, self._selection.prefer, self._images)
             | "New" >> beam.Map(_only_new).with_output_types(bytes)
         )
 
@@ -259,20 +211,7 @@ def _select(group: tuple[int, dict[str, Iterable[Any]]], selection: Selection) -
 
 def _only_new(data: bytes) -> bytes:
     rows = np.frombuffer(data, DECISION)
-    return rows[_is_new(rows)].tobytes()
-
-
-def _by_attribute(data: bytes, total: int) -> Iterable[tuple[int, bytes]]:
-    rows = np.frombuffer(data, DECISION)
-    keys = np.where(rows["group"] == 0, rows["order"], rows["group"])
-    return divide(rows, keys % np.uint64(group_count(total)))
-
-
-def _balance(group: tuple[int, Iterable[bytes]], rules: Sequence[Rule], prefer: str) -> bytes:
-    rows = join(group[1], DECISION)
-    for rule in rules:
-        apply(rows, rule, "group", prefer)
-    return rows.tobytes()
+    return rows[is_new(rows)].tobytes()
 
 
 def _split(rows: np.ndarray, selection: Selection) -> None:
@@ -306,16 +245,12 @@ def _demand(rows: np.ndarray, demanded: np.ndarray) -> None:
 
 
 def _drop(rows: np.ndarray, gone: np.ndarray, reason: int) -> None:
-    rows["reason"][gone & _is_new(rows) & (rows["reason"] == KEEP)] = reason
-
-
-def _is_new(rows: np.ndarray) -> np.ndarray:
-    return origins.origins_of(rows["place"]) == origins.NEW
+    rows["reason"][gone & is_new(rows) & (rows["reason"] == KEEP)] = reason
 
 
 def normalizing_sums(data: bytes) -> tuple[float, int]:
     """(sum of weights, number) of the train records, each as often as it is written."""
     rows = np.frombuffer(data, DECISION)
-    train = rows[(rows["reason"] == KEEP) & (rows["split"] == _TRAIN)]
+    train = rows[(rows["reason"] == KEEP) & (rows["split"] == TRAIN)]
     # fsum is exact, so no order of addition shows in the last bits.
     return math.fsum(train["weight"] * train["copies"]), int(train["copies"].sum())

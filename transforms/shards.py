@@ -29,7 +29,9 @@ _SHARD_SALT, _RANK_SALT, _COPY_SALT = 16, 17, 1 << 20
 
 
 def shard_count(records: int) -> int:
-    """How many shards a split of so many records has: 0 if it is empty, else 1, 16 or more."""
+    """How many shards a split of so many records has: one for each 500, up to 16, and above
+    160,000 records one for each 10,000; none if it is empty.
+    """
     spread = min(_USUAL_SHARDS, math.ceil(records / _FEWEST_RECORDS))
     return max(math.ceil(records / _RECORDS_PER_SHARD), spread)
 

@@ -54,12 +54,25 @@ def test_the_first_preference_decides_and_the_next_where_it_is_equal():
     assert rank.tolist() == [3, 1, 2, 0]
 
 
+def oversampled(found: list[int], keys: np.ndarray, copies: np.ndarray, least: int) -> np.ndarray:
+    rank, size = balance.ranks(np.array(found), [keys])
+    return balance.oversampled(copies, rank, size, balance.sums(np.array(found), copies), least)
+
+
+@given(classes, st.integers(0, 99))
+@quick
+def test_sums_are_those_of_the_class(found, seed):
+    counts = np.random.default_rng(seed).integers(1, 9, len(found))
+    expected = {one: sum(mine) for one, mine in grouped(found, counts).items()}
+    assert balance.sums(np.array(found), counts).tolist() == [expected[one] for one in found]
+
+
 @given(classes, st.integers(0, 99), st.integers(1, 30), st.integers(1, 3))
 @quick
 def test_oversampling_reaches_the_floor_and_spreads_evenly(found, seed, least, start):
     keys = keys_of(len(found), seed)
     before = np.full(len(found), start, np.int64)
-    copies = balance.oversampled(np.array(found), [keys], before, least)
+    copies = oversampled(found, keys, before, least)
     sizes = Counter(found)
     for one, mine in grouped(found, copies).items():
         assert sum(mine) == max(least, start * sizes[one])
@@ -74,7 +87,7 @@ def test_oversampling_reaches_the_floor_and_spreads_evenly(found, seed, least, s
 @quick
 def test_oversampling_takes_no_copy_away(found, seed, least):
     before = np.random.default_rng(seed).integers(1, 9, len(found))
-    copies = balance.oversampled(np.array(found), [keys_of(len(found), seed)], before, least)
+    copies = oversampled(found, keys_of(len(found), seed), before, least)
     assert (copies >= before).all()
     for one, mine in grouped(found, copies).items():
         assert sum(mine) == max(least, sum(grouped(found, before)[one]))

@@ -20,7 +20,6 @@ from transforms.selection import (
     TOO_MANY,
     TWO_SPLITS,
     Selection,
-    apply,
     explain,
     normalizing_sums,
     select,
@@ -285,23 +284,6 @@ def test_a_demand_against_the_split_of_old_images_drops_the_new_ones_only():
     assert rows["reason"].tolist() == [KEEP, KEEP, TWO_SPLITS, TWO_SPLITS]
 
 
-def test_rules_of_an_attribute_look_at_its_values_and_pass_over_those_without():
-    usable = images([("ada", 6), ("bob", 6)], group=lambda who, number: number % 3)
-    rows = decide(usable, Selection((("train", 1.0),)))
-    apply(rows, Rule("cap", 3, "age"), "group", "hash")
-    kept = rows[rows["reason"] == KEEP]
-    assert Counter(kept["group"].tolist()) == {0: 4, 1: 3, 2: 3}
-    assert set(rows["reason"].tolist()) == {KEEP, TOO_MANY + OF_ATTRIBUTE}
-
-
-def test_weights_of_several_rules_multiply():
-    usable = images([("ada", 4)], group=lambda who, number: 1 + number % 2)
-    rules = Selection((("train", 1.0),), rules=(Rule("effective-number", 0.5),))
-    rows = decide(usable, rules)
-    apply(rows, Rule("effective-number", 0.9, "age"), "group", "hash")
-    np.testing.assert_allclose(rows["weight"], 0.5 / (1 - 0.5**4) * 0.1 / (1 - 0.9**2))
-
-
 @given(people, st.sampled_from([0.0, 0.5, 0.999]), st.integers(1, 9))
 @quick
 def test_normalized_weights_have_mean_1_over_the_records_of_train(given, beta, least):
@@ -333,10 +315,3 @@ def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
     for who in ("ada", "bob"):
         mine = set(usable["place"][usable["identity"] == identity_key(1, who)].tolist())
         assert sum(bool(mine & set(some)) for some in groups.values()) == 1
-
-
-def test_keys_of_attributes_fit_what_an_engine_can_carry():
-    rows = undecided(images([("ada", 5)], group=lambda who, number: 2**64 - 1 - number))
-    keys = [key for key, _ in selection._by_attribute(rows.tobytes(), 1_000_000)]
-    assert len(keys) > 1
-    assert all(0 <= key < 2**63 for key in keys)

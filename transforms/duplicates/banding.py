@@ -79,6 +79,19 @@ def partition_keys(hashes: np.ndarray, bits: int = HALF_BITS) -> np.ndarray:
     return hashes.reshape(-1, BANDS, SIDES) >> np.uint8(HALF_BITS - bits)
 
 
+def content_order(hashes: np.ndarray) -> np.ndarray:
+    """Rows by content, equal ones in the order that they have: int64 [N].
+
+    Rows that are given in this order are searched a little faster.
+
+    Args:
+        hashes: uint8 [N, 16], contiguous.
+    """
+    high, low = hashes.view(np.uint64).T
+    rising = (high[1:] > high[:-1]) | ((high[1:] == high[:-1]) & (low[1:] >= low[:-1]))
+    return np.arange(len(high)) if rising.all() else np.lexsort((low, high))
+
+
 def cross_pairs(
     queries: np.ndarray, rows: np.ndarray, hashes: np.ndarray, radius: int = CROSS_RADIUS
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -101,41 +114,85 @@ def cross_pairs(
     hashes = np.ascontiguousarray(hashes)
     leaders, _ = _leaders(hashes)
     words = hashes[leaders].view(np.uint64)
-    found = [np.empty(0, _HIT)]
+    found = [np.empty(0, _SMALL_HIT)]
     for band in range(BANDS):
-        index = _Buckets(words, band)
-        index.counts[index.counts > MAX_BUCKET] = 0
+        index = _followed(words, band)
         for variant in range(queries.shape[1]):
             asked = np.ascontiguousarray(queries[:, variant]).view(np.uint64)
-            values = _values(asked, band)
-            for left, right, distance in _compare(
-                asked, index.words, index.starts[values], index.counts[values], band, radius
-            ):
-                hits = np.empty(len(left), _HIT)
-                hits["first"], hits["second"] = rows[left], leaders[index.order[right]]
+            for left, right, distance in _hits(asked, index, band, radius):
+                hits = np.empty(len(left), _SMALL_HIT)
+                hits["first"], hits["second"] = rows[left], leaders[right]
                 hits["distance"], hits["variant"] = distance, variant + 1
-                fresh = _first_equal(asked[left] ^ index.words[right]) == band
-                found.append(hits[fresh & (hits["first"] != hits["second"])])
-    hits = np.concatenate(found)
-    hits = hits[np.lexsort((hits["variant"], hits["distance"], hits["second"], hits["first"]))]
+                found.append(hits[hits["first"] != hits["second"]])
+    hits = nearest(np.concatenate(found))
     pairs = np.stack([hits["first"], hits["second"]], axis=1).astype(np.int64)
+    return pairs, hits["variant"].astype(np.int64)
+
+
+# A variant of the first picture looks like the second: their places, or rows in the first form.
+HIT = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1"), ("distance", "u1")])
+_SMALL_HIT = np.dtype([("first", "<u4"), ("second", "<u4"), ("variant", "u1"), ("distance", "u1")])
+
+
+def cross_share(
+    asked: np.ndarray,
+    askers: np.ndarray,
+    variant: np.ndarray,
+    hashes: np.ndarray,
+    places: np.ndarray,
+    band: int,
+    radius: int = CROSS_RADIUS,
+) -> np.ndarray:
+    """The share of `cross_pairs` that a band brings together, where only some rows are at hand.
+
+    A worker that holds all variants and all hashes with some values of a band finds what that band
+    has of these; `nearest` of all shares is the whole.
+
+    Args:
+        asked: uint8 [K, 16], variants of pictures.
+        askers: uint64 [K], places of these pictures.
+        variant: integers [K], which of its variants each is, from 1 on.
+        hashes: uint8 [M, 16].
+        places: uint64 [M], ascending.
+        band: in [0, 8).
+        radius: see `cross_pairs`.
+
+    Returns:
+        HIT [P].
+    """
+    hashes = np.ascontiguousarray(hashes)
+    leaders, _ = _leaders(hashes)
+    index = _followed(hashes[leaders].view(np.uint64), band)
+    words = np.ascontiguousarray(asked).view(np.uint64)
+    found = [np.empty(0, HIT)]
+    for left, right, distance in _hits(words, index, band, radius):
+        hits = np.empty(len(left), HIT)
+        hits["first"], hits["second"] = askers[left], places[leaders[right]]
+        hits["distance"], hits["variant"] = distance, variant[left]
+        found.append(hits[hits["first"] != hits["second"]])
+    return np.concatenate(found)
+
+
+def nearest(hits: np.ndarray) -> np.ndarray:
+    """Of each pair the hit of the nearest variant, of these the first, in the order of pairs.
+
+    Args:
+        hits: HIT [P].
+    """
+    hits = hits[np.lexsort((hits["variant"], hits["distance"], hits["second"], hits["first"]))]
     new = np.ones(len(hits), bool)
-    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
-    return pairs[new], hits["variant"][new].astype(np.int64)
+    first, second = hits["first"], hits["second"]
+    new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    return hits[new]
 
 
-def hamming(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Differing bits of uint8 [N, 16] against the same shape: int64 [N]."""
-    return np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int64)
-
-
-_HIT = np.dtype(
-    [("first", np.uint32), ("second", np.uint32), ("variant", np.uint8), ("distance", np.uint8)]
-)
+def band_values(hashes: np.ndarray, band: int) -> np.ndarray:
+    """uint16 [N], the value of uint8 [N, 16] in a band."""
+    return _values(np.ascontiguousarray(hashes).view(np.uint64), band)
 
 
 class _Buckets:
-    """Rows of uint64 [N, 2] by their value in a band.
+    """Rows of uint64 [N, 2], in the order of their content, by their value in a band.
 
     Attributes:
         order: int64 [N], rows by value, then by content, so that places do not depend on the
@@ -148,34 +205,55 @@ class _Buckets:
 
     def __init__(self, words: np.ndarray, band: int) -> None:
         values = _values(words, band)
-        self.order = np.lexsort((words[:, 1], words[:, 0], values))
+        # Stable, and for 16 bits numpy counts instead of comparing.
+        self.order = np.argsort(values, kind="stable")
         self.words = words[self.order]
         self.values = values[self.order]
         self.counts = np.bincount(values, minlength=1 << BAND_BITS)
         self.starts = np.cumsum(self.counts) - self.counts
 
 
+def _followed(words: np.ndarray, band: int) -> _Buckets:
+    """Buckets in which variants are looked up: crowded ones are passed over."""
+    index = _Buckets(words, band)
+    index.counts[index.counts > MAX_BUCKET] = 0
+    return index
+
+
+def _hits(
+    asked: np.ndarray, index: _Buckets, band: int, radius: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Variants and rows within the radius that no band before this one brings together.
+
+    Yields:
+        (rows of `asked`, rows of the words that the index is of, distances uint8).
+    """
+    values = _values(asked, band)
+    starts, reach = index.starts[values], index.counts[values]
+    for left, right, distance in _compare(asked, index.words, starts, reach, band, radius):
+        fresh = _first_equal(asked[left] ^ index.words[right]) == band
+        yield left[fresh], index.order[right[fresh]], distance[fresh]
+
+
 def _leaders(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows to search, and the pairs of the others with them.
 
     Returns:
-        (int64 [L] rows in ascending order, int64 [P, 2]).
+        (int64 [L] rows in the order of their content, int64 [P, 2]).
     """
     if hashes.ndim != 2 or hashes.shape[1] != HASH_BYTES:
         raise ValueError(f"hashes must be [N, {HASH_BYTES}], got {list(hashes.shape)}")
-    words = hashes.view(np.uint64)
-    # The sort is stable: equal hashes stay in the order of their rows.
-    order = np.lexsort((words[:, 1], words[:, 0]))
-    changes = np.any(words[order[1:]] != words[order[:-1]], axis=1)
-    starts = np.flatnonzero(np.r_[len(order) > 0, changes])
+    order = content_order(hashes)
+    words = hashes.view(np.uint64)[order]
+    starts = np.flatnonzero(np.r_[len(order) > 0, np.any(words[1:] != words[:-1], axis=1)])
     sizes = np.diff(np.r_[starts, len(order)])
     if not len(sizes) or sizes.max() <= LEADERS:
-        return np.arange(len(order)), NO_PAIRS
+        return order, NO_PAIRS
     rank = np.arange(len(order)) - np.repeat(starts, sizes)
     places = np.flatnonzero(rank >= LEADERS)
     firsts = (places - rank[places])[:, None] + np.arange(LEADERS)
     pairs = np.stack([order[firsts].ravel(), np.repeat(order[places], LEADERS)], axis=1)
-    return np.sort(order[rank < LEADERS]), pairs
+    return order[rank < LEADERS], pairs
 
 
 def _band_pairs(

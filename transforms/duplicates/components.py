@@ -8,8 +8,6 @@ Lattanzi, Mirrokni, Rastogi and Vassilvitskii, Connected Components in MapReduce
 
 import numpy as np
 
-NO_EDGES = np.empty((0, 2), np.uint64)
-
 
 def components(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and the component of each: union-find, all edges at a time.
@@ -95,18 +93,6 @@ def small_star(edges: np.ndarray) -> np.ndarray:
     smallest = _smallest_neighbor(edges)
     joined = np.concatenate([np.stack([node, smallest], 1), np.stack([neighbor, smallest], 1)])
     return _distinct(joined)
-
-
-def is_star_forest(edges: np.ndarray) -> bool:
-    """Whether each edge leads from a node with no other edge to the smallest of its component.
-
-    Args:
-        edges: uint64 [E, 2], larger end first; all edges of the graph, not a partition.
-    """
-    if not (edges[:, 0] > edges[:, 1]).all():
-        return False
-    leaves = np.unique(edges[:, 0])
-    return len(leaves) == len(edges) and not np.isin(edges[:, 1], leaves).any()
 
 
 def _smallest_neighbor(edges: np.ndarray) -> np.ndarray:

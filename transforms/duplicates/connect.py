@@ -1,9 +1,11 @@
 """Connected components as a Beam transform, over the plain functions of `components`."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.pvalue import TaggedOutput
 
 from transforms.duplicates import components
 from transforms.grouping import divide, group_count
@@ -11,9 +13,9 @@ from transforms.grouping import divide, group_count
 EDGE = np.dtype("<u8")
 
 # Clusters of copies are stars or cliques, which one round flattens; a second one is for chains.
-# What is not flat after that, one worker finishes.
+# What is not flat after that, a long chain of video frames, one worker finishes.
 _ROUNDS = 2
-_LEAF, _CENTER = np.uint64(0), np.uint64(1)
+_UNFINISHED_TAG = "unfinished"
 
 
 class ConnectedComponents(beam.PTransform):
@@ -32,22 +34,27 @@ class ConnectedComponents(beam.PTransform):
         for number in range(1, _ROUNDS + 1):
             edges = self._star(edges, f"Large{number}", components.both_ways, components.large_star)
             edges = self._star(edges, f"Small{number}", components.downward, components.small_star)
-        unfinished = beam.pvalue.AsSingleton(
+        tied = (
             edges
-            | "Roles" >> beam.FlatMap(_roles, self._total).with_output_types(tuple[int, bytes])
-            | "GroupRoles" >> beam.GroupByKey()
-            | "Unfinished" >> beam.Map(_unfinished).with_output_types(int)
-            | "AllUnfinished" >> beam.CombineGlobally(sum)
+            | "ByEnd" >> beam.FlatMap(_by_end, self._total).with_output_types(tuple[int, bytes])
+            | "GroupEnds" >> beam.GroupByKey()
+            | "Tied" >> beam.FlatMap(_tied, self._total).with_output_types(tuple[int, bytes])
         )
-        return (
-            edges
-            | "ByCenter"
-            >> beam.FlatMap(_by_center, self._total, unfinished).with_output_types(
-                tuple[int, bytes]
-            )
-            | "GroupCenters" >> beam.GroupByKey()
-            | "Components" >> beam.FlatMap(_connected).with_output_types(bytes)
+        stars = edges | "ByCenter" >> beam.FlatMap(_by_center, self._total).with_output_types(
+            tuple[int, bytes]
         )
+        found = (
+            {"edges": stars, "tied": tied}
+            | "GroupCenters" >> beam.CoGroupByKey()
+            | "Finished" >> beam.ParDo(_Finished()).with_outputs(_UNFINISHED_TAG, main="components")
+        )
+        rest = (
+            found[_UNFINISHED_TAG]
+            | "Together" >> beam.Map(_together).with_output_types(tuple[int, bytes])
+            | "GroupUnfinished" >> beam.GroupByKey()
+            | "Finish" >> beam.FlatMap(_finish).with_output_types(bytes)
+        )
+        return (found.components, rest) | "Components" >> beam.Flatten()
 
     def _star(
         self,
@@ -76,35 +83,60 @@ def _starred(group: tuple[int, Iterable[bytes]], star: Callable[[np.ndarray], np
     return star(_edges(b"".join(group[1]))).astype(EDGE).tobytes()
 
 
-def _roles(data: bytes, total: int) -> Iterable[tuple[int, bytes]]:
-    """Each end of each edge with its role, by node."""
+def _by_end(data: bytes, total: int) -> Iterable[tuple[int, bytes]]:
+    """Each node of each star with the center, the center with itself, by node."""
     edges = _edges(data)
-    leaves = np.stack([edges[:, 0], np.full(len(edges), _LEAF)], axis=1)
     centers = np.unique(edges[:, 1])
-    rows = np.concatenate([leaves, np.stack([centers, np.full(len(centers), _CENTER)], axis=1)])
+    rows = np.concatenate([edges, np.stack([centers, centers], axis=1)])
     return divide(rows, rows[:, 0] % np.uint64(group_count(total)))
 
 
-def _unfinished(group: tuple[int, Iterable[bytes]]) -> int:
-    """Nodes that hang on two centers, or are leaf and center: none in a forest of stars."""
-    rows = _edges(b"".join(group[1]))
-    leaves = rows[rows[:, 1] == _LEAF, 0]
-    centers = rows[rows[:, 1] == _CENTER, 0]
-    return len(leaves) - len(np.unique(leaves)) + int(np.isin(leaves, centers).sum())
+def _tied(group: tuple[int, Iterable[bytes]], total: int) -> Iterable[tuple[int, bytes]]:
+    """Centers of stars that share a node with another star, by center.
+
+    Stars that are connected are so by the nodes that they share, so of a component that is not
+    one star yet, every star is among these.
+    """
+    rows = np.unique(_edges(b"".join(group[1])), axis=0)
+    again = rows[1:, 0] == rows[:-1, 0]
+    shared = np.r_[again, False] | np.r_[False, again] if len(rows) else np.empty(0, bool)
+    centers = np.unique(rows[shared, 1])
+    return divide(centers, centers % np.uint64(group_count(total)))
 
 
-def _by_center(data: bytes, total: int, unfinished: int) -> Iterable[tuple[int, bytes]]:
+def _by_center(data: bytes, total: int) -> Iterable[tuple[int, bytes]]:
     edges = _edges(data)
-    groups = 1 if unfinished else group_count(total)
-    return divide(edges, edges[:, 1] % np.uint64(groups))
+    return divide(edges, edges[:, 1] % np.uint64(group_count(total)))
 
 
-def _connected(group: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
-    nodes, roots = components.components(_edges(b"".join(group[1])))
+class _Finished(beam.DoFn):
+    """Stars that are components; the edges of the others under "unfinished"."""
+
+    def process(
+        self, group: tuple[int, dict[str, Iterable[bytes]]]
+    ) -> Iterator[bytes | TaggedOutput[Literal["unfinished"], bytes]]:
+        edges = _edges(b"".join(group[1]["edges"]))
+        rest = np.isin(edges[:, 1], np.frombuffer(b"".join(group[1]["tied"]), EDGE))
+        if rest.any():
+            yield TaggedOutput(_UNFINISHED_TAG, edges[rest].tobytes())
+        yield from _connected(edges[~rest])
+
+
+def _together(edges: bytes) -> tuple[int, bytes]:
+    return 0, edges
+
+
+def _finish(group: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
+    return _connected(_edges(b"".join(group[1])))
+
+
+def _connected(edges: np.ndarray) -> Iterator[bytes]:
+    nodes, roots = components.components(edges)
     order = np.lexsort((nodes, roots))
     _, starts = np.unique(roots[order], return_index=True)
     for part in np.split(nodes[order], starts[1:]):
-        yield part.astype(EDGE).tobytes()
+        if len(part):
+            yield part.astype(EDGE).tobytes()
 
 
 def _edges(data: bytes) -> np.ndarray:

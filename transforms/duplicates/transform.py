@@ -7,34 +7,22 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
-from transforms.duplicates import banding, confirm, variants
+from transforms.duplicates import confirm
+from transforms.duplicates.candidates import HASH, PAIR
 from transforms.duplicates.connect import EDGE, ConnectedComponents
+from transforms.duplicates.near_search import NearPairs
+from transforms.duplicates.variant_search import VariantPairs
 from transforms.duplicates.verdicts import Member, SetAside, verdicts
 from transforms.grouping import divide, group_count, join
-from transforms.keyed import keyed_hash, mixed
+from transforms.keyed import keyed_hash
 from transforms.scan import USABLE, Scanned, identity_key
 from transforms.staging import FactsReader, StagingReader
 
 LEVELS = ("off", "exact", "near", "thorough")
 
-# What the search carries of an image.
+# What tells equal pixels, and what is searched further of one of them.
 CANDIDATE = np.dtype([(name, USABLE[name]) for name in ("place", "pixels", "fingerprint")])
-_QUERY = np.dtype(
-    [
-        ("place", "<u8"),
-        ("fingerprint", USABLE["fingerprint"]),
-        ("windows", "u1", (variants.VARIANT_BYTES,)),
-    ]
-)
-# A candidate pair: which variant of the first picture the second looks like.
-_PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1")])
-_CONFIRM_CHUNK = 512
 _FACTS = ("image_id", "identity", "pixel_sha256", "width", "height", "sharpness")
-_QUERY_SALT = 48
-
-# One worker searches so many hashes at once; of more, each sees those that share some bits.
-_TOGETHER = 1 << 21
-_EVERYTHING = -1
 
 
 class FindDuplicates(beam.PTransform):
@@ -72,21 +60,10 @@ class FindDuplicates(beam.PTransform):
         edges = [exact.edges]
         candidates = []
         if self._level != "exact":
-            candidates.append(
-                exact.unique
-                | "ByPart" >> beam.FlatMap(_by_part, total).with_output_types(tuple[int, bytes])
-                | "GroupParts" >> beam.GroupByKey()
-                | "NearPairs" >> beam.FlatMap(_near_pairs).with_output_types(bytes)
-            )
-        if self._level == "thorough":
-            # Every worker holds all hashes, and a part of what is looked up among them.
-            hashes = beam.pvalue.AsIter(exact.unique)
-            candidates.append(
-                scanned
-                | "Queries" >> beam.FlatMap(_queries, total).with_output_types(tuple[int, bytes])
-                | "GroupQueries" >> beam.GroupByKey()
-                | "CrossPairs" >> beam.FlatMap(_cross_pairs, hashes).with_output_types(bytes)
-            )
+            hashes = exact.unique | "Hashes" >> beam.Map(_hashes).with_output_types(bytes)
+            candidates.append(hashes | "NearPairs" >> NearPairs(self._total))
+            if self._level == "thorough":
+                candidates.append(hashes | "VariantPairs" >> VariantPairs(scanned, self._total))
         if candidates:
             edges.append(
                 candidates
@@ -134,60 +111,12 @@ class _ExactGroups(beam.DoFn):
             yield TaggedOutput("edges", edges.astype(EDGE).tobytes())
 
 
-def _by_part(unique: bytes, total: int) -> Iterator[tuple[int, bytes]]:
-    """Rows to the parts in which near pairs meet: one part, or by some bits of each band."""
-    bits = max(0, (total - 1) // _TOGETHER).bit_length()
-    if bits == 0:
-        yield _EVERYTHING, unique
-        return
-    rows = np.frombuffer(unique, CANDIDATE)
-    values = banding.partition_keys(rows["fingerprint"], min(bits, banding.HALF_BITS))
-    for band in range(banding.BANDS):
-        for side in range(banding.SIDES):
-            for value, part in divide(rows, values[:, band, side]):
-                yield (band * banding.SIDES + side) << banding.HALF_BITS | value, part
-
-
-def _near_pairs(group: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
-    key, parts = group
-    rows = join(parts, CANDIDATE)
-    rows = rows[np.argsort(rows["place"])]
-    band = side = None
-    if key != _EVERYTHING:
-        band, side = divmod(key >> banding.HALF_BITS, banding.SIDES)
-    pairs = banding.near_pairs(rows["fingerprint"], band, side)
-    yield from _in_chunks(rows["place"], pairs, np.zeros(len(pairs), np.uint8))
-
-
-def _queries(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
-    rows = np.zeros(len(scanned.usable), _QUERY)
-    rows["place"] = scanned.usable["place"]
-    rows["fingerprint"] = scanned.usable["fingerprint"]
-    rows["windows"] = scanned.windows
-    return divide(rows, mixed(rows["place"], _QUERY_SALT) % np.uint64(group_count(total)))
-
-
-def _cross_pairs(group: tuple[int, Iterable[bytes]], hashes: Iterable[bytes]) -> Iterator[bytes]:
-    rows = join(hashes, CANDIDATE)
-    rows = rows[np.argsort(rows["place"])]
-    asking = join(group[1], _QUERY)
-    # An image of equal pixels is asked for once, like it is found once.
-    asking = asking[np.isin(asking["place"], rows["place"])]
-    asking = asking[np.argsort(asking["place"])]
-    if not len(asking):
-        return
-    queries = variants.queries(asking["fingerprint"], asking["windows"])
-    own = np.searchsorted(rows["place"], asking["place"])
-    pairs, variant = banding.cross_pairs(queries, own, rows["fingerprint"])
-    yield from _in_chunks(rows["place"], pairs, variant)
-
-
-def _in_chunks(places: np.ndarray, pairs: np.ndarray, variant: np.ndarray) -> Iterator[bytes]:
-    found = np.zeros(len(pairs), _PAIR)
-    found["first"], found["second"] = places[pairs[:, 0]], places[pairs[:, 1]]
-    found["variant"] = variant
-    for start in range(0, len(found), _CONFIRM_CHUNK):
-        yield found[start : start + _CONFIRM_CHUNK].tobytes()
+def _hashes(unique: bytes) -> bytes:
+    candidates = np.frombuffer(unique, CANDIDATE)
+    rows = np.zeros(len(candidates), HASH)
+    for name in HASH.names or ():
+        rows[name] = candidates[name]
+    return rows.tobytes()
 
 
 class _Confirm(beam.DoFn):
@@ -197,7 +126,7 @@ class _Confirm(beam.DoFn):
         self._staging = staging
 
     def process(self, data: bytes) -> Iterator[bytes]:
-        pairs = np.frombuffer(data, _PAIR)
+        pairs = np.frombuffer(data, PAIR)
         with StagingReader(self._staging) as staging:
             same = confirm.same_picture(
                 staging.thumbnails(pairs["first"]),

@@ -15,14 +15,15 @@ MAX_CROP = 0.1
 # a sixtieth of the side from that of a window, which changes about 10 of 128 bits.
 _CELLS = 3
 
-PLAIN = 0
-
 
 def _windows() -> tuple[list[tuple[float, float]], list[tuple[int, int]]]:
     """Parts of a side, and the windows as (horizontal, vertical) indices of such parts."""
     cell = MAX_CROP / _CELLS
     spans = [
-        (before, after) for before in range(_CELLS) for after in range(_CELLS) if before + after < 3
+        (before, after)
+        for before in range(_CELLS)
+        for after in range(_CELLS)
+        if before + after < _CELLS
     ]
     parts = [(cell * (before + 0.5), 1 - cell * (after + 0.5)) for before, after in spans]
     # A picture keeps its proportions when it is cropped, or nearly.

@@ -114,14 +114,20 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
     old = [one for one in labeled if one.origin == OLD]
     winner = best(old).identity if old else _majority(counts) if policy == KEEP_MAJORITY else None
     if winner is None:
-        return {one.place: _conflict(one, labeled) for one in new}
-    winners = [one for one in labeled if one.identity == winner]
+        # Looked for once and not for each: a placeholder picture has a hundred thousand names.
+        first = best(labeled)
+        second = best(one for one in labeled if one.identity != first.identity)
+        return {
+            one.place: _conflict(one, second if one.identity == first.identity else first)
+            for one in new
+        }
+    named = best(one for one in labeled if one.identity == winner)
     # A dataset may hold the picture as nobody's, and does not get it a second time.
     kept = best(one for one in component if one.identity in (winner, None))
     return {
         one.place: _duplicate(one, kept)
         if one.identity in (winner, None)
-        else _conflict(one, winners)
+        else _conflict(one, named)
         for one in new
         if one.place != kept.place
     }
@@ -136,8 +142,7 @@ def _duplicate(one: Member, kept: Member) -> Verdict:
     return Verdict(DUPLICATE, _how(one, kept), kept.image_id)
 
 
-def _conflict(one: Member, labeled: Iterable[Member]) -> Verdict:
-    other = best(them for them in labeled if them.identity != one.identity)
+def _conflict(one: Member, other: Member) -> Verdict:
     return Verdict(CONFLICT, f"{_how(one, other)} under identity {other.identity}", other.image_id)
 
 

@@ -69,6 +69,17 @@ class TestNearPairs:
         pairs = np.sort(order[banding.near_pairs(hashes[order])], axis=1)
         assert sorted(map(tuple, pairs)) == list(map(tuple, banding.near_pairs(hashes)))
 
+    @settings(deadline=None, max_examples=10)
+    @given(_SEEDS)
+    def test_rows_in_the_order_of_content_give_the_same_pairs(self, seed: int) -> None:
+        hashes = _hashes(seed)
+        order = banding.content_order(hashes)
+        words = hashes[order].view(np.uint64).tolist()
+        assert words == sorted(hashes.view(np.uint64).tolist())
+        assert np.array_equal(banding.content_order(hashes[order]), np.arange(len(order)))
+        pairs = np.sort(order[banding.near_pairs(hashes[order])], axis=1)
+        assert sorted(map(tuple, pairs)) == list(map(tuple, banding.near_pairs(hashes)))
+
     def test_chunks_do_not_show(self, monkeypatch: pytest.MonkeyPatch) -> None:
         hashes = _hashes(5)
         whole = banding.near_pairs(hashes)
@@ -159,6 +170,41 @@ class TestCrossPairs:
         ]
         assert len(whole)
         assert np.array_equal(np.concatenate(parts), whole)
+
+    @settings(deadline=None, max_examples=25)
+    @given(_SEEDS, st.sampled_from([0, 3, 16]), st.sampled_from([3, 2048]))
+    def test_shares_of_bands_and_values_make_up_the_whole(
+        self, seed: int, bits: int, crowd: int
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        hashes = _hashes(seed)
+        # More equal hashes than are searched.
+        hashes[rng.random(300) < 0.1] = hashes[0]
+        queries = _hashes(seed, 600).reshape(300, 2, 16)
+        places = np.sort(rng.choice(2**50, 300, replace=False)).astype(np.uint64)
+        asked = queries.reshape(-1, 16)
+        askers, variant = np.repeat(places, 2), np.tile([1, 2], 300)
+        found = [np.empty(0, banding.HIT)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(banding, "MAX_BUCKET", crowd)
+            pairs, variants = banding.cross_pairs(queries, np.arange(300), hashes)
+            for band in range(banding.BANDS):
+                there, mine = (
+                    banding.band_values(some, band) >> np.uint16(16 - bits)
+                    for some in (hashes, asked)
+                )
+                for value in np.unique(mine):
+                    here, my = there == value, mine == value
+                    found.append(
+                        banding.cross_share(
+                            *(asked[my], askers[my], variant[my]),
+                            *(hashes[here], places[here], band),
+                        )
+                    )
+        order = rng.permutation(sum(map(len, found)))
+        hits = banding.nearest(np.concatenate(found)[order])
+        assert np.stack([hits["first"], hits["second"]], 1).tolist() == places[pairs].tolist()
+        assert hits["variant"].tolist() == variants.tolist()
 
     def test_many_equal_hashes_cost_a_bounded_number_of_pairs(self) -> None:
         hashes = np.zeros((1000, 16), np.uint8)

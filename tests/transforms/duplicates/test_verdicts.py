@@ -1,7 +1,10 @@
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transforms.duplicates import verdicts as module
 from transforms.duplicates.verdicts import (
     DROP,
     HELD_OUT_NOTE,
@@ -179,3 +182,43 @@ def test_every_new_picture_but_one_that_is_kept_has_a_verdict_in_any_order(membe
         else:
             assert other.origin == HELD_OUT
         assert ("same pixels" in verdict.reason) == (mine.pixel_sha256 == other.pixel_sha256)
+
+
+def keeper(labeled: list[Member], policy: str) -> str | None:
+    """The identity that keeps the picture: a dataset's, or the majority's; or None."""
+    held = [one for one in labeled if one.origin == OLD]
+    if held:
+        return best(held).identity
+    counts = Counter(one.identity for one in labeled).most_common()
+    several = len(counts) > 1 and counts[0][1] == counts[1][1]
+    return counts[0][0] if policy == KEEP_MAJORITY and not several else None
+
+
+@given(components, st.sampled_from(POLICIES))
+@settings(deadline=None, max_examples=400)
+def test_a_conflict_names_the_best_picture_under_another_identity(members, policy):
+    labeled = [one for one in members if one.identity is not None]
+    by_place = {one.place: one for one in members}
+    for place, verdict in verdicts(members, policy).items():
+        if verdict.outcome == CONFLICT:
+            winner = keeper(labeled, policy)
+            others = [one for one in labeled if one.identity != by_place[place].identity]
+            named = [one for one in others if winner in (None, one.identity)]
+            assert verdict.duplicate_of == best(named).image_id
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_work_for_a_picture_does_not_grow_with_its_names(policy, monkeypatch):
+    members = [member(f"{number:03d}", f"id{number}") for number in range(500)]
+    ranked = 0
+    rank = module._rank
+
+    def counting(one):
+        nonlocal ranked
+        ranked += 1
+        return rank(one)
+
+    monkeypatch.setattr(module, "_rank", counting)
+    found = verdicts(members, policy)
+    assert {verdict.duplicate_of for verdict in found.values()} == {"000", "001"}
+    assert ranked <= 4 * len(members)

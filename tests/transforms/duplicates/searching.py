@@ -1,0 +1,54 @@
+"""Running a search in a pipeline, for tests."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from transforms.duplicates.candidates import HASH, PAIR
+
+
+def hash_rows(seed: int, count: int) -> np.ndarray:
+    """HASH rows in no order of places, in clusters, some more often than all are searched for."""
+    rng = np.random.default_rng(seed)
+    centers = rng.integers(0, 2, (count // 20, 128), np.uint8)
+    bits = centers[rng.integers(len(centers), size=count)]
+    flips = rng.random(bits.shape) < rng.choice([0.0, 0.02, 0.06, 0.12], size=(count, 1))
+    rows = np.zeros(count, HASH)
+    rows["place"] = rng.choice(2**60, count, replace=False)
+    rows["fingerprint"] = np.packbits(bits ^ flips, axis=1)
+    rows["fingerprint"][rng.random(count) < 0.1] = rows["fingerprint"][0]
+    return rows
+
+
+def found(
+    folder: Path,
+    parts: Sequence[bytes],
+    total: int,
+    search: Callable[[beam.Pipeline, beam.PCollection], Any],
+) -> np.ndarray:
+    """PAIR rows in order.
+
+    Args:
+        folder: for the result.
+        parts: HASH arrays.
+        total: how many images there are said to be.
+        search: from a pipeline and the total to the transform.
+    """
+    result = folder / "pairs"
+
+    def write(pairs: list[bytes]) -> None:
+        result.write_bytes(b"".join(pairs))
+
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        number = pipeline | "Total" >> beam.Create([total])
+        _ = (
+            pipeline
+            | "Hashes" >> beam.Create(parts).with_output_types(bytes)
+            | search(pipeline, number)
+            | beam.combiners.ToList()
+            | "Write" >> beam.Map(write)
+        )
+    return np.sort(np.fromfile(result, PAIR))

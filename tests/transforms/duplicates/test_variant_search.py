@@ -1,0 +1,65 @@
+import apache_beam as beam
+import numpy as np
+import pytest
+
+from tests.transforms.duplicates.searching import found, hash_rows
+from transforms.duplicates import banding, variant_search, variants
+from transforms.duplicates.candidates import PAIR
+from transforms.duplicates.variant_search import VariantPairs, part_bits
+from transforms.scan import USABLE, Scanned
+
+COUNT = 300
+
+
+def looks(rows: np.ndarray, seed: int) -> list[Scanned]:
+    """Scanned chunks of HASH rows, with windows that are like some of the hashes."""
+    rng = np.random.default_rng(seed)
+    usable = np.zeros(len(rows), USABLE)
+    usable["place"], usable["fingerprint"] = rows["place"], rows["fingerprint"]
+    like = rows["fingerprint"][rng.integers(0, len(rows), (len(rows), variants.WINDOWS))]
+    flips = rng.random((len(rows), variants.WINDOWS, 128)) < 0.04
+    windows = (like ^ np.packbits(flips, axis=2)).reshape(len(rows), -1)
+    return [
+        Scanned(number, len(part), usable[part], windows[part])
+        for number, part in enumerate(np.array_split(rng.permutation(len(rows)), 6))
+    ]
+
+
+# All hashes in one worker, then divided by the values of bands: no bit of them, some, all.
+@pytest.mark.parametrize(("together", "per_group"), [(COUNT, 1), (1, 10**6), (1, 300), (1, 1)])
+def test_pairs_are_the_same_however_the_work_is_divided(together, per_group, tmp_path, monkeypatch):
+    monkeypatch.setattr(variant_search, "_ASKED_PER_GROUP", per_group)
+    rows = hash_rows(2, COUNT)
+    chunks = looks(rows, 3)
+    # Of equal pixels one is searched, and so it is asked for once.
+    rows = rows[np.random.default_rng(4).random(COUNT) < 0.8]
+    parts = [part.tobytes() for part in np.array_split(rows, 5)]
+    pairs = found(
+        tmp_path,
+        parts,
+        COUNT,
+        lambda pipeline, total: VariantPairs(
+            pipeline | "Scanned" >> beam.Create(chunks), total, together
+        ),
+    )
+    rows = rows[np.argsort(rows["place"])]
+    usable, windows = (
+        np.concatenate([getattr(one, name) for one in chunks]) for name in ("usable", "windows")
+    )
+    order = np.argsort(usable["place"])
+    order = order[np.isin(usable["place"][order], rows["place"])]
+    queries = variants.queries(usable["fingerprint"][order], windows[order])
+    cross, variant = banding.cross_pairs(queries, np.arange(len(rows)), rows["fingerprint"])
+    expected = np.zeros(len(cross), PAIR)
+    expected["first"], expected["second"] = rows["place"][cross].T
+    expected["variant"] = variant
+    assert len(expected) > COUNT
+    assert pairs.tolist() == np.sort(expected).tolist()
+
+
+def test_no_worker_holds_more_than_a_share_of_a_large_collection():
+    assert part_bits(1 << 21, 1 << 21) is None
+    for total in ((1 << 21) + 1, 10**7, 10**8, 10**9):
+        bits = part_bits(total, 1 << 21)
+        assert total * variants.MIRROR / 2**bits <= variant_search._ASKED_PER_GROUP
+    assert part_bits(10**12, 1 << 21) == banding.BAND_BITS

@@ -1,0 +1,32 @@
+"""What the searches for near duplicates take and give."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from transforms.scan import USABLE
+
+# An image to search: one of each group of equal pixels.
+HASH = np.dtype([(name, USABLE[name]) for name in ("place", "fingerprint")])
+# A candidate pair: which variant of the first picture the second looks like.
+PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1")])
+
+# So many hashes one worker holds at a time, in 24 bytes each. Of more, each sees those that share
+# some bits.
+TOGETHER = 1 << 21
+
+_CONFIRM_CHUNK = 512
+
+
+def in_chunks(places: np.ndarray, variant: np.ndarray) -> Iterator[bytes]:
+    """Candidate pairs as they travel: PAIR arrays as bytes, as many as are confirmed at a time.
+
+    Args:
+        places: uint64 [P, 2].
+        variant: integers [P].
+    """
+    found = np.zeros(len(places), PAIR)
+    found["first"], found["second"] = places.T
+    found["variant"] = variant
+    for start in range(0, len(found), _CONFIRM_CHUNK):
+        yield found[start : start + _CONFIRM_CHUNK].tobytes()

@@ -1,0 +1,111 @@
+"""The search for near hashes as a Beam transform, over the plain functions of `banding`."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from transforms.duplicates import banding
+from transforms.duplicates.candidates import HASH, TOGETHER, in_chunks
+from transforms.grouping import divide, join
+
+# One worker searches all bands of so many hashes; of more, each band has a worker of its own.
+_ONE_WORKER = 1 << 16
+_EVERYTHING = -1
+_EVERY_BAND = -1
+
+
+class NearPairs(beam.PTransform):
+    """HASH arrays as bytes -> PAIR arrays as bytes.
+
+    Args:
+        total: a PCollection of one number, how many images there are.
+        one_worker: images that one worker searches alone; never changes the result.
+        together: images that one worker holds; changes it only where bounds on crowded hashes do.
+    """
+
+    def __init__(
+        self, total: beam.PCollection, one_worker: int = _ONE_WORKER, together: int = TOGETHER
+    ) -> None:
+        super().__init__()
+        self._total = total
+        self._one_worker = one_worker
+        self._together = together
+
+    def expand(self, hashes: beam.PCollection) -> Any:
+        """Builds the graph."""
+        total = beam.pvalue.AsSingleton(self._total)
+        parts = (
+            hashes
+            | "ByPart"
+            >> beam.FlatMap(by_part, total, self._together).with_output_types(tuple[int, bytes])
+            | "GroupParts" >> beam.GroupByKey()
+            | "Parts" >> beam.Map(ordered).with_output_types(tuple[int, bytes])
+        )
+        everything = beam.pvalue.AsIter(
+            parts | "Everything" >> beam.FlatMap(_everything).with_output_types(bytes)
+        )
+        by_bits = parts | "PartPairs" >> beam.FlatMap(part_pairs).with_output_types(bytes)
+        by_band = (
+            self._total
+            | "Bands"
+            >> beam.FlatMap(bands, self._one_worker, self._together).with_output_types(int)
+            | "SpreadBands" >> beam.Reshuffle()
+            | "BandPairs" >> beam.FlatMap(band_pairs, everything).with_output_types(bytes)
+        )
+        return (by_bits, by_band) | "Pairs" >> beam.Flatten()
+
+
+def by_part(hashes: bytes, total: int, together: int) -> Iterator[tuple[int, bytes]]:
+    """Rows to the parts in which near pairs meet: one part, or by some bits of each band."""
+    bits = max(0, (total - 1) // together).bit_length()
+    if bits == 0:
+        yield _EVERYTHING, hashes
+        return
+    rows = np.frombuffer(hashes, HASH)
+    values = banding.partition_keys(rows["fingerprint"], min(bits, banding.HALF_BITS))
+    for band in range(banding.BANDS):
+        for side in range(banding.SIDES):
+            for value, part in divide(rows, values[:, band, side]):
+                yield (band * banding.SIDES + side) << banding.HALF_BITS | value, part
+
+
+def ordered(group: tuple[int, Iterable[bytes]]) -> tuple[int, bytes]:
+    """A part in the order in which it is searched, so that no band has to sort it again."""
+    rows = join(group[1], HASH)
+    # Equal hashes by place, so that the first of them are the same wherever they meet.
+    rows = rows[np.argsort(rows["place"])]
+    order = banding.content_order(np.ascontiguousarray(rows["fingerprint"]))
+    return group[0], rows[order].tobytes()
+
+
+def bands(total: int, one_worker: int, together: int) -> Iterable[int]:
+    """What is searched of the part that holds everything: all bands at once, or one by one."""
+    if total > together:
+        return []
+    return range(banding.BANDS) if total > one_worker else [_EVERY_BAND]
+
+
+def band_pairs(band: int, everything: Iterable[bytes]) -> Iterator[bytes]:
+    """Candidates that a band brings together; `everything` is one part or, of no image, none."""
+    for part in everything:
+        yield from _pairs(part, None if band == _EVERY_BAND else band, None)
+
+
+def part_pairs(part: tuple[int, bytes]) -> Iterator[bytes]:
+    """Candidates among rows that share some bits of a band."""
+    key, data = part
+    if key != _EVERYTHING:
+        yield from _pairs(data, *divmod(key >> banding.HALF_BITS, banding.SIDES))
+
+
+def _everything(part: tuple[int, bytes]) -> list[bytes]:
+    return [part[1]] if part[0] == _EVERYTHING else []
+
+
+def _pairs(data: bytes, band: int | None, side: int | None) -> Iterator[bytes]:
+    rows = np.frombuffer(data, HASH)
+    pairs = rows["place"][banding.near_pairs(rows["fingerprint"], band, side)]
+    # Confirmation brings the first onto the second, so which is first must not be left to chance.
+    yield from in_chunks(np.sort(pairs, axis=1), np.zeros(len(pairs), np.uint8))

@@ -1,0 +1,205 @@
+"""The search for crops and mirror images as a Beam transform, over `banding` and `variants`.
+
+What is looked up are the variants of each picture, among the plain hashes of all. As long as one
+worker can hold all hashes, each takes a part of the pictures. Of more, variants and hashes meet by
+the values of their bands: that takes 25 bytes for each of 15 variants in each of 8 bands, and no
+worker holds more than a share of either.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from transforms.duplicates import banding, variants
+from transforms.duplicates.candidates import HASH, TOGETHER, in_chunks
+from transforms.grouping import divide, group_count, join
+from transforms.keyed import mixed
+from transforms.scan import USABLE, Scanned
+
+QUERY = np.dtype(
+    [
+        ("place", "<u8"),
+        ("fingerprint", USABLE["fingerprint"]),
+        ("windows", "u1", (variants.VARIANT_BYTES,)),
+    ]
+)
+# One variant, where variants and hashes meet by band.
+ASKED = np.dtype([("place", "<u8"), ("variant", "u1"), ("fingerprint", USABLE["fingerprint"])])
+
+_QUERY_SALT, _HIT_SALT = 48, 49
+# Variants that meet in a group, about.
+_ASKED_PER_GROUP = 1 << 20
+
+
+class VariantPairs(beam.PTransform):
+    """HASH arrays as bytes -> PAIR arrays as bytes.
+
+    Args:
+        scanned: a PCollection of Scanned, with windows.
+        total: a PCollection of one number, how many images there are.
+        together: images whose hashes one worker holds; never changes the result.
+    """
+
+    def __init__(
+        self, scanned: beam.PCollection, total: beam.PCollection, together: int = TOGETHER
+    ) -> None:
+        super().__init__()
+        self._scanned = scanned
+        self._total = total
+        self._together = together
+
+    def expand(self, hashes: beam.PCollection) -> Any:
+        """Builds the graph."""
+        total, together = beam.pvalue.AsSingleton(self._total), self._together
+        queries = self._scanned | "Queries" >> beam.FlatMap(queries_of, total).with_output_types(
+            tuple[int, bytes]
+        )
+        searched = hashes | "Searched" >> beam.FlatMap(_by_place, total).with_output_types(
+            tuple[int, bytes]
+        )
+        asking = (
+            {"queries": queries, "searched": searched}
+            | "GroupQueries" >> beam.CoGroupByKey()
+            | "Once" >> beam.FlatMap(_once).with_output_types(bytes)
+        )
+        everything = beam.pvalue.AsIter(
+            hashes | "Few" >> beam.FlatMap(_few, total, together).with_output_types(bytes)
+        )
+        of_few = asking | "LookUp" >> beam.FlatMap(
+            _look_up, total, together, everything
+        ).with_output_types(bytes)
+        parts = {
+            "asked": asking
+            | "AskedByBand"
+            >> beam.FlatMap(asked_by_band, total, together).with_output_types(tuple[int, bytes]),
+            "hashes": hashes
+            | "HashesByBand"
+            >> beam.FlatMap(hashes_by_band, total, together).with_output_types(tuple[int, bytes]),
+        }
+        of_many = (
+            parts
+            | "GroupBands" >> beam.CoGroupByKey()
+            | "LookUpBand" >> beam.FlatMap(look_up_band, total).with_output_types(tuple[int, bytes])
+            | "GroupHits" >> beam.GroupByKey()
+            | "Nearest" >> beam.FlatMap(nearest).with_output_types(bytes)
+        )
+        return (of_few, of_many) | "Pairs" >> beam.Flatten()
+
+
+def queries_of(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+    """QUERY rows by the group of their place."""
+    rows = np.zeros(len(scanned.usable), QUERY)
+    rows["place"] = scanned.usable["place"]
+    rows["fingerprint"] = scanned.usable["fingerprint"]
+    rows["windows"] = scanned.windows
+    return divide(rows, _group_of(rows["place"], _QUERY_SALT, total))
+
+
+def part_bits(total: int, together: int) -> int | None:
+    """How many bits of a band's value variants and hashes share where they meet; or None.
+
+    None as long as one worker holds all hashes.
+    """
+    if total <= together:
+        return None
+    asked = total * variants.MIRROR
+    return min(banding.BAND_BITS, ((asked - 1) // _ASKED_PER_GROUP).bit_length())
+
+
+def asked_by_band(queries: bytes, total: int, together: int) -> Iterator[tuple[int, bytes]]:
+    """ASKED rows of QUERY rows by the band and its value, all variants in all bands."""
+    bits = part_bits(total, together)
+    if bits is None:
+        return
+    rows = np.frombuffer(queries, QUERY)
+    asked = variants.queries(rows["fingerprint"], rows["windows"])
+    count = asked.shape[1]
+    asked = asked.reshape(-1, asked.shape[2])
+    for band in range(banding.BANDS):
+        values = banding.band_values(asked, band) >> np.uint16(banding.BAND_BITS - bits)
+        order = np.argsort(values, kind="stable")
+        found, starts = np.unique(values[order], return_index=True)
+        # Built one by one: at once they would take several times what the queries do.
+        for value, mine in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
+            part = np.zeros(len(mine), ASKED)
+            part["place"] = rows["place"][mine // count]
+            part["variant"] = mine % count + 1
+            part["fingerprint"] = asked[mine]
+            yield band << banding.BAND_BITS | value, part.tobytes()
+
+
+def hashes_by_band(hashes: bytes, total: int, together: int) -> Iterator[tuple[int, bytes]]:
+    """HASH rows by the band and its value, in all bands."""
+    bits = part_bits(total, together)
+    if bits is None:
+        return
+    rows = np.frombuffer(hashes, HASH)
+    for band in range(banding.BANDS):
+        values = banding.band_values(rows["fingerprint"], band)
+        for value, part in divide(rows, values >> np.uint16(banding.BAND_BITS - bits)):
+            yield band << banding.BAND_BITS | value, part
+
+
+def look_up_band(
+    group: tuple[int, dict[str, Iterable[bytes]]], total: int
+) -> Iterable[tuple[int, bytes]]:
+    """Hits of variants among hashes that share a value of a band, by the group of their place."""
+    key, parts = group
+    rows = join(parts["hashes"], HASH)
+    rows = rows[np.argsort(rows["place"])]
+    asked = join(parts["asked"], ASKED)
+    found = banding.cross_share(
+        asked["fingerprint"],
+        asked["place"],
+        asked["variant"],
+        rows["fingerprint"],
+        rows["place"],
+        key >> banding.BAND_BITS,
+    )
+    return divide(found, _group_of(found["first"], _HIT_SALT, total))
+
+
+def nearest(group: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
+    """Of the hits of each pair the nearest, as candidates."""
+    found = banding.nearest(join(group[1], banding.HIT))
+    yield from in_chunks(np.stack([found["first"], found["second"]], axis=1), found["variant"])
+
+
+def _group_of(places: np.ndarray, salt: int, total: int) -> np.ndarray:
+    return mixed(places, salt) % np.uint64(group_count(total))
+
+
+def _by_place(hashes: bytes, total: int) -> Iterable[tuple[int, bytes]]:
+    places = np.frombuffer(hashes, HASH)["place"]
+    return divide(places, _group_of(places, _QUERY_SALT, total))
+
+
+def _once(group: tuple[int, dict[str, Iterable[bytes]]]) -> list[bytes]:
+    """An image of equal pixels is asked for once, like it is found once."""
+    rows = join(group[1]["queries"], QUERY)
+    searched = join(group[1]["searched"], np.dtype("<u8"))
+    rows = rows[np.isin(rows["place"], searched)]
+    return [rows.tobytes()] if len(rows) else []
+
+
+def _few(hashes: bytes, total: int, together: int) -> list[bytes]:
+    return [hashes] if total <= together else []
+
+
+def _look_up(
+    queries: bytes, total: int, together: int, everything: Iterable[bytes]
+) -> Iterator[bytes]:
+    if total > together:
+        return
+    rows = join(everything, HASH)
+    rows = rows[np.argsort(rows["place"])]
+    asking = np.frombuffer(queries, QUERY)
+    asking = asking[np.argsort(asking["place"])]
+    pairs, variant = banding.cross_pairs(
+        variants.queries(asking["fingerprint"], asking["windows"]),
+        np.searchsorted(rows["place"], asking["place"]),
+        rows["fingerprint"],
+    )
+    yield from in_chunks(rows["place"][pairs], variant)
