@@ -195,21 +195,24 @@ def _check_endpoint(endpoint: str | None) -> None:
 def _without_tracebacks() -> Iterator[None]:
     """Keeps to ourselves what Beam shows beside the error that it raises.
 
-    It logs a portable engine's messages as they come, workers' tracebacks among them, and watches
-    the job from a thread that shows another when the job server dies.
+    It logs what a step raised, logs a portable engine's messages as they come, workers' tracebacks
+    among them, and watches the job from a thread that shows another when the job server dies.
     """
     before = threading.excepthook
-    root = logging.getLogger()
+    # Beam would do it at its first message; what loggers below the root log passes its handlers.
+    logging.basicConfig()
+    handlers = list(logging.getLogger().handlers)
 
     def told(failed: threading.ExceptHookArgs) -> None:
         if not isinstance(failed.exc_value, grpc.RpcError):
             before(failed)
 
     def keeps(record: logging.LogRecord) -> bool:
-        return "Traceback (most recent call last)" not in record.getMessage()
+        return not record.exc_info and "Traceback (most recent call" not in record.getMessage()
 
     threading.excepthook = told
-    root.addFilter(keeps)
+    for handler in handlers:
+        handler.addFilter(keeps)
     try:
         yield
     finally:
@@ -218,7 +221,8 @@ def _without_tracebacks() -> Iterator[None]:
                 # It may notice a moment later than the one that waits for the end.
                 thread.join(1)
         threading.excepthook = before
-        root.removeFilter(keeps)
+        for handler in handlers:
+            handler.removeFilter(keeps)
 
 
 def _own_words(error: Exception) -> FacemillError | None:

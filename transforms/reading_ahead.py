@@ -12,7 +12,6 @@ from contextlib import contextmanager
 
 from transforms import processes
 from transforms.chunk import Chunk
-from transforms.errors import FacemillError
 from transforms.scan import ScanJob, Scanned, scan_packed
 
 
@@ -80,8 +79,8 @@ class _Reader:
                 self._free.acquire()
                 if not self._begin(chunk):
                     return
-        except (FacemillError, OSError, RuntimeError):
-            # The graph lists the same input, and calls the same processes, and tells what is wrong.
+        # The graph lists the same input, and calls the same processes, and tells what is wrong.
+        except Exception:  # noqa: BLE001
             return
 
     def _begin(self, chunk: Chunk) -> bool:

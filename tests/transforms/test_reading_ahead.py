@@ -2,6 +2,7 @@ import itertools
 import os
 import shutil
 import signal
+import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -90,16 +91,22 @@ def test_nothing_is_written_after_the_end(tmp_path, tiny_photos, chunks):
     assert not (tmp_path / "staging").exists()
 
 
-def test_an_input_that_cannot_be_listed_is_left_to_the_graph(tmp_path, tiny_photos, chunks):
+@pytest.mark.parametrize("error", [UsageError("not like this"), ValueError("bad"), KeyError("x")])
+def test_an_input_that_cannot_be_listed_is_left_to_the_graph(
+    tmp_path, tiny_photos, chunks, error, monkeypatch
+):
+    shown = []
+    monkeypatch.setattr(threading, "excepthook", shown.append)
     job = job_in(tmp_path / "staging", tiny_photos)
 
     def listing():
         yield chunks[0]
-        raise UsageError("not like this")
+        raise error
 
     with reading_ahead(job, listing(), 2):
         time.sleep(0.2)
     assert taken(job, chunks[0]) is None
+    assert not shown
 
 
 def _killed() -> None:
