@@ -32,7 +32,7 @@ class History:
         self.rates[start:] = rates
 
     def add_validation(self, step: int, figures: dict[str, float]) -> None:
-        """Adds a validation after `step` steps; the same step's earlier one is replaced."""
+        """Adds a validation after `step` steps, in place of those of that step or later ones."""
         self.validation = [row for row in self.validation if row["step"] < step]
         self.validation.append({"step": step, **figures})
 

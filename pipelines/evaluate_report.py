@@ -10,6 +10,8 @@ from model.protocols.lfw import Pair, PairList
 from transforms.report import charts, figures, page, tables
 
 _HARDEST = 12
+# In place of a figure that cannot be told.
+_NONE = "–"
 
 
 def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> str:
@@ -27,7 +29,9 @@ def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> s
     sections = [
         page.Section("Result", [figures.cards(_cards(results))], "; ".join(notes) + "."),
         page.Section("Curves", [_curves(results, pairs, scores)]),
-        page.Section("True accept rate at a false accept rate", [_rates(results)]),
+        page.Section(
+            "True accept rate at a false accept rate", [_rates(results)], _unsupported(results)
+        ),
     ]
     if results["comparisons"]:
         sections.append(_comparisons(results))
@@ -47,7 +51,7 @@ def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> s
         ),
     ]
     subtitle = f"Labeled Faces in the Wild protocol, View {results['view']}; model "
-    return page.render("Verification", sections, subtitle + results["model_id"][:12])
+    return page.render("Evaluation", sections, subtitle + results["model_id"][:12])
 
 
 def percent(share: float) -> str:
@@ -75,11 +79,11 @@ def accuracy_text(results: Mapping[str, Any]) -> str:
 def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
     count = len(results["folds"])
     spread = "standard error" if count == 1 else f"standard error over {count} folds"
+    accuracy = results["accuracy"]
+    error = f"{100 * accuracy['standard_error']:.2f}"
     best = results["best_threshold_accuracy"]
     cards = [
-        figures.Card(
-            "Accuracy", accuracy_text(results).replace("± ", "±\N{NO-BREAK SPACE}"), f"± {spread}"
-        ),
+        figures.Card("Accuracy", percent(accuracy["mean"]), f"±\N{NO-BREAK SPACE}{error} {spread}"),
         figures.Card(
             "Equal error rate",
             rate_text(results["equal_error_rate"]),
@@ -90,7 +94,7 @@ def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
         rate = percent(results["failure_to_acquire"]["rate"])
         cards.append(figures.Card("Failure to acquire", rate, "of the images"))
     for row in results["tar_at_far"]:
-        shown = percent(row["tar"]) if row["supported"] else "not supported"
+        shown = percent(row["tar"]) if row["supported"] else _NONE
         note = "of genuine pairs accepted" if row["supported"] else row["reason"]
         cards.append(figures.Card(f"TAR at FAR {row['far']:g}", shown, note))
     cards.append(
@@ -150,9 +154,15 @@ def _rates(results: Mapping[str, Any]) -> charts.Markup:
             interval = f"{100 * low:.2f} to {percent(high)}"
             rows.append((f"{row['far']:g}", percent(row["tar"]), interval, row["threshold"]))
         else:
-            rows.append((f"{row['far']:g}", "not supported", row["reason"], None))
+            rows.append((f"{row['far']:g}", _NONE, None, None))
     number = [tables.Column(title, True) for title in ("FAR", "TAR", "95 % interval", "threshold")]
     return tables.table(number, rows)
+
+
+def _unsupported(results: Mapping[str, Any]) -> str:
+    rows = [row for row in results["tar_at_far"] if not row["supported"]]
+    rates = " and ".join(f"{row['far']:g}" for row in rows)
+    return f"{rates}: {rows[0]['reason']}." if rows else ""
 
 
 def _comparisons(results: Mapping[str, Any]) -> page.Section:
@@ -160,25 +170,24 @@ def _comparisons(results: Mapping[str, Any]) -> page.Section:
     alone = results["comparisons"]
     rows: list[Sequence[tables.Cell]] = [
         (
-            "equal error rate",
+            "equal",
             rate_text(results["equal_error_rate"]),
             rate_text(alone["equal_error_rate"]),
         )
     ]
     for whole, row in zip(results["tar_at_far"], alone["fnmr_at_fmr"], strict=True):
-        frr = percent(1 - whole["tar"]) if whole["supported"] else "not supported"
-        fnmr = "not supported" if row["fnmr"] is None else percent(row["fnmr"])
-        rows.append((f"misses at {row['fmr']:g}", frr, fnmr))
-    numbers = [tables.Column(name, True) for name in ("all pairs", "compared pairs")]
+        frr = percent(1 - whole["tar"]) if whole["supported"] else _NONE
+        fnmr = _NONE if row["fnmr"] is None else percent(row["fnmr"])
+        rows.append((f"{row['fmr']:g}", frr, fnmr))
+    titles = ("FAR or FMR", "FRR, all pairs", "FNMR, compared pairs")
+    columns = [tables.Column(title, True) for title in titles]
     note = (
         f"{failures_text(results)} have no embedding. Over all pairs the rates are FAR and FRR: a "
         "pair that cannot be compared is rejected. Over the "
         f"{alone['genuine']:,} genuine and {alone['impostor']:,} impostor pairs that were compared "
         "they are FMR and FNMR."
     )
-    return page.Section(
-        "With and without failures to acquire", [tables.table(["", *numbers], rows)], note
-    )
+    return page.Section("With and without failures to acquire", [tables.table(columns, rows)], note)
 
 
 def _folds(results: Mapping[str, Any]) -> charts.Markup:

@@ -12,6 +12,7 @@ from transforms.report import charts, figures, page, tables
 
 # More points than a chart has pixels tell nothing.
 _POINTS = 400
+_WORDS = {True: "yes", False: "no"}
 
 
 def render(
@@ -38,8 +39,8 @@ def render(
             "identities that were not trained on; the accuracy's threshold is chosen on them."
         )
         sections.append(page.Section("Validation pairs", [charts.beside(_pairs(scores))], note))
-    rows = [[name, str(value)] for name, value in described["recipe"].items()]
-    sections.append(page.Section("Recipe", [tables.table(["value", "of this run"], rows)]))
+    recipe = tables.table(["setting", tables.Column("value", True)], _recipe(described["recipe"]))
+    sections.append(page.Section("Recipe", [recipe]))
     return page.render("Training", sections, f"model {described['model_id'][:12]}")
 
 
@@ -59,6 +60,16 @@ def _cards(
         cards.append(figures.Card("Pair accuracy", f"{100 * accuracy:.2f} %", "optimistic"))
         cards.append(figures.Card("Equal error rate", f"{100 * rate:.2f} %"))
     return cards
+
+
+def _recipe(recipe: Mapping[str, Any]) -> list[list[tables.Cell]]:
+    # Of the two ways to say how long, the one that was used.
+    unused = "steps" if recipe["steps"] is None else "epochs"
+    return [
+        [name.replace("_", " "), _WORDS[value] if isinstance(value, bool) else value]
+        for name, value in recipe.items()
+        if name != unused
+    ]
 
 
 def _course(history: History) -> list[charts.Markup]:

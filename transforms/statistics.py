@@ -95,7 +95,8 @@ class Analyze(beam.PTransform):
     """pa.RecordBatch (see `batches`) -> a `tft.TFTransformOutput` directory.
 
     Its transform turns a record's features into `label` (int64, place in the vocabulary, -1 for
-    an identity that is not of the train split), `pixel_mean` and `pixel_std` (float32 [3]).
+    an identity that is not of the train split), `pixel_mean` and `pixel_std` (float32 [3]), and
+    mean, std, min and max of each column of QUALITY (float32 []).
 
     Args:
         output_dir: where it is written.

@@ -98,7 +98,8 @@ def test_figures_files_and_summary(tmp_path, pairs_file, capsys) -> None:
     assert [row["fold"] for row in rows] == [1, 1, 1, 1, 2, 2, 2, 2]
 
     page = (out / "report.html").read_text()
-    assert "100.00 % ±\N{NO-BREAK SPACE}0.00" in page
+    assert "±\N{NO-BREAK SPACE}0.00 standard error over 2 folds" in page
+    assert "0.1 and 0.01 and 0.001: not supported by 4 impostor pairs." in page
     assert "Ann_0001" in page
     assert "acquire" not in page
     said = capsys.readouterr().out

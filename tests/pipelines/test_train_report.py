@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -76,3 +77,16 @@ def test_points_are_means_over_equal_stretches(history):
     loss, *_ = (str(chart) for chart in train_report._course(history))
     # 1,000 steps in stretches of two: the first mean is of the first two losses.
     assert f"From {20 * (1 + 0.99) / 2:.3g} to" in loss
+
+
+def test_the_recipe_is_shown_in_words_with_the_length_that_was_used(history):
+    page = train_report.render(described(), history, None, DATASET)
+    assert re.search(r"<td>steps</td>\s*<td class=\"number\">1,000</td>", page)
+    assert "<td>epochs</td>" not in page
+    assert re.search(r"<td>learning rate</td>\s*<td class=\"number\">0.1</td>", page)
+    assert re.search(r"<td>flip average</td>\s*<td class=\"number\">no</td>", page)
+    assert "None" not in page
+    by_epochs = {**described(), "recipe": dataclasses.asdict(Recipe())}
+    page = train_report.render(by_epochs, history, None, DATASET)
+    assert "<td>epochs</td>" in page
+    assert "<td>steps</td>" not in page

@@ -25,6 +25,7 @@ _BAR_TEXT = (
     '<text x="{{ label_x }}" y="{{ y }}" text-anchor="end"><title>{{ full }}</title>'
     '{{ label }}</text><text x="{{ value_x }}" y="{{ y }}">{{ value }}</text>'
 )
+_BINS = 40
 _BAR_PITCH = 24.0
 
 
@@ -58,10 +59,8 @@ def line(
     alt: str,
     x_scale: Scale = "linear",
     y_scale: Scale = "linear",
-    x_limits: tuple[float, float] | None = None,
-    y_limits: tuple[float, float] | None = None,
 ) -> Markup:
-    """Curves over common axes.
+    """Curves over common axes; of whole numbers (steps), the x axis has whole labels.
 
     Args:
         title: shown above.
@@ -73,8 +72,6 @@ def line(
             strictly between 0 and 1; points outside are left out, as "log" leaves out
             those that are not positive, and every scale those that are not finite.
         y_scale: the same.
-        x_limits: (low, high) instead of the range of the data.
-        y_limits: the same.
 
     Raises:
         ValueError: more than four series.
@@ -86,9 +83,14 @@ def line(
         curves.append((x[keep], y[keep]))
     every_x = np.concatenate([x for x, _ in curves] or [np.zeros(0)])
     every_y = np.concatenate([y for _, y in curves] or [np.zeros(0)])
-    frame = svg.Frame(axis(every_x, x_scale, x_limits), axis(every_y, y_scale, y_limits))
+    whole = all(np.asarray(item.x).dtype.kind == "i" for item in series)
+    frame = svg.Frame(axis(every_x, x_scale, whole=whole), axis(every_y, y_scale))
     marks = [
-        fill(_LINE, look=look, data=svg.path(frame.across(x), frame.down(y)))
+        fill(
+            _LINE,
+            look=look if x.size > 1 else f"{look} dot",
+            data=svg.path(frame.across(x), frame.down(y)),
+        )
         for look, (x, y) in enumerate(curves, start=1)
         if x.size
     ]
@@ -102,10 +104,7 @@ def histogram(
     y_label: str,
     samples: Sequence[Sample],
     alt: str,
-    bins: int = 40,
-    limits: tuple[float, float] | None = None,
     share: bool = False,
-    log_counts: bool = False,
 ) -> Markup:
     """Histograms over common bins of equal width; values that are not finite are left out.
 
@@ -115,10 +114,7 @@ def histogram(
         y_label: the same.
         samples: at most four.
         alt: what a reader who does not see the chart should know.
-        bins: number of bins.
-        limits: (low, high) of the bins; by default the range of the data.
         share: heights are shares of each sample rather than counts.
-        log_counts: a logarithmic y axis, for long-tailed counts.
 
     Raises:
         ValueError: more than four samples.
@@ -126,14 +122,14 @@ def histogram(
     arrays = [np.asarray(sample.values, np.float64).ravel() for sample in samples]
     arrays = [array[np.isfinite(array)] for array in arrays]
     every = np.concatenate([*arrays, np.zeros(0)])
-    if limits is None:
-        limits = (float(every.min()), float(every.max())) if every.size else (0.0, 1.0)
-    edges = np.histogram_bin_edges(np.zeros(0), bins=bins, range=limits)
+    edges = np.histogram_bin_edges(every, _BINS)
     heights = []
     for array in arrays:
         counts = np.histogram(array, edges)[0].astype(np.float64)
         heights.append(counts / max(array.size, 1) if share else counts)
-    frame = svg.Frame(axis(edges, "linear"), _height_axis(heights, log_counts, whole=not share))
+    highest = max(float(height.max()) for height in heights) or 1.0
+    upright = axis(np.zeros(0), "linear", (0.0, highest), whole=not share)
+    frame = svg.Frame(axis(edges, "linear"), upright)
     marks = []
     for look, height in enumerate(heights, start=1):
         outline = np.concatenate([[frame.y.low], np.repeat(height, 2), [frame.y.low]])
@@ -151,9 +147,10 @@ def count_histogram(
     y_label: str,
     samples: Sequence[Sample],
     alt: str,
-    log_counts: bool = True,
 ) -> Markup:
     """Long-tailed whole numbers in classes 1, 2, 3-4, 5-8, 9-16, ...: columns side by side.
+
+    The y axis is logarithmic.
 
     Args:
         title: shown above.
@@ -161,7 +158,6 @@ def count_histogram(
         y_label: what has that count ("identities").
         samples: at most four; whole numbers, those below 1 are left out.
         alt: what a reader who does not see the chart should know.
-        log_counts: a logarithmic y axis.
 
     Raises:
         ValueError: more than four samples.
@@ -183,7 +179,7 @@ def count_histogram(
         for place, name in enumerate(names)
     )
     frame = svg.Frame(
-        Axis("linear", -0.5, len(tops) - 0.5, ticks), _height_axis(heights, log_counts, whole=True)
+        Axis("linear", -0.5, len(tops) - 0.5, ticks), _log_counts(np.concatenate(heights))
     )
     marks = []
     for place, name in enumerate(names):
@@ -258,12 +254,7 @@ def bars(title: str, labels: Sequence[str], values: Sequence[float], alt: str) -
     return svg.figure(title, alt, Markup("\n").join(parts), height=_BAR_PITCH * len(labels))
 
 
-def _height_axis(heights: Sequence[np.ndarray], log: bool, whole: bool) -> Axis:
-    every = np.concatenate([*heights, np.zeros(0)])
-    high = float(every.max()) if every.size and every.max() > 0 else 1.0
-    if not log:
-        return axis(every, "linear", (0.0, high), whole)
-    lowest = float(every[every > 0].min()) if np.any(every > 0) else 1.0
-    decades = axis(every, "log", (lowest, high))
-    # It starts below the lowest label, so that a bin of one can be told from an empty one.
+def _log_counts(counts: np.ndarray) -> Axis:
+    decades = axis(counts[counts > 0], "log") if counts.any() else axis(np.ones(1), "log")
+    # It starts below the lowest label, so that a column of one can be told from an empty one.
     return Axis("log", decades.low / 2, decades.high, decades.ticks)

@@ -51,7 +51,9 @@ th, td {
 }
 th { font-weight: 600; }
 td { overflow-wrap: anywhere; }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th:last-child, td:last-child { padding-right: 0; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { white-space: nowrap; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr));
   gap: 1rem; }
 figure { margin: 0; min-width: 0; }
@@ -63,6 +65,7 @@ svg text.quiet { fill: var(--quiet); }
 svg .grid { stroke: var(--rule); stroke-width: .6; }
 svg .axis { stroke: var(--quiet); stroke-width: 1; }
 svg .line { fill: none; stroke-width: 1.6; stroke-linejoin: round; stroke-linecap: round; }
+svg .dot { stroke-width: 6; }
 svg .area { fill-opacity: .22; }
 .line.s1 { stroke: var(--series-1); }
 .line.s2 { stroke: var(--series-2); stroke-dasharray: 6 3; }

@@ -125,8 +125,9 @@ class Frame:
                 for y, (_, text) in zip(y_places, self.y.ticks, strict=True)
             ],
             tick_x=tenth(left - 6),
-            tick_y=tenth(bottom + 14),
-            label_y=tenth(HEIGHT - 5),
+            # Low enough for the first one not to touch the lowest number beside the other axis.
+            tick_y=tenth(bottom + 17),
+            label_y=tenth(HEIGHT - 4),
             middle_x=tenth((left + right) / 2),
             middle_y=tenth((_TOP + bottom) / 2),
             x_label=x_label,

@@ -72,7 +72,7 @@ def test_a_staircase_costs_only_its_corners() -> None:
 def test_points_that_the_scale_cannot_show_are_left_out() -> None:
     curve = charts.Series("a", [0.0, 0.1, 0.2, 1.0], [0.5, 0.4, float("nan"), 0.0])
     text = charts.line("t", "x", "y", [curve], "alt", x_scale="normal", y_scale="normal")
-    (data,) = re.findall(r'class="line s1" d="M([^"]+)"', text)
+    (data,) = re.findall(r'class="line s1 dot" d="M([^"]+)"', text)
     first, second = data.split("L")
     assert first == second
 
@@ -107,9 +107,24 @@ def test_labels_are_escaped() -> None:
         assert "&lt;b&gt;&amp;" in text
 
 
+def test_steps_are_labeled_with_whole_numbers() -> None:
+    def labels(x: list) -> list[str]:
+        text = charts.line("t", "x", "y", [charts.Series("a", x, [0.0, 1.0, 0.0])], "alt")
+        return re.findall(r'text-anchor="(?:middle|end)">([\d.]+)</text>', text)[:6]
+
+    assert labels([1, 2, 3])[:3] == ["1", "2", "3"]
+    assert "1.5" in labels([1.0, 2.0, 3.0])
+
+
+def test_a_single_point_is_a_dot() -> None:
+    one = charts.line("t", "x", "y", [charts.Series("a", [3], [0.7])], "alt")
+    assert 'class="line s1 dot"' in one
+    assert " dot" not in charts.line("t", "x", "y", [CURVE], "alt")
+
+
 def test_count_classes_double() -> None:
     text = charts.count_histogram(
-        "t", "x", "y", [charts.Sample("before", [1, 1, 2, 3, 4, 5, 8, 9])], "alt", log_counts=False
+        "t", "x", "y", [charts.Sample("before", [1, 1, 2, 3, 4, 5, 8, 9])], "alt"
     )
     assert re.findall(r"<title>([^<]+)</title>", text) == [
         "before, 1: 2",
