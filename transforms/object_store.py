@@ -10,6 +10,7 @@ import errno
 import importlib
 import io
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, cast
@@ -31,6 +32,9 @@ _NEEDS = {
     "azfs": ("azure.storage.blob", "azure"),
 }
 
+# A URL that names something in a bucket.
+_OBJECT = re.compile(r"[^:]+://[^/]+/.")
+
 _local = threading.local()
 
 
@@ -41,7 +45,14 @@ def use_options(beam_args: Sequence[str]) -> None:
 
 def is_file(url: str) -> bool:
     """Whether there is an object of exactly this name."""
-    return bool(_match(_quoted(url)))
+    if not _OBJECT.match(url):
+        # A bucket; asked for it, Beam would try for minutes.
+        return False
+    with _told(url):
+        store = _store(url)
+        if FileSystems.get_scheme(url) == "s3":
+            return _s3().exists(url)
+        return store.exists(url)
 
 
 def top_level(root: str) -> list[str]:
@@ -116,9 +127,7 @@ class _Stream(io.RawIOBase):
 def _open(url: str) -> BinaryIO:
     store = _store(url)
     if FileSystems.get_scheme(url) == "s3":
-        from apache_beam.io.aws import s3io
-
-        return s3io.S3IO(client=_s3_client()).open(url, "rb")
+        return _s3().open(url, "rb")
     # Names ending in .gz or .bz2 must come as they are.
     return store.open(url, compression_type=CompressionTypes.UNCOMPRESSED)
 
@@ -133,6 +142,12 @@ def _s3_client() -> Any:
         _local.client = Client(options=options)
         _local.options = options
     return _local.client
+
+
+def _s3() -> Any:
+    from apache_beam.io.aws import s3io
+
+    return s3io.S3IO(client=_s3_client())
 
 
 def _s3_level(prefix: str) -> Iterator[str]:

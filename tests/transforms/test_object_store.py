@@ -158,6 +158,13 @@ def test_names_are_no_patterns(url):
     assert not storage.is_file(f"{url}/faces/Ada")
 
 
+def test_a_bucket_is_an_input_too(url):
+    assert not storage.is_file(url)
+    assert not storage.is_file(f"{url}/")
+    assert guess(url) == "folders"
+    assert storage.top_level(f"{url}/") == storage.top_level(url) != []
+
+
 def test_other_sources_and_the_guess_work_too(url):
     assert guess(f"{url}/faces") == "folders"
     assert guess(f"{url}/rec") == "casia-rec"
