@@ -3,7 +3,7 @@
 Values with few images are grouped, and the rules applied to whole classes. The images of a large
 one are cut into shares by their order of preference, at keys that a sample suggests; then each
 rule needs the sizes of all shares, and no worker holds more than one. Where the cuts are does not
-show in the result.
+show in what is decided.
 """
 
 import math
@@ -168,9 +168,12 @@ def cut(
         large: as there.
         rows_per_group: see `BalanceAttribute`.
     """
+    drawn: dict[int, list[bytes]] = {value: [] for value, _ in large}
+    for value, some in samples:
+        drawn[value] += some
     found = []
     for value, images in sorted(large):
-        keys = sorted(key for mine, some in samples if mine == value for key in some)
+        keys = sorted(drawn[value])
         count = _shares(images, rows_per_group)
         at = [len(keys) * share // count for share in range(1, count)] if keys else []
         found.append(np.unique(np.array([keys[place] for place in at], "S")))

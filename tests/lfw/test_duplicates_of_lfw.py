@@ -3,11 +3,14 @@
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from transforms.decode import decode
 from transforms.duplicates import banding, confirm, hashing, variants
+
+AREA = cv2.INTER_AREA
 
 pytestmark = [pytest.mark.slow, pytest.mark.lfw]
 
@@ -67,3 +70,34 @@ def test_errata_are_found_and_no_two_photos(images: list[Path]) -> None:
     queries = variants.queries(hashes, windows)
     cross = confirmed(*banding.cross_pairs(queries, np.arange(len(hashes)), hashes))
     assert cross <= SAME_PHOTO
+
+
+# The most alike of those that are two photos of one moment.
+TWO_PHOTOS = [
+    ("Ron_Dittemore_0002", "Ron_Dittemore_0004"),
+    ("George_W_Bush_0372", "George_W_Bush_0376"),
+    ("Mireya_Moscoso_0002", "Mireya_Moscoso_0003"),
+    ("Arminio_Fraga_0003", "Arminio_Fraga_0004"),
+]
+
+
+@pytest.mark.parametrize("side", [64, 32, 24])
+def test_a_small_copy_is_that_of_one_photo_and_not_of_the_other(
+    images: list[Path], side: int
+) -> None:
+    by_name = {path.stem: path for path in images}
+    first, second = (
+        [decode(by_name[pair[place]].read_bytes()).pixels for pair in TWO_PHOTOS]
+        for place in (0, 1)
+    )
+
+    def thumbnails(pictures: list[np.ndarray]) -> np.ndarray:
+        return np.stack([hashing.grey_thumbnail(hashing.small(one)) for one in pictures])
+
+    def small(pictures: list[np.ndarray]) -> np.ndarray:
+        return thumbnails([cv2.resize(one, (side, side), interpolation=AREA) for one in pictures])
+
+    whole = np.zeros(len(TWO_PHOTOS), np.int64)
+    for one, other in ((first, second), (second, first)):
+        assert confirm.same_picture(thumbnails(one), small(one), whole).all()
+        assert not confirm.same_picture(thumbnails(one), small(other), whole).any()

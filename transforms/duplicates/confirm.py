@@ -5,6 +5,10 @@ and Kanade's registration over affine maps with gain and offset of brightness, f
 pixels, where most candidates drop out, then at 64x64. Copies then correlate nearly fully, also
 when they were cropped by a little more or less than the variant; photos taken a moment apart do
 not, because what moved between them was not affine, and at 64 pixels a mouth is large enough.
+
+A copy that was made much smaller lacks the detail of its original. The sharper of the two is then
+blurred like the other; copies are nearly equal after that, so they must be, and more so than
+pictures that were not blurred.
 """
 
 import numpy as np
@@ -21,6 +25,13 @@ _WORTH_A_CLOSER_LOOK = 0.965
 # Above this the pictures lie on each other already.
 _PLAIN = 0.997
 _STEPS = 2
+# Blurring is worth it above the first; copies are above the second after it, see the docs too.
+_WORTH_BLURRING = 0.95
+_BLURRED_CORRELATION = 0.991
+# A picture is sharper than another if its finest detail, as a share of all, is that many times
+# greater. Photos of one size differ less.
+_SHARPER = 1.3
+_BLURS = 4
 # Where one picture is clipped, a brighter or darker copy has other values.
 _CLIPPED = 245
 # How far one step may change a map, in half sides.
@@ -74,7 +85,9 @@ def _similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> n
     # A value at 64x64 counts even if it is lower: it saw more.
     closer = _correlation(a, b, maps)
     some = np.flatnonzero(closer < MIN_CORRELATION)
-    closer[some] = _improved(a[some], b[some], maps[some], closer[some])[1]
+    maps[some], closer[some] = _improved(a[some], b[some], maps[some], closer[some])
+    some = np.flatnonzero((closer < MIN_CORRELATION) & (closer >= _WORTH_BLURRING))
+    closer[some] = _after_blurring(a[some], b[some], maps[some], closer[some])
     values[left] = closer
     spread = [part.reshape(len(part), -1).std(axis=1) < _FLAT for part in (first, second)]
     flat = np.flatnonzero(spread[0] | spread[1])
@@ -91,6 +104,27 @@ def _improved(
     after = _correlation(a, b, registered)
     better = after > values
     return np.where(better[:, None, None], registered, maps), np.where(better, after, values)
+
+
+def _after_blurring(
+    a: np.ndarray, b: np.ndarray, maps: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    """Correlations after the sharper picture is blurred like the other, where that makes a copy."""
+    a, b = a.copy(), b.copy()
+    ratio = _detail(a) / _detail(b)
+    unequal = np.maximum(ratio, 1 / ratio) > _SHARPER
+    for one, other in ((a, b), (b, a)):
+        for _ in range(_BLURS):
+            sharper = np.flatnonzero(_detail(one) > _SHARPER * _detail(other))
+            one[sharper] = _smoothed(one[sharper])
+    after = _correlation(a, b, maps)
+    return np.where(unequal & (after >= _BLURRED_CORRELATION), after, values)
+
+
+def _detail(pictures: np.ndarray) -> np.ndarray:
+    """What one more smoothing takes away, as a share of the contrast: float64 [N], above 0."""
+    fine = (pictures - _smoothed(pictures)).var(axis=(1, 2), dtype=np.float64)
+    return (fine + 1e-9) / (pictures.var(axis=(1, 2), dtype=np.float64) + 1e-9)
 
 
 def _halved(pictures: np.ndarray) -> np.ndarray:

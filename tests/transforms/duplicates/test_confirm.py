@@ -42,6 +42,28 @@ def test_copies_are_confirmed_in_both_directions(copied) -> None:
     assert confirm.same_picture(copies, _ORIGINALS, _whole(5)).all()
 
 
+def _shrunk(face: np.ndarray, side: int) -> np.ndarray:
+    return _jpeg(cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA), 92)
+
+
+@pytest.mark.parametrize(("side", "copy_side"), [(64, 32), (112, 32), (250, 32)])
+def test_copies_are_confirmed_that_lack_detail(side: int, copy_side: int) -> None:
+    faces = [_shrunk(render(0, identity, 0, 250), side) for identity in range(20)]
+    originals = _thumbnails(faces)
+    copies = _thumbnails([_shrunk(face, copy_side) for face in faces])
+    assert confirm.same_picture(originals, copies, _whole(20)).all()
+    assert confirm.same_picture(copies, originals, _whole(20)).all()
+
+
+@pytest.mark.parametrize("side", [64, 32, 24])
+def test_small_pictures_of_others_are_not_confirmed(side: int) -> None:
+    first, second = np.nonzero(~np.eye(5, dtype=bool))
+    small = _thumbnails([_shrunk(face, side) for face in _FACES])
+    assert not confirm.same_picture(_ORIGINALS[first], small[second], _whole(len(first))).any()
+    again = _thumbnails([_shrunk(render(0, identity, 1, 250), side) for identity in range(5)])
+    assert not confirm.same_picture(_ORIGINALS, again, _whole(5)).any()
+
+
 @pytest.mark.parametrize("by", [-4, 0, 4])
 def test_a_crop_is_confirmed_where_its_frame_is_a_little_off(by: int) -> None:
     left, top, right, bottom = np.round(variants.FRAMES[_CROPPED] * 250).astype(int)
@@ -71,8 +93,10 @@ def test_a_changed_mouth_is_another_photo() -> None:
     # A fifth of the width and a tenth of the height, darker or lighter like an open mouth.
     mouth = changed[:, 43:49, 26:38]
     mouth[:] = np.where(mouth.mean(axis=(1, 2), keepdims=True) < 100, 170, 30)
-    similarity = confirm.similarity(_ORIGINALS, changed, _whole(5))
-    assert (similarity < confirm.MIN_CORRELATION).all()
+    # A blurred picture of another mouth is another photo too.
+    for first in (_ORIGINALS, _thumbnails([_shrunk(face, 32) for face in _FACES])):
+        similarity = confirm.similarity(first, changed, _whole(5))
+        assert (similarity < confirm.MIN_CORRELATION).all()
 
 
 def test_pictures_without_texture_are_compared_by_brightness() -> None:

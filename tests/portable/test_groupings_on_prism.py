@@ -1,0 +1,62 @@
+"""Groupings that only large collections take, on a portable runner."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from tests.transforms.decided import decisions
+from tests.transforms.duplicates.searching import hash_rows
+from tests.transforms.duplicates.test_variant_search import looks
+from transforms.balance_attribute import BalanceAttribute
+from transforms.balance_rules import Rule
+from transforms.duplicates.connect import EDGE, ConnectedComponents
+from transforms.duplicates.near_search import NearPairs
+from transforms.duplicates.variant_search import VariantPairs
+
+pytestmark = pytest.mark.portable
+
+COUNT = 400
+RULES = (Rule("cap", 90, "age"), Rule("oversample", 70, "age"))
+
+
+def run(folder: Path, flags: list[str]) -> dict[str, bytes]:
+    """What each transform gives, in order, by its name."""
+    folder.mkdir()
+
+    def writer(name: str) -> Callable[[list[bytes]], int]:
+        return lambda found: (folder / name).write_bytes(b"".join(sorted(found)))
+
+    with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
+        total = pipeline | "Total" >> beam.Create([COUNT])
+
+        def create(name: str, rows: np.ndarray, parts: int = 5) -> beam.PCollection:
+            data = [part.tobytes() for part in np.array_split(rows, parts)]
+            return pipeline | name >> beam.Create(data).with_output_types(bytes)
+
+        rows = hash_rows(1, COUNT)
+        hashes = create("Hashes", rows)
+        scanned = pipeline | "Scanned" >> beam.Create(looks(rows, 3))
+        nodes = np.arange(COUNT, dtype=EDGE)
+        chain = create("Chain", np.stack([nodes[:-1], nodes[1:]], axis=1), COUNT - 1)
+        decided = create("Decided", decisions(4, COUNT, values=3))
+        for name, found in (
+            ("balanced", decided | BalanceAttribute(RULES, "hash", total, 64)),
+            ("by band", hashes | "ByBand" >> NearPairs(total, 10, COUNT)),
+            ("by bits", hashes | "ByBits" >> NearPairs(total, 10, 100)),
+            ("variants", hashes | VariantPairs(scanned, total, 1)),
+            ("components", chain | ConnectedComponents(total)),
+        ):
+            collected = found | f"All {name}" >> beam.combiners.ToList()
+            _ = collected | f"Write {name}" >> beam.Map(writer(name))
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_groupings_give_the_same_as_on_the_local_engine(tmp_path, prism_flags):
+    local = run(tmp_path / "local", ["--runner=FnApiRunner"])
+    assert len(local) == 5
+    assert all(local.values())
+    assert run(tmp_path / "prism", [*map(str, prism_flags)]) == local
