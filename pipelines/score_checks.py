@@ -45,10 +45,10 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
         promised: how many records the dataset's manifest states; None for images.
 
     Raises:
-        RunError: the job left no word of its listing, rows and listing differ, records are
-            missing, an image has two rows, too many have no embedding, or none has one.
+        RunError: rows and listing differ, records are missing, an image has two rows, too many
+            have no embedding, or none has one.
     """
-    listed = _listed(work)
+    listed = receipts.read(work.path("listed.json"))[0]["listed"]
     parts = receipts.read(work.path("parts.json"))
     errors = receipts.read(work.path("errors.json"))
     if listed == 0:
@@ -130,16 +130,6 @@ class _Keys:
                         "hold it twice, so mend it, or ingest again if it is a dataset."
                     )
                 seen.add(keys[row])
-
-
-def _listed(work: Work) -> int:
-    told = receipts.read(work.path("listed.json"))
-    if not told:
-        raise RunError(
-            "The job must tell how many images it listed, but it ended without a word of that; "
-            "run the command again."
-        )
-    return told[0]["listed"]
 
 
 def _digest(key: str) -> bytes:
