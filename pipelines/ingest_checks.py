@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.ingest_known import Base
+from pipelines.ingest_rules import no_attribute
 from pipelines.options.ingest import IngestOptions
 from transforms import artifact, receipts
 from transforms.artifact import Work
@@ -25,8 +26,6 @@ REPEATED = "repeated.json"
 
 _COLUMNS = ["identity", "outcome", "reason", "split", "copies", "attributes"]
 
-# Attributes in a message.
-_NAMED = 8
 # Reasons in a manifest, and in a message.
 _REASONS = 20
 _REASONS_TOLD = 3
@@ -285,11 +284,7 @@ def _check_shards(splits: dict[str, dict[str, Any]], tally: _Tally) -> None:
 def _check_attribute(tally: _Tally, options: IngestOptions) -> None:
     for rule in options.balance:
         if rule.column is not None and rule.column not in tally.attributes:
-            there = ", ".join(sorted(tally.attributes)[:_NAMED]) or "none"
-            raise RunError(
-                f"--balance must name an attribute that images of the input have, got "
-                f"{rule.column}, but there is {there}; name one of these."
-            )
+            raise RunError(no_attribute(rule.column, sorted(tally.attributes)))
 
 
 def _check_rejected(
