@@ -117,7 +117,8 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     if base is not None:
         listed += base.manifest["counts"]["listed"]
         for name in base.index:
-            tally.add(pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS))
+            part = pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS)
+            tally.add(part, is_new=False)
     for part in parts:
         tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
     _check_names(work, parts)
@@ -153,6 +154,7 @@ class _Tally:
     rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
     identities: dict[str, set[str]] = field(default_factory=dict)
     before: Counter[str] = field(default_factory=Counter)
@@ -161,12 +163,14 @@ class _Tally:
     values_before: Counter[str] = field(default_factory=Counter)
     values_after: Counter[str] = field(default_factory=Counter)
 
-    def add(self, part: pa.Table) -> None:
-        """Adds a part."""
+    def add(self, part: pa.Table, is_new: bool = True) -> None:
+        """Adds a part; what a dataset rejected that is added to is no fault of this input."""
         self.rows += len(part)
         _count(self.outcomes, part["outcome"])
         told = pc.invert(pc.is_in(part["outcome"], pa.array([KEPT, DUPLICATE])))
         _count(self.reasons, part["reason"].filter(told))
+        if is_new:
+            _count(self.rejected, part["reason"].filter(pc.equal(part["outcome"], REJECTED)))
         _count(self.before, part["identity"])
         for chunk in part["attributes"].chunks:
             self.attributes.update(chunk.keys.unique().to_pylist())
@@ -296,13 +300,13 @@ def _check_rejected(
     if rejected > options.max_rejected * listed:
         raise RunError(
             f"At most {options.max_rejected:.0%} of the images may be rejected, but "
-            f"{rejected} of {listed} were ({_reasons(tally)}); mend the input or raise "
-            "--max-rejected."
+            f"{rejected} of {listed} were ({_most_frequent(tally.rejected)}); mend the input or "
+            "raise --max-rejected."
         )
 
 
-def _reasons(tally: _Tally) -> str:
-    return _told(dict(tally.reasons.most_common(_REASONS_TOLD)))
+def _most_frequent(reasons: Counter[str]) -> str:
+    return _told(dict(reasons.most_common(_REASONS_TOLD)))
 
 
 def _told(reasons: dict[str, int]) -> str:
@@ -316,7 +320,7 @@ def _check_outcomes(
     if counts[KEPT] == 0:
         raise RunError(
             f"At least one image must be kept, but all {counts['listed']} were set aside "
-            f"({_reasons(tally)}); mend the input or loosen the rules."
+            f"({_most_frequent(tally.reasons)}); mend the input or loosen the rules."
         )
     if splits["train"]["records"] == 0 and tally.before:
         raise RunError(

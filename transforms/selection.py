@@ -1,4 +1,4 @@
-"""What stays of each identity: held-out names, balance, split."""
+"""What stays of each identity, and where it goes: held-out names, lists, split, balance."""
 
 import itertools
 import math
@@ -48,7 +48,7 @@ class Selection:
     Attributes:
         fractions: (split, share), summing to 1.
         split_by: `identity`, so that nobody is in two splits, or `image` for closed-set work.
-        listed: (split, keys of identities that belong there whatever the shares).
+        listed: (split, keys of identities that belong there whatever shares and source say).
         rules: of balance, see `transforms.balance_rules.in_order`.
         prefer: `hash` or `quality`: which images of a class stay under a cap.
         chosen: which identities the run is about.
