@@ -20,7 +20,7 @@ from pipelines.ingest_known import (
     read_base,
     write_known_keys,
 )
-from pipelines.ingest_rules import floor, result_options, selection
+from pipelines.ingest_rules import check_attribute, floor, result_options, selection
 from pipelines.options.ingest import IngestOptions
 from pipelines.quiet import import_quietly
 from transforms import artifact, storage
@@ -56,6 +56,9 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     check_detector(look)
     rules = selection(options)
     base = read_base(options.append_to)
+    if base is None:
+        # Else the images that are there already may have it.
+        check_attribute(rules, source)
     known = known_sets(options, look, base)
     wanted = {
         **result_options(options, form),

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.ingest_known import Base
+from pipelines.ingest_rules import no_attribute
 from pipelines.options.ingest import IngestOptions
 from transforms import artifact, receipts
 from transforms.artifact import Work
@@ -25,8 +26,6 @@ REPEATED = "repeated.json"
 
 _COLUMNS = ["identity", "outcome", "reason", "split", "copies", "attributes"]
 
-# Attributes in a message.
-_NAMED = 8
 # Reasons in a manifest, and in a message.
 _REASONS = 20
 _REASONS_TOLD = 3
@@ -118,7 +117,8 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     if base is not None:
         listed += base.manifest["counts"]["listed"]
         for name in base.index:
-            tally.add(pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS))
+            part = pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS)
+            tally.add(part, is_new=False)
     for part in parts:
         tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
     _check_names(work, parts)
@@ -154,6 +154,7 @@ class _Tally:
     rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
     identities: dict[str, set[str]] = field(default_factory=dict)
     before: Counter[str] = field(default_factory=Counter)
@@ -162,12 +163,14 @@ class _Tally:
     values_before: Counter[str] = field(default_factory=Counter)
     values_after: Counter[str] = field(default_factory=Counter)
 
-    def add(self, part: pa.Table) -> None:
-        """Adds a part."""
+    def add(self, part: pa.Table, is_new: bool = True) -> None:
+        """Adds a part; what a dataset rejected that is added to is no fault of this input."""
         self.rows += len(part)
         _count(self.outcomes, part["outcome"])
         told = pc.invert(pc.is_in(part["outcome"], pa.array([KEPT, DUPLICATE])))
         _count(self.reasons, part["reason"].filter(told))
+        if is_new:
+            _count(self.rejected, part["reason"].filter(pc.equal(part["outcome"], REJECTED)))
         _count(self.before, part["identity"])
         for chunk in part["attributes"].chunks:
             self.attributes.update(chunk.keys.unique().to_pylist())
@@ -285,11 +288,7 @@ def _check_shards(splits: dict[str, dict[str, Any]], tally: _Tally) -> None:
 def _check_attribute(tally: _Tally, options: IngestOptions) -> None:
     for rule in options.balance:
         if rule.column is not None and rule.column not in tally.attributes:
-            there = ", ".join(sorted(tally.attributes)[:_NAMED]) or "none"
-            raise RunError(
-                f"--balance must name an attribute that images of the input have, got "
-                f"{rule.column}, but there is {there}; name one of these."
-            )
+            raise RunError(no_attribute(rule.column, sorted(tally.attributes)))
 
 
 def _check_rejected(
@@ -301,13 +300,13 @@ def _check_rejected(
     if rejected > options.max_rejected * listed:
         raise RunError(
             f"At most {options.max_rejected:.0%} of the images may be rejected, but "
-            f"{rejected} of {listed} were ({_reasons(tally)}); mend the input or raise "
-            "--max-rejected."
+            f"{rejected} of {listed} were ({_most_frequent(tally.rejected)}); mend the input or "
+            "raise --max-rejected."
         )
 
 
-def _reasons(tally: _Tally) -> str:
-    return _told(dict(tally.reasons.most_common(_REASONS_TOLD)))
+def _most_frequent(reasons: Counter[str]) -> str:
+    return _told(dict(reasons.most_common(_REASONS_TOLD)))
 
 
 def _told(reasons: dict[str, int]) -> str:
@@ -321,7 +320,7 @@ def _check_outcomes(
     if counts[KEPT] == 0:
         raise RunError(
             f"At least one image must be kept, but all {counts['listed']} were set aside "
-            f"({_reasons(tally)}); mend the input or loosen the rules."
+            f"({_most_frequent(tally.reasons)}); mend the input or loosen the rules."
         )
     if splits["train"]["records"] == 0 and tally.before:
         raise RunError(

@@ -46,7 +46,12 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         everything = (scanned, *looked) | "WithKnown" >> beam.Flatten()
         size = (listed, *chunks) | "AllChunks" >> beam.Flatten() | "CountAll" >> CountImages()
     aside = everything | "FindDuplicates" >> FindDuplicates(
-        staging, job.options.dedup, job.options.on_conflict, job.scan.seed, size
+        staging,
+        job.options.dedup,
+        job.options.on_conflict,
+        job.scan.seed,
+        size,
+        job.rules.chosen,
     )
     decisions = everything | "SelectImages" >> SelectImages(aside, job.rules, size)
     written = _to_write(decisions, aside, job) | "WriteShards" >> WriteShards(

@@ -1,19 +1,24 @@
 """From the options of `facemill ingest` to the rules of selection and the manifest's options."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from pipelines.options.ingest import IngestOptions
 from transforms import artifact
-from transforms.balance_rules import Rule
+from transforms.balance_rules import Rule, in_order
+from transforms.chosen import Chosen
 from transforms.errors import UsageError
 from transforms.names import read_identities
 from transforms.quality import Floor
 from transforms.scan import identity_key
 from transforms.selection import Selection
+from transforms.sources.base import Source
+
+# Attributes in a message.
+_NAMED = 8
 
 
 def selection(options: IngestOptions) -> Selection:
@@ -32,10 +37,37 @@ def selection(options: IngestOptions) -> Selection:
         fractions=options.split,
         split_by=options.split_by,
         listed=lists,
-        rules=(*rules, *options.balance),
+        rules=in_order((*rules, *options.balance)),
         prefer=options.prefer,
-        include=include,
-        exclude=np.empty(0, np.uint64) if exclude is None else exclude,
+        chosen=Chosen(include, np.empty(0, np.uint64) if exclude is None else exclude),
+    )
+
+
+def check_attribute(rules: Selection, source: Source) -> None:
+    """Refuses rules of an attribute that the source is known not to have, before anything is read.
+
+    Args:
+        rules: see `selection`.
+        source: of the images.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    there = source.attributes() if rules.columns else None
+    for column in rules.columns:
+        if there is not None and column not in there:
+            raise UsageError(no_attribute(column, there))
+
+
+def no_attribute(column: str, there: Sequence[str]) -> str:
+    """The sentence that rules name an attribute which is not one of those that are there."""
+    if there:
+        named = ", ".join(there[:_NAMED]) + (" and others" if len(there) > _NAMED else "")
+        but = f"they have {named}; name one of these"
+    else:
+        but = f"they have none; leave @{column} out, or give a manifest with such a column"
+    return (
+        f"--balance must name an attribute that images of the input have, got {column}, but {but}."
     )
 
 

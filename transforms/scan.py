@@ -5,7 +5,7 @@ No Beam here: worker processes import this module and must start quickly.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -22,7 +22,7 @@ from transforms.places import places_of
 from transforms.quality import Floor, Quality, measure
 from transforms.records import Record
 from transforms.sources.base import Ref, Source, Unreadable
-from transforms.splits import SPLITS
+from transforms.splits import DEMAND, SPLITS, demands
 from transforms.staging import write_chunk
 from transforms.standardize import encode_jpeg
 
@@ -86,12 +86,14 @@ class Scanned:
         count: its images, usable or not.
         usable: USABLE [M].
         windows: uint8 [M, VARIANT_BYTES], or [M, 0] where they are not asked for.
+        demands: DEMAND [K]: what the source asks of identities by images that are not usable.
     """
 
     chunk: int
     count: int
     usable: np.ndarray
     windows: np.ndarray
+    demands: np.ndarray = field(default_factory=lambda: np.zeros(0, DEMAND))
 
 
 def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
@@ -136,10 +138,11 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
         one["pixels"] = np.frombuffer(bytes.fromhex(result.facts["pixel_sha256"])[:16], "<u8")
         one["fingerprint"] = np.frombuffer(fingerprint, np.uint8)
         one["sharpness"] = result.facts["sharpness"]
-        one["split"] = -1 if ref.split is None else SPLITS.index(ref.split)
+        one["split"] = _split(ref)
     usable["place"] = places_of(chunk, len(refs))
     write_chunk(job.staging, chunk, pa.Table.from_pylist(facts, FACTS), pixels)
-    return Scanned(chunk, len(refs), usable[good], windows[good])
+    asked = _demands(job, [ref for ref, fine in zip(refs, good, strict=True) if not fine])
+    return Scanned(chunk, len(refs), usable[good], windows[good], asked)
 
 
 def scan_packed(job: ScanJob, chunk: Chunk) -> Scanned:
@@ -238,6 +241,15 @@ def _group(job: ScanJob, ref: Ref) -> int:
         return 0
     value = dict(ref.attributes).get(job.group_by, "")
     return keyed_hash(job.seed, "group", value) if value else 0
+
+
+def _demands(job: ScanJob, refs: Sequence[Ref]) -> np.ndarray:
+    identities = [identity_key(job.seed, ref.identity) for ref in refs]
+    return demands(np.array(identities, np.uint64), np.array(list(map(_split, refs)), np.int8))
+
+
+def _split(ref: Ref) -> int:
+    return -1 if ref.split is None else SPLITS.index(ref.split)
 
 
 def _moments(pixels: np.ndarray) -> tuple[Rgb, Rgb]:

@@ -1,5 +1,6 @@
-"""What stays of each identity: held-out names, balance, split."""
+"""What stays of each identity, and where it goes: held-out names, lists, split, balance."""
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from transforms import places as origins
 from transforms.balance_attribute import BalanceAttribute
 from transforms.balance_rules import Rule
 from transforms.balancing import apply
+from transforms.chosen import Chosen
 from transforms.decisions import (
     DECISION,
     EXCLUDED,
@@ -30,7 +32,7 @@ from transforms.grouping import divide, group_count, join
 from transforms.keyed import mixed
 from transforms.places import origin_of_chunk
 from transforms.scan import NO_IDENTITY, Scanned
-from transforms.splits import FOLDERS, SPLITS, UNLABELED, draw_splits
+from transforms.splits import DEMAND, FOLDERS, SPLITS, UNLABELED, answer, demands, draw_splits
 
 # What the selection takes from the scan; an engine may keep all of it in memory.
 _SCANNED = ("place", "identity", "order", "group", "sharpness", "split")
@@ -46,11 +48,10 @@ class Selection:
     Attributes:
         fractions: (split, share), summing to 1.
         split_by: `identity`, so that nobody is in two splits, or `image` for closed-set work.
-        listed: (split, keys of identities that belong there whatever the shares).
-        rules: of balance, in order; those of identities come before those of an attribute.
+        listed: (split, keys of identities that belong there whatever shares and source say).
+        rules: of balance, see `transforms.balance_rules.in_order`.
         prefer: `hash` or `quality`: which images of a class stay under a cap.
-        include: keys of the only identities to keep, or None for all.
-        exclude: keys of identities to leave out.
+        chosen: which identities the run is about.
     """
 
     fractions: Sequence[tuple[str, float]]
@@ -58,8 +59,7 @@ class Selection:
     listed: tuple[tuple[str, np.ndarray], ...] = ()
     rules: tuple[Rule, ...] = ()
     prefer: str = "hash"
-    include: np.ndarray | None = None
-    exclude: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint64))
+    chosen: Chosen = field(default_factory=Chosen)
 
     @property
     def weighted(self) -> bool:
@@ -70,6 +70,17 @@ class Selection:
     def columns(self) -> tuple[str, ...]:
         """Attributes that rules name."""
         return tuple(dict.fromkeys(rule.column for rule in self.rules if rule.column))
+
+    @property
+    def stages(self) -> list[list[Rule]]:
+        """The rules in turns: those of identities, of the attribute, of identities and so on.
+
+        The first may be empty, since images meet by identity before anything else.
+        """
+        turns = itertools.groupby(self.rules, lambda rule: rule.column is None)
+        found = [(of_identity, list(rules)) for of_identity, rules in turns]
+        stages = [rules for _, rules in found]
+        return stages if found and found[0][0] else [[], *stages]
 
 
 def undecided(usable: np.ndarray) -> np.ndarray:
@@ -82,27 +93,27 @@ def undecided(usable: np.ndarray) -> np.ndarray:
     return rows
 
 
-def select(rows: np.ndarray, selection: Selection, held_out: np.ndarray) -> None:
+def select(rows: np.ndarray, selection: Selection, held_out: np.ndarray, asked: np.ndarray) -> None:
     """Decides on images of whole identities, in place.
 
-    Duplicates are gone already, so that a held-out identity's picture under another name was
-    found even though the held-out identity itself is left out.
+    Duplicates are gone already, so that the picture of an identity that is held out or left out
+    was found under another name too.
 
     Args:
         rows: DECISION [N], see `undecided`; all images of an identity or none. What a dataset
             holds already counts in its class, and nothing happens to it.
         selection: see `Selection`.
         held_out: uint64, keys of the identities of a held-out set.
+        asked: DEMAND [K], what the source asks of identities by images that are not among the
+            rows: an image counts for the split of its identity even if it cannot be used.
     """
     known = rows["identity"] != NO_IDENTITY
     _drop(rows, known & np.isin(rows["identity"], held_out), HELD_OUT)
-    _drop(rows, known & np.isin(rows["identity"], selection.exclude), EXCLUDED)
-    if selection.include is not None:
-        _drop(rows, ~np.isin(rows["identity"], selection.include), NOT_INCLUDED)
-    _split(rows, selection)
-    for rule in selection.rules:
-        if rule.column is None:
-            apply(rows, rule, "identity", selection.prefer)
+    _drop(rows, selection.chosen.excluded(rows["identity"]), EXCLUDED)
+    _drop(rows, selection.chosen.not_included(rows["identity"]), NOT_INCLUDED)
+    _split(rows, selection, asked)
+    for rule in selection.stages[0]:
+        apply(rows, rule, "identity", selection.prefer)
 
 
 def explain(reason: int, have: int, limit: int, column: str | None) -> str:
@@ -122,7 +133,7 @@ def explain(reason: int, have: int, limit: int, column: str | None) -> str:
         EXCLUDED: "identity is excluded",
         NOT_INCLUDED: "identity is not among those included",
         HELD_OUT: f"identity is {HELD_OUT_NOTE}",
-        TWO_SPLITS: "the source puts its identity into two splits",
+        TWO_SPLITS: "identity is asked into two splits",
         TOO_FEW: f"{held_by} has {have} images, fewer than the {limit} required",
         TOO_MANY: f"{held_by} has {have} images, more than the {limit} allowed",
     }[reason]
@@ -160,18 +171,41 @@ class SelectImages(beam.PTransform):
         aside = self._set_aside | "AsideByIdentity" >> beam.Map(
             _aside_by_identity, self._total
         ).with_output_types(tuple[int, int])
+        asked = scanned | "Demands" >> beam.FlatMap(_demands, self._total).with_output_types(
+            tuple[int, bytes]
+        )
         decided = (
-            {"rows": rows, "held_out": held_out, "aside": aside}
+            {"rows": rows, "held_out": held_out, "aside": aside, "asked": asked}
             | "GroupIdentities" >> beam.CoGroupByKey()
             | "Select" >> beam.FlatMap(_select, self._selection).with_output_types(bytes)
         )
-        grouped = [rule for rule in self._selection.rules if rule.column is not None]
-        if not grouped:
-            return decided | "New" >> beam.Map(_only_new).with_output_types(bytes)
+        for number, rules in enumerate(self._selection.stages[1:], start=1):
+            decided = decided | f"Balance{number}" >> self._balance(rules)
+        return decided | "New" >> beam.Map(_only_new).with_output_types(bytes)
+
+    def _balance(self, rules: Sequence[Rule]) -> beam.PTransform:
+        if rules[0].column is not None:
+            return BalanceAttribute(rules, self._selection.prefer, self._images)
+        return _BalanceIdentities(rules, self._selection.prefer, self._total)
+
+
+class _BalanceIdentities(beam.PTransform):
+    """DECISION arrays as bytes -> the same after rules of identities that come after others."""
+
+    def __init__(self, rules: Sequence[Rule], prefer: str, total: beam.pvalue.AsSingleton) -> None:
+        super().__init__()
+        self._rules = rules
+        self._prefer = prefer
+        self._total = total
+
+    def expand(self, decided: beam.PCollection) -> beam.PCollection:
         return (
             decided
-            | "BalanceAttribute" >> BalanceAttribute(grouped, self._selection.prefer, self._images)
-            | "New" >> beam.Map(_only_new).with_output_types(bytes)
+            | "ByIdentity"
+            >> beam.FlatMap(_decided_by_identity, self._total).with_output_types(tuple[int, bytes])
+            | "GroupIdentities" >> beam.GroupByKey()
+            | "Balance"
+            >> beam.Map(_balance_identities, self._rules, self._prefer).with_output_types(bytes)
         )
 
 
@@ -181,9 +215,7 @@ def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
     rows = np.zeros(len(scanned.usable), _UNDECIDED)
     for name in _SCANNED:
         rows[name] = scanned.usable[name]
-    # Images of nobody in particular are no class, and need not meet.
-    keys = np.where(rows["identity"] == NO_IDENTITY, rows["order"], rows["identity"])
-    return divide(rows, keys % np.uint64(group_count(total)))
+    return divide(rows, _groups(rows, total))
 
 
 def _held_out(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
@@ -199,12 +231,41 @@ def _aside_by_identity(aside: SetAside, total: int) -> tuple[int, int]:
     return key % group_count(total), aside.place
 
 
+def _demands(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+    # What a held-out set says of its own images is nothing to the input's.
+    if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
+        return ()
+    return divide(scanned.demands, scanned.demands["identity"] % np.uint64(group_count(total)))
+
+
+def _groups(rows: np.ndarray, total: int) -> np.ndarray:
+    """The group of each row, the same for all images of an identity: uint64 [N]."""
+    # Images of nobody in particular are no class, and need not meet.
+    keys = np.where(rows["identity"] == NO_IDENTITY, rows["order"], rows["identity"])
+    return keys % np.uint64(group_count(total))
+
+
+def _decided_by_identity(data: bytes, total: int) -> Iterator[tuple[int, bytes]]:
+    rows = np.frombuffer(data, DECISION)
+    yield from divide(rows, _groups(rows, total))
+
+
+def _balance_identities(
+    group: tuple[int, Iterable[bytes]], rules: Sequence[Rule], prefer: str
+) -> bytes:
+    rows = join(group[1], DECISION)
+    for rule in rules:
+        apply(rows, rule, "identity", prefer)
+    return rows.tobytes()
+
+
 def _select(group: tuple[int, dict[str, Iterable[Any]]], selection: Selection) -> Iterator[bytes]:
     rows = undecided(join(group[1]["rows"], _UNDECIDED))
-    gone = np.fromiter(group[1]["aside"], np.uint64)
-    rows = rows[~np.isin(rows["place"], gone)]
+    aside = np.isin(rows["place"], np.fromiter(group[1]["aside"], np.uint64))
+    asked = np.concatenate([join(group[1]["asked"], DEMAND), _demanded(rows[aside])])
+    rows = rows[~aside]
     held_out = join(group[1]["held_out"], np.dtype("<u8"))
-    select(rows, selection, held_out)
+    select(rows, selection, held_out, asked)
     if len(rows):
         yield rows.tobytes()
 
@@ -214,34 +275,47 @@ def _only_new(data: bytes) -> bytes:
     return rows[is_new(rows)].tobytes()
 
 
-def _split(rows: np.ndarray, selection: Selection) -> None:
+def _split(rows: np.ndarray, selection: Selection, asked: np.ndarray) -> None:
     """Puts each image into a split; images without identity into `unlabeled`."""
     known = rows["identity"] != NO_IDENTITY
-    demanded = rows["split"].copy()
     if selection.split_by == "image":
         hashes = mixed(rows["order"], _IMAGE_SPLIT_SALT)
-        rows["split"] = np.where(demanded >= 0, demanded, draw_splits(hashes, selection.fractions))
+        drawn = draw_splits(hashes, selection.fractions)
+        rows["split"] = np.where(rows["split"] >= 0, rows["split"], drawn)
     else:
-        rows["split"] = draw_splits(rows["identity"], selection.fractions)
-        for name, keys in selection.listed:
-            rows["split"][np.isin(rows["identity"], keys)] = SPLITS.index(name)
-        _demand(rows, demanded)
+        new = is_new(rows)
+        wanted = _listed(
+            rows["identity"], np.concatenate([asked, _demanded(rows[new])]), selection.listed
+        )
+        # Neither source nor list moves what a dataset holds.
+        given, several = answer(rows["identity"], np.concatenate([wanted, _demanded(rows[~new])]))
+        drawn = draw_splits(rows["identity"], selection.fractions)
+        rows["split"] = np.where(given >= 0, given, drawn)
+        _drop(rows, several, TWO_SPLITS)
     rows["split"][~known] = FOLDERS.index(UNLABELED)
 
 
-def _demand(rows: np.ndarray, demanded: np.ndarray) -> None:
-    """Gives whole identities the split that the source demands for any of their images."""
-    asking = np.flatnonzero((demanded >= 0) & (rows["identity"] != NO_IDENTITY))
-    if not len(asking):
-        return
-    keys, inverse = np.unique(rows["identity"][asking], return_inverse=True)
-    lowest, highest = np.full(len(keys), 127, np.int8), np.full(len(keys), -1, np.int8)
-    np.minimum.at(lowest, inverse, demanded[asking])
-    np.maximum.at(highest, inverse, demanded[asking])
-    place = np.minimum(np.searchsorted(keys, rows["identity"]), len(keys) - 1)
-    found = keys[place] == rows["identity"]
-    rows["split"] = np.where(found, lowest[place], rows["split"])
-    _drop(rows, found & (lowest != highest)[place], TWO_SPLITS)
+def _demanded(rows: np.ndarray) -> np.ndarray:
+    """DEMAND of DECISION rows that are not in a split yet."""
+    return demands(rows["identity"], rows["split"])
+
+
+def _listed(
+    identities: np.ndarray, asked: np.ndarray, lists: Sequence[tuple[str, np.ndarray]]
+) -> np.ndarray:
+    """DEMAND after the lists of a person, which count instead of what the source asks.
+
+    Args:
+        identities: uint64 [N], that are there.
+        asked: DEMAND [K], by the source.
+        lists: see `Selection.listed`.
+    """
+    for name, keys in lists:
+        mine = np.intersect1d(identities, keys)
+        others = asked[~np.isin(asked["identity"], keys)]
+        listed = demands(mine, np.full(len(mine), SPLITS.index(name), np.int8))
+        asked = np.concatenate([others, listed])
+    return asked
 
 
 def _drop(rows: np.ndarray, gone: np.ndarray, reason: int) -> None:

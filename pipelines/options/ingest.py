@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from transforms import cores
-from transforms.balance_rules import KINDS, Rule, parse
+from transforms.balance_rules import KINDS, MOST, Rule, parse
 from transforms.errors import UsageError
 from transforms.sources.names import FORMATS
 
@@ -20,6 +20,8 @@ POLICIES = ("drop", "keep-majority", "quarantine")
 _SPLITS = ("train", "val", "test")
 # Below this no decoder-accepted image could be told from noise; transforms.decode has the same.
 _SMALLEST = 16
+# Of a picture of 2,000 pixels a side this keeps 100: a face that is smaller still is none.
+_LEAST_CROP = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +40,7 @@ class IngestOptions:
             embedders take.
         align: how a picture becomes a square, one of ALIGNMENTS.
         detector: of `--align detect`, one of DETECTORS.
-        crop_fraction: share of the shorter side that the center crop keeps.
+        crop_fraction: share of the shorter side that the center crop keeps, 0.05 to 1.
         min_sharpness: least variance of the Laplacian of the square; 0 for no floor.
         min_contrast: least standard deviation of the square's grey values; 0 for no floor.
         brightness: least and most mean of the square's grey values.
@@ -46,18 +48,19 @@ class IngestOptions:
         on_conflict: what becomes of one picture under two identities, one of POLICIES.
         min_images: identities with fewer images after deduplication are dropped.
         max_images: of identities with more, so many are kept; None for no limit.
-        balance: further rules, in order.
+        balance: further rules, in any order.
         prefer: which images stay under a cap: `hash` draws them, `quality` takes the sharpest.
         split: (name, share of the identities), summing to 1.
         split_by: `identity`, so that nobody is in two splits, or `image`.
-        split_lists: (name, file of the identities that belong there whatever the shares).
+        split_lists: (name, file of the identities that belong there, whatever the shares and the
+            source say).
         seed: of the split, the draws and the order of the records.
         workers: processes that read and decode; never changes a byte.
         include_identities: file that names the only identities to keep, or None.
         exclude_identities: file that names identities to leave out, or None.
         exclude_dataset: a dataset or directory that nothing may be shared with, or None.
         append_to: a dataset of which a new version is made, with what is new in the input; or None.
-        max_rejected: share of rejected images above which the run fails.
+        max_rejected: share of rejected images above which the run fails, 0 to 1.
     """
 
     input: str
@@ -102,13 +105,15 @@ class IngestOptions:
             "112 is usual.",
         )
         _require(
-            0 < self.crop_fraction <= 1,
-            f"--crop-fraction must be above 0 and at most 1, got {self.crop_fraction}; "
+            _LEAST_CROP <= self.crop_fraction <= 1,
+            f"--crop-fraction must be {_LEAST_CROP} to 1, got {self.crop_fraction}; "
             "1 keeps the whole square.",
         )
-        _require(
-            self.min_images >= 1, f"--min-images must be 1 or more, got {self.min_images}; give 1."
-        )
+        for flag, count in (("--min-images", self.min_images), ("--max-images", self.max_images)):
+            _require(
+                count is None or 1 <= count <= MOST,
+                f"{flag} must be 1 to {MOST:,}, got {count}; give another.",
+            )
         _require(
             self.max_images is None or self.max_images >= self.min_images,
             f"--max-images must be at least --min-images ({self.min_images}), "
@@ -141,8 +146,8 @@ class IngestOptions:
         _require(self.workers >= 1, f"--workers must be 1 or more, got {self.workers}; give 1.")
         _require(self.seed >= 0, f"--seed must be 0 or more, got {self.seed}; give another.")
         _require(
-            0 < self.max_rejected <= 1,
-            f"--max-rejected must be above 0 and at most 1, got {self.max_rejected}; give 0.5.",
+            0 <= self.max_rejected <= 1,
+            f"--max-rejected must be 0 to 1, got {self.max_rejected}; give 0.5.",
         )
 
 
@@ -179,7 +184,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--crop-fraction",
         type=float,
         default=defaults.crop_fraction,
-        help="share of the shorter side that --align center keeps",
+        help="share of the shorter side that --align center keeps, 0.05 to 1",
     )
     add("--min-sharpness", type=float, default=0.0, help="reject what is more blurred; 0 for none")
     add("--min-contrast", type=float, default=0.0, help="reject what is more flat; 0 for none")
@@ -214,7 +219,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="RULE",
         help=f"{', '.join(KINDS)}: KIND=AMOUNT, of identities, or KIND=AMOUNT@COLUMN, of an "
-        "attribute; may be repeated",
+        "attribute; may be repeated, and what takes images away comes first in any case",
     )
     add(
         "--prefer",
@@ -238,7 +243,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split-list",
         action="append",
         metavar="SPLIT=FILE",
-        help="identities that belong to a split whatever the shares, one a line; may be repeated",
+        help="identities that belong to a split, whatever the shares and a split column say, one "
+        "a line; may be repeated",
     )
     add("--seed", type=int, default=defaults.seed, help="of split, draws and record order")
     add(
@@ -259,7 +265,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-rejected",
         type=float,
         default=defaults.max_rejected,
-        help="share of rejected images above which the run fails",
+        help="share of rejected images above which the run fails; 0 allows none",
     )
 
 

@@ -228,6 +228,19 @@ def test_a_rule_of_an_attribute_needs_one(tmp_path):
     work = work_of(tmp_path)
     check(work, IngestOptions("i", "o", balance=(Rule("cap", 5, "age"),)), None)
     with pytest.raises(
-        RunError, match="attribute that images of the input have, got eyes, but there is age"
+        RunError, match="attribute that images of the input have, got eyes, but they have age; name"
     ):
         check(work, IngestOptions("i", "o", balance=(Rule("cap", 5, "eyes"),)), None)
+    none = work_of(tmp_path / "none", parts=[ROWS[:7]], shards={**SHARDS, "unlabeled/x": 0})
+    with pytest.raises(RunError, match=r"got eyes, but they have none; leave @eyes out"):
+        check(none, IngestOptions("i", "o", balance=(Rule("cap", 5, "eyes"),)), None)
+
+
+def test_no_rejected_image_may_be_asked_for(tmp_path):
+    strict = IngestOptions("i", "o", max_rejected=0.0)
+    assert check(work_of(tmp_path / "a", **rejected(0, 4)), strict, None).counts["kept"] == 4
+    rows = [row("a/1"), row("a/2", "rejected"), *(row(f"b/{n}", "conflict") for n in range(5))]
+    work = work_of(tmp_path / "b", parts=[rows], shards={"train/x": 1})
+    # What was set aside for another reason is not what was wrong.
+    with pytest.raises(RunError, match=r"^At most 0% .* 1 of 7 were \(1 why rejected\); mend"):
+        check(work, strict, None)

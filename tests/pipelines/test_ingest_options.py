@@ -83,13 +83,18 @@ def test_repeated_flags_add_up_in_order():
         (("--image-size", "1025"), "--image-size must be"),
         (("--crop-fraction", "1.1"), "--crop-fraction must be"),
         (("--crop-fraction", "nan"), "--crop-fraction must be"),
+        (("--crop-fraction", "1e-9"), "--crop-fraction must be 0.05 to 1, got 1e-09"),
         (("--brightness", "20"), "--brightness must be two numbers LOW,HIGH, got '20'"),
         (("--brightness", "a,b"), "--brightness must be"),
         (("--brightness", "240,20"), "--brightness must be"),
         (("--brightness", "0,256"), "--brightness must be"),
+        (("--min-images", "0"), "--min-images must be 1 to 1,000,000,000, got 0"),
+        (("--min-images", "5000000000"), "--min-images must be 1 to"),
+        (("--max-images", "5000000000"), "--max-images must be 1 to"),
         (("--min-images", "4", "--max-images", "3"), "--max-images must be at least --min-images"),
         (("--balance", "cap=5@age", "--balance", "cap=5@sex"), "one attribute, got age, sex"),
         (("--balance", "cap"), "--balance must be"),
+        (("--balance", "min-images=5000000000"), "with N from 1 to 1,000,000,000"),
         (("--split", "train=0.5,val=0.6"), "--split must sum to 1"),
         (("--split", "train=x"), "--split must give shares"),
         (("--split", "train=nan"), "--split must give shares"),
@@ -101,8 +106,9 @@ def test_repeated_flags_add_up_in_order():
         (("--split-by", "image", "--split-list", "val=a"), "--split-by identity, since it puts"),
         (("--workers", "0"), "--workers must be 1 or more"),
         (("--seed", "-1"), "--seed must be 0 or more"),
-        (("--max-rejected", "0"), "--max-rejected must be above 0"),
-        (("--max-rejected", "1.01"), "--max-rejected must be above 0"),
+        (("--max-rejected", "-0.1"), "--max-rejected must be 0 to 1"),
+        (("--max-rejected", "1.01"), "--max-rejected must be 0 to 1"),
+        (("--max-rejected", "nan"), "--max-rejected must be 0 to 1"),
         (("--min-sharpness", "-1"), "--min-sharpness must be"),
         (("--min-contrast", "nan"), "--min-contrast must be"),
     ],
@@ -113,6 +119,14 @@ def test_a_value_out_of_range_is_one_sentence(flags, told):
     assert told in str(refused.value)
     assert str(refused.value).endswith(".")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [("--max-rejected", "0"), ("--crop-fraction", "0.05"), ("--min-images", "1000000000")],
+)
+def test_the_last_value_of_a_range_is_in_it(flag, text):
+    assert getattr(parsed(flag, text), flag[2:].replace("-", "_")) == float(text)
 
 
 def test_shares_are_of_all_splits_in_their_order():

@@ -4,13 +4,14 @@ import json
 import numpy as np
 import pytest
 
-from pipelines.ingest_rules import floor, result_options, selection
+from pipelines.ingest_rules import check_attribute, floor, no_attribute, result_options, selection
 from pipelines.options.ingest import IngestOptions
 from transforms.artifact import plain
 from transforms.balance_rules import Rule
 from transforms.errors import UsageError
 from transforms.quality import Floor
 from transforms.scan import identity_key
+from transforms.sources.folders import Folders
 
 PLAIN = IngestOptions("i", "o")
 
@@ -33,8 +34,8 @@ def test_no_options_make_no_rules():
     found = selection(PLAIN)
     assert found.rules == ()
     assert found.listed == ()
-    assert found.include is None
-    assert len(found.exclude) == 0
+    assert found.chosen.include is None
+    assert len(found.chosen.exclude) == 0
     assert not found.weighted
     assert floor(PLAIN) == Floor()
 
@@ -46,6 +47,8 @@ def test_least_and_most_images_come_before_further_rules():
     assert found.weighted
     assert found.columns == ("age",)
     assert found.prefer == "quality"
+    late = selection(changed(max_images=5, balance=(*more, Rule("min-images", 3))))
+    assert late.rules == (Rule("min-images", 3), Rule("cap", 5), *more)
 
 
 def test_lists_become_sorted_keys(names):
@@ -57,11 +60,13 @@ def test_lists_become_sorted_keys(names):
             seed=4,
         )
     )
-    assert found.include.tolist() == sorted(identity_key(4, who) for who in ("ada", "bob", "eve"))
-    assert found.exclude.tolist() == [identity_key(4, "bob")]
+    assert found.chosen.include.tolist() == sorted(
+        identity_key(4, who) for who in ("ada", "bob", "eve")
+    )
+    assert found.chosen.exclude.tolist() == [identity_key(4, "bob")]
     assert [split for split, _ in found.listed] == ["test", "val"]
     assert found.listed[1][1].tolist() == sorted(identity_key(4, who) for who in ("ada", "eve"))
-    assert found.include.dtype == np.uint64
+    assert found.chosen.include.dtype == np.uint64
 
 
 def test_an_identity_in_two_splits_is_one_sentence(names):
@@ -79,6 +84,35 @@ def test_a_list_that_cannot_be_read_names_its_option(tmp_path):
     ):
         with pytest.raises(UsageError, match=f"^{flag} must be a text file"):
             selection(changed(**values))
+
+
+class Telling(Folders):
+    """A source that tells its attributes."""
+
+    def __init__(self, there: list[str] | None) -> None:
+        super().__init__("/photos")
+        self.there = there
+
+    def attributes(self) -> list[str] | None:
+        return self.there
+
+
+def test_a_rule_of_an_attribute_that_is_known_not_to_be_there_is_refused():
+    rules = selection(changed(balance=(Rule("cap", 5, "agee"),)))
+    with pytest.raises(UsageError, match="have, got agee, but they have age, sex; name one"):
+        check_attribute(rules, Telling(["age", "sex"]))
+    with pytest.raises(UsageError, match="but they have none; leave @agee out, or give a mani"):
+        check_attribute(rules, Folders("/photos"))
+    check_attribute(rules, Telling(["agee"]))
+    # Only reading will tell.
+    check_attribute(rules, Telling(None))
+    check_attribute(selection(changed(balance=(Rule("cap", 5),))), Folders("/photos"))
+
+
+def test_of_many_attributes_some_are_named():
+    told = no_attribute("age", [f"column {n}" for n in range(20)])
+    assert "column 7 and others; name one of these." in told
+    assert "column 8" not in told
 
 
 # What does not change the result, or is told in another way.

@@ -1,6 +1,10 @@
+import itertools
+
+import numpy as np
 import pytest
 
-from transforms.balance_rules import Rule, parse
+from transforms.balance_rules import MOST, Rule, in_order, parse
+from transforms.decisions import DECISION
 from transforms.errors import UsageError
 
 
@@ -25,7 +29,17 @@ def test_a_rule_as_a_person_writes_it(text, rule):
     "text",
     [
         *("", "cap", "cap=", "=5", "cap=5@", "cap=0", "cap=-1", "cap=2.5", "cap=x", "cap=nan"),
-        *("cap=inf", "cap=1e18", "Cap=5", "limit=5", "cap 5", "min-images=0", "oversample=0"),
+        *(
+            "cap=inf",
+            "cap=1e18",
+            "oversample=1000000001",
+            "min-images=5e9@age",
+            "Cap=5",
+            "limit=5",
+            "cap 5",
+            "min-images=0",
+            "oversample=0",
+        ),
         *("effective-number=1", "effective-number=-0.1", "effective-number=nan"),
         *("effective-number=inf", "effective-number", "@age", "@"),
     ],
@@ -36,3 +50,20 @@ def test_a_bad_rule_is_one_sentence(text):
     assert repr(text) in str(refused.value)
     assert "--balance must be" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_the_largest_amount_fits_where_decisions_are_written():
+    assert parse(f"cap={MOST}").amount == MOST
+    for name in ("have", "limit", "copies"):
+        assert np.iinfo(DECISION[name]).max >= MOST
+    assert np.iinfo(np.int32).max >= MOST
+
+
+def test_what_takes_images_away_comes_before_what_counts_on_those_that_stay():
+    rules = (
+        *(Rule("min-images", 2), Rule("cap", 5), Rule("cap", 9, "age")),
+        *(Rule("oversample", 6), Rule("effective-number", 0.9), Rule("oversample", 30, "age")),
+    )
+    assert all(in_order(some) == rules for some in itertools.permutations(rules))
+    # Of one kind the order is that in which they were given.
+    assert in_order((Rule("cap", 3), Rule("cap", 2))) == (Rule("cap", 3), Rule("cap", 2))

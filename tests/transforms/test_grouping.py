@@ -1,12 +1,19 @@
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transforms import index, repeated, selection
+from transforms.decisions import DECISION
+from transforms.duplicates.candidates import HASH
+from transforms.duplicates.transform import CANDIDATE
 from transforms.grouping import divide, group_count, join, partition
+from transforms.shard_writing import POSITION, RECORD
 
+DOCS = Path(__file__).parents[2] / "docs"
 ROW = np.dtype([("place", "<u8"), ("value", "<f4")])
 
 
@@ -40,3 +47,25 @@ def test_no_group_has_more_rows_than_allowed_on_average(rows, groups):
 
 def test_partition_keeps_order():
     assert partition([3, 1, 4, 1, 5], lambda one: one % 2) == {1: [3, 1, 1, 5], 0: [4]}
+
+
+def test_the_documents_tell_how_many_bytes_are_grouped():
+    kept = index._DECISION.itemsize + POSITION.itemsize
+    scale = (DOCS / "scale.md").read_text()
+    for what, told in (
+        ("equal pixels", f"{CANDIDATE.itemsize} bytes |"),
+        ("near duplicates", f"{HASH.itemsize} bytes;"),
+        ("the selection", f"{selection._UNDECIDED.itemsize} bytes |"),
+        ("`--balance` by an attribute", f"{DECISION.itemsize} bytes;"),
+        ("the shards", f"{RECORD.itemsize} bytes,"),
+        ("the index", f"{index._DECISION.itemsize} bytes, and {POSITION.itemsize} of each kept"),
+        ("names that come twice", f"{repeated._KEY.itemsize} bytes |"),
+    ):
+        assert f"| grouped for {what} | {told}" in scale
+    architecture = (DOCS / "architecture.md").read_text()
+    for told in (
+        f"{CANDIDATE.itemsize} for equal pixels, {HASH.itemsize} for near duplicates",
+        f"{selection._UNDECIDED.itemsize} for the selection (and {DECISION.itemsize} where",
+        f"{RECORD.itemsize} for the shards, {kept} for the index",
+    ):
+        assert told in architecture

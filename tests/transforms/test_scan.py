@@ -16,7 +16,7 @@ from transforms.quality import Floor, measure
 from transforms.records import from_example
 from transforms.scan import NO_IDENTITY, ScanJob, identity_key, scan_chunk
 from transforms.sources.base import Ref, Source, Unreadable
-from transforms.splits import SPLITS
+from transforms.splits import DEMAND, SPLITS
 from transforms.staging import StagingReader, read_facts
 from transforms.standardize import center_square
 
@@ -232,3 +232,20 @@ def test_a_chunk_without_a_usable_image(tmp_path):
     scanned = scan_chunk(job_of(tmp_path), CHUNK_NUMBER, [REFS[1], REFS[4]])
     assert (scanned.count, len(scanned.usable)) == (2, 0)
     assert len(read_facts(str(tmp_path), CHUNK_NUMBER)) == 2
+
+
+def test_images_that_cannot_be_used_still_ask_for_a_split(tmp_path):
+    def ref(name: str, identity: str | None, split: str | None, reason: str = "") -> Ref:
+        return Ref(name, identity, name, split=split, reason=reason)
+
+    refs = [
+        *(ref("a/1.png", "a", "train"), ref("b/cut.png", "b", "test"), ref("x", "b", "test", "no")),
+        *(ref("b/gone.png", "b", "val"), ref("b/flat.png", "c", "val"), ref("y", "c", None, "no")),
+        ref("z", None, "test", "no"),
+    ]
+    scanned = scan_chunk(job_of(tmp_path, floor=Floor(contrast=5)), CHUNK_NUMBER, refs)
+    assert len(scanned.usable) == 1
+    asked = (("b", "val"), ("b", "test"), ("c", "val"))
+    expected = [(identity_key(3, who), SPLITS.index(split)) for who, split in asked]
+    assert scanned.demands.dtype == DEMAND
+    assert scanned.demands.tolist() == sorted(expected)

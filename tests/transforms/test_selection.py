@@ -1,13 +1,20 @@
+import dataclasses
 from collections import Counter, defaultdict
 
+import apache_beam as beam
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms import places, selection
-from transforms.balance_rules import Rule
+from transforms.balance_rules import Rule, in_order
+from transforms.balancing import apply
+from transforms.chosen import Chosen
+from transforms.decisions import DECISION
+from transforms.duplicates.verdicts import SetAside, Verdict
 from transforms.keyed import keyed_hash
+from transforms.places import HELD_OUT as HELD_OUT_SET
 from transforms.places import NEW, OLD, chunk_number, places_of
 from transforms.scan import NO_IDENTITY, USABLE, Scanned, identity_key
 from transforms.selection import (
@@ -19,16 +26,18 @@ from transforms.selection import (
     TOO_FEW,
     TOO_MANY,
     TWO_SPLITS,
+    SelectImages,
     Selection,
     explain,
     normalizing_sums,
     select,
     undecided,
 )
-from transforms.splits import FOLDERS, SPLITS, UNLABELED, draw_splits
+from transforms.splits import DEMAND, FOLDERS, SPLITS, UNLABELED, draw_splits
 
 SHARES = (("train", 0.5), ("val", 0.25), ("test", 0.25))
 NOBODY = np.empty(0, np.uint64)
+NOTHING = np.empty(0, DEMAND)
 quick = settings(deadline=None, max_examples=80)
 
 # (identity or None, number of images)
@@ -60,10 +69,20 @@ def images(given, origin: int = NEW, splits=(), group=None) -> np.ndarray:
 PLAIN = Selection(SHARES)
 
 
-def decide(usable: np.ndarray, rules: Selection = PLAIN, held_out=NOBODY) -> np.ndarray:
+def decide(
+    usable: np.ndarray, rules: Selection = PLAIN, held_out=NOBODY, asked=NOTHING
+) -> np.ndarray:
     rows = undecided(usable)
-    select(rows, rules, held_out)
+    select(rows, rules, held_out, asked)
     return rows
+
+
+def keys(*names: str) -> np.ndarray:
+    return np.sort(np.array([identity_key(1, who) for who in names], np.uint64))
+
+
+def demanded(*pairs: tuple[str, str]) -> np.ndarray:
+    return np.array([(identity_key(1, who), SPLITS.index(split)) for who, split in pairs], DEMAND)
 
 
 def by_place(rows: np.ndarray) -> dict[int, tuple]:
@@ -138,18 +157,40 @@ def test_a_split_that_is_demanded_for_nobody_is_unlabeled_all_the_same():
     assert set(rows["reason"].tolist()) == {KEEP}
 
 
-def test_listed_identities_are_in_their_split_and_the_source_has_the_last_word():
-    listed = tuple(
-        (split, np.sort(np.array([identity_key(1, who) for who in names], np.uint64)))
-        for split, names in (("test", ["id1", "id2"]), ("val", ["id3"]))
-    )
+def test_listed_identities_are_in_their_split_whatever_the_source_says():
+    listed = (("test", keys("id1", "id2")), ("val", keys("id3", "nobody here")))
     people = [(f"id{n}", 2) for n in range(9)]
-    rows = decide(images(people, splits=[("id2", "train")]), Selection(SHARES, listed=listed))
+    # The source is of one mind about id2, and of two about id3.
+    asked = [("id2", "train"), (("id3", 0), "train"), (("id3", 1), "test")]
+    more = demanded(("id1", "val"), ("id2", "val"))
+    rows = decide(images(people, splits=asked), Selection(SHARES, listed=listed), asked=more)
     plain = decide(images(people))
     assert folder_of(rows, "id1") == {"test"}
-    assert folder_of(rows, "id2") == {"train"}
+    assert folder_of(rows, "id2") == {"test"}
     assert folder_of(rows, "id3") == {"val"}
+    assert set(rows["reason"].tolist()) == {KEEP}
     for who in ["id0", "id4", "id5", "id6", "id7", "id8"]:
+        assert folder_of(rows, who) == folder_of(plain, who)
+
+
+def test_a_list_against_the_split_of_old_images_drops_the_new_ones_only():
+    old, new = images([("ada", 2)], OLD, [("ada", "train")]), images([("ada", 2)])
+    rows = decide(np.concatenate([old, new]), Selection(SHARES, listed=(("test", keys("ada")),)))
+    assert rows["reason"].tolist() == [KEEP, KEEP, TWO_SPLITS, TWO_SPLITS]
+
+
+def test_images_that_are_not_there_ask_for_a_split_too():
+    people = [(f"id{n}", 2) for n in range(9)]
+    asked = demanded(("id1", "test"), ("id2", "val"), ("id3", "test"), ("id3", "test"))
+    asked = np.concatenate([asked, demanded(("id4", "val"), ("nobody here", "val"))])
+    rows = decide(images(people, splits=[(("id4", 1), "test")]), asked=asked)
+    plain = decide(images(people))
+    assert folder_of(rows, "id1") == folder_of(rows, "id3") == {"test"}
+    assert folder_of(rows, "id2") == {"val"}
+    mine = rows["identity"] == identity_key(1, "id4")
+    assert set(rows["reason"][mine].tolist()) == {TWO_SPLITS}
+    assert set(rows["reason"][~mine].tolist()) == {KEEP}
+    for who in ["id0", "id5", "id6", "id7", "id8"]:
         assert folder_of(rows, who) == folder_of(plain, who)
 
 
@@ -168,11 +209,9 @@ def test_split_by_image_divides_identities_by_their_images():
 
 
 def test_left_out_identities_say_why():
-    def keys(*names):
-        return np.sort(np.array([identity_key(1, who) for who in names], np.uint64))
-
     usable = images([("ada", 2), ("bob", 2), ("eve", 2), ("joe", 2), (None, 2)])
-    rules = Selection(SHARES, include=keys("ada", "bob", "joe"), exclude=keys("bob"))
+    chosen = Chosen(include=keys("ada", "bob", "joe"), exclude=keys("bob"))
+    rules = Selection(SHARES, chosen=chosen)
     rows = decide(usable, rules, held_out=keys("joe"))
     expected = {"ada": KEEP, "bob": EXCLUDED, "eve": NOT_INCLUDED, "joe": HELD_OUT}
     for who, reason in expected.items():
@@ -263,8 +302,8 @@ def test_what_a_dataset_holds_is_never_dropped_and_counts_under_a_cap(old, new, 
         kept = int((mine["reason"] == KEEP).sum())
         assert kept == (min(count, max(0, cap - held)) if held + count >= least else 0)
     # Not even if its identity is to be left out now.
-    for gone in (Selection(SHARES, exclude=everybody), Selection(SHARES, include=NOBODY)):
-        rows = decide(usable, gone, held_out=everybody)
+    for gone in (Chosen(exclude=everybody), Chosen(include=NOBODY)):
+        rows = decide(usable, Selection(SHARES, chosen=gone), held_out=everybody)
         assert set(rows["reason"][is_old].tolist()) <= {KEEP}
 
 
@@ -315,3 +354,79 @@ def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
     for who in ("ada", "bob"):
         mine = set(usable["place"][usable["identity"] == identity_key(1, who)].tolist())
         assert sum(bool(mine & set(some)) for some in groups.values()) == 1
+
+
+def selected(path, chunks: list[Scanned], rules: Selection, aside=()) -> np.ndarray:
+    """DECISION rows that the transform gives.
+
+    Args:
+        path: of a file that it may write.
+        chunks: that were scanned.
+        rules: of the selection.
+        aside: USABLE rows that the duplicate search set aside.
+    """
+    verdict = Verdict("duplicate", "same pixels", "another")
+    fields = (row[["place", "identity", "order"]].tolist() for row in aside)
+
+    def write(found: list[bytes]) -> None:
+        path.write_bytes(b"".join(found))
+
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        scanned = pipeline | "Chunks" >> beam.Create(chunks)
+        total = pipeline | "Total" >> beam.Create([sum(chunk.count for chunk in chunks)])
+        gone = pipeline | "Aside" >> beam.Create([SetAside(*some, verdict) for some in fields])
+        decided = scanned | SelectImages(gone, rules, total)
+        _ = decided | beam.combiners.ToList() | beam.Map(write)
+    return np.fromfile(path, DECISION)
+
+
+def scanned(number: int, usable: np.ndarray, asked=NOTHING) -> Scanned:
+    # As if there were so many that they make several groups.
+    return Scanned(number, 400_000, usable, np.empty((len(usable), 0), np.uint8), asked)
+
+
+def test_the_transform_heeds_what_unusable_images_and_those_set_aside_ask_for(tmp_path):
+    people = [(f"id{n}", 2) for n in range(9)]
+    usable = images(people, splits=[(("id1", 0), "test"), (("id2", 0), "val")])
+    asides = np.isin(usable["identity"], keys("id1", "id2"))
+    asides[np.flatnonzero(asides)[1::2]] = False
+    # id9 has no image left, and what a held-out set says is nothing to the input.
+    asked = demanded(("id3", "test"), ("id9", "val"))
+    held_out = demanded(("id4", "train"), ("id5", "val"), ("id6", "test"))
+    chunks = [
+        scanned(0, usable),
+        scanned(chunk_number(NEW, 5, 0), usable[:0], asked),
+        scanned(chunk_number(HELD_OUT_SET, 0, 0), usable[:0], held_out),
+    ]
+    rows = selected(tmp_path / "rows", chunks, PLAIN, usable[asides])
+    assert len(rows) == 16
+    plain = decide(images(people))
+    expected = {"id1": {"test"}, "id2": {"val"}, "id3": {"test"}}
+    for who, _ in people:
+        assert folder_of(rows, who) == expected.get(who, folder_of(plain, who))
+
+
+def test_the_floor_of_identities_holds_whatever_a_cap_of_an_attribute_takes(tmp_path):
+    people = [("ada", 9), ("bob", 3), ("eve", 1), (None, 4)]
+    usable = images(people, group=lambda who, number: 1 + number % 2)
+    rules = in_order(
+        [
+            *(Rule("effective-number", 0.9), Rule("oversample", 6), Rule("oversample", 20, "age")),
+            *(Rule("cap", 4, "age"), Rule("cap", 5), Rule("effective-number", 0.5, "age")),
+        ]
+    )
+    chosen = Selection((("train", 1.0),), rules=rules)
+    assert [len(rules) for rules in chosen.stages] == [1, 1, 2, 2]
+    rows = selected(tmp_path / "rows", [scanned(0, usable)], chosen)
+    expected = undecided(usable)
+    select(expected, dataclasses.replace(chosen, rules=()), NOBODY, NOTHING)
+    for rule in rules:
+        apply(expected, rule, "identity" if rule.column is None else "group", "hash")
+    assert by_place(rows) == by_place(expected)
+    kept = rows[(rows["reason"] == KEEP) & (rows["identity"] != NO_IDENTITY)]
+    records = {who: kept["copies"][kept["identity"] == who].sum() for who in kept["identity"]}
+    assert len(records) > 1
+    assert min(records.values()) >= 6
+    ages = [rows["copies"][(rows["reason"] == KEEP) & (rows["group"] == age)] for age in (1, 2)]
+    assert [len(copies) for copies in ages] == [4, 4]
+    assert min(copies.sum() for copies in ages) >= 20

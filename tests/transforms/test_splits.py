@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.keyed import keyed_hash
-from transforms.splits import SPLITS, draw_splits
+from transforms.splits import DEMAND, SPLITS, answer, demands, draw_splits
 
 USUAL = (("train", 0.8), ("val", 0.1), ("test", 0.1))
 NAMES = [f"id{number:05d}" for number in range(10_000)]
@@ -59,3 +59,25 @@ def test_another_seed_is_another_split():
 def test_shares_that_fall_short_of_1_by_rounding_still_take_everyone():
     fractions = (("train", 0.0), ("val", 1e-9), ("test", 0.0))
     assert {split_of(name, 1, fractions) for name in NAMES[:100]} == {"val"}
+
+
+pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 2)))
+
+
+@given(pairs, st.lists(st.integers(0, 6)))
+@settings(deadline=None, max_examples=100)
+def test_an_identity_is_asked_into_what_any_of_its_images_asks(images, wanted):
+    identities, splits = (
+        np.array(column, np.int64) for column in zip(*[(0, 0), *images], strict=True)
+    )
+    asked = demands(identities.astype(np.uint64), splits)
+    assert asked.dtype == DEMAND
+    expected = {(who, split) for who, split in images if who and split >= 0}
+    assert asked.tolist() == sorted(expected)
+    keys = np.array(wanted, np.uint64)
+    # In any order, and some of them twice.
+    split, several = answer(keys, np.concatenate([asked[::-1], asked[:2]]))
+    for who, found, more in zip(wanted, split.tolist(), several.tolist(), strict=True):
+        mine = {split for key, split in expected if key == who}
+        assert found == min(mine, default=-1)
+        assert more == (len(mine) > 1)

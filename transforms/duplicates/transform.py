@@ -7,12 +7,14 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
+from transforms.chosen import Chosen
 from transforms.duplicates import confirm
 from transforms.duplicates.candidates import HASH, PAIR
 from transforms.duplicates.connect import EDGE, ConnectedComponents
+from transforms.duplicates.left_out import verdicts_of_chosen
 from transforms.duplicates.near_search import NearPairs
 from transforms.duplicates.variant_search import VariantPairs
-from transforms.duplicates.verdicts import Member, SetAside, verdicts
+from transforms.duplicates.verdicts import Member, SetAside
 from transforms.grouping import divide, group_count, join
 from transforms.keyed import keyed_hash
 from transforms.scan import USABLE, Scanned, identity_key
@@ -34,16 +36,22 @@ class FindDuplicates(beam.PTransform):
         policy: for conflicts, see `transforms.duplicates.verdicts`.
         seed: of the keyed hashes.
         total: a PCollection of one number, how many images were listed.
+        chosen: which identities the run is about.
     """
 
     def __init__(
-        self, staging: str, level: str, policy: str, seed: int, total: beam.PCollection
+        self,
+        staging: str,
+        level: str,
+        policy: str,
+        seed: int,
+        total: beam.PCollection,
+        chosen: Chosen,
     ) -> None:
         super().__init__()
         self._staging = staging
         self._level = level
-        self._policy = policy
-        self._seed = seed
+        self._verdicts = _Verdicts(staging, policy, seed, chosen)
         self._total = total
 
     def expand(self, scanned: beam.PCollection) -> beam.PCollection:
@@ -75,10 +83,7 @@ class FindDuplicates(beam.PTransform):
             edges
             | "Edges" >> beam.Flatten()
             | "Connect" >> ConnectedComponents(self._total)
-            | "Verdicts"
-            >> beam.ParDo(_Verdicts(self._staging, self._policy, self._seed)).with_output_types(
-                SetAside
-            )
+            | "Verdicts" >> beam.ParDo(self._verdicts).with_output_types(SetAside)
         )
 
 
@@ -141,22 +146,27 @@ class _Confirm(beam.DoFn):
 class _Verdicts(beam.DoFn):
     """The places of one component -> what becomes of its images."""
 
-    def __init__(self, staging: str, policy: str, seed: int) -> None:
+    def __init__(self, staging: str, policy: str, seed: int, chosen: Chosen) -> None:
         self._staging = staging
         self._policy = policy
         self._seed = seed
+        self._chosen = chosen
 
     def setup(self) -> None:
         self._facts = FactsReader(self._staging, _FACTS)
 
     def process(self, component: bytes) -> Iterator[SetAside]:
         members = {place: self._member(place) for place in np.frombuffer(component, EDGE).tolist()}
-        for place, verdict in verdicts(list(members.values()), self._policy).items():
-            member = members[place]
+        names = [identity_key(self._seed, one.identity) for one in members.values()]
+        identities = dict(zip(members, names, strict=True))
+        places, keys = (np.array(list(of), np.uint64) for of in (members, names))
+        left_out = set(places[self._chosen.left_out(keys)].tolist())
+        decided = verdicts_of_chosen(list(members.values()), self._policy, left_out)
+        for place, verdict in decided.items():
             yield SetAside(
                 place=place,
-                identity=identity_key(self._seed, member.identity),
-                order=keyed_hash(self._seed, "order", member.image_id),
+                identity=identities[place],
+                order=keyed_hash(self._seed, "order", members[place].image_id),
                 verdict=verdict,
             )
 

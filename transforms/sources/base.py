@@ -76,6 +76,13 @@ class Source(abc.ABC):
             UsageError: there is no such input, or nothing in it.
         """
 
+    def attributes(self) -> Sequence[str] | None:
+        """Names of all attributes that its images can have; None where only reading them tells.
+
+        Called once, where the job is submitted, after `tasks`.
+        """
+        return ()
+
     @abc.abstractmethod
     def refs(self, task: str) -> Iterator[Ref]:
         """The images of one part, in an order that follows from the input alone.

@@ -61,6 +61,10 @@ class DatasetRecords(Source):
         """The parts of the index."""
         return sorted(self._parts)
 
+    def attributes(self) -> None:
+        """Its index has them row by row."""
+        return None
+
     def refs(self, task: str) -> Iterator[Ref]:
         """The kept images of one part, shard after shard.
 

@@ -83,6 +83,16 @@ class Manifest(Source):
             )
         return [self._name]
 
+    def attributes(self) -> Sequence[str] | None:
+        """The columns of no other meaning; each row of JSONL may have further ones."""
+        if self.path.lower().endswith(".jsonl"):
+            return None
+        row = dict.fromkeys(tables.columns(self.path))
+        for names in (_PATHS, _IDENTITIES):
+            _take(row, names)
+        others = {"", _SPLIT, _LANDMARKS, *_LANDMARK_COLUMNS}
+        return sorted(row.keys() - others)
+
     def refs(self, task: str) -> Iterator[Ref]:
         """The rows in their order; of the whole manifest only a hash of each path is held."""
         taken = Distinct()

@@ -83,6 +83,10 @@ class MegaFace(Source):
                 name, identity, name, landmarks=landmarks, attributes=(("annotation", state),)
             )
 
+    def attributes(self) -> Sequence[str]:
+        """What became of the annotation."""
+        return ("annotation",)
+
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Each file's bytes."""
         for ref in refs:

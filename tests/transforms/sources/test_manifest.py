@@ -328,3 +328,18 @@ def test_the_three_encodings_say_the_same(tmp_path_factory, rows):
             else "",
         )
         seen.add(row["path"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_columns_that_are_attributes_are_known_beforehand(tmp_path, suffix):
+    row = {"path": "a.jpg", "file": "a", "name": "Ada", "label": "Ada", "split": "train"}
+    row |= {"landmarks": "", "nose_x": "", "age": "30", "skin tone": "light"}
+    source = Manifest(_write(tmp_path / f"m{suffix}", [row]))
+    assert source.attributes() == ["age", "file", "name", "skin tone"]
+    (ref,) = source.refs(*source.tasks())
+    assert {name for name, _ in ref.attributes} <= set(source.attributes())
+
+
+def test_each_row_of_jsonl_may_have_attributes_of_its_own(tmp_path):
+    rows = [{"path": "a.jpg"}, {"path": "b.jpg", "age": "30"}]
+    assert Manifest(_write(tmp_path / "m.jsonl", rows)).attributes() is None

@@ -55,6 +55,7 @@ def test_distractors_and_probes(tmp_path):
         "facescrub_images/Adam Brody/Adam Brody_260.png": "Adam Brody",
     }
     assert not any(ref.reason for ref in found.values())
+    assert {name for ref in found.values() for name, _ in ref.attributes} == {*source.attributes()}
     assert dict(zip(found, source.read(list(found.values())), strict=True)) == images
 
 

@@ -1,0 +1,53 @@
+import pytest
+
+from tests.transforms.duplicates.test_verdicts import member
+from transforms.duplicates.left_out import verdicts_of_chosen
+from transforms.duplicates.verdicts import POLICIES, Member, verdicts
+from transforms.outcomes import DROPPED
+from transforms.places import HELD_OUT, OLD
+
+
+def told(members: list[Member], policy: str, *left_out: str) -> dict[str, tuple[str, str, str]]:
+    names = {one.place: one.image_id for one in members}
+    gone = {one.place for one in members if one.identity in left_out}
+    return {
+        names[place]: (verdict.outcome, verdict.reason, verdict.duplicate_of)
+        for place, verdict in verdicts_of_chosen(members, policy, gone).items()
+    }
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_picture_of_somebody_left_out_is_no_use_under_another_name(policy):
+    members = [
+        *(member("a", pixels="x"), member("b", area=900), member("n", None)),
+        *(member("c", "bob", pixels="x"), member("d", "bob", area=50)),
+    ]
+    assert told(members, policy, "bob") == {
+        "a": (DROPPED, "same pixels under an identity that is left out", "c"),
+        "b": (DROPPED, "near duplicate under an identity that is left out", "c"),
+        "n": (DROPPED, "near duplicate under an identity that is left out", "c"),
+    }
+    # Of who is left out nothing is said here.
+    assert told(members, policy, "ada", "bob").keys() == {"n"}
+    assert told(members[3:], policy, "bob") == {}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_where_nobody_is_left_out_the_usual_verdicts_hold(policy):
+    members = [member("a"), member("b", area=200), member("c", "bob"), member("d", "bob")]
+    assert verdicts_of_chosen(members, policy, set()) == verdicts(members, policy)
+    assert verdicts_of_chosen(members, policy, {5}) == verdicts(members, policy)
+
+
+def test_a_held_out_picture_goes_first():
+    members = [member("a"), member("b", "bob"), member("h", "joe", HELD_OUT)]
+    usual = verdicts(members)
+    assert len(usual) == 2
+    assert verdicts_of_chosen(members, "drop", {members[1].place}) == usual
+
+
+def test_what_a_dataset_holds_stays_and_counts_as_shown():
+    members = [member("a"), member("b", "bob", OLD), member("c", "ada", OLD)]
+    assert told(members, "drop", "bob") == {
+        "a": (DROPPED, "near duplicate under an identity that is left out", "b")
+    }

@@ -1,0 +1,41 @@
+"""Verdicts where lists of names leave identities out of a run."""
+
+from collections.abc import Set as AbstractSet
+
+from transforms.duplicates.verdicts import EXACT, NEAR, Member, Verdict, best, verdicts
+from transforms.outcomes import DROPPED
+from transforms.places import HELD_OUT, NEW
+
+LEFT_OUT_NOTE = "under an identity that is left out"
+
+
+def verdicts_of_chosen(
+    component: list[Member], policy: str, left_out: AbstractSet[int]
+) -> dict[int, Verdict]:
+    """What becomes of the new pictures of one component, by place.
+
+    An identity may be left out because a model is tested on it. So its picture is no use under
+    another name either, whatever the policy for conflicts: it is dropped. What is left out itself
+    is not part of the collection: it is no conflict, is not written for a person to look at, and
+    gets no verdict here, since the selection says why it is dropped.
+
+    Args:
+        component: pictures that are the same, in any order.
+        policy: see `verdicts`, which decides where nobody is left out, or a held-out picture is
+            among them.
+        left_out: places of pictures whose identity is left out.
+    """
+    others = [one for one in component if one.place in left_out]
+    if not others or any(one.origin == HELD_OUT for one in component):
+        return verdicts(component, policy)
+    shown = best(others)
+    return {
+        one.place: _dropped(one, shown)
+        for one in component
+        if one.origin == NEW and one.place not in left_out
+    }
+
+
+def _dropped(one: Member, other: Member) -> Verdict:
+    how = EXACT if one.pixel_sha256 == other.pixel_sha256 else NEAR
+    return Verdict(DROPPED, f"{how} {LEFT_OUT_NOTE}", other.image_id)
