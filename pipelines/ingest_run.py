@@ -45,7 +45,10 @@ def execute(job: IngestJob, engine: Engine) -> None:
 def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, Any]) -> None:
     work = job.work
     transform = os.path.join(work.scratch, "transform")
-    if not checked.splits["train"]["records"]:
+    train = checked.splits["train"]
+    if train["records"]:
+        statistics.check_vocabulary(transform, train["identities"])
+    else:
         statistics.settle_empty(transform)
     moments = statistics.moments(transform)
     files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in checked.files]

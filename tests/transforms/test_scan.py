@@ -232,3 +232,20 @@ def test_a_chunk_without_a_usable_image(tmp_path):
     scanned = scan_chunk(job_of(tmp_path), CHUNK_NUMBER, [REFS[1], REFS[4]])
     assert (scanned.count, len(scanned.usable)) == (2, 0)
     assert len(read_facts(str(tmp_path), CHUNK_NUMBER)) == 2
+
+
+@pytest.mark.parametrize("align", ["landmarks", "center"])
+def test_with_landmarks_faces_of_one_picture_are_not_the_same(tmp_path, align):
+    square = (10.0, 12.0, 26.0, 12.0, 18.0, 20.0, 12.0, 28.0, 24.0, 28.0)
+    moved = tuple(number + 4 for number in square)
+    near = tuple(number + 0.2 for number in square)
+    refs = [
+        Ref("a/1.png", "a", "a/1.png", landmarks=square),
+        Ref("a/1.png", "b", "a/1.png", landmarks=moved),
+        Ref("a/1.png", "c", "a/1.png", landmarks=near),
+        Ref("a/2.png", "d", "a/2.png", landmarks=square),
+    ]
+    job = job_of(tmp_path, look=Look(32, align))
+    left, right, again, other = scan_chunk(job, CHUNK_NUMBER, refs).usable["pixels"].tolist()
+    assert left == again != other
+    assert (left == right) == (align == "center")
