@@ -40,6 +40,11 @@ def execute(job: IngestJob, engine: Engine) -> None:
         share_files(job.base, work.scratch)
     _commit(job, checked, {**run_info, "workers": options.workers})
     _print_table(checked, options.output)
+    if not checked.named and job.scan.source.identities:
+        print(
+            "  no image has an identity, so there is nobody to train on: name identities by "
+            f"{job.scan.source.identities}"
+        )
 
 
 def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, Any]) -> None:

@@ -56,7 +56,8 @@ def names_in(root: str) -> list[str]:
         names = storage.top_level(root)
     except FileNotFoundError:
         raise UsageError(
-            f"--input must be an existing directory, but {root} does not exist; check the path."
+            f"--input must be an existing directory or file, but {root} does not exist; check the "
+            "path."
         ) from None
     except OSError as error:
         raise UsageError(

@@ -51,6 +51,7 @@ class Manifest(Source):
     """
 
     format = "manifest"
+    identities = f"a column {', '.join(_IDENTITIES[:-1])} or {_IDENTITIES[-1]}"
 
     def __init__(self, path: str, root: str | None = None) -> None:
         folder, _, name = path.rpartition("/")
