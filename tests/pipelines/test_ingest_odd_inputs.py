@@ -67,6 +67,22 @@ def test_an_identity_of_two_lines_does_not_spoil_the_dataset(photos, tmp_path):
     assert vocabulary.read_text() == "id00001\n"
 
 
+@pytest.mark.parametrize(("column", "told"), [("who", True), ("person", False)])
+def test_a_run_in_which_nobody_has_an_identity_says_how_they_are_named(
+    photos, tmp_path, column, told
+):
+    rows = [f"id0000{n}/id0000{n}_000{i}.jpg,{n}" for n in (1, 2) for i in (1, 2)]
+    (tmp_path / "m.csv").write_text("\n".join([f"path,{column}", *rows]))
+    flags = ("--root", photos, "--image-size", 32, "--split", "train=1", "--workers", 1)
+    out = tmp_path / "out"
+    done = facemill("ingest", "--input", tmp_path / "m.csv", "--output", out, *flags)
+    sentence = (
+        "no image has an identity, so there is nobody to train on: name identities by a column "
+        "identity, label, person or name\n"
+    )
+    assert (sentence in done.stdout) == told
+
+
 def test_an_output_in_the_input_is_refused(photos):
     # The next run would take it for an identity.
     done = facemill("ingest", "--input", photos, "--output", photos / "out", code=2)
