@@ -4,6 +4,7 @@ import argparse
 import logging
 import platform
 import re
+import shutil
 import socket
 import sys
 import threading
@@ -121,7 +122,8 @@ class Engine:
             UsageError: it does not.
         """
         try:
-            self._pipeline()
+            # Of one that is never run, Beam leaves its folder of temporary files.
+            shutil.rmtree(self._pipeline().local_tempdir, ignore_errors=True)
         except (ValueError, ImportError, AttributeError) as error:
             raise UsageError(
                 f"--runner and its options must name an engine that can be used, got {self.name}: "

@@ -78,6 +78,7 @@ class Checked:
         files: receipts of shards and index parts: path, bytes, sha256.
         source_fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
         held_out: of the set that nothing may be shared with, or None.
+        named: whether any image has an identity.
     """
 
     counts: dict[str, int]
@@ -86,6 +87,7 @@ class Checked:
     files: list[dict[str, Any]]
     source_fingerprint: str
     held_out: HeldOut | None = None
+    named: bool = True
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -139,7 +141,8 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         total += int(base.manifest["source"]["fingerprint"], 16)
     total %= 1 << 256
     fingerprint = f"{total:064x}"
-    return Checked(counts, splits, tally.balance, shards + parts, fingerprint, held_out)
+    named = bool(tally.before)
+    return Checked(counts, splits, tally.balance, shards + parts, fingerprint, held_out, named)
 
 
 @dataclass

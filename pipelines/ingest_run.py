@@ -40,12 +40,20 @@ def execute(job: IngestJob, engine: Engine) -> None:
         share_files(job.base, work.scratch)
     _commit(job, checked, {**run_info, "workers": options.workers})
     _print_table(checked, options.output)
+    if not checked.named and job.scan.source.identities:
+        print(
+            "  no image has an identity, so there is nobody to train on: name identities by "
+            f"{job.scan.source.identities}"
+        )
 
 
 def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, Any]) -> None:
     work = job.work
     transform = os.path.join(work.scratch, "transform")
-    if not checked.splits["train"]["records"]:
+    train = checked.splits["train"]
+    if train["records"]:
+        statistics.check_vocabulary(transform, train["identities"])
+    else:
         statistics.settle_empty(transform)
     moments = statistics.moments(transform)
     files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in checked.files]

@@ -126,10 +126,7 @@ def begin(
         os.makedirs(output, exist_ok=True)
         held = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise UsageError(
-            f"--output must be a directory that can be written, got {output} ({error.strerror}); "
-            "give another path."
-        ) from None
+        raise _not_writable(output, error) from None
     try:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -141,13 +138,23 @@ def begin(
         if _is_whole(output, wanted):
             yield None
             return
-        _clear(output, wanted, keep)
-        storage.write_atomically(os.path.join(output, _MARK), to_json(wanted))
         scratch = os.path.join(output, f"{_SCRATCH}{secrets.token_hex(6)}")
-        os.mkdir(scratch)
+        try:
+            _clear(output, wanted, keep)
+            storage.write_atomically(os.path.join(output, _MARK), to_json(wanted))
+            os.mkdir(scratch)
+        except OSError as error:
+            raise _not_writable(output, error) from None
         yield Work(output, kind, wanted["options"], wanted["inputs"], scratch)
     finally:
         os.close(held)
+
+
+def _not_writable(output: str, error: OSError) -> UsageError:
+    return UsageError(
+        f"--output must be a directory that can be written, got {output} ({error.strerror}); "
+        "give another path."
+    )
 
 
 def read_manifest(path: str, kind: str) -> dict[str, Any]:

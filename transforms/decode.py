@@ -1,12 +1,16 @@
 """Encoded bytes to RGB pixels, or a reason why not. Nothing else in the project opens an image."""
 
+import ctypes
 import io
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, _imaging
+
+from transforms import jpeg
 
 # More bytes than any photo of a camera: what is larger is not read at all.
 MAX_BYTES = 64 << 20
@@ -18,6 +22,8 @@ MIN_SIDE = 16
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 # Of these Pillow gives 16-bit samples in 32 bits; elsewhere such samples may mean anything.
 _SIXTEEN_BITS_AS_I = ("PPM", "PNG")
+# Of a JPEG, as simplejpeg calls them; of others Adobe's marks must be read.
+_KNOWN_COLORS = ("YCbCr", "Gray")
 _EXIF_ORIENTATION = 0x0112
 # What brings a picture upright; other values of the tag mean nothing.
 _TURNS: dict[object, Image.Transpose] = {
@@ -35,6 +41,22 @@ _APP1 = b"\xff\xe1"
 # Our own limit is checked first; Pillow's would only warn between one and two times its value.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _silence_libtiff() -> None:
+    """libtiff writes on standard error what is wrong with a file, which its row's reason says.
+
+    The symbols are looked up in Pillow's own module, which is linked with its own libtiff.
+    """
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            setter = getattr(library, name)
+            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+            setter(None)
+
+
+_silence_libtiff()
 
 
 class DecodeError(ValueError):
@@ -65,6 +87,10 @@ def decode(data: bytes) -> Decoded:
     first frame counts. Samples of 32 bits, whole or floating, are refused: no file says which value
     is white.
 
+    A JPEG of which libjpeg says that data of the picture are missing or damaged is refused, also
+    where it ends as it should. What lies behind its end does not count, nor what lies between the
+    segments of its header.
+
     Args:
         data: the file's bytes.
 
@@ -75,30 +101,65 @@ def decode(data: bytes) -> Decoded:
         raise DecodeError("empty file")
     if len(data) > MAX_BYTES:
         raise DecodeError(f"file of {len(data)} bytes is above the limit of {MAX_BYTES}")
-    pixels = _plain_jpeg(data)
+    pixels = _jpeg(data) if data.startswith(jpeg.START) else None
     if pixels is None:
         pixels = _any_format(data)
     return Decoded(pixels, width=pixels.shape[1], height=pixels.shape[0])
 
 
-def _plain_jpeg(data: bytes) -> np.ndarray | None:
-    """The pixels of an undamaged JPEG in YCbCr that is upright as it lies, or None.
+def _jpeg(data: bytes) -> np.ndarray | None:
+    """The pixels of a JPEG, or None if only Pillow can tell what its colors are.
 
     The same pixels as Pillow's (both are libjpeg-turbo with its exact transform) in about half of
-    the time. Whatever libjpeg so much as warns of is left to Pillow, which says what is wrong.
+    the time.
+
+    Raises:
+        DecodeError: part of the picture is missing or damaged, or it has a size that is refused.
     """
-    if not data.startswith(b"\xff\xd8") or _APP1 in data:
-        return None
     try:
-        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-        if colorspace != "YCbCr":
-            return None
-        _check_size(width, height)
-        return simplejpeg.decode_jpeg(data)
+        pixels = _of_known_colors(data)
     except DecodeError:
         raise
-    except Exception:  # noqa: BLE001 - Pillow has the last word on what a decoder cannot do
+    except Exception:  # noqa: BLE001 - of damage libjpeg warns; the rest Pillow may be able to do
+        _check_whole(data)
         return None
+    if pixels is None:
+        _check_whole(data)
+        return None
+    return _turned_by_exif(data, pixels) if _APP1 in data else pixels
+
+
+def _of_known_colors(data: bytes) -> np.ndarray | None:
+    height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+    _check_size(width, height)
+    return simplejpeg.decode_jpeg(data) if colorspace in _KNOWN_COLORS else None
+
+
+def _check_whole(data: bytes) -> None:
+    """Refuses a JPEG that Pillow would half-read.
+
+    Raises:
+        DecodeError: part of the picture is missing or damaged, or it has a size that is refused.
+    """
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(jpeg.picture_only(data))
+    except Exception:  # noqa: BLE001 - Pillow has the last word on what a decoder cannot do
+        return
+    _check_size(width, height)
+    damage = jpeg.damage(data)
+    if damage:
+        raise DecodeError(f"damaged image: {damage}")
+
+
+def _turned_by_exif(data: bytes, pixels: np.ndarray) -> np.ndarray:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+                turn = _turn(image)
+    except Exception:  # noqa: BLE001 - damage to EXIF is no damage to the picture
+        return pixels
+    return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
 
 
 def _any_format(data: bytes) -> np.ndarray:
@@ -136,12 +197,16 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned by the tag alone: `ImageOps.exif_transpose` also writes EXIF anew, which can fail."""
-    try:
-        turn = _TURNS.get(image.getexif().get(_EXIF_ORIENTATION))
-    except Exception:  # noqa: BLE001 - damage to EXIF is no damage to the picture
-        return image
+    turn = _turn(image)
     return image if turn is None else image.transpose(turn)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """By the tag alone: `ImageOps.exif_transpose` also writes EXIF anew, which can fail."""
+    try:
+        return _TURNS.get(image.getexif().get(_EXIF_ORIENTATION))
+    except Exception:  # noqa: BLE001 - damage to EXIF is no damage to the picture
+        return None
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

@@ -17,6 +17,7 @@ FACTS = pa.schema(
         ("sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        # Of the decoded pixels; with `--align landmarks` of these and the landmarks.
         ("pixel_sha256", pa.string()),
         ("sharpness", pa.float32()),
         ("brightness", pa.float32()),

@@ -12,6 +12,7 @@ from transforms.keyed import keyed_hash
 from transforms.places import CHUNK, HELD_OUT, MAX_CHUNKS, MAX_TASKS, NEW, chunk_number
 from transforms.sources.anybody import of_anybody
 from transforms.sources.base import Ref, Source
+from transforms.sources.labels import of_one_line
 
 _MOST_TOGETHER = 64
 _FEWEST_GROUPS = 64
@@ -94,9 +95,8 @@ def list_chunks(
     """
     number, tasks = numbered
     refs: Iterator[Ref] = itertools.chain.from_iterable(map(source.refs, tasks))
-    if origin == HELD_OUT:
-        # A picture is kept apart from whoever it shows.
-        refs = map(of_anybody, refs)
+    # A picture is kept apart from whoever it shows.
+    refs = map(of_anybody if origin == HELD_OUT else of_one_line, refs)
     if known is not None:
         keys = np.load(known, mmap_mode="r")
         refs = (ref for ref in refs if not _holds(keys, image_key(ref.image_id)))

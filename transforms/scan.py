@@ -37,7 +37,7 @@ USABLE = np.dtype(
         # Keyed hash of the attribute by which the dataset is balanced, 0 where it is absent or
         # empty: such images are no class.
         ("group", "<u8"),
-        # Half of the SHA-256 of the decoded pixels.
+        # Half of `pixel_sha256`.
         ("pixels", "<u8", (2,)),
         ("fingerprint", "u1", (hashing.HASH_BYTES,)),
         ("sharpness", "<f4"),
@@ -171,7 +171,9 @@ def _looks(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Look]]:
     batch: list[tuple[Ref, _Look, Decoded | None]] = []
     waiting = 0
     for ref in refs:
-        seen, decoded = _open(ref, next(contents) if not ref.reason else Unreadable(ref.reason))
+        seen, decoded = _open(
+            job, ref, next(contents) if not ref.reason else Unreadable(ref.reason)
+        )
         batch.append((ref, seen, decoded))
         waiting += 0 if decoded is None else decoded.width * decoded.height
         if waiting >= _BATCH_PIXELS or len(batch) == _BATCH_IMAGES:
@@ -180,7 +182,7 @@ def _looks(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Look]]:
     yield from _framed(job, batch)
 
 
-def _open(ref: Ref, content: bytes | Unreadable) -> tuple[_Look, Decoded | None]:
+def _open(job: ScanJob, ref: Ref, content: bytes | Unreadable) -> tuple[_Look, Decoded | None]:
     if isinstance(content, Unreadable):
         return _Look({}, content.reason), None
     facts: dict[str, Any] = {
@@ -194,9 +196,22 @@ def _open(ref: Ref, content: bytes | Unreadable) -> tuple[_Look, Decoded | None]
     facts |= {
         "width": decoded.width,
         "height": decoded.height,
-        "pixel_sha256": ref.pixel_sha256 or hashing.pixel_sha256(decoded.pixels),
+        "pixel_sha256": ref.pixel_sha256 or _pixel_sha256(job, ref, decoded),
     }
     return _Look(facts), decoded
+
+
+def _pixel_sha256(job: ScanJob, ref: Ref, decoded: Decoded) -> str:
+    """What exact duplicates have in common: the picture, and the face in it that is meant.
+
+    A detector finds the same face in the same picture; but landmarks of the source may be of
+    another one of a group, and then these are two people and no conflict.
+    """
+    digest = hashing.pixel_sha256(decoded.pixels)
+    if job.look.align != "landmarks" or ref.landmarks is None:
+        return digest
+    points = " ".join(str(round(number)) for number in ref.landmarks)
+    return hashlib.sha256(f"{digest} {points}".encode("ascii")).hexdigest()
 
 
 def _framed(

@@ -19,6 +19,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
 from transforms import storage
+from transforms.errors import RunError
 from transforms.facts import ANALYZED
 from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
 
@@ -192,6 +193,26 @@ def settle_empty(transform_dir: str) -> None:
     """
     path = os.path.join(transform_dir, "transform_fn", "assets", VOCABULARY)
     storage.write_atomically(path, f"{NOBODY}\n".encode())
+
+
+def check_vocabulary(transform_dir: str, identities: int) -> None:
+    """Makes sure that a network will know everyone in the train split.
+
+    Args:
+        transform_dir: of a train split with images.
+        identities: how many it has.
+
+    Raises:
+        RunError: the vocabulary has more or fewer.
+    """
+    path = os.path.join(transform_dir, "transform_fn", "assets", VOCABULARY)
+    with open(path, "rb") as lines:
+        known = sum(1 for _ in lines)
+    if known != identities:
+        raise RunError(
+            f"The vocabulary must have the {identities} identities of the train split, but has "
+            f"{known}; this is a fault of facemill, so please report it."
+        )
 
 
 def moments(transform_dir: str) -> Moments:

@@ -40,7 +40,8 @@ class Entry:
     """A listed file.
 
     Attributes:
-        name: '/'-separated, relative to the listed root; always text that UTF-8 can hold.
+        name: '/'-separated, relative to the listed root; always text that UTF-8 can hold, and no
+            other file's: of one that UTF-8 cannot hold `FOLDER/./NAME` with escapes.
         reason: why it must not be opened, or "".
     """
 
@@ -351,8 +352,11 @@ def _reason(path: str, real_root: str) -> str:
 
 def _entry(name: str, reason: str) -> Entry:
     # Bytes that are not UTF-8 come from the system as lone surrogates, which no column can hold.
-    text = readable(name)
-    return Entry(text, reason if text == name else NOT_UTF8)
+    if readable(name) == name:
+        return Entry(name, reason)
+    # Another file may bear the escapes as its name, but no listed one is in a folder ".".
+    folder, slash, base = readable(name.replace("\\", r"\\")).rpartition("/")
+    return Entry(f"{folder}{slash}./{base}", NOT_UTF8)
 
 
 def sha256(path: str) -> str:

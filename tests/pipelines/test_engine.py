@@ -3,6 +3,7 @@
 import io
 import logging
 import socket
+import tempfile
 import threading
 
 import apache_beam as beam
@@ -72,6 +73,12 @@ def test_a_job_server_that_listens_is_taken():
 
 def _run(build) -> dict:
     return engine.choose([]).run(build, Progress("things", lambda: 0))
+
+
+def test_a_run_leaves_no_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    _run(lambda pipeline: pipeline | beam.Create([1]))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_tells_its_engine(capsys):

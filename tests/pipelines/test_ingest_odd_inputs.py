@@ -46,15 +46,41 @@ def test_a_link_that_leads_in_a_circle_is_accounted_for(photos, tmp_path):
     assert len(rows) < 1000
 
 
-def test_two_files_of_one_name_are_told(photos, tmp_path):
+def test_escapes_are_no_name_of_another_file(photos, tmp_path):
     # Bytes that are not UTF-8 are told by escapes, and another folder bears these as its name.
     folders = os.fsencode(photos) + b"/\xff", os.fsencode(photos) + rb"/\udcff"
     for folder in folders:
         os.mkdir(folder)
         shutil.copy(photos / "id00001" / "id00001_0001.jpg", folder + b"/1.jpg")
-    flags = ("--image-size", 32, "--split", "train=1", "--workers", 1)
-    done = facemill("ingest", "--input", photos, "--output", tmp_path / "out", *flags, code=1)
-    assert r"Every image must have one row, but \udcff/1.jpg has two" in done.stderr
+    rows = rows_of(photos, tmp_path / "out")
+    assert len(rows) == 18
+    assert rows[r"\udcff/1.jpg"]["outcome"] != "rejected"
+    assert rows[r"\udcff/./1.jpg"]["reason"] == "its name is not valid UTF-8"
+
+
+def test_an_identity_of_two_lines_does_not_spoil_the_dataset(photos, tmp_path):
+    (photos / "id00002").rename(photos / "id\n2")
+    rows = rows_of(photos, tmp_path / "out")
+    told = {row["reason"] for name, row in rows.items() if name.startswith("id\n2/")}
+    assert told == {"the name of its identity must be one line, but holds a line break"}
+    vocabulary = tmp_path / "out" / "transform" / "transform_fn" / "assets" / "identities"
+    assert vocabulary.read_text() == "id00001\n"
+
+
+@pytest.mark.parametrize(("column", "told"), [("who", True), ("person", False)])
+def test_a_run_in_which_nobody_has_an_identity_says_how_they_are_named(
+    photos, tmp_path, column, told
+):
+    rows = [f"id0000{n}/id0000{n}_000{i}.jpg,{n}" for n in (1, 2) for i in (1, 2)]
+    (tmp_path / "m.csv").write_text("\n".join([f"path,{column}", *rows]))
+    flags = ("--root", photos, "--image-size", 32, "--split", "train=1", "--workers", 1)
+    out = tmp_path / "out"
+    done = facemill("ingest", "--input", tmp_path / "m.csv", "--output", out, *flags)
+    sentence = (
+        "no image has an identity, so there is nobody to train on: name identities by a column "
+        "identity, label, person or name\n"
+    )
+    assert (sentence in done.stdout) == told
 
 
 def test_an_output_in_the_input_is_refused(photos):

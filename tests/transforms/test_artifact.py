@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,19 @@ def test_an_output_in_use_is_refused(tmp_path):
             write(tmp_path / "out")
         assert os.path.isdir(work.scratch)
     assert write(tmp_path / "out")
+
+
+def test_an_output_that_is_there_and_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    def refuse(path: str, data: bytes) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", f"{path}.tmp-1")
+
+    monkeypatch.setattr(artifact.storage, "write_atomically", refuse)
+    told = rf"--output .*, got {re.escape(str(tmp_path))} \(Permission denied\); give another path"
+    with (
+        pytest.raises(UsageError, match=told),
+        artifact.begin(str(tmp_path), "dataset", OPTIONS),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("name", ["file", "file/below"])

@@ -14,6 +14,7 @@ from transforms.listing import Chunk, image_key, list_chunks, together
 from transforms.places import CHUNK, HELD_OUT, NEW, OLD, origin_of_chunk
 from transforms.sources.base import Ref, Source
 from transforms.sources.folders import NO_FOLDER, Folders
+from transforms.sources.labels import MORE_THAN_ONE_LINE
 
 
 class Counted(Source):
@@ -81,6 +82,19 @@ def test_of_a_held_out_set_images_of_nobody_are_used(tmp_path):
     assert held["2.jpg"] == dataclasses.replace(new["2.jpg"], reason="")
     assert held["3.jpg"] == new["3.jpg"] != held["2.jpg"]
     assert held["ada/1.jpg"] == new["ada/1.jpg"]
+
+
+def test_an_identity_of_two_lines_is_no_identity_of_a_dataset(tmp_path):
+    # The vocabulary has one on each line; but pictures are kept apart from whoever they show.
+    (tmp_path / "ada\nlovelace").mkdir()
+    (tmp_path / "ada\nlovelace/1.jpg").write_bytes(b"x")
+    source = Folders(str(tmp_path))
+    new, held = (
+        [ref.reason for chunk in listed(source, origin) for ref in chunk.refs]
+        for origin in (NEW, HELD_OUT)
+    )
+    assert new == [MORE_THAN_ONE_LINE]
+    assert held == [""]
 
 
 def test_small_parts_fill_chunks():

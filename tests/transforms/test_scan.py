@@ -249,3 +249,20 @@ def test_images_that_cannot_be_used_still_ask_for_a_split(tmp_path):
     expected = [(identity_key(3, who), SPLITS.index(split)) for who, split in asked]
     assert scanned.demands.dtype == DEMAND
     assert scanned.demands.tolist() == sorted(expected)
+
+
+@pytest.mark.parametrize("align", ["landmarks", "center"])
+def test_with_landmarks_faces_of_one_picture_are_not_the_same(tmp_path, align):
+    square = (10.0, 12.0, 26.0, 12.0, 18.0, 20.0, 12.0, 28.0, 24.0, 28.0)
+    moved = tuple(number + 4 for number in square)
+    near = tuple(number + 0.2 for number in square)
+    refs = [
+        Ref("a/1.png", "a", "a/1.png", landmarks=square),
+        Ref("a/1.png", "b", "a/1.png", landmarks=moved),
+        Ref("a/1.png", "c", "a/1.png", landmarks=near),
+        Ref("a/2.png", "d", "a/2.png", landmarks=square),
+    ]
+    job = job_of(tmp_path, look=Look(32, align))
+    left, right, again, other = scan_chunk(job, CHUNK_NUMBER, refs).usable["pixels"].tolist()
+    assert left == again != other
+    assert (left == right) == (align == "center")

@@ -10,6 +10,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tests.artifacts import contents
 from transforms import statistics
+from transforms.errors import RunError
 from transforms.facts import FACTS
 from transforms.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
 
@@ -59,6 +60,13 @@ def test_the_vocabulary_is_everyone_the_most_frequent_first(transform):
     counts = Counter(NAMES)
     assert sorted(names) == sorted(counts)
     assert [counts[name] for name in names] == sorted(counts.values(), reverse=True)
+
+
+def test_a_vocabulary_that_does_not_know_everyone_is_told(transform):
+    known = len(set(NAMES))
+    statistics.check_vocabulary(transform, known)
+    with pytest.raises(RunError, match=f"must have the {known + 1} identities .* has {known}"):
+        statistics.check_vocabulary(transform, known + 1)
 
 
 def test_moments_are_numpys(transform):

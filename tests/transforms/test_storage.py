@@ -211,3 +211,25 @@ def test_a_range_of_a_file_and_of_a_stream_without_a_descriptor(tmp_path):
             assert storage.read_range(opened, 3, 4) == b"3456"
             with pytest.raises(RunError, match="must hold 5 bytes at 8, got 2"):
                 storage.read_range(opened, 8, 5)
+
+
+def test_no_two_files_are_listed_under_one_name(tmp_path):
+    root = os.fsencode(tmp_path)
+    names = [
+        b"\xff",
+        rb"\udcff",
+        b"\xff\xff",
+        rb"\udcff" + b"\xff",
+        rb"\\udcff" + b"\xff",
+        rb"\xff",
+    ]
+    for folder in (b"", b"/a", b"/\xff0", rb"/\udcff0"):
+        os.makedirs(root + folder, exist_ok=True)
+        for name in names:
+            with open(root + folder + b"/" + name, "wb"):
+                pass
+    entries = list(storage.list_files(str(tmp_path)))
+    assert len({entry.name for entry in entries}) == len(entries) == 4 * len(names)
+    for entry in entries:
+        entry.name.encode("utf-8")
+        assert bool(entry.reason) == ("/./" in f"/{entry.name}")

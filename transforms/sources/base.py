@@ -59,9 +59,12 @@ class Source(abc.ABC):
 
     Attributes:
         format: its name on the command line.
+        identities: what an input of the format may name identities by, for when it names none; ""
+            where that follows from the layout.
     """
 
     format: ClassVar[str]
+    identities: ClassVar[str] = ""
 
     def __init__(self, root: str) -> None:
         self.root = root

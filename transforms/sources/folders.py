@@ -28,8 +28,8 @@ class Folders(Source):
     def refs(self, task: str) -> Iterator[Ref]:
         """A reference for every file at or below one name."""
         for entry in storage.list_files(self.root, decode_name(task)):
-            identity, inside, _ = entry.name.partition("/")
-            if inside or task.endswith("/"):
+            if task.endswith("/"):
+                identity = entry.name.partition("/")[0]
                 yield Ref(entry.name, identity, entry.name, reason=entry.reason)
             else:
                 yield Ref(entry.name, None, entry.name, reason=entry.reason or NO_FOLDER)
@@ -56,7 +56,8 @@ def names_in(root: str) -> list[str]:
         names = storage.top_level(root)
     except FileNotFoundError:
         raise UsageError(
-            f"--input must be an existing directory, but {root} does not exist; check the path."
+            f"--input must be an existing directory or file, but {root} does not exist; check the "
+            "path."
         ) from None
     except OSError as error:
         raise UsageError(

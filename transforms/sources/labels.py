@@ -1,9 +1,16 @@
 """From what a source says about an image to the name of an identity."""
 
+import dataclasses
 import math
+
+from transforms.sources.base import Ref
 
 # What sources of labeled records call the identity, the most telling name first.
 NAMES = ("identity", "label", "class", "name")
+
+# What collections with numbers for identities write where there is none.
+_NOBODY = "-1"
+MORE_THAN_ONE_LINE = "the name of its identity must be one line, but holds a line break"
 
 
 class BadValueError(ValueError):
@@ -11,7 +18,7 @@ class BadValueError(ValueError):
 
 
 def as_identity(value: object, what: str = "label") -> str | None:
-    """The identity that a label stands for; None where it stands for none.
+    """The identity that a label stands for; None where it stands for none: empty, or -1.
 
     Whole numbers are taken by their digits, also as floats, since a table whose column of integers
     has gaps often holds floats. White space around a text does not count.
@@ -29,16 +36,27 @@ def as_identity(value: object, what: str = "label") -> str | None:
         except UnicodeDecodeError:
             raise BadValueError(f"its {what} is not valid UTF-8") from None
     if isinstance(value, str):
-        return checked_text(value.strip(), what) or None
+        text = checked_text(value.strip(), what)
+        return None if text in ("", _NOBODY) else text
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        return None if str(value) == _NOBODY else str(value)
     raise BadValueError(
         f"its {what} must be a text or a whole number, got a {type(value).__name__}"
     )
+
+
+def of_one_line(ref: Ref) -> Ref:
+    """The image; with a reason if the name of its identity is more than one line.
+
+    The vocabulary of identities has one on each line, so a network would not know this one.
+    """
+    if ref.reason or not ref.identity or not ("\n" in ref.identity or "\r" in ref.identity):
+        return ref
+    return dataclasses.replace(ref, reason=MORE_THAN_ONE_LINE)
 
 
 def checked_text(text: str, what: str) -> str:

@@ -18,7 +18,8 @@ from transforms.text import one_line, readable
 
 # Names of columns, the first that is there counts and the others are attributes.
 _PATHS = ("path", "file", "image")
-_IDENTITIES = ("identity", "label", "name")
+_IDENTITIES = ("identity", "label", "person", "name")
+_IMAGE_ID = "image_id"
 _SPLIT = "split"
 _SPLITS = ("train", "val", "test")
 _LANDMARKS = "landmarks"
@@ -33,10 +34,14 @@ _OUTSIDE = "leads outside --root"
 class Manifest(Source):
     """The images that a CSV, JSONL or Parquet file lists; image_id is the path under the root.
 
-    Columns: `path` (or `file`, `image`), relative to the root and '/'-separated; `identity` (or
-    `label`, `name`); `split`, one of train, val and test; `landmarks`, ten numbers as a list or as
-    JSON text, or a column for each, `left_eye_x` to `right_mouth_y`, in the order of
-    `Ref.landmarks`. All but the path may be absent or empty. Every other column is an attribute.
+    Columns: `path` (or `file`, `image`), relative to the root or under it, and '/'-separated;
+    `identity` (or `label`, `person`, `name`); `split`, one of train, val and test; `landmarks`,
+    ten numbers as a list or as JSON text, or a column for each, `left_eye_x` to `right_mouth_y`,
+    in the order of `Ref.landmarks`; `image_id`, a name of its own for the row. All but the path may
+    be absent or empty. Every other column is an attribute.
+
+    A path that comes again is refused, since it is most often a mistake, unless its row has an
+    image_id: so each face of a group can be a row.
 
     A row that cannot be used is named after its place: `faces.csv/line 17`.
 
@@ -46,6 +51,7 @@ class Manifest(Source):
     """
 
     format = "manifest"
+    identities = f"a column {', '.join(_IDENTITIES[:-1])} or {_IDENTITIES[-1]}"
 
     def __init__(self, path: str, root: str | None = None) -> None:
         folder, _, name = path.rpartition("/")
@@ -127,11 +133,20 @@ class Manifest(Source):
 
     def _ref(self, task: str, name: str, row: tables.Row, taken: Distinct) -> Ref:
         try:
-            path = _path(_take(row, _PATHS))
+            path = _path(_take(row, _PATHS), self.root)
         except BadValueError as error:
             return Ref(taken.claim(name), None, task, reason=str(error))
-        image_id = path if taken.add(path) else taken.claim(name)
-        reason = "" if image_id == path else f"its path comes on an earlier row already: {path}"
+        what, key = "path", path
+        reason = ""
+        try:
+            given = row.pop(_IMAGE_ID, None)
+            if given is not None:
+                what, key = _IMAGE_ID, _text_of(given, _IMAGE_ID)
+        except BadValueError as error:
+            reason = str(error)
+        image_id = key if not reason and taken.add(key) else taken.claim(name)
+        if not reason and image_id != key:
+            reason = f"its {what} comes on an earlier row already: {key}"
         identity = split = landmarks = None
         attributes: tuple[tuple[str, str], ...] = ()
         try:
@@ -160,22 +175,36 @@ def _take(row: tables.Row, names: Sequence[str]) -> Any:
     return None
 
 
-def _path(value: object) -> str:
+def _path(value: object, root: str) -> str:
     """A path as it stands in `Ref.path`.
+
+    Args:
+        value: as the manifest has it.
+        root: that it must lie under.
 
     Raises:
         BadValueError: it is none, or leads outside the root.
     """
     if value is None:
         raise BadValueError("names no path")
-    if not isinstance(value, str):
-        raise BadValueError(f"its path must be a text, got a {type(value).__name__}")
-    checked_text(value, "path")
-    if "\0" in value:
-        raise BadValueError("its path holds a null byte")
+    value = _text_of(value, "path").removeprefix(f"{root.rstrip('/')}/")
     if value.startswith("/") or "://" in value or ".." in value.split("/"):
         raise BadValueError(f"{_OUTSIDE}: {value}")
     return posixpath.normpath(value)
+
+
+def _text_of(value: object, what: str) -> str:
+    """A value that must be a text, and a name.
+
+    Raises:
+        BadValueError: it is none.
+    """
+    if not isinstance(value, str):
+        raise BadValueError(f"its {what} must be a text, got a {type(value).__name__}")
+    checked_text(value, what)
+    if "\0" in value:
+        raise BadValueError(f"its {what} holds a null byte")
+    return value
 
 
 def _split(value: object) -> str | None:

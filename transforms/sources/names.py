@@ -21,7 +21,7 @@ class Format(NamedTuple):
 TABLE = {
     "folders": Format("transforms.sources.folders:Folders", "one folder of images per identity"),
     "lfw": Format("transforms.sources.folders:Lfw", "Labeled Faces in the Wild"),
-    "casia-rec": Format("transforms.sources.recordio:RecordIO", "train.rec and train.idx of MXNet"),
+    "casia-rec": Format("transforms.sources.recordio:RecordIO", "NAME.rec and NAME.idx of MXNet"),
     "megaface": Format("transforms.sources.megaface:MegaFace", "FlickrFinal2 and FaceScrub"),
     "webdataset": Format("transforms.sources.webdataset:WebDataset", "shards *.tar"),
     "parquet": Format("transforms.sources.parquet:ParquetTables", "tables with an image column"),

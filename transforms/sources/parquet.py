@@ -44,6 +44,9 @@ class ParquetTables(ContainerSource):
     """
 
     format = "parquet"
+    identities = (
+        f"a column {', '.join(_LABELS[:-1])} or {_LABELS[-1]}, or the one of --label-column"
+    )
     what = "*.parquet files"
 
     def __init__(

@@ -15,14 +15,15 @@ from transforms.text import one_line
 
 MANIFEST = "manifest"
 
-_LISTS = re.compile(r"\.(csv|jsonl)$")
+_LISTS = re.compile(r"\.(csv|jsonl)$", re.IGNORECASE)
 # What tells a format by a name directly under the input; folders end in "/".
 _SIGNS = {
-    "casia-rec": re.compile(r"train\.rec$"),
+    "casia-rec": re.compile(r".+\.rec$"),
     "megaface": re.compile(r"FlickrFinal2/$"),
-    "webdataset": re.compile(r".+\.tar$"),
-    "parquet": re.compile(r".+\.parquet$"),
-    "tfrecord": re.compile(r".+\.tfrecord[^/]*$"),
+    # Compressed ones end in a row that says what to do.
+    "webdataset": re.compile(r".+\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2|txz|tzst)$", re.IGNORECASE),
+    "parquet": re.compile(r".+\.parquet$", re.IGNORECASE),
+    "tfrecord": re.compile(r".+\.tfrecord[^/]*$", re.IGNORECASE),
 }
 # By format: the flags that it takes, in the order of its arguments.
 _TAKES = {
@@ -32,6 +33,8 @@ _TAKES = {
 }
 # Their shards may lie beside folders that have nothing to do with them; or be strays of `folders`.
 _SHARDS = ("webdataset", "parquet", "tfrecord")
+# Where a download from Hugging Face has its shards, beside a README.
+_DATA = "data/"
 
 
 def build(
@@ -79,17 +82,21 @@ def guess(root: str) -> str:
     """The format of an input, by names alone: of the file, or directly under the folder.
 
     A file is a manifest if it ends in .csv or .jsonl, or in .parquet and has a column `path` and
-    none of images. A folder is of the one format that a name in it tells: `train.rec`,
-    `FlickrFinal2`, `*.tar`, `*.parquet`, `*.tfrecord*`; else it is one of folders. Names that
-    begin with a dot do not count.
+    none of images; else its name tells as it would in a folder. A folder is of the one format that
+    a name in it tells: `*.rec`, `FlickrFinal2`, `*.tar`, `*.parquet`, `*.tfrecord*`; or that the
+    shards in its only folder `data` tell; else it is one of folders. Names that begin with a dot
+    do not count.
 
     Raises:
         UsageError: there is no such input, nothing in it, or more than one format is possible.
     """
     if storage.is_file(root):
         return _of_file(root)
-    names = [name for name in names_in(root) if not name.startswith(".")]
-    found = [format for format, sign in _SIGNS.items() if any(sign.match(name) for name in names)]
+    names = _names(root)
+    found = _told_by(names)
+    if not found and [name for name in names if name.endswith("/")] == [_DATA]:
+        names = _names(storage.join(root, _DATA.rstrip("/")))
+        found = [format for format in _told_by(names) if format in _SHARDS]
     if len(found) == 1 and found[0] in _SHARDS and any(name.endswith("/") for name in names):
         found.append("folders")
     if len(found) > 1:
@@ -100,14 +107,25 @@ def guess(root: str) -> str:
     return found[0] if found else "folders"
 
 
+def _names(root: str) -> list[str]:
+    return [name for name in names_in(root) if not name.startswith(".")]
+
+
+def _told_by(names: list[str]) -> list[str]:
+    return [format for format, sign in _SIGNS.items() if any(sign.match(name) for name in names)]
+
+
 def _of_file(path: str) -> str:
     if _LISTS.search(path):
         return MANIFEST
-    if path.endswith(".parquet"):
+    if path.lower().endswith(".parquet"):
         return _of_parquet(path)
+    found = _told_by([path.rpartition("/")[2]])
+    if found:
+        return found[0]
     raise UsageError(
-        f"--input must be a folder or a manifest (.csv, .jsonl, .parquet), got the file {path}; "
-        "give the folder that it lies in."
+        f"--input must be a folder, a manifest (.csv, .jsonl, .parquet) or a file of images (.tar, "
+        f".parquet, .tfrecord, .rec), got the file {path}; give the folder that it lies in."
     )
 
 

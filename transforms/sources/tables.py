@@ -38,7 +38,7 @@ def columns(path: str) -> list[str]:
             except ARROW_ERRORS as error:
                 raise TableError(f"is no Parquet file: {one_line(error)}") from None
         elif path.lower().endswith(".csv"):
-            names = _header(csv.reader(_Lines(stream), strict=True))
+            names = _header(_Lines(stream))
         else:
             # Rows of JSONL need not have the same names, and a damaged row has none.
             row = next((row for _, row in _jsonl(stream) if isinstance(row, dict)), None)
@@ -55,8 +55,9 @@ def rows(path: str) -> Iterator[tuple[str, Row | str]]:
     """(place, row or the reason why it is none) of each row; blank lines are none.
 
     A place is `line 17`, the first line being 1 and in CSV the header's, or `row 17` from 0 on in
-    Parquet; "" stands for the rest of the file. An empty text counts as null, and columns without a
-    name or of bytes are left out.
+    Parquet; "" stands for the rest of the file. In CSV a line is a row, also where a quote is open
+    at its end: so no row can be lost in another. An empty text counts as null, and columns without
+    a name or of bytes are left out.
     """
     kind = path.lower()
     read = _parquet_rows if kind.endswith(".parquet") else _csv if kind.endswith(".csv") else _jsonl
@@ -103,12 +104,16 @@ class _Lines:
         return line.decode("utf-8", "surrogateescape")
 
 
+# What the csv module says of a line at whose end a quote is open.
+_OPEN_QUOTE = "unexpected end of data"
 _OVERLONG = f"its line is longer than {_MAX_LINE_BYTES} bytes"
 
 
-def _header(reader: Any) -> list[str]:
+def _header(lines: _Lines) -> list[str]:
     try:
-        names = [name.strip() for name in next(reader, [])]
+        names = [name.strip() for name in _cells(next(lines, ""))]
+        if lines.has_overlong:
+            raise TableError(f"has a first line that is longer than {_MAX_LINE_BYTES} bytes")
     except csv.Error as error:
         raise TableError(f"has no header that is CSV: {one_line(error)}") from None
     if not all(map(is_text, names)):
@@ -118,29 +123,35 @@ def _header(reader: Any) -> list[str]:
     return names
 
 
+def _cells(line: str) -> list[str]:
+    """The cells of one line.
+
+    Raises:
+        csv.Error: it is no row of CSV; also where a quote is not closed on its line.
+    """
+    # Each line is read on its own: else one stray quote would swallow the rows behind it.
+    return next(csv.reader([line], strict=True), [])
+
+
 def _csv(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
     lines = _Lines(stream)
-    reader = csv.reader(lines, strict=True)
-    names = _header(reader)
-    while True:
-        first = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            last = reader.line_num
-            where = f", up to line {last}" if last > first else ""
-            yield f"line {first}", f"is no row of CSV: {one_line(error)}{where}"
-            lines.has_overlong = False
-            continue
+    names = _header(lines)
+    for number, line in enumerate(lines, start=2):
+        place = f"line {number}"
         if lines.has_overlong:
             lines.has_overlong = False
-            yield f"line {first}", _OVERLONG
-        elif cells and len(cells) != len(names):
-            yield f"line {first}", f"has {len(cells)} cells, but the header has {len(names)}"
+            yield place, _OVERLONG
+            continue
+        try:
+            cells = _cells(line)
+        except csv.Error as error:
+            told = one_line(error).replace(_OPEN_QUOTE, f"{_OPEN_QUOTE}, a quote is not closed")
+            yield place, f"is no row of CSV: {told}"
+            continue
+        if cells and len(cells) != len(names):
+            yield place, f"has {len(cells)} cells, but the header has {len(names)}"
         elif cells:
-            yield f"line {first}", dict(zip(names, cells, strict=True))
+            yield place, dict(zip(names, cells, strict=True))
 
 
 def _jsonl(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:

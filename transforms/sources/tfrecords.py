@@ -33,6 +33,7 @@ class TFRecords(ContainerSource):
     """
 
     format = "tfrecord"
+    identities = f"a feature {', '.join(_IDENTITIES[:-1])} or {_IDENTITIES[-1]}"
     what = "*.tfrecord files"
 
     @staticmethod

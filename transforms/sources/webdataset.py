@@ -54,6 +54,7 @@ class WebDataset(ContainerSource):
     """
 
     format = "webdataset"
+    identities = ".cls, .json or a folder in the tar, or by .txt with --label-column txt"
     what = "*.tar files"
 
     def __init__(self, root: str, label: str | None = None) -> None:

@@ -121,10 +121,16 @@ def test_names_that_are_no_text_are_rows_and_their_tasks_are_text(tmp_path):
     for task in source.tasks():
         task.encode("utf-8")
     assert _refs(source) == [
-        Ref("Ad\\udce9/1.jpg", "Ad\\udce9", "Ad\\udce9/1.jpg", reason=storage.NOT_UTF8),
+        Ref("Ad\\udce9/./1.jpg", "Ad\\udce9", "Ad\\udce9/./1.jpg", reason=storage.NOT_UTF8),
         Ref("Bob/2.jpg", "Bob", "Bob/2.jpg"),
-        Ref("Bob/\\udcff.jpg", "Bob", "Bob/\\udcff.jpg", reason=storage.NOT_UTF8),
+        Ref("Bob/./\\udcff.jpg", "Bob", "Bob/./\\udcff.jpg", reason=storage.NOT_UTF8),
     ]
+
+
+def test_a_stray_file_whose_name_is_no_text_is_nobody(tmp_path):
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")).write_bytes(b"x")
+    name = "./\\udcff.jpg"
+    assert _refs(Folders(str(tmp_path))) == [Ref(name, None, name, reason=storage.NOT_UTF8)]
 
 
 def test_a_folder_that_cannot_be_listed_is_a_row(tmp_path, monkeypatch):

@@ -234,6 +234,46 @@ def test_other_bad_values_are_a_row(tmp_path, columns, reason):
     assert (ref.image_id, ref.split, ref.reason) == ("a.jpg", None, reason)
 
 
+def test_a_path_may_be_absolute_if_it_lies_under_the_root(tmp_path):
+    (tmp_path / "in").mkdir()
+    rows = [{"path": f"{tmp_path}/in/1.jpg"}, {"path": f"{tmp_path}/out/1.jpg"}]
+    inside, outside = _listed(_write(tmp_path / "m.csv", rows), tmp_path / "in")
+    assert (inside.image_id, inside.path, inside.reason) == ("1.jpg", "1.jpg", "")
+    assert outside.reason == f"leads outside --root: {tmp_path}/out/1.jpg"
+    (climbing,) = _listed(_write(tmp_path / "m.csv", [{"path": f"{tmp_path}/in/../x"}]))
+    assert climbing.reason.startswith("leads outside --root")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_faces_of_a_group_are_rows_of_their_own(tmp_path, suffix):
+    rows = [
+        {"path": "g.jpg", "identity": "ada", "image_id": "g/left"},
+        {"path": "g.jpg", "identity": "bob", "image_id": "g/right"},
+        {"path": "g.jpg", "identity": "eve", "image_id": "g/right"},
+        {"path": "g.jpg", "identity": "eve", "image_id": None},
+        {"path": "g.jpg", "identity": "fay", "image_id": ""},
+    ]
+    refs = _listed(_write(tmp_path / f"m{suffix}", rows))
+    assert [(ref.identity, ref.path, ref.attributes) for ref in refs] == [
+        (row["identity"], "g.jpg", ()) for row in rows
+    ]
+    third, fifth = (ref.image_id for ref in (refs[2], refs[4]))
+    assert [ref.image_id for ref in refs] == ["g/left", "g/right", third, "g.jpg", fifth]
+    assert third.startswith(f"m{suffix}/")
+    assert fifth.startswith(f"m{suffix}/")
+    assert [ref.reason for ref in refs] == [
+        *("", "", "its image_id comes on an earlier row already: g/right"),
+        *("", "its path comes on an earlier row already: g.jpg"),
+    ]
+
+
+@pytest.mark.parametrize("value", [7, "a\0b", ["a"], "\ud800"])
+def test_a_bad_image_id_is_a_row(tmp_path, value):
+    ref = _one(tmp_path, {"path": "a.jpg", "image_id": value})
+    assert (ref.image_id, ref.path) == ("m.jsonl/line 1", "a.jpg")
+    assert ref.reason.startswith("its image_id ")
+
+
 def test_attributes_of_other_types_become_text(tmp_path):
     row = {"path": "a.jpg", "z": 1.5, "b": True, "l": [1, "é"], "i": 7, "n": None}
     ref = _one(tmp_path, row)
@@ -284,7 +324,10 @@ def test_what_is_no_manifest_is_refused(tmp_path, name, data, message):
         Manifest(str(tmp_path / name)).tasks()
 
 
-_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+# A row of CSV must end on its line.
+_TEXT = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), max_size=6
+).filter(lambda text: text.strip() != "-1")
 _PART = _TEXT.filter(lambda part: part not in ("", ".", "..")).map(
     lambda part: part.replace("/", "-")
 )

@@ -144,7 +144,7 @@ def test_shuffled_numbers_of_the_index_are_kept(tmp_path):
     }
 
 
-@pytest.mark.parametrize("label", [float("nan"), float("inf"), -1.0, 0.5])
+@pytest.mark.parametrize("label", [float("nan"), float("inf"), -2.0, 0.5])
 def test_a_label_that_is_no_number_of_an_identity_is_a_reason(tmp_path, label):
     write(tmp_path, [image(1, b"a"), image(label, b"b")])
     found = facts(listed(tmp_path))
@@ -153,6 +153,117 @@ def test_a_label_that_is_no_number_of_an_identity_is_a_reason(tmp_path, label):
         None,
         f"its label is {label:g}, not a whole number from 0 on",
     )
+
+
+def test_a_label_of_minus_one_is_nobody(tmp_path):
+    write(tmp_path, [image(1, b"a"), image(-1, b"b")])
+    assert facts(listed(tmp_path)) == {"train.rec/0": ("1", ""), "train.rec/1": (None, "")}
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_pair_of_another_name(tmp_path, by_name):
+    write(tmp_path, insightface(PICTURES))
+    for suffix in ("rec", "idx"):
+        (tmp_path / f"train.{suffix}").rename(tmp_path / f"casia.{suffix}")
+    if by_name:
+        (tmp_path / "other.rec").write_bytes(b"")
+    source = RecordIO(str(tmp_path / "casia.rec" if by_name else tmp_path))
+    refs = [ref for task in source.tasks() for ref in source.refs(task)]
+    expected = {name.replace("train", "casia"): found for name, found in GOOD.items()}
+    assert facts(refs) == expected
+    assert {ref.path for ref in refs} == {"casia.rec"}
+    assert list(source.read(refs)) == [data for _, data in PICTURES]
+
+
+def test_of_several_pairs_one_must_be_named(tmp_path):
+    for name in ("a.rec", "b.rec"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"one file \.rec, got a\.rec, b\.rec in .*; name one"):
+        RecordIO(str(tmp_path)).tasks()
+    # The usual name is the one that is meant.
+    write(tmp_path, insightface(PICTURES))
+    assert facts(listed(tmp_path)) == GOOD
+
+
+def test_a_label_beyond_the_announced_identities_is_a_reason(tmp_path):
+    write(tmp_path, insightface(PICTURES))
+    (tmp_path / "property").write_text("8,112,112\n")
+    told = "its label 10571 is not one of the 8 that property announces"
+    assert facts(listed(tmp_path)) == {**GOOD, "train.rec/4": (None, told)}
+
+
+@pytest.mark.parametrize("text", ["", "8", "8,112", "a,b,c", "-1,112,112", "9" * 1000])
+def test_a_property_that_is_none_is_a_row_and_is_not_used(tmp_path, text):
+    write(tmp_path, insightface(PICTURES))
+    (tmp_path / "property").write_text(text)
+    reason = "is not a number of identities, a height and a width; labels were not compared with it"
+    assert facts(listed(tmp_path)) == {**GOOD, "property": (None, reason)}
+
+
+def paths_of(root: Path) -> dict[str, str | None]:
+    refs = [ref for ref in listed(root) if ref.path == "train.rec"]
+    return {ref.image_id: dict(ref.attributes).get("path") for ref in refs}
+
+
+FROM = [f"{label:07d}/{number}.jpg" for number, (label, _) in enumerate(PICTURES)]
+
+
+@pytest.mark.parametrize("per_task", [1, 2, 3, 100])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_insightfaces_list_says_where_images_are_from(tmp_path, monkeypatch, per_task, end):
+    monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", per_task)
+    write(tmp_path, insightface(PICTURES))
+    lines = [f"1\t{path}\t{label}" for path, (label, _) in zip(FROM, PICTURES, strict=True)]
+    (tmp_path / "train.lst").write_bytes("".join(line + end for line in lines).encode())
+    assert facts(listed(tmp_path)) == GOOD
+    assert paths_of(tmp_path) == {f"train.rec/{i + 1}": path for i, path in enumerate(FROM)}
+
+
+@pytest.mark.parametrize("per_task", [1, 2, 100])
+@pytest.mark.parametrize("keys", [[0, 1, 2, 3], [7, 2, 9, 4]])
+def test_im2recs_list_says_where_images_are_from(tmp_path, monkeypatch, per_task, keys):
+    monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", per_task)
+    write(tmp_path, [image(label, data) for label, data in PICTURES], keys)
+    lines = [
+        f"{key}\t{float(label)}\t{path}\n"
+        for key, path, (label, _) in zip(keys, FROM, PICTURES, strict=True)
+    ]
+    # What it could not read it left out of the records, not of the list.
+    lines.insert(2, "99\t4\tunreadable.jpg\n")
+    (tmp_path / "train.lst").write_text("".join(lines))
+    expected = {f"train.rec/{key}": path for key, path in zip(keys, FROM, strict=True)}
+    assert paths_of(tmp_path) == expected
+
+
+def test_a_list_that_tells_of_another_label_is_not_believed(tmp_path):
+    write(tmp_path, insightface(PICTURES))
+    lines = [f"1\t{path}\t{label}\n" for path, (label, _) in zip(FROM, PICTURES, strict=True)]
+    lines[1] = "1\tother.jpg\t5\n"
+    (tmp_path / "train.lst").write_text("".join(lines))
+    assert facts(listed(tmp_path)) == GOOD
+    assert list(paths_of(tmp_path).values()) == [FROM[0], None, *FROM[2:]]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"", "train.lst is empty"),
+        (b"a.jpg\n", "line 1 of train.lst is not an index, a label and a path"),
+        (b"0\t\xff\t0\n", "line 1 of train.lst is not"),
+        (b"7\t0\ta.jpg\n", "train.lst has no line of record 3"),
+        (b"0\t0\ta.jpg\n" + b"x" * 10_000, "line 2 of train.lst has more than 8191 bytes"),
+    ],
+)
+def test_a_list_of_something_else_is_a_row_and_is_not_used(tmp_path, monkeypatch, text, told):
+    monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", 3)
+    write(tmp_path, insightface(PICTURES))
+    (tmp_path / "train.lst").write_bytes(text)
+    found = facts(listed(tmp_path))
+    reason = found.pop("train.lst")[1]
+    assert reason.startswith(told)
+    assert reason.endswith("; it was not used")
+    assert found == GOOD
+    assert set(paths_of(tmp_path).values()) == {None}
 
 
 @pytest.mark.parametrize("indexed", [True, False])

@@ -30,6 +30,13 @@ def _files(root, *names):
         (["FlickrFinal2/100/a@N1/1.jpg", "facescrub/Ada/1.png"], "megaface"),
         (["0000.tar", "0001.tar", "README.md"], "webdataset"),
         (["train-00000.parquet", ".cache/x"], "parquet"),
+        (["README.md", ".cache/x", "data/train-0.parquet", "data/test-0.parquet"], "parquet"),
+        (["README.md", "data/0.tar"], "webdataset"),
+        (["README.md", "data/1.jpg"], "folders"),
+        (["Ada/1.jpg", "data/0.parquet"], "folders"),
+        (["casia.rec", "casia.idx"], "casia-rec"),
+        (["0000.tar.gz"], "webdataset"),
+        (["A.TFRECORD"], "tfrecord"),
         (["a.tfrecord-00000-of-00002"], "tfrecord"),
         (["a-00000-of-00001.tfrecord"], "tfrecord"),
     ],
@@ -54,19 +61,43 @@ def test_an_unclear_folder_names_its_candidates(tmp_path, names, candidates):
 
 
 def test_the_format_of_a_file(tmp_path):
-    _files(tmp_path, "a.csv", "a.jsonl", "a.tar", "bad.parquet")
+    _files(tmp_path, "a.csv", "FACES.CSV", "a.jsonl", "a.zip", "bad.parquet")
     assert guess(str(tmp_path / "a.csv")) == "manifest"
     assert guess(str(tmp_path / "a.jsonl")) == "manifest"
+    assert guess(str(tmp_path / "FACES.CSV")) == "manifest"
     columns = {"path": ["a.jpg"], "identity": ["Ada"]}
-    pq.write_table(pa.table(columns), tmp_path / "list.parquet")
-    assert guess(str(tmp_path / "list.parquet")) == "manifest"
+    for name in ("list.parquet", "LIST.PARQUET"):
+        pq.write_table(pa.table(columns), tmp_path / name)
+        assert guess(str(tmp_path / name)) == "manifest"
     images = pa.array([{"bytes": b"x", "path": "a.jpg"}])
     pq.write_table(pa.table({"image": images, "path": ["a"]}), tmp_path / "images.parquet")
     assert guess(str(tmp_path / "images.parquet")) == "parquet"
     with pytest.raises(UsageError, match="give the folder that it lies in"):
-        guess(str(tmp_path / "a.tar"))
+        guess(str(tmp_path / "a.zip"))
     with pytest.raises(UsageError, match="must be a sound Parquet file"):
         guess(str(tmp_path / "bad.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.tar", "webdataset"),
+        ("a.TAR", "webdataset"),
+        ("a.tar.gz", "webdataset"),
+        ("a.tfrecord", "tfrecord"),
+        ("a.tfrecord-00000-of-00001", "tfrecord"),
+        ("casia.rec", "casia-rec"),
+    ],
+)
+def test_a_file_of_images_tells_its_format(tmp_path, name, expected):
+    path = f"{_files(tmp_path, name)}/{name}"
+    assert guess(path) == expected
+    assert build(expected, path).root == str(tmp_path)
+
+
+def test_a_missing_file_is_not_called_a_directory(tmp_path):
+    with pytest.raises(UsageError, match=r"an existing directory or file, but .*x\.csv does not"):
+        guess(str(tmp_path / "x.csv"))
 
 
 def test_no_input_is_a_usage_error(tmp_path):

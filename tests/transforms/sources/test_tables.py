@@ -12,10 +12,10 @@ def _rows(path, data: bytes):
 
 def test_csv_in_any_dress(tmp_path):
     path = tmp_path / "a.csv"
-    data = b'\xef\xbb\xbfpath, note ,\r\n"a,1.jpg","two\r\nlines ""quoted""",x\r\n\r\nb.jpg,,\r\n'
+    data = b'\xef\xbb\xbfpath, note ,\r\n"a,1.jpg","two\twords ""quoted""",x\r\n\r\nb.jpg,,\r\n'
     assert _rows(path, data) == [
-        ("line 2", {"path": "a,1.jpg", "note": 'two\r\nlines "quoted"'}),
-        ("line 5", {"path": "b.jpg", "note": None}),
+        ("line 2", {"path": "a,1.jpg", "note": 'two\twords "quoted"'}),
+        ("line 4", {"path": "b.jpg", "note": None}),
     ]
     assert tables.columns(str(path)) == ["path", "note", ""]
 
@@ -40,10 +40,23 @@ def test_a_bad_row_of_csv_is_one_between_its_neighbors(tmp_path, line, reason):
     assert row.startswith(reason)
 
 
-def test_a_quote_that_never_ends_says_how_far_it_went(tmp_path):
-    rows = _rows(tmp_path / "a.csv", b'path,n\nx,1\ny,"2\n' + b"z,3\n" * 50)
-    assert rows[0] == ("line 2", {"path": "x", "n": "1"})
-    assert rows[1:] == [("line 3", "is no row of CSV: unexpected end of data, up to line 53")]
+@pytest.mark.parametrize("again", [False, True])
+def test_a_quote_that_never_ends_swallows_no_other_row(tmp_path, again):
+    more = [b"z,3"] * 50
+    if again:
+        # With the next stray quote the rows between them would be one cell.
+        more[20] = b'z",4'
+    rows = _rows(tmp_path / "a.csv", b'path,n\nx,1\ny,"2\n' + b"\n".join(more))
+    reason = "is no row of CSV: unexpected end of data, a quote is not closed"
+    assert rows[:2] == [("line 2", {"path": "x", "n": "1"}), ("line 3", reason)]
+    assert [place for place, _ in rows[2:]] == [f"line {number}" for number in range(4, 54)]
+    assert sum(row == {"path": "z", "n": "3"} for _, row in rows[2:]) == 50 - again
+
+
+def test_a_cell_of_two_lines_is_two_rows_with_a_reason(tmp_path):
+    rows = _rows(tmp_path / "a.csv", b'path,n\nx,"a\nb"\ny,1\n')
+    assert [place for place, _ in rows] == ["line 2", "line 3", "line 4"]
+    assert [isinstance(row, str) for _, row in rows] == [True, True, False]
 
 
 def test_bytes_that_are_no_utf8_come_as_surrogates(tmp_path):
@@ -80,6 +93,7 @@ def test_parquet_without_its_bytes_and_with_a_bad_text(tmp_path):
         ("a.csv", b"\npath\n", "has no header in its first line"),
         ("a.csv", '"path\n'.encode("utf-16"), "has a header that is not UTF-8"),
         ("a.csv", b'"path\n', "has no header that is CSV"),
+        ("a.csv", b"path," + b"," * (1 << 20), "has a first line that is longer than 1048576"),
         ("a.csv", b"path,n,n\n", "has several columns n"),
         ("a.jsonl", b"[]\n{\n", "holds no JSON object"),
         ("a.parquet", b"PAR1", "is no Parquet file"),
