@@ -14,13 +14,17 @@ from pipelines.ingest_known import Base
 from pipelines.options.ingest import IngestOptions
 from transforms import artifact, receipts
 from transforms.artifact import Work
+from transforms.duplicates.verdicts import HELD_OUT_NOTE
 from transforms.errors import RunError
 from transforms.listing import image_key
-from transforms.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
+from transforms.outcomes import DUPLICATE, IDENTITY_IS, KEPT, OUTCOMES, REJECTED
 from transforms.splits import FOLDERS, SPLITS
 
 LISTED = "listed.json"
 HELD_OUT_COUNTS = "held_out.json"
+NAMED = "named.json"
+OVERLAP = "overlap.json"
+PASSED_OVER = "passed_over.json"
 REPEATED = "repeated.json"
 
 _COLUMNS = ["identity", "outcome", "reason", "split", "copies", "attributes"]
@@ -34,21 +38,31 @@ _REASONS_TOLD = 3
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What became of the held-out set's images.
+    """What was held against the held-out set, and found in it.
 
     Attributes:
-        listed: how many there are.
-        usable: how many the input was compared with.
+        listed: images of the set.
+        usable: of these, how many the input was compared with as pictures.
+        by_pixels: of the others, how many it was compared with by equal pixels alone.
         reasons: the most frequent ones why others are not usable, to their number.
+        identities: how many the set names, by images usable or not.
+        dropped_identity: images of the input that were dropped because it names whom they show.
+        dropped_picture: images of the input that were dropped because it has the picture.
+        fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
     """
 
     listed: int
     usable: int
+    by_pixels: int
     reasons: dict[str, int]
+    identities: int
+    dropped_identity: int
+    dropped_picture: int
+    fingerprint: str
 
     @property
     def unusable(self) -> int:
-        """How many the input was not compared with."""
+        """How many the input was not compared with as pictures."""
         return self.listed - self.usable
 
     def to_manifest(self) -> dict[str, Any]:
@@ -57,14 +71,25 @@ class HeldOut:
             "listed": self.listed,
             "usable": self.usable,
             "unusable": self.unusable,
+            "by_pixels": self.by_pixels,
             "reasons": self.reasons,
+            "identities": self.identities,
+            "dropped": {"identity": self.dropped_identity, "picture": self.dropped_picture},
+            "fingerprint": self.fingerprint,
         }
 
     @property
-    def words(self) -> str:
-        """In a few words."""
+    def words(self) -> list[str]:
+        """In a few lines."""
         told = f"{self.usable:,} of {self.listed:,} images of the held-out set were compared"
-        return f"{told}, others not ({_told(self.reasons)})" if self.reasons else told
+        if self.unusable:
+            exact = f"{self.by_pixels:,} of the others by equal pixels alone" * bool(self.by_pixels)
+            told = ", ".join(filter(None, [told, exact])) + f" ({_told(self.reasons)})"
+        found = (
+            f"it names {self.identities:,} identities; {self.dropped_identity:,} images were "
+            f"dropped by identity, {self.dropped_picture:,} by picture"
+        )
+        return [told, found]
 
 
 @dataclass(frozen=True)
@@ -79,6 +104,9 @@ class Checked:
         files: receipts of shards and index parts: path, bytes, sha256.
         source_fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
         held_out: of the set that nothing may be shared with, or None.
+        added: of a new version of a dataset the part of `counts` that came with it, or None.
+        passed_over: how many images of the input were not looked at, since the dataset that is
+            added to has their image_ids; or None.
     """
 
     counts: dict[str, int]
@@ -87,6 +115,8 @@ class Checked:
     files: list[dict[str, Any]]
     source_fingerprint: str
     held_out: HeldOut | None = None
+    added: dict[str, int] | None = None
+    passed_over: int | None = None
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -110,21 +140,31 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     listed = receipts.read(work.path(LISTED))[0]["listed"]
     shards = receipts.read(work.path("shards.json"))
     parts = receipts.read(work.path("index.json"))
+    passed_over = None
+    if base is not None:
+        passed_over = receipts.read(work.path(PASSED_OVER))[0]["passed_over"]
     if listed == 0:
-        what = "images" if base is None else "images that --append-to does not have"
-        raise RunError(f"--input must hold {what}, but none was found in it; check the path.")
+        _refuse_nothing(passed_over)
     columns = {rule.column for rule in options.balance if rule.column}
     tally = _Tally(min(columns, default=None))
     if base is not None:
         listed += base.manifest["counts"]["listed"]
         for name in base.index:
             tally.add(pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS))
+    reasons, outcomes = tally.reasons.copy(), tally.outcomes.copy()
     for part in parts:
         tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
     _check_names(work, parts)
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
     _check_accounts(counts, tally)
-    held_out = None if options.exclude_dataset is None else _held_out(work)
+    added = None
+    if base is not None:
+        new = {name: tally.outcomes[name] - outcomes[name] for name in OUTCOMES}
+        added = {"listed": sum(new.values()), **new}
+    held_out = None
+    if options.exclude_dataset is not None:
+        held_out = _held_out(work, tally.reasons - reasons)
+        _check_apart(work, base)
     splits = {
         name: _split(name, tally, shards, base)
         for name in FOLDERS
@@ -139,7 +179,9 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         total += int(base.manifest["source"]["fingerprint"], 16)
     total %= 1 << 256
     fingerprint = f"{total:064x}"
-    return Checked(counts, splits, tally.balance, shards + parts, fingerprint, held_out)
+    return Checked(
+        counts, splits, tally.balance, shards + parts, fingerprint, held_out, added, passed_over
+    )
 
 
 @dataclass
@@ -259,10 +301,32 @@ def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:
         )
 
 
-def _held_out(work: Work) -> HeldOut:
+def _refuse_nothing(passed_over: int | None) -> None:
+    if passed_over is None:
+        raise RunError("--input must hold images, but none was found in it; check the path.")
+    told = f", since all its {passed_over:,} have image_ids of that dataset" if passed_over else ""
+    raise RunError(
+        f"--input must hold images that --append-to does not have, but none was found in it{told}; "
+        "check the path, and give other images other names."
+    )
+
+
+def _held_out(work: Work, dropped: Counter[str]) -> HeldOut:
     (counts,) = receipts.read(work.path(HELD_OUT_COUNTS))
+    (named,) = receipts.read(work.path(NAMED))
     reasons = sorted(counts["reasons"].items(), key=lambda entry: (-entry[1], entry[0]))
-    found = HeldOut(counts["listed"], counts["usable"], dict(reasons[:_REASONS]))
+    leaks = Counter({why: count for why, count in dropped.items() if why.endswith(HELD_OUT_NOTE)})
+    by_identity = leaks[f"{IDENTITY_IS}{HELD_OUT_NOTE}"]
+    found = HeldOut(
+        listed=counts["listed"],
+        usable=counts["usable"],
+        by_pixels=counts["by_pixels"],
+        reasons=dict(reasons[:_REASONS]),
+        identities=named["identities"],
+        dropped_identity=by_identity,
+        dropped_picture=leaks.total() - by_identity,
+        fingerprint=counts["fingerprint"],
+    )
     if found.usable == 0:
         why = f" ({_told(found.reasons)})" if found.reasons else ""
         raise RunError(
@@ -270,6 +334,22 @@ def _held_out(work: Work) -> HeldOut:
             f"its {found.listed:,} can be used{why}; check its path and what it holds."
         )
     return found
+
+
+def _check_apart(work: Work, base: Base | None) -> None:
+    """What is written already cannot be dropped, and must not be passed off as kept apart."""
+    if base is None:
+        return
+    (named,), (shown,) = (receipts.read(work.path(name)) for name in (NAMED, OVERLAP))
+    if named["records"] or shown["records"]:
+        names = ", ".join(shown["examples"])
+        example = f", {names} among them" if names else ""
+        raise RunError(
+            "--append-to must share nothing with --exclude-dataset, since a version keeps all "
+            f"records of the one before, but {named['records']:,} of its records show an identity "
+            f"of the held-out set and {shown['records']:,} a picture of it{example}; ingest the "
+            "whole collection anew."
+        )
 
 
 def _check_shards(splits: dict[str, dict[str, Any]], tally: _Tally) -> None:

@@ -98,9 +98,12 @@ def test_known_images_are_left_out(tmp_path):
     chunks = listed(source, NEW, str(tmp_path / "known.npy"))
     left = [ref.image_id for chunk in chunks for ref in chunk.refs]
     assert left == [key for key in every if key not in set(known)]
+    assert sum(chunk.passed_over for chunk in chunks) == len(known)
     everything = np.sort(np.array([image_key(key) for key in every], np.uint64))
     np.save(tmp_path / "known.npy", everything)
-    assert listed(source, NEW, str(tmp_path / "known.npy")) == []
+    nothing = listed(source, NEW, str(tmp_path / "known.npy"))
+    assert [chunk.refs for chunk in nothing] == [[], []]
+    assert [chunk.passed_over for chunk in nothing] == [300, 5]
 
 
 def test_a_chunk_packs_its_references_and_is_small():

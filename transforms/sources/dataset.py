@@ -1,4 +1,4 @@
-"""The kept images of a dataset as a source: of a set that is added to, or to be kept apart from."""
+"""The images of a dataset as a source: of a set that is added to, or to be kept apart from."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +20,8 @@ _COLUMNS = [
     "image_id",
     "identity",
     "outcome",
+    "reason",
+    "duplicate_of",
     "split",
     "shard",
     "offset",
@@ -38,6 +40,8 @@ class DatasetRecords(Source):
     Args:
         root: absolute path or URL of the dataset.
         manifest: its manifest.
+        aside: outcomes whose images are listed too: their pictures are not in the shards, but who
+            they show and the hash of their pixels is known.
 
     Raises:
         RunError: its manifest leads elsewhere.
@@ -45,8 +49,9 @@ class DatasetRecords(Source):
 
     format: ClassVar[str] = "dataset"
 
-    def __init__(self, root: str, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, root: str, manifest: Mapping[str, Any], aside: Sequence[str] = ()) -> None:
         super().__init__(root)
+        self._aside = tuple(aside)
         for split in manifest["splits"].values():
             for shard in split["shards"]:
                 artifact.resolve(root, shard)
@@ -62,13 +67,13 @@ class DatasetRecords(Source):
         return sorted(self._parts)
 
     def refs(self, task: str) -> Iterator[Ref]:
-        """The kept images of one part, shard after shard.
+        """The kept images of one part, shard after shard, then those set aside that are wanted.
 
         Raises:
             RunError: the part is absent, differs from the manifest, or leads elsewhere.
         """
-        rows = self._rows(task)
-        rows = rows.filter(pc.equal(rows["outcome"], KEPT))
+        everything = self._rows(task)
+        rows = everything.filter(pc.equal(everything["outcome"], KEPT))
         rows = rows.sort_by([("shard", "ascending"), ("offset", "ascending")])
         for shard in rows["shard"].unique().to_pylist():
             artifact.resolve(self.root, shard)
@@ -81,6 +86,20 @@ class DatasetRecords(Source):
                 attributes=tuple(row["attributes"] or ()),
                 split=row["split"] if row["split"] in SPLITS else None,
                 pixel_sha256=row["pixel_sha256"],
+            )
+        if not self._aside:
+            return
+        aside = everything.filter(pc.is_in(everything["outcome"], pa.array(self._aside)))
+        for row in aside.sort_by("image_id").to_pylist():
+            yield Ref(
+                image_id=row["image_id"],
+                identity=row["identity"],
+                path=task,
+                reason=row["reason"] or row["outcome"],
+                attributes=tuple(row["attributes"] or ()),
+                pixel_sha256=row["pixel_sha256"],
+                outcome=row["outcome"],
+                duplicate_of=row["duplicate_of"],
             )
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
