@@ -86,8 +86,8 @@ class HeldOut:
             exact = f"{self.by_pixels:,} of the others by equal pixels alone" * bool(self.by_pixels)
             told = ", ".join(filter(None, [told, exact])) + f" ({_told(self.reasons)})"
         found = (
-            f"it names {self.identities:,} identities; {self.dropped_identity:,} images were "
-            f"dropped by identity, {self.dropped_picture:,} by picture"
+            f"identities that it names: {self.identities:,}; images that were dropped by "
+            f"identity: {self.dropped_identity:,}, by picture: {self.dropped_picture:,}"
         )
         return [told, found]
 

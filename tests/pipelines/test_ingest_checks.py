@@ -188,13 +188,13 @@ def test_what_of_a_held_out_set_was_compared_is_counted(tmp_path):
     assert found.words == [
         "1,200 of 1,234 images of the held-out set were compared, 30 of the others by equal "
         "pixels alone (30 dark; 3 blank; 1 torn)",
-        "it names 7 identities; 3 images were dropped by identity, 2 by picture",
+        "identities that it names: 7; images that were dropped by identity: 3, by picture: 2",
     ]
     whole = check(work_of(tmp_path / "whole", held_out=held_out(2, 2)), options, None).held_out
     assert whole is not None
     assert whole.words == [
         "2 of 2 images of the held-out set were compared",
-        "it names 7 identities; 0 images were dropped by identity, 0 by picture",
+        "identities that it names: 7; images that were dropped by identity: 0, by picture: 0",
     ]
 
 
