@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -272,23 +272,40 @@ def _read_manifest(root: str) -> dict[str, Any]:
         UsageError: it has not.
     """
     manifest = artifact.read_manifest(root, KIND)
-    wanted = {
-        **dict.fromkeys(("counts", "options", "preprocessing", "source", "splits"), dict),
-        "files": list,
-    }
-    for name, kind in wanted.items():
-        if not isinstance(manifest.get(name), kind):
+    path = storage.join(root, artifact.MANIFEST)
+    for name, sound in _SOUND.items():
+        try:
+            whole = sound(manifest[name])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            whole = False
+        if not whole:
             raise UsageError(
-                f"{storage.join(root, artifact.MANIFEST)} must tell {name} of its dataset, but "
-                "does not; it was changed or damaged, so write the dataset again."
+                f"{path} must tell {name} of its dataset, but does not; it was changed or damaged, "
+                "so write the dataset again."
             )
-    paths = [one.get("path") for one in manifest["files"] if isinstance(one, dict)]
-    if not any(isinstance(path, str) and path.startswith("index/") for path in paths):
+    if not any(entry["path"].startswith("index/") for entry in manifest["files"]):
         raise UsageError(
-            f"{storage.join(root, artifact.MANIFEST)} must list the parts of an index, but lists "
-            "none; it was changed or damaged, so write the dataset again."
+            f"{path} must list the parts of an index, but lists none; it was changed or damaged, "
+            "so write the dataset again."
         )
     return manifest
+
+
+# What is read of a manifest here, and whether it can be.
+_SOUND: dict[str, Callable[[Any], bool]] = {
+    "counts": lambda counts: isinstance(counts["listed"], int),
+    "files": lambda files: all(
+        isinstance(one["path"], str) and isinstance(one["sha256"], str) and one["bytes"] >= 0
+        for one in files
+    ),
+    "options": lambda options: isinstance(options, dict),
+    "preprocessing": lambda look: bool(Look.from_manifest(look)),
+    "source": lambda source: int(source["fingerprint"], 16) >= 0,
+    "splits": lambda splits: all(
+        one["records"] >= 0 and all(isinstance(name, str) for name in one["shards"])
+        for one in splits.values()
+    ),
+}
 
 
 def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, flag: str) -> Known:

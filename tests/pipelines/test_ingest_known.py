@@ -132,14 +132,21 @@ def test_a_held_out_set_needs_a_search_for_its_pictures():
         check_exclude(options(exclude_dataset="x", dedup="off"))
 
 
-@pytest.mark.parametrize("name", ["counts", "options", "preprocessing", "source", "splits"])
-@pytest.mark.parametrize("broken", [None, 3])
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        *((name, None) for name in ("counts", "options", "preprocessing", "source", "splits")),
+        *((name, 3) for name in ("counts", "options", "preprocessing", "source", "splits")),
+        *((name, {"train": 3}) for name in ("counts", "preprocessing", "source", "splits")),
+    ],
+)
 def test_a_manifest_that_lacks_something_is_one_sentence(tiny_dataset, tmp_path, name, broken):
     damaged(tiny_dataset, tmp_path, {name: broken}, f"must tell {name} of its dataset")
 
 
 def test_a_manifest_without_files_is_one_sentence(tiny_dataset, tmp_path):
     damaged(tiny_dataset, tmp_path / "a", {"files": None}, "must tell files of its dataset")
+    damaged(tiny_dataset, tmp_path / "c", {"files": [{"path": "x"}]}, "must tell files of its")
     damaged(tiny_dataset, tmp_path / "b", {"files": []}, "must list the parts of an index")
 
 
