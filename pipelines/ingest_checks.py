@@ -10,20 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.ingest_held_out import HeldOut, check_old_apart, read_held_out, told
 from pipelines.ingest_known import Base
 from pipelines.options.ingest import IngestOptions
 from transforms import artifact, receipts
 from transforms.artifact import Work
-from transforms.duplicates.verdicts import HELD_OUT_NOTE
 from transforms.errors import RunError
 from transforms.listing import image_key
-from transforms.outcomes import DUPLICATE, IDENTITY_IS, KEPT, OUTCOMES, REJECTED
+from transforms.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
 from transforms.splits import FOLDERS, SPLITS
 
 LISTED = "listed.json"
-HELD_OUT_COUNTS = "held_out.json"
-NAMED = "named.json"
-OVERLAP = "overlap.json"
 PASSED_OVER = "passed_over.json"
 REPEATED = "repeated.json"
 
@@ -31,65 +28,8 @@ _COLUMNS = ["identity", "outcome", "reason", "split", "copies", "attributes"]
 
 # Attributes in a message.
 _NAMED = 8
-# Reasons in a manifest, and in a message.
-_REASONS = 20
-_REASONS_TOLD = 3
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """What was held against the held-out set, and found in it.
-
-    Attributes:
-        listed: images of the set.
-        usable: of these, how many the input was compared with as pictures.
-        by_pixels: of the others, how many it was compared with by equal pixels alone.
-        reasons: the most frequent ones why others are not usable, to their number.
-        identities: how many the set names, by images usable or not.
-        dropped_identity: images of the input that were dropped because it names whom they show.
-        dropped_picture: images of the input that were dropped because it has the picture.
-        fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
-    """
-
-    listed: int
-    usable: int
-    by_pixels: int
-    reasons: dict[str, int]
-    identities: int
-    dropped_identity: int
-    dropped_picture: int
-    fingerprint: str
-
-    @property
-    def unusable(self) -> int:
-        """How many the input was not compared with as pictures."""
-        return self.listed - self.usable
-
-    def to_manifest(self) -> dict[str, Any]:
-        """As the manifest has it."""
-        return {
-            "listed": self.listed,
-            "usable": self.usable,
-            "unusable": self.unusable,
-            "by_pixels": self.by_pixels,
-            "reasons": self.reasons,
-            "identities": self.identities,
-            "dropped": {"identity": self.dropped_identity, "picture": self.dropped_picture},
-            "fingerprint": self.fingerprint,
-        }
-
-    @property
-    def words(self) -> list[str]:
-        """In a few lines."""
-        told = f"{self.usable:,} of {self.listed:,} images of the held-out set were compared"
-        if self.unusable:
-            exact = f"{self.by_pixels:,} of the others by equal pixels alone" * bool(self.by_pixels)
-            told = ", ".join(filter(None, [told, exact])) + f" ({_told(self.reasons)})"
-        found = (
-            f"identities that it names: {self.identities:,}; images that were dropped by "
-            f"identity: {self.dropped_identity:,}, by picture: {self.dropped_picture:,}"
-        )
-        return [told, found]
+# Reasons in a message.
+_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -163,8 +103,9 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         added = {"listed": sum(new.values()), **new}
     held_out = None
     if options.exclude_dataset is not None:
-        held_out = _held_out(work, tally.reasons - reasons)
-        _check_apart(work, base)
+        held_out = read_held_out(work, tally.reasons - reasons)
+        if base is not None:
+            check_old_apart(work)
     splits = {
         name: _split(name, tally, shards, base)
         for name in FOLDERS
@@ -311,47 +252,6 @@ def _refuse_nothing(passed_over: int | None) -> None:
     )
 
 
-def _held_out(work: Work, dropped: Counter[str]) -> HeldOut:
-    (counts,) = receipts.read(work.path(HELD_OUT_COUNTS))
-    (named,) = receipts.read(work.path(NAMED))
-    reasons = sorted(counts["reasons"].items(), key=lambda entry: (-entry[1], entry[0]))
-    leaks = Counter({why: count for why, count in dropped.items() if why.endswith(HELD_OUT_NOTE)})
-    by_identity = leaks[f"{IDENTITY_IS}{HELD_OUT_NOTE}"]
-    found = HeldOut(
-        listed=counts["listed"],
-        usable=counts["usable"],
-        by_pixels=counts["by_pixels"],
-        reasons=dict(reasons[:_REASONS]),
-        identities=named["identities"],
-        dropped_identity=by_identity,
-        dropped_picture=leaks.total() - by_identity,
-        fingerprint=counts["fingerprint"],
-    )
-    if found.usable == 0:
-        why = f" ({_told(found.reasons)})" if found.reasons else ""
-        raise RunError(
-            "--exclude-dataset must hold images that the input can be compared with, but none of "
-            f"its {found.listed:,} can be used{why}; check its path and what it holds."
-        )
-    return found
-
-
-def _check_apart(work: Work, base: Base | None) -> None:
-    """What is written already cannot be dropped, and must not be passed off as kept apart."""
-    if base is None:
-        return
-    (named,), (shown,) = (receipts.read(work.path(name)) for name in (NAMED, OVERLAP))
-    if named["records"] or shown["records"]:
-        names = ", ".join(shown["examples"])
-        example = f", {names} among them" if names else ""
-        raise RunError(
-            "--append-to must share nothing with --exclude-dataset, since a version keeps all "
-            f"records of the one before, but {named['records']:,} of its records show an identity "
-            f"of the held-out set and {shown['records']:,} a picture of it{example}; ingest the "
-            "whole collection anew."
-        )
-
-
 def _check_shards(splits: dict[str, dict[str, Any]], tally: _Tally) -> None:
     for name, split in splits.items():
         if split["records"] != tally.records[name]:
@@ -387,12 +287,7 @@ def _check_rejected(
 
 
 def _reasons(tally: _Tally) -> str:
-    return _told(dict(tally.reasons.most_common(_REASONS_TOLD)))
-
-
-def _told(reasons: dict[str, int]) -> str:
-    first = list(reasons.items())[:_REASONS_TOLD]
-    return "; ".join(f"{count} {reason}" for reason, count in first)
+    return told(dict(tally.reasons.most_common(_REASONS)))
 
 
 def _check_outcomes(

@@ -10,14 +10,8 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipelines.ingest_checks import (
-    HELD_OUT_COUNTS,
-    LISTED,
-    NAMED,
-    OVERLAP,
-    PASSED_OVER,
-    REPEATED,
-)
+from pipelines.ingest_checks import LISTED, PASSED_OVER, REPEATED
+from pipelines.ingest_held_out import HELD_OUT_COUNTS, NAMED, OVERLAP
 from pipelines.ingest_job import IngestJob
 from pipelines.ingest_known import Known
 from transforms import receipts, statistics

@@ -316,6 +316,6 @@ def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, fl
             f"{there.words}; give the same here."
         )
     # Its records are squares already: they are resized where the sizes differ, never cropped.
-    source = DatasetRecords(root, manifest, _ASIDE[origin])
+    source = DatasetRecords(root, manifest, _ASIDE[origin], quarantined=origin == HELD_OUT)
     name = artifact.fingerprint(manifest)
     return Known(source, source.tasks(), origin, Look(look.size, "none"), name)

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import ingest_report
-from pipelines.ingest_checks import Checked, HeldOut
+from pipelines.ingest_checks import Checked
+from pipelines.ingest_held_out import HeldOut
 from pipelines.options.ingest import IngestOptions
 from transforms.artifact import Work
 from transforms.framing import Look

@@ -9,7 +9,7 @@ from transforms import places, selection
 from transforms.balance_rules import Rule
 from transforms.keyed import keyed_hash
 from transforms.places import NEW, OLD, chunk_number, places_of
-from transforms.scan import NO_IDENTITY, USABLE, Scanned, identity_key
+from transforms.scan import NO_IDENTITY, UNUSABLE, USABLE, Scanned, identity_key
 from transforms.selection import (
     EXCLUDED,
     HELD_OUT,
@@ -315,3 +315,32 @@ def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
     for who in ("ada", "bob"):
         mine = set(usable["place"][usable["identity"] == identity_key(1, who)].tolist())
         assert sum(bool(mine & set(some)) for some in groups.values()) == 1
+
+
+def scanned(origin: int, usable: np.ndarray, unusable: list[tuple[str | None, bool]]) -> Scanned:
+    rows = np.zeros(len(unusable), UNUSABLE)
+    rows["place"] = places_of(chunk_number(origin, 999, 0), len(unusable))
+    rows["identity"] = [identity_key(1, who) for who, _ in unusable]
+    rows["counts"] = [counts for _, counts in unusable]
+    windows = np.empty((len(usable), 0), np.uint8)
+    return Scanned(chunk_number(origin, 999, 0), len(usable) + len(rows), usable, windows, rows)
+
+
+def test_whom_unusable_held_out_images_name_is_held_out_too():
+    given = scanned(places.HELD_OUT, images([("ada", 2)]), [("bob", False), (None, False)])
+    keys = np.frombuffer(b"".join(data for _, data in selection._held_out(given, 9)), np.uint64)
+    assert sorted(keys.tolist()) == sorted(identity_key(1, who) for who in ("ada", "bob"))
+
+
+@pytest.mark.parametrize(("floor", "kept"), [(5, True), (6, False)])
+def test_what_a_dataset_dropped_counts_for_the_floor_alone(floor, kept):
+    old = scanned(OLD, images([("ada", 1)], OLD), [("ada", True), ("ada", True), ("ada", False)])
+    new = scanned(NEW, images([("ada", 2)]), [])
+    parts = [data for one in (old, new) for _, data in selection._by_identity(one, 9)]
+    rules = Selection((("train", 1.0),), rules=(Rule("min-images", floor), Rule("cap", 3)))
+    (found,) = selection._select((0, {"rows": parts, "held_out": [], "aside": []}), rules)
+    rows = np.frombuffer(selection._only_new(found), selection.DECISION)
+    # Under the cap of three they take no place.
+    assert rows["reason"].tolist() == [KEEP if kept else TOO_FEW] * 2
+    if not kept:
+        assert rows["have"].tolist() == [5, 5]

@@ -211,3 +211,15 @@ def test_a_range_of_a_file_and_of_a_stream_without_a_descriptor(tmp_path):
             assert storage.read_range(opened, 3, 4) == b"3456"
             with pytest.raises(RunError, match="must hold 5 bytes at 8, got 2"):
                 storage.read_range(opened, 8, 5)
+
+
+def test_what_is_read_and_what_is_written_lie_apart(tmp_path):
+    read, output = str(tmp_path / "read"), str(tmp_path / "output")
+    storage.check_apart(read, output)
+    storage.check_apart("gs://bucket/read", output)
+    with pytest.raises(UsageError, match=r"^--output must not lie in --input, got"):
+        storage.check_apart(read, f"{read}/output")
+    with pytest.raises(UsageError, match=r"^--output must not lie in --append-to, got"):
+        storage.check_apart(read, read, "--append-to")
+    with pytest.raises(UsageError, match=r"^--append-to must not lie in --output, got"):
+        storage.check_apart(f"{output}/base", output, "--append-to")

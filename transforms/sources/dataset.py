@@ -42,6 +42,7 @@ class DatasetRecords(Source):
         manifest: its manifest.
         aside: outcomes whose images are listed too: their pictures are not in the shards, but who
             they show and the hash of their pixels is known.
+        quarantined: whether of these, records that were written apart are read like others.
 
     Raises:
         RunError: its manifest leads elsewhere.
@@ -49,9 +50,16 @@ class DatasetRecords(Source):
 
     format: ClassVar[str] = "dataset"
 
-    def __init__(self, root: str, manifest: Mapping[str, Any], aside: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        root: str,
+        manifest: Mapping[str, Any],
+        aside: Sequence[str] = (),
+        quarantined: bool = False,
+    ) -> None:
         super().__init__(root)
         self._aside = tuple(aside)
+        self._quarantined = quarantined
         for split in manifest["splits"].values():
             for shard in split["shards"]:
                 artifact.resolve(root, shard)
@@ -73,7 +81,10 @@ class DatasetRecords(Source):
             RunError: the part is absent, differs from the manifest, or leads elsewhere.
         """
         everything = self._rows(task)
-        rows = everything.filter(pc.equal(everything["outcome"], KEPT))
+        read = pc.equal(everything["outcome"], KEPT)
+        if self._quarantined:
+            read = pc.or_(read, pc.is_valid(everything["shard"]))
+        rows = everything.filter(read)
         rows = rows.sort_by([("shard", "ascending"), ("offset", "ascending")])
         for shard in rows["shard"].unique().to_pylist():
             artifact.resolve(self.root, shard)
@@ -89,7 +100,8 @@ class DatasetRecords(Source):
             )
         if not self._aside:
             return
-        aside = everything.filter(pc.is_in(everything["outcome"], pa.array(self._aside)))
+        listed = pc.is_in(everything["outcome"], pa.array(self._aside))
+        aside = everything.filter(pc.and_(listed, pc.invert(read)))
         for row in aside.sort_by("image_id").to_pylist():
             yield Ref(
                 image_id=row["image_id"],
