@@ -15,12 +15,13 @@ from pipelines.ingest_held_out import HELD_OUT_COUNTS, NAMED, OVERLAP
 from pipelines.ingest_job import IngestJob
 from pipelines.ingest_known import Known
 from transforms import receipts, statistics
+from transforms.chunk import Chunk
 from transforms.duplicates.transform import FindDuplicates
 from transforms.duplicates.verdicts import QUARANTINE, SetAside
 from transforms.facts import ANALYZED
 from transforms.held_out import CountNamed, CountOverlap, CountUsable
 from transforms.index import TRAIN_TAG, WriteIndex
-from transforms.listing import CountImages, CountPassedOver, ListImages
+from transforms.listing import CountImages, CountPassedOver, ListImages, holds_images
 from transforms.outcomes import CONFLICT
 from transforms.places import HELD_OUT, NEW, OLD, origin_of, origin_of_chunk, row_of
 from transforms.quality import Floor
@@ -38,7 +39,10 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     """The Beam graph of an ingest run; it reads like the drawing in `pipelines.ingest`."""
     work, staging = job.work, job.scan.staging
     listed = pipeline | "ListImages" >> ListImages(job.scan.source, job.tasks, known=job.known_keys)
-    scanned = listed | "ScanImages" >> ScanImages(job.scan, job.options.workers)
+    filled = listed
+    if job.base is not None:
+        filled = listed | "Filled" >> beam.Filter(holds_images).with_output_types(Chunk)
+    scanned = filled | "ScanImages" >> ScanImages(job.scan, job.options.workers)
     total = listed | "CountListed" >> CountImages()
     known = [_scan_known(pipeline, job, one) for one in job.known]
     everything, size = scanned, total

@@ -91,13 +91,18 @@ def together(tasks: Sequence[str]) -> list[Sequence[str]]:
     return [tasks[start : start + size] for start in range(0, len(tasks), size)]
 
 
+def holds_images(chunk: Chunk) -> bool:
+    """Whether there is something to scan: a chunk can tell of passed over images alone."""
+    return chunk.count > 0
+
+
 def list_chunks(
     numbered: tuple[int, Sequence[str]],
     source: Source,
     origin: int = NEW,
     known: str | None = None,
 ) -> Iterator[Chunk]:
-    """The chunks of some parts of the listing.
+    """The chunks of some parts of the listing; see `holds_images`.
 
     Args:
         numbered: place among all groups of parts, and the parts.
@@ -139,7 +144,9 @@ def all_chunks(source: Source, tasks: Sequence[str], known: str | None = None) -
         known: see `ListImages`.
     """
     for numbered in enumerate(together(tasks)):
-        yield from list_chunks(numbered, source, NEW, known)
+        yield from (
+            chunk for chunk in list_chunks(numbered, source, NEW, known) if holds_images(chunk)
+        )
 
 
 def image_key(image_id: str) -> int:

@@ -123,8 +123,8 @@ def explain(reason: int, have: int, limit: int, column: str | None) -> str:
         reason, held_by = reason - OF_ATTRIBUTE, f"{ATTRIBUTE_HAS}{column} has"
     return {
         KEEP: "",
-        EXCLUDED: "identity is excluded",
-        NOT_INCLUDED: "identity is not among those included",
+        EXCLUDED: f"{IDENTITY_IS}excluded",
+        NOT_INCLUDED: f"{IDENTITY_IS}not among those included",
         HELD_OUT: f"{IDENTITY_IS}{HELD_OUT_NOTE}",
         TWO_SPLITS: "the source puts its identity into two splits",
         TOO_FEW: f"{held_by} {have} images, fewer than the {limit} required",

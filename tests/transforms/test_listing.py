@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from transforms import listing
 from transforms.errors import RunError
-from transforms.listing import Chunk, image_key, list_chunks, together
+from transforms.listing import Chunk, all_chunks, image_key, list_chunks, together
 from transforms.places import CHUNK, HELD_OUT, NEW, OLD, origin_of_chunk
 from transforms.sources.base import Ref, Source
 from transforms.sources.folders import NO_FOLDER, Folders
@@ -104,6 +104,7 @@ def test_known_images_are_left_out(tmp_path):
     nothing = listed(source, NEW, str(tmp_path / "known.npy"))
     assert [chunk.refs for chunk in nothing] == [[], []]
     assert [chunk.passed_over for chunk in nothing] == [300, 5]
+    assert list(all_chunks(source, source.tasks(), str(tmp_path / "known.npy"))) == []
 
 
 def test_a_chunk_packs_its_references_and_is_small():

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms import artifact, storage, tfrecord
+from transforms.duplicates.verdicts import HELD_OUT_NOTE
 from transforms.errors import RunError
-from transforms.outcomes import KEPT
+from transforms.outcomes import DROPPED, IDENTITY_IS, KEPT
 from transforms.records import from_example
 from transforms.sources.base import Ref, Source, Unreadable
 from transforms.sources.containers import OpenFile
@@ -41,7 +42,8 @@ class DatasetRecords(Source):
         root: absolute path or URL of the dataset.
         manifest: its manifest.
         aside: outcomes whose images are listed too: their pictures are not in the shards, but who
-            they show and the hash of their pixels is known.
+            they show and the hash of their pixels is known. Of dropped ones those that a list or
+            another held-out set kept out of the dataset are none of its images, and not listed.
         quarantined: whether of these, records that were written apart are read like others.
 
     Raises:
@@ -103,6 +105,8 @@ class DatasetRecords(Source):
         listed = pc.is_in(everything["outcome"], pa.array(self._aside))
         aside = everything.filter(pc.and_(listed, pc.invert(read)))
         for row in aside.sort_by("image_id").to_pylist():
+            if row["outcome"] == DROPPED and _was_kept_out(row["reason"] or ""):
+                continue
             yield Ref(
                 image_id=row["image_id"],
                 identity=row["identity"],
@@ -168,6 +172,10 @@ def verify_dataset(root: str, manifest: Mapping[str, Any]) -> None:
     """
     if not storage.is_remote(root):
         artifact.verify_files(root, manifest)
+
+
+def _was_kept_out(reason: str) -> bool:
+    return reason.startswith(IDENTITY_IS) or reason.endswith(HELD_OUT_NOTE)
 
 
 def _absent(path: str, error: OSError) -> RunError:
