@@ -14,8 +14,9 @@ from pipelines.engine import Engine, choose
 from pipelines.ingest_job import IngestJob
 from pipelines.ingest_known import (
     KIND,
-    Known,
     check_base,
+    check_exclude,
+    check_names,
     known_sets,
     read_base,
     write_known_keys,
@@ -26,7 +27,7 @@ from pipelines.quiet import import_quietly
 from transforms import artifact, storage
 from transforms.framing import Look, check_detector
 from transforms.listing import all_chunks
-from transforms.places import HELD_OUT, OLD
+from transforms.places import HELD_OUT
 from transforms.reading_ahead import reading_ahead
 from transforms.scan import ScanJob
 from transforms.sources import registry
@@ -51,7 +52,9 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     source = registry.build(form, root, _manifest_root(options), *columns)
     # An input that is not there is refused before the output is touched.
     tasks = source.tasks()
-    storage.check_apart(root, storage.absolute(options.output, "--output"))
+    output = storage.absolute(options.output, "--output")
+    storage.check_apart(root, output)
+    check_exclude(options)
     look = Look(options.image_size, options.align, options.crop_fraction, options.detector)
     check_detector(look)
     rules = selection(options)
@@ -65,9 +68,12 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         "exclude_dataset": next((one.name for one in known if one.origin == HELD_OUT), None),
         "append_to": None if base is None else artifact.fingerprint(base.manifest),
     }
+    for one in known:
+        storage.check_apart(one.source.root, output, one.flag)
     if base is not None:
         check_base(base, wanted)
-    inputs = {"input": root, **{_name(one): one.source.root for one in known}}
+        check_names(base, options)
+    inputs = {"input": root, **{one.option: one.source.root for one in known}}
     if form == registry.MANIFEST:
         inputs["root"] = source.root
     with artifact.begin(options.output, KIND, wanted, inputs=inputs) as work:
@@ -100,7 +106,3 @@ def _ahead(job: IngestJob, engine: Engine) -> contextlib.AbstractContextManager[
 
 def _manifest_root(options: IngestOptions) -> str | None:
     return None if options.root is None else storage.absolute(options.root, "--root", remote=True)
-
-
-def _name(known: Known) -> str:
-    return "append_to" if known.origin == OLD else "exclude_dataset"

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.ingest_held_out import HeldOut, check_old_apart, read_held_out, told
 from pipelines.ingest_known import Base
 from pipelines.ingest_rules import no_attribute
 from pipelines.options.ingest import IngestOptions
@@ -21,49 +22,13 @@ from transforms.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
 from transforms.splits import FOLDERS, SPLITS
 
 LISTED = "listed.json"
-HELD_OUT_COUNTS = "held_out.json"
+PASSED_OVER = "passed_over.json"
 REPEATED = "repeated.json"
 
 _COLUMNS = ["identity", "outcome", "reason", "split", "copies", "attributes"]
 
-# Reasons in a manifest, and in a message.
-_REASONS = 20
-_REASONS_TOLD = 3
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """What became of the held-out set's images.
-
-    Attributes:
-        listed: how many there are.
-        usable: how many the input was compared with.
-        reasons: the most frequent ones why others are not usable, to their number.
-    """
-
-    listed: int
-    usable: int
-    reasons: dict[str, int]
-
-    @property
-    def unusable(self) -> int:
-        """How many the input was not compared with."""
-        return self.listed - self.usable
-
-    def to_manifest(self) -> dict[str, Any]:
-        """As the manifest has it."""
-        return {
-            "listed": self.listed,
-            "usable": self.usable,
-            "unusable": self.unusable,
-            "reasons": self.reasons,
-        }
-
-    @property
-    def words(self) -> str:
-        """In a few words."""
-        told = f"{self.usable:,} of {self.listed:,} images of the held-out set were compared"
-        return f"{told}, others not ({_told(self.reasons)})" if self.reasons else told
+# Reasons in a message.
+_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -79,6 +44,9 @@ class Checked:
         source_fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
         held_out: of the set that nothing may be shared with, or None.
         named: whether any image has an identity.
+        added: of a new version of a dataset the part of `counts` that came with it, or None.
+        passed_over: how many images of the input were not looked at, since the dataset that is
+            added to has their image_ids; or None.
     """
 
     counts: dict[str, int]
@@ -88,6 +56,8 @@ class Checked:
     source_fingerprint: str
     held_out: HeldOut | None = None
     named: bool = True
+    added: dict[str, int] | None = None
+    passed_over: int | None = None
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -111,9 +81,11 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     listed = receipts.read(work.path(LISTED))[0]["listed"]
     shards = receipts.read(work.path("shards.json"))
     parts = receipts.read(work.path("index.json"))
+    passed_over = None
+    if base is not None:
+        passed_over = receipts.read(work.path(PASSED_OVER))[0]["passed_over"]
     if listed == 0:
-        what = "images" if base is None else "images that --append-to does not have"
-        raise RunError(f"--input must hold {what}, but none was found in it; check the path.")
+        _refuse_nothing(passed_over)
     columns = {rule.column for rule in options.balance if rule.column}
     tally = _Tally(min(columns, default=None))
     if base is not None:
@@ -121,12 +93,21 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         for name in base.index:
             part = pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS)
             tally.add(part, is_new=False)
+    reasons, outcomes = tally.reasons.copy(), tally.outcomes.copy()
     for part in parts:
         tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
     _check_names(work, parts)
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
     _check_accounts(counts, tally)
-    held_out = None if options.exclude_dataset is None else _held_out(work)
+    added = None
+    if base is not None:
+        new = {name: tally.outcomes[name] - outcomes[name] for name in OUTCOMES}
+        added = {"listed": sum(new.values()), **new}
+    held_out = None
+    if options.exclude_dataset is not None:
+        held_out = read_held_out(work, tally.reasons - reasons)
+        if base is not None:
+            check_old_apart(work)
     splits = {
         name: _split(name, tally, shards, base)
         for name in FOLDERS
@@ -141,8 +122,17 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         total += int(base.manifest["source"]["fingerprint"], 16)
     total %= 1 << 256
     fingerprint = f"{total:064x}"
-    named = bool(tally.before)
-    return Checked(counts, splits, tally.balance, shards + parts, fingerprint, held_out, named)
+    return Checked(
+        counts,
+        splits,
+        tally.balance,
+        shards + parts,
+        fingerprint,
+        held_out,
+        named=bool(tally.before),
+        added=added,
+        passed_over=passed_over,
+    )
 
 
 @dataclass
@@ -265,17 +255,14 @@ def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:
         )
 
 
-def _held_out(work: Work) -> HeldOut:
-    (counts,) = receipts.read(work.path(HELD_OUT_COUNTS))
-    reasons = sorted(counts["reasons"].items(), key=lambda entry: (-entry[1], entry[0]))
-    found = HeldOut(counts["listed"], counts["usable"], dict(reasons[:_REASONS]))
-    if found.usable == 0:
-        why = f" ({_told(found.reasons)})" if found.reasons else ""
-        raise RunError(
-            "--exclude-dataset must hold images that the input can be compared with, but none of "
-            f"its {found.listed:,} can be used{why}; check its path and what it holds."
-        )
-    return found
+def _refuse_nothing(passed_over: int | None) -> None:
+    if passed_over is None:
+        raise RunError("--input must hold images, but none was found in it; check the path.")
+    told = f", since all its {passed_over:,} have image_ids of that dataset" if passed_over else ""
+    raise RunError(
+        f"--input must hold images that --append-to does not have, but none was found in it{told}; "
+        "check the path, and give other images other names."
+    )
 
 
 def _check_shards(splits: dict[str, dict[str, Any]], tally: _Tally) -> None:
@@ -309,12 +296,7 @@ def _check_rejected(
 
 
 def _most_frequent(reasons: Counter[str]) -> str:
-    return _told(dict(reasons.most_common(_REASONS_TOLD)))
-
-
-def _told(reasons: dict[str, int]) -> str:
-    first = list(reasons.items())[:_REASONS_TOLD]
-    return "; ".join(f"{count} {reason}" for reason, count in first)
+    return told(dict(reasons.most_common(_REASONS)))
 
 
 def _check_outcomes(

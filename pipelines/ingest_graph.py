@@ -10,18 +10,20 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipelines.ingest_checks import HELD_OUT_COUNTS, LISTED, REPEATED
+from pipelines.ingest_checks import LISTED, PASSED_OVER, REPEATED
+from pipelines.ingest_held_out import HELD_OUT_COUNTS, NAMED, OVERLAP
 from pipelines.ingest_job import IngestJob
 from pipelines.ingest_known import Known
 from transforms import receipts, statistics
+from transforms.chunk import Chunk
 from transforms.duplicates.transform import FindDuplicates
 from transforms.duplicates.verdicts import QUARANTINE, SetAside
 from transforms.facts import ANALYZED
-from transforms.held_out import CountUsable
+from transforms.held_out import CountNamed, CountOverlap, CountUsable
 from transforms.index import TRAIN_TAG, WriteIndex
-from transforms.listing import CountImages, ListImages
+from transforms.listing import CountImages, CountPassedOver, ListImages, holds_images
 from transforms.outcomes import CONFLICT
-from transforms.places import HELD_OUT, OLD, origin_of_chunk, row_of
+from transforms.places import HELD_OUT, NEW, OLD, origin_of, origin_of_chunk, row_of
 from transforms.quality import Floor
 from transforms.repeated import FindRepeated
 from transforms.scan import Scanned
@@ -37,7 +39,10 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     """The Beam graph of an ingest run; it reads like the drawing in `pipelines.ingest`."""
     work, staging = job.work, job.scan.staging
     listed = pipeline | "ListImages" >> ListImages(job.scan.source, job.tasks, known=job.known_keys)
-    scanned = listed | "ScanImages" >> ScanImages(job.scan, job.options.workers)
+    filled = listed
+    if job.base is not None:
+        filled = listed | "Filled" >> beam.Filter(holds_images).with_output_types(Chunk)
+    scanned = filled | "ScanImages" >> ScanImages(job.scan, job.options.workers)
     total = listed | "CountListed" >> CountImages()
     known = [_scan_known(pipeline, job, one) for one in job.known]
     everything, size = scanned, total
@@ -54,6 +59,12 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         job.rules.chosen,
     )
     decisions = everything | "SelectImages" >> SelectImages(aside, job.rules, size)
+    if job.base is not None:
+        _tell_old(listed, aside, job)
+        aside = aside | "OfTheInput" >> beam.Filter(_is_new).with_output_types(SetAside)
+    if any(one.origin == HELD_OUT for one in job.known):
+        named = everything | "CountNamed" >> CountNamed(size)
+        _ = named | "NamedCounts" >> receipts.WriteReceipts(work.path(NAMED))
     written = _to_write(decisions, aside, job) | "WriteShards" >> WriteShards(
         staging,
         work.scratch,
@@ -90,6 +101,24 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     _ = total | "Listed" >> beam.Map(_listed) | receipts.WriteReceipts(work.path(LISTED))
     _ = written[RECEIPTS_TAG] | "Shards" >> receipts.WriteReceipts(work.path("shards.json"))
     _ = index.receipts | "Index" >> receipts.WriteReceipts(work.path("index.json"))
+
+
+def _tell_old(listed: beam.PCollection, aside: beam.PCollection, job: IngestJob) -> None:
+    """What is told of the dataset that is added to: images passed over, records to hold apart."""
+    passed_over = listed | "CountPassedOver" >> CountPassedOver()
+    counts = passed_over | "PassedOverCount" >> beam.Map(_passed_over)
+    _ = counts | "PassedOver" >> receipts.WriteReceipts(job.work.path(PASSED_OVER))
+    if any(one.origin == HELD_OUT for one in job.known):
+        overlap = aside | "CountOverlap" >> CountOverlap(job.scan.staging)
+        _ = overlap | "Overlap" >> receipts.WriteReceipts(job.work.path(OVERLAP))
+
+
+def _is_new(aside: SetAside) -> bool:
+    return origin_of(aside.place) == NEW
+
+
+def _passed_over(count: int) -> dict[str, int]:
+    return {"passed_over": count}
 
 
 def _scan_known(

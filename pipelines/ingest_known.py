@@ -2,18 +2,24 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.ingest_rules import flag_of, written
 from pipelines.options.ingest import IngestOptions
 from transforms import artifact, storage
 from transforms.errors import UsageError
 from transforms.framing import Look
 from transforms.listing import image_key
+from transforms.names import read_identities
+from transforms.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
 from transforms.places import HELD_OUT, OLD
 from transforms.sources import registry
 from transforms.sources.base import Source
@@ -21,11 +27,14 @@ from transforms.sources.dataset import DatasetRecords, verify_dataset
 
 KIND = "dataset"
 # Options that may differ between the versions of a dataset: where the new images come from, and
-# what is kept away from them.
-_FREE = (
-    *("format", "image_column", "label_column"),
-    *("exclude_dataset", "append_to", "include_identities", "exclude_identities"),
-)
+# what is kept away from them. The latter hold for all of the new version, and can be changed but
+# not left off.
+_KEPT_AWAY = ("exclude_dataset", "include_identities", "exclude_identities")
+_FREE = ("format", "image_column", "label_column", "append_to", *_KEPT_AWAY)
+# Of a dataset's images that it did not keep, which are compared with: those that were rejected may
+# be better in a better file, but whoever a held-out set names is in it.
+_ASIDE = {OLD: (CONFLICT, DUPLICATE, DROPPED), HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED)}
+_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,16 @@ class Known:
     origin: int
     look: Look
     name: str
+
+    @property
+    def option(self) -> str:
+        """The option that named it."""
+        return "append_to" if self.origin == OLD else "exclude_dataset"
+
+    @property
+    def flag(self) -> str:
+        """The same as a person writes it."""
+        return flag_of(self.option)
 
 
 @dataclass(frozen=True)
@@ -87,7 +106,7 @@ def read_base(path: str | None) -> Base | None:
     if path is None:
         return None
     root = storage.absolute(path, "--append-to")
-    manifest = artifact.read_manifest(root, KIND)
+    manifest = _read_manifest(root)
     verify_dataset(root, manifest)
     return Base(root, manifest)
 
@@ -107,7 +126,15 @@ def check_base(base: Base, options: dict[str, Any]) -> None:
         if here[name] != there.get(name):
             raise UsageError(
                 f"--append-to must be given the options that its dataset was made with, but "
-                f"{name} is {here[name]!r} here and {there.get(name)!r} there; give the same."
+                f"{flag_of(name)} is {written(name, here[name])} here and "
+                f"{written(name, there.get(name))} there; give the same."
+            )
+    for name in _KEPT_AWAY:
+        if there.get(name) is not None and here.get(name) is None:
+            raise UsageError(
+                f"--append-to must keep away what its dataset kept away, which was made with "
+                f"{flag_of(name)}, but that is not given here; give it again, the same or a newer "
+                "one."
             )
     for rule in options["balance"]:
         if rule["kind"] in ("oversample", "effective-number"):
@@ -115,6 +142,54 @@ def check_base(base: Base, options: dict[str, Any]) -> None:
                 f"--append-to must leave the records of its dataset as they are, but --balance "
                 f"{rule['kind']} depends on all of them; ingest the whole collection anew."
             )
+
+
+def check_names(base: Base, options: IngestOptions) -> None:
+    """Refuses lists of identities that the records of the dataset do not keep to.
+
+    Args:
+        base: see `Base`.
+        options: of the run.
+
+    Raises:
+        UsageError: a record shows somebody who is to be left out, or is not among those included.
+    """
+    lists = (
+        ("--exclude-identities", options.exclude_identities, True),
+        ("--include-identities", options.include_identities, False),
+    )
+    for flag, path, leaves_out in lists:
+        if path is None:
+            continue
+        names = pa.array(sorted(read_identities(path, flag)), pa.string())
+        found: Counter[str | None] = Counter()
+        for part in base.index:
+            rows = pq.read_table(artifact.resolve(base.root, part), columns=["identity", "outcome"])
+            kept = rows.filter(pc.equal(rows["outcome"], KEPT))["identity"]
+            listed = pc.is_in(kept, names)
+            gone = kept.filter(listed if leaves_out else pc.invert(listed))
+            found.update(gone.to_pylist())
+        if found:
+            first = ", ".join(sorted(name or "nobody" for name in found)[:_TOLD])
+            raise UsageError(
+                f"--append-to must have no records of identities that {flag} leaves out, since a "
+                f"version keeps all records of the one before, but it has {found.total():,} of "
+                f"{len(found):,} ({first}); ingest the whole collection anew."
+            )
+
+
+def check_exclude(options: IngestOptions) -> None:
+    """Refuses a held-out set where no pictures are compared.
+
+    Raises:
+        UsageError: --exclude-dataset is given with --dedup off.
+    """
+    if options.exclude_dataset is not None and options.dedup == "off":
+        raise UsageError(
+            "--exclude-dataset must go with a search for its pictures, got it with --dedup off; "
+            "give --dedup exact, which costs next to nothing, or --exclude-identities for names "
+            "alone."
+        )
 
 
 def known_sets(options: IngestOptions, look: Look, base: Base | None) -> list[Known]:
@@ -174,7 +249,7 @@ def _held_out(root: str, look: Look) -> Known:
             "unfinished run left; run the command that writes it to its end."
         )
     if storage.is_file(storage.join(root, artifact.MANIFEST)):
-        manifest = artifact.read_manifest(root, KIND)
+        manifest = _read_manifest(root)
         known = _of_dataset(root, manifest, HELD_OUT, look, "--exclude-dataset")
         verify_dataset(root, manifest)
         return known
@@ -184,9 +259,53 @@ def _held_out(root: str, look: Look) -> Known:
     except UsageError as error:
         # Sources speak of the input, since most of them are one, and of options that are its own.
         told = str(error).replace("--input", "--exclude-dataset").rpartition("; ")[0]
+        told = told.replace(" where --format is not given", "")
         raise UsageError(
             f"{told}; check the path, or ingest these images by themselves and give that dataset."
         ) from None
+
+
+def _read_manifest(root: str) -> dict[str, Any]:
+    """The manifest of a dataset, with all that is read of it here.
+
+    Raises:
+        UsageError: it has not.
+    """
+    manifest = artifact.read_manifest(root, KIND)
+    path = storage.join(root, artifact.MANIFEST)
+    for name, sound in _SOUND.items():
+        try:
+            whole = sound(manifest[name])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            whole = False
+        if not whole:
+            raise UsageError(
+                f"{path} must tell {name} of its dataset, but does not; it was changed or damaged, "
+                "so write the dataset again."
+            )
+    if not any(entry["path"].startswith("index/") for entry in manifest["files"]):
+        raise UsageError(
+            f"{path} must list the parts of an index, but lists none; it was changed or damaged, "
+            "so write the dataset again."
+        )
+    return manifest
+
+
+# What is read of a manifest here, and whether it can be.
+_SOUND: dict[str, Callable[[Any], bool]] = {
+    "counts": lambda counts: isinstance(counts["listed"], int),
+    "files": lambda files: all(
+        isinstance(one["path"], str) and isinstance(one["sha256"], str) and one["bytes"] >= 0
+        for one in files
+    ),
+    "options": lambda options: isinstance(options, dict),
+    "preprocessing": lambda look: bool(Look.from_manifest(look)),
+    "source": lambda source: int(source["fingerprint"], 16) >= 0,
+    "splits": lambda splits: all(
+        one["records"] >= 0 and all(isinstance(name, str) for name in one["shards"])
+        for one in splits.values()
+    ),
+}
 
 
 def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, flag: str) -> Known:
@@ -197,6 +316,6 @@ def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, fl
             f"{there.words}; give the same here."
         )
     # Its records are squares already: they are resized where the sizes differ, never cropped.
-    source = DatasetRecords(root, manifest)
+    source = DatasetRecords(root, manifest, _ASIDE[origin], quarantined=origin == HELD_OUT)
     name = artifact.fingerprint(manifest)
     return Known(source, source.tasks(), origin, Look(look.size, "none"), name)

@@ -13,16 +13,18 @@ from pipelines.options.ingest import IngestOptions
 from transforms.artifact import Work
 from transforms.decode import decode
 from transforms.duplicates.verdicts import HELD_OUT_NOTE
-from transforms.outcomes import CONFLICT, DUPLICATE
+from transforms.outcomes import CONFLICT, DROPPED, DUPLICATE
+from transforms.places import HELD_OUT, OLD
 from transforms.records import QUALITY, from_example
 from transforms.report import charts, figures, images, page, tables
 from transforms.scan import ScanJob
-from transforms.staging import StagingReader
+from transforms.staging import StagingReader, places_of_names
 
 # A page is for a person: more than these are in the index.
 _SAMPLES = 24
 _REASONS = 20
 _VALUES = 40
+_WHERE = {OLD: "in the version before", HELD_OUT: HELD_OUT_NOTE}
 _UNITS = {
     "sharpness": "variance of the Laplacian",
     "brightness": "mean of the grey picture",
@@ -40,33 +42,51 @@ def render(work: Work, scan: ScanJob, checked: Checked, options: IngestOptions) 
         options: of the run.
     """
     folder = os.path.join(work.scratch, "index")
-    index = ingest_shown.read(folder, (CONFLICT, DUPLICATE), options.seed)
+    index = ingest_shown.read(folder, (CONFLICT, DUPLICATE, DROPPED), options.seed)
     counts = checked.counts
+    added = checked.added or counts
+    # What the index parts of the version before tell is in its own report.
+    new = "" if checked.added is None else " Of the images that came with this version."
     with StagingReader(scan.staging) as staging:
         sections = [
-            page.Section("Outcomes", [_cards(counts), _outcomes(counts)]),
+            page.Section("Outcomes", [*_counts(checked), _outcomes(added)], new.strip()),
             page.Section("Splits", [_splits(checked)]),
             page.Section("Balance", [_balance(checked), *_attributes(checked)]),
-            page.Section("Quality", [_quality(index)]),
+            page.Section("Quality", [_quality(index)], new.strip()),
             page.Section(
                 "Conflicts",
-                _sheet(staging, index.clusters[CONFLICT]),
-                "The same picture under two identities.",
+                _sheet(scan, staging, index.clusters[CONFLICT], OLD),
+                f"The same picture under two identities.{new}",
             ),
             page.Section(
                 "Duplicates",
-                _sheet(staging, index.clusters[DUPLICATE]),
-                "The first of each group is kept.",
+                _sheet(scan, staging, index.clusters[DUPLICATE], OLD),
+                f"The first of each group is kept.{new}",
             ),
-            *_leakage(index, checked, options),
-            page.Section("Rejected and dropped", [_reasons(index)]),
-            page.Section("Samples", _samples(staging, index), "As a network will see them."),
+            *_leakage(scan, staging, index, checked),
+            page.Section("Rejected and dropped", [_reasons(index)], new.strip()),
+            page.Section("Samples", _samples(staging, index), f"As a network will see them.{new}"),
         ]
-    return page.render("Ingest", sections, f"{counts['listed']:,} images listed")
+    listed = f"{counts['listed']:,} images listed"
+    if checked.added is not None:
+        listed += f", {added['listed']:,} of them new in this version"
+    return page.render("Ingest", sections, listed)
 
 
-def _cards(counts: dict[str, int]) -> page.Markup:
-    return figures.cards([figures.Card(name, count) for name, count in counts.items()])
+def _counts(checked: Checked) -> list[page.Markup | str]:
+    """Key figures; of a new version of a dataset in two columns."""
+    counts, added = checked.counts, checked.added
+    if added is None:
+        return [figures.cards([figures.Card(name, count) for name, count in counts.items()])]
+    rows: list[list[str | int]] = [[name, counts[name], added[name]] for name in counts]
+    heads = [tables.Column("this version", True), tables.Column("added now", True)]
+    shown: list[page.Markup | str] = [tables.table(["images", *heads], rows)]
+    if checked.passed_over:
+        shown.append(
+            f"{checked.passed_over:,} images of the input were passed over, since the version "
+            "before has images of their names."
+        )
+    return shown
 
 
 def _outcomes(counts: dict[str, int]) -> page.Markup:
@@ -128,7 +148,9 @@ def _quality(index: Shown) -> page.Markup | str:
     return charts.beside(shown)
 
 
-def _leakage(index: Shown, checked: Checked, options: IngestOptions) -> list[page.Section]:
+def _leakage(
+    scan: ScanJob, staging: StagingReader, index: Shown, checked: Checked
+) -> list[page.Section]:
     """What overlapped with a held-out set, where one was given, and what was compared at all."""
     held_out = checked.held_out
     if held_out is None:
@@ -138,15 +160,19 @@ def _leakage(index: Shown, checked: Checked, options: IngestOptions) -> list[pag
         figures.Card("held out", held_out.listed),
         figures.Card("usable", held_out.usable),
         figures.Card("not usable", held_out.unusable),
+        figures.Card("identities named", held_out.identities),
+        figures.Card("dropped by identity", held_out.dropped_identity),
+        figures.Card("dropped by picture", held_out.dropped_picture),
     ]
     shown: list[page.Markup | str] = [figures.cards(cards)]
     if held_out.reasons:
-        caption = "Why images of the held-out set could not be compared"
+        caption = "Why images of the held-out set could not be compared as pictures"
         rows: list[list[str | int]] = [list(one) for one in held_out.reasons.items()]
         shown.append(tables.table(["reason", images], rows, caption=caption))
-    if options.dedup == "off":
-        shown.append("With --dedup off, identities were compared, and no pictures.")
-    chosen = [one for one in index.counted if HELD_OUT_NOTE in one.reason]
+        shown.append(
+            f"Of these {held_out.by_pixels:,} were compared by equal pixels, and all by identity."
+        )
+    chosen = [one for one in index.counted if one.reason.endswith(HELD_OUT_NOTE)]
     if chosen:
         overlap: list[list[str | int]] = [
             [one.reason, one.images, _examples(one)] for one in chosen
@@ -154,6 +180,8 @@ def _leakage(index: Shown, checked: Checked, options: IngestOptions) -> list[pag
         shown.append(tables.table(["reason", images, "for example"], overlap))
     else:
         shown.append("Nothing of the input was found in it.")
+    if index.clusters[DROPPED]:
+        shown += _sheet(scan, staging, index.clusters[DROPPED], HELD_OUT)
     return [page.Section("Leakage", shown, "What a held-out set has too was dropped.")]
 
 
@@ -174,16 +202,34 @@ def _examples(counted: Counted) -> str:
     return ", ".join(counted.examples)
 
 
-def _sheet(staging: StagingReader, clusters: Sequence[Cluster]) -> list[page.Markup | str]:
+def _sheet(
+    scan: ScanJob, staging: StagingReader, clusters: Sequence[Cluster], origin: int
+) -> list[page.Markup | str]:
+    """Pictures of clusters, and before them those of a known set that they are the same as."""
     if not clusters:
         return ["None were found."]
+    elsewhere = places_of_names(
+        scan.staging, origin, {name for cluster in clusters for name in _named(cluster, origin)}
+    )
     shown = []
     for cluster in clusters:
         title = " and ".join([*cluster.names, *(["others"] if cluster.others else [])])
         note = f"{cluster.images} images" if cluster.images > len(cluster.rows) else ""
-        thumbnails = [_thumbnail(staging, row, row["reason"]) for row in cluster.rows]
+        thumbnails = [
+            _thumbnail(staging, {"place": elsewhere[name], "image_id": name}, _WHERE[origin])
+            for name in _named(cluster, origin)
+            if name in elsewhere
+        ]
+        thumbnails += [_thumbnail(staging, row, row["reason"]) for row in cluster.rows]
         shown.append(images.Group(title, thumbnails, note))
     return [images.sheet(shown)]
+
+
+def _named(cluster: Cluster, origin: int) -> list[str]:
+    """Images that a cluster names and does not hold; a held-out set has names of its own."""
+    own = () if origin == HELD_OUT else {row["image_id"] for row in cluster.rows}
+    named = {row["duplicate_of"] for row in cluster.rows} - {None, *own}
+    return sorted(named)
 
 
 def _samples(staging: StagingReader, index: Shown) -> list[page.Markup | str]:

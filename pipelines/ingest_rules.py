@@ -1,7 +1,8 @@
 """From the options of `facemill ingest` to the rules of selection and the manifest's options."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from transforms.quality import Floor
 from transforms.scan import identity_key
 from transforms.selection import Selection
 from transforms.sources.base import Source
+from transforms.splits import SPLITS
 
 # Attributes in a message.
 _NAMED = 8
@@ -104,6 +106,30 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
     }
 
 
+def flag_of(name: str) -> str:
+    """The flag that sets an option of `result_options`."""
+    flags = {"floor": "the floor of quality (--min-sharpness, --min-contrast, --brightness)"}
+    return flags.get(
+        name, f"--{name.removesuffix('s') if name == 'split_lists' else name}"
+    ).replace("_", "-")
+
+
+def written(name: str, value: Any) -> str:
+    """An option of `result_options` as a person writes it on the command line.
+
+    Args:
+        name: of the option.
+        value: as a manifest has it.
+    """
+    if value is None or value in ([], {}):
+        return "not given"
+    try:
+        return _WRITTEN.get(name, str)(value)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # Of another version, or edited.
+        return json.dumps(value)
+
+
 def _lists(options: IngestOptions) -> tuple[tuple[str, np.ndarray], ...]:
     claimed: dict[str, str] = {}
     lists = []
@@ -117,6 +143,29 @@ def _lists(options: IngestOptions) -> tuple[tuple[str, np.ndarray], ...]:
                 )
         lists.append((split, _hashed(names, options.seed)))
     return tuple(lists)
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
+    column = "" if rule["column"] is None else f"@{rule['column']}"
+    return f"{rule['kind']}={rule['amount']:g}{column}"
+
+
+def _floor(value: Mapping[str, Any]) -> str:
+    low, high = value["brightness"]
+    return f"{value['sharpness']:g}, {value['contrast']:g} and {low:g},{high:g}"
+
+
+_WRITTEN: dict[str, Callable[[Any], str]] = {
+    "balance": lambda rules: " ".join(map(_rule, rules)),
+    "floor": _floor,
+    "split": lambda shares: ",".join(
+        f"{name}={shares[name]:g}" for name in SPLITS if shares.get(name)
+    ),
+    "split_lists": lambda lists: ", ".join(
+        f"{split}=a list of {names['count']:,} ({names['fingerprint'][:8]})"
+        for split, names in lists
+    ),
+}
 
 
 def _keys(path: str | None, flag: str, seed: int) -> np.ndarray | None:

@@ -71,6 +71,7 @@ def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, 
         "source": {"fingerprint": checked.source_fingerprint},
         "preprocessing": job.scan.look.to_manifest(),
         "held_out": checked.held_out and checked.held_out.to_manifest(),
+        "passed_over": checked.passed_over,
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
@@ -89,11 +90,18 @@ def _commit(job: IngestJob, checked: ingest_checks.Checked, run_info: dict[str, 
 def _print_table(checked: ingest_checks.Checked, output: str) -> None:
     print(f"{output}")
     for name, count in checked.counts.items():
-        print(f"  {name:<10} {count:>12,}")
+        added = "" if checked.added is None else f" {checked.added[name]:>12,} of them new"
+        print(f"  {name:<10} {count:>12,}{added}")
     for name, split in checked.splits.items():
         print(
             f"  {name:<10} {split['records']:>12,} records of {split['identities']:,} identities "
             f"in {len(split['shards'])} shards"
         )
     if checked.held_out is not None:
-        print(f"  {checked.held_out.words}")
+        for line in checked.held_out.words:
+            print(f"  {line}")
+    if checked.passed_over:
+        print(
+            f"  {checked.passed_over:,} images of the input were passed over, since the dataset "
+            "has images of their names"
+        )

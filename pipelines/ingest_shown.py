@@ -92,7 +92,8 @@ def read(folder: str, outcomes: Sequence[str], seed: int) -> Shown:
 
     Args:
         folder: of the index's parts; beside it is that of their places.
-        outcomes: whose clusters are wanted: `duplicate`, `conflict`.
+        outcomes: whose clusters are wanted: `duplicate`, `conflict`; `dropped` for pictures that a
+            held-out set has, whose names are of that set.
         seed: of the sample.
     """
     reasons, sample = _Reasons(), _Sample(seed)
@@ -101,7 +102,8 @@ def read(folder: str, outcomes: Sequence[str], seed: int) -> Shown:
         reasons.add(part)
         sample.add(part)
         for outcome, first in firsts.items():
-            first.add(part.filter(pc.equal(part["outcome"], outcome)))
+            naming = pc.and_(pc.equal(part["outcome"], outcome), pc.is_valid(part["duplicate_of"]))
+            first.add(part.filter(naming))
     groups = {outcome: first.lowest for outcome, first in firsts.items() if first.lowest}
     clusters = {} if not groups else _clusters(folder, groups)
     return Shown(
@@ -200,6 +202,8 @@ def _clusters(folder: str, lowest: Mapping[str, Mapping[str, str]]) -> dict[str,
     partners: dict[str, dict[str, str]] = {outcome: {} for outcome in lowest}
     for part in _parts(folder, _NAMED):
         for outcome, named in lowest.items():
+            if outcome == DROPPED:
+                continue
             rows = part.filter(
                 pc.and_(pc.equal(part["outcome"], outcome), _among(part["image_id"], named))
             )
@@ -212,9 +216,11 @@ def _clusters(folder: str, lowest: Mapping[str, Mapping[str, str]]) -> dict[str,
             follows = pc.and_(
                 pc.equal(part["outcome"], outcome), _among(part["duplicate_of"], clusters)
             )
-            rows = part.filter(pc.or_(follows, _among(part["image_id"], clusters)))
+            # A held-out set has names of its own.
+            own = {} if outcome == DROPPED else clusters
+            rows = part.filter(pc.or_(follows, _among(part["image_id"], own)))
             for row in rows.to_pylist():
-                itself = clusters.get(row["image_id"])
+                itself = own.get(row["image_id"])
                 (itself or clusters[row["duplicate_of"]]).add(row)
     return {
         outcome: [one.cluster() for one in dict.fromkeys(clusters.values())]

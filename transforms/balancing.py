@@ -92,6 +92,9 @@ def _big_endian(values: np.ndarray) -> np.ndarray:
 
 def _concerned(rows: np.ndarray, rule: Rule) -> np.ndarray:
     alive = rows["reason"] == KEEP
+    if rule.kind == "min-images" and rule.column is None:
+        # What a dataset dropped for want of others: with the new ones there may be enough.
+        alive |= ~is_new(rows) & (rows["reason"] == TOO_FEW)
     if rule.kind in ("oversample", "effective-number"):
         alive &= rows["split"] == TRAIN
     return alive

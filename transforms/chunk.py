@@ -15,16 +15,19 @@ class Chunk:
         number: of the chunk, see `transforms.places`.
         count: how many references.
         packed: see `refs`.
+        passed_over: how many images were listed since the chunk before and are in no chunk, since
+            a dataset that is added to has them.
     """
 
     number: int
     count: int
     packed: bytes
+    passed_over: int = 0
 
     @classmethod
-    def of(cls, number: int, refs: list[Ref]) -> "Chunk":
+    def of(cls, number: int, refs: list[Ref], passed_over: int = 0) -> "Chunk":
         """A chunk of these references."""
-        return cls(number, len(refs), zlib.compress(pickle.dumps(refs), 1))
+        return cls(number, len(refs), zlib.compress(pickle.dumps(refs), 1), passed_over)
 
     @property
     def refs(self) -> list[Ref]:

@@ -25,6 +25,10 @@ FACTS = pa.schema(
         ("fingerprint", pa.binary(16)),
         ("channel_mean", pa.list_(pa.float32(), 3)),
         ("channel_square_mean", pa.list_(pa.float32(), 3)),
+        # Of an image that another dataset set aside: what became of it there. The index has columns
+        # of these names, which tell of the run itself.
+        ("outcome", pa.string()),
+        ("duplicate_of", pa.string()),
         # Of the detector, where there is one.
         ("faces", pa.int16()),
         ("face_score", pa.float32()),

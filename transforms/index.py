@@ -193,7 +193,7 @@ class _WritePart(beam.DoFn):
         )
         order = pc.sort_indices(rows, [("image_id", "ascending")])
         receipt = write_part(rows.take(order), self._root, f"{self._top}/{name}", _ROW_GROUP)
-        yield {"path": f"index/{name}", **receipt, "fingerprint": f"{_fingerprint(rows):064x}"}
+        yield {"path": f"index/{name}", **receipt, "fingerprint": f"{content_sum(rows):064x}"}
         # For the report, which shows pictures: where each row's are, in the order of the rows.
         located = pa.table({"place": pa.array(places)}).take(order)
         write_part(located, self._root, f"{self._top}{PLACES}/{name}", _ROW_GROUP)
@@ -278,8 +278,11 @@ def _place(
     columns["weight"][rows] = positions["weight"]
 
 
-def _fingerprint(rows: pa.Table) -> int:
-    """The same for the same set of (image_id, SHA-256 of the file)."""
+def content_sum(rows: pa.Table) -> int:
+    """A number below 2**256, the same for the same set of (image_id, SHA-256 of the file).
+
+    Sums of parts add up to that of the whole, modulo 2**256.
+    """
     total = 0
     for key, digest in zip(rows["image_id"].to_pylist(), rows["sha256"].to_pylist(), strict=True):
         entry = f"{key}\0{digest or ''}".encode()

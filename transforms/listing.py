@@ -1,7 +1,8 @@
 """Listing an input: references in numbered chunks, in an order that follows from the input."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -27,7 +28,7 @@ class ListImages(beam.PTransform):
         source: of the images.
         tasks: its parts, as `source.tasks()` gave them.
         origin: that their places will tell, see `transforms.places`.
-        known: file of the keys of images that are left out, in increasing order; or None.
+        known: file of the keys of images that are passed over, in increasing order; or None.
     """
 
     def __init__(
@@ -47,6 +48,18 @@ class ListImages(beam.PTransform):
             | "List" >> beam.FlatMap(list_chunks, self._source, self._origin, self._known)
             # One part may be one large file: its images are spread over all workers.
             | "Spread" >> beam.Reshuffle()
+        )
+
+
+class CountPassedOver(beam.PTransform):
+    """Chunk -> one number: how many images were listed, and passed over as known already."""
+
+    def expand(self, chunks: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        return (
+            chunks
+            | "PassedOver" >> beam.Map(_passed_over).with_output_types(int)
+            | "AllPassedOver" >> beam.CombineGlobally(sum)
         )
 
 
@@ -79,13 +92,18 @@ def together(tasks: Sequence[str]) -> list[Sequence[str]]:
     return [tasks[start : start + size] for start in range(0, len(tasks), size)]
 
 
+def holds_images(chunk: Chunk) -> bool:
+    """Whether there is something to scan: a chunk can tell of passed over images alone."""
+    return chunk.count > 0
+
+
 def list_chunks(
     numbered: tuple[int, Sequence[str]],
     source: Source,
     origin: int = NEW,
     known: str | None = None,
 ) -> Iterator[Chunk]:
-    """The chunks of some parts of the listing.
+    """The chunks of some parts of the listing; see `holds_images`.
 
     Args:
         numbered: place among all groups of parts, and the parts.
@@ -94,17 +112,21 @@ def list_chunks(
         known: see `ListImages`.
     """
     number, tasks = numbered
+    passed_over: Counter[str] = Counter()
     refs: Iterator[Ref] = itertools.chain.from_iterable(map(source.refs, tasks))
     # A picture is kept apart from whoever it shows.
     refs = map(of_anybody if origin == HELD_OUT else of_one_line, refs)
     if known is not None:
         keys = np.load(known, mmap_mode="r")
-        refs = (ref for ref in refs if not _holds(keys, image_key(ref.image_id)))
+        refs = _unknown(refs, keys, passed_over)
     for ordinal in range(MAX_CHUNKS):
         some = list(itertools.islice(refs, CHUNK))
+        passed = passed_over.total()
+        passed_over.clear()
+        if some or passed:
+            yield Chunk.of(chunk_number(origin, number, ordinal), some, passed)
         if not some:
             return
-        yield Chunk.of(chunk_number(origin, number, ordinal), some)
     if next(refs, None) is None:
         return
     raise RunError(
@@ -122,12 +144,26 @@ def all_chunks(source: Source, tasks: Sequence[str], known: str | None = None) -
         known: see `ListImages`.
     """
     for numbered in enumerate(together(tasks)):
-        yield from list_chunks(numbered, source, NEW, known)
+        yield from (
+            chunk for chunk in list_chunks(numbered, source, NEW, known) if holds_images(chunk)
+        )
 
 
 def image_key(image_id: str) -> int:
     """The hash by which a dataset that is added to knows its images, in [0, 2**64)."""
     return keyed_hash(0, "known", image_id)
+
+
+def _unknown(refs: Iterable[Ref], keys: np.ndarray, passed_over: Counter[str]) -> Iterator[Ref]:
+    for ref in refs:
+        if _holds(keys, image_key(ref.image_id)):
+            passed_over["images"] += 1
+        else:
+            yield ref
+
+
+def _passed_over(chunk: Chunk) -> int:
+    return chunk.passed_over
 
 
 def _size(chunk: Chunk) -> int:

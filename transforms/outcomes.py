@@ -6,3 +6,9 @@ CONFLICT = "conflict"
 REJECTED = "rejected"
 DROPPED = "dropped"
 OUTCOMES = (KEPT, DUPLICATE, CONFLICT, REJECTED, DROPPED)
+
+# How the reason begins of who is left out for their name.
+IDENTITY_IS = "identity is "
+# How the reasons begin by which rules of balance drop an image for the size of a class.
+IDENTITY_HAS = "identity has "
+ATTRIBUTE_HAS = "its "

@@ -18,7 +18,8 @@ from transforms.duplicates import hashing, variants
 from transforms.facts import FACTS
 from transforms.framing import Framed, Look, frame
 from transforms.keyed import keyed_hash
-from transforms.places import places_of
+from transforms.outcomes import ATTRIBUTE_HAS, DROPPED, IDENTITY_HAS
+from transforms.places import NEW, origin_of_chunk, places_of
 from transforms.quality import Floor, Quality, measure
 from transforms.records import Record
 from transforms.sources.base import Ref, Source, Unreadable
@@ -46,6 +47,15 @@ USABLE = np.dtype(
     ]
 )
 NO_IDENTITY = 0
+
+# Of each image of a known set that is not usable: whom it shows, and its pixels, if they are known.
+UNUSABLE = np.dtype(
+    [
+        *((name, USABLE[name]) for name in ("place", "identity", "order", "pixels")),
+        # Whether it counts among the images of its identity: a rule of balance alone dropped it.
+        ("counts", "?"),
+    ]
+)
 
 Rgb = tuple[float, float, float]
 
@@ -87,6 +97,8 @@ class Scanned:
         usable: USABLE [M].
         windows: uint8 [M, VARIANT_BYTES], or [M, 0] where they are not asked for.
         demands: DEMAND [K]: what the source asks of identities by images that are not usable.
+        unusable: UNUSABLE [K] of the others, for known sets only: nothing follows from those of
+            the input.
     """
 
     chunk: int
@@ -94,6 +106,7 @@ class Scanned:
     usable: np.ndarray
     windows: np.ndarray
     demands: np.ndarray = field(default_factory=lambda: np.zeros(0, DEMAND))
+    unusable: np.ndarray = field(default_factory=lambda: np.zeros(0, UNUSABLE))
 
 
 def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
@@ -115,6 +128,8 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
             "source": ref.path,
             "identity": ref.identity,
             "attributes": list(ref.attributes),
+            "outcome": ref.outcome or None,
+            "duplicate_of": ref.duplicate_of,
         }
         facts.append({**known, "reason": result.reason, **result.facts})
         if result.square is None:
@@ -135,14 +150,32 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
         one["identity"] = identity_key(job.seed, ref.identity)
         one["order"] = keyed_hash(job.seed, "order", ref.image_id)
         one["group"] = _group(job, ref)
-        one["pixels"] = np.frombuffer(bytes.fromhex(result.facts["pixel_sha256"])[:16], "<u8")
+        one["pixels"] = _pixel_key(result.facts["pixel_sha256"])
         one["fingerprint"] = np.frombuffer(fingerprint, np.uint8)
         one["sharpness"] = result.facts["sharpness"]
         one["split"] = _split(ref)
     usable["place"] = places_of(chunk, len(refs))
     write_chunk(job.staging, chunk, pa.Table.from_pylist(facts, FACTS), pixels)
     asked = _demands(job, [ref for ref, fine in zip(refs, good, strict=True) if not fine])
-    return Scanned(chunk, len(refs), usable[good], windows[good], asked)
+    bad = [] if origin_of_chunk(chunk) == NEW else np.flatnonzero(~good).tolist()
+    unusable = np.zeros(len(bad), UNUSABLE)
+    for one, row in zip(unusable, bad, strict=True):
+        _describe(job, refs[row], facts[row].get("pixel_sha256"), one)
+    unusable["place"] = usable["place"][bad]
+    return Scanned(chunk, len(refs), usable[good], windows[good], asked, unusable)
+
+
+def _describe(job: ScanJob, ref: Ref, pixel_sha256: str | None, row: np.void) -> None:
+    """Fills a row of UNUSABLE, but for its place."""
+    row["identity"] = identity_key(job.seed, ref.identity)
+    row["order"] = keyed_hash(job.seed, "order", ref.image_id)
+    if pixel_sha256 is not None:
+        row["pixels"] = _pixel_key(pixel_sha256)
+    row["counts"] = ref.outcome == DROPPED and ref.reason.startswith((IDENTITY_HAS, ATTRIBUTE_HAS))
+
+
+def _pixel_key(pixel_sha256: str) -> np.ndarray:
+    return np.frombuffer(bytes.fromhex(pixel_sha256)[:16], "<u8")
 
 
 def scan_packed(job: ScanJob, chunk: Chunk) -> Scanned:
@@ -184,7 +217,8 @@ def _looks(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Look]]:
 
 def _open(job: ScanJob, ref: Ref, content: bytes | Unreadable) -> tuple[_Look, Decoded | None]:
     if isinstance(content, Unreadable):
-        return _Look({}, content.reason), None
+        known = {} if ref.pixel_sha256 is None else {"pixel_sha256": ref.pixel_sha256}
+        return _Look(known, content.reason), None
     facts: dict[str, Any] = {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),

@@ -30,13 +30,14 @@ from transforms.decisions import (
 from transforms.duplicates.verdicts import HELD_OUT_NOTE, SetAside
 from transforms.grouping import divide, group_count, join
 from transforms.keyed import mixed
+from transforms.outcomes import ATTRIBUTE_HAS, IDENTITY_HAS, IDENTITY_IS
 from transforms.places import origin_of_chunk
 from transforms.scan import NO_IDENTITY, Scanned
 from transforms.splits import DEMAND, FOLDERS, SPLITS, UNLABELED, answer, demands, draw_splits
 
 # What the selection takes from the scan; an engine may keep all of it in memory.
 _SCANNED = ("place", "identity", "order", "group", "sharpness", "split")
-_UNDECIDED = np.dtype([(name, DECISION[name]) for name in _SCANNED])
+_UNDECIDED = np.dtype([(name, DECISION[name]) for name in (*_SCANNED, "reason")])
 
 _IMAGE_SPLIT_SALT = 2
 
@@ -84,9 +85,12 @@ class Selection:
 
 
 def undecided(usable: np.ndarray) -> np.ndarray:
-    """DECISION [N] of USABLE [N]; `split` holds what the source demands, or -1."""
+    """DECISION [N] of USABLE [N]; `split` holds what the source demands, or -1.
+
+    A `reason` that it has already is taken over.
+    """
     rows = np.zeros(len(usable), DECISION)
-    for name in _SCANNED:
+    for name in {*_SCANNED, "reason"} & set(usable.dtype.names or ()):
         rows[name] = usable[name]
     rows["copies"] = 1
     rows["weight"] = 1.0
@@ -125,17 +129,17 @@ def explain(reason: int, have: int, limit: int, column: str | None) -> str:
         limit: how many it must or may have.
         column: the attribute of the last rules of balance, or None.
     """
-    held_by = "identity"
+    held_by = IDENTITY_HAS.strip()
     if reason > TOO_MANY:
-        reason, held_by = reason - OF_ATTRIBUTE, f"its {column}"
+        reason, held_by = reason - OF_ATTRIBUTE, f"{ATTRIBUTE_HAS}{column} has"
     return {
         KEEP: "",
-        EXCLUDED: "identity is excluded",
-        NOT_INCLUDED: "identity is not among those included",
-        HELD_OUT: f"identity is {HELD_OUT_NOTE}",
-        TWO_SPLITS: "identity is asked into two splits",
-        TOO_FEW: f"{held_by} has {have} images, fewer than the {limit} required",
-        TOO_MANY: f"{held_by} has {have} images, more than the {limit} allowed",
+        EXCLUDED: f"{IDENTITY_IS}excluded",
+        NOT_INCLUDED: f"{IDENTITY_IS}not among those included",
+        HELD_OUT: f"{IDENTITY_IS}{HELD_OUT_NOTE}",
+        TWO_SPLITS: "two splits are asked for its identity",
+        TOO_FEW: f"{held_by} {have} images, fewer than the {limit} required",
+        TOO_MANY: f"{held_by} {have} images, more than the {limit} allowed",
     }[reason]
 
 
@@ -212,16 +216,22 @@ class _BalanceIdentities(beam.PTransform):
 def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
     if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
         return ()
-    rows = np.zeros(len(scanned.usable), _UNDECIDED)
+    # What a dataset dropped for its class's size counts in the class, and nothing else.
+    dropped = scanned.unusable[scanned.unusable["counts"]]
+    rows = np.zeros(len(scanned.usable) + len(dropped), _UNDECIDED)
+    rows["split"], rows["reason"][len(scanned.usable) :] = -1, TOO_FEW
     for name in _SCANNED:
-        rows[name] = scanned.usable[name]
+        rows[name][: len(scanned.usable)] = scanned.usable[name]
+    for name in ("place", "identity", "order"):
+        rows[name][len(scanned.usable) :] = dropped[name]
     return divide(rows, _groups(rows, total))
 
 
 def _held_out(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
     if origin_of_chunk(scanned.chunk) != origins.HELD_OUT:
         return ()
-    keys = np.unique(scanned.usable["identity"])
+    # Whoever is named is in the set, whether or not the picture can be used.
+    keys = np.union1d(scanned.usable["identity"], scanned.unusable["identity"])
     keys = keys[keys != NO_IDENTITY]
     return divide(keys, keys % np.uint64(group_count(total)))
 

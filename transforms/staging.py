@@ -13,19 +13,21 @@ import functools
 import os
 import struct
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transforms import storage
 from transforms.duplicates.hashing import SMALL_SIDE
-from transforms.places import CHUNK, NEW, chunk_of, origin_of_chunk, row_of
+from transforms.places import CHUNK, NEW, chunk_of, origin_of_chunk, places_of, row_of
 
 STAGING = "staging"
 
 _DONE = "done"
+_FACTS_ENDING = "facts"
 _THUMBNAIL_BYTES = SMALL_SIDE * SMALL_SIDE
 # Of one row: where its thumbnail starts, and the length of the record that follows it.
 _ENTRY = np.dtype([("offset", "<u8"), ("length", "<u4")])
@@ -97,6 +99,29 @@ def read_facts(folder: str, chunk: int, columns: Sequence[str] | None = None) ->
     with source:
         table = pa.ipc.open_file(source).read_all()
     return table if columns is None else table.select(columns)
+
+
+def places_of_names(folder: str, origin: int, names: Collection[str]) -> dict[str, int]:
+    """The places of those images of a known set that have one of some names, and pixels.
+
+    Args:
+        folder: the staging folder.
+        origin: OLD or HELD_OUT, see `transforms.places`.
+        names: image_ids.
+    """
+    if not names:
+        return {}
+    wanted = pa.array(sorted(names), pa.string())
+    found: dict[str, int] = {}
+    for name in sorted(os.listdir(folder)):
+        stem, _, ending = name.rpartition(".")
+        if ending != _FACTS_ENDING or origin_of_chunk(chunk := int(stem, 16)) != origin:
+            continue
+        facts = read_facts(folder, chunk, ["image_id", "reason"])
+        usable = pc.and_(pc.is_in(facts["image_id"], wanted), pc.equal(facts["reason"], ""))
+        for row in pc.indices_nonzero(usable).to_pylist():
+            found[facts["image_id"][row].as_py()] = int(places_of(chunk, row + 1)[row])
+    return found
 
 
 def images_staged(folder: str) -> int:
@@ -186,7 +211,7 @@ class FactsReader:
 
 
 def _facts_path(folder: str, chunk: int) -> str:
-    return os.path.join(folder, f"{chunk:013x}.facts")
+    return os.path.join(folder, f"{chunk:013x}.{_FACTS_ENDING}")
 
 
 def _pixels_path(folder: str, chunk: int) -> str:

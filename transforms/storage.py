@@ -89,22 +89,29 @@ def absolute(path: str, flag: str, remote: bool = False) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
-def check_apart(root: str, output: str) -> None:
-    """Refuses an output that a later run would take for images.
+def check_apart(root: str, output: str, flag: str = "--input") -> None:
+    """Refuses an output that a later run would take for images, or that has images in it.
 
     Args:
-        root: absolute path or URL of the input.
+        root: absolute path or URL of what is read.
         output: absolute path.
+        flag: that named what is read.
 
     Raises:
-        UsageError: it lies in the input.
+        UsageError: one lies in the other.
     """
     inside = os.path.realpath(root)
     if is_remote(root):
         return
-    if os.path.commonpath([inside, os.path.realpath(output)]) == inside:
+    outside = os.path.realpath(output)
+    common = os.path.commonpath([inside, outside])
+    if common == inside:
         raise UsageError(
-            f"--output must not lie in --input, got {output} in {root}; give another path."
+            f"--output must not lie in {flag}, got {output} in {root}; give another path."
+        )
+    if common == outside:
+        raise UsageError(
+            f"{flag} must not lie in --output, got {root} in {output}; give another path."
         )
 
 

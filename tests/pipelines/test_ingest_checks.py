@@ -44,7 +44,15 @@ SHARDS = {"train/x": 4, "val/x": 1, "unlabeled/x": 1, "quarantine/x": 1}
 
 
 def work_of(
-    root: Path, parts=(ROWS[:5], ROWS[5:]), shards=SHARDS, listed=None, held_out=(), repeated=()
+    root: Path,
+    parts=(ROWS[:5], ROWS[5:]),
+    shards=SHARDS,
+    listed=None,
+    held_out=(),
+    repeated=(),
+    named=0,
+    shown=(),
+    passed_over=0,
 ) -> Work:
     scratch = root / ".work-1"
     (scratch / "index").mkdir(parents=True)
@@ -59,6 +67,9 @@ def work_of(
         "shards": [{"path": path, "records": records} for path, records in shards.items()],
         "index": receipts,
         "held_out": list(held_out),
+        "named": [{"identities": 7, "records": named}],
+        "overlap": [{"records": len(shown), "examples": list(shown)}],
+        "passed_over": [{"passed_over": passed_over}],
         "repeated": [{"key": image_key(name)} for name in repeated],
     }.items():
         (scratch / f"{name}.json").write_text(json.dumps(found))
@@ -148,27 +159,59 @@ def test_too_many_rejected_images_fail_the_run(tmp_path):
 
 
 def held_out(listed: int, usable: int, **reasons: int) -> list[dict]:
-    return [{"listed": listed, "usable": usable, "reasons": reasons}]
+    told = {"listed": listed, "usable": usable, "by_pixels": min(30, listed - usable)}
+    return [{**told, "reasons": reasons, "fingerprint": "abc"}]
+
+
+LEAKS = [
+    *(row(f"l/{n}", "dropped", reason="identity is in the held-out set") for n in range(3)),
+    row("l/3", "dropped", reason="same pixels in the held-out set"),
+    row("l/4", "dropped", reason="near duplicate in the held-out set"),
+]
 
 
 def test_what_of_a_held_out_set_was_compared_is_counted(tmp_path):
     assert check(work_of(tmp_path / "none"), OPTIONS, None).held_out is None
     options = IngestOptions("i", "o", exclude_dataset="held")
     given = held_out(1_234, 1_200, torn=1, blank=3, dark=30)
-    found = check(work_of(tmp_path / "some", held_out=given), options, None).held_out
+    work = work_of(tmp_path / "some", (ROWS, LEAKS), held_out=given)
+    found = check(work, options, None).held_out
     assert found is not None
     assert found.to_manifest() == {
-        **{"listed": 1_234, "usable": 1_200, "unusable": 34},
+        **{"listed": 1_234, "usable": 1_200, "unusable": 34, "by_pixels": 30},
         "reasons": {"dark": 30, "blank": 3, "torn": 1},
+        "identities": 7,
+        "dropped": {"identity": 3, "picture": 2},
+        "fingerprint": "abc",
     }
     assert list(found.reasons) == ["dark", "blank", "torn"]
-    assert found.words == (
-        "1,200 of 1,234 images of the held-out set were compared, others not (30 dark; 3 blank; "
-        "1 torn)"
-    )
+    assert found.words == [
+        "1,200 of 1,234 images of the held-out set were compared, 30 of the others by equal "
+        "pixels alone (30 dark; 3 blank; 1 torn)",
+        "identities that it names: 7; images that were dropped by identity: 3, by picture: 2",
+    ]
     whole = check(work_of(tmp_path / "whole", held_out=held_out(2, 2)), options, None).held_out
     assert whole is not None
-    assert whole.words == "2 of 2 images of the held-out set were compared"
+    assert whole.words == [
+        "2 of 2 images of the held-out set were compared",
+        "identities that it names: 7; images that were dropped by identity: 0, by picture: 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overlap", "told"),
+    [
+        ({"named": 3}, "3 of its records show an identity of the held-out set and 0 a picture"),
+        ({"shown": ["z/1", "z/2"]}, "and 2 a picture of it, z/1, z/2 among them; ingest"),
+    ],
+)
+def test_records_of_the_base_that_a_held_out_set_has_fail_the_run(tmp_path, overlap, told):
+    options = IngestOptions("i", "o", exclude_dataset="held")
+    given = {"held_out": held_out(2, 2)}
+    base = base_of(tmp_path / "base")
+    assert check(work_of(tmp_path / "none", **given), options, base).held_out is not None
+    with pytest.raises(RunError, match=f"^--append-to must share nothing with .*{told}"):
+        check(work_of(tmp_path / "some", **given, **overlap), options, base)
 
 
 def test_of_many_reasons_the_most_frequent_are_told(tmp_path):
@@ -215,8 +258,20 @@ def test_the_rows_of_the_base_count_too(tmp_path):
     assert found.balance["identity"]["after"] == {"1": 1, "4": 1, "20": 1}
     # A sum, so that a set that came in two parts is told as if it had come in one.
     assert found.source_fingerprint == f"{9:064x}"
+    new = {"kept": 4, "duplicate": 1, "conflict": 1, "rejected": 1, "dropped": 1}
+    assert found.added == {"listed": 8, **new}
+    assert found.passed_over == 0
+    assert check(work_of(tmp_path / "alone"), OPTIONS, None).added is None
     with pytest.raises(RunError, match="images that --append-to does not have"):
         check(work_of(tmp_path / "none", listed=0), OPTIONS, base_of(tmp_path / "another"))
+    work = work_of(tmp_path / "known", listed=0, passed_over=5)
+    with pytest.raises(RunError, match="all its 5 have image_ids of that dataset; check"):
+        check(work, OPTIONS, base_of(tmp_path / "third"))
+
+
+def test_images_that_were_passed_over_are_counted(tmp_path):
+    work = work_of(tmp_path / "new", passed_over=5)
+    assert check(work, OPTIONS, base_of(tmp_path / "base")).passed_over == 5
 
 
 def test_what_the_base_has_does_not_make_up_for_a_broken_input(tmp_path):

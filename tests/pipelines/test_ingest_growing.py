@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import tarfile
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -238,7 +239,7 @@ def test_nothing_new_is_one_sentence(base, tmp_path):
 def test_other_options_are_one_sentence(base, tmp_path):
     given = ("--append-to", base / "dataset", "--seed", 2)
     told = refused(base / "photos", tmp_path / "out", *given)
-    assert "seed is 2 here and 1 there" in told
+    assert "--seed is 2 here and 1 there" in told
     assert not (tmp_path / "out").exists()
 
 
@@ -288,8 +289,9 @@ def test_held_out_pictures_of_nobody_are_kept_apart_too(base, tmp_path, capsys):
         draw(tmp_path / "photos", 41, image, f"bob/{image}.jpg")
     (held / "torn.jpg").write_bytes((held / "0.jpg").read_bytes()[:300])
     ingest(tmp_path / "photos", tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
-    told = "3 of 4 images of the held-out set were compared, others not (1 damaged image"
-    assert told in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "3 of 4 images of the held-out set were compared (1 damaged image" in printed
+    assert "that were dropped by identity: 0, by picture: 3" in printed
     rows = check(tmp_path / "out")
     found = {key: (row["outcome"], row["duplicate_of"]) for key, row in rows.items()}
     assert found == {
@@ -299,7 +301,11 @@ def test_held_out_pictures_of_nobody_are_kept_apart_too(base, tmp_path, capsys):
     counts = manifest_of(tmp_path / "out")["held_out"]
     (reason,) = counts.pop("reasons")
     assert reason.startswith("damaged image")
-    assert counts == {"listed": 4, "usable": 3, "unusable": 1}
+    assert len(counts.pop("fingerprint")) == 64
+    assert counts == {
+        **{"listed": 4, "usable": 3, "unusable": 1, "by_pixels": 0, "identities": 0},
+        "dropped": {"identity": 0, "picture": 3},
+    }
     assert manifest_of(base / "dataset")["held_out"] is None
     assert reason in (tmp_path / "out" / "report.html").read_text("utf-8")
 
@@ -310,6 +316,177 @@ def test_a_held_out_set_that_shows_nothing_is_one_sentence(base, tmp_path):
     given = ("--exclude-dataset", tmp_path / "held")
     told = refused(base / "photos", tmp_path / "out", *given, code=1)
     assert "none of its 1 can be used (1 not an image of a known format)" in told
+
+
+def section(dataset: Path, title: str) -> str:
+    page = (dataset / "report.html").read_text("utf-8")
+    (found,) = re.findall(rf"<h2[^>]*>{title}</h2>(.*?)</section>", page, re.DOTALL)
+    return found
+
+
+def test_whom_a_held_out_set_names_by_a_broken_image_is_kept_apart_too(tmp_path):
+    photos, held = tmp_path / "photos", tmp_path / "held"
+    for image in range(3):
+        draw(photos, 40, image, f"ada/{image}.jpg")
+        draw(photos, 41, image, f"bob/{image}.jpg")
+    draw(held, 42, 0, "eve/0.jpg")
+    (held / "bob").mkdir()
+    (held / "bob" / "torn.jpg").write_bytes(b"no image")
+    ingest(photos, tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
+    rows = check(tmp_path / "out")
+    assert {row["identity"] for row in rows.values() if row["outcome"] == "kept"} == {"ada"}
+    assert rows["bob/0.jpg"]["reason"] == "identity is in the held-out set"
+    counts = manifest_of(tmp_path / "out")["held_out"]
+    assert (counts["identities"], counts["dropped"]) == (2, {"identity": 3, "picture": 0})
+    # Another set of the same name is told by its content.
+    (tmp_path / "other").mkdir()
+    held.rename(tmp_path / "other" / "held")
+    draw(tmp_path / "other" / "held", 42, 1, "eve/0.jpg")
+    given = ("--split", "train=1", "--exclude-dataset", tmp_path / "other" / "held")
+    ingest(photos, tmp_path / "again", *given)
+    other = manifest_of(tmp_path / "again")
+    assert other["options"] == manifest_of(tmp_path / "out")["options"]
+    assert other["held_out"]["fingerprint"] != counts["fingerprint"]
+
+
+def test_what_a_held_out_dataset_set_aside_is_kept_apart_too(tmp_path):
+    photos, held = tmp_path / "photos", tmp_path / "held"
+    for image in range(3):
+        for place, name in enumerate(("ada", "bob", "joe")):
+            draw(photos, 40 + place, image, f"{name}/{image}.jpg")
+        draw(held, 50, image, f"eve/{image}.jpg")
+    # One picture of two people: neither is kept there, so no shard has it and no record names ada.
+    draw(held, 60, 0, "ada/x.png")
+    draw(held, 60, 0, "max/x.png")
+    draw(photos, 60, 0, "joe/x.png")
+    (held / "bob").mkdir()
+    (held / "bob" / "torn.jpg").write_bytes(b"no image")
+    ingest(held, tmp_path / "held-dataset", "--split", "train=1")
+    assert manifest_of(tmp_path / "held-dataset")["counts"]["kept"] == 3
+    given = ("--split", "train=1", "--exclude-dataset", tmp_path / "held-dataset")
+    ingest(photos, tmp_path / "out", *given)
+    rows = check(tmp_path / "out")
+    kept = {key for key, row in rows.items() if row["outcome"] == "kept"}
+    assert kept == {f"joe/{image}.jpg" for image in range(3)}
+    leak = rows["joe/x.png"]
+    assert (leak["reason"], leak["duplicate_of"]) == (
+        "same pixels in the held-out set",
+        "ada/x.png",
+    )
+    counts = manifest_of(tmp_path / "out")["held_out"]
+    assert (counts["listed"], counts["usable"], counts["by_pixels"]) == (6, 3, 2)
+    assert counts["identities"] == 4
+    assert counts["reasons"] == {
+        "set aside in its dataset as conflict": 2,
+        "set aside in its dataset as rejected": 1,
+    }
+
+
+def test_what_a_dataset_set_aside_does_not_come_back_by_another_name(tmp_path):
+    photos, more = tmp_path / "photos", tmp_path / "more"
+    for place, name in enumerate(("ada", "bob", "eve")):
+        for image in range(3):
+            draw(photos, 40 + place, image, f"{name}/{image}.jpg")
+    draw(photos, 60, 0, "ada/x.png")
+    draw(photos, 60, 0, "bob/x.png")
+    (photos / "eve" / "copy.jpg").write_bytes(draw(photos, 42, 0, "eve/0.jpg").read_bytes())
+    ingest(photos, tmp_path / "one", "--dedup", "exact", "--split", "train=1")
+    draw(more, 60, 0, "max/new.png")
+    draw(more, 60, 0, "ada/new.png")
+    draw(more, 70, 0, "max/0.jpg")
+    # What the dataset has of this name is not this: it is told that it was not looked at.
+    draw(more, 70, 1, "eve/1.jpg")
+    given = ("--dedup", "exact", "--split", "train=1", "--append-to", tmp_path / "one")
+    ingest(more, tmp_path / "two", *given)
+    rows = check(tmp_path / "two")
+    for name, other, whose in (("max", "ada/x.png", "ada"), ("ada", "bob/x.png", "bob")):
+        row = rows[f"{name}/new.png"]
+        assert (row["outcome"], row["duplicate_of"]) == ("conflict", other)
+        assert row["reason"] == f"same pixels under identity {whose}"
+    assert rows["max/0.jpg"]["outcome"] == "kept"
+    assert manifest_of(tmp_path / "two")["passed_over"] == 1
+    assert manifest_of(tmp_path / "one")["passed_over"] is None
+    assert "1 images of the input were passed over" in section(tmp_path / "two", "Outcomes")
+
+
+def test_the_report_of_a_version_shows_what_the_one_before_has(base, grown):
+    outcomes = section(grown / "dataset", "Outcomes")
+    assert "this version" in outcomes
+    assert re.search(r"<td[^>]*>kept</td>\s*<td[^>]*>58</td>\s*<td[^>]*>18</td>", outcomes)
+    assert "1 images of the input were passed over" in outcomes
+    conflicts = section(grown / "dataset", "Conflicts")
+    assert conflicts.count("data:image/") == 2
+    assert "id03/001.jpg" in conflicts
+    assert conflicts.count("in the version before") == 1
+    assert section(grown / "dataset", "Duplicates").count("data:image/") == 4
+
+
+def test_a_version_shares_nothing_with_a_held_out_set_in_its_old_part_either(base, tmp_path):
+    photos, held = tmp_path / "photos", tmp_path / "held"
+    for image in range(3):
+        draw(photos, 50, image)
+        draw(held, 60, image)
+    given = ("--append-to", base / "dataset", "--exclude-dataset", held)
+    ingest(photos, tmp_path / "two", *given)
+    assert manifest_of(tmp_path / "two")["counts"]["kept"] == 43
+    again = ("--append-to", tmp_path / "two")
+    draw(tmp_path / "more", 51, 0)
+    told = refused(tmp_path / "more", tmp_path / "three", *again)
+    assert "made with --exclude-dataset, but that is not given here" in told
+    # A picture of the old version under another name, and one of its identities.
+    draw(held, 4, 1, "stranger/x.jpg", quality=85)
+    (held / "id07").mkdir()
+    (held / "id07" / "torn.jpg").write_bytes(b"no image")
+    told = refused(photos, tmp_path / "out", *given, code=1)
+    assert "4 of its records show an identity of the held-out set and 1 a picture of it" in told
+    assert "id04/001.jpg among them; ingest the whole collection anew" in told
+
+
+def test_pictures_of_a_held_out_set_are_shown_beside_those_that_were_dropped(tmp_path):
+    photos, held = tmp_path / "photos", tmp_path / "held"
+    for image in range(2):
+        draw(photos, 50, image, f"ada/{image}.jpg")
+        draw(held, 51, image, f"eve/{image}.jpg")
+    # Another image of the input has the name that the picture has in the held-out set.
+    draw(photos, 51, 0, "joe/0.jpg", quality=85)
+    draw(photos, 52, 0, "eve/0.jpg")
+    ingest(photos, tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
+    leakage = section(tmp_path / "out", "Leakage")
+    assert leakage.count("data:image/") == 2
+    assert leakage.index("eve/0.jpg") < leakage.rindex("joe/0.jpg")
+
+
+def test_images_dropped_before_count_for_a_floor_with_new_ones(tmp_path):
+    for name, first, count in (("one", 0, 2), ("two", 2, 2), ("three", 4, 1)):
+        for image in range(first, first + count):
+            draw(tmp_path / name, 70, image, f"ada/{image}.jpg")
+        for image in range(3):
+            draw(tmp_path / name, 80 + first, image, f"bob{first}/{image}.jpg")
+    # The same picture twice is one image.
+    (tmp_path / "two" / "joe").mkdir()
+    for image in range(2):
+        draw(tmp_path / "one", 90, image, f"joe/{image}.jpg")
+    copy = (tmp_path / "one/joe/0.jpg").read_bytes()
+    (tmp_path / "two/joe/copy.jpg").write_bytes(copy)
+    flags = ("--min-images", 3, "--split", "train=1")
+    ingest(tmp_path / "one", tmp_path / "v1", *flags)
+    ingest(tmp_path / "two", tmp_path / "v2", *flags, "--append-to", tmp_path / "v1")
+    ingest(tmp_path / "three", tmp_path / "v3", *flags, "--append-to", tmp_path / "v2")
+    rows = check(tmp_path / "v3")
+    ada = [rows[f"ada/{image}.jpg"]["outcome"] for image in range(5)]
+    assert ada == ["dropped", "dropped", "kept", "kept", "kept"]
+    copy = rows["joe/copy.jpg"]
+    assert copy["reason"] == "identity has 2 images, fewer than the 3 required"
+
+
+def test_an_output_lies_in_nothing_that_is_read(base, tmp_path):
+    shutil.copytree(base / "dataset", tmp_path / "dataset")
+    for flag in ("--append-to", "--exclude-dataset"):
+        given = (base / "photos", tmp_path / "dataset" / "v2", flag, tmp_path / "dataset")
+        assert f"--output must not lie in {flag}, got" in refused(*given)
+        given = (base / "photos", tmp_path, flag, tmp_path / "dataset")
+        assert f"{flag} must not lie in --output, got" in refused(*given)
+    assert contents(tmp_path / "dataset") == contents(base / "dataset")
 
 
 def test_another_root_is_another_input(tmp_path, capsys):

@@ -11,6 +11,8 @@ from pipelines import ingest_known
 from pipelines.ingest_known import (
     Known,
     check_base,
+    check_exclude,
+    check_names,
     known_sets,
     read_base,
     share_files,
@@ -79,8 +81,94 @@ def test_the_options_of_the_base_are_accepted(base):
 )
 def test_other_options_are_refused_by_their_name(base, values):
     (name,) = values
-    with pytest.raises(UsageError, match=f"--append-to must be given the options .*{name} is"):
+    flag = "--" + name.replace("_", "-")
+    with pytest.raises(UsageError, match=f"--append-to must be given the options .*{flag} is"):
         check_base(base, wanted(base, **values))
+
+
+def test_options_are_told_as_a_person_writes_them(base):
+    rules = (Rule("cap", 5.0), Rule("min-images", 2.0, "age"))
+    with pytest.raises(UsageError, match=r"--balance is cap=5 min-images=2@age here and not given"):
+        check_base(base, wanted(base, balance=rules))
+    given = options(split=parse_split("train=1"))
+    here = {**result_options(given, "folders"), "append_to": "x"}
+    told = r"--split is train=1 here and train=0.7,val=0.3 there; give the same"
+    with pytest.raises(UsageError, match=told):
+        check_base(base, here)
+    told = r"the floor of quality \(--min-sharpness.*\) is 7, 0 and 0,255 here and 0, 0 and 0,255"
+    with pytest.raises(UsageError, match=told):
+        check_base(base, wanted(base, min_sharpness=7.0))
+
+
+@pytest.mark.parametrize("name", ["exclude_dataset", "include_identities", "exclude_identities"])
+def test_what_was_kept_away_can_be_changed_and_not_left_off(base, name):
+    base.manifest["options"][name] = "x"
+    check_base(base, {**wanted(base), name: "y"})
+    flag = "--" + name.replace("_", "-")
+    with pytest.raises(UsageError, match=f"^--append-to must keep away .* with {flag}, but"):
+        check_base(base, wanted(base))
+
+
+def test_lists_that_records_of_the_base_do_not_keep_to_are_refused(base, tmp_path):
+    rows = pq.read_table(os.path.join(base.root, "index")).to_pylist()
+    kept = sorted({row["identity"] for row in rows if row["outcome"] == "kept"})
+    names = tmp_path / "names.txt"
+    names.write_text("somebody else\n")
+    check_names(base, options(exclude_identities=str(names)))
+    with pytest.raises(UsageError, match=f"--include-identities leaves out.* of 12 .{kept[0]}, "):
+        check_names(base, options(include_identities=str(names)))
+    names.write_text(f"somebody else\n{kept[3]}\n")
+    count = sum(row["outcome"] == "kept" and row["identity"] == kept[3] for row in rows)
+    with pytest.raises(UsageError, match=rf"has {count} of 1 \({kept[3]}\); ingest the whole"):
+        check_names(base, options(exclude_identities=str(names)))
+    names.write_text("".join(f"{name}\n" for name in kept))
+    check_names(base, options(include_identities=str(names)))
+
+
+def test_a_held_out_set_needs_a_search_for_its_pictures():
+    check_exclude(options(dedup="off"))
+    check_exclude(options(exclude_dataset="x", dedup="exact"))
+    with pytest.raises(UsageError, match=r"^--exclude-dataset must go with a search .* off; give"):
+        check_exclude(options(exclude_dataset="x", dedup="off"))
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        *((name, None) for name in ("counts", "options", "preprocessing", "source", "splits")),
+        *((name, 3) for name in ("counts", "options", "preprocessing", "source", "splits")),
+        *((name, {"train": 3}) for name in ("counts", "preprocessing", "source", "splits")),
+    ],
+)
+def test_a_manifest_that_lacks_something_is_one_sentence(tiny_dataset, tmp_path, name, broken):
+    damaged(tiny_dataset, tmp_path, {name: broken}, f"must tell {name} of its dataset")
+
+
+def test_a_manifest_without_files_is_one_sentence(tiny_dataset, tmp_path):
+    damaged(tiny_dataset, tmp_path / "a", {"files": None}, "must tell files of its dataset")
+    damaged(tiny_dataset, tmp_path / "c", {"files": [{"path": "x"}]}, "must tell files of its")
+    damaged(tiny_dataset, tmp_path / "b", {"files": []}, "must list the parts of an index")
+
+
+def damaged(dataset, copy, changes: dict, told: str) -> None:
+    """Checks what both flags say of a dataset whose manifest was changed; None takes away."""
+    shutil.copytree(dataset, copy, dirs_exist_ok=True)
+    manifest = {**json.loads((copy / "manifest.json").read_text()), **changes}
+    left = {name: value for name, value in manifest.items() if value is not None}
+    (copy / "manifest.json").write_text(json.dumps(left))
+    for read in (lambda: read_base(str(copy)), lambda: held_out(copy)):
+        with pytest.raises(UsageError, match=f"manifest.json {told}"):
+            read()
+
+
+def test_a_held_out_folder_of_several_formats_is_told_in_its_own_words(tmp_path):
+    for name in ("a.tar", "b.parquet"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UsageError) as refused:
+        held_out(tmp_path)
+    told = str(refused.value)
+    assert told.startswith(f"--exclude-dataset must be of one format, got {tmp_path}, which could")
+    assert "--format" not in told
 
 
 @pytest.mark.parametrize("kind", ["oversample", "effective-number"])

@@ -164,3 +164,18 @@ def test_one_part_is_in_memory_at_a_time(tmp_path, monkeypatch):
     assert len(alive) > 24
     # A part and its places, while the one before may still have a name.
     assert most <= 4
+
+
+def test_pictures_of_a_held_out_set_are_told_by_names_of_its_own(tmp_path):
+    leak = {"outcome": "dropped", "reason": "same pixels in the held-out set"}
+    rows = [
+        # Not the picture of this name that the held-out set has.
+        row("h", "kept"),
+        row("a", **leak, duplicate_of="h", identity="p1"),
+        row("b", **leak, duplicate_of="h", identity="p2"),
+        row("c", **leak, duplicate_of="c", identity="p3"),
+        row("d", "dropped", reason="identity is excluded"),
+    ]
+    found = read(write(tmp_path, [rows[:2], rows[2:]]), ("dropped",), 1).clusters["dropped"]
+    assert [[one["image_id"] for one in cluster.rows] for cluster in found] == [["a", "b"], ["c"]]
+    assert [cluster.names for cluster in found] == [["p1", "p2"], ["p3"]]

@@ -119,7 +119,7 @@ def test_an_image_with_no_outcome_or_two_fails_the_run(changes):
 def test_the_fingerprint_is_that_of_the_set_of_names_and_files():
     def fingerprint(rows: list[tuple[str, str | None]]) -> int:
         names, digests = zip(*rows, strict=True)
-        return index._fingerprint(pa.table({"image_id": names, "sha256": digests}))
+        return index.content_sum(pa.table({"image_id": names, "sha256": digests}))
 
     rows = [("a", "1"), ("b", "2"), ("c", None)]
     whole = fingerprint(rows)

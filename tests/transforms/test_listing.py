@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from transforms import listing
 from transforms.errors import RunError
-from transforms.listing import Chunk, image_key, list_chunks, together
+from transforms.listing import Chunk, all_chunks, image_key, list_chunks, together
 from transforms.places import CHUNK, HELD_OUT, NEW, OLD, origin_of_chunk
 from transforms.sources.base import Ref, Source
 from transforms.sources.folders import NO_FOLDER, Folders
@@ -112,9 +112,13 @@ def test_known_images_are_left_out(tmp_path):
     chunks = listed(source, NEW, str(tmp_path / "known.npy"))
     left = [ref.image_id for chunk in chunks for ref in chunk.refs]
     assert left == [key for key in every if key not in set(known)]
+    assert sum(chunk.passed_over for chunk in chunks) == len(known)
     everything = np.sort(np.array([image_key(key) for key in every], np.uint64))
     np.save(tmp_path / "known.npy", everything)
-    assert listed(source, NEW, str(tmp_path / "known.npy")) == []
+    nothing = listed(source, NEW, str(tmp_path / "known.npy"))
+    assert [chunk.refs for chunk in nothing] == [[], []]
+    assert [chunk.passed_over for chunk in nothing] == [300, 5]
+    assert list(all_chunks(source, source.tasks(), str(tmp_path / "known.npy"))) == []
 
 
 def test_a_chunk_packs_its_references_and_is_small():

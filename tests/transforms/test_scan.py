@@ -11,7 +11,7 @@ from transforms.decode import decode
 from transforms.duplicates import hashing
 from transforms.framing import Look
 from transforms.keyed import keyed_hash
-from transforms.places import places_of, row_of
+from transforms.places import HELD_OUT, NEW, OLD, chunk_number, places_of, row_of
 from transforms.quality import Floor, measure
 from transforms.records import from_example
 from transforms.scan import NO_IDENTITY, ScanJob, identity_key, scan_chunk
@@ -266,3 +266,34 @@ def test_with_landmarks_faces_of_one_picture_are_not_the_same(tmp_path, align):
     left, right, again, other = scan_chunk(job, CHUNK_NUMBER, refs).usable["pixels"].tolist()
     assert left == again != other
     assert (left == right) == (align == "center")
+
+
+@pytest.mark.parametrize("origin", [OLD, HELD_OUT])
+def test_of_known_images_that_cannot_be_used_it_is_told_whom_they_show(tmp_path, origin):
+    number = chunk_number(origin, 3, 0)
+    small = "ab" * 32
+    dropped = "identity has 2 images, fewer than the 3 required"
+    aside = [
+        Ref("x/1.png", "x", "i", reason=dropped, pixel_sha256=small, outcome="dropped"),
+        Ref("x/2.png", "x", "i", reason="its age has 9 images, more than", outcome="dropped"),
+        Ref("x/3.png", "y", "i", reason="identity is excluded", outcome="dropped"),
+        Ref("x/4.png", "y", "i", reason=dropped, outcome="conflict", duplicate_of="z"),
+    ]
+    job = ScanJob(InMemory(FILES), str(tmp_path), Look(32), Floor(contrast=5), 1)
+    scanned = scan_chunk(job, number, [*REFS, *aside])
+    rows = [row_of(place) for place in scanned.unusable["place"]]
+    assert rows == [1, 3, 4, 6, *range(8, 12)]
+    names = ["a", "b", "b", "b", "x", "x", "y", "y"]
+    assert scanned.unusable["identity"].tolist() == [identity_key(1, name) for name in names]
+    assert scanned.unusable["counts"].tolist() == [False] * 4 + [True, True, False, False]
+    facts = read_facts(str(tmp_path), number).to_pylist()
+    flat = facts[6]["pixel_sha256"]
+    assert flat is not None
+    told = [None, None, None, flat, small, None, None, None]
+    for row, digest in zip(scanned.unusable, told, strict=True):
+        expected = bytes(16) if digest is None else bytes.fromhex(digest)[:16]
+        assert row["pixels"].tobytes() == expected
+    assert (facts[11]["outcome"], facts[11]["duplicate_of"]) == ("conflict", "z")
+    assert facts[1]["outcome"] is None
+    # Of the input itself nothing of the kind is kept.
+    assert not len(scan_chunk(job, chunk_number(NEW, 3, 0), REFS).unusable)

@@ -16,7 +16,7 @@ from transforms.duplicates.verdicts import SetAside, Verdict
 from transforms.keyed import keyed_hash
 from transforms.places import HELD_OUT as HELD_OUT_SET
 from transforms.places import NEW, OLD, chunk_number, places_of
-from transforms.scan import NO_IDENTITY, USABLE, Scanned, identity_key
+from transforms.scan import NO_IDENTITY, UNUSABLE, USABLE, Scanned, identity_key
 from transforms.selection import (
     EXCLUDED,
     HELD_OUT,
@@ -430,3 +430,38 @@ def test_the_floor_of_identities_holds_whatever_a_cap_of_an_attribute_takes(tmp_
     ages = [rows["copies"][(rows["reason"] == KEEP) & (rows["group"] == age)] for age in (1, 2)]
     assert [len(copies) for copies in ages] == [4, 4]
     assert min(copies.sum() for copies in ages) >= 20
+
+
+def with_unusable(
+    origin: int, usable: np.ndarray, unusable: list[tuple[str | None, bool]]
+) -> Scanned:
+    rows = np.zeros(len(unusable), UNUSABLE)
+    rows["place"] = places_of(chunk_number(origin, 999, 0), len(unusable))
+    rows["identity"] = [identity_key(1, who) for who, _ in unusable]
+    rows["counts"] = [counts for _, counts in unusable]
+    windows = np.empty((len(usable), 0), np.uint8)
+    count = len(usable) + len(rows)
+    return Scanned(chunk_number(origin, 999, 0), count, usable, windows, NOTHING, rows)
+
+
+def test_whom_unusable_held_out_images_name_is_held_out_too():
+    given = with_unusable(places.HELD_OUT, images([("ada", 2)]), [("bob", False), (None, False)])
+    keys = np.frombuffer(b"".join(data for _, data in selection._held_out(given, 9)), np.uint64)
+    assert sorted(keys.tolist()) == sorted(identity_key(1, who) for who in ("ada", "bob"))
+
+
+@pytest.mark.parametrize(("floor", "kept"), [(5, True), (6, False)])
+def test_what_a_dataset_dropped_counts_for_the_floor_alone(floor, kept):
+    before = [("ada", True), ("ada", True), ("ada", False)]
+    old = with_unusable(OLD, images([("ada", 1)], OLD), before)
+    new = with_unusable(NEW, images([("ada", 2)]), [])
+    parts = [data for one in (old, new) for _, data in selection._by_identity(one, 9)]
+    rules = Selection((("train", 1.0),), rules=(Rule("min-images", floor), Rule("cap", 3)))
+    (found,) = selection._select(
+        (0, {"rows": parts, "held_out": [], "aside": [], "asked": []}), rules
+    )
+    rows = np.frombuffer(selection._only_new(found), selection.DECISION)
+    # Under the cap of three they take no place.
+    assert rows["reason"].tolist() == [KEEP if kept else TOO_FEW] * 2
+    if not kept:
+        assert rows["have"].tolist() == [5, 5]

@@ -10,7 +10,14 @@ from transforms import staging
 from transforms.errors import RunError
 from transforms.facts import FACTS
 from transforms.places import CHUNK, HELD_OUT, NEW, OLD, chunk_number, places_of
-from transforms.staging import FactsReader, StagingReader, images_staged, read_facts, write_chunk
+from transforms.staging import (
+    FactsReader,
+    StagingReader,
+    images_staged,
+    places_of_names,
+    read_facts,
+    write_chunk,
+)
 
 # Of each image: none that can be used, or its record.
 contents = st.lists(st.none() | st.binary(max_size=300), min_size=1, max_size=20)
@@ -132,3 +139,20 @@ def test_facts_are_looked_up_by_place(tmp_path):
     reader = FactsReader(str(tmp_path), ("image_id", "width"))
     assert reader.row(places_of(4, 4)[2]) == {"image_id": "a/2.jpg", "width": 2}
     assert reader.row(places_of(3, 4)[0]) == {"image_id": "a/0.jpg", "width": 0}
+
+
+def test_images_of_a_known_set_are_found_by_name(tmp_path):
+    old = [chunk_number(OLD, task, 0) for task in range(2)]
+    write(tmp_path, chunk_number(NEW, 0, 0), [b"x"] * 3)
+    write(tmp_path, chunk_number(HELD_OUT, 0, 0), [b"x"] * 3)
+    named = facts(4).to_pylist()
+    named[2]["reason"] = "of which there are no pixels"
+    for number, rows in zip(old, (named[:1], named[1:]), strict=True):
+        records = [(thumbnail(0), b"x")] * len(rows)
+        write_chunk(str(tmp_path), number, pa.Table.from_pylist(rows, FACTS), records)
+    wanted = ["a/0.jpg", "a/2.jpg", "a/3.jpg", "a/9.jpg"]
+    found = places_of_names(str(tmp_path), OLD, wanted)
+    assert found == {"a/0.jpg": places_of(old[0], 1)[0], "a/3.jpg": places_of(old[1], 3)[2]}
+    held_out = places_of(chunk_number(HELD_OUT, 0, 0), 1)[0]
+    assert places_of_names(str(tmp_path), HELD_OUT, ["a/0.jpg"]) == {"a/0.jpg": held_out}
+    assert places_of_names(str(tmp_path / "absent"), OLD, []) == {}

@@ -233,3 +233,15 @@ def test_no_two_files_are_listed_under_one_name(tmp_path):
     for entry in entries:
         entry.name.encode("utf-8")
         assert bool(entry.reason) == ("/./" in f"/{entry.name}")
+
+
+def test_what_is_read_and_what_is_written_lie_apart(tmp_path):
+    read, output = str(tmp_path / "read"), str(tmp_path / "output")
+    storage.check_apart(read, output)
+    storage.check_apart("gs://bucket/read", output)
+    with pytest.raises(UsageError, match=r"^--output must not lie in --input, got"):
+        storage.check_apart(read, f"{read}/output")
+    with pytest.raises(UsageError, match=r"^--output must not lie in --append-to, got"):
+        storage.check_apart(read, read, "--append-to")
+    with pytest.raises(UsageError, match=r"^--append-to must not lie in --output, got"):
+        storage.check_apart(f"{output}/base", output, "--append-to")

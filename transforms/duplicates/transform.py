@@ -1,7 +1,7 @@
 """Duplicate search as a Beam transform: a thin layer over the plain functions beside it."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import apache_beam as beam
 import numpy as np
@@ -14,21 +14,34 @@ from transforms.duplicates.connect import EDGE, ConnectedComponents
 from transforms.duplicates.left_out import verdicts_of_chosen
 from transforms.duplicates.near_search import NearPairs
 from transforms.duplicates.variant_search import VariantPairs
-from transforms.duplicates.verdicts import Member, SetAside
+from transforms.duplicates.verdicts import Member, SetAside, Verdict
 from transforms.grouping import divide, group_count, join
 from transforms.keyed import keyed_hash
+from transforms.outcomes import REJECTED
 from transforms.scan import USABLE, Scanned, identity_key
 from transforms.staging import FactsReader, StagingReader
 
 LEVELS = ("off", "exact", "near", "thorough")
 
 # What tells equal pixels, and what is searched further of one of them.
-CANDIDATE = np.dtype([(name, USABLE[name]) for name in ("place", "pixels", "fingerprint")])
-_FACTS = ("image_id", "identity", "pixel_sha256", "width", "height", "sharpness")
+CANDIDATE = np.dtype(
+    [
+        *((name, USABLE[name]) for name in ("place", "pixels", "fingerprint")),
+        # Of what a known set could not use, or set aside, there is no thumbnail.
+        ("usable", "?"),
+    ]
+)
+_FACTS = (
+    *("image_id", "identity", "pixel_sha256", "width", "height", "sharpness"),
+    *("reason", "outcome", "duplicate_of"),
+)
 
 
 class FindDuplicates(beam.PTransform):
     """Scanned -> SetAside of every new image that is the same picture as another.
+
+    Of a dataset that is added to come those that a held-out set has too, and those that were
+    dropped and are there again, see `transforms.duplicates.verdicts`.
 
     Args:
         staging: the staging folder.
@@ -93,9 +106,12 @@ def _nothing(scanned: Scanned) -> list[SetAside]:
 
 
 def _by_pixels(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
-    rows = np.zeros(len(scanned.usable), CANDIDATE)
-    for name in CANDIDATE.names or ():
-        rows[name] = scanned.usable[name]
+    known = scanned.unusable[scanned.unusable["pixels"].any(axis=1)]
+    rows = np.zeros(len(scanned.usable) + len(known), CANDIDATE)
+    for name in ("place", "pixels"):
+        rows[name] = np.concatenate([scanned.usable[name], known[name]])
+    rows["fingerprint"][: len(scanned.usable)] = scanned.usable["fingerprint"]
+    rows["usable"][: len(scanned.usable)] = True
     return divide(rows, rows["pixels"][:, 0] % np.uint64(group_count(total)))
 
 
@@ -106,12 +122,15 @@ class _ExactGroups(beam.DoFn):
         self, group: tuple[int, Iterable[bytes]]
     ) -> Iterator[bytes | TaggedOutput[Literal["edges"], bytes]]:
         rows = join(group[1], CANDIDATE)
-        order = np.lexsort((rows["place"], rows["pixels"][:, 1], rows["pixels"][:, 0]))
-        rows = rows[order]
+        # What can be searched further comes first, and so represents its group.
+        keys = rows["place"], ~rows["usable"], rows["pixels"][:, 1], rows["pixels"][:, 0]
+        rows = rows[np.lexsort(keys)]
         first = np.r_[True, (rows["pixels"][1:] != rows["pixels"][:-1]).any(axis=1)]
-        yield rows[first].tobytes()
-        leaders = rows["place"][np.flatnonzero(first)[np.cumsum(first) - 1]]
-        edges = np.stack([leaders[~first], rows["place"][~first]], axis=1)
+        yield rows[first & rows["usable"]].tobytes()
+        leaders = rows[np.flatnonzero(first)[np.cumsum(first) - 1]]
+        # Where nothing can be used, nothing is new.
+        some = ~first & leaders["usable"]
+        edges = np.stack([leaders["place"][some], rows["place"][some]], axis=1)
         if len(edges):
             yield TaggedOutput("edges", edges.astype(EDGE).tobytes())
 
@@ -177,6 +196,13 @@ class _Verdicts(beam.DoFn):
             image_id=facts["image_id"],
             identity=facts["identity"],
             pixel_sha256=facts["pixel_sha256"],
-            area=facts["width"] * facts["height"],
-            sharpness=facts["sharpness"],
+            area=(facts["width"] or 0) * (facts["height"] or 0),
+            sharpness=facts["sharpness"] or 0.0,
+            aside=_aside(facts),
         )
+
+
+def _aside(facts: dict[str, Any]) -> Verdict | None:
+    if not facts["reason"]:
+        return None
+    return Verdict(facts["outcome"] or REJECTED, facts["reason"], facts["duplicate_of"] or "")

@@ -26,6 +26,8 @@ class Member:
         pixel_sha256: tells exact from near duplicates.
         area: width times height.
         sharpness: see `transforms.quality.Quality`.
+        aside: of a picture that its dataset set aside, or could not use: what became of it. Only
+            equal pixels are found of these.
     """
 
     place: int
@@ -34,6 +36,7 @@ class Member:
     pixel_sha256: str
     area: int
     sharpness: float
+    aside: "Verdict | None" = None
 
     @property
     def origin(self) -> int:
@@ -49,11 +52,17 @@ class Verdict:
         outcome: `duplicate`, `conflict` or `dropped`.
         reason: one phrase.
         duplicate_of: image_id of the picture that is kept, or of the one under another identity.
+            Of a picture that a dataset dropped it can be "".
     """
 
     outcome: str
     reason: str
     duplicate_of: str
+
+    @property
+    def is_leak(self) -> bool:
+        """Whether a held-out set has the picture."""
+        return self.outcome == DROPPED and self.reason.endswith(HELD_OUT_NOTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +99,8 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
     """What becomes of the new pictures of one component, by place.
 
     - A held-out picture among them: all are dropped, since whoever trained on one would have seen
-      the other.
+      the other. So are those that a dataset holds already: it is for the run to refuse that.
+    - A picture among them that a dataset set aside, and none that it holds: see `_again`.
     - One identity: all but the best are duplicates of it. A picture without an identity is a
       duplicate of the same picture with one, unless a dataset holds it already.
     - Several identities: the label of each is in doubt. All are conflicts, and each names the best
@@ -101,11 +111,20 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
         component: pictures that are the same, in any order.
         policy: one of POLICIES.
     """
-    new = [one for one in component if one.origin == NEW]
     held = [one for one in component if one.origin == HELD_OUT]
     if held:
         other = best(held)
-        return {one.place: _leak(one, other) for one in new}
+        ours = (one for one in component if one.origin != HELD_OUT and one.aside is None)
+        return {one.place: _leak(one, other) for one in ours}
+    aside = [one for one in component if one.aside is not None]
+    if aside:
+        component = [one for one in component if one.aside is None]
+        if not component:
+            return {}
+        return _superseded(aside, component) | (
+            _again(aside, component) or verdicts(component, policy)
+        )
+    new = [one for one in component if one.origin == NEW]
     labeled = [one for one in component if one.identity is not None]
     counts = Counter(one.identity for one in labeled)
     if len(counts) <= 1:
@@ -131,6 +150,58 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
         for one in new
         if one.place != kept.place
     }
+
+
+def _again(aside: list[Member], component: list[Member]) -> dict[int, Verdict]:
+    """What a dataset's verdicts say of new pictures, or nothing where it holds the picture.
+
+    A new picture that equals a conflict is one too, whatever the policy: the label is as much in
+    doubt as before. One that equals a duplicate is a duplicate of what that names, and under
+    another identity a conflict with it.
+
+    Args:
+        aside: of the component, what the dataset set aside.
+        component: all others.
+    """
+    if any(one.origin == OLD for one in component):
+        return {}
+    conflicts = [one for one in aside if one.aside and one.aside.outcome == CONFLICT]
+    copies = [one for one in aside if one.aside and one.aside.outcome == DUPLICATE]
+    if conflicts:
+        first = best(conflicts)
+        second = [one for one in conflicts if one.identity != first.identity]
+        named = (first, best(second) if second else None)
+        return {one.place: _conflict_again(one, *named) for one in component}
+    if not copies:
+        return {}
+    copy = best(copies)
+    assert copy.aside is not None
+    kept = copy.aside.duplicate_of
+    return {
+        one.place: Verdict(DUPLICATE, _how(one, copy), kept)
+        if None in (one.identity, copy.identity) or one.identity == copy.identity
+        else Verdict(CONFLICT, f"{_how(one, copy)} under identity {copy.identity}", kept)
+        for one in component
+    }
+
+
+def _conflict_again(one: Member, first: Member, second: Member | None) -> Verdict:
+    other = second if one.identity == first.identity else first
+    if other is not None:
+        return _conflict(one, other)
+    # Of its own identity alone, whose other side was no more than near: that is named there.
+    assert first.aside is not None
+    return first.aside
+
+
+def _superseded(aside: list[Member], component: list[Member]) -> dict[int, Verdict]:
+    """Dropped pictures of a dataset that are here again: of each pair one counts in its class."""
+    found = {}
+    for one in aside:
+        same = [other for other in component if other.identity == one.identity]
+        if one.aside and one.aside.outcome == DROPPED and same:
+            found[one.place] = _duplicate(one, best(same))
+    return found
 
 
 def _majority(counts: Counter[str | None]) -> str | None:

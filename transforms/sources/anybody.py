@@ -12,7 +12,7 @@ _NOBODY = frozenset({NO_FOLDER, NO_PERSON})
 
 def reason_of(ref: Ref) -> str:
     """Why an image cannot be used; one that lies in no identity's folder can."""
-    return "" if ref.reason in _NOBODY else ref.reason
+    return "" if ref.reason in _NOBODY and not ref.outcome else ref.reason
 
 
 def of_anybody(ref: Ref) -> Ref:

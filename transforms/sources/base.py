@@ -26,6 +26,9 @@ class Ref:
             pixels of the upright image (left is the viewer's), or None.
         attributes: further (name, value) columns of the source, sorted by name.
         pixel_sha256: of the picture that a dataset's record was made from, where that is known.
+        outcome: of an image that its dataset set aside, and has no record of: why, in a word;
+            `reason` then says more. "" for all others.
+        duplicate_of: of such an image: the one that its dataset names.
     """
 
     image_id: str
@@ -38,6 +41,8 @@ class Ref:
     landmarks: tuple[float, ...] | None = None
     attributes: tuple[tuple[str, str], ...] = ()
     pixel_sha256: str | None = None
+    outcome: str = ""
+    duplicate_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

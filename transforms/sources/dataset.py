@@ -1,4 +1,4 @@
-"""The kept images of a dataset as a source: of a set that is added to, or to be kept apart from."""
+"""The images of a dataset as a source: of a set that is added to, or to be kept apart from."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms import artifact, storage, tfrecord
+from transforms.duplicates.verdicts import HELD_OUT_NOTE
 from transforms.errors import RunError
-from transforms.outcomes import KEPT
+from transforms.outcomes import DROPPED, IDENTITY_IS, KEPT
 from transforms.records import from_example
 from transforms.sources.base import Ref, Source, Unreadable
 from transforms.sources.containers import OpenFile
@@ -20,6 +21,8 @@ _COLUMNS = [
     "image_id",
     "identity",
     "outcome",
+    "reason",
+    "duplicate_of",
     "split",
     "shard",
     "offset",
@@ -38,6 +41,10 @@ class DatasetRecords(Source):
     Args:
         root: absolute path or URL of the dataset.
         manifest: its manifest.
+        aside: outcomes whose images are listed too: their pictures are not in the shards, but who
+            they show and the hash of their pixels is known. Of dropped ones those that a list or
+            another held-out set kept out of the dataset are none of its images, and not listed.
+        quarantined: whether of these, records that were written apart are read like others.
 
     Raises:
         RunError: its manifest leads elsewhere.
@@ -45,8 +52,16 @@ class DatasetRecords(Source):
 
     format: ClassVar[str] = "dataset"
 
-    def __init__(self, root: str, manifest: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        root: str,
+        manifest: Mapping[str, Any],
+        aside: Sequence[str] = (),
+        quarantined: bool = False,
+    ) -> None:
         super().__init__(root)
+        self._aside = tuple(aside)
+        self._quarantined = quarantined
         for split in manifest["splits"].values():
             for shard in split["shards"]:
                 artifact.resolve(root, shard)
@@ -66,13 +81,16 @@ class DatasetRecords(Source):
         return None
 
     def refs(self, task: str) -> Iterator[Ref]:
-        """The kept images of one part, shard after shard.
+        """The kept images of one part, shard after shard, then those set aside that are wanted.
 
         Raises:
             RunError: the part is absent, differs from the manifest, or leads elsewhere.
         """
-        rows = self._rows(task)
-        rows = rows.filter(pc.equal(rows["outcome"], KEPT))
+        everything = self._rows(task)
+        read = pc.equal(everything["outcome"], KEPT)
+        if self._quarantined:
+            read = pc.or_(read, pc.is_valid(everything["shard"]))
+        rows = everything.filter(read)
         rows = rows.sort_by([("shard", "ascending"), ("offset", "ascending")])
         for shard in rows["shard"].unique().to_pylist():
             artifact.resolve(self.root, shard)
@@ -85,6 +103,23 @@ class DatasetRecords(Source):
                 attributes=tuple(row["attributes"] or ()),
                 split=row["split"] if row["split"] in SPLITS else None,
                 pixel_sha256=row["pixel_sha256"],
+            )
+        if not self._aside:
+            return
+        listed = pc.is_in(everything["outcome"], pa.array(self._aside))
+        aside = everything.filter(pc.and_(listed, pc.invert(read)))
+        for row in aside.sort_by("image_id").to_pylist():
+            if row["outcome"] == DROPPED and _was_kept_out(row["reason"] or ""):
+                continue
+            yield Ref(
+                image_id=row["image_id"],
+                identity=row["identity"],
+                path=task,
+                reason=row["reason"] or row["outcome"],
+                attributes=tuple(row["attributes"] or ()),
+                pixel_sha256=row["pixel_sha256"],
+                outcome=row["outcome"],
+                duplicate_of=row["duplicate_of"],
             )
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
@@ -141,6 +176,10 @@ def verify_dataset(root: str, manifest: Mapping[str, Any]) -> None:
     """
     if not storage.is_remote(root):
         artifact.verify_files(root, manifest)
+
+
+def _was_kept_out(reason: str) -> bool:
+    return reason.startswith(IDENTITY_IS) or reason.endswith(HELD_OUT_NOTE)
 
 
 def _absent(path: str, error: OSError) -> RunError:

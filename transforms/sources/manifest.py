@@ -96,7 +96,7 @@ class Manifest(Source):
         row = dict.fromkeys(tables.columns(self.path))
         for names in (_PATHS, _IDENTITIES):
             _take(row, names)
-        others = {"", _SPLIT, _LANDMARKS, *_LANDMARK_COLUMNS}
+        others = {"", _IMAGE_ID, _SPLIT, _LANDMARKS, *_LANDMARK_COLUMNS}
         return sorted(row.keys() - others)
 
     def refs(self, task: str) -> Iterator[Ref]:

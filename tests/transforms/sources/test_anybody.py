@@ -16,3 +16,8 @@ def test_other_reasons_stay():
         ref = Ref("x", "x", "x", reason=reason)
         assert reason_of(ref) == reason
         assert of_anybody(ref) is ref
+
+
+def test_what_a_dataset_rejected_for_that_stays_so():
+    ref = Ref("a.jpg", None, "index/0.parquet", reason=NO_FOLDER, outcome="rejected")
+    assert of_anybody(ref) == ref

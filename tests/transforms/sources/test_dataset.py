@@ -101,6 +101,56 @@ def test_kept_images_are_listed_once_shard_by_shard(source):
     assert {ref.reason for ref in refs} == {""}
 
 
+def test_what_was_set_aside_is_listed_where_it_is_wanted(root, source):
+    manifest = json.loads((root / "manifest.json").read_text())
+    every = DatasetRecords(str(root), manifest, ("duplicate", "conflict"))
+    kept, told = refs_of(source), refs_of(every)
+    assert [ref for ref in told if not ref.outcome] == kept
+    aside = {ref.image_id: ref for ref in told if ref.outcome}
+    assert set(aside) == {"a/2.jpg", "b/2.jpg"}
+    one = aside["a/2.jpg"]
+    # It has no record to read, and says whom it shows and what its pixels are.
+    assert (one.outcome, one.reason, one.identity) == ("duplicate", "duplicate", "a")
+    assert int(one.pixel_sha256, 16) == 1
+    some = refs_of(DatasetRecords(str(root), manifest, ("conflict",)))
+    assert [ref.image_id for ref in some if ref.outcome] == ["b/2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "listed"),
+    [
+        ("identity has 1 images, fewer than the 2 required", True),
+        ("its age has 9 images, more than the 4 allowed", True),
+        ("the source puts its identity into two splits", True),
+        ("identity is excluded", False),
+        ("identity is not among those included", False),
+        ("identity is in the held-out set", False),
+        ("same pixels in the held-out set", False),
+        ("near duplicate in the held-out set", False),
+    ],
+)
+def test_whoever_was_kept_out_of_a_dataset_is_not_in_it(root, reason, listed):
+    # A test set of some people of a collection must leave the others for training.
+    name = "index/part-00001.parquet"
+    rows = pq.read_table(root / name).to_pylist()
+    rows[1] |= {"outcome": "dropped", "reason": reason}
+    write_index(root, name, rows)
+    manifest = json.loads((root / "manifest.json").read_text())
+    refs = refs_of(DatasetRecords(str(root), manifest, ("dropped",)))
+    aside = [ref.image_id for ref in refs if ref.outcome]
+    assert aside == ["a/2.jpg"] * listed
+
+
+def test_what_was_written_apart_can_be_read_too(root):
+    manifest = json.loads((root / "manifest.json").read_text())
+    source = DatasetRecords(str(root), manifest, ("duplicate", "conflict"), quarantined=True)
+    refs = refs_of(source)
+    assert [ref.image_id for ref in refs if ref.outcome] == ["a/2.jpg"]
+    (apart,) = [ref for ref in refs if ref.image_id == "b/2.jpg"]
+    assert (apart.reason, apart.split) == ("", None)
+    assert list(source.read([apart])) == [jpeg(4)]
+
+
 def test_each_is_read_from_its_record(source):
     refs = refs_of(source)
     assert list(source.read(refs)) == [jpeg(5), jpeg(3), jpeg(2), jpeg(0)]
