@@ -11,7 +11,8 @@ import simplejpeg
 
 START = b"\xff\xd8"
 
-_DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file", "Inconsistent progression sequence")
+_TRUNCATED = "Premature end of JPEG file"
+_DAMAGE = (_TRUNCATED, "Corrupt JPEG data", "Inconsistent progression sequence")
 # Some cameras fill up the last bytes before the end. Behind a picture that lost its way, or is
 # higher than its header says, far more is left over.
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
@@ -43,6 +44,8 @@ def damage(data: bytes) -> str:
         left_over = _LEFT_OVER.match(told)
         if left_over and int(left_over[1]) <= _MOST_LEFT_OVER:
             return ""
+        if told.startswith(_TRUNCATED):
+            return "image file is truncated"
         return told if told.startswith(_DAMAGE) else ""
     return ""
 

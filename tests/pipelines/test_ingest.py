@@ -104,7 +104,9 @@ def listing(folder: Path) -> set[str]:
     for here, _, names in os.walk(folder):
         for name in names:
             path = os.path.relpath(os.path.join(here, name), folder)
-            found.add(path.encode("utf-8", "backslashreplace").decode("utf-8"))
+            told = path.encode("utf-8", "backslashreplace").decode("utf-8")
+            # Escapes are no other file's name: none is listed in a folder ".".
+            found.add(path if told == path else "/./".join(told.rsplit("/", 1)))
     return found
 
 
@@ -152,7 +154,7 @@ def test_strays_are_rejected_with_a_reason(index):
     assert "no identity" in told("README.txt")
     assert "not an image" in told("id00001/notes.txt")
     assert told("id00003/nowhere.jpg") == storage.LINK_OUT
-    assert "UTF-8" in told("id00004/caf\\udce9.jpg")
+    assert "UTF-8" in told("id00004/./caf\\udce9.jpg")
     deep = index["id00002/deeper/still/photo.jpg"]
     assert (deep["outcome"], deep["identity"]) == ("kept", "id00002")
 
@@ -318,7 +320,7 @@ def _make_folders(path: Path) -> None:
     [
         (_make_missing, "does not exist"),
         (Path.mkdir, "is empty"),
-        (_make_file, "must be a folder or a manifest"),
+        (_make_file, "must be a folder, a manifest"),
         (_make_folders, "must hold images, but none was found"),
         (_make_broken, "2 of 2"),
     ],

@@ -123,6 +123,8 @@ def test_metadata_of_another_kind_changes_nothing(tmp_path, metadata):
         (pa.array([" ada ", "", None]), ["ada", None, None]),
         (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
         (pa.array([b"a", b"b", b"c"]), ["a", "b", "c"]),
+        (pa.array([-1, 0, -1]), [None, "0", None]),
+        (pa.array([-1.0, 0.0, None]), [None, "0", None]),
     ],
 )
 def test_labels_of_other_types(tmp_path, labels, identities):

@@ -72,6 +72,8 @@ def test_records_of_all_files_with_their_bytes_in_order(tmp_path):
         ({"label": 5, "image/class/label": 4, "image/class/text": b" "}, "4"),
         ({"label": b"5", "identity": []}, "5"),
         ({"name": b"n"}, None),
+        ({"label": -1}, None),
+        ({"label": 5, "image/class/label": -1}, "5"),
     ],
 )
 def test_which_label_counts(tmp_path, features, identity):
