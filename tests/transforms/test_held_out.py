@@ -61,7 +61,7 @@ def some(origin: int, task: int, usable: list[int], unusable: list[int]) -> Scan
     good["identity"], bad["identity"] = usable, unusable
     number = chunk_number(origin, task, 0)
     empty = np.empty((len(usable), 0), np.uint8)
-    return Scanned(number, len(usable) + len(unusable), good, empty, bad)
+    return Scanned(number, len(usable) + len(unusable), good, empty, unusable=bad)
 
 
 def test_whom_a_held_out_set_names_is_counted_by_images_usable_or_not():
