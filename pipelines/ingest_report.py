@@ -47,11 +47,12 @@ def render(work: Work, scan: ScanJob, checked: Checked, options: IngestOptions) 
     added = checked.added or counts
     # What the index parts of the version before tell is in its own report.
     new = "" if checked.added is None else " Of the images that came with this version."
+    whole = "" if checked.added is None else "Of all images of this version."
     with StagingReader(scan.staging) as staging:
         sections = [
             page.Section("Outcomes", [*_counts(checked), _outcomes(added)], new.strip()),
-            page.Section("Splits", [_splits(checked)]),
-            page.Section("Balance", [_balance(checked), *_attributes(checked)]),
+            page.Section("Splits", [_splits(checked)], whole),
+            page.Section("Balance", [_balance(checked), *_attributes(checked)], whole),
             page.Section("Quality", [_quality(index)], new.strip()),
             page.Section(
                 "Conflicts",

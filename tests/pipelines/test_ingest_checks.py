@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,7 +52,6 @@ def work_of(
     held_out=(),
     repeated=(),
     named=0,
-    shown=(),
     passed_over=0,
 ) -> Work:
     scratch = root / ".work-1"
@@ -68,7 +68,7 @@ def work_of(
         "index": receipts,
         "held_out": list(held_out),
         "named": [{"identities": 7, "records": named}],
-        "overlap": [{"records": len(shown), "examples": list(shown)}],
+        "overlap": [{"records": 0, "examples": []}],
         "passed_over": [{"passed_over": passed_over}],
         "repeated": [{"key": image_key(name)} for name in repeated],
     }.items():
@@ -158,97 +158,44 @@ def test_too_many_rejected_images_fail_the_run(tmp_path):
         check(work_of(tmp_path / "b", **rejected(3, 4)), OPTIONS, None)
 
 
-def held_out(listed: int, usable: int, **reasons: int) -> list[dict]:
-    told = {"listed": listed, "usable": usable, "by_pixels": min(30, listed - usable)}
-    return [{**told, "reasons": reasons, "fingerprint": "abc"}]
-
-
-LEAKS = [
-    *(row(f"l/{n}", "dropped", reason="identity is in the held-out set") for n in range(3)),
-    row("l/3", "dropped", reason="same pixels in the held-out set"),
-    row("l/4", "dropped", reason="near duplicate in the held-out set"),
-]
-
-
-def test_what_of_a_held_out_set_was_compared_is_counted(tmp_path):
-    assert check(work_of(tmp_path / "none"), OPTIONS, None).held_out is None
-    options = IngestOptions("i", "o", exclude_dataset="held")
-    given = held_out(1_234, 1_200, torn=1, blank=3, dark=30)
-    work = work_of(tmp_path / "some", (ROWS, LEAKS), held_out=given)
-    found = check(work, options, None).held_out
-    assert found is not None
-    assert found.to_manifest() == {
-        **{"listed": 1_234, "usable": 1_200, "unusable": 34, "by_pixels": 30},
-        "reasons": {"dark": 30, "blank": 3, "torn": 1},
-        "identities": 7,
-        "dropped": {"identity": 3, "picture": 2},
-        "fingerprint": "abc",
-    }
-    assert list(found.reasons) == ["dark", "blank", "torn"]
-    assert found.words == [
-        "1,200 of 1,234 images of the held-out set were compared, 30 of the others by equal "
-        "pixels alone (30 dark; 3 blank; 1 torn)",
-        "identities that it names: 7; images that were dropped by identity: 3, by picture: 2",
-    ]
-    whole = check(work_of(tmp_path / "whole", held_out=held_out(2, 2)), options, None).held_out
-    assert whole is not None
-    assert whole.words == [
-        "2 of 2 images of the held-out set were compared",
-        "identities that it names: 7; images that were dropped by identity: 0, by picture: 0",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("overlap", "told"),
-    [
-        ({"named": 3}, "3 of its records show an identity of the held-out set and 0 a picture"),
-        ({"shown": ["z/1", "z/2"]}, "and 2 a picture of it, z/1, z/2 among them; ingest"),
-    ],
-)
-def test_records_of_the_base_that_a_held_out_set_has_fail_the_run(tmp_path, overlap, told):
-    options = IngestOptions("i", "o", exclude_dataset="held")
-    given = {"held_out": held_out(2, 2)}
-    base = base_of(tmp_path / "base")
-    assert check(work_of(tmp_path / "none", **given), options, base).held_out is not None
-    with pytest.raises(RunError, match=f"^--append-to must share nothing with .*{told}"):
-        check(work_of(tmp_path / "some", **given, **overlap), options, base)
-
-
-def test_of_many_reasons_the_most_frequent_are_told(tmp_path):
-    options = IngestOptions("i", "o", exclude_dataset="held")
-    reasons = {f"reason {number:02d}": 1 + number % 2 for number in range(30)}
-    work = work_of(tmp_path, held_out=held_out(100, 55, **reasons))
-    found = check(work, options, None).held_out
-    assert found is not None
-    assert len(found.reasons) == 20
-    assert list(found.reasons)[:2] == ["reason 01", "reason 03"]
-    assert list(found.reasons)[15:17] == ["reason 00", "reason 02"]
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        (held_out(3, 0, dark=2, torn=1), r"none of its 3 can be used \(2 dark; 1 torn\); check"),
-        (held_out(0, 0), "none of its 0 can be used; check"),
-    ],
-)
-def test_a_held_out_set_of_which_nothing_can_be_compared_fails_the_run(tmp_path, given, told):
-    options = IngestOptions("i", "o", exclude_dataset="held")
-    with pytest.raises(RunError, match=f"^--exclude-dataset must hold images .*{told}"):
-        check(work_of(tmp_path, held_out=given), options, None)
-
-
-def base_of(root: Path) -> Base:
+def base_of(root: Path, more: Sequence[dict] = ()) -> Base:
     (root / "index").mkdir(parents=True)
     rows = [row(f"z/{n}", split="test") for n in range(20)]
+    rows += more
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), root / "index" / "old.parquet")
     manifest = {
-        "counts": {"listed": 20, "rejected": 0, "kept": 20},
+        "counts": {"listed": len(rows), "rejected": 0, "kept": 20},
         "splits": {"test": {"identities": 1, "records": 20, "shards": ["test/old"]}},
         "source": {"fingerprint": f"{2**256 - 2:064x}"},
         "files": [{"path": "index/old.parquet"}, {"path": "test/old"}],
     }
     return Base(str(root), manifest)
+
+
+HELD_OUT = [{"listed": 2, "usable": 2, "by_pixels": 0, "reasons": {}, "fingerprint": "abc"}]
+
+
+def leaks(count: int) -> list[dict]:
+    why = "identity is in the held-out set"
+    return [row(f"l/{number}", "dropped", reason=why) for number in range(count)]
+
+
+def test_what_was_dropped_now_is_held_against_the_held_out_set(tmp_path):
+    assert check(work_of(tmp_path / "none"), OPTIONS, None).held_out is None
+    options = IngestOptions("i", "o", exclude_dataset="held")
+    base = base_of(tmp_path / "base", leaks(5))
+    parts = (ROWS, [{**one, "image_id": f"n{one['image_id']}"} for one in leaks(2)])
+    found = check(work_of(tmp_path / "new", parts, held_out=HELD_OUT), options, base).held_out
+    assert found is not None
+    assert found.dropped_identity == 2
+    overlap = work_of(tmp_path / "overlap", parts, held_out=HELD_OUT, named=3)
+    with pytest.raises(RunError, match=r"^--append-to must share nothing .* but 3 of its records"):
+        check(overlap, options, base)
+    # Without a version before there is nothing to look for.
+    assert (
+        check(work_of(tmp_path / "first", held_out=HELD_OUT, named=3), options, None).held_out
+        is not None
+    )
 
 
 def test_the_rows_of_the_base_count_too(tmp_path):

@@ -414,6 +414,12 @@ def test_the_report_of_a_version_shows_what_the_one_before_has(base, grown):
     assert "this version" in outcomes
     assert re.search(r"<td[^>]*>kept</td>\s*<td[^>]*>58</td>\s*<td[^>]*>18</td>", outcomes)
     assert "1 images of the input were passed over" in outcomes
+    for title, told in (
+        *(("Splits", "Of all images of this version."), ("Balance", "Of all images of this")),
+        *(("Quality", "that came with this version"), ("Samples", "that came with this version")),
+    ):
+        assert told in section(grown / "dataset", title)
+        assert told not in section(base / "dataset", title)
     conflicts = section(grown / "dataset", "Conflicts")
     assert conflicts.count("data:image/") == 2
     assert "id03/001.jpg" in conflicts
