@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import platform
 import re
 import shutil
@@ -9,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ from pipelines.progress import Progress
 from transforms.errors import FacemillError, RunError, UsageError
 
 LOCAL = "FnApiRunner"
+
+# A variable that, if set, shows the stack of a failure that is not a person's.
+_DEBUG = "FACEMILL_DEBUG"
 
 # Beam itself waits for ever for a job endpoint that nobody listens on.
 _SECONDS_TO_CONNECT = 10.0
@@ -83,8 +88,9 @@ class Engine:
                         result.cancel()
                 raise
             # Engines raise what a worker raised, of whatever kind, and errors of their own.
-            except Exception as error:
-                logging.getLogger(__name__).debug("engine failure", exc_info=True)
+            except Exception as error:  # noqa: BLE001 - told below, in a sentence
+                if os.environ.get(_DEBUG):
+                    traceback.print_exception(error)
                 raise self._told(error) from None
         if state not in (None, "DONE"):
             raise RunError(
@@ -112,7 +118,7 @@ class Engine:
             )
         return RunError(
             f"The job must run to its end on {self.name}, but it failed: {_cause(error)}; mend "
-            "that and run the same command again."
+            f"that and run the same command again, or with {_DEBUG}=1 to see where it failed."
         )
 
     def check(self) -> None:

@@ -227,6 +227,17 @@ def test_a_failure_of_any_kind_is_one_sentence(kind):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_stack_of_a_failure_is_shown_to_whoever_asks(monkeypatch, capsys, wanted):
+    def fail(element: int) -> None:
+        raise TypeError("of no use")
+
+    monkeypatch.setenv("FACEMILL_DEBUG", "1" if wanted else "")
+    with pytest.raises(RunError, match="FACEMILL_DEBUG=1 to see where it failed"):
+        _run(lambda pipeline: pipeline | beam.Create([1]) | beam.Map(fail))
+    assert ("in fail" in capsys.readouterr().err) == wanted
+
+
 def test_a_failure_without_words_is_one_sentence():
     def fail(element: int) -> None:
         raise MemoryError
