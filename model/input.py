@@ -19,6 +19,7 @@ from transforms.records import AUGMENTATION_SEED, ENCODED, IDENTITY, IMAGE_ID, W
 
 _SHUFFLE_BUFFER = 16_384
 _STREAMS = 8
+_BATCHES_AHEAD = 4
 
 
 def steps_per_epoch(manifest: dict[str, Any], batch_size: int) -> int:
@@ -85,8 +86,19 @@ def batches(
         records.map(read, tf.data.AUTOTUNE, deterministic=True)
         .batch(recipe.batch_size, drop_remainder=True)
         .map(prepare, tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(tf.data.AUTOTUNE)
+        .prefetch(_BATCHES_AHEAD)
+        .with_options(_untuned())
     )
+
+
+def _untuned() -> tf.data.Options:
+    """Without the thread that tunes a pipeline.
+
+    It sleeps for up to a minute, and closing the iterator at the end of an epoch waits for it.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 class Parsed(NamedTuple):
@@ -153,5 +165,6 @@ def images(encoded: Sequence[bytes], size: int, batch_size: int = 64) -> tf.data
         tf.data.Dataset.from_tensor_slices(list(encoded))
         .map(lambda one: decode(one, size), tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size)
-        .prefetch(tf.data.AUTOTUNE)
+        .prefetch(_BATCHES_AHEAD)
+        .with_options(_untuned())
     )

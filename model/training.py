@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -223,7 +223,7 @@ class Trainer:
             self._data.path, self._data.manifest, self._data.transform, self._recipe, epoch, first
         ).take(self._steps - self.step)
         pending: list[tf.Tensor] = []
-        for batch in self._strategy.experimental_distribute_dataset(batches):
+        for batch in self._divided(batches):
             pending.append(self._train(*batch))
             # Looking at a loss waits for its step; looking at some at a time keeps cores busy.
             if len(pending) == _CHECK_EVERY:
@@ -231,6 +231,16 @@ class Trainer:
                 pending = []
         if pending:
             yield [float(loss) for loss in pending]
+
+    def _divided(self, batches: tf.data.Dataset) -> Iterable[Any]:
+        """The batches, each divided among the replicas; one replica takes them as they are.
+
+        The iterator that divides them has a tuning thread of its own, for which closing it waits
+        at the end of an epoch, see `model.input`.
+        """
+        if self._strategy.num_replicas_in_sync == 1:
+            return batches
+        return self._strategy.experimental_distribute_dataset(batches)
 
     @tf.function
     def _train(self, pixels: Any, labels: Any, weights: Any) -> tf.Tensor:
