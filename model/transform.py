@@ -90,10 +90,8 @@ def _check(dataset: str, manifest: Mapping[str, Any]) -> None:
             f"not ({type(error).__name__}); ingest again."
         ) from None
     artifact.verify_files(dataset, {"files": entries})
-    listed = {entry["path"] for entry in entries}
-    for name in storage.walk_files(os.path.join(dataset, _FOLDER)):
-        if f"{_FOLDER}/{name}" not in listed:
-            raise RunError(
-                f"The dataset's transform must hold the files that ingest wrote, but "
-                f"{os.path.join(dataset, _FOLDER, name)} is none of them; ingest again."
-            )
+    for stray in artifact.strays(dataset, entries, _FOLDER):
+        raise RunError(
+            f"The dataset's transform must hold the files that ingest wrote, but "
+            f"{os.path.join(dataset, stray)} is none of them; ingest again."
+        )

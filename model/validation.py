@@ -149,11 +149,8 @@ def score(pairs: Pairs, embed: Callable[[list[bytes]], np.ndarray]) -> Scores:
 
 def _val_images(dataset: str, manifest: dict[str, Any]) -> pa.Table:
     """The columns _COLUMNS of the split's images, sorted by image_id."""
-    paths = [
-        artifact.resolve(dataset, entry["path"])
-        for entry in manifest["files"]
-        if entry["path"].startswith("index/")
-    ]
+    parts = artifact.entries_under(manifest, "index/")
+    paths = [artifact.resolve(dataset, entry["path"]) for entry in parts]
     wanted = (pc.field("split") == "val") & pc.field("position").is_valid()
     tables = [pq.read_table(path, columns=_COLUMNS, filters=wanted) for path in paths]
     return pa.concat_tables(tables).sort_by("image_id")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.ingest_held_out import HeldOut, check_old_apart, read_held_out, told
+from pipelines.ingest_held_out import HeldOut, check_old_apart, read_held_out
 from pipelines.ingest_known import Base
 from pipelines.ingest_rules import no_attribute
 from pipelines.options.ingest import IngestOptions
@@ -19,16 +19,15 @@ from transforms.artifact import Work
 from transforms.errors import RunError
 from transforms.listing import image_key
 from transforms.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
+from transforms.repeated import first_repeated
 from transforms.splits import FOLDERS, SPLITS
+from transforms.text import first_counted
 
 LISTED = "listed.json"
 PASSED_OVER = "passed_over.json"
 REPEATED = "repeated.json"
 
 _COLUMNS = ["identity", "outcome", "reason", "split", "copies", "attributes"]
-
-# Reasons in a message.
-_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -232,19 +231,16 @@ def _check_names(work: Work, parts: list[dict[str, Any]]) -> None:
     keys = {one["key"] for one in receipts.read(work.path(REPEATED))}
     if not keys:
         return
+    paths = [os.path.join(work.scratch, part["path"]) for part in parts]
+    columns = (pq.read_table(path, columns=["image_id"])["image_id"] for path in paths)
+    names = (name for column in columns for name in column.to_pylist())
     # Where the keys of two names are equal by chance, no name comes twice.
-    seen: set[str] = set()
-    for part in parts:
-        path = os.path.join(work.scratch, part["path"])
-        for name in pq.read_table(path, columns=["image_id"])["image_id"].to_pylist():
-            if image_key(name) not in keys:
-                continue
-            if name in seen:
-                raise RunError(
-                    f"Every image must have one row, but {name} has two; give each image a name "
-                    "of its own."
-                )
-            seen.add(name)
+    twice = first_repeated(name for name in names if image_key(name) in keys)
+    if twice is not None:
+        raise RunError(
+            f"Every image must have one row, but {twice} has two; give each image a name of its "
+            "own."
+        )
 
 
 def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:
@@ -296,7 +292,7 @@ def _check_rejected(
 
 
 def _most_frequent(reasons: Counter[str]) -> str:
-    return told(dict(reasons.most_common(_REASONS)))
+    return first_counted(dict(reasons.most_common()))
 
 
 def _check_outcomes(

@@ -21,7 +21,7 @@ from transforms.duplicates.verdicts import QUARANTINE, SetAside
 from transforms.facts import ANALYZED
 from transforms.held_out import CountNamed, CountOverlap, CountUsable
 from transforms.index import TRAIN_TAG, WriteIndex
-from transforms.listing import CountImages, CountPassedOver, ListImages, holds_images
+from transforms.listing import CountImages, ListImages, holds_images
 from transforms.outcomes import CONFLICT
 from transforms.places import HELD_OUT, NEW, OLD, origin_of, origin_of_chunk, row_of
 from transforms.quality import Floor
@@ -105,7 +105,7 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
 
 def _tell_old(listed: beam.PCollection, aside: beam.PCollection, job: IngestJob) -> None:
     """What is told of the dataset that is added to: images passed over, records to hold apart."""
-    passed_over = listed | "CountPassedOver" >> CountPassedOver()
+    passed_over = listed | "CountPassedOver" >> CountImages(passed_over=True)
     counts = passed_over | "PassedOverCount" >> beam.Map(_passed_over)
     _ = counts | "PassedOver" >> receipts.WriteReceipts(job.work.path(PASSED_OVER))
     if any(one.origin == HELD_OUT for one in job.known):

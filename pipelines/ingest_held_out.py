@@ -9,15 +9,15 @@ from transforms.artifact import Work
 from transforms.duplicates.verdicts import HELD_OUT_NOTE
 from transforms.errors import RunError
 from transforms.outcomes import IDENTITY_IS
+from transforms.text import first_counted
 
 # What the graph writes of it.
 HELD_OUT_COUNTS = "held_out.json"
 NAMED = "named.json"
 OVERLAP = "overlap.json"
 
-# Reasons in a manifest, and in a message.
+# Reasons in a manifest.
 _REASONS = 20
-_REASONS_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ class HeldOut:
         compared = f"{self.usable:,} of {self.listed:,} images of the held-out set were compared"
         if self.unusable:
             exact = f"{self.by_pixels:,} of the others by equal pixels alone" * bool(self.by_pixels)
-            compared = ", ".join(filter(None, [compared, exact])) + f" ({told(self.reasons)})"
+            compared = (
+                ", ".join(filter(None, [compared, exact])) + f" ({first_counted(self.reasons)})"
+            )
         found = (
             f"identities that it names: {self.identities:,}; images that were dropped by "
             f"identity: {self.dropped_identity:,}, by picture: {self.dropped_picture:,}"
@@ -102,7 +104,7 @@ def read_held_out(work: Work, dropped: Counter[str]) -> HeldOut:
         fingerprint=counts["fingerprint"],
     )
     if found.usable == 0:
-        why = f" ({told(found.reasons)})" if found.reasons else ""
+        why = f" ({first_counted(found.reasons)})" if found.reasons else ""
         raise RunError(
             "--exclude-dataset must hold images that the input can be compared with, but none of "
             f"its {found.listed:,} can be used{why}; check its path and what it holds."
@@ -128,9 +130,3 @@ def check_old_apart(work: Work) -> None:
             f"of the held-out set and {shown['records']:,} a picture of it{example}; ingest the "
             "whole collection anew."
         )
-
-
-def told(reasons: dict[str, int]) -> str:
-    """The first few reasons, each after its number."""
-    first = list(reasons.items())[:_REASONS_TOLD]
-    return "; ".join(f"{count} {reason}" for reason, count in first)

@@ -86,7 +86,7 @@ class Base:
     @property
     def index(self) -> list[str]:
         """Paths of its index parts, relative to it."""
-        return [one["path"] for one in self.manifest["files"] if one["path"].startswith("index/")]
+        return [entry["path"] for entry in artifact.entries_under(self.manifest, "index/")]
 
     @property
     def shared(self) -> list[dict[str, Any]]:
@@ -243,12 +243,7 @@ def _image_ids(root: str, part: str) -> Iterable[str]:
 
 
 def _held_out(root: str, look: Look) -> Known:
-    if artifact.is_unfinished(root):
-        raise UsageError(
-            f"--exclude-dataset must be images or a complete dataset, but {root} is what an "
-            "unfinished run left; run the command that writes it to its end."
-        )
-    if storage.is_file(storage.join(root, artifact.MANIFEST)):
+    if artifact.has_manifest(root, "--exclude-dataset"):
         manifest = _read_manifest(root)
         known = _of_dataset(root, manifest, HELD_OUT, look, "--exclude-dataset")
         verify_dataset(root, manifest)
@@ -283,7 +278,7 @@ def _read_manifest(root: str) -> dict[str, Any]:
                 f"{path} must tell {name} of its dataset, but does not; it was changed or damaged, "
                 "so write the dataset again."
             )
-    if not any(entry["path"].startswith("index/") for entry in manifest["files"]):
+    if not artifact.entries_under(manifest, "index/"):
         raise UsageError(
             f"{path} must list the parts of an index, but lists none; it was changed or damaged, "
             "so write the dataset again."

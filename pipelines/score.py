@@ -165,12 +165,7 @@ def build_graph(
 
 def _input(options: ScoreOptions, look: Look) -> Input:
     root = storage.absolute(options.input, "--input", remote=True)
-    if artifact.is_unfinished(root):
-        raise UsageError(
-            f"--input must be images or a complete dataset, but {root} is what an unfinished run "
-            "left; run the command that writes it to its end."
-        )
-    if not storage.is_file(storage.join(root, artifact.MANIFEST)):
+    if not artifact.has_manifest(root, "--input"):
         form = options.format or registry.guess(root)
         images_root = options.root and storage.absolute(options.root, "--root", remote=True)
         columns = (options.image_column, options.label_column)

@@ -15,6 +15,8 @@ from pipelines.options.score import ScoreOptions
 from transforms import receipts
 from transforms.artifact import Work
 from transforms.errors import RunError
+from transforms.repeated import first_repeated
+from transforms.text import first_counted
 
 _ROWS_AT_A_TIME = 65_536
 
@@ -102,7 +104,7 @@ class _Keys:
         before = len(self._hashes)
         for keys in _column(self._work, parts, "image_id"):
             for digest in map(_digest, keys):
-                self._hashes.append(int.from_bytes(digest[:8], "big"))
+                self._hashes.append(_start(digest))
                 self._sum += int.from_bytes(digest, "big")
         return len(self._hashes) - before
 
@@ -120,20 +122,24 @@ class _Keys:
         if not len(suspects):
             return
         # Different keys may have the same hash, so those that do are read once more.
-        seen: set[str] = set()
-        for keys in _column(self._work, parts, "image_id"):
-            hashes = [int.from_bytes(_digest(key)[:8], "big") for key in keys]
-            for row in np.flatnonzero(np.isin(np.array(hashes, np.uint64), suspects)).tolist():
-                if keys[row] in seen:
-                    raise RunError(
-                        f"Every image must have one row, but {keys[row]} has two; the input may "
-                        "hold it twice, so mend it, or ingest again if it is a dataset."
-                    )
-                seen.add(keys[row])
+        hashes = set(suspects.tolist())
+        columns = _column(self._work, parts, "image_id")
+        twice = first_repeated(
+            key for keys in columns for key in keys if _start(_digest(key)) in hashes
+        )
+        if twice is not None:
+            raise RunError(
+                f"Every image must have one row, but {twice} has two; the input may hold it "
+                "twice, so mend it, or ingest again if it is a dataset."
+            )
 
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8")).digest()
+
+
+def _start(digest: bytes) -> int:
+    return int.from_bytes(digest[:8], "big")
 
 
 def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[list[str]]:
@@ -149,5 +155,4 @@ def _reasons(work: Work, errors: Sequence[dict[str, Any]]) -> str:
     found: Counter[str] = Counter()
     for reasons in _column(work, errors, "reason"):
         found.update(reasons)
-    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:3]
-    return "; ".join(f"{count} {reason}" for reason, count in ordered)
+    return first_counted(dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))))

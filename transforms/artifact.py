@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -193,6 +193,24 @@ def is_unfinished(path: str) -> bool:
     return there == [True, False]
 
 
+def has_manifest(path: str, flag: str) -> bool:
+    """Whether a path, of an artifact or of images, is of an artifact.
+
+    Args:
+        path: absolute path or URL.
+        flag: the option that named it.
+
+    Raises:
+        UsageError: it is what an unfinished run left, which is neither.
+    """
+    if is_unfinished(path):
+        raise UsageError(
+            f"{flag} must be images or a complete dataset, but {path} is what an unfinished run "
+            "left; run the command that writes it to its end."
+        )
+    return storage.is_file(storage.join(path, MANIFEST))
+
+
 def fingerprint(manifest: Mapping[str, Any]) -> str:
     """Hex SHA-256 over the manifest's canonical JSON: equal for equal artifacts."""
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
@@ -220,6 +238,25 @@ def file_entry(root: str, relative: str) -> dict[str, Any]:
     return {"path": relative, "bytes": os.path.getsize(path), "sha256": storage.sha256(path)}
 
 
+def entries_under(manifest: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
+    """What `files` of a manifest says of those whose relative path begins with `prefix`."""
+    return [entry for entry in manifest["files"] if entry["path"].startswith(prefix)]
+
+
+def strays(path: str, listed: Iterable[Mapping[str, Any]], folder: str) -> Iterator[str]:
+    """Relative paths of files that lie in a folder of an artifact and are not among those listed.
+
+    Args:
+        path: the artifact's directory.
+        listed: entries of files.
+        folder: relative to the directory.
+    """
+    names = {entry["path"] for entry in listed}
+    for name in storage.walk_files(os.path.join(path, folder)):
+        if f"{folder}/{name}" not in names:
+            yield f"{folder}/{name}"
+
+
 def verify_files(path: str, manifest: Mapping[str, Any], prefix: str = "") -> None:
     """Checks size and SHA-256 of the files that the manifest lists.
 
@@ -231,9 +268,7 @@ def verify_files(path: str, manifest: Mapping[str, Any], prefix: str = "") -> No
     Raises:
         RunError: names the first file that is absent or differs.
     """
-    for entry in manifest["files"]:
-        if not entry["path"].startswith(prefix):
-            continue
+    for entry in entries_under(manifest, prefix):
         file_path = resolve(path, entry["path"])
         if not os.path.isfile(file_path):
             raise RunError(f"{file_path} must exist, but is missing; write the artifact again.")

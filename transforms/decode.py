@@ -11,6 +11,7 @@ import simplejpeg
 from PIL import Image, ImageFile, _imaging
 
 from transforms import jpeg
+from transforms.text import one_line
 
 # More bytes than any photo of a camera: what is larger is not read at all.
 MAX_BYTES = 64 << 20
@@ -121,8 +122,7 @@ def _jpeg(data: bytes) -> np.ndarray | None:
     except DecodeError:
         raise
     except Exception:  # noqa: BLE001 - of damage libjpeg warns; the rest Pillow may be able to do
-        _check_whole(data)
-        return None
+        pixels = None
     if pixels is None:
         _check_whole(data)
         return None
@@ -186,7 +186,7 @@ def _any_format(data: bytes) -> np.ndarray:
     # On damaged input Pillow's decoders raise whatever the damage leads to: OSError, SyntaxError,
     # struct.error, OverflowError, AttributeError... None of them may end a run.
     except Exception as error:  # noqa: BLE001
-        raise DecodeError(f"damaged image: {_one_line(error)}") from None
+        raise DecodeError(f"damaged image: {one_line(error)}") from None
 
 
 def _check_size(width: int, height: int) -> None:
@@ -224,8 +224,3 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         ground = Image.new("RGBA", layer.size, (0, 0, 0, 255))
         return np.asarray(Image.alpha_composite(ground, layer).convert("RGB"))
     return np.asarray(image.convert("RGB"))
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:200]

@@ -51,26 +51,22 @@ class ListImages(beam.PTransform):
         )
 
 
-class CountPassedOver(beam.PTransform):
-    """Chunk -> one number: how many images were listed, and passed over as known already."""
-
-    def expand(self, chunks: beam.PCollection) -> beam.PCollection:
-        """Builds the graph."""
-        return (
-            chunks
-            | "PassedOver" >> beam.Map(_passed_over).with_output_types(int)
-            | "AllPassedOver" >> beam.CombineGlobally(sum)
-        )
-
-
 class CountImages(beam.PTransform):
-    """Chunk -> one number: how many images were listed."""
+    """Chunk -> one number: how many images were listed.
+
+    Args:
+        passed_over: counts, instead of these, those that were passed over as known already.
+    """
+
+    def __init__(self, passed_over: bool = False) -> None:
+        super().__init__()
+        self._size = _passed_over if passed_over else _size
 
     def expand(self, chunks: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         return (
             chunks
-            | "Sizes" >> beam.Map(_size).with_output_types(int)
+            | "Sizes" >> beam.Map(self._size).with_output_types(int)
             | "Total" >> beam.CombineGlobally(sum)
         )
 

@@ -44,6 +44,16 @@ class FindRepeated(beam.PTransform):
         )
 
 
+def first_repeated(names: Iterable[str]) -> str | None:
+    """The first of some names that comes a second time, or None."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
 def _keys(scanned: Scanned, staging: str, total: int) -> Iterator[tuple[int, bytes]]:
     names = read_facts(staging, scanned.chunk, ["image_id"])["image_id"].to_pylist()
     keys = np.fromiter(map(image_key, names), _KEY, len(names))

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
+from transforms.bundles import at_end
 from transforms.chunk import Chunk
 from transforms.processes import Calls
 from transforms.reading_ahead import taken
@@ -48,6 +48,4 @@ class _Scan(beam.DoFn):
             yield from self._calls.call(scan_packed, self._job, chunk)
 
     def finish_bundle(self) -> Iterable[WindowedValue]:
-        window = GlobalWindow()
-        for scanned in self._calls.rest():
-            yield WindowedValue(scanned, window.max_timestamp(), [window])
+        return map(at_end, self._calls.rest())

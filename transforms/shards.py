@@ -7,9 +7,8 @@ from typing import Any, Literal
 import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.windowed_value import WindowedValue
 
+from transforms.bundles import at_end
 from transforms.grouping import divide, join
 from transforms.keyed import mixed
 from transforms.processes import Calls
@@ -168,11 +167,6 @@ class _WriteShard(beam.DoFn):
             yield written.positions.tobytes()
 
     def finish_bundle(self) -> Iterable[Any]:
-        window = GlobalWindow()
         for written in self._calls.rest():
-            receipt, positions = (
-                WindowedValue(value, window.max_timestamp(), [window])
-                for value in (written.receipt, written.positions.tobytes())
-            )
-            yield TaggedOutput(RECEIPTS_TAG, receipt)
-            yield positions
+            yield TaggedOutput(RECEIPTS_TAG, at_end(written.receipt))
+            yield at_end(written.positions.tobytes())

@@ -1,6 +1,9 @@
-"""Foreign text as rows and messages can hold it."""
+"""Text as rows and messages can hold it."""
+
+from collections.abc import Mapping
 
 _LONGEST = 200
+_FEW = 3
 
 
 def readable(text: str) -> str:
@@ -11,3 +14,8 @@ def readable(text: str) -> str:
 def one_line(error: BaseException) -> str:
     """An error's message, short enough for a row."""
     return (" ".join(readable(str(error)).split()) or type(error).__name__)[:_LONGEST]
+
+
+def first_counted(counts: Mapping[str, int]) -> str:
+    """The first few of what was counted, each after its number."""
+    return "; ".join(f"{count} {what}" for what, count in list(counts.items())[:_FEW])

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from apache_beam.ml.inference import base
 
-from transforms import artifact, storage
+from transforms import artifact
 from transforms.errors import RunError
 from transforms.scoring.read import Batch
 from transforms.scoring.rows import Failure, Result, Scored
@@ -63,13 +63,11 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
             )
         folder = os.path.join(self._path, _SAVED_MODEL)
         artifact.verify_files(self._path, manifest, f"{_SAVED_MODEL}/")
-        promised = {entry["path"] for entry in manifest["files"]}
-        for name in storage.walk_files(folder):
-            if f"{_SAVED_MODEL}/{name}" not in promised:
-                raise RunError(
-                    f"{folder} must hold the files of its manifest only, got {name} too; "
-                    "train the model again."
-                )
+        for stray in artifact.strays(self._path, manifest["files"], _SAVED_MODEL):
+            raise RunError(
+                f"{folder} must hold the files of its manifest only, got "
+                f"{stray.removeprefix(f'{_SAVED_MODEL}/')} too; train the model again."
+            )
         return tf.saved_model.load(folder)
 
     def run_inference(

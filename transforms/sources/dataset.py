@@ -67,9 +67,7 @@ class DatasetRecords(Source):
                 artifact.resolve(root, shard)
         # Path to SHA-256.
         self._parts: dict[str, str] = {
-            entry["path"]: entry["sha256"]
-            for entry in manifest["files"]
-            if entry["path"].startswith("index/")
+            entry["path"]: entry["sha256"] for entry in artifact.entries_under(manifest, "index/")
         }
 
     def tasks(self) -> list[str]:

@@ -38,7 +38,7 @@ def columns(path: str) -> list[str]:
             except ARROW_ERRORS as error:
                 raise TableError(f"is no Parquet file: {one_line(error)}") from None
         elif path.lower().endswith(".csv"):
-            names = _header(_Lines(stream))
+            names = _header(_lines(stream))
         else:
             # Rows of JSONL need not have the same names, and a damaged row has none.
             row = next((row for _, row in _jsonl(stream) if isinstance(row, dict)), None)
@@ -75,33 +75,19 @@ def _present(row: Row) -> Row:
     return {name: None if value == "" else value for name, value in row.items() if name}
 
 
-class _Lines:
-    """Lines of a text in UTF-8, no longer than the limit, without a byte order mark.
+def _lines(stream: BinaryIO) -> Iterator[str | None]:
+    """Lines of a text in UTF-8 without a byte order mark; None for one longer than the limit.
 
-    What is not UTF-8 comes as lone surrogates. Of a longer line the start is given, and
-    `has_overlong` is set, which whoever sees it resets.
+    What is not UTF-8 comes as lone surrogates.
     """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._is_first = True
-        self.has_overlong = False
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self._stream.readline(_MAX_LINE_BYTES)
-        if not line:
-            raise StopIteration
-        rest = line
+    mark = _BOM
+    while line := stream.readline(_MAX_LINE_BYTES):
+        rest, overlong = line, False
         while len(rest) == _MAX_LINE_BYTES and not rest.endswith(b"\n"):
-            rest = self._stream.readline(_MAX_LINE_BYTES)
-            self.has_overlong |= bool(rest)
-        if self._is_first:
-            line = line.removeprefix(_BOM)
-            self._is_first = False
-        return line.decode("utf-8", "surrogateescape")
+            rest = stream.readline(_MAX_LINE_BYTES)
+            overlong |= bool(rest)
+        yield None if overlong else line.removeprefix(mark).decode("utf-8", "surrogateescape")
+        mark = b""
 
 
 # What the csv module says of a line at whose end a quote is open.
@@ -109,11 +95,12 @@ _OPEN_QUOTE = "unexpected end of data"
 _OVERLONG = f"its line is longer than {_MAX_LINE_BYTES} bytes"
 
 
-def _header(lines: _Lines) -> list[str]:
+def _header(lines: Iterator[str | None]) -> list[str]:
+    first = next(lines, "")
+    if first is None:
+        raise TableError(f"has a first line that is longer than {_MAX_LINE_BYTES} bytes")
     try:
-        names = [name.strip() for name in _cells(next(lines, ""))]
-        if lines.has_overlong:
-            raise TableError(f"has a first line that is longer than {_MAX_LINE_BYTES} bytes")
+        names = [name.strip() for name in _cells(first)]
     except csv.Error as error:
         raise TableError(f"has no header that is CSV: {one_line(error)}") from None
     if not all(map(is_text, names)):
@@ -134,12 +121,11 @@ def _cells(line: str) -> list[str]:
 
 
 def _csv(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
-    lines = _Lines(stream)
+    lines = _lines(stream)
     names = _header(lines)
     for number, line in enumerate(lines, start=2):
         place = f"line {number}"
-        if lines.has_overlong:
-            lines.has_overlong = False
+        if line is None:
             yield place, _OVERLONG
             continue
         try:
@@ -155,11 +141,9 @@ def _csv(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
 
 
 def _jsonl(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
-    lines = _Lines(stream)
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_lines(stream), start=1):
         place = f"line {number}"
-        if lines.has_overlong:
-            lines.has_overlong = False
+        if line is None:
             yield place, _OVERLONG
             continue
         if not line.strip():
