@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipelines.test_ingest_growing import check, draw, ingest, refused, splits
+from tests.pipelines.ingesting import check, draw, ingest, refused, splits
 
 pytestmark = pytest.mark.slow
 
