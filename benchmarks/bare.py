@@ -1,8 +1,9 @@
 """The bare limit of an ingest run: what each image costs, in a process pool, and nothing else.
 
 Reads, hashes, decodes, frames, measures, encodes and hashes for the duplicate search as
-`transforms.scan` does, by the same functions, and writes the records into TFRecord files, one for
-each chunk. No listing by an engine, no staging, no duplicates, no split, no index, no report.
+`transforms.scan.scan_chunk` does, by the same functions, and writes the records into TFRecord
+files, one for each chunk. No listing by an engine, no staging, no duplicates, no split, no index,
+no report.
 
     python -m benchmarks.bare INPUT OUTPUT WORKERS
 """
@@ -18,14 +19,14 @@ import time
 
 import cv2
 
-from transforms import tfrecord
-from transforms.decode import decode
-from transforms.duplicates import hashing
-from transforms.framing import Look, frame
-from transforms.places import CHUNK
-from transforms.quality import measure
-from transforms.records import Record
-from transforms.standardize import encode_jpeg
+from facemill.transforms.core.row_ids import CHUNK
+from facemill.transforms.dataset import tfrecord
+from facemill.transforms.dataset.records import Record
+from facemill.transforms.faces.crop import Look, frame
+from facemill.transforms.images import perceptual_hash
+from facemill.transforms.images.decode import decode
+from facemill.transforms.images.quality import measure
+from facemill.transforms.images.resize import encode_jpeg
 
 _LOOK = Look()
 
@@ -39,14 +40,14 @@ def write(job: tuple[str, str, int, list[str]]) -> int:
                 data = image.read()
             hashlib.sha256(data).hexdigest()
             decoded = decode(data)
-            hashing.pixel_sha256(decoded.pixels)
+            perceptual_hash.pixel_sha256(decoded.pixels)
             (framed,) = frame(_LOOK, [decoded.pixels], [None])
             if isinstance(framed, str):
                 raise SystemExit(f"{name}: {framed}")
             measure(framed.pixels)
-            small = hashing.small(framed.pixels)
-            hashing.dct_hash(small)
-            hashing.grey_thumbnail(small)
+            small = perceptual_hash.small(framed.pixels)
+            perceptual_hash.dct_hash(small)
+            perceptual_hash.grey_thumbnail(small)
             means, deviations = cv2.meanStdDev(framed.pixels)
             record = Record(
                 name,

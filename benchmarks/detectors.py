@@ -23,12 +23,12 @@ import cv2
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from model.metrics import verification
-from model.protocols import lfw
-from transforms.decode import decode
-from transforms.errors import UsageError
-from transforms.faces import blaze_network, detector, template
-from transforms.faces.blazeface import BlazeFace
+from facemill.model.metrics import verification
+from facemill.model.protocols import lfw
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.faces import blaze_network, registry, template
+from facemill.transforms.faces.blazeface import BlazeFace
+from facemill.transforms.images.decode import decode
 
 SIZE = 112
 # Of the deep-funneled images: top, left and side in pixels of 250.
@@ -87,9 +87,9 @@ def _measure_unrest(way: str, names: Sequence[str], images: Path) -> None:
     print(f"{way:16}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
 
 
-def _landmarks(finder: detector.Detector, photo: np.ndarray) -> np.ndarray | None:
+def _landmarks(finder: registry.Detector, photo: np.ndarray) -> np.ndarray | None:
     (faces,) = finder.detect([photo])
-    face = detector.choose(faces, photo.shape[1], photo.shape[0]).face
+    face = registry.choose(faces, photo.shape[1], photo.shape[0]).face
     return None if face is None else face.landmarks
 
 
@@ -150,7 +150,7 @@ def _way(name: str) -> Callable[[Sequence[np.ndarray]], tuple[list[np.ndarray], 
     def crop(photos: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
         crops, counts = [], []
         for photo, faces in zip(photos, finder.detect(photos), strict=True):
-            choice = detector.choose(faces, photo.shape[1], photo.shape[0])
+            choice = registry.choose(faces, photo.shape[1], photo.shape[0])
             counts.append(choice.found)
             # A photo without a face stays in the count, as it would in a collection.
             found = choice.face
@@ -162,10 +162,10 @@ def _way(name: str) -> Callable[[Sequence[np.ndarray]], tuple[list[np.ndarray], 
     return crop
 
 
-def _finder(name: str) -> detector.Detector:
+def _finder(name: str) -> registry.Detector:
     if name in ONE_LOOK:
         return BlazeFace((ONE_LOOK[name],), looks=1)
-    return detector.load(name)
+    return registry.load(name)
 
 
 def _center(photo: np.ndarray) -> np.ndarray:

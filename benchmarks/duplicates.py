@@ -27,8 +27,9 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from transforms.decode import decode
-from transforms.duplicates import banding, components, confirm, hashing, variants
+from facemill.transforms.duplicates import banding, components, confirm
+from facemill.transforms.images import crop_variants, perceptual_hash
+from facemill.transforms.images.decode import decode
 
 _Result = TypeVar("_Result")
 
@@ -115,11 +116,11 @@ def _read(folder: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray, np.nd
     """(hashes, thumbnails, windows, seconds that the windows took)."""
     hashes, thumbnails, windows, seconds = [], [], [], 0.0
     for name in names:
-        small = hashing.small(decode((folder / name).read_bytes()).pixels)
-        hashes.append(hashing.dct_hash(small))
-        thumbnails.append(hashing.grey_thumbnail(small))
+        small = perceptual_hash.small(decode((folder / name).read_bytes()).pixels)
+        hashes.append(perceptual_hash.dct_hash(small))
+        thumbnails.append(perceptual_hash.grey_thumbnail(small))
         started = time.process_time()
-        windows.append(variants.window_hashes(small))
+        windows.append(crop_variants.window_hashes(small))
         seconds += time.process_time() - started
     shaped = [np.frombuffer(b"".join(part), np.uint8) for part in (hashes, windows)]
     count = len(names)
@@ -131,7 +132,7 @@ def _near(hashes: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
 
 
 def _thorough(hashes: np.ndarray, windows: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
-    queries = variants.queries(hashes, windows)
+    queries = crop_variants.queries(hashes, windows)
     pairs, variant = banding.cross_pairs(queries, np.arange(len(hashes)), hashes)
     return _confirmed(pairs, variant, thumbnails)
 

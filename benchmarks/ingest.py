@@ -168,7 +168,7 @@ def _count(root: str) -> int:
     return sum(len(names) for _, _, names in os.walk(root))
 
 
-_FACEMILL = [sys.executable, "-m", "pipelines.cli"]
+_FACEMILL = [sys.executable, "-m", "facemill.pipelines.cli"]
 
 if __name__ == "__main__":
     main()

@@ -117,7 +117,7 @@ class _Seldom:
         return folder_bytes(self._folder) if self._calls % 20 == 0 else 0
 
 
-_FACEMILL = [sys.executable, "-m", "pipelines.cli"]
+_FACEMILL = [sys.executable, "-m", "facemill.pipelines.cli"]
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from transforms.synthetic.faces import encode_jpeg, render
+from facemill.pipelines.synthesize.faces.faces import encode_jpeg, render
 
 IDENTITIES, IMAGES, SIZE, ROUNDS = 50, 20, 112, 3
 

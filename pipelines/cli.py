@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pipelines.quiet import import_quietly
-from transforms.errors import FacemillError, UsageError
+from facemill.pipelines.common.lazy_import import import_quietly
+from facemill.transforms.core.errors import FacemillError, UsageError
 
 COMMANDS = ("ingest", "train", "score", "evaluate", "synthesize", "demo")
 
@@ -73,7 +73,7 @@ def _run(given: list[str]) -> None:
     chosen = next((word for word in given if not word.startswith("-")), None)
     names = (chosen,) if chosen in COMMANDS else COMMANDS
     for name in names:
-        module = importlib.import_module(f"pipelines.options.{name}")
+        module = importlib.import_module(f"facemill.pipelines.{name}.options")
         beam = "Unknown flags go to Beam's PipelineOptions." if module.TAKES_BEAM_OPTIONS else None
         subparser = subparsers.add_parser(
             name,
@@ -95,14 +95,14 @@ def _run(given: list[str]) -> None:
             raise UsageError(f"unknown option {unknown[0]}; see `facemill --help`.")
         parser.print_help()
         return
-    options_module = importlib.import_module(f"pipelines.options.{namespace.command}")
+    options_module = importlib.import_module(f"facemill.pipelines.{namespace.command}.options")
     options = options_module.from_arguments(namespace)
     if unknown and not options_module.TAKES_BEAM_OPTIONS:
         raise UsageError(
             f"`facemill {namespace.command}` takes no option {unknown[0]}; "
             f"see `facemill {namespace.command} --help`."
         )
-    import_quietly(f"pipelines.{namespace.command}").run(options, unknown)
+    import_quietly(f"facemill.pipelines.{namespace.command}.job").run(options, unknown)
 
 
 if __name__ == "__main__":

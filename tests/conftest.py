@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cli
+from facemill.pipelines import cli
 from tests.commands import facemill
 
 SIZE = 32

@@ -20,14 +20,14 @@ def replaced(source, target, **more):
         os.kill(os.getpid(), signal.SIGKILL)
     return replace(source, target, **more)
 os.replace = replaced
-from pipelines import cli
+from facemill.pipelines import cli
 sys.exit(cli.main(sys.argv[2:]))
 """
 
 
 def run_until(condition: Callable[[], Any], *arguments: Any) -> None:
     """Runs `facemill` and kills it as soon as the condition holds; nothing of it lives on."""
-    command = [sys.executable, "-m", "pipelines.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "facemill.pipelines.cli", *map(str, arguments)]
     with _started(command) as process:
         deadline = time.monotonic() + _SECONDS
         while not condition():

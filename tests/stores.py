@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from transforms import object_store
+from facemill.transforms.storage import object_store
 
 
 @contextmanager

@@ -4,15 +4,15 @@ import functools
 
 import keras
 
-from model.heads import margin as margins
-from model.heads.softmax import Softmax
+from facemill.model.heads import margin as margins
+from facemill.model.heads.softmax import Softmax
 
 
 def build(name: str, classes: int, margin: float, scale: float) -> keras.layers.Layer:
     """A head with initial weights from Keras's current seed, made when it is first called.
 
     Args:
-        name: one of `model.names.HEADS`.
+        name: one of `model.recipes.choices.HEADS`.
         classes: number of identities.
         margin: of ArcFace in radians, of CosFace in cosine; softmax has none.
         scale: of the cosines.

@@ -2,7 +2,7 @@
 
 import keras
 
-from model.networks.layers import convolution, normalized
+from facemill.model.networks.layers import convolution, normalized
 
 # (expansion, channels, repeats, stride of the first), as in Table 1.
 _BOTTLENECKS = (

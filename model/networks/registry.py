@@ -2,7 +2,7 @@
 
 import keras
 
-from model.networks import mobilefacenet, plain, residual
+from facemill.model.networks import mobilefacenet, plain, residual
 
 _BUILDERS = {
     "plain": plain.build,
@@ -15,7 +15,7 @@ def build(name: str, image_size: int, embedding_size: int) -> keras.Model:
     """A network with initial weights from Keras's current seed.
 
     Args:
-        name: one of `model.names.NETWORKS`.
+        name: one of `model.recipes.choices.NETWORKS`.
         image_size: side of the image in pixels.
         embedding_size: D.
 

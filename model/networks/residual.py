@@ -2,7 +2,7 @@
 
 import keras
 
-from model.networks.layers import convolution, normalized
+from facemill.model.networks.layers import convolution, normalized
 
 # (channels, blocks) of each stage; every stage halves the image first.
 _STAGES = ((32, 1), (64, 1), (128, 2), (256, 1))

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.metrics import verification
-from transforms.errors import UsageError
+from facemill.model.metrics import verification
+from facemill.transforms.core.errors import UsageError
 
 # Into so many folds a list without folds is cut, as View 2 has them.
 _MADE_FOLDS = 10

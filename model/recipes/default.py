@@ -1,5 +1,5 @@
 """The recipe without a name: MobileFaceNet with ArcFace, for collections of some size."""
 
-from model.recipe import Recipe
+from facemill.model.recipes.recipe import Recipe
 
 RECIPE = Recipe()

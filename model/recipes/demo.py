@@ -4,7 +4,7 @@ Six epochs over 5,753 images of 384 identities take two to four minutes on two c
 1,200 pairs of 100 other identities: 96.42 % +- 0.50 pair accuracy, equal error rate 3.33 %.
 """
 
-from model.recipe import Recipe
+from facemill.model.recipes.recipe import Recipe
 
 RECIPE = Recipe(
     network="residual",

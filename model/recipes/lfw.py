@@ -15,7 +15,7 @@ nine), equal error rate 10.20 %. (Measured when augmentation was drawn for each 
 drawn for each image, from the same distributions.)
 """
 
-from model.recipe import Recipe
+from facemill.model.recipes.recipe import Recipe
 
 RECIPE = Recipe(
     network="residual",

@@ -2,8 +2,8 @@ import json
 import sys
 
 from benchmarks import bare
-from transforms import tfrecord
-from transforms.records import from_example
+from facemill.transforms.dataset import tfrecord
+from facemill.transforms.dataset.records import from_example
 
 
 def test_the_bare_limit_writes_the_records_of_an_ingest_run(

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from transforms.decode import decode
-from transforms.duplicates import banding, confirm, hashing, variants
+from facemill.transforms.duplicates import banding, confirm
+from facemill.transforms.images import crop_variants, perceptual_hash
+from facemill.transforms.images.decode import decode
 
 AREA = cv2.INTER_AREA
 
@@ -51,12 +52,12 @@ def images() -> list[Path]:
 
 
 def test_errata_are_found_and_no_two_photos(images: list[Path]) -> None:
-    pictures = [hashing.small(decode(path.read_bytes()).pixels) for path in images]
-    joined = b"".join(hashing.dct_hash(picture) for picture in pictures)
+    pictures = [perceptual_hash.small(decode(path.read_bytes()).pixels) for path in images]
+    joined = b"".join(perceptual_hash.dct_hash(picture) for picture in pictures)
     hashes = np.frombuffer(joined, np.uint8).reshape(len(images), -1)
-    joined = b"".join(variants.window_hashes(picture) for picture in pictures)
+    joined = b"".join(crop_variants.window_hashes(picture) for picture in pictures)
     windows = np.frombuffer(joined, np.uint8).reshape(len(images), -1)
-    thumbnails = np.stack([hashing.grey_thumbnail(picture) for picture in pictures])
+    thumbnails = np.stack([perceptual_hash.grey_thumbnail(picture) for picture in pictures])
 
     def confirmed(pairs: np.ndarray, variant: np.ndarray) -> set[tuple[str, str]]:
         right = confirm.same_picture(thumbnails[pairs[:, 0]], thumbnails[pairs[:, 1]], variant)
@@ -67,7 +68,7 @@ def test_errata_are_found_and_no_two_photos(images: list[Path]) -> None:
     near = confirmed(pairs, np.zeros(len(pairs), np.int64))
     assert near >= ERRATA
     assert near <= SAME_PHOTO
-    queries = variants.queries(hashes, windows)
+    queries = crop_variants.queries(hashes, windows)
     cross = confirmed(*banding.cross_pairs(queries, np.arange(len(hashes)), hashes))
     assert cross <= SAME_PHOTO
 
@@ -92,7 +93,9 @@ def test_a_small_copy_is_that_of_one_photo_and_not_of_the_other(
     )
 
     def thumbnails(pictures: list[np.ndarray]) -> np.ndarray:
-        return np.stack([hashing.grey_thumbnail(hashing.small(one)) for one in pictures])
+        return np.stack(
+            [perceptual_hash.grey_thumbnail(perceptual_hash.small(one)) for one in pictures]
+        )
 
     def small(pictures: list[np.ndarray]) -> np.ndarray:
         return thumbnails([cv2.resize(one, (side, side), interpolation=AREA) for one in pictures])

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model.protocols import lfw
-from pipelines import cli
+from facemill.model.protocols import lfw
+from facemill.pipelines import cli
+from facemill.transforms.dataset import artifact
 from tests import needs
-from transforms import artifact
 
 pytestmark = [pytest.mark.slow, pytest.mark.lfw]
 

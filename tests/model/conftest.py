@@ -1,6 +1,6 @@
 import pytest
 
-from model.transform import Transform
+from facemill.model.data.vocabulary import Transform
 from tests.model import tiny
 
 

@@ -3,20 +3,20 @@ import sys
 
 MODULES = """
 import importlib, pkgutil, sys
-import model
-names = [info.name for info in pkgutil.walk_packages(model.__path__, "model.")]
+import facemill.model as model
+names = [info.name for info in pkgutil.walk_packages(model.__path__, "facemill.model.")]
 for name in names:
     importlib.import_module(name)
 print(len(names))
-unwanted = ("apache_beam", "tensorflow_transform", "pipelines")
+unwanted = ("apache_beam", "tensorflow_transform", "facemill.pipelines")
 print([name for name in unwanted if name in sys.modules])
 """
 
 LIGHT = """
 import sys
-import model.recipe, model.names
-from model.recipes import default, demo, lfw
-import pipelines.options.train
+import facemill.model.recipes.recipe, facemill.model.recipes.choices
+from facemill.model.recipes import default, demo, lfw
+import facemill.pipelines.train.options
 print([name for name in ("tensorflow", "keras", "apache_beam") if name in sys.modules])
 """
 

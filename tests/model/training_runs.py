@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model import training
-from model.recipe import Recipe
-from model.training import Data, Trainer
-from model.transform import Transform
+from facemill.model.data.vocabulary import Transform
+from facemill.model.recipes.recipe import Recipe
+from facemill.model.training import trainer as training
+from facemill.model.training.trainer import Data, Trainer
 from tests.model import tiny
 
 

@@ -9,7 +9,7 @@ import pytest
 def base(tmp_path_factory) -> Path:
     """(photos, dataset) of ten identities."""
     # Not before it is wanted: it loads TensorFlow, which quick tests do without.
-    from tests.pipelines.ingesting import draw, ingest
+    from tests.pipelines.ingest.ingesting import draw, ingest
 
     root = tmp_path_factory.mktemp("base")
     for identity in range(10):

@@ -8,12 +8,12 @@ from importlib import metadata
 
 import pytest
 
-from pipelines import cli
+from facemill.pipelines import cli
 from tests.commands import facemill
 
 _LISTING = """
 import sys
-from pipelines import cli
+from facemill.pipelines import cli
 try:
     code = cli.main(sys.argv[1:])
 except SystemExit as error:

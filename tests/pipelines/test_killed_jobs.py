@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cli
+from facemill.pipelines import cli
+from facemill.pipelines.synthesize.faces import collection
+from facemill.pipelines.synthesize.faces.recipe import Recipe
 from tests.artifacts import contents
 from tests.commands import facemill
 from tests.conftest import TRAINING
 from tests.killing import run_until, run_until_renamed
-from transforms.synthetic import collection
-from transforms.synthetic.recipe import Recipe
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageOps
 
-from pipelines import cli
+from facemill.pipelines import cli
 from tests.artifacts import contents
 from tests.stores import s3, upload
 

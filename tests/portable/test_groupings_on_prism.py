@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from tests.transforms.decided import decisions
+from facemill.transforms.duplicates.connect import EDGE, ConnectedComponents
+from facemill.transforms.duplicates.near_search import NearPairs
+from facemill.transforms.duplicates.variant_search import VariantPairs
+from facemill.transforms.selection.by_attribute import BalanceAttribute
+from facemill.transforms.selection.rules import Rule
 from tests.transforms.duplicates.searching import hash_rows
 from tests.transforms.duplicates.test_variant_search import looks
-from transforms.balance_attribute import BalanceAttribute
-from transforms.balance_rules import Rule
-from transforms.duplicates.connect import EDGE, ConnectedComponents
-from transforms.duplicates.near_search import NearPairs
-from transforms.duplicates.variant_search import VariantPairs
+from tests.transforms.selection.decided import decisions
 
 pytestmark = pytest.mark.portable
 

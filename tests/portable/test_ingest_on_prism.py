@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from facemill.pipelines.synthesize.faces import collection
+from facemill.pipelines.synthesize.faces.recipe import Recipe
 from tests.artifacts import contents
 from tests.commands import facemill
-from transforms.synthetic import collection
-from transforms.synthetic.recipe import Recipe
 
 pytestmark = pytest.mark.portable
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from transforms.duplicates.hashing import BANDS, HASH_BYTES
+from facemill.transforms.images.perceptual_hash import BANDS, HASH_BYTES
 
 BAND_BITS = 16
 RADIUS = 2 * BANDS - 1

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from transforms.scan import USABLE
+from facemill.transforms.scan.scan_chunk import USABLE
 
 # An image to search: one of each group of equal pixels.
 HASH = np.dtype([(name, USABLE[name]) for name in ("place", "fingerprint")])

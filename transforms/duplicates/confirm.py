@@ -13,7 +13,7 @@ pictures that were not blurred.
 
 import numpy as np
 
-from transforms.duplicates import variants
+from facemill.transforms.images import crop_variants
 
 # Between the lowest copy and the highest two photos that were seen; see docs/duplicates.md.
 MIN_CORRELATION = 0.987
@@ -73,8 +73,8 @@ def similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np
 
 
 def _similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
-    first = np.where((variant == variants.MIRROR)[:, None, None], first[:, :, ::-1], first)
-    maps = _maps(variants.FRAMES[variant])
+    first = np.where((variant == crop_variants.MIRROR)[:, None, None], first[:, :, ::-1], first)
+    maps = _maps(crop_variants.FRAMES[variant])
     a, b = _smoothed(_halved(first)), _smoothed(_halved(second))
     values = _correlation(a, b, maps)
     # Registration costs most: it is left out where it is hopeless and where it is not needed.

@@ -7,8 +7,8 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
-from transforms.duplicates import components
-from transforms.grouping import divide, group_count
+from facemill.transforms.core.grouping import divide, group_count
+from facemill.transforms.duplicates import components
 
 EDGE = np.dtype("<u8")
 

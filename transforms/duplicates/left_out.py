@@ -2,9 +2,9 @@
 
 from collections.abc import Set as AbstractSet
 
-from transforms.duplicates.verdicts import EXACT, NEAR, Member, Verdict, best, verdicts
-from transforms.outcomes import DROPPED
-from transforms.places import HELD_OUT, NEW
+from facemill.transforms.core.row_ids import HELD_OUT, NEW
+from facemill.transforms.dataset.outcomes import DROPPED
+from facemill.transforms.duplicates.verdicts import EXACT, NEAR, Member, Verdict, best, verdicts
 
 LEFT_OUT_NOTE = "under an identity that is left out"
 

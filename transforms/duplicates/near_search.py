@@ -6,9 +6,9 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from transforms.duplicates import banding
-from transforms.duplicates.candidates import HASH, TOGETHER, in_chunks
-from transforms.grouping import divide, join
+from facemill.transforms.core.grouping import divide, join
+from facemill.transforms.duplicates import banding
+from facemill.transforms.duplicates.candidates import HASH, TOGETHER, in_chunks
 
 # One worker searches all bands of so many hashes; of more, each band has a worker of its own.
 _ONE_WORKER = 1 << 16

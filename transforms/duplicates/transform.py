@@ -7,19 +7,19 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
-from transforms.chosen import Chosen
-from transforms.duplicates import confirm
-from transforms.duplicates.candidates import HASH, PAIR
-from transforms.duplicates.connect import EDGE, ConnectedComponents
-from transforms.duplicates.left_out import verdicts_of_chosen
-from transforms.duplicates.near_search import NearPairs
-from transforms.duplicates.variant_search import VariantPairs
-from transforms.duplicates.verdicts import Member, SetAside, Verdict
-from transforms.grouping import divide, group_count, join
-from transforms.keyed import keyed_hash
-from transforms.outcomes import REJECTED
-from transforms.scan import USABLE, Scanned, identity_key
-from transforms.staging import FactsReader, StagingReader
+from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.dataset.identity_filter import Chosen
+from facemill.transforms.dataset.outcomes import REJECTED
+from facemill.transforms.duplicates import confirm
+from facemill.transforms.duplicates.candidates import HASH, PAIR
+from facemill.transforms.duplicates.connect import EDGE, ConnectedComponents
+from facemill.transforms.duplicates.left_out import verdicts_of_chosen
+from facemill.transforms.duplicates.near_search import NearPairs
+from facemill.transforms.duplicates.variant_search import VariantPairs
+from facemill.transforms.duplicates.verdicts import Member, SetAside, Verdict
+from facemill.transforms.scan.scan_chunk import USABLE, Scanned, identity_key
+from facemill.transforms.scan.staging import FactsReader, StagingReader
 
 LEVELS = ("off", "exact", "near", "thorough")
 

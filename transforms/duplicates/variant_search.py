@@ -12,17 +12,18 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from transforms.duplicates import banding, variants
-from transforms.duplicates.candidates import HASH, TOGETHER, in_chunks
-from transforms.grouping import divide, group_count, join
-from transforms.keyed import mixed
-from transforms.scan import USABLE, Scanned
+from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.core.keyed import mixed
+from facemill.transforms.duplicates import banding
+from facemill.transforms.duplicates.candidates import HASH, TOGETHER, in_chunks
+from facemill.transforms.images import crop_variants
+from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 
 QUERY = np.dtype(
     [
         ("place", "<u8"),
         ("fingerprint", USABLE["fingerprint"]),
-        ("windows", "u1", (variants.VARIANT_BYTES,)),
+        ("windows", "u1", (crop_variants.VARIANT_BYTES,)),
     ]
 )
 # One variant, where variants and hashes meet by band.
@@ -104,7 +105,7 @@ def part_bits(total: int, together: int) -> int | None:
     """
     if total <= together:
         return None
-    asked = total * variants.MIRROR
+    asked = total * crop_variants.MIRROR
     return min(banding.BAND_BITS, ((asked - 1) // _ASKED_PER_GROUP).bit_length())
 
 
@@ -114,7 +115,7 @@ def asked_by_band(queries: bytes, total: int, together: int) -> Iterator[tuple[i
     if bits is None:
         return
     rows = np.frombuffer(queries, QUERY)
-    asked = variants.queries(rows["fingerprint"], rows["windows"])
+    asked = crop_variants.queries(rows["fingerprint"], rows["windows"])
     count = asked.shape[1]
     asked = asked.reshape(-1, asked.shape[2])
     for band in range(banding.BANDS):
@@ -198,7 +199,7 @@ def _look_up(
     asking = np.frombuffer(queries, QUERY)
     asking = asking[np.argsort(asking["place"])]
     pairs, variant = banding.cross_pairs(
-        variants.queries(asking["fingerprint"], asking["windows"]),
+        crop_variants.queries(asking["fingerprint"], asking["windows"]),
         np.searchsorted(rows["place"], asking["place"]),
         rows["fingerprint"],
     )

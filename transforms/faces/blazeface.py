@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transforms.faces import template
-from transforms.faces.blaze_network import (
+from facemill.transforms.faces import template
+from facemill.transforms.faces.blaze_network import (
     BACK_RANGE,
     SHORT_RANGE,
     Network,
@@ -20,7 +20,7 @@ from transforms.faces.blaze_network import (
     letterbox,
     merge,
 )
-from transforms.faces.detector import Face
+from facemill.transforms.faces.registry import Face
 
 # Of the longer side of a photo: smaller faces than this are for the next network. The short range
 # network still answers for them, but at times so far off that no further look finds the face.

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from transforms.errors import UsageError
-from transforms.faces.detector import Face
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.faces.registry import Face
 
 _LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from transforms.chunk import Chunk
-from transforms.listing import together
-from transforms.places import CHUNK, MAX_CHUNKS, NEW, chunk_number
+from facemill.transforms.core.row_ids import CHUNK, MAX_CHUNKS, NEW, chunk_number
+from facemill.transforms.scan.chunk import Chunk
+from facemill.transforms.scan.listing import together
 
 # Chunks, and calls of the model, in a stretch: enough that its last call, which is filled up,
 # counts for little.
@@ -48,9 +48,9 @@ def stretch_number(chunk: int, total: int, groups: int, images: int) -> int:
     """The stretch that a chunk belongs to.
 
     Args:
-        chunk: its number; see `transforms.places`.
+        chunk: its number; see `transforms.core.row_ids`.
         total: images that were listed.
-        groups: parts of the listing, as `transforms.listing.together` has them.
+        groups: parts of the listing, as `transforms.scan.listing.together` has them.
         images: that a stretch should have.
     """
     group, ordinal = divmod(chunk, MAX_CHUNKS)

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from apache_beam.ml.inference import base
 
-from transforms import artifact
-from transforms.errors import RunError
-from transforms.scoring.read import Batch
-from transforms.scoring.rows import Failure, Result, Scored
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.dataset import artifact
+from facemill.transforms.scoring.read import Batch
+from facemill.transforms.scoring.rows import Failure, Result, Scored
 
 _SAVED_MODEL = "saved_model"
 _ASIDE = re.compile(r"\[\[.*|\[Op:.*|\{\{.*?\}\}|Hint: .*")

@@ -3,7 +3,7 @@
 import os
 import secrets
 
-from transforms import storage
+from facemill.transforms import storage
 
 
 def mark(folder: str, images: int) -> None:

@@ -9,15 +9,15 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
-from transforms.chunk import Chunk
-from transforms.decode import DecodeError, decode
-from transforms.framing import Framed, Look, frame
-from transforms.places import CHUNK
-from transforms.scoring.rows import Failure, Measures
-from transforms.sources.anybody import reason_of
-from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.dataset import DatasetRecords
-from transforms.standardize import encode_jpeg
+from facemill.transforms.core.row_ids import CHUNK
+from facemill.transforms.faces.crop import Framed, Look, frame
+from facemill.transforms.images.decode import DecodeError, decode
+from facemill.transforms.images.resize import encode_jpeg
+from facemill.transforms.scan.chunk import Chunk
+from facemill.transforms.scoring.rows import Failure, Measures
+from facemill.transforms.sources.anybody import reason_of
+from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.dataset import DatasetRecords
 
 FAILED_TAG = "failed"
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from transforms.framing import Framed
-from transforms.quality import measure
+from facemill.transforms.faces.crop import Framed
+from facemill.transforms.images.quality import measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +11,7 @@ class Measures:
     """What the square and its face are like, by the names that a dataset's index has for it.
 
     Attributes:
-        sharpness: see `transforms.quality.Quality`.
+        sharpness: see `transforms.images.quality.Quality`.
         brightness: see there.
         contrast: see there.
         faces: how many the detector found, or None without one.

@@ -8,11 +8,11 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from transforms.facts import FACTS
-from transforms.grouping import group_count, partition
-from transforms.keyed import keyed_hash
-from transforms.parts import write_part
-from transforms.scoring.rows import Failure, Measures, Scored
+from facemill.transforms.core.grouping import group_count, partition
+from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.dataset.image_metadata import FACTS
+from facemill.transforms.dataset.parquet_parts import write_part
+from facemill.transforms.scoring.rows import Failure, Measures, Scored
 
 # A worker holds one part's embeddings while it sorts them: at 512 numbers each, 100 MB.
 _ROWS_PER_PART = 50_000

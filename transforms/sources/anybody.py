@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from transforms.sources.base import Ref
-from transforms.sources.folders import NO_FOLDER
-from transforms.sources.megaface import NO_PERSON
+from facemill.transforms.sources.base import Ref
+from facemill.transforms.sources.folders import NO_FOLDER
+from facemill.transforms.sources.megaface import NO_PERSON
 
 # Reasons that say no more than that nobody knows whose face it is.
 _NOBODY = frozenset({NO_FOLDER, NO_PERSON})

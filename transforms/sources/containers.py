@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import BinaryIO, ClassVar
 
-from transforms import storage
-from transforms.decode import MAX_BYTES
-from transforms.errors import UsageError
-from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.reading import cannot_read, too_large
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.reading import cannot_read, too_large
 
 # No path holds it.
 _BEFORE_REASON = "\0"

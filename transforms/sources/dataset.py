@@ -8,14 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms import artifact, storage, tfrecord
-from transforms.duplicates.verdicts import HELD_OUT_NOTE
-from transforms.errors import RunError
-from transforms.outcomes import DROPPED, IDENTITY_IS, KEPT
-from transforms.records import from_example
-from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.containers import OpenFile
-from transforms.splits import SPLITS
+from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.dataset import artifact, tfrecord
+from facemill.transforms.dataset.outcomes import DROPPED, IDENTITY_IS, KEPT
+from facemill.transforms.dataset.records import from_example
+from facemill.transforms.dataset.splits import SPLITS
+from facemill.transforms.duplicates.verdicts import HELD_OUT_NOTE
+from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.containers import OpenFile
 
 _COLUMNS = [
     "image_id",

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 from urllib.parse import quote, unquote
 
-from transforms import storage
-from transforms.errors import UsageError
-from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.reading import read_image
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.reading import read_image
 
 NO_FOLDER = "lies in no identity's folder"
 

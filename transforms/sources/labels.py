@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from transforms.sources.base import Ref
+from facemill.transforms.sources.base import Ref
 
 # What sources of labeled records call the identity, the most telling name first.
 NAMES = ("identity", "label", "class", "name")

@@ -7,14 +7,14 @@ import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from transforms import storage
-from transforms.errors import UsageError
-from transforms.sources import tables
-from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.distinct import Distinct
-from transforms.sources.labels import BadValueError, as_identity, checked_text
-from transforms.sources.reading import cannot_read, read_whole
-from transforms.text import one_line, readable
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.text import one_line, readable
+from facemill.transforms.sources import tables
+from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.distinct import Distinct
+from facemill.transforms.sources.labels import BadValueError, as_identity, checked_text
+from facemill.transforms.sources.reading import cannot_read, read_whole
 
 # Names of columns, the first that is there counts and the others are attributes.
 _PATHS = ("path", "file", "image")

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
-from transforms import storage
-from transforms.errors import UsageError
-from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.folders import decode_name, encode_name, names_in
-from transforms.sources.reading import read_image
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.folders import decode_name, encode_name, names_in
+from facemill.transforms.sources.reading import read_image
 
 DISTRACTORS = "FlickrFinal2"
 PROBES = "facescrub*"

@@ -19,13 +19,25 @@ class Format(NamedTuple):
 
 
 TABLE = {
-    "folders": Format("transforms.sources.folders:Folders", "one folder of images per identity"),
-    "lfw": Format("transforms.sources.folders:Lfw", "Labeled Faces in the Wild"),
-    "casia-rec": Format("transforms.sources.recordio:RecordIO", "NAME.rec and NAME.idx of MXNet"),
-    "megaface": Format("transforms.sources.megaface:MegaFace", "FlickrFinal2 and FaceScrub"),
-    "webdataset": Format("transforms.sources.webdataset:WebDataset", "shards *.tar"),
-    "parquet": Format("transforms.sources.parquet:ParquetTables", "tables with an image column"),
-    "tfrecord": Format("transforms.sources.tfrecords:TFRecords", "shards of tf.train.Example"),
-    "manifest": Format("transforms.sources.manifest:Manifest", "a CSV, JSONL or Parquet of paths"),
+    "folders": Format(
+        "facemill.transforms.sources.folders:Folders", "one folder of images per identity"
+    ),
+    "lfw": Format("facemill.transforms.sources.folders:Lfw", "Labeled Faces in the Wild"),
+    "casia-rec": Format(
+        "facemill.transforms.sources.recordio:RecordIO", "NAME.rec and NAME.idx of MXNet"
+    ),
+    "megaface": Format(
+        "facemill.transforms.sources.megaface:MegaFace", "FlickrFinal2 and FaceScrub"
+    ),
+    "webdataset": Format("facemill.transforms.sources.webdataset:WebDataset", "shards *.tar"),
+    "parquet": Format(
+        "facemill.transforms.sources.parquet:ParquetTables", "tables with an image column"
+    ),
+    "tfrecord": Format(
+        "facemill.transforms.sources.tfrecords:TFRecords", "shards of tf.train.Example"
+    ),
+    "manifest": Format(
+        "facemill.transforms.sources.manifest:Manifest", "a CSV, JSONL or Parquet of paths"
+    ),
 }
 FORMATS = tuple(TABLE)

@@ -8,15 +8,15 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from transforms import storage
-from transforms.decode import MAX_BYTES
-from transforms.errors import UsageError
-from transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
-from transforms.sources.base import Ref, Unreadable
-from transforms.sources.containers import ContainerSource, OpenFile
-from transforms.sources.labels import BadValueError, as_identity
-from transforms.sources.reading import cannot_read, too_large
-from transforms.text import one_line, readable
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.text import one_line, readable
+from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
+from facemill.transforms.sources.base import Ref, Unreadable
+from facemill.transforms.sources.containers import ContainerSource, OpenFile
+from facemill.transforms.sources.labels import BadValueError, as_identity
+from facemill.transforms.sources.reading import cannot_read, too_large
 
 _IMAGES = ("image", "img", "jpg", "jpeg", "png", "bytes")
 _LABELS = ("identity", "label", "person", "name")

@@ -3,10 +3,10 @@
 import os
 from typing import BinaryIO
 
-from transforms import storage
-from transforms.decode import MAX_BYTES
-from transforms.sources.base import Unreadable
-from transforms.text import one_line
+from facemill.transforms import storage
+from facemill.transforms.core.text import one_line
+from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.sources.base import Unreadable
 
 
 def read_image(root: str, path: str) -> bytes | Unreadable:

@@ -13,14 +13,14 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, ClassVar
 
-from transforms import storage
-from transforms.decode import MAX_BYTES
-from transforms.errors import UsageError
-from transforms.sources import recordio_list
-from transforms.sources.base import Ref, Source, Unreadable
-from transforms.sources.reading import cannot_read, too_large
-from transforms.sources.recordio_frames import DamagedError, Found, Rec, image_of, walk
-from transforms.sources.recordio_list import Listed
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.sources import recordio_list
+from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.reading import cannot_read, too_large
+from facemill.transforms.sources.recordio_frames import DamagedError, Found, Rec, image_of, walk
+from facemill.transforms.sources.recordio_list import Listed
 
 SUFFIX = ".rec"
 USUAL = "train.rec"

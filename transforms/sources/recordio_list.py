@@ -7,9 +7,9 @@ number: its first line is record 1, since record 0 is its header. Columns are pa
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
-from transforms import storage
-from transforms.sources.labels import is_text
-from transforms.sources.recordio_frames import DamagedError
+from facemill.transforms import storage
+from facemill.transforms.sources.labels import is_text
+from facemill.transforms.sources.recordio_frames import DamagedError
 
 # Two paths of the longest kind.
 _MAX_LINE = 1 << 13

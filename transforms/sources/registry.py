@@ -5,13 +5,13 @@ import re
 
 import pyarrow as pa
 
-from transforms import storage
-from transforms.errors import UsageError
-from transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
-from transforms.sources.base import Source
-from transforms.sources.folders import names_in
-from transforms.sources.names import FORMATS, TABLE
-from transforms.text import one_line
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.text import one_line
+from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
+from facemill.transforms.sources.base import Source
+from facemill.transforms.sources.folders import names_in
+from facemill.transforms.sources.names import FORMATS, TABLE
 
 MANIFEST = "manifest"
 

@@ -5,11 +5,11 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from transforms import storage
-from transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
-from transforms.sources.labels import is_text
-from transforms.sources.reading import cannot_read
-from transforms.text import one_line, readable
+from facemill.transforms import storage
+from facemill.transforms.core.text import one_line, readable
+from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
+from facemill.transforms.sources.labels import is_text
+from facemill.transforms.sources.reading import cannot_read
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 

@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
-from transforms import storage, tfrecord
-from transforms.decode import MAX_BYTES
-from transforms.records import parse_example
-from transforms.sources.base import Ref, Unreadable
-from transforms.sources.containers import ContainerSource, OpenFile
-from transforms.sources.distinct import Distinct
-from transforms.sources.labels import BadValueError, as_identity
-from transforms.sources.reading import cannot_read, too_large
-from transforms.text import one_line
+from facemill.transforms import storage
+from facemill.transforms.core.text import one_line
+from facemill.transforms.dataset import tfrecord
+from facemill.transforms.dataset.records import parse_example
+from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.sources.base import Ref, Unreadable
+from facemill.transforms.sources.containers import ContainerSource, OpenFile
+from facemill.transforms.sources.distinct import Distinct
+from facemill.transforms.sources.labels import BadValueError, as_identity
+from facemill.transforms.sources.reading import cannot_read, too_large
 
 # Names of features, the first that is there counts.
 _IMAGES = ("image/encoded", "image", "image_raw", "encoded")

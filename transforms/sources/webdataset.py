@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from transforms import storage
-from transforms.errors import UsageError
-from transforms.sources.base import Ref, Unreadable
-from transforms.sources.containers import ContainerSource, read_ranges
-from transforms.sources.distinct import Distinct
-from transforms.sources.labels import NAMES, BadValueError, as_identity
-from transforms.sources.reading import cannot_read
-from transforms.text import one_line, readable
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.text import one_line, readable
+from facemill.transforms.sources.base import Ref, Unreadable
+from facemill.transforms.sources.containers import ContainerSource, read_ranges
+from facemill.transforms.sources.distinct import Distinct
+from facemill.transforms.sources.labels import NAMES, BadValueError, as_identity
+from facemill.transforms.sources.reading import cannot_read
 
 _IMAGES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"),

@@ -6,8 +6,8 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from model.heads import registry
-from model.heads.margin import arcface, cosface
+from facemill.model.heads import registry
+from facemill.model.heads.margin import arcface, cosface
 
 SCALE = 32.0
 

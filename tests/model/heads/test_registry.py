@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.heads import registry
-from model.names import HEADS
+from facemill.model.heads import registry
+from facemill.model.recipes.choices import HEADS
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from model.heads.softmax import Softmax
+from facemill.model.heads.softmax import Softmax
 
 
 def test_logits_are_linear_with_a_bias_and_do_not_look_at_the_labels():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.metrics import verification as v
+from facemill.model.metrics import verification as v
 
 GENUINE = np.array([0.9, 0.8, 0.8, 0.4])
 IMPOSTOR = np.array([0.8, 0.3, 0.2, 0.1])

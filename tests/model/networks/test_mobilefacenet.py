@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.networks import mobilefacenet
+from facemill.model.networks import mobilefacenet
 
 # Table 1 of arXiv 1804.07573: side and channels of the input, operator, t, c, n, s.
 TABLE = (

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.networks import plain
+from facemill.model.networks import plain
 
 
 def test_it_is_three_convolutions_with_pooling_and_a_dense_layer():

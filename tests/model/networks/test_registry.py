@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from model.names import NETWORKS
-from model.networks import registry
+from facemill.model.networks import registry
+from facemill.model.recipes.choices import NETWORKS
 
 
 @pytest.mark.parametrize("name", NETWORKS)

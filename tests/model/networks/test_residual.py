@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.networks import residual
+from facemill.model.networks import residual
 
 
 @pytest.mark.parametrize("size", [32, 45, 64])

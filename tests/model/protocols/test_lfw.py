@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.protocols import lfw
-from transforms.errors import UsageError
+from facemill.model.protocols import lfw
+from facemill.transforms.core.errors import UsageError
 
 VIEW_2 = "2\t1\nAnn\t1\t4\nAnn\t1\tBob\t12\nBob\t2\t3\nAnn\t2\tZoe\t1\n"
 VIEW_1 = "2\nAnn\t1\t4\nBob\t2\t3\nAnn\t1\tBob\t12\nAnn\t2\tZoe\t1\n"

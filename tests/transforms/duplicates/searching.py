@@ -7,7 +7,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from transforms.duplicates.candidates import HASH, PAIR
+from facemill.transforms.duplicates.candidates import HASH, PAIR
 
 
 def hash_rows(seed: int, count: int) -> np.ndarray:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.duplicates import banding
+from facemill.transforms.duplicates import banding
 
 _SEEDS = st.integers(0, 2**32 - 1)
 

@@ -2,15 +2,16 @@ import cv2
 import numpy as np
 import pytest
 
-from transforms.duplicates import confirm, hashing, variants
-from transforms.synthetic.faces import render
+from facemill.pipelines.synthesize.faces.faces import render
+from facemill.transforms.duplicates import confirm
+from facemill.transforms.images import crop_variants, perceptual_hash
 
 _FACES = [render(0, identity, 0, 250) for identity in range(5)]
 _CROPPED = 1
 
 
 def _thumbnails(pictures: list[np.ndarray]) -> np.ndarray:
-    return np.stack([hashing.grey_thumbnail(np.ascontiguousarray(one)) for one in pictures])
+    return np.stack([perceptual_hash.grey_thumbnail(np.ascontiguousarray(one)) for one in pictures])
 
 
 def _jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
@@ -66,7 +67,7 @@ def test_small_pictures_of_others_are_not_confirmed(side: int) -> None:
 
 @pytest.mark.parametrize("by", [-4, 0, 4])
 def test_a_crop_is_confirmed_where_its_frame_is_a_little_off(by: int) -> None:
-    left, top, right, bottom = np.round(variants.FRAMES[_CROPPED] * 250).astype(int)
+    left, top, right, bottom = np.round(crop_variants.FRAMES[_CROPPED] * 250).astype(int)
     crops = _thumbnails(
         [face[top + 4 + by : bottom - 4 + by, left + 4 : right - 4] for face in _FACES]
     )
@@ -75,13 +76,13 @@ def test_a_crop_is_confirmed_where_its_frame_is_a_little_off(by: int) -> None:
 
 def test_mirror_images_are_confirmed_as_such_only() -> None:
     mirrored = _thumbnails([face[:, ::-1] for face in _FACES])
-    assert confirm.same_picture(_ORIGINALS, mirrored, np.full(5, variants.MIRROR)).all()
+    assert confirm.same_picture(_ORIGINALS, mirrored, np.full(5, crop_variants.MIRROR)).all()
     assert not confirm.same_picture(_ORIGINALS, mirrored, _whole(5)).any()
 
 
 def test_other_people_and_other_photos_of_the_same_are_not_confirmed() -> None:
     first, second = np.triu_indices(5, 1)
-    for variant in range(variants.MIRROR + 1):
+    for variant in range(crop_variants.MIRROR + 1):
         chosen = np.full(len(first), variant)
         assert not confirm.same_picture(_ORIGINALS[first], _ORIGINALS[second], chosen).any()
     again = _thumbnails([render(0, identity, 1, 250) for identity in range(5)])
@@ -117,7 +118,7 @@ def test_nearly_white_pictures_are_still_compared() -> None:
 
 def test_pairs_do_not_depend_on_their_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
     copies = _thumbnails([_jpeg(face, 50) for face in _FACES])
-    variant = np.array([0, 1, 2, variants.MIRROR, 0])
+    variant = np.array([0, 1, 2, crop_variants.MIRROR, 0])
     whole = confirm.similarity(_ORIGINALS, copies, variant)
     monkeypatch.setattr(confirm, "_CHUNK", 1)
     np.testing.assert_allclose(confirm.similarity(_ORIGINALS, copies, variant), whole, atol=1e-5)

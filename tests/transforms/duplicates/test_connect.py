@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.duplicates import components, connect
-from transforms.duplicates.connect import EDGE, ConnectedComponents
+from facemill.transforms.duplicates import components, connect
+from facemill.transforms.duplicates.connect import EDGE, ConnectedComponents
 
 # As many images as make four groups.
 TOTAL = 1_000_000

@@ -1,10 +1,10 @@
 import pytest
 
+from facemill.transforms.core.row_ids import HELD_OUT, OLD
+from facemill.transforms.dataset.outcomes import DROPPED
+from facemill.transforms.duplicates.left_out import verdicts_of_chosen
+from facemill.transforms.duplicates.verdicts import POLICIES, Member, verdicts
 from tests.transforms.duplicates.test_verdicts import member
-from transforms.duplicates.left_out import verdicts_of_chosen
-from transforms.duplicates.verdicts import POLICIES, Member, verdicts
-from transforms.outcomes import DROPPED
-from transforms.places import HELD_OUT, OLD
 
 
 def told(members: list[Member], policy: str, *left_out: str) -> dict[str, tuple[str, str, str]]:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from facemill.transforms.duplicates import banding
+from facemill.transforms.duplicates.candidates import PAIR
+from facemill.transforms.duplicates.near_search import NearPairs, bands
 from tests.transforms.duplicates.searching import found, hash_rows
-from transforms.duplicates import banding
-from transforms.duplicates.candidates import PAIR
-from transforms.duplicates.near_search import NearPairs, bands
 
 COUNT = 400
 

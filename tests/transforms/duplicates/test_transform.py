@@ -1,9 +1,9 @@
 import numpy as np
 
-from transforms.duplicates.transform import CANDIDATE, _by_pixels, _ExactGroups
-from transforms.grouping import join
-from transforms.places import NEW, OLD, chunk_number, places_of
-from transforms.scan import UNUSABLE, USABLE, Scanned
+from facemill.transforms.core.grouping import join
+from facemill.transforms.core.row_ids import NEW, OLD, chunk_number, places_of
+from facemill.transforms.duplicates.transform import CANDIDATE, _by_pixels, _ExactGroups
+from facemill.transforms.scan.scan_chunk import UNUSABLE, USABLE, Scanned
 
 
 def scanned(origin: int, usable: list[int], unusable: list[int]) -> Scanned:

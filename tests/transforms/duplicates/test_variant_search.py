@@ -2,11 +2,12 @@ import apache_beam as beam
 import numpy as np
 import pytest
 
+from facemill.transforms.duplicates import banding, variant_search
+from facemill.transforms.duplicates.candidates import PAIR
+from facemill.transforms.duplicates.variant_search import VariantPairs, part_bits
+from facemill.transforms.images import crop_variants
+from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 from tests.transforms.duplicates.searching import found, hash_rows
-from transforms.duplicates import banding, variant_search, variants
-from transforms.duplicates.candidates import PAIR
-from transforms.duplicates.variant_search import VariantPairs, part_bits
-from transforms.scan import USABLE, Scanned
 
 COUNT = 300
 
@@ -16,8 +17,8 @@ def looks(rows: np.ndarray, seed: int) -> list[Scanned]:
     rng = np.random.default_rng(seed)
     usable = np.zeros(len(rows), USABLE)
     usable["place"], usable["fingerprint"] = rows["place"], rows["fingerprint"]
-    like = rows["fingerprint"][rng.integers(0, len(rows), (len(rows), variants.WINDOWS))]
-    flips = rng.random((len(rows), variants.WINDOWS, 128)) < 0.04
+    like = rows["fingerprint"][rng.integers(0, len(rows), (len(rows), crop_variants.WINDOWS))]
+    flips = rng.random((len(rows), crop_variants.WINDOWS, 128)) < 0.04
     windows = (like ^ np.packbits(flips, axis=2)).reshape(len(rows), -1)
     return [
         Scanned(number, len(part), usable[part], windows[part])
@@ -48,7 +49,7 @@ def test_pairs_are_the_same_however_the_work_is_divided(together, per_group, tmp
     )
     order = np.argsort(usable["place"])
     order = order[np.isin(usable["place"][order], rows["place"])]
-    queries = variants.queries(usable["fingerprint"][order], windows[order])
+    queries = crop_variants.queries(usable["fingerprint"][order], windows[order])
     cross, variant = banding.cross_pairs(queries, np.arange(len(rows)), rows["fingerprint"])
     expected = np.zeros(len(cross), PAIR)
     expected["first"], expected["second"] = rows["place"][cross].T
@@ -61,5 +62,5 @@ def test_no_worker_holds_more_than_a_share_of_a_large_collection():
     assert part_bits(1 << 21, 1 << 21) is None
     for total in ((1 << 21) + 1, 10**7, 10**8, 10**9):
         bits = part_bits(total, 1 << 21)
-        assert total * variants.MIRROR / 2**bits <= variant_search._ASKED_PER_GROUP
+        assert total * crop_variants.MIRROR / 2**bits <= variant_search._ASKED_PER_GROUP
     assert part_bits(10**12, 1 << 21) == banding.BAND_BITS

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.duplicates import verdicts as module
-from transforms.duplicates.verdicts import (
+from facemill.transforms.core.row_ids import HELD_OUT, NEW, OLD, chunk_number, places_of
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, REJECTED
+from facemill.transforms.duplicates import verdicts as module
+from facemill.transforms.duplicates.verdicts import (
     DROP,
     HELD_OUT_NOTE,
     KEEP_MAJORITY,
@@ -16,8 +18,6 @@ from transforms.duplicates.verdicts import (
     best,
     verdicts,
 )
-from transforms.outcomes import CONFLICT, DROPPED, DUPLICATE, REJECTED
-from transforms.places import HELD_OUT, NEW, OLD, chunk_number, places_of
 
 
 def member(

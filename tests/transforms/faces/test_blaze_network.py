@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.faces import blaze_network as b
+from facemill.transforms.faces import blaze_network as b
 
 
 def square(x: float, y: float, side: float, eye: float = 0.0) -> np.ndarray:

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from transforms.faces.blaze_network import BACK_RANGE, FULL_RANGE, SHORT_RANGE
-from transforms.faces.blazeface import BlazeFace
-from transforms.synthetic.faces import render
+from facemill.pipelines.synthesize.faces.faces import render
+from facemill.transforms.faces.blaze_network import BACK_RANGE, FULL_RANGE, SHORT_RANGE
+from facemill.transforms.faces.blazeface import BlazeFace
 
 
 def drawn(identity: int, image: int = 0, size: int = 112, border: int = 50) -> np.ndarray:

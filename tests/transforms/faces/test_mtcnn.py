@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from transforms.faces.mtcnn import Mtcnn
-from transforms.synthetic.faces import render
+from facemill.pipelines.synthesize.faces.faces import render
+from facemill.transforms.faces.mtcnn import Mtcnn
 
 pytestmark = pytest.mark.slow
 

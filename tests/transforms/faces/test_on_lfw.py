@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from model.metrics import verification
-from model.protocols import lfw
-from transforms.decode import decode
-from transforms.faces import detector, template
-from transforms.faces.blaze_network import FULL_RANGE
-from transforms.faces.blazeface import BlazeFace
+from facemill.model.metrics import verification
+from facemill.model.protocols import lfw
+from facemill.transforms.faces import registry, template
+from facemill.transforms.faces.blaze_network import FULL_RANGE
+from facemill.transforms.faces.blazeface import BlazeFace
+from facemill.transforms.images.decode import decode
 
 pytestmark = [pytest.mark.slow, pytest.mark.lfw]
 
@@ -52,14 +52,14 @@ def photos(data, pairs) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def finder() -> detector.Detector:
-    return detector.load("blazeface")
+def finder() -> registry.Detector:
+    return registry.load("blazeface")
 
 
-def landmarks(finder: detector.Detector, images: Sequence[np.ndarray]) -> list[np.ndarray | None]:
+def landmarks(finder: registry.Detector, images: Sequence[np.ndarray]) -> list[np.ndarray | None]:
     found = finder.detect(images)
     choices = [
-        detector.choose(faces, image.shape[1], image.shape[0])
+        registry.choose(faces, image.shape[1], image.shape[0])
         for image, faces in zip(images, found, strict=True)
     ]
     return [None if choice.face is None else choice.face.landmarks for choice in choices]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.faces import template as t
+from facemill.transforms.faces import template as t
 
 SIZE = 112
 

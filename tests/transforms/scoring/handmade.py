@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from transforms import artifact, storage
-from transforms.framing import Look
-from transforms.standardize import encode_jpeg
+from facemill.transforms import storage
+from facemill.transforms.dataset import artifact
+from facemill.transforms.faces.crop import Look
+from facemill.transforms.images.resize import encode_jpeg
 
 SIZE = 4  # of an embedding
 # What an image must be like for the model to fail on it.

@@ -5,11 +5,11 @@ from apache_beam.testing.util import assert_that
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.chunk import Chunk
-from transforms.listing import together
-from transforms.places import CHUNK, NEW, chunk_number
-from transforms.scoring.listing import GatherStretches, stretch_number
-from transforms.sources.base import Ref
+from facemill.transforms.core.row_ids import CHUNK, NEW, chunk_number
+from facemill.transforms.scan.chunk import Chunk
+from facemill.transforms.scan.listing import together
+from facemill.transforms.scoring.listing import GatherStretches, stretch_number
+from facemill.transforms.sources.base import Ref
 
 
 def listing(sizes: list[int]) -> list[tuple[int, int]]:

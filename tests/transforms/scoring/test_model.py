@@ -6,15 +6,15 @@ import shutil
 import numpy as np
 import pytest
 
+from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.dataset import artifact as artifacts
+from facemill.transforms.faces.crop import Look
+from facemill.transforms.scoring.model import ModelHandlerForBatches
+from facemill.transforms.scoring.read import Batch, Standardized
+from facemill.transforms.scoring.rows import Failure, Measures, Scored
+from facemill.transforms.sources.base import Ref
 from tests.transforms.scoring import handmade
 from tests.transforms.scoring.handmade import jpeg
-from transforms import artifact as artifacts
-from transforms.errors import RunError, UsageError
-from transforms.framing import Look
-from transforms.scoring.model import ModelHandlerForBatches
-from transforms.scoring.read import Batch, Standardized
-from transforms.scoring.rows import Failure, Measures, Scored
-from transforms.sources.base import Ref
 
 BATCH = 4
 

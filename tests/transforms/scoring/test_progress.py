@@ -1,4 +1,4 @@
-from transforms.scoring.progress import mark, marked
+from facemill.transforms.scoring.progress import mark, marked
 
 
 def test_marks_add_up(tmp_path):

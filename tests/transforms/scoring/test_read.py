@@ -9,21 +9,21 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from transforms import tfrecord
-from transforms.chunk import Chunk
-from transforms.errors import RunError
-from transforms.framing import NO_FACE, Framed, Look, frame
-from transforms.listing import all_chunks
-from transforms.places import CHUNK
-from transforms.records import Record
-from transforms.scoring.read import Batch, Reader, ReadImages, Standardized
-from transforms.scoring.rows import Failure, Measures
-from transforms.sources import parquet
-from transforms.sources.base import Ref
-from transforms.sources.dataset import DatasetRecords
-from transforms.sources.folders import Folders
-from transforms.standardize import encode_jpeg
-from transforms.synthetic.faces import render
+from facemill.pipelines.synthesize.faces.faces import render
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.row_ids import CHUNK
+from facemill.transforms.dataset import tfrecord
+from facemill.transforms.dataset.records import Record
+from facemill.transforms.faces.crop import NO_FACE, Framed, Look, frame
+from facemill.transforms.images.resize import encode_jpeg
+from facemill.transforms.scan.chunk import Chunk
+from facemill.transforms.scan.listing import all_chunks
+from facemill.transforms.scoring.read import Batch, Reader, ReadImages, Standardized
+from facemill.transforms.scoring.rows import Failure, Measures
+from facemill.transforms.sources import parquet
+from facemill.transforms.sources.base import Ref
+from facemill.transforms.sources.dataset import DatasetRecords
+from facemill.transforms.sources.folders import Folders
 
 PIXELS = render(1, 1, 1, 48)
 

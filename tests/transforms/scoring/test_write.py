@@ -6,9 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms import receipts, storage
-from transforms.scoring import write
-from transforms.scoring.rows import Failure, Measures, Scored
+from facemill.transforms import storage
+from facemill.transforms.dataset import write_results
+from facemill.transforms.scoring import write
+from facemill.transforms.scoring.rows import Failure, Measures, Scored
 
 SIZE = 4
 FOUND = Measures(1.5, 2.5, 3.5, 2, 0.75, (-1.0, 2.0, 30.0, 40.5))
@@ -22,8 +23,8 @@ def run(folder, chunks: list, transform) -> list[dict]:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         total = pipeline | "Total" >> beam.Create([sum(map(len, chunks))])
         told = pipeline | "Rows" >> beam.Create(chunks, reshuffle=False) | transform(total)
-        _ = told | receipts.WriteReceipts(str(folder / "told.json"))
-    return receipts.read(str(folder / "told.json"))
+        _ = told | write_results.WriteReceipts(str(folder / "told.json"))
+    return write_results.read(str(folder / "told.json"))
 
 
 def embeddings(folder, chunks: list) -> list[dict]:

@@ -1,7 +1,7 @@
-from transforms.sources.anybody import of_anybody, reason_of
-from transforms.sources.base import Ref
-from transforms.sources.folders import NO_FOLDER
-from transforms.sources.megaface import NO_IMAGE, NO_PERSON
+from facemill.transforms.sources.anybody import of_anybody, reason_of
+from facemill.transforms.sources.base import Ref
+from facemill.transforms.sources.folders import NO_FOLDER
+from facemill.transforms.sources.megaface import NO_IMAGE, NO_PERSON
 
 
 def test_where_identities_do_not_count_a_lack_of_one_is_no_reason():

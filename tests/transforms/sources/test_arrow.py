@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
+from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"no table" * 99])

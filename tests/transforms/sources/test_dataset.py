@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from transforms import artifact, tfrecord
-from transforms.errors import RunError
-from transforms.index import SCHEMA
-from transforms.records import Record, from_example
-from transforms.sources.base import Ref
-from transforms.sources.dataset import DatasetRecords, verify_dataset
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.dataset import artifact, tfrecord
+from facemill.transforms.dataset.records import Record, from_example
+from facemill.transforms.shards.index import SCHEMA
+from facemill.transforms.sources.base import Ref
+from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
 
 # image_id, identity, outcome, split, place in its shard
 ROWS = [

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.sources.distinct import Distinct
+from facemill.transforms.sources.distinct import Distinct
 
 
 @settings(deadline=None, max_examples=50)

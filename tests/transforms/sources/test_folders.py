@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from transforms import storage
-from transforms.decode import MAX_BYTES
-from transforms.errors import UsageError
-from transforms.sources.base import Ref, Unreadable
-from transforms.sources.folders import NO_FOLDER, Folders, Lfw
-from transforms.sources.reading import too_large
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.sources.base import Ref, Unreadable
+from facemill.transforms.sources.folders import NO_FOLDER, Folders, Lfw
+from facemill.transforms.sources.reading import too_large
 
 
 def _write(root: Path, files: dict[str, bytes]) -> Path:

@@ -1,7 +1,12 @@
 import pytest
 
-from transforms.sources.base import Ref
-from transforms.sources.labels import MORE_THAN_ONE_LINE, BadValueError, as_identity, of_one_line
+from facemill.transforms.sources.base import Ref
+from facemill.transforms.sources.labels import (
+    MORE_THAN_ONE_LINE,
+    BadValueError,
+    as_identity,
+    of_one_line,
+)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from transforms import storage
-from transforms.errors import UsageError
-from transforms.sources.base import Ref
-from transforms.sources.megaface import NO_IMAGE, NO_PERSON, STRAY, MegaFace
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.sources.base import Ref
+from facemill.transforms.sources.megaface import NO_IMAGE, NO_PERSON, STRAY, MegaFace
 
 
 def points(count: int = 68) -> dict[str, dict[str, float]]:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.decode import MAX_BYTES
-from transforms.errors import UsageError
-from transforms.sources.base import Ref, Unreadable
-from transforms.sources.parquet import ParquetTables
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.sources.base import Ref, Unreadable
+from facemill.transforms.sources.parquet import ParquetTables
 
 _STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 

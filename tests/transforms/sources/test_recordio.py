@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.decode import MAX_BYTES
-from transforms.errors import UsageError
-from transforms.sources import recordio
-from transforms.sources.base import Ref, Unreadable
-from transforms.sources.reading import too_large
-from transforms.sources.recordio import RecordIO
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.sources import recordio
+from facemill.transforms.sources.base import Ref, Unreadable
+from facemill.transforms.sources.reading import too_large
+from facemill.transforms.sources.recordio import RecordIO
 
 MAGIC = struct.pack("<I", 0xCED7230A)
 

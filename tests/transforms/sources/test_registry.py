@@ -5,12 +5,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms.errors import UsageError
-from transforms.sources.folders import Folders, Lfw
-from transforms.sources.megaface import MegaFace
-from transforms.sources.names import FORMATS, TABLE
-from transforms.sources.recordio import RecordIO
-from transforms.sources.registry import build, guess
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.sources.folders import Folders, Lfw
+from facemill.transforms.sources.megaface import MegaFace
+from facemill.transforms.sources.names import FORMATS, TABLE
+from facemill.transforms.sources.recordio import RecordIO
+from facemill.transforms.sources.registry import build, guess
 
 
 def _files(root, *names):
@@ -140,7 +140,7 @@ def test_options_reach_their_source(tmp_path):
 
 def test_names_cost_no_import():
     code = (
-        "import sys; from transforms.sources.names import FORMATS; "
+        "import sys; from facemill.transforms.sources.names import FORMATS; "
         "assert not {'numpy', 'PIL', 'pyarrow', 'apache_beam'} & set(sys.modules), 'heavy'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

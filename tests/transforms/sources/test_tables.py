@@ -2,7 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms.sources import tables
+from facemill.transforms.sources import tables
 
 
 def _rows(path, data: bytes):

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import tensorflow as tf
 
-from transforms import tfrecord
-from transforms.decode import MAX_BYTES
-from transforms.errors import UsageError
-from transforms.sources.base import Ref, Unreadable
-from transforms.sources.tfrecords import TFRecords
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.dataset import tfrecord
+from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.sources.base import Ref, Unreadable
+from facemill.transforms.sources.tfrecords import TFRecords
 
 
 def _example(**features) -> bytes:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.decode import MAX_BYTES
-from transforms.errors import UsageError
-from transforms.sources.base import Ref, Unreadable
-from transforms.sources.webdataset import WebDataset
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.sources.base import Ref, Unreadable
+from facemill.transforms.sources.webdataset import WebDataset
 
 
 def _info(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = ""):

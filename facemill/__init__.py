@@ -1,0 +1,1 @@
+"""facemill: distributed batch face recognition on Apache Beam and TensorFlow."""

@@ -1,0 +1,193 @@
+"""Verification pairs of the val split, and how well a model tells them apart."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from facemill.model.metrics import verification
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.dataset import artifact, tfrecord
+from facemill.transforms.dataset.records import from_example
+
+_COLUMNS = ["image_id", "identity", "shard", "position"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Genuine and impostor pairs of one split.
+
+    Attributes:
+        encoded: the JPEGs of the images that the pairs name.
+        genuine: int64 [G, 2], places in `encoded` of two images of one identity.
+        impostor: int64 [I, 2], of two identities.
+    """
+
+    encoded: list[bytes]
+    genuine: np.ndarray
+    impostor: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Cosines of the pairs.
+
+    Attributes:
+        genuine: float64 [G].
+        impostor: float64 [I].
+    """
+
+    genuine: np.ndarray
+    impostor: np.ndarray
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, float]:
+        """Best accuracy (its threshold chosen on these pairs) and equal error rate, in [0, 1]."""
+        curve = verification.roc(self.genuine, self.impostor)
+        accuracy, _ = verification.best_accuracy(self.genuine, self.impostor)
+        return {
+            "accuracy": accuracy,
+            "equal_error_rate": float(verification.equal_error_rate(curve)[0]),
+        }
+
+
+def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs | None:
+    """Pairs of the val split, drawn by keyed hash; see `choose`.
+
+    The index tells the images; only those that a pair names are read from the shards.
+
+    Args:
+        dataset: its path.
+        manifest: its manifest.
+        count: of each kind, at most.
+        seed: of the draw.
+
+    Returns:
+        None if the split has no two identities with two images each, or `count` is 0.
+
+    Raises:
+        RunError: index and shards do not fit.
+    """
+    if count == 0:
+        return None
+    images = _val_images(dataset, manifest)
+    chosen = choose(images["image_id"].to_pylist(), images["identity"].to_pylist(), count, seed)
+    if chosen is None:
+        return None
+    genuine, impostor = chosen
+    # In the order in which pairs name them, so that a smaller draw is the beginning of a larger.
+    rows = list(dict.fromkeys(np.hstack([genuine, impostor[:, 1:]]).ravel().tolist()))
+    places = np.zeros(len(images), np.int64)
+    places[rows] = np.arange(len(rows))
+    return Pairs(_read(dataset, images.take(rows)), places[genuine], places[impostor])
+
+
+def choose(
+    image_ids: Sequence[str], identities: Sequence[str], count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Genuine and impostor pairs of some images.
+
+    A genuine pair is two images that follow each other in an identity's drawn order, so no image
+    is in more than two; impostors are the first images of the genuine pairs, each against one of
+    another identity.
+
+    Args:
+        image_ids: N, sorted.
+        identities: N, whose face each shows.
+        count: of each kind, at most.
+        seed: of the draw.
+
+    Returns:
+        (genuine int64 [P, 2], impostor int64 [P, 2]), places in `image_ids`; None if no two
+        identities have two images each.
+    """
+    _, identity, sizes = np.unique(
+        np.array(identities, object), return_inverse=True, return_counts=True
+    )
+    # Identities with a single image are left out, the others numbered anew.
+    usable = sizes > 1
+    number, sizes = np.cumsum(usable) - 1, sizes[usable]
+    if len(sizes) < 2:
+        return None
+    rows = np.flatnonzero(usable[identity])
+    rows = rows[np.lexsort((_hashes(image_ids, rows, seed, "pairs"), identity[rows]))]
+    chain = number[identity[rows]]
+    first = np.flatnonzero(chain[:-1] == chain[1:])
+    order = _hashes(image_ids, rows[first], seed, "genuine")
+    drawn = np.argsort(order, kind="stable")[:count]
+    first, order = first[drawn], order[drawn]
+    further = 1 + (order % np.uint64(len(sizes) - 1)).astype(np.int64)
+    other = (chain[first] + further) % len(sizes)
+    # A hash of its own: the one that chose the identity would allow few of its images.
+    image = _hashes(image_ids, rows[first], seed, "impostor") % sizes[other].astype(np.uint64)
+    partner = (np.cumsum(sizes) - sizes)[other] + image.astype(np.int64)
+    return (
+        np.stack([rows[first], rows[first + 1]], axis=1),
+        np.stack([rows[first], rows[partner]], axis=1),
+    )
+
+
+def score(pairs: Pairs, embed: Callable[[list[bytes]], np.ndarray]) -> Scores:
+    """Cosines of the pairs.
+
+    Args:
+        pairs: the pairs.
+        embed: JPEGs -> float32 [N, D].
+    """
+    vectors = embed(pairs.encoded)
+    left, right = pairs.genuine.T
+    genuine = verification.cosine(vectors[left], vectors[right])
+    left, right = pairs.impostor.T
+    return Scores(genuine, verification.cosine(vectors[left], vectors[right]))
+
+
+def _val_images(dataset: str, manifest: dict[str, Any]) -> pa.Table:
+    """The columns _COLUMNS of the split's images, sorted by image_id."""
+    parts = artifact.entries_under(manifest, "index/")
+    paths = [artifact.resolve(dataset, entry["path"]) for entry in parts]
+    wanted = (pc.field("split") == "val") & pc.field("position").is_valid()
+    tables = [pq.read_table(path, columns=_COLUMNS, filters=wanted) for path in paths]
+    return pa.concat_tables(tables).sort_by("image_id")
+
+
+def _read(dataset: str, images: pa.Table) -> list[bytes]:
+    """The JPEG of each image.
+
+    Raises:
+        RunError: one is not where the index says.
+    """
+    found: list[bytes] = [b""] * len(images)
+    by_shard: dict[str, dict[int, int]] = {}
+    for row, (shard, position) in enumerate(
+        zip(images["shard"].to_pylist(), images["position"].to_pylist(), strict=True)
+    ):
+        by_shard.setdefault(shard, {})[position] = row
+    ids = images["image_id"].to_pylist()
+    for shard, rows in sorted(by_shard.items()):
+        with open(artifact.resolve(dataset, shard), "rb") as stream:
+            offsets = [
+                (offset, rows[position])
+                for position, (offset, _) in enumerate(tfrecord.scan(stream))
+                if position in rows
+            ]
+            records = [(from_example(tfrecord.read_at(stream, at)), row) for at, row in offsets]
+        if [record.image_id for record, _ in records] != [ids[rows[at]] for at in sorted(rows)]:
+            raise RunError(
+                f"{shard} of {dataset} must hold the images that the index says, but holds others; "
+                "ingest again."
+            )
+        for record, row in records:
+            found[row] = record.encoded
+    return found
+
+
+def _hashes(image_ids: Sequence[str], rows: np.ndarray, seed: int, purpose: str) -> np.ndarray:
+    """uint64 [len(rows)]."""
+    hashes = (keyed_hash(seed, purpose, image_ids[row]) for row in rows.tolist())
+    return np.fromiter(hashes, np.uint64, len(rows))

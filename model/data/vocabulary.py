@@ -1,0 +1,98 @@
+"""The dataset's transform (written by tensorflow-transform), read without tensorflow-transform.
+
+Its package imports Beam, which training does not need.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
+
+_FOLDER = "transform/transform_fn"
+
+
+class Transform:
+    """What the dataset's transform says of records.
+
+    Args:
+        dataset: path of the dataset.
+        manifest: its manifest.
+
+    Attributes:
+        identities: the train split's, in the order of their labels.
+        pixel_mean: float32 [3], of R, G, B in [0, 255].
+        pixel_std: float32 [3], above 0.
+
+    Raises:
+        RunError: it cannot be read, or is not what ingest wrote.
+    """
+
+    def __init__(self, dataset: str, manifest: Mapping[str, Any]) -> None:
+        _check(dataset, manifest)
+        path = os.path.join(dataset, _FOLDER)
+        try:
+            # Kept alive with this object: the vocabulary's table belongs to it.
+            self._loaded = tf.saved_model.load(path)
+            vocabulary = os.path.join(path, "assets", "identities")
+            with open(vocabulary, encoding="utf-8", newline="\n") as lines:
+                self.identities = tuple(line.rstrip("\n") for line in lines)
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise RunError(
+                f"The dataset's transform must be readable, got {path} ({type(error).__name__}); "
+                "ingest again."
+            ) from None
+        row = self._apply(tf.constant([""]))
+        self.pixel_mean = row["pixel_mean"][0].numpy()
+        self.pixel_std = row["pixel_std"][0].numpy()
+
+    def labels(self, identities: tf.Tensor) -> tf.Tensor:
+        """int64 [N]: places in `identities`, -1 for one that is not of the train split.
+
+        Args:
+            identities: string [N].
+        """
+        return self._apply(identities)["label"]
+
+    def _apply(self, identities: tf.Tensor) -> dict[str, tf.Tensor]:
+        # The labels do not depend on the others, but the transform's signature takes all it saw.
+        count = tf.shape(identities)[0]
+        sums = tf.zeros([count, 3])
+        features = {IDENTITY: identities, CHANNEL_MEAN: sums, CHANNEL_SQUARE_MEAN: sums}
+        features |= {name: tf.zeros([count]) for name in QUALITY}
+        return self._loaded.transform_fn(features)
+
+
+def _check(dataset: str, manifest: Mapping[str, Any]) -> None:
+    """Makes sure that each file of the SavedModel has its SHA-256, for a SavedModel is a program.
+
+    The manifest lists those whose bytes are the same in every run, run.json the others.
+
+    Raises:
+        RunError: a file is missing, differs or is listed nowhere.
+    """
+    run = os.path.join(dataset, artifact.RUN)
+    try:
+        others = json.loads(storage.read_bytes(run))["transform"]
+        entries = [
+            {key: entry[key] for key in ("path", "bytes", "sha256")}
+            for entry in (*manifest["files"], *others)
+            if entry["path"].startswith(f"{_FOLDER}/")
+        ]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{run} must list the files of the dataset's transform with their SHA-256, but does "
+            f"not ({type(error).__name__}); ingest again."
+        ) from None
+    artifact.verify_files(dataset, {"files": entries})
+    for stray in artifact.strays(dataset, entries, _FOLDER):
+        raise RunError(
+            f"The dataset's transform must hold the files that ingest wrote, but "
+            f"{os.path.join(dataset, stray)} is none of them; ingest again."
+        )

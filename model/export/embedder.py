@@ -1,0 +1,62 @@
+"""The one way from pixels to an embedding, in training, in validation and in the exported model."""
+
+import numpy as np
+import tensorflow as tf
+
+from facemill.model.networks import registry
+from facemill.model.recipes.recipe import Recipe
+
+
+class Embedder(tf.Module):
+    """A network with the normalization of its pixels; initial weights from Keras's current seed.
+
+    Args:
+        recipe: network, embedding size and flip average count.
+        image_size: S, side of the image in pixels.
+        pixel_mean: float32 [3], of R, G, B in [0, 255].
+        pixel_std: float32 [3], above 0.
+
+    Attributes:
+        network: what is trained.
+        image_size: S.
+        pixel_mean: float32 [3].
+        pixel_std: float32 [3].
+    """
+
+    def __init__(
+        self, recipe: Recipe, image_size: int, pixel_mean: np.ndarray, pixel_std: np.ndarray
+    ) -> None:
+        super().__init__(name="embedder")
+        self.network = registry.build(recipe.network, image_size, recipe.embedding_size)
+        self.image_size = image_size
+        self._flip_average = recipe.flip_average
+        self.pixel_mean = tf.constant(pixel_mean, tf.float32)
+        self.pixel_std = tf.constant(pixel_std, tf.float32)
+
+    def raw(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
+        """Embeddings that are not normalized, for a head.
+
+        Args:
+            pixels: [N, S, S, 3] of any number type, in [0, 255].
+            training: whether BatchNorm and dropout act as in training.
+
+        Returns:
+            float32 [N, D].
+        """
+        standardized = (tf.cast(pixels, tf.float32) - self.pixel_mean) / self.pixel_std
+        return self.network(standardized, training=training)
+
+    def embed(self, pixels: tf.Tensor) -> tf.Tensor:
+        """What the exported model gives.
+
+        Args:
+            pixels: uint8 [N, S, S, 3].
+
+        Returns:
+            float32 [N, D], each row of length 1.
+        """
+        vectors = tf.math.l2_normalize(self.raw(pixels, training=False), axis=1)
+        if self._flip_average:
+            mirrored = self.raw(tf.reverse(pixels, axis=[2]), training=False)
+            vectors = tf.math.l2_normalize(vectors + tf.math.l2_normalize(mirrored, axis=1), axis=1)
+        return vectors

@@ -1,0 +1,346 @@
+"""The training loop, under tf.distribute.MirroredStrategy."""
+
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from facemill.model.data import tfdata as training_input
+from facemill.model.data.validation_pairs import Pairs, Scores, score
+from facemill.model.data.vocabulary import Transform
+from facemill.model.export.embedder import Embedder
+from facemill.model.heads import registry as heads
+from facemill.model.recipes.recipe import Recipe
+from facemill.model.training.history import History
+from facemill.model.training.schedule import WarmupCosine
+from facemill.transforms.core.errors import RunError, UsageError
+
+_EMBED_BATCH = 64
+_CHECK_EVERY = 20
+_CHECKPOINT_SECONDS = 60.0
+
+
+def count_replicas(cpu_replicas: int, batch_size: int) -> int:
+    """How many devices will share each batch: all GPUs if there are any, else parts of the CPU.
+
+    Args:
+        cpu_replicas: logical devices of the CPU that are wanted.
+        batch_size: images per step.
+
+    Raises:
+        UsageError: parts of the CPU are wanted beside GPUs, or the batch cannot be divided.
+    """
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if gpus and cpu_replicas > 1:
+        raise UsageError(
+            f"--cpu-replicas must be 1 where TensorFlow has GPUs, got {cpu_replicas} beside "
+            f"{gpus}; leave it out, or hide the GPUs with CUDA_VISIBLE_DEVICES=-1."
+        )
+    count = gpus or cpu_replicas
+    if batch_size % count:
+        what = "the GPUs that share it" if gpus else "--cpu-replicas"
+        raise UsageError(
+            f"--batch-size must be a multiple of {what} ({count}), got {batch_size}; change one "
+            "of them."
+        )
+    return count
+
+
+def replicas(count: int) -> tf.distribute.Strategy:
+    """MirroredStrategy over all GPUs, or over `count` logical devices of the CPU.
+
+    To be called before TensorFlow has touched a device.
+
+    Args:
+        count: what `count_replicas` gives.
+
+    Raises:
+        RunError: TensorFlow is in use already.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return tf.distribute.MirroredStrategy([f"/gpu:{index}" for index in range(count)])
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
+    try:
+        tf.config.set_logical_device_configuration(cpu, parts)
+    except RuntimeError:
+        raise RunError(
+            "--cpu-replicas must be set before TensorFlow starts, but it runs already in this "
+            "process; use a new one."
+        ) from None
+    return tf.distribute.MirroredStrategy([f"/cpu:{index}" for index in range(count)])
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run learns from.
+
+    Attributes:
+        path: of the dataset.
+        manifest: its manifest.
+        transform: its transform.
+        pairs: for validation, or None.
+    """
+
+    path: str
+    manifest: dict[str, Any]
+    transform: Transform
+    pairs: Pairs | None
+
+
+class Trainer:
+    """A model in training; its initial weights are drawn from Keras's current seed.
+
+    Args:
+        data: what it learns from.
+        recipe: how.
+        strategy: where; the recipe's batch is divided among its replicas.
+        folder: of checkpoints.
+        logs: of TensorBoard.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        recipe: Recipe,
+        strategy: tf.distribute.Strategy,
+        folder: str,
+        logs: str,
+    ) -> None:
+        self._data = data
+        self._recipe = recipe
+        self._strategy = strategy
+        self._folder = folder
+        self._logs = tf.summary.create_file_writer(logs)
+        self._epoch_steps = training_input.steps_per_epoch(data.manifest, recipe.batch_size)
+        self._steps = recipe.steps or self._epoch_steps * recipe.epochs
+        self._rate = WarmupCosine(
+            recipe.learning_rate, round(recipe.warmup_epochs * self._epoch_steps), self._steps
+        )
+        with strategy.scope():
+            self._build()
+        self.history = History(folder)
+        network = self.embedder.network
+        weights = {id(one) for one in network.weights}
+        # Where dropout's generators stand: TensorFlow's walk over a network does not find them.
+        generators = [one for one in network.variables if id(one) not in weights]
+        self._checkpoint = tf.train.Checkpoint(
+            network=network, head=self._head, optimizer=self._optimizer, generators=generators
+        )
+        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=2)
+
+    def _build(self) -> None:
+        recipe, transform = self._recipe, self._data.transform
+        self.embedder = Embedder(
+            recipe,
+            self._data.manifest["options"]["image_size"],
+            transform.pixel_mean,
+            transform.pixel_std,
+        )
+        self._head = heads.build(
+            recipe.head, len(transform.identities), recipe.margin, recipe.scale
+        )
+        self._head.build((None, recipe.embedding_size))
+        self._variables = self.embedder.network.trainable_variables + self._head.trainable_variables
+        self._optimizer = _optimizer(recipe, self._rate)
+        # Only kernels decay: a bias, a PReLU slope or a BatchNorm scale has no size to keep small.
+        kept = [one for one in self._variables if not one.path.endswith("kernel")]
+        self._optimizer.exclude_from_weight_decay(var_list=kept)
+        self._optimizer.build(self._variables)
+
+    @property
+    def step(self) -> int:
+        """Steps that have been made."""
+        return int(self._optimizer.iterations.numpy())
+
+    def run(self) -> Scores | None:
+        """Trains to the last step, from the newest checkpoint if there is one.
+
+        Returns:
+            Scores of the validation pairs in the end; None without pairs.
+
+        Raises:
+            RunError: the loss or a weight is not finite, names the step; or a record or the
+                checkpoint is damaged.
+        """
+        self._restore()
+        started, saved = time.monotonic(), time.monotonic()
+        first = self.step
+        scores = None
+        while self.step < self._steps:
+            epoch = self.step // self._epoch_steps
+            for losses in self._losses(epoch, self.step % self._epoch_steps):
+                self._record(losses)
+                if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                    self._save()
+                    saved = time.monotonic()
+            scores = self._validate()
+            self._save()
+            saved = time.monotonic()
+            self._tell(epoch, (self.step - first) / (time.monotonic() - started))
+        return self._validate() if scores is None else scores
+
+    def _restore(self) -> None:
+        latest = self._manager.latest_checkpoint
+        if not latest:
+            return
+        try:
+            self._checkpoint.restore(latest).assert_consumed()
+            self.history.load(self.step)
+        # All that TensorFlow's reader of checkpoints, and ours of histories, raise on damage.
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            AssertionError,
+            tf.errors.OpError,
+        ) as error:
+            raise RunError(
+                f"The checkpoint of the run before must be whole, but {latest} cannot be gone on "
+                f"with ({type(error).__name__}); remove {self._folder} and train again."
+            ) from None
+        print(f"going on from step {self.step}", file=sys.stderr)
+
+    def _losses(self, epoch: int, first: int) -> Iterator[list[float]]:
+        """Trains on the rest of an epoch; yields the losses of some steps at a time."""
+        try:
+            yield from self._steps_of(epoch, first)
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            raise RunError(
+                f"Every record of {self._data.path} must be an image of a known identity, but "
+                f"TensorFlow stopped after step {self.step} "
+                f"({error.message.splitlines()[0][:200]}); ingest again."
+            ) from None
+
+    def _steps_of(self, epoch: int, first: int) -> Iterator[list[float]]:
+        batches = training_input.batches(
+            self._data.path, self._data.manifest, self._data.transform, self._recipe, epoch, first
+        ).take(self._steps - self.step)
+        pending: list[tf.Tensor] = []
+        for batch in self._divided(batches):
+            pending.append(self._train(*batch))
+            # Looking at a loss waits for its step; looking at some at a time keeps cores busy.
+            if len(pending) == _CHECK_EVERY:
+                yield [float(loss) for loss in pending]
+                pending = []
+        if pending:
+            yield [float(loss) for loss in pending]
+
+    def _divided(self, batches: tf.data.Dataset) -> Iterable[Any]:
+        """The batches, each divided among the replicas; one replica takes them as they are.
+
+        The iterator that divides them has a tuning thread of its own, for which closing it waits
+        at the end of an epoch, see `model.data.tfdata`.
+        """
+        if self._strategy.num_replicas_in_sync == 1:
+            return batches
+        return self._strategy.experimental_distribute_dataset(batches)
+
+    @tf.function
+    def _train(self, pixels: Any, labels: Any, weights: Any) -> tf.Tensor:
+        """One step on a global batch; its mean weighted loss."""
+        losses = self._strategy.run(self._replica, (pixels, labels, weights))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    def _replica(self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """One replica's part of a step; its share of the global batch's mean loss."""
+        with tf.GradientTape() as tape:
+            logits = self._head(self.embedder.raw(pixels, training=True), labels)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            # Divided by the global batch, so that the sum over replicas is the mean over it;
+            # weights are 1 on average over an epoch, so that they do not change the learning rate.
+            loss = tf.reduce_sum(losses * weights) / self._recipe.batch_size
+        gradients = tape.gradient(loss, [one.value for one in self._variables])
+        context = tf.distribute.get_replica_context()
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if self._recipe.clip_norm > 0:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._recipe.clip_norm)
+        # The optimizer sums over replicas once more: each brings its share of the clipped sum.
+        share = [gradient / self._strategy.num_replicas_in_sync for gradient in gradients]
+        self._optimizer.apply(share, self._variables)
+        return loss
+
+    def _record(self, losses: list[float]) -> None:
+        start = self.step - len(losses)
+        for place, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                raise RunError(
+                    f"The loss must be finite, but it is {loss} at step {start + place + 1}; lower "
+                    "--learning-rate or look at the labels, and train again."
+                )
+        if not self._finite():
+            raise RunError(
+                f"The weights must be finite, but after step {self.step} they are not; lower "
+                "--learning-rate or look at the labels, and train again."
+            )
+        rates = [float(self._rate(start + place)) for place in range(len(losses))]
+        self.history.add_steps(start, losses, rates)
+        with self._logs.as_default():
+            for place, (loss, rate) in enumerate(zip(losses, rates, strict=True)):
+                tf.summary.scalar("loss", loss, start + place + 1)
+                tf.summary.scalar("learning rate", rate, start + place + 1)
+
+    @tf.function
+    def _finite(self) -> tf.Tensor:
+        """Whether all weights are finite: the last step may have spoiled them after its loss."""
+        weights = self.embedder.network.weights + self._head.weights
+        return tf.reduce_all([tf.reduce_all(tf.math.is_finite(one.value)) for one in weights])
+
+    def _validate(self) -> Scores | None:
+        if self._data.pairs is None:
+            return None
+        try:
+            scores = score(self._data.pairs, self.embed)
+        except ValueError as error:
+            raise RunError(
+                f"The model must embed every val image, but after step {self.step} it does not "
+                f"({error}); lower --learning-rate and train again."
+            ) from None
+        self.history.add_validation(self.step, scores.metrics)
+        with self._logs.as_default():
+            for name, value in scores.metrics.items():
+                tf.summary.scalar(f"validation {name}", value, self.step)
+        return scores
+
+    def embed(self, encoded: list[bytes]) -> np.ndarray:
+        """Embeddings of standardized JPEGs: float32 [N, D], each row of length 1."""
+        dataset = training_input.images(encoded, self.embedder.image_size, _EMBED_BATCH)
+        return np.concatenate([self._embed(pixels).numpy() for pixels in dataset])
+
+    @tf.function(reduce_retracing=True)
+    def _embed(self, pixels: tf.Tensor) -> tf.Tensor:
+        return self.embedder.embed(pixels)
+
+    def _save(self) -> None:
+        self._logs.flush()
+        # The history comes first: a checkpoint whose past is unknown could not be gone on with.
+        self.history.save(self.step)
+        self._manager.save(self.step)
+        self.history.forget(self._manager.checkpoints)
+
+    def _tell(self, epoch: int, rate: float) -> None:
+        left = (self._steps - self.step) / max(rate, 1e-9)
+        validation = self.history.validation
+        accuracy = f", pairs {validation[-1]['accuracy']:.2%}" if validation else ""
+        print(
+            f"epoch {epoch + 1}/{math.ceil(self._steps / self._epoch_steps)}: "
+            f"loss {self.history.mean_loss(self._epoch_steps):.4f}{accuracy}, "
+            f"{rate * self._recipe.batch_size:,.0f} images/s, {left / 60:.1f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _optimizer(recipe: Recipe, rate: WarmupCosine) -> keras.optimizers.Optimizer:
+    decay = recipe.weight_decay or None
+    if recipe.optimizer == "adam":
+        return keras.optimizers.Adam(rate, weight_decay=decay)
+    return keras.optimizers.SGD(
+        rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, weight_decay=decay
+    )

@@ -1,0 +1,177 @@
+"""`facemill demo`: the whole way on faces that are drawn for it, each step a command of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from facemill.pipelines.demo.options import DemoOptions
+from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError
+from facemill.pipelines.common.report import figures, page, tables
+
+# The identities of the two collections do not meet: the model is judged on faces it never saw.
+_TRAINING = {"--identities": "400", "--images-per-identity": "15", "--seed": "7"}
+_PLANTS = ("copy=12", "reencode=12", "resize=12", "conflict=8", "truncated=4", "zero-bytes=2")
+_UNSEEN = {
+    "--start-identity": "10001",
+    "--identities": "100",
+    "--images-per-identity": "10",
+    "--seed": "7",
+    "--pairs": "10x60",
+}
+_SIZE = "64"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of the demo.
+
+    Attributes:
+        name: of the command.
+        arguments: its flags.
+        tells: what it does, for a person.
+    """
+
+    name: str
+    arguments: list[str]
+    tells: str
+
+
+def run(options: DemoOptions, beam_args: Sequence[str]) -> None:
+    """Runs the steps, and links their reports on one page.
+
+    Args:
+        options: where to.
+        beam_args: none; the steps use the local engine.
+
+    Raises:
+        RunError: a step failed; its own message stands above.
+    """
+    del beam_args
+    root = storage.absolute(options.output, "--output")
+    durations = []
+    for step in steps(root):
+        print(f"\n== {step.tells}\n$ facemill {step.name} {' '.join(step.arguments)}", flush=True)
+        started = time.monotonic()
+        # A process each, as when a person types them: TensorFlow cannot be set up twice in one.
+        done = subprocess.run(
+            [sys.executable, "-m", "facemill.pipelines.cli", step.name, *step.arguments], check=False
+        )
+        if done.returncode != 0:
+            raise RunError(
+                f"Every step of the demo must end well, but `facemill {step.name}` ended with "
+                f"{done.returncode}; see its message above."
+            )
+        durations.append(time.monotonic() - started)
+    text = render(root, durations)
+    storage.write_atomically(os.path.join(root, "report.html"), text.encode("utf-8"))
+    print(f"\nreport: {os.path.join(options.output, 'report.html')}")
+
+
+def steps(root: str) -> list[Step]:
+    """The commands, in order.
+
+    Args:
+        root: absolute path of the demo's directory.
+    """
+
+    def path(*names: str) -> str:
+        return os.path.join(root, *names)
+
+    def flags(options: dict[str, str]) -> list[str]:
+        return [word for option in options.items() for word in option]
+
+    planted = [word for plant in _PLANTS for word in ("--plant", plant)]
+    return [
+        Step(
+            "synthesize",
+            [*flags({"--output": path("photos"), "--image-size": _SIZE} | _TRAINING), *planted],
+            "draw faces of nobody, with planted copies and broken files",
+        ),
+        Step(
+            "synthesize",
+            flags({"--output": path("unseen"), "--image-size": _SIZE} | _UNSEEN),
+            "draw other identities, which the model will never be trained on",
+        ),
+        Step(
+            "ingest",
+            flags(
+                {
+                    "--input": path("photos", "images"),
+                    "--output": path("dataset"),
+                    "--image-size": _SIZE,
+                    "--min-images": "2",
+                    "--split": "train=0.95,val=0.05",
+                }
+            ),
+            "clean, deduplicate, split and pack the photos",
+        ),
+        Step(
+            "train",
+            flags({"--dataset": path("dataset"), "--output": path("model"), "--recipe": "demo"}),
+            "train a small embedding model",
+        ),
+        Step(
+            "score",
+            flags(
+                {
+                    "--input": path("unseen", "images"),
+                    "--model": path("model"),
+                    "--output": path("embeddings"),
+                }
+            ),
+            "compute an embedding of every unseen face",
+        ),
+        Step(
+            "evaluate",
+            flags(
+                {
+                    "--embeddings": path("embeddings"),
+                    "--protocol": "lfw",
+                    "--pairs": path("unseen", "pairs.txt"),
+                    "--output": path("evaluation"),
+                }
+            ),
+            "tell pairs of unseen identities apart",
+        ),
+    ]
+
+
+def render(root: str, durations: Sequence[float]) -> str:
+    """The page that links the reports of the steps."""
+    dataset = _read(root, "dataset", "manifest.json")
+    model = _read(root, "model", "manifest.json")
+    embeddings = _read(root, "embeddings", "manifest.json")
+    results = _read(root, "evaluation", "results.json")
+    accuracy = 100 * results["accuracy"]["mean"]
+    counts = dataset["counts"]
+    cards = [
+        figures.Card("Pair accuracy", f"{accuracy:.2f} %", "on identities never trained on"),
+        figures.Card("Photos", counts["listed"], f"{counts['kept']:,} kept"),
+        figures.Card("Identities", model["counts"]["identities"], "trained on"),
+        figures.Card("Embeddings", embeddings["counts"]["scored"], "of unseen identities"),
+    ]
+    links = [
+        figures.Link("dataset/report.html", "Ingest", "what came in and what stayed"),
+        figures.Link("model/report.html", "Training", "the curves"),
+        figures.Link("evaluation/report.html", "Evaluation", "how well pairs are told apart"),
+    ]
+    rows = [
+        [step.name, step.tells, f"{seconds:.1f}"]
+        for step, seconds in zip(steps(root), durations, strict=True)
+    ]
+    columns: list[tables.Column | str] = ["command", "what it does", tables.Column("seconds", True)]
+    sections = [
+        page.Section("Result", [figures.cards(cards)]),
+        page.Section("Reports", [figures.links(links)]),
+        page.Section("Steps", [tables.table(columns, rows)]),
+    ]
+    return page.render("facemill demo", sections, "Synthetic faces: they show nobody.")
+
+
+def _read(*names: str) -> dict:
+    return json.loads(storage.read_bytes(os.path.join(*names)))

@@ -1,0 +1,1 @@
+"""facemill evaluate: embeddings judged by a protocol of the field."""

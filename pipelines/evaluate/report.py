@@ -1,0 +1,221 @@
+"""The page of an evaluation: key figures, curves, folds, and the pairs that are hardest."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from facemill.model.metrics import verification
+from facemill.model.protocols.lfw import Pair, PairList
+from facemill.pipelines.common.report import charts, figures, page, tables
+
+_HARDEST = 12
+# In place of a figure that cannot be told.
+_NONE = "–"
+
+
+def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> str:
+    """The whole HTML page.
+
+    Args:
+        results: what `results.json` holds.
+        pairs: the evaluated list.
+        scores: float [N]; -inf where an embedding is missing.
+    """
+    count = results["pairs"]
+    notes = [f"{count['genuine']:,} genuine and {count['impostor']:,} impostor pairs"]
+    if count["missing"]:
+        notes.append(f"{count['missing']:,} of them without both embeddings, counted as rejected")
+    sections = [
+        page.Section("Result", [figures.cards(_cards(results))], "; ".join(notes) + "."),
+        page.Section("Curves", [_curves(results, pairs, scores)]),
+        page.Section(
+            "True accept rate at a false accept rate", [_rates(results)], _unsupported(results)
+        ),
+    ]
+    if results["comparisons"]:
+        sections.append(_comparisons(results))
+    sections += [
+        page.Section(
+            "Folds" if len(results["folds"]) > 1 else "Threshold",
+            [_folds(results)],
+            f"Thresholds come from: {results['accuracy']['threshold_from']}.",
+        ),
+        page.Section(
+            "Hardest pairs",
+            [
+                _hardest(pairs, scores, genuine=True),
+                _hardest(pairs, scores, genuine=False),
+            ],
+            "A pair stands here because the model errs or because its label does.",
+        ),
+    ]
+    subtitle = f"Labeled Faces in the Wild protocol, View {results['view']}; model "
+    return page.render("Evaluation", sections, subtitle + results["model_id"][:12])
+
+
+def percent(share: float) -> str:
+    """`0.97683` is `97.68 %`."""
+    return f"{100 * share:.2f} %"
+
+
+def rate_text(equal: Mapping[str, Any]) -> str:
+    """An equal error rate; so many failures that no threshold makes the two equal leave none."""
+    return "none" if equal["rate"] is None else percent(equal["rate"])
+
+
+def failures_text(results: Mapping[str, Any]) -> str:
+    """`3 of 7,701 images (0.04 %)`."""
+    found = results["failure_to_acquire"]
+    return f"{found['failed']:,} of {found['images']:,} images ({percent(found['rate'])})"
+
+
+def accuracy_text(results: Mapping[str, Any]) -> str:
+    """`97.68 % ± 0.51`."""
+    accuracy = results["accuracy"]
+    return f"{percent(accuracy['mean'])} ± {100 * accuracy['standard_error']:.2f}"
+
+
+def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
+    count = len(results["folds"])
+    spread = "standard error" if count == 1 else f"standard error over {count} folds"
+    accuracy = results["accuracy"]
+    error = f"{100 * accuracy['standard_error']:.2f}"
+    best = results["best_threshold_accuracy"]
+    cards = [
+        figures.Card("Accuracy", percent(accuracy["mean"]), f"±\N{NO-BREAK SPACE}{error} {spread}"),
+        figures.Card(
+            "Equal error rate",
+            rate_text(results["equal_error_rate"]),
+            "where {} and {} are equal".format(*results["rates"]),
+        ),
+    ]
+    if results["comparisons"]:
+        rate = percent(results["failure_to_acquire"]["rate"])
+        cards.append(figures.Card("Failure to acquire", rate, "of the images"))
+    for row in results["tar_at_far"]:
+        shown = percent(row["tar"]) if row["supported"] else _NONE
+        note = "of genuine pairs accepted" if row["supported"] else row["reason"]
+        cards.append(figures.Card(f"TAR at FAR {row['far']:g}", shown, note))
+    cards.append(
+        figures.Card(
+            "Best accuracy", percent(best["accuracy"]), "optimistic: threshold from these pairs"
+        )
+    )
+    return cards
+
+
+def _curves(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> charts.Markup:
+    genuine, impostor = scores[pairs.genuine], scores[~pairs.genuine]
+    curve = verification.roc(genuine, impostor)
+    rate = rate_text(results["equal_error_rate"])
+    accept, reject = results["rates"]
+    words = ("accept", "reject") if accept == "FAR" else ("match", "non-match")
+    diagonal = [min(1 / len(impostor), 0.1), 0.5]
+    return charts.beside(
+        [
+            charts.line(
+                "Receiver operating characteristic",
+                f"false accept rate ({accept})",
+                f"true accept rate (1 - {reject})",
+                [charts.Series("all pairs", curve.fmr, 1 - curve.fnmr)],
+                f"True accept rate over false accept rate; equal error rate {rate}.",
+                x_scale="log",
+            ),
+            charts.line(
+                "Detection error tradeoff",
+                f"false {words[0]} rate ({accept})",
+                f"false {words[1]} rate ({reject})",
+                [
+                    charts.Series("all pairs", curve.fmr, curve.fnmr),
+                    charts.Series(f"{accept} = {reject}", diagonal, diagonal),
+                ],
+                f"{reject} over {accept} on normal deviate axes; they are equal at {rate}.",
+                x_scale="normal",
+                y_scale="normal",
+            ),
+            charts.histogram(
+                "Scores",
+                "cosine similarity",
+                "share of the class's pairs",
+                [charts.Sample("genuine", genuine), charts.Sample("impostor", impostor)],
+                "Distribution of the scores of genuine and of impostor pairs.",
+                share=True,
+            ),
+        ]
+    )
+
+
+def _rates(results: Mapping[str, Any]) -> charts.Markup:
+    rows: list[Sequence[tables.Cell]] = []
+    for row in results["tar_at_far"]:
+        if row["supported"]:
+            low, high = row["tar_95"]
+            interval = f"{100 * low:.2f} to {percent(high)}"
+            rows.append((f"{row['far']:g}", percent(row["tar"]), interval, row["threshold"]))
+        else:
+            rows.append((f"{row['far']:g}", _NONE, None, None))
+    number = [tables.Column(title, True) for title in ("FAR", "TAR", "95 % interval", "threshold")]
+    return tables.table(number, rows)
+
+
+def _unsupported(results: Mapping[str, Any]) -> str:
+    rows = [row for row in results["tar_at_far"] if not row["supported"]]
+    rates = " and ".join(f"{row['far']:g}" for row in rows)
+    return f"{rates}: {rows[0]['reason']}." if rows else ""
+
+
+def _comparisons(results: Mapping[str, Any]) -> page.Section:
+    """FMR and FNMR beside the FAR and FRR that failures to acquire are in."""
+    alone = results["comparisons"]
+    rows: list[Sequence[tables.Cell]] = [
+        (
+            "equal",
+            rate_text(results["equal_error_rate"]),
+            rate_text(alone["equal_error_rate"]),
+        )
+    ]
+    for whole, row in zip(results["tar_at_far"], alone["fnmr_at_fmr"], strict=True):
+        frr = percent(1 - whole["tar"]) if whole["supported"] else _NONE
+        fnmr = _NONE if row["fnmr"] is None else percent(row["fnmr"])
+        rows.append((f"{row['fmr']:g}", frr, fnmr))
+    titles = ("FAR or FMR", "FRR, all pairs", "FNMR, compared pairs")
+    columns = [tables.Column(title, True) for title in titles]
+    note = (
+        f"{failures_text(results)} have no embedding. Over all pairs the rates are FAR and FRR: a "
+        "pair that cannot be compared is rejected. Over the "
+        f"{alone['genuine']:,} genuine and {alone['impostor']:,} impostor pairs that were compared "
+        "they are FMR and FNMR."
+    )
+    return page.Section("With and without failures to acquire", [tables.table(columns, rows)], note)
+
+
+def _folds(results: Mapping[str, Any]) -> charts.Markup:
+    columns = [tables.Column(t, True) for t in ("fold", "pairs", "threshold", "accuracy")]
+    rows = [
+        (row["number"], row["pairs"], row["threshold"], percent(row["accuracy"]))
+        for row in results["folds"]
+    ]
+    return tables.table(columns, rows)
+
+
+def _hardest(pairs: PairList, scores: np.ndarray, genuine: bool) -> charts.Markup:
+    members = np.flatnonzero(pairs.genuine == genuine)
+    # Ties stay in the order of the file.
+    order = members[np.argsort(scores[members] * (1 if genuine else -1), kind="stable")]
+    rows = [_hard_row(pairs.pairs[place], float(scores[place])) for place in order[:_HARDEST]]
+    caption = (
+        "Genuine pairs with the lowest scores"
+        if genuine
+        else "Impostor pairs with the highest scores"
+    )
+    return tables.table(["one image", "other image", tables.Column("score", True)], rows, caption)
+
+
+def _hard_row(pair: Pair, score: float) -> tuple[str, str, str]:
+    shown = f"{score:.4f}" if np.isfinite(score) else "missing"
+    return _short(pair.left), _short(pair.right), shown
+
+
+def _short(image: str) -> str:
+    return image.rsplit("/", 1)[-1].removesuffix(".jpg")

@@ -1,0 +1,1 @@
+"""facemill ingest: photos to a dataset."""

@@ -1,0 +1,310 @@
+"""What must be true of an ingest run before its manifest may be written."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from facemill.pipelines.ingest.held_out import HeldOut, check_old_apart, read_held_out
+from facemill.pipelines.ingest.options import IngestOptions
+from facemill.pipelines.ingest.references import Base
+from facemill.pipelines.ingest.selection import no_attribute
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.text import first_counted
+from facemill.transforms.dataset import artifact, write_results
+from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
+from facemill.transforms.dataset.splits import FOLDERS, SPLITS
+from facemill.transforms.scan.listing import image_key
+from facemill.transforms.scan.repeated_ids import first_repeated
+
+LISTED = "listed.json"
+PASSED_OVER = "passed_over.json"
+REPEATED = "repeated.json"
+
+_COLUMNS = ["identity", "outcome", "reason", "split", "copies", "attributes"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Figures that were checked against each other.
+
+    Attributes:
+        counts: `listed` and each outcome.
+        splits: per split: identities, records, shards (paths).
+        balance: of identities: histograms of images before and of records after, count to number;
+            of an attribute: images before and records after of each value.
+        files: receipts of shards and index parts: path, bytes, sha256.
+        source_fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
+        held_out: of the set that nothing may be shared with, or None.
+        named: whether any image has an identity.
+        added: of a new version of a dataset the part of `counts` that came with it, or None.
+        passed_over: how many images of the input were not looked at, since the dataset that is
+            added to has their image_ids; or None.
+    """
+
+    counts: dict[str, int]
+    splits: dict[str, dict[str, Any]]
+    balance: dict[str, Any]
+    files: list[dict[str, Any]]
+    source_fingerprint: str
+    held_out: HeldOut | None = None
+    named: bool = True
+    added: dict[str, int] | None = None
+    passed_over: int | None = None
+
+
+def listed_so_far(work: Work) -> int | None:
+    """How many images were listed, or None while the listing goes on."""
+    found = write_results.read_if_written(os.path.join(work.scratch, LISTED))
+    return found[0]["listed"] if found else None
+
+
+def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
+    """Sums up the index and compares it with the listing and the shards.
+
+    Args:
+        work: the run.
+        options: of the run.
+        base: the dataset of which it makes a new version: its rows count too. Or None.
+
+    Raises:
+        RunError: rows and listing differ, an image has two rows, too many were rejected,
+            nothing is left to train on, or there was nothing to keep apart from.
+    """
+    listed = write_results.read(work.path(LISTED))[0]["listed"]
+    shards = write_results.read(work.path("shards.json"))
+    parts = write_results.read(work.path("index.json"))
+    passed_over = None
+    if base is not None:
+        passed_over = write_results.read(work.path(PASSED_OVER))[0]["passed_over"]
+    if listed == 0:
+        _refuse_nothing(passed_over)
+    columns = {rule.column for rule in options.balance if rule.column}
+    tally = _Tally(min(columns, default=None))
+    if base is not None:
+        listed += base.manifest["counts"]["listed"]
+        for name in base.index:
+            part = pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS)
+            tally.add(part, is_new=False)
+    reasons, outcomes = tally.reasons.copy(), tally.outcomes.copy()
+    for part in parts:
+        tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
+    _check_names(work, parts)
+    counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
+    _check_accounts(counts, tally)
+    added = None
+    if base is not None:
+        new = {name: tally.outcomes[name] - outcomes[name] for name in OUTCOMES}
+        added = {"listed": sum(new.values()), **new}
+    held_out = None
+    if options.exclude_dataset is not None:
+        held_out = read_held_out(work, tally.reasons - reasons)
+        if base is not None:
+            check_old_apart(work)
+    splits = {
+        name: _split(name, tally, shards, base)
+        for name in FOLDERS
+        if name in (*SPLITS, *tally.records)
+    }
+    _check_shards(splits, tally)
+    _check_attribute(tally, options)
+    _check_rejected(counts, tally, options, base)
+    _check_outcomes(counts, tally, splits)
+    total = sum(int(part["fingerprint"], 16) for part in parts)
+    if base is not None:
+        total += int(base.manifest["source"]["fingerprint"], 16)
+    total %= 1 << 256
+    fingerprint = f"{total:064x}"
+    return Checked(
+        counts,
+        splits,
+        tally.balance,
+        shards + parts,
+        fingerprint,
+        held_out,
+        named=bool(tally.before),
+        added=added,
+        passed_over=passed_over,
+    )
+
+
+@dataclass
+class _Tally:
+    """Sums over the index, one part in memory at a time.
+
+    Attributes:
+        column: the attribute by which the dataset is balanced, or None.
+    """
+
+    column: str | None = None
+    rows: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    records: Counter[str] = field(default_factory=Counter)
+    identities: dict[str, set[str]] = field(default_factory=dict)
+    before: Counter[str] = field(default_factory=Counter)
+    after: Counter[str] = field(default_factory=Counter)
+    attributes: set[str] = field(default_factory=set)
+    values_before: Counter[str] = field(default_factory=Counter)
+    values_after: Counter[str] = field(default_factory=Counter)
+
+    def add(self, part: pa.Table, is_new: bool = True) -> None:
+        """Adds a part; what a dataset rejected that is added to is no fault of this input."""
+        self.rows += len(part)
+        _count(self.outcomes, part["outcome"])
+        told = pc.invert(pc.is_in(part["outcome"], pa.array([KEPT, DUPLICATE])))
+        _count(self.reasons, part["reason"].filter(told))
+        if is_new:
+            _count(self.rejected, part["reason"].filter(pc.equal(part["outcome"], REJECTED)))
+        _count(self.before, part["identity"])
+        for chunk in part["attributes"].chunks:
+            self.attributes.update(chunk.keys.unique().to_pylist())
+        written = part.filter(pc.is_valid(part["split"]))
+        for split in written["split"].unique().to_pylist():
+            some = written.filter(pc.equal(written["split"], split))
+            # A quarantined picture is written once, and has no number of copies.
+            self.records[split] += pc.sum(pc.fill_null(some["copies"], 1)).as_py()
+            names = self.identities.setdefault(split, set())
+            names.update(name for name in some["identity"].unique().to_pylist() if name is not None)
+        kept = part.filter(pc.equal(part["outcome"], KEPT))
+        sums = kept.group_by("identity").aggregate([("copies", "sum")])
+        for name, count in zip(
+            sums["identity"].to_pylist(), sums["copies_sum"].to_pylist(), strict=True
+        ):
+            if name is not None:
+                self.after[name] += count
+        if self.column is not None:
+            self._add_values(part, self.values_before, pa.array(np.ones(len(part), np.int64)))
+            self._add_values(kept, self.values_after, kept["copies"].combine_chunks())
+
+    def _add_values(self, rows: pa.Table, counter: Counter[str], weights: pa.Array) -> None:
+        values = pc.map_lookup(rows["attributes"].combine_chunks(), self.column, "first")
+        sums = pa.table({"value": values, "weight": weights}).group_by("value")
+        for one in sums.aggregate([("weight", "sum")]).to_pylist():
+            counter["" if one["value"] is None else one["value"]] += one["weight_sum"]
+
+    @property
+    def balance(self) -> dict[str, Any]:
+        """Before and after: how many identities have so many images or records, and of the
+        attribute how many images or records each value has ("" for none)."""
+        found: dict[str, Any] = {
+            "identity": {"before": _histogram(self.before), "after": _histogram(self.after)}
+        }
+        if self.column is not None:
+            found[self.column] = {
+                "before": dict(sorted(self.values_before.items())),
+                "after": dict(sorted(self.values_after.items())),
+            }
+        return found
+
+
+def _count(counter: Counter[str], column: pa.ChunkedArray) -> None:
+    for entry in column.value_counts().to_pylist():
+        if entry["values"] is not None:
+            counter[entry["values"]] += entry["counts"]
+
+
+def _histogram(counter: Counter[str]) -> dict[str, int]:
+    return {str(size): count for size, count in sorted(Counter(counter.values()).items())}
+
+
+def _split(
+    name: str, tally: _Tally, shards: list[dict[str, Any]], base: Base | None
+) -> dict[str, Any]:
+    mine = [shard for shard in shards if shard["path"].startswith(f"{name}/")]
+    before = {} if base is None else base.manifest["splits"].get(name, {})
+    return {
+        "identities": len(tally.identities.get(name, ())),
+        "records": sum(shard["records"] for shard in mine) + before.get("records", 0),
+        "shards": sorted([shard["path"] for shard in mine] + before.get("shards", [])),
+    }
+
+
+def _check_names(work: Work, parts: list[dict[str, Any]]) -> None:
+    keys = {one["key"] for one in write_results.read(work.path(REPEATED))}
+    if not keys:
+        return
+    paths = [os.path.join(work.scratch, part["path"]) for part in parts]
+    columns = (pq.read_table(path, columns=["image_id"])["image_id"] for path in paths)
+    names = (name for column in columns for name in column.to_pylist())
+    # Where the keys of two names are equal by chance, no name comes twice.
+    twice = first_repeated(name for name in names if image_key(name) in keys)
+    if twice is not None:
+        raise RunError(
+            f"Every image must have one row, but {twice} has two; give each image a name of its "
+            "own."
+        )
+
+
+def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:
+    if tally.rows != counts["listed"] or sum(counts[name] for name in OUTCOMES) != tally.rows:
+        raise RunError(
+            f"Every listed image must have one row, but {counts['listed']} were listed and "
+            f"{tally.rows} have one; the input may have changed, so run the command again."
+        )
+
+
+def _refuse_nothing(passed_over: int | None) -> None:
+    if passed_over is None:
+        raise RunError("--input must hold images, but none was found in it; check the path.")
+    told = f", since all its {passed_over:,} have image_ids of that dataset" if passed_over else ""
+    raise RunError(
+        f"--input must hold images that --append-to does not have, but none was found in it{told}; "
+        "check the path, and give other images other names."
+    )
+
+
+def _check_shards(splits: dict[str, dict[str, Any]], tally: _Tally) -> None:
+    for name, split in splits.items():
+        if split["records"] != tally.records[name]:
+            raise RunError(
+                f"Every kept image must be in a shard, but the index has {tally.records[name]} "
+                f"records of {name} and the shards {split['records']}; this is a fault of "
+                "facemill, so please report it."
+            )
+
+
+def _check_attribute(tally: _Tally, options: IngestOptions) -> None:
+    for rule in options.balance:
+        if rule.column is not None and rule.column not in tally.attributes:
+            raise RunError(no_attribute(rule.column, sorted(tally.attributes)))
+
+
+def _check_rejected(
+    counts: dict[str, int], tally: _Tally, options: IngestOptions, base: Base | None
+) -> None:
+    """What the dataset that is added to has does not make up for a broken input."""
+    before = {} if base is None else base.manifest["counts"]
+    rejected, listed = (counts[name] - before.get(name, 0) for name in (REJECTED, "listed"))
+    if rejected > options.max_rejected * listed:
+        raise RunError(
+            f"At most {options.max_rejected:.0%} of the images may be rejected, but "
+            f"{rejected} of {listed} were ({_most_frequent(tally.rejected)}); mend the input or "
+            "raise --max-rejected."
+        )
+
+
+def _most_frequent(reasons: Counter[str]) -> str:
+    return first_counted(dict(reasons.most_common()))
+
+
+def _check_outcomes(
+    counts: dict[str, int], tally: _Tally, splits: dict[str, dict[str, Any]]
+) -> None:
+    if counts[KEPT] == 0:
+        raise RunError(
+            f"At least one image must be kept, but all {counts['listed']} were set aside "
+            f"({_most_frequent(tally.reasons)}); mend the input or loosen the rules."
+        )
+    if splits["train"]["records"] == 0 and tally.before:
+        raise RunError(
+            f"The train split must not be empty, but its share of {len(tally.after)} identities "
+            "is none; raise train in --split or change --seed."
+        )

@@ -1,0 +1,109 @@
+"""`facemill ingest`: photos in, dataset out.
+
+list -> scan -> duplicates -> selection -> shards -> index
+                    |             |           |
+                    +-------------+-----------+--> one row per image
+                                                   +--> statistics (tensorflow-transform)
+"""
+
+import contextlib
+import os
+from collections.abc import Sequence
+
+from facemill.pipelines.common.lazy_import import import_quietly
+from facemill.pipelines.common.runner import Engine, choose
+from facemill.pipelines.ingest.config import IngestJob
+from facemill.pipelines.ingest.options import IngestOptions
+from facemill.pipelines.ingest.references import (
+    KIND,
+    check_base,
+    check_exclude,
+    check_names,
+    known_sets,
+    read_base,
+    write_known_keys,
+)
+from facemill.pipelines.ingest.selection import check_attribute, floor, result_options, selection
+from facemill.transforms import storage
+from facemill.transforms.core.row_ids import HELD_OUT
+from facemill.transforms.dataset import artifact
+from facemill.transforms.faces.crop import Look, check_detector
+from facemill.transforms.scan.listing import all_chunks
+from facemill.transforms.scan.prefetch import reading_ahead
+from facemill.transforms.scan.scan_chunk import ScanJob
+from facemill.transforms.scan.staging import STAGING
+from facemill.transforms.sources import registry
+
+
+def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
+    """Makes the dataset that the options ask for.
+
+    Args:
+        options: checked values.
+        beam_args: flags for Beam's PipelineOptions.
+
+    Raises:
+        UsageError: the input, a list of identities, or the output cannot be used.
+        RunError: too many images were rejected, none is left, or the engine failed.
+    """
+    engine = choose(beam_args)
+    root = storage.absolute(options.input, "--input", remote=True)
+    form = options.format or registry.guess(root)
+    columns = (options.image_column, options.label_column)
+    source = registry.build(form, root, _manifest_root(options), *columns)
+    # An input that is not there is refused before the output is touched.
+    tasks = source.tasks()
+    output = storage.absolute(options.output, "--output")
+    storage.check_apart(root, output)
+    check_exclude(options)
+    look = Look(options.image_size, options.align, options.crop_fraction, options.detector)
+    check_detector(look)
+    rules = selection(options)
+    base = read_base(options.append_to)
+    if base is None:
+        # Else the images that are there already may have it.
+        check_attribute(rules, source)
+    known = known_sets(options, look, base)
+    wanted = {
+        **result_options(options, form),
+        "exclude_dataset": next((one.name for one in known if one.origin == HELD_OUT), None),
+        "append_to": None if base is None else artifact.fingerprint(base.manifest),
+    }
+    for one in known:
+        storage.check_apart(one.source.root, output, one.flag)
+    if base is not None:
+        check_base(base, wanted)
+        check_names(base, options)
+    inputs = {"input": root, **{one.option: one.source.root for one in known}}
+    if form == registry.MANIFEST:
+        inputs["root"] = source.root
+    with artifact.begin(options.output, KIND, wanted, inputs=inputs) as work:
+        if work is None:
+            print(f"{options.output} is already complete; remove it to ingest again.")
+            return
+        scan = ScanJob(
+            source=source,
+            staging=os.path.dirname(work.path(STAGING, "")),
+            look=look,
+            floor=floor(options),
+            seed=options.seed,
+            group_by=rules.columns[0] if rules.columns else None,
+            windows=options.dedup == "thorough",
+        )
+        job = IngestJob(options, scan, tasks, rules, known, base, work)
+        if base is not None and job.known_keys is not None:
+            write_known_keys(base, job.known_keys)
+        with _ahead(job, engine):
+            import_quietly("facemill.pipelines.ingest.run").execute(job, engine)
+
+
+def _ahead(job: IngestJob, engine: Engine) -> contextlib.AbstractContextManager[None]:
+    """Lets worker processes read while this one loads TensorFlow and builds the graph."""
+    if job.options.workers == 1 or not engine.is_here:
+        return contextlib.nullcontext()
+    chunks = all_chunks(job.scan.source, job.tasks, job.known_keys)
+    return reading_ahead(job.scan, chunks, job.options.workers)
+
+
+def _manifest_root(options: IngestOptions) -> str | None:
+    return None if options.root is None else storage.absolute(options.root, "--root", remote=True)

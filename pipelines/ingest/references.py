@@ -1,0 +1,317 @@
+"""Images that a run compares its input with: a dataset it adds to, a set it keeps apart from."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from facemill.pipelines.ingest.options import IngestOptions
+from facemill.pipelines.ingest.selection import flag_of, written
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.row_ids import HELD_OUT, OLD
+from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.identity_lists import read_identities
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
+from facemill.transforms.faces.crop import Look
+from facemill.transforms.scan.listing import image_key
+from facemill.transforms.sources import registry
+from facemill.transforms.sources.base import Source
+from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
+
+KIND = "dataset"
+# Options that may differ between the versions of a dataset: where the new images come from, and
+# what is kept away from them. The latter hold for all of the new version, and can be changed but
+# not left off.
+_KEPT_AWAY = ("exclude_dataset", "include_identities", "exclude_identities")
+_FREE = ("format", "image_column", "label_column", "append_to", *_KEPT_AWAY)
+# Of a dataset's images that it did not keep, which are compared with: those that were rejected may
+# be better in a better file, but whoever a held-out set names is in it.
+_ASIDE = {OLD: (CONFLICT, DUPLICATE, DROPPED), HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED)}
+_TOLD = 3
+
+
+@dataclass(frozen=True)
+class Known:
+    """A set of images that are compared with and not written.
+
+    Attributes:
+        source: of the images.
+        tasks: its parts.
+        origin: OLD or HELD_OUT, see `transforms.core.row_ids`.
+        look: how its pictures become squares like those of the run.
+        name: what tells it in a manifest: a dataset's fingerprint, or a folder's name.
+    """
+
+    source: Source
+    tasks: Sequence[str]
+    origin: int
+    look: Look
+    name: str
+
+    @property
+    def option(self) -> str:
+        """The option that named it."""
+        return "append_to" if self.origin == OLD else "exclude_dataset"
+
+    @property
+    def flag(self) -> str:
+        """The same as a person writes it."""
+        return flag_of(self.option)
+
+
+@dataclass(frozen=True)
+class Base:
+    """The dataset of which a run makes a new version.
+
+    Attributes:
+        root: its absolute path.
+        manifest: its manifest.
+    """
+
+    root: str
+    manifest: dict[str, Any]
+
+    @property
+    def version(self) -> int:
+        """Of the dataset that is made."""
+        return self.manifest.get("version", 1) + 1
+
+    @property
+    def index(self) -> list[str]:
+        """Paths of its index parts, relative to it."""
+        return [entry["path"] for entry in artifact.entries_under(self.manifest, "index/")]
+
+    @property
+    def shared(self) -> list[dict[str, Any]]:
+        """Entries of the files that the new version has too: shards and index parts."""
+        names = {name for split in self.manifest["splits"].values() for name in split["shards"]}
+        names.update(self.index)
+        return [one for one in self.manifest["files"] if one["path"] in names]
+
+
+def read_base(path: str | None) -> Base | None:
+    """The dataset of `--append-to`, its files checked against its manifest.
+
+    Raises:
+        UsageError: it is no dataset.
+        RunError: a file is absent or differs.
+    """
+    if path is None:
+        return None
+    root = storage.absolute(path, "--append-to")
+    manifest = _read_manifest(root)
+    verify_dataset(root, manifest)
+    return Base(root, manifest)
+
+
+def check_base(base: Base, options: dict[str, Any]) -> None:
+    """Refuses to add to a dataset in another way than it was made.
+
+    Args:
+        base: see `Base`.
+        options: of the run, as its manifest will have them.
+
+    Raises:
+        UsageError: an option differs, or a rule would change records that are written already.
+    """
+    there, here = base.manifest["options"], artifact.plain(options)
+    for name in sorted(set(here) - set(_FREE)):
+        if here[name] != there.get(name):
+            raise UsageError(
+                f"--append-to must be given the options that its dataset was made with, but "
+                f"{flag_of(name)} is {written(name, here[name])} here and "
+                f"{written(name, there.get(name))} there; give the same."
+            )
+    for name in _KEPT_AWAY:
+        if there.get(name) is not None and here.get(name) is None:
+            raise UsageError(
+                f"--append-to must keep away what its dataset kept away, which was made with "
+                f"{flag_of(name)}, but that is not given here; give it again, the same or a newer "
+                "one."
+            )
+    for rule in options["balance"]:
+        if rule["kind"] in ("oversample", "effective-number"):
+            raise UsageError(
+                f"--append-to must leave the records of its dataset as they are, but --balance "
+                f"{rule['kind']} depends on all of them; ingest the whole collection anew."
+            )
+
+
+def check_names(base: Base, options: IngestOptions) -> None:
+    """Refuses lists of identities that the records of the dataset do not keep to.
+
+    Args:
+        base: see `Base`.
+        options: of the run.
+
+    Raises:
+        UsageError: a record shows somebody who is to be left out, or is not among those included.
+    """
+    lists = (
+        ("--exclude-identities", options.exclude_identities, True),
+        ("--include-identities", options.include_identities, False),
+    )
+    for flag, path, leaves_out in lists:
+        if path is None:
+            continue
+        names = pa.array(sorted(read_identities(path, flag)), pa.string())
+        found: Counter[str | None] = Counter()
+        for part in base.index:
+            rows = pq.read_table(artifact.resolve(base.root, part), columns=["identity", "outcome"])
+            kept = rows.filter(pc.equal(rows["outcome"], KEPT))["identity"]
+            listed = pc.is_in(kept, names)
+            gone = kept.filter(listed if leaves_out else pc.invert(listed))
+            found.update(gone.to_pylist())
+        if found:
+            first = ", ".join(sorted(name or "nobody" for name in found)[:_TOLD])
+            raise UsageError(
+                f"--append-to must have no records of identities that {flag} leaves out, since a "
+                f"version keeps all records of the one before, but it has {found.total():,} of "
+                f"{len(found):,} ({first}); ingest the whole collection anew."
+            )
+
+
+def check_exclude(options: IngestOptions) -> None:
+    """Refuses a held-out set where no pictures are compared.
+
+    Raises:
+        UsageError: --exclude-dataset is given with --dedup off.
+    """
+    if options.exclude_dataset is not None and options.dedup == "off":
+        raise UsageError(
+            "--exclude-dataset must go with a search for its pictures, got it with --dedup off; "
+            "give --dedup exact, which costs next to nothing, or --exclude-identities for names "
+            "alone."
+        )
+
+
+def known_sets(options: IngestOptions, look: Look, base: Base | None) -> list[Known]:
+    """What the run compares its input with.
+
+    Args:
+        options: of the run.
+        look: of the run.
+        base: the dataset that it adds to, or None.
+
+    Raises:
+        UsageError: the held-out set cannot be used.
+        RunError: a file of a held-out dataset is absent or differs from its manifest.
+    """
+    found = []
+    if base is not None:
+        found.append(_of_dataset(base.root, base.manifest, OLD, look, "--append-to"))
+    if options.exclude_dataset is not None:
+        root = storage.absolute(options.exclude_dataset, "--exclude-dataset", remote=True)
+        found.append(_held_out(root, look))
+    return found
+
+
+def write_known_keys(base: Base, path: str) -> None:
+    """Writes the keys of all images that the dataset lists, for the listing to leave them out.
+
+    Args:
+        base: see `Base`.
+        path: of a file of uint64 in increasing order, in numpy's format.
+    """
+    keys = [
+        np.fromiter(map(image_key, _image_ids(base.root, part)), np.uint64) for part in base.index
+    ]
+    np.save(path, np.sort(np.concatenate(keys)))
+
+
+def share_files(base: Base, folder: str) -> None:
+    """Gives a folder the files that both versions have, without a second copy where possible."""
+    for entry in base.shared:
+        source, target = (artifact.resolve(root, entry["path"]) for root in (base.root, folder))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            # Another disk, or one without links.
+            shutil.copyfile(source, target)
+
+
+def _image_ids(root: str, part: str) -> Iterable[str]:
+    return pq.read_table(artifact.resolve(root, part), columns=["image_id"])["image_id"].to_pylist()
+
+
+def _held_out(root: str, look: Look) -> Known:
+    if artifact.has_manifest(root, "--exclude-dataset"):
+        manifest = _read_manifest(root)
+        known = _of_dataset(root, manifest, HELD_OUT, look, "--exclude-dataset")
+        verify_dataset(root, manifest)
+        return known
+    try:
+        source = registry.build(registry.guess(root), root)
+        return Known(source, source.tasks(), HELD_OUT, look, os.path.basename(root))
+    except UsageError as error:
+        # Sources speak of the input, since most of them are one, and of options that are its own.
+        told = str(error).replace("--input", "--exclude-dataset").rpartition("; ")[0]
+        told = told.replace(" where --format is not given", "")
+        raise UsageError(
+            f"{told}; check the path, or ingest these images by themselves and give that dataset."
+        ) from None
+
+
+def _read_manifest(root: str) -> dict[str, Any]:
+    """The manifest of a dataset, with all that is read of it here.
+
+    Raises:
+        UsageError: it has not.
+    """
+    manifest = artifact.read_manifest(root, KIND)
+    path = storage.join(root, artifact.MANIFEST)
+    for name, sound in _SOUND.items():
+        try:
+            whole = sound(manifest[name])
+        except (AttributeError, KeyError, TypeError, ValueError):
+            whole = False
+        if not whole:
+            raise UsageError(
+                f"{path} must tell {name} of its dataset, but does not; it was changed or damaged, "
+                "so write the dataset again."
+            )
+    if not artifact.entries_under(manifest, "index/"):
+        raise UsageError(
+            f"{path} must list the parts of an index, but lists none; it was changed or damaged, "
+            "so write the dataset again."
+        )
+    return manifest
+
+
+# What is read of a manifest here, and whether it can be.
+_SOUND: dict[str, Callable[[Any], bool]] = {
+    "counts": lambda counts: isinstance(counts["listed"], int),
+    "files": lambda files: all(
+        isinstance(one["path"], str) and isinstance(one["sha256"], str) and one["bytes"] >= 0
+        for one in files
+    ),
+    "options": lambda options: isinstance(options, dict),
+    "preprocessing": lambda look: bool(Look.from_manifest(look)),
+    "source": lambda source: int(source["fingerprint"], 16) >= 0,
+    "splits": lambda splits: all(
+        one["records"] >= 0 and all(isinstance(name, str) for name in one["shards"])
+        for one in splits.values()
+    ),
+}
+
+
+def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, flag: str) -> Known:
+    there = Look.from_manifest(manifest["preprocessing"])
+    if not there.alike(look):
+        raise UsageError(
+            f"{flag} must be a dataset whose pictures were framed alike, but it has "
+            f"{there.words}; give the same here."
+        )
+    # Its records are squares already: they are resized where the sizes differ, never cropped.
+    source = DatasetRecords(root, manifest, _ASIDE[origin], quarantined=origin == HELD_OUT)
+    name = artifact.fingerprint(manifest)
+    return Known(source, source.tasks(), origin, Look(look.size, "none"), name)

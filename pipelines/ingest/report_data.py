@@ -1,0 +1,268 @@
+"""What the report of an ingest run shows of the index: counts, examples, groups and a sample.
+
+The index is read one part at a time, and of no part more is kept than the page can show, so that
+memory does not grow with the index. Whatever is chosen is chosen by name or by hash: the order of
+the parts, and how the rows lie in them, do not show.
+"""
+
+import heapq
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from facemill.transforms.core.keyed import mixed
+from facemill.transforms.dataset.outcomes import DROPPED, KEPT, REJECTED
+from facemill.transforms.dataset.records import QUALITY
+from facemill.transforms.shards.index import PLACES, SCHEMA
+
+# Kept images whose quality stands for that of all; a share of them is right to half a percent.
+DRAWN = 65_536
+CLUSTERS = 24
+MEMBERS = 8
+EXAMPLES = 3
+_NAMES = 8
+
+_NAMED = ["image_id", "outcome", "duplicate_of"]
+_COLUMNS = [*_NAMED, "reason", "identity", *QUALITY]
+_DRAWN_COLUMNS = pa.schema(
+    [("place", pa.uint64()), *(SCHEMA.field(name) for name in ("image_id", *QUALITY))]
+)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many images have a reason.
+
+    Attributes:
+        outcome: `rejected` or `dropped`.
+        reason: why.
+        images: how many.
+        examples: image_ids of the first few.
+    """
+
+    outcome: str
+    reason: str
+    images: int
+    examples: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Rows of the index that are the same picture.
+
+    Attributes:
+        images: how many there are.
+        names: their identities in alphabetical order, `nobody` among them; of many the first.
+        others: whether there are more names than these.
+        rows: the first few, the kept one before all others: column to value, with the place.
+    """
+
+    images: int
+    names: Sequence[str]
+    others: bool
+    rows: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page needs of the index.
+
+    Attributes:
+        counted: of rejected and dropped images, the most frequent reason first.
+        kept: how many images are kept.
+        drawn: `DRAWN` of them, or all if there are fewer, in the order of a hash of their places:
+            image_id, place and the columns of quality.
+        clusters: of each outcome that was asked for, those that come first by name.
+    """
+
+    counted: Sequence[Counted]
+    kept: int
+    drawn: pa.Table
+    clusters: Mapping[str, Sequence[Cluster]]
+
+
+def read(folder: str, outcomes: Sequence[str], seed: int) -> Shown:
+    """Reads the index, and once or twice more the names in it to tell which images are the same.
+
+    Args:
+        folder: of the index's parts; beside it is that of their places.
+        outcomes: whose clusters are wanted: `duplicate`, `conflict`; `dropped` for pictures that a
+            held-out set has, whose names are of that set.
+        seed: of the sample.
+    """
+    reasons, sample = _Reasons(), _Sample(seed)
+    firsts = {outcome: _FirstNamed() for outcome in outcomes}
+    for part in _parts(folder, _COLUMNS, places=True):
+        reasons.add(part)
+        sample.add(part)
+        for outcome, first in firsts.items():
+            naming = pc.and_(pc.equal(part["outcome"], outcome), pc.is_valid(part["duplicate_of"]))
+            first.add(part.filter(naming))
+    groups = {outcome: first.lowest for outcome, first in firsts.items() if first.lowest}
+    clusters = {} if not groups else _clusters(folder, groups)
+    return Shown(
+        reasons.sorted(),
+        sample.seen,
+        sample.rows,
+        {outcome: clusters.get(outcome, []) for outcome in outcomes},
+    )
+
+
+def _parts(folder: str, columns: list[str], places: bool = False) -> Iterator[pa.Table]:
+    """Each part, with the place of each of its rows if that is asked for."""
+    for name in sorted(os.listdir(folder)):
+        part = pq.read_table(os.path.join(folder, name), columns=columns)
+        if places:
+            located = pq.read_table(os.path.join(folder + PLACES, name), columns=["place"])
+            part = part.append_column("place", located["place"])
+        yield part
+
+
+@dataclass
+class _Reasons:
+    """Counts by outcome and reason, of which there are few: they tell of kinds, not of images."""
+
+    images: dict[tuple[str, str], int] = field(default_factory=dict)
+    examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def add(self, part: pa.Table) -> None:
+        chosen = part.filter(pc.is_in(part["outcome"], pa.array([REJECTED, DROPPED])))
+        groups = chosen.select(["outcome", "reason", "image_id"]).group_by(["outcome", "reason"])
+        for group in groups.aggregate([("image_id", "list")]).to_pylist():
+            key, names = (group["outcome"], group["reason"]), group["image_id_list"]
+            self.images[key] = self.images.get(key, 0) + len(names)
+            self.examples[key] = heapq.nsmallest(EXAMPLES, names + self.examples.get(key, []))
+
+    def sorted(self) -> list[Counted]:
+        found = [Counted(*key, count, self.examples[key]) for key, count in self.images.items()]
+        return sorted(found, key=lambda one: (-one.images, one.outcome, one.reason))
+
+
+class _Sample:
+    """The kept images with the lowest hashes of their places, in that order."""
+
+    def __init__(self, seed: int) -> None:
+        self.seen = 0
+        self.rows = _DRAWN_COLUMNS.empty_table()
+        self._seed = seed
+        self._hashes = np.empty(0, np.uint64)
+
+    def add(self, part: pa.Table) -> None:
+        kept = part.filter(pc.equal(part["outcome"], KEPT))
+        self.seen += len(kept)
+        # By places, which are numbers: they follow from the listing, as the names do.
+        hashes = mixed(kept["place"].to_numpy(), self._seed)
+        if len(self._hashes) == DRAWN:
+            low = hashes < self._hashes[-1]
+            kept, hashes = kept.filter(pa.array(low)), hashes[low]
+        if not len(hashes):
+            return
+        both = np.concatenate([self._hashes, hashes])
+        order = np.argsort(both)[:DRAWN]
+        rows = pa.concat_tables([self.rows, kept.select(_DRAWN_COLUMNS.names)])
+        self.rows, self._hashes = rows.take(order).combine_chunks(), both[order]
+
+
+class _FirstNamed:
+    """The images that come first by name among those that others are the same as.
+
+    Each image of a cluster names one other, and in a cluster no more than two are named. So of
+    twice as many named images as clusters are shown, none of these clusters is missing. What is
+    dropped here on the way was above that many others, and they only go down.
+
+    Attributes:
+        lowest: named image to the first name among those of its images that were seen.
+    """
+
+    def __init__(self) -> None:
+        self.lowest: dict[str, str] = {}
+
+    def add(self, rows: pa.Table) -> None:
+        if not len(rows):
+            return
+        low = pc.min_element_wise(rows["image_id"], rows["duplicate_of"])
+        pairs = pa.table({"named": rows["duplicate_of"], "low": low})
+        found = pairs.group_by("named").aggregate([("low", "min")])
+        order = pc.sort_indices(found, [("low_min", "ascending"), ("named", "ascending")])
+        for one in found.take(order[: 2 * CLUSTERS]).to_pylist():
+            named, first = one["named"], one["low_min"]
+            self.lowest[named] = min(first, self.lowest.get(named, first))
+        ranked = sorted(self.lowest, key=lambda named: (self.lowest[named], named))
+        self.lowest = {named: self.lowest[named] for named in ranked[: 2 * CLUSTERS]}
+
+
+def _clusters(folder: str, lowest: Mapping[str, Mapping[str, str]]) -> dict[str, list[Cluster]]:
+    """Outcome to clusters, of outcome to named images to the first name of each."""
+    partners: dict[str, dict[str, str]] = {outcome: {} for outcome in lowest}
+    for part in _parts(folder, _NAMED):
+        for outcome, named in lowest.items():
+            if outcome == DROPPED:
+                continue
+            rows = part.filter(
+                pc.and_(pc.equal(part["outcome"], outcome), _among(part["image_id"], named))
+            )
+            pairs = zip(rows["image_id"].to_pylist(), rows["duplicate_of"].to_pylist(), strict=True)
+            partners[outcome].update(pairs)
+    # Outcome to named image to its cluster.
+    mine = {outcome: _joined(lowest[outcome], partners[outcome]) for outcome in lowest}
+    for part in _parts(folder, _COLUMNS, places=True):
+        for outcome, clusters in mine.items():
+            follows = pc.and_(
+                pc.equal(part["outcome"], outcome), _among(part["duplicate_of"], clusters)
+            )
+            # A held-out set has names of its own.
+            own = {} if outcome == DROPPED else clusters
+            rows = part.filter(pc.or_(follows, _among(part["image_id"], own)))
+            for row in rows.to_pylist():
+                itself = own.get(row["image_id"])
+                (itself or clusters[row["duplicate_of"]]).add(row)
+    return {
+        outcome: [one.cluster() for one in dict.fromkeys(clusters.values())]
+        for outcome, clusters in mine.items()
+    }
+
+
+def _among(column: pa.ChunkedArray, names: Iterable[str]) -> pa.ChunkedArray:
+    return pc.is_in(column, pa.array(list(names), pa.string()))
+
+
+@dataclass(eq=False)
+class _Members:
+    """A cluster that grows: as much of it as is shown."""
+
+    images: int = 0
+    names: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.images += 1
+        names = {*self.names, row["identity"] or "nobody"}
+        self.names = heapq.nsmallest(_NAMES + 1, names)
+        self.rows.append(row)
+        self.rows.sort(key=lambda one: (one["outcome"] != KEPT, one["image_id"]))
+        del self.rows[MEMBERS:]
+
+    def cluster(self) -> Cluster:
+        return Cluster(self.images, self.names[:_NAMES], len(self.names) > _NAMES, self.rows)
+
+
+def _joined(lowest: Mapping[str, str], partners: Mapping[str, str]) -> dict[str, _Members]:
+    """Named images to the clusters that are shown, which are in the order of their first names."""
+    cluster: dict[str, set[str]] = {}
+    for named in lowest:
+        # The best of two identities name each other.
+        both = {named, partners.get(named, named)}
+        for one in tuple(both):
+            both |= cluster.get(one, set())
+        cluster |= dict.fromkeys(both, both)
+    first = {min(lowest.get(one, one) for one in both): both for both in cluster.values()}
+    found: dict[str, _Members] = {}
+    for name in sorted(first)[:CLUSTERS]:
+        found |= dict.fromkeys(sorted(first[name]), _Members())
+    return found

@@ -1,0 +1,110 @@
+"""Carrying an ingest run out: graph, checks, report, manifest. Importing it loads TensorFlow."""
+
+import dataclasses
+import functools
+import os
+from typing import Any
+
+from facemill.pipelines.common.progress import Progress
+from facemill.pipelines.common.runner import Engine
+from facemill.pipelines.ingest import checks
+from facemill.pipelines.ingest import report as ingest_report
+from facemill.pipelines.ingest.config import IngestJob
+from facemill.pipelines.ingest.graph import build_graph
+from facemill.pipelines.ingest.references import share_files
+from facemill.transforms import storage
+from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.splits import FOLDERS
+from facemill.transforms.scan.staging import images_staged
+from facemill.transforms.shards import statistics
+
+
+def execute(job: IngestJob, engine: Engine) -> None:
+    """Runs the graph, checks what it wrote, and commits it.
+
+    Args:
+        job: the run.
+        engine: that runs its graph.
+
+    Raises:
+        RunError: too many images were rejected, none is left, or the engine failed.
+    """
+    work, options = job.work, job.options
+    progress = Progress(
+        "images read",
+        functools.partial(images_staged, job.scan.staging),
+        functools.partial(checks.listed_so_far, work),
+    )
+    run_info = engine.run(functools.partial(build_graph, job=job), progress)
+    checked = checks.check(work, options, job.base)
+    report = ingest_report.render(work, job.scan, checked, options)
+    storage.write_atomically(work.path("report.html"), report.encode("utf-8"))
+    if job.base is not None:
+        share_files(job.base, work.scratch)
+    _commit(job, checked, {**run_info, "workers": options.workers})
+    _print_table(checked, options.output)
+    if not checked.named and job.scan.source.identities:
+        print(
+            "  no image has an identity, so there is nobody to train on: name identities by "
+            f"{job.scan.source.identities}"
+        )
+
+
+def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -> None:
+    work = job.work
+    transform = os.path.join(work.scratch, "transform")
+    train = checked.splits["train"]
+    if train["records"]:
+        statistics.check_vocabulary(transform, train["identities"])
+    else:
+        statistics.settle_empty(transform)
+    moments = statistics.moments(transform)
+    files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in checked.files]
+    files += [] if job.base is None else job.base.shared
+    files += [
+        artifact.file_entry(work.scratch, f"transform/{name}")
+        for name in statistics.stable_files(transform)
+    ]
+    files.append(artifact.file_entry(work.scratch, "report.html"))
+    manifest = {
+        "version": job.version,
+        "counts": checked.counts,
+        "splits": checked.splits,
+        "balance": checked.balance,
+        "source": {"fingerprint": checked.source_fingerprint},
+        "preprocessing": job.scan.look.to_manifest(),
+        "held_out": checked.held_out and checked.held_out.to_manifest(),
+        "passed_over": checked.passed_over,
+        "moments": dataclasses.asdict(moments),
+        "files": sorted(files, key=lambda entry: entry["path"]),
+    }
+    names = [*FOLDERS, "index", "transform", "report.html"]
+    promote = [
+        (path, name) for name in names if os.path.exists(path := os.path.join(work.scratch, name))
+    ]
+    # Their bytes differ from run to run, but who reads them wants to know that they are these.
+    others = [
+        artifact.file_entry(work.scratch, f"transform/{name}")
+        for name in statistics.other_files(transform)
+    ]
+    work.commit(manifest, promote, {**run_info, "transform": others})
+
+
+def _print_table(checked: checks.Checked, output: str) -> None:
+    print(f"{output}")
+    for name, count in checked.counts.items():
+        added = "" if checked.added is None else f" {checked.added[name]:>12,} of them new"
+        print(f"  {name:<10} {count:>12,}{added}")
+    for name, split in checked.splits.items():
+        print(
+            f"  {name:<10} {split['records']:>12,} records of {split['identities']:,} identities "
+            f"in {len(split['shards'])} shards"
+        )
+    if checked.held_out is not None:
+        for line in checked.held_out.words:
+            print(f"  {line}")
+    if checked.passed_over:
+        print(
+            f"  {checked.passed_over:,} images of the input were passed over, since the dataset "
+            "has images of their names"
+        )

@@ -1,0 +1,185 @@
+"""From the options of `facemill ingest` to the rules of selection and the manifest's options."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from facemill.pipelines.ingest.options import IngestOptions
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.identity_filter import Chosen
+from facemill.transforms.dataset.identity_lists import read_identities
+from facemill.transforms.dataset.splits import SPLITS
+from facemill.transforms.images.quality import Floor
+from facemill.transforms.scan.scan_chunk import identity_key
+from facemill.transforms.selection.rules import Rule, in_order
+from facemill.transforms.selection.selection import Selection
+from facemill.transforms.sources.base import Source
+
+# Attributes in a message.
+_NAMED = 8
+
+
+def selection(options: IngestOptions) -> Selection:
+    """The rules that the options ask for.
+
+    Raises:
+        UsageError: a list of identities cannot be read, or two splits claim the same one.
+    """
+    include = _keys(options.include_identities, "--include-identities", options.seed)
+    exclude = _keys(options.exclude_identities, "--exclude-identities", options.seed)
+    rules = [Rule("min-images", options.min_images)] if options.min_images > 1 else []
+    if options.max_images is not None:
+        rules.append(Rule("cap", options.max_images))
+    lists = _lists(options)
+    return Selection(
+        fractions=options.split,
+        split_by=options.split_by,
+        listed=lists,
+        rules=in_order((*rules, *options.balance)),
+        prefer=options.prefer,
+        chosen=Chosen(include, np.empty(0, np.uint64) if exclude is None else exclude),
+    )
+
+
+def check_attribute(rules: Selection, source: Source) -> None:
+    """Refuses rules of an attribute that the source is known not to have, before anything is read.
+
+    Args:
+        rules: see `selection`.
+        source: of the images.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    there = source.attributes() if rules.columns else None
+    for column in rules.columns:
+        if there is not None and column not in there:
+            raise UsageError(no_attribute(column, there))
+
+
+def no_attribute(column: str, there: Sequence[str]) -> str:
+    """The sentence that rules name an attribute which is not one of those that are there."""
+    if there:
+        named = ", ".join(there[:_NAMED]) + (" and others" if len(there) > _NAMED else "")
+        but = f"they have {named}; name one of these"
+    else:
+        but = f"they have none; leave @{column} out, or give a manifest with such a column"
+    return (
+        f"--balance must name an attribute that images of the input have, got {column}, but {but}."
+    )
+
+
+def floor(options: IngestOptions) -> Floor:
+    """The quality below which an image is rejected."""
+    return Floor(options.min_sharpness, options.min_contrast, options.brightness)
+
+
+def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
+    """The options that change the result; files of names are told by their content."""
+    return {
+        "format": form,
+        "image_column": options.image_column,
+        "label_column": options.label_column,
+        "image_size": options.image_size,
+        "align": options.align,
+        "detector": options.detector if options.align == "detect" else None,
+        "crop_fraction": options.crop_fraction,
+        "floor": dataclasses.asdict(floor(options)),
+        "dedup": options.dedup,
+        "on_conflict": options.on_conflict,
+        "min_images": options.min_images,
+        "max_images": options.max_images,
+        "balance": [dataclasses.asdict(rule) for rule in options.balance],
+        "prefer": options.prefer,
+        "split": dict(options.split),
+        "split_by": options.split_by,
+        "split_lists": [
+            [split, _digest(path, "--split-list")] for split, path in options.split_lists
+        ],
+        "seed": options.seed,
+        "include_identities": _digest(options.include_identities, "--include-identities"),
+        "exclude_identities": _digest(options.exclude_identities, "--exclude-identities"),
+    }
+
+
+def flag_of(name: str) -> str:
+    """The flag that sets an option of `result_options`."""
+    flags = {"floor": "the floor of quality (--min-sharpness, --min-contrast, --brightness)"}
+    return flags.get(
+        name, f"--{name.removesuffix('s') if name == 'split_lists' else name}"
+    ).replace("_", "-")
+
+
+def written(name: str, value: Any) -> str:
+    """An option of `result_options` as a person writes it on the command line.
+
+    Args:
+        name: of the option.
+        value: as a manifest has it.
+    """
+    if value is None or value in ([], {}):
+        return "not given"
+    try:
+        return _WRITTEN.get(name, str)(value)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # Of another version, or edited.
+        return json.dumps(value)
+
+
+def _lists(options: IngestOptions) -> tuple[tuple[str, np.ndarray], ...]:
+    claimed: dict[str, str] = {}
+    lists = []
+    for split, path in options.split_lists:
+        names = read_identities(path, "--split-list")
+        for name in sorted(names):
+            if claimed.setdefault(name, split) != split:
+                raise UsageError(
+                    f"--split-list must put an identity into one split, got {name} for "
+                    f"{claimed[name]} and {split}; take it out of one list."
+                )
+        lists.append((split, _hashed(names, options.seed)))
+    return tuple(lists)
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
+    column = "" if rule["column"] is None else f"@{rule['column']}"
+    return f"{rule['kind']}={rule['amount']:g}{column}"
+
+
+def _floor(value: Mapping[str, Any]) -> str:
+    low, high = value["brightness"]
+    return f"{value['sharpness']:g}, {value['contrast']:g} and {low:g},{high:g}"
+
+
+_WRITTEN: dict[str, Callable[[Any], str]] = {
+    "balance": lambda rules: " ".join(map(_rule, rules)),
+    "floor": _floor,
+    "split": lambda shares: ",".join(
+        f"{name}={shares[name]:g}" for name in SPLITS if shares.get(name)
+    ),
+    "split_lists": lambda lists: ", ".join(
+        f"{split}=a list of {names['count']:,} ({names['fingerprint'][:8]})"
+        for split, names in lists
+    ),
+}
+
+
+def _keys(path: str | None, flag: str, seed: int) -> np.ndarray | None:
+    if path is None:
+        return None
+    return _hashed(read_identities(path, flag), seed)
+
+
+def _hashed(names: Iterable[str], seed: int) -> np.ndarray:
+    return np.sort(np.array([identity_key(seed, name) for name in names], np.uint64))
+
+
+def _digest(path: str | None, flag: str) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    names = read_identities(path, flag)
+    return {"count": len(names), "fingerprint": artifact.fingerprint({"names": sorted(names)})}

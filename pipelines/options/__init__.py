@@ -1,1 +1,0 @@
-"""The options of each command: light modules that import neither Beam nor TensorFlow."""

@@ -1,0 +1,1 @@
+"""facemill score: photos to embeddings."""

@@ -1,0 +1,238 @@
+"""`facemill score`: photos or a dataset in, embeddings out.
+
+list -> stretches -> read -> model (RunInference) -> embeddings
+                       |        |
+                       +--------+-- failures -> errors
+"""
+
+import functools
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.ml.inference.base import RunInference
+
+from facemill.pipelines.common.progress import Progress
+from facemill.pipelines.common.runner import choose
+from facemill.pipelines.score import checks
+from facemill.pipelines.score.options import ScoreOptions
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.dataset import artifact, write_results
+from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.outcomes import KEPT
+from facemill.transforms.faces.crop import Look, check_detector
+from facemill.transforms.scan.listing import CountImages, ListImages
+from facemill.transforms.scoring import progress
+from facemill.transforms.scoring.listing import GatherStretches
+from facemill.transforms.scoring.model import ModelHandlerForBatches
+from facemill.transforms.scoring.read import Reader, ReadImages
+from facemill.transforms.scoring.rows import Failure, Result, Scored
+from facemill.transforms.scoring.write import WriteEmbeddings, WriteErrors
+from facemill.transforms.sources import registry
+from facemill.transforms.sources.base import Source
+from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
+
+KIND = "embeddings"
+_PROGRESS = "progress"
+
+
+@dataclass(frozen=True)
+class Input:
+    """What is to be scored.
+
+    Attributes:
+        root: absolute path or URL of the images or the dataset.
+        source: of the images.
+        tasks: its parts.
+        format: of the images; of a dataset `dataset`.
+        fingerprint: of a dataset's manifest; None for images, whose names tell it later.
+        kept: how many images the manifest promises; None for images.
+    """
+
+    root: str
+    source: Source
+    tasks: Sequence[str]
+    format: str
+    fingerprint: str | None
+    kept: int | None
+
+
+def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
+    """Makes the embeddings that the options ask for.
+
+    Args:
+        options: checked values.
+        beam_args: flags for Beam's PipelineOptions.
+
+    Raises:
+        UsageError: the input, the model or the output cannot be used.
+        RunError: the model is damaged, too many images have no embedding, or the engine failed.
+    """
+    engine = choose(beam_args)
+    model = storage.absolute(options.model, "--model")
+    manifest = artifact.read_manifest(model, "model")
+    look = Look.from_manifest(manifest["preprocessing"])
+    check_detector(look)
+    given = _input(options, look)
+    storage.check_apart(given.root, storage.absolute(options.output, "--output"))
+    wanted = {
+        "model_id": manifest["model_id"],
+        "batch_size": options.batch_size,
+        "dataset_fingerprint": given.fingerprint,
+        "format": given.format,
+        "image_column": options.image_column,
+        "label_column": options.label_column,
+    }
+    inputs = {"input": given.root, "model": model}
+    if given.format == registry.MANIFEST:
+        inputs["root"] = given.source.root
+    with artifact.begin(options.output, KIND, wanted, inputs=inputs) as work:
+        if work is None:
+            print(f"{options.output} is already complete; remove it to score again.")
+            return
+        artifact.verify_files(model, manifest)
+        reader = Reader(given.source, look)
+        build = functools.partial(
+            build_graph,
+            options=options,
+            reader=reader,
+            tasks=given.tasks,
+            model=model,
+            manifest=manifest,
+            work=work,
+        )
+        run_info = engine.run(build, Progress("images scored", functools.partial(_scored, work)))
+        checked = checks.check(work, options, given.kept)
+        _commit(work, checked, manifest, given, {**run_info, "workers": options.workers})
+        rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)
+        print(options.output)
+        for name, count in checked.counts.items():
+            print(f"  {name:<10} {count:>12,}")
+        print(f"  {rate:,.0f} images/s")
+
+
+def build_graph(
+    pipeline: beam.Pipeline,
+    options: ScoreOptions,
+    reader: Reader,
+    tasks: Sequence[str],
+    model: str,
+    manifest: dict[str, Any],
+    work: Work,
+) -> None:
+    """The Beam graph of a scoring run; it reads like the drawing at the top of this module.
+
+    Args:
+        pipeline: to build it in.
+        options: of the run.
+        reader: of the images.
+        tasks: parts of the listing, as the reader's source gave them.
+        model: absolute path of the model artifact.
+        manifest: of the model.
+        work: the run, into whose scratch directory parts and receipts are written.
+    """
+    listed = pipeline | "List" >> ListImages(reader.source, tasks)
+    total = listed | "CountListed" >> CountImages()
+    images = (
+        listed
+        | "Stretches" >> GatherStretches(tasks, total, options.batch_size)
+        | "ReadImages" >> ReadImages(reader, options.workers, options.batch_size)
+    )
+    handler = ModelHandlerForBatches(model, artifact.fingerprint(manifest), options.batch_size)
+    results = (
+        images.batches
+        | "Model" >> RunInference(handler)
+        | "Mark" >> beam.Map(_marked, work.path(_PROGRESS)).with_output_types(list[Result])
+    )
+    embeddings = (
+        results
+        | "Scored" >> beam.Map(_only_scored).with_output_types(list[Scored])
+        | "WriteEmbeddings"
+        >> WriteEmbeddings(work.scratch, manifest["embedding_size"], manifest["model_id"], total)
+    )
+    refused = results | "Refused" >> beam.FlatMap(_only_failures).with_output_types(list[Failure])
+    errors = (
+        (images.failed, refused)
+        | "Failures" >> beam.Flatten()
+        | "WriteErrors" >> WriteErrors(work.scratch)
+    )
+    _ = (
+        total
+        | "Listed" >> beam.Map(_listed)
+        | write_results.WriteReceipts(work.path("listed.json"))
+    )
+    _ = embeddings | "Parts" >> write_results.WriteReceipts(work.path("parts.json"))
+    _ = errors | "Errors" >> write_results.WriteReceipts(work.path("errors.json"))
+
+
+def _input(options: ScoreOptions, look: Look) -> Input:
+    root = storage.absolute(options.input, "--input", remote=True)
+    if not artifact.has_manifest(root, "--input"):
+        form = options.format or registry.guess(root)
+        images_root = options.root and storage.absolute(options.root, "--root", remote=True)
+        columns = (options.image_column, options.label_column)
+        source = registry.build(form, root, images_root, *columns)
+        # An input that is not there is refused before the output is touched.
+        return Input(root, source, source.tasks(), form, None, None)
+    manifest = artifact.read_manifest(root, "dataset")
+    for flag in ("--format", "--root", "--image-column", "--label-column"):
+        if getattr(options, flag[2:].replace("-", "_")) is not None:
+            raise UsageError(
+                f"{flag} must go with images, got it with the dataset {root}; leave it out."
+            )
+    there = Look.from_manifest(manifest["preprocessing"])
+    if not there.alike(look):
+        raise UsageError(
+            f"--input must be framed as --model was trained ({look.words}), but the dataset was "
+            f"made with {there.words}; ingest it alike."
+        )
+    kept = manifest["counts"][KEPT]
+    source = DatasetRecords(root, manifest)
+    verify_dataset(root, manifest)
+    told = artifact.fingerprint(manifest)
+    return Input(root, source, source.tasks(), source.format, told, kept)
+
+
+def _marked(results: list[Result], folder: str) -> list[Result]:
+    progress.mark(folder, len(results))
+    return results
+
+
+def _only_scored(results: Iterable[Result]) -> list[Scored]:
+    return [one for one in results if isinstance(one, Scored)]
+
+
+def _only_failures(results: Iterable[Result]) -> list[list[Failure]]:
+    failures = [one for one in results if isinstance(one, Failure)]
+    return [failures] if failures else []
+
+
+def _listed(count: int) -> dict[str, int]:
+    return {"listed": count}
+
+
+def _scored(work: Work) -> int:
+    """Images that have been through the model so far."""
+    return progress.marked(work.path(_PROGRESS))
+
+
+def _commit(
+    work: Work,
+    checked: checks.Checked,
+    model: dict[str, Any],
+    given: Input,
+    run_info: dict[str, Any],
+) -> None:
+    manifest = {
+        "counts": checked.counts,
+        "model_id": model["model_id"],
+        "embedding_size": model["embedding_size"],
+        "source": {"fingerprint": given.fingerprint or checked.source_fingerprint},
+        "files": checked.files,
+    }
+    names = [entry["path"] for entry in checked.files]
+    tops = sorted({name.split("/")[0] for name in names})
+    work.commit(manifest, [(os.path.join(work.scratch, name), name) for name in tops], run_info)

@@ -1,0 +1,1 @@
+"""facemill synthesize: a labeled collection of synthetic faces."""

@@ -1,0 +1,68 @@
+"""`facemill synthesize`: a collection of drawn faces as an artifact.
+
+The artifact holds `images/` (folder per identity), `truth.parquet`, `pairs.txt` if asked for, and
+the manifest. The manifest lists the two tables; the truth table, whose SHA-256 it holds, lists size
+and SHA-256 of every image, so that a million images don't make a manifest of a million entries.
+"""
+
+import concurrent.futures
+import dataclasses
+import time
+from collections.abc import Sequence
+
+import cv2
+
+from facemill.pipelines.synthesize.faces import collection
+from facemill.pipelines.synthesize.faces.plan import make_plan
+from facemill.pipelines.synthesize.options import SynthesizeOptions
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.dataset import artifact
+
+KIND = "synthetic"
+
+
+def run(options: SynthesizeOptions, beam_args: Sequence[str]) -> None:
+    """Makes the collection that the options ask for.
+
+    Args:
+        options: checked values.
+        beam_args: none; drawing is no Beam job.
+
+    Raises:
+        UsageError: the output holds something else, or the recipe asks for too much.
+        RunError: the files cannot be written, or a worker was killed.
+    """
+    del beam_args
+    recipe = options.recipe
+    started = time.monotonic()
+    plan = make_plan(recipe)  # before anything is written: it may refuse
+    cv2.setNumThreads(1)  # the workers are the parallelism
+    with artifact.begin(options.output, KIND, dataclasses.asdict(recipe)) as work:
+        if work is None:
+            print(f"{options.output} is already complete; remove it to synthesize again.")
+            return
+        try:
+            kinds = collection.write_plan(work.scratch, plan, options.workers)
+            names = [collection.TRUTH] + ([collection.PAIRS] if recipe.pairs else [])
+            files = [artifact.file_entry(work.scratch, name) for name in names]
+            seconds = time.monotonic() - started
+            counts = {"listed": sum(kinds.values()), **dict(sorted(kinds.items()))}
+            work.commit(
+                {"counts": counts, "files": files},
+                [(work.path(name), name) for name in (collection.IMAGES, *names)],
+                {"engine": "processes", "workers": options.workers, "seconds": round(seconds, 3)},
+            )
+        except concurrent.futures.BrokenExecutor as error:
+            raise RunError(
+                f"All --workers must live to the end, but one of the {options.workers} was killed, "
+                "perhaps for lack of memory; give fewer and run the command again."
+            ) from error
+        except OSError as error:
+            raise RunError(
+                f"{error.filename or work.output} must be writable, got: {error.strerror}; make "
+                "room or give another --output, and run the command again."
+            ) from error
+    print(options.output)
+    for name, count in counts.items():
+        print(f"  {name:<16} {count:>12,}")
+    print(f"  {counts['listed'] / max(seconds, 1e-9):,.0f} images/s")

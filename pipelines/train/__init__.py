@@ -1,0 +1,1 @@
+"""facemill train: a dataset to a model."""

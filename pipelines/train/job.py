@@ -1,0 +1,165 @@
+"""`facemill train`: dataset in, model out."""
+
+import dataclasses
+import os
+import platform
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from facemill.model.data import tfdata as training_input
+from facemill.model.data import validation_pairs
+from facemill.model.data.vocabulary import Transform
+from facemill.model.export.saved_model import export, model_id, unmirrored
+from facemill.model.metrics import verification
+from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
+from facemill.pipelines.train import report
+from facemill.pipelines.train.options import TrainOptions
+from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.artifact import Work
+
+KIND = "model"
+# What a killed run leaves and the next one goes on with.
+_CHECKPOINTS, _LOGS = "checkpoints", "logs"
+_FALSE_MATCH_RATES = (1e-1, 1e-2, 1e-3)
+
+
+def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
+    """Trains the model that the options ask for.
+
+    Args:
+        options: checked values.
+        beam_args: none; training is no Beam job.
+
+    Raises:
+        UsageError: the dataset or the output cannot be used.
+        RunError: the dataset is damaged, or the loss is not finite.
+    """
+    del beam_args
+    dataset = storage.absolute(options.dataset, "--dataset")
+    manifest = artifact.read_manifest(dataset, "dataset")
+    _check_dataset(manifest, options)
+    count = count_replicas(options.cpu_replicas, options.recipe.batch_size)
+    wanted = {
+        **dataclasses.asdict(options.recipe),
+        "dataset_fingerprint": artifact.fingerprint(manifest),
+        # Each replica normalizes its own part of a batch, so their number changes the result.
+        "replicas": count,
+    }
+    inputs = {"dataset": dataset}
+    keep = [_CHECKPOINTS, _LOGS]
+    with artifact.begin(options.output, KIND, wanted, inputs=inputs, keep=keep) as work:
+        if work is None:
+            print(f"{options.output} is already complete; remove it to train again.")
+            return
+        artifact.verify_files(dataset, manifest)
+        _train(work, dataset, manifest, options, count)
+
+
+def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
+    train = manifest["splits"]["train"]
+    if train["identities"] < 2:
+        raise UsageError(
+            f"--dataset must have 2 or more identities to train on, got {train['identities']}; "
+            "ingest more or change --split."
+        )
+    if training_input.steps_per_epoch(manifest, options.recipe.batch_size) == 0:
+        raise UsageError(
+            f"--batch-size must be at most the {train['records']} images of the train split, got "
+            f"{options.recipe.batch_size}; lower it."
+        )
+
+
+def _train(
+    work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions, count: int
+) -> None:
+    started = time.time()
+    recipe = options.recipe
+    strategy = replicas(count)
+    # The order of floating-point additions is then fixed, so a resumed run ends in the same bits.
+    tf.config.experimental.enable_op_determinism()
+    transform = Transform(dataset, manifest)
+    known = manifest["splits"]["train"]["identities"]
+    if len(transform.identities) != known:
+        raise RunError(
+            f"The dataset's transform must know the {known} identities of its train split, got "
+            f"{len(transform.identities)}; ingest again."
+        )
+    pairs = validation_pairs.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
+    if pairs is None and recipe.validation_pairs > 0:
+        print("no two val identities have two images each: training without validation")
+    folders = [os.path.join(work.output, name) for name in (_CHECKPOINTS, _LOGS)]
+    for folder in folders:
+        os.makedirs(folder, exist_ok=True)
+    # Of weights and dropout; the order of the images and their changes have seeds of their own.
+    keras.utils.set_random_seed(recipe.seed)
+    trainer = Trainer(Data(dataset, manifest, transform, pairs), recipe, strategy, *folders)
+    scores = trainer.run()
+    embedder = unmirrored(trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std)
+    preprocessing = manifest["preprocessing"]
+    # Of `--align none` the whole picture is wanted; aligned faces must come aligned.
+    centered = preprocessing["align"] == "center"
+    fraction = preprocessing["crop_fraction"] if centered else None
+    export(embedder, fraction, work.path("saved_model"))
+    described: dict[str, Any] = {
+        "recipe": dataclasses.asdict(recipe),
+        "model_id": model_id(embedder, recipe, preprocessing),
+        "dataset_fingerprint": artifact.fingerprint(manifest),
+        "embedding_size": recipe.embedding_size,
+        "preprocessing": preprocessing,
+        "metrics": _metrics(trainer, scores),
+        "thresholds": {}
+        if scores is None
+        else verification.thresholds_at(scores.genuine, scores.impostor, _FALSE_MATCH_RATES),
+    }
+    page = report.render(described, trainer.history, scores, manifest)
+    storage.write_atomically(work.path("report.html"), page.encode("utf-8"))
+    _commit(
+        work,
+        described,
+        manifest,
+        {
+            "engine": f"MirroredStrategy over {count} x {_device()}",
+            "tensorflow": tf.__version__,
+            "python": platform.python_version(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.time() - started, 2),
+        },
+    )
+    print(options.output)
+    for name, value in described["metrics"].items():
+        print(f"  {name:<18} {value:.4f}")
+    print(f"  {'model':<18} {described['model_id'][:12]}")
+
+
+def _device() -> str:
+    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+
+
+def _metrics(trainer: Trainer, scores: validation_pairs.Scores | None) -> dict[str, float]:
+    steps = max(1, len(trainer.history.losses) // 20)
+    metrics = {"loss": trainer.history.mean_loss(steps)}
+    return metrics if scores is None else {**metrics, **scores.metrics}
+
+
+def _commit(
+    work: Work, described: dict[str, Any], dataset: dict[str, Any], run_info: dict[str, Any]
+) -> None:
+    files = [
+        artifact.file_entry(work.scratch, f"saved_model/{name}")
+        for name in storage.walk_files(work.path("saved_model"))
+    ]
+    files.append(artifact.file_entry(work.scratch, "report.html"))
+    train = dataset["splits"]["train"]
+    manifest = {
+        "counts": {"images": train["records"], "identities": train["identities"]},
+        **described,
+        "files": sorted(files, key=lambda entry: entry["path"]),
+    }
+    promote = [(os.path.join(work.scratch, name), name) for name in ("saved_model", "report.html")]
+    work.commit(manifest, promote, run_info)

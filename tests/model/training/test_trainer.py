@@ -1,0 +1,400 @@
+import dataclasses
+import math
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from facemill.model.data import tfdata as training_input
+from facemill.model.data import validation_pairs
+from facemill.model.data.vocabulary import Transform
+from facemill.model.recipes.recipe import Recipe
+from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
+from facemill.transforms.core.errors import RunError
+from tests.model import tiny
+
+# One step, without what would blur its size.
+ONE_STEP = Recipe(
+    network="plain",
+    head="arcface",
+    embedding_size=16,
+    scale=8.0,
+    steps=1,
+    batch_size=10,
+    warmup_epochs=0,
+    learning_rate=0.01,
+    momentum=0.0,
+    weight_decay=0.0,
+    clip_norm=0.0,
+)
+
+
+@pytest.fixture(scope="module")
+def strategy():
+    return tf.distribute.MirroredStrategy(["/cpu:0"])
+
+
+@pytest.fixture
+def trainer(dataset, manifest, transform, strategy, tmp_path):
+    """Builds trainers, each in a folder of its own unless one is given."""
+    count = 0
+
+    def build(recipe: Recipe, pairs=None, folder=None, data=None) -> Trainer:
+        nonlocal count
+        count += 1
+        folder = str(folder or tmp_path / f"run-{count}")
+        data = data or Data(str(dataset), manifest, transform, pairs)
+        keras.utils.set_random_seed(recipe.seed)
+        return Trainer(data, recipe, strategy, folder, folder)
+
+    return build
+
+
+def weights_of(trained: Trainer) -> dict[str, np.ndarray]:
+    """Trainable weights by place and kind; Keras counts its layers on from model to model."""
+    return {
+        f"{place} {one.path.rsplit('/', 1)[-1]}": one.numpy()
+        for place, one in enumerate(trained._variables)
+    }
+
+
+def one_step(trained: Trainer) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    before = weights_of(trained)
+    trained.run()
+    assert trained.step == 1
+    return before, weights_of(trained)
+
+
+def run(*arguments) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.model.training_runs", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen) -> str:
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    return out
+
+
+@pytest.mark.slow
+def test_two_replicas_learn_what_one_learns(dataset, tmp_path):
+    processes = []
+    for count in (1, 2):
+        (tmp_path / str(count)).mkdir()
+        processes.append(run("replicas", dataset, tmp_path / str(count), count))
+    for process in processes:
+        finish(process)
+    one, two = (np.load(tmp_path / str(count) / "result.npz") for count in (1, 2))
+    assert len(one["losses"]) == 20
+    assert one["losses"][-1] < one["losses"][0]
+    for name in one.files:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_in_the_middle_of_an_epoch_ends_in_the_same_bits(dataset, tmp_path):
+    steps = training_input.steps_per_epoch(tiny.manifest(dataset), 10)
+    out = finish(run("resume", dataset, tmp_path))
+    # It was stopped after its eighth step, and the checkpoint is of the sixth; neither may be the
+    # end of an epoch.
+    assert "stopped after step 8" in out
+    assert 6 % steps
+    straight, resumed = (np.load(tmp_path / f"{name}.npz") for name in ("straight", "resumed"))
+    assert len(straight["losses"]) == 9
+    for name in straight.files:
+        np.testing.assert_array_equal(resumed[name], straight[name], err_msg=name)
+
+
+def test_a_step_is_the_gradient_of_the_mean_loss_times_the_rate(
+    trainer, dataset, manifest, transform
+):
+    trained = trainer(ONE_STEP)
+    ((pixels, labels, _), *_) = training_input.batches(
+        str(dataset), manifest, transform, ONE_STEP, epoch=0
+    )
+    variables = trained._variables
+    with tf.GradientTape() as tape:
+        standardized = (pixels - transform.pixel_mean) / transform.pixel_std
+        logits = trained._head(trained.embedder.network(standardized, training=True), labels)
+        chosen = tf.gather(tf.nn.log_softmax(logits), labels, batch_dims=1)
+        loss = -tf.reduce_mean(chosen)
+    gradients = tape.gradient(loss, [one.value for one in variables])
+    before, after = one_step(trained)
+    assert trained.history.losses == pytest.approx([float(loss)], rel=1e-5)
+    assert trained.history.rates == pytest.approx([0.01])
+    for name, gradient in zip(before, gradients, strict=True):
+        expected = before[name] - 0.01 * gradient.numpy()
+        np.testing.assert_allclose(after[name], expected, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def weigh(dataset, tmp_path_factory):
+    """Copies of the dataset whose records have the weights that a function of their place gives."""
+
+    def build(weight) -> Data:
+        def change(place: int, record: tf.train.Example) -> None:
+            record.features.feature["weight"].float_list.value.append(weight(place))
+
+        path = tiny.resharded(dataset, tmp_path_factory.mktemp("weighted") / "dataset", 1, change)
+        described = tiny.manifest(path)
+        rule = {"kind": "effective-number", "amount": 0.9, "column": None}
+        described["options"]["balance"] = [rule]
+        return Data(str(path), described, Transform(str(path), described), None)
+
+    return build
+
+
+def test_weights_multiply_each_images_part_of_the_gradient(trainer, weigh):
+    data = weigh(lambda place: 0.25 + (place % 5) / 2)
+    trained = trainer(ONE_STEP, data=data)
+    ((pixels, labels, weights), *_) = training_input.batches(
+        data.path, data.manifest, data.transform, ONE_STEP, epoch=0
+    )
+    assert len(set(weights.numpy())) > 1
+    variables = trained._variables
+    total = [np.zeros(one.shape, np.float32) for one in variables]
+    loss = 0.0
+    # Image by image: neither head nor network mixes them.
+    for pixel, label, weight in zip(pixels, labels, weights, strict=True):
+        with tf.GradientTape() as tape:
+            logits = trained._head(
+                trained.embedder.raw(pixel[tf.newaxis], training=True), label[tf.newaxis]
+            )
+            part = -tf.nn.log_softmax(logits)[0, label]
+        gradients = tape.gradient(part, [one.value for one in variables])
+        share = float(weight) / ONE_STEP.batch_size
+        loss += share * float(part)
+        total = [sum_ + share * one.numpy() for sum_, one in zip(total, gradients, strict=True)]
+    before, after = one_step(trained)
+    assert trained.history.losses == pytest.approx([loss], rel=1e-5)
+    for name, gradient in zip(before, total, strict=True):
+        np.testing.assert_allclose(after[name], before[name] - 0.01 * gradient, atol=1e-6)
+
+
+def test_weights_of_1_and_no_weights_learn_the_same_bits(trainer, dataset, weigh, tmp_path):
+    recipe = dataclasses.replace(ONE_STEP, steps=3)
+    data = weigh(lambda place: 1.0)
+    plain = tiny.resharded(dataset, tmp_path / "plain", 1)
+    bare = Data(str(plain), tiny.manifest(plain), data.transform, None)
+    weighted, unweighted = (trainer(recipe, data=one) for one in (data, bare))
+    for trained in (weighted, unweighted):
+        trained.run()
+    assert weighted.history.losses == unweighted.history.losses
+    theirs = weights_of(unweighted)
+    for name, value in weights_of(weighted).items():
+        np.testing.assert_array_equal(value, theirs[name])
+
+
+def test_a_missing_weight_is_told_in_a_sentence(trainer, dataset, weigh):
+    data = weigh(lambda place: 1.0)
+    bare = Data(str(dataset), {**data.manifest, "splits": tiny.manifest(dataset)["splits"]},
+                data.transform, None)  # fmt: skip
+    with pytest.raises(RunError, match=r"Every record of .*weight.*ingest again\.$"):
+        trainer(ONE_STEP, data=bare).run()
+
+
+def test_the_gradient_is_clipped_by_its_global_norm(trainer):
+    def moved(clip_norm: float) -> np.ndarray:
+        before, after = one_step(trainer(dataclasses.replace(ONE_STEP, clip_norm=clip_norm)))
+        return np.concatenate([(before[name] - after[name]).ravel() for name in before]) / 0.01
+
+    free, clipped, loose = moved(0.0), moved(0.25), moved(1e5)
+    assert np.linalg.norm(free) > 0.5
+    assert np.linalg.norm(clipped) == pytest.approx(0.25, rel=1e-3)
+    np.testing.assert_allclose(clipped, free * 0.25 / np.linalg.norm(free), atol=1e-4)
+    np.testing.assert_allclose(loose, free, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("network", "optimizer"),
+    [
+        ("plain", "sgd"),
+        ("plain", "adam"),
+        pytest.param("residual", "sgd", marks=pytest.mark.slow),
+    ],
+)
+def test_only_kernels_decay(trainer, network, optimizer):
+    recipe = dataclasses.replace(ONE_STEP, optimizer=optimizer, network=network, head="softmax")
+    before, without = one_step(trainer(recipe))
+    _, decayed = one_step(trainer(dataclasses.replace(recipe, weight_decay=0.5)))
+    kinds = {name: name.split()[-1] for name in before}
+    expected = {"kernel", "bias"}
+    if network == "residual":
+        expected |= {"alpha", "gamma", "beta"}
+    assert set(kinds.values()) == expected
+    for name, kind in kinds.items():
+        # Decoupled: a share of the weight itself, whatever the gradient and its moments are.
+        lost = 0.01 * 0.5 * before[name] if kind == "kernel" else 0
+        np.testing.assert_allclose(without[name] - decayed[name], lost, atol=2e-6, err_msg=name)
+        if kind == "kernel":
+            assert np.abs(lost).max() > 1e-4
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_both_optimizers_follow_the_schedule_and_learn(trainer, manifest, optimizer):
+    recipe = Recipe(
+        network="plain", head="softmax", embedding_size=32, epochs=6, batch_size=10,
+        optimizer=optimizer, learning_rate={"sgd": 0.02, "adam": 1e-3}[optimizer],
+        weight_decay=0.0, crop=0.0, light=0.0,
+    )  # fmt: skip
+    trained = trainer(recipe)
+    trained.run()
+    per_epoch = training_input.steps_per_epoch(manifest, 10)
+    rates, peak = trained.history.rates, recipe.learning_rate
+    assert trained.step == len(trained.history.losses) == len(rates) == 6 * per_epoch
+    assert rates[0] == pytest.approx(peak / per_epoch)
+    assert rates[per_epoch - 1] == pytest.approx(peak)
+    last = 0.5 * (1 + math.cos(math.pi * (5 * per_epoch - 1) / (5 * per_epoch)))
+    assert rates[-1] == pytest.approx(peak * last, rel=1e-3)
+    losses = trained.history.losses
+    assert np.mean(losses[-per_epoch:]) < 0.7 * np.mean(losses[:per_epoch])
+
+
+def test_momentum_is_nesterovs(trainer):
+    trained = trainer(dataclasses.replace(ONE_STEP, momentum=0.9))
+    before, after = one_step(trained)
+    plain_before, plain_after = one_step(trainer(ONE_STEP))
+    for name in before:
+        # The first Nesterov step is (1 + momentum) times the plain one.
+        np.testing.assert_allclose(
+            before[name] - after[name], 1.9 * (plain_before[name] - plain_after[name]), atol=1e-6
+        )
+
+
+def test_the_number_of_steps_is_exact_and_may_end_within_an_epoch(trainer, manifest):
+    per_epoch = training_input.steps_per_epoch(manifest, 10)
+    for steps in (per_epoch - 1, per_epoch, per_epoch + 1):
+        trained = trainer(dataclasses.replace(ONE_STEP, steps=steps))
+        trained.run()
+        assert trained.step == len(trained.history.losses) == steps
+    # A finished run has nothing left to do.
+    again = trainer(dataclasses.replace(ONE_STEP, steps=steps), folder=trained._folder)
+    again.run()
+    assert again.history.losses == trained.history.losses
+
+
+def test_validation_is_recorded_at_the_end_of_each_epoch(trainer, dataset, manifest):
+    per_epoch = training_input.steps_per_epoch(manifest, 10)
+    pairs = validation_pairs.draw(str(dataset), manifest, 20, seed=1)
+    recipe = dataclasses.replace(ONE_STEP, steps=None, epochs=2)
+    trained = trainer(recipe, pairs)
+    scores = trained.run()
+    assert len(scores.genuine) == len(scores.impostor) == len(pairs.genuine)
+    rows = trained.history.validation
+    assert [row["step"] for row in rows] == [per_epoch, 2 * per_epoch]
+    assert rows[-1] == {"step": 2 * per_epoch, **scores.metrics}
+    # The scores are those of the trained weights.
+    vectors = trained.embed(pairs.encoded)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    left, right = (vectors[pairs.genuine[:, side]].astype(np.float64) for side in (0, 1))
+    np.testing.assert_allclose(scores.genuine, np.sum(left * right, axis=1), atol=1e-5)
+    # A finished run that is asked again validates the restored weights: the same scores.
+    again = trainer(recipe, pairs, folder=trained._folder).run()
+    np.testing.assert_array_equal(again.genuine, scores.genuine)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_with_its_step(trainer, manifest, bad, tmp_path):
+    trained = trainer(dataclasses.replace(ONE_STEP, steps=4))
+    step, calls = trained._train, []
+
+    def spoiled(*batch):
+        calls.append(step(*batch))
+        return tf.constant(bad) if len(calls) == 3 else calls[-1]
+
+    trained._train = spoiled
+    with pytest.raises(RunError, match=rf"loss must be finite, but it is {bad} at step 3;"):
+        trained.run()
+    # Nothing that came of it is kept.
+    assert not list(tmp_path.rglob("ckpt-*"))
+
+
+def test_a_learning_rate_that_is_far_too_high_stops_the_run(trainer):
+    recipe = dataclasses.replace(ONE_STEP, head="softmax", steps=30, learning_rate=1e6)
+    with pytest.raises(RunError, match=r"(loss must be finite|weights must be finite).*step \d"):
+        trainer(recipe).run()
+
+
+def test_weights_that_the_last_step_spoiled_stop_the_run(trainer, tmp_path):
+    trained = trainer(dataclasses.replace(ONE_STEP, steps=2))
+    step = trained._train
+
+    def spoiled(*batch):
+        loss = step(*batch)
+        if trained.step == 2:
+            kernel = trained._variables[0]
+            kernel.assign(tf.fill(kernel.shape, float("nan")))
+        return loss
+
+    trained._train = spoiled
+    with pytest.raises(RunError, match="weights must be finite, but after step 2 they are not"):
+        trained.run()
+    assert not list(tmp_path.rglob("ckpt-*"))
+
+
+def test_embeddings_without_a_direction_stop_the_run(trainer, dataset, manifest):
+    pairs = validation_pairs.draw(str(dataset), manifest, 5, seed=1)
+    trained = trainer(ONE_STEP, pairs)
+    step = trained._train
+
+    def silenced(*batch):
+        loss = step(*batch)
+        for variable in trained.embedder.network.trainable_variables[-2:]:
+            variable.assign(tf.zeros(variable.shape))
+        return loss
+
+    trained._train = silenced
+    with pytest.raises(RunError, match="must embed every val image, but after step 1"):
+        trained.run()
+
+
+def stranger(place: int, record: tf.train.Example) -> None:
+    if place == 25:
+        record.features.feature["identity"].bytes_list.value[0] = b"a stranger"
+
+
+def cut_off(place: int, record: tf.train.Example) -> None:
+    if place == 25:
+        encoded = record.features.feature["image/encoded"].bytes_list.value
+        encoded[0] = encoded[0][:40]
+
+
+@pytest.mark.parametrize("change", [stranger, cut_off])
+@pytest.mark.parametrize("head", ["softmax", "arcface"])
+def test_a_record_that_cannot_be_learned_is_told_in_a_sentence(
+    trainer, dataset, transform, tmp_path, change, head
+):
+    damaged = tiny.resharded(dataset, tmp_path / "damaged", 1, change)
+    data = Data(str(damaged), tiny.manifest(damaged), transform, None)
+    recipe = dataclasses.replace(ONE_STEP, steps=None, epochs=1, batch_size=6, head=head)
+    with pytest.raises(RunError, match=r"must be an image of a known identity.*ingest again\.$"):
+        trainer(recipe, data=data).run()
+
+
+@pytest.mark.parametrize("name", ["history-2.json", "ckpt-2.index", "ckpt-2.data-00000-of-00001"])
+def test_a_damaged_checkpoint_is_told_in_a_sentence(trainer, tmp_path, name):
+    recipe = dataclasses.replace(ONE_STEP, steps=2)
+    trainer(recipe, folder=tmp_path / "run").run()
+    path = tmp_path / "run" / name
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(RunError, match=r"checkpoint of the run before must be whole.*remove"):
+        trainer(recipe, folder=tmp_path / "run").run()
+
+
+@pytest.mark.parametrize(("gpus", "wanted", "count"), [(0, 1, 1), (0, 2, 2), (1, 1, 1), (3, 1, 3)])
+def test_all_gpus_share_a_batch_or_else_parts_of_the_cpu(monkeypatch, gpus, wanted, count):
+    devices = {"GPU": ["gpu"] * gpus, "CPU": ["cpu"]}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: devices[kind])
+    assert count_replicas(wanted, 12) == count
+
+
+def test_replicas_cannot_be_set_once_tensorflow_runs(strategy):
+    with pytest.raises(RunError, match="--cpu-replicas must be set before TensorFlow starts"):
+        replicas(2)

@@ -1,0 +1,101 @@
+import sys
+import threading
+
+import pytest
+
+from facemill.pipelines.common import progress
+from facemill.pipelines.common.progress import Progress
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "seconds", "told"),
+    [
+        (0, None, 0.0, "images read: 0 (0/s)"),
+        (1500, None, 10.0, "images read: 1,500 (150/s)"),
+        (1500, 4500, 10.0, "images read: 1,500 of 4,500 (150/s, 0.3 min left)"),
+        (0, 4500, 10.0, "images read: 0 of 4,500 (0/s, 0.0 min left)"),
+        (4500, 4500, 10.0, "images read: 4,500 of 4,500, finishing"),
+    ],
+)
+def test_a_line_tells_count_rate_and_time_left(count, total, seconds, told):
+    assert Progress("images read", lambda: 0).line(count, total, seconds) == told
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_lines_are_printed_while_the_block_runs(monkeypatch, capsys, live):
+    monkeypatch.setattr(progress, "_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "_SECONDS_IN_A_LOG", 0.01)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: live)
+    asked = threading.Event()
+    counts = []
+
+    def count() -> int:
+        counts.append(len(counts))
+        if len(counts) == 3:
+            asked.set()
+        return len(counts)
+
+    with Progress("images", count, lambda: 100):
+        assert asked.wait(60)
+    told = capsys.readouterr().err
+    assert "images: 1 of 100" in told
+    assert "images: 2 of 100" in told
+    # A person sees one line that moves; a log has one line after the other.
+    assert told.startswith("\r") == live
+    assert (told.count("\n") > 1) != live
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), ValueError("name")])
+def test_a_count_that_fails_is_tried_again(monkeypatch, capsys, error):
+    monkeypatch.setattr(progress, "_SECONDS_IN_A_LOG", 0.01)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    asked = threading.Event()
+    counts = []
+
+    def count() -> int:
+        counts.append(len(counts))
+        if len(counts) < 3:
+            raise error
+        if len(counts) == 5:
+            asked.set()
+        return len(counts)
+
+    with Progress("images", count):
+        assert asked.wait(60)
+    told = capsys.readouterr().err
+    assert told.startswith("images: 3 (")
+    assert "Traceback" not in told
+
+
+def test_counting_takes_a_small_part_of_the_time(monkeypatch):
+    now = [0.0]
+    pauses = []
+
+    def count() -> int:
+        # Of a folder that grows: each count takes longer.
+        now[0] += len(pauses) - 1
+        return 0
+
+    class Done:
+        def wait(self, seconds: float) -> bool:
+            pauses.append(seconds)
+            return len(pauses) == 4
+
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    told = Progress("images", count)
+    told._done = Done()
+    told._started = 0.0
+    told._watch()
+    least = pauses[0]
+    assert pauses == [least, least, max(least, 20), 40]
+
+
+def test_nothing_is_printed_for_a_short_block(capsys):
+    with Progress("images", lambda: 1):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_a_failure_inside_is_passed_on():
+    with pytest.raises(ZeroDivisionError), Progress("images", lambda: 1):
+        _ = 1 / 0

@@ -1,0 +1,318 @@
+"""`facemill evaluate` from an embeddings artifact to its report, and its refusals."""
+
+import json
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from facemill.pipelines import cli
+from facemill.transforms import storage
+from facemill.transforms.dataset import artifact
+
+# Two folds; every genuine pair is close, every impostor pair far.
+PAIRS = (
+    "2\t2\n"
+    "Ann\t1\t2\nAnn\t1\t3\nAnn\t1\tBob\t1\nAnn\t2\tBob\t2\n"
+    "Bob\t1\t2\nBob\t1\t3\nAnn\t3\tBob\t3\nAnn\t1\tBob\t2\n"
+)
+VECTORS = {
+    f"{name}/{name}_{number:04d}.jpg": vector
+    for name, base in (("Ann", [1.0, 0.0, 0.0]), ("Bob", [0.0, 1.0, 0.0]))
+    for number, vector in ((n, np.add(base, [0.0, 0.0, 0.1 * n])) for n in (1, 2, 3))
+}
+
+
+def write_embeddings(path, vectors: dict, parts: int = 2, group: int = 2) -> str:
+    """An embeddings artifact in two parts, with more rows than the pairs need."""
+    rows = sorted([*vectors.items(), ("Zoe/Zoe_0001.jpg", np.ones(3))])
+    with artifact.begin(str(path), "embeddings", {}) as work:
+        names = []
+        for part in range(parts):
+            name = f"part-{part:05d}-of-{parts:05d}.parquet"
+            chosen = rows[part::parts]
+            flat = np.array([vector for _, vector in chosen], np.float32).ravel()
+            table = pa.table(
+                {
+                    "image_id": pa.array([image for image, _ in chosen]),
+                    "identity": pa.array([None] * len(chosen), pa.string()),
+                    "embedding": pa.FixedSizeListArray.from_arrays(pa.array(flat), 3),
+                }
+            )
+            pq.write_table(table, work.path(name), row_group_size=group)
+            names.append(name)
+        files = [artifact.file_entry(work.scratch, name) for name in names]
+        work.commit(
+            {
+                "counts": {"listed": len(rows)},
+                "files": files,
+                "model_id": "m" * 64,
+                "embedding_size": 3,
+            },
+            [(work.path(name), name) for name in names],
+            {},
+        )
+    return str(path)
+
+
+@pytest.fixture
+def pairs_file(tmp_path) -> str:
+    path = tmp_path / "pairs.txt"
+    path.write_text(PAIRS)
+    return str(path)
+
+
+def evaluate(embeddings: str, pairs: str, output, *more: str) -> int:
+    return cli.main(
+        ["evaluate", "--embeddings", embeddings, "--pairs", pairs, "--output", str(output), *more]
+    )
+
+
+def load(output) -> dict:
+    return json.loads((output / "results.json").read_text())
+
+
+def test_figures_files_and_summary(tmp_path, pairs_file, capsys) -> None:
+    out = tmp_path / "out"
+    assert evaluate(write_embeddings(tmp_path / "e", VECTORS), pairs_file, out) == 0
+    results = load(out)
+    assert results["accuracy"]["mean"] == 1
+    assert results["equal_error_rate"]["rate"] == 0
+    assert results["pairs"] == {"genuine": 4, "impostor": 4, "missing": 0}
+    assert results["failure_to_acquire"] == {"images": 6, "failed": 0, "rate": 0}
+    assert results["rates"] == ["FMR", "FNMR"]
+    assert results["comparisons"] is None
+    assert [row["supported"] for row in results["tar_at_far"]] == [False, False, False]
+    assert results["tar_at_far"][0]["reason"] == "not supported by 4 impostor pairs"
+
+    manifest = artifact.read_manifest(str(out), "evaluation")
+    artifact.verify_files(str(out), manifest)
+    assert manifest["counts"] == {"listed": 8, "scored": 8, "missing": 0}
+    assert manifest["model_id"] == "m" * 64
+
+    rows = pq.read_table(out / "scores.parquet").to_pylist()
+    assert rows[2]["left_image_id"] == "Ann/Ann_0001.jpg"
+    assert rows[2]["right"] == "Bob/Bob_0001.jpg"
+    assert rows[2]["score"] == pytest.approx(0.01 / 1.01, abs=1e-6)
+    assert [row["fold"] for row in rows] == [1, 1, 1, 1, 2, 2, 2, 2]
+
+    page = (out / "report.html").read_text()
+    assert "±\N{NO-BREAK SPACE}0.00 standard error over 2 folds" in page
+    assert "0.1 and 0.01 and 0.001: not supported by 4 impostor pairs." in page
+    assert "Ann_0001" in page
+    assert "acquire" not in page
+    said = capsys.readouterr().out
+    assert "accuracy          100.00 % ± 0.00" in said
+    assert "equal error rate  0.00 % (FMR = FNMR)" in said
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path, pairs_file, capsys) -> None:
+    embeddings = write_embeddings(tmp_path / "e", VECTORS)
+    # Other parts and row groups hold the same rows.
+    other = write_embeddings(tmp_path / "f", VECTORS, parts=1, group=100)
+    for name, source in (("a", embeddings), ("b", embeddings), ("c", other)):
+        assert evaluate(source, pairs_file, tmp_path / name) == 0
+    for name in ("results.json", "scores.parquet", "report.html"):
+        first = (tmp_path / "a" / name).read_bytes()
+        assert (tmp_path / "b" / name).read_bytes() == first
+        assert (tmp_path / "c" / name).read_bytes() == first
+    manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in "ab"]
+    assert manifests[0] == manifests[1]
+    assert evaluate(embeddings, pairs_file, tmp_path / "a") == 0
+    assert "is already complete; remove it to evaluate again." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda image: image.replace(".jpg", ".png"),
+        lambda image: "images/" + image,
+        lambda image: "a/b/" + image.removesuffix(".jpg") + ".jpeg",
+    ],
+)
+def test_images_are_found_by_name_below_folders_and_with_other_extensions(
+    tmp_path, pairs_file, rename
+) -> None:
+    vectors = {rename(image): vector for image, vector in VECTORS.items()}
+    assert evaluate(write_embeddings(tmp_path / "e", vectors), pairs_file, tmp_path / "o") == 0
+    rows = pq.read_table(tmp_path / "o" / "scores.parquet").to_pylist()
+    assert rows[0]["left_image_id"] == rename("Ann/Ann_0001.jpg")
+
+
+def test_the_exact_name_wins_over_likenesses(tmp_path, pairs_file) -> None:
+    wrong = {
+        "Ann/Ann_0001.png": np.array([0.0, 1.0, 0.0]),
+        "a/Ann/Ann_0001.jpg": np.array([0.0, 1.0, 0.0]),
+        "z/Ann/Ann_0001.jpg": np.array([0.0, 1.0, 0.0]),
+    }
+    for parts in (1, 3):
+        embeddings = write_embeddings(tmp_path / f"e{parts}", {**VECTORS, **wrong}, parts)
+        assert evaluate(embeddings, pairs_file, tmp_path / f"o{parts}") == 0
+        assert load(tmp_path / f"o{parts}")["accuracy"]["mean"] == 1
+
+
+def test_an_ambiguous_name_is_refused(tmp_path, pairs_file, capsys) -> None:
+    vectors = {"a/" + image: vector for image, vector in VECTORS.items()}
+    vectors["b/Ann/Ann_0001.jpg"] = VECTORS["Ann/Ann_0001.jpg"]
+    assert evaluate(write_embeddings(tmp_path / "e", vectors), pairs_file, tmp_path / "o") == 1
+    message = capsys.readouterr().err
+    assert "a/Ann/Ann_0001.jpg or b/Ann/Ann_0001.jpg" in message
+    assert not (tmp_path / "o" / "manifest.json").exists()
+
+
+def test_missing_images_stop_or_are_failures_to_acquire(tmp_path, pairs_file, capsys) -> None:
+    vectors = {k: v for k, v in VECTORS.items() if k != "Bob/Bob_0003.jpg"}
+    embeddings = write_embeddings(tmp_path / "e", vectors)
+    assert evaluate(embeddings, pairs_file, tmp_path / "o") == 2
+    message = capsys.readouterr().err
+    assert "All 6 images" in message
+    assert "1 have none (Bob/Bob_0003.jpg)" in message
+    assert evaluate(embeddings, pairs_file, tmp_path / "o", "--missing", "reject") == 0
+    results = load(tmp_path / "o")
+    # Of fold 2, the genuine pair with the missing image is lost and the impostor pair is right.
+    assert [row["accuracy"] for row in results["folds"]] == [1.0, 0.75]
+    assert results["pairs"]["missing"] == 2
+    rows = pq.read_table(tmp_path / "o" / "scores.parquet").to_pylist()
+    assert rows[5]["score"] is None
+    assert rows[5]["right_image_id"] is None
+    # An impostor pair that cannot be compared is no correct non-match: these are FAR and FRR.
+    assert results["rates"] == ["FAR", "FRR"]
+    assert results["failure_to_acquire"] == {"images": 6, "failed": 1, "rate": 1 / 6}
+    assert results["equal_error_rate"]["rate"] == 0.25
+    compared = results["comparisons"]
+    assert (compared["genuine"], compared["impostor"]) == (3, 3)
+    assert compared["equal_error_rate"]["rate"] == 0
+    page = (tmp_path / "o" / "report.html").read_text()
+    assert "1 of 6 images (16.67 %) have no embedding" in page
+    assert "counted as rejected" in page
+    assert "false reject rate (FRR)" in page
+    assert "(FMR)" not in page
+    said = capsys.readouterr().out
+    assert "equal error rate  25.00 % (FAR = FRR)" in said
+    assert "not acquired      1 of 6 images (16.67 %)" in said
+    assert "without these     equal error rate 0.00 % (FMR = FNMR)" in said
+
+
+def test_fmr_and_fnmr_are_of_the_pairs_that_were_compared(tmp_path) -> None:
+    names = [f"P{number:02}" for number in range(60)]
+    lines = [*(f"{name}\t1\t2" for name in names)]
+    lines += [
+        f"{name}\t1\t{other}\t2" for name, other in zip(names, names[1:] + names[:1], strict=True)
+    ]
+    (tmp_path / "pairs.txt").write_text("60\n" + "\n".join(lines) + "\n")
+    draw = np.random.default_rng(1)
+    vectors = {f"{name}/{name}_000{n}.jpg": draw.normal(size=3) for name in names for n in (1, 2)}
+    whole = write_embeddings(tmp_path / "whole", vectors)
+    assert evaluate(whole, str(tmp_path / "pairs.txt"), tmp_path / "all") == 0
+    kept = {image: vector for image, vector in vectors.items() if not image.startswith("P0")}
+    part = write_embeddings(tmp_path / "part", kept)
+    given = (part, str(tmp_path / "pairs.txt"), tmp_path / "some", "--missing", "reject")
+    assert evaluate(*given) == 0
+    rows = pq.read_table(tmp_path / "some" / "scores.parquet").to_pylist()
+    scored = [row for row in rows if row["score"] is not None]
+
+    def misses(rows: list[dict], lost: int, unseen: int) -> float:
+        """At the lowest threshold that accepts a tenth of the impostor pairs."""
+        genuine = [row["score"] for row in rows if row["genuine"]]
+        impostor = sorted((row["score"] for row in rows if not row["genuine"]), reverse=True)
+        allowed = int((len(impostor) + unseen) * 0.1 + 1e-9)
+        accepted = sum(score > impostor[allowed] for score in genuine)
+        return 1 - accepted / (len(genuine) + lost)
+
+    results = load(tmp_path / "some")
+    assert len(scored) == 99
+    assert results["failure_to_acquire"]["rate"] == 20 / 120
+    alone = results["comparisons"]["fnmr_at_fmr"]
+    assert [row["fmr"] for row in alone] == [0.1, 0.01, 0.001]
+    assert alone[0]["fnmr"] == pytest.approx(misses(scored, 0, 0))
+    assert alone[1]["fnmr"] is None
+    (row, *_) = results["tar_at_far"]
+    assert 1 - row["tar"] == pytest.approx(misses(scored, lost=10, unseen=11))
+    assert load(tmp_path / "all")["rates"] == ["FMR", "FNMR"]
+
+
+def test_pairs_that_cannot_be_compared_at_all_are_refused(tmp_path, pairs_file, capsys) -> None:
+    few = {k: v for k, v in VECTORS.items() if k.startswith("Ann")}
+    given = (write_embeddings(tmp_path / "e", few), pairs_file, tmp_path / "o")
+    assert evaluate(*given, "--missing", "reject") == 2
+    assert "of 2 genuine and 0 impostor pairs" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_rates_that_never_are_equal_are_told_so(tmp_path, capsys) -> None:
+    pairs = tmp_path / "pairs.txt"
+    given = ("Ann/Ann_0001.jpg", "Ann/Ann_0002.jpg", "Bob/Bob_0001.jpg")
+    vectors = {image: VECTORS[image] for image in given}
+    impostors = "Ann\t1\tBob\t1\nAnn\t1\tCat\t1\nAnn\t1\tCat\t2\n"
+    pairs.write_text(f"3\nAnn\t1\t2\nCat\t1\t2\nCat\t1\t3\n{impostors}")
+    out = tmp_path / "o"
+    embeddings = write_embeddings(tmp_path / "e", vectors)
+    assert evaluate(embeddings, str(pairs), out, "--missing", "reject") == 0
+    assert load(out)["equal_error_rate"] == {"rate": None, "threshold": None}
+    assert artifact.read_manifest(str(out), "evaluation")["metrics"]["equal_error_rate"] is None
+    assert "equal error rate  none (FAR = FRR)" in capsys.readouterr().out
+
+
+def test_the_threshold_can_come_from_other_pairs(tmp_path, pairs_file) -> None:
+    embeddings = write_embeddings(tmp_path / "e", VECTORS)
+    development = tmp_path / "dev.txt"
+    development.write_text("1\nAnn\t2\t3\nAnn\t1\tBob\t3\n")
+    more = ("--threshold-pairs", str(development))
+    assert evaluate(embeddings, pairs_file, tmp_path / "o", *more) == 0
+    results = load(tmp_path / "o")
+    assert results["accuracy"]["threshold_from"] == "the 2 pairs of the threshold list"
+    assert len({row["threshold"] for row in results["folds"]}) == 1
+
+
+def test_wrong_inputs_end_in_one_sentence(tmp_path, pairs_file, capsys) -> None:
+    embeddings = write_embeddings(tmp_path / "e", VECTORS)
+    bad = tmp_path / "bad.txt"
+    bad.write_text(PAIRS.replace("Ann\t1\t2", "Ann\t1"))
+    binary = tmp_path / "binary.txt"
+    binary.write_bytes(b"\xff\xfe\x00")
+    out = tmp_path / "o"
+    for arguments, said in (
+        ((embeddings, str(bad), out), "bad.txt, line 2 must be"),
+        ((embeddings, str(binary), out), "--pairs must be a UTF-8 text file"),
+        ((embeddings, str(tmp_path / "none.txt"), out), "none.txt (No such file or directory)"),
+        ((embeddings, str(tmp_path), out), "(Is a directory)"),
+        ((str(tmp_path / "none"), pairs_file, out), "has no manifest.json"),
+        ((embeddings, pairs_file, out, "--missing", "maybe"), "invalid choice: 'maybe'"),
+        ((embeddings, pairs_file, out, "--protocol", "ijb"), "invalid choice: 'ijb'"),
+        ((embeddings, pairs_file, out, "--runner", "x"), "takes no option --runner"),
+    ):
+        assert evaluate(*arguments) == 2
+        message = capsys.readouterr().err
+        assert said in message
+        assert message.startswith("facemill: ")
+        assert message.count("\n") == 1
+    assert not out.exists()
+
+
+def test_embeddings_that_changed_or_are_not_numbers_are_refused(
+    tmp_path, pairs_file, capsys
+) -> None:
+    vectors = {**VECTORS, "Bob/Bob_0002.jpg": np.array([np.nan, 0, 0])}
+    embeddings = write_embeddings(tmp_path / "nan", vectors)
+    assert evaluate(embeddings, pairs_file, tmp_path / "o") == 1
+    assert "embedding of Bob/Bob_0002.jpg" in capsys.readouterr().err
+
+    embeddings = write_embeddings(tmp_path / "cut", VECTORS)
+    part = os.path.join(embeddings, "part-00001-of-00002.parquet")
+    storage.write_atomically(part, storage.read_bytes(part)[:-1])
+    assert evaluate(embeddings, pairs_file, tmp_path / "o") == 1
+    assert "part-00001-of-00002.parquet must have the SHA-256" in capsys.readouterr().err
+
+
+def test_a_part_of_another_shape_is_refused(tmp_path, pairs_file, capsys) -> None:
+    with artifact.begin(str(tmp_path / "e"), "embeddings", {}) as work:
+        name = "part-00000-of-00001.parquet"
+        pq.write_table(pa.table({"image_id": ["a"], "embedding": [[1.0]]}), work.path(name))
+        files = [artifact.file_entry(work.scratch, name)]
+        whole = {"counts": {}, "files": files, "model_id": "m", "embedding_size": 3}
+        work.commit(whole, [(work.path(name), name)], {})
+    assert evaluate(str(tmp_path / "e"), pairs_file, tmp_path / "o") == 1
+    message = capsys.readouterr().err
+    assert "must have the columns image_id (string) and embedding (fixed_size_list" in message

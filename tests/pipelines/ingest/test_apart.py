@@ -1,0 +1,184 @@
+"""`facemill ingest` where a set is to be kept apart from."""
+
+import re
+
+import pytest
+
+from tests.pipelines.ingest.ingesting import check, draw, ingest, manifest_of, refused, section
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("held_out", ["dataset", "folder"])
+def test_a_held_out_set_is_kept_apart_by_name_and_by_picture(base, tmp_path, held_out):
+    photos, held = tmp_path / "photos", tmp_path / "held"
+    for image in range(3):
+        draw(held, 30, image)
+        draw(held, 31, image)
+    for image in range(5, 9):
+        draw(photos, 30, image)
+        draw(photos, 32, image)
+        draw(photos, 33, image)
+    # Of other people by name, but pictures of the held-out set.
+    draw(photos, 31, 0, "stranger/leak.jpg", quality=85)
+    (photos / "id32" / "same.jpg").write_bytes((held / "id31/001.jpg").read_bytes())
+    given = held
+    if held_out == "dataset":
+        ingest(held, tmp_path / "held-dataset", "--split", "train=1")
+        given = tmp_path / "held-dataset"
+    ingest(photos, tmp_path / "out", "--split", "train=1", "--exclude-dataset", given)
+    rows = check(tmp_path / "out")
+    dropped = {key: row for key, row in rows.items() if row["outcome"] == "dropped"}
+    assert {row["identity"] for row in dropped.values()} == {"id30", "id32", "stranger"}
+    assert {row["reason"] for row in dropped.values() if row["identity"] == "id30"} == {
+        "identity is in the held-out set"
+    }
+    leak, same = dropped["stranger/leak.jpg"], dropped["id32/same.jpg"]
+    assert (leak["reason"], leak["duplicate_of"]) == (
+        *("near duplicate in the held-out set", "id31/000.jpg"),
+    )
+    assert (same["reason"], same["duplicate_of"]) == (
+        *("same pixels in the held-out set", "id31/001.jpg"),
+    )
+    assert manifest_of(tmp_path / "out")["counts"]["dropped"] == len(dropped) == 6
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    (leakage,) = re.findall(r"<h2[^>]*>Leakage</h2>(.*?)</section>", page, re.DOTALL)
+    for told in ("near duplicate in", "same pixels in", "identity is in", "stranger/leak.jpg"):
+        assert told in leakage
+
+
+def test_held_out_pictures_of_nobody_are_kept_apart_too(base, tmp_path, capsys):
+    held = tmp_path / "held"
+    for image in range(3):
+        draw(held, 40, image, f"{image}.jpg")
+        draw(tmp_path / "photos", 40, image, f"ada/{image}.jpg", quality=85)
+        draw(tmp_path / "photos", 41, image, f"bob/{image}.jpg")
+    (held / "torn.jpg").write_bytes((held / "0.jpg").read_bytes()[:300])
+    ingest(tmp_path / "photos", tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
+    printed = capsys.readouterr().out
+    assert "3 of 4 images of the held-out set were compared (1 damaged image" in printed
+    assert "that were dropped by identity: 0, by picture: 3" in printed
+    rows = check(tmp_path / "out")
+    found = {key: (row["outcome"], row["duplicate_of"]) for key, row in rows.items()}
+    assert found == {
+        **{f"ada/{image}.jpg": ("dropped", f"{image}.jpg") for image in range(3)},
+        **{f"bob/{image}.jpg": ("kept", None) for image in range(3)},
+    }
+    counts = manifest_of(tmp_path / "out")["held_out"]
+    (reason,) = counts.pop("reasons")
+    assert reason.startswith("damaged image")
+    assert len(counts.pop("fingerprint")) == 64
+    assert counts == {
+        **{"listed": 4, "usable": 3, "unusable": 1, "by_pixels": 0, "identities": 0},
+        "dropped": {"identity": 0, "picture": 3},
+    }
+    assert manifest_of(base / "dataset")["held_out"] is None
+    assert reason in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_a_held_out_set_that_shows_nothing_is_one_sentence(base, tmp_path):
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "a.txt").write_bytes(b"no image")
+    given = ("--exclude-dataset", tmp_path / "held")
+    told = refused(base / "photos", tmp_path / "out", *given, code=1)
+    assert "none of its 1 can be used (1 not an image of a known format)" in told
+
+
+def test_whom_a_held_out_set_names_by_a_broken_image_is_kept_apart_too(tmp_path):
+    photos, held = tmp_path / "photos", tmp_path / "held"
+    for image in range(3):
+        draw(photos, 40, image, f"ada/{image}.jpg")
+        draw(photos, 41, image, f"bob/{image}.jpg")
+    draw(held, 42, 0, "eve/0.jpg")
+    (held / "bob").mkdir()
+    (held / "bob" / "torn.jpg").write_bytes(b"no image")
+    ingest(photos, tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
+    rows = check(tmp_path / "out")
+    assert {row["identity"] for row in rows.values() if row["outcome"] == "kept"} == {"ada"}
+    assert rows["bob/0.jpg"]["reason"] == "identity is in the held-out set"
+    counts = manifest_of(tmp_path / "out")["held_out"]
+    assert (counts["identities"], counts["dropped"]) == (2, {"identity": 3, "picture": 0})
+    # Another set of the same name is told by its content.
+    (tmp_path / "other").mkdir()
+    held.rename(tmp_path / "other" / "held")
+    draw(tmp_path / "other" / "held", 42, 1, "eve/0.jpg")
+    given = ("--split", "train=1", "--exclude-dataset", tmp_path / "other" / "held")
+    ingest(photos, tmp_path / "again", *given)
+    other = manifest_of(tmp_path / "again")
+    assert other["options"] == manifest_of(tmp_path / "out")["options"]
+    assert other["held_out"]["fingerprint"] != counts["fingerprint"]
+
+
+def test_what_a_held_out_dataset_set_aside_is_kept_apart_too(tmp_path):
+    photos, held = tmp_path / "photos", tmp_path / "held"
+    for image in range(3):
+        for place, name in enumerate(("ada", "bob", "joe")):
+            draw(photos, 40 + place, image, f"{name}/{image}.jpg")
+        draw(held, 50, image, f"eve/{image}.jpg")
+    # One picture of two people: neither is kept there, so no shard has it and no record names ada.
+    draw(held, 60, 0, "ada/x.png")
+    draw(held, 60, 0, "max/x.png")
+    draw(photos, 60, 0, "joe/x.png")
+    (held / "bob").mkdir()
+    (held / "bob" / "torn.jpg").write_bytes(b"no image")
+    ingest(held, tmp_path / "held-dataset", "--split", "train=1")
+    assert manifest_of(tmp_path / "held-dataset")["counts"]["kept"] == 3
+    given = ("--split", "train=1", "--exclude-dataset", tmp_path / "held-dataset")
+    ingest(photos, tmp_path / "out", *given)
+    rows = check(tmp_path / "out")
+    kept = {key for key, row in rows.items() if row["outcome"] == "kept"}
+    assert kept == {f"joe/{image}.jpg" for image in range(3)}
+    leak = rows["joe/x.png"]
+    assert (leak["reason"], leak["duplicate_of"]) == (
+        "same pixels in the held-out set",
+        "ada/x.png",
+    )
+    counts = manifest_of(tmp_path / "out")["held_out"]
+    assert (counts["listed"], counts["usable"], counts["by_pixels"]) == (6, 3, 2)
+    assert counts["identities"] == 4
+    assert counts["reasons"] == {
+        "set aside in its dataset as conflict": 2,
+        "set aside in its dataset as rejected": 1,
+    }
+
+
+def test_a_version_shares_nothing_with_a_held_out_set_in_its_old_part_either(base, tmp_path):
+    photos, held = tmp_path / "photos", tmp_path / "held"
+    for image in range(3):
+        draw(photos, 50, image)
+        draw(held, 60, image)
+    given = ("--append-to", base / "dataset", "--exclude-dataset", held)
+    ingest(photos, tmp_path / "two", *given)
+    assert manifest_of(tmp_path / "two")["counts"]["kept"] == 43
+    again = ("--append-to", tmp_path / "two")
+    draw(tmp_path / "more", 51, 0)
+    told = refused(tmp_path / "more", tmp_path / "three", *again)
+    assert "made with --exclude-dataset, but that is not given here" in told
+    # A picture of the old version under another name, and one of its identities.
+    draw(held, 4, 1, "stranger/x.jpg", quality=85)
+    (held / "id07").mkdir()
+    (held / "id07" / "torn.jpg").write_bytes(b"no image")
+    told = refused(photos, tmp_path / "out", *given, code=1)
+    assert "4 of its records show an identity of the held-out set and 1 a picture of it" in told
+    assert "id04/001.jpg among them; ingest the whole collection anew" in told
+
+
+def test_pictures_of_a_held_out_set_are_shown_beside_those_that_were_dropped(tmp_path):
+    photos, held = tmp_path / "photos", tmp_path / "held"
+    for image in range(2):
+        draw(photos, 50, image, f"ada/{image}.jpg")
+        draw(held, 51, image, f"eve/{image}.jpg")
+    # Another image of the input has the name that the picture has in the held-out set.
+    draw(photos, 51, 0, "joe/0.jpg", quality=85)
+    draw(photos, 52, 0, "eve/0.jpg")
+    ingest(photos, tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
+    leakage = section(tmp_path / "out", "Leakage")
+    assert leakage.count("data:image/") == 2
+    assert leakage.index("eve/0.jpg") < leakage.rindex("joe/0.jpg")
+
+
+def test_a_held_out_set_that_is_not_there_is_named_by_its_own_option(base, tmp_path):
+    given = ("--exclude-dataset", tmp_path / "nowhere")
+    told = refused(base / "photos", tmp_path / "out", *given)
+    assert told.startswith("facemill: --exclude-dataset must be an existing directory")
+    assert not (tmp_path / "out").exists()

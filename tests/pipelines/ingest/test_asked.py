@@ -1,0 +1,95 @@
+"""`facemill ingest` where source, lists and rules ask for different things."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.ingest.ingesting import check, draw, ingest, refused, splits
+
+pytestmark = pytest.mark.slow
+
+TRAIN = ("--split", "train=1")
+
+
+def manifest(root: Path, rows: list[tuple[Path, str, str]]) -> Path:
+    """A manifest of (file, identity, split or "")."""
+    path = root / "faces.csv"
+    with path.open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["path", "identity", "split"])
+        table.writerows((file.relative_to(root), who, split) for file, who, split in rows)
+    return path
+
+
+def names(path: Path, *identities: str) -> Path:
+    path.write_text("\n".join(identities) + "\n")
+    return path
+
+
+def test_a_split_is_asked_for_by_images_that_are_not_kept_too(tmp_path):
+    rows = [
+        (draw(tmp_path, who, image), f"id{who:02d}", "") for who in (1, 2, 3) for image in (0, 1)
+    ]
+    # The better copy of a picture asks for nothing.
+    rows.append((draw(tmp_path, 1, 0, "id01/poor.jpg", quality=60), "id01", "test"))
+    torn = tmp_path / "id02" / "torn.jpg"
+    torn.write_bytes(rows[0][0].read_bytes()[:300])
+    rows.append((torn, "id02", "val"))
+    ingest(manifest(tmp_path, rows), tmp_path / "out", *TRAIN)
+    found = check(tmp_path / "out")
+    assert found["id01/poor.jpg"]["outcome"] == "duplicate"
+    assert found["id02/torn.jpg"]["outcome"] == "rejected"
+    assert splits(found) == {"id01": {"test"}, "id02": {"val"}, "id03": {"train"}}
+
+
+def test_a_list_outranks_the_source(tmp_path):
+    rows = [
+        (draw(tmp_path, who, image), f"id{who:02d}", "train") for who in (1, 2) for image in (0, 1)
+    ]
+    test = names(tmp_path / "test.txt", "id01")
+    flags = ("--split-list", f"test={test}", *TRAIN)
+    ingest(manifest(tmp_path, rows), tmp_path / "out", *flags)
+    assert splits(check(tmp_path / "out")) == {"id01": {"test"}, "id02": {"train"}}
+
+
+@pytest.fixture(scope="module")
+def doubtful(tmp_path_factory) -> Path:
+    """One picture under ada twice and bob once, and another that bob alone has twice."""
+    photos = tmp_path_factory.mktemp("doubtful")
+    draw(photos, 1, 0, "ada/one.jpg")
+    draw(photos, 1, 0, "ada/two.jpg", quality=80)
+    draw(photos, 1, 0, "bob/one.jpg", quality=85)
+    draw(photos, 2, 0, "bob/two.jpg")
+    draw(photos, 2, 0, "bob/three.jpg", quality=85)
+    draw(photos, 3, 0, "ada/own.jpg")
+    draw(photos, 4, 0, "eve/own.jpg")
+    return photos
+
+
+@pytest.mark.parametrize("policy", ["quarantine", "keep-majority"])
+@pytest.mark.parametrize("flag", ["--exclude-identities", "--include-identities"])
+def test_who_is_left_out_is_no_conflict_but_is_kept_apart(doubtful, tmp_path, flag, policy):
+    who = ["bob"] if flag.startswith("--exclude") else ["ada", "eve"]
+    listed = names(tmp_path / "names.txt", *who)
+    flags = (flag, listed, "--on-conflict", policy, *TRAIN)
+    ingest(doubtful, tmp_path / "out", *flags)
+    rows = check(tmp_path / "out")
+    assert not (tmp_path / "out" / "quarantine").exists()
+    outcomes = Counter(row["outcome"] for row in rows.values())
+    assert outcomes == {"kept": 2, "dropped": 5}
+    for name in ("one", "two"):
+        row = rows[f"ada/{name}.jpg"]
+        assert row["reason"] == "near duplicate under an identity that is left out"
+        assert row["duplicate_of"] == "bob/one.jpg"
+    said = "identity is excluded" if who == ["bob"] else "identity is not among those included"
+    assert {row["reason"] for key, row in rows.items() if key.startswith("bob/")} == {said}
+
+
+def test_an_attribute_that_is_known_not_to_be_there_is_refused_at_once(doubtful, tmp_path):
+    table = manifest(tmp_path, [(draw(tmp_path, 1, 0), "id01", "")])
+    for source in (doubtful, table):
+        told = refused(source, tmp_path / "out", "--balance", "cap=5@age")
+        assert "got age, but they have none; leave @age out" in told
+        assert not (tmp_path / "out").exists()

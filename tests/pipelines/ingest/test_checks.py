@@ -1,0 +1,248 @@
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from facemill.pipelines.ingest import checks
+from facemill.pipelines.ingest.checks import check
+from facemill.pipelines.ingest.options import IngestOptions
+from facemill.pipelines.ingest.references import Base
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.scan.listing import image_key
+from facemill.transforms.selection.rules import Rule
+from facemill.transforms.shards.index import SCHEMA
+
+OPTIONS = IngestOptions("i", "o")
+FAULT = "fault of facemill"
+
+
+def row(image_id: str, outcome: str = "kept", **more) -> dict:
+    found = {**dict.fromkeys(SCHEMA.names), "image_id": image_id, "outcome": outcome}
+    found |= {"identity": image_id.split("/")[0], "reason": "", "attributes": []}
+    if outcome == "kept":
+        found |= {"split": "train", "copies": 1, "weight": 1.0}
+    elif outcome != "duplicate":
+        found["reason"] = f"why {outcome}"
+    return {**found, **more}
+
+
+ROWS = [
+    row("a/1"),
+    row("a/2", copies=3),
+    row("a/3", "duplicate"),
+    row("b/1", split="val"),
+    row("b/2", "rejected"),
+    row("c/1", "conflict", reason="same pixels under identity b", split="quarantine"),
+    row("d/1", "dropped"),
+    row("n/1", split="unlabeled", identity=None, attributes=[("age", "20s")]),
+]
+SHARDS = {"train/x": 4, "val/x": 1, "unlabeled/x": 1, "quarantine/x": 1}
+
+
+def work_of(
+    root: Path,
+    parts=(ROWS[:5], ROWS[5:]),
+    shards=SHARDS,
+    listed=None,
+    held_out=(),
+    repeated=(),
+    named=0,
+    passed_over=0,
+) -> Work:
+    scratch = root / ".work-1"
+    (scratch / "index").mkdir(parents=True)
+    receipts = []
+    for number, rows in enumerate(parts):
+        path = f"index/part-{number}.parquet"
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), scratch / path)
+        receipts.append({"path": path, "fingerprint": f"{number + 5:064x}"})
+    count = sum(map(len, parts)) if listed is None else listed
+    for name, found in {
+        "listed": [{"listed": count}],
+        "shards": [{"path": path, "records": records} for path, records in shards.items()],
+        "index": receipts,
+        "held_out": list(held_out),
+        "named": [{"identities": 7, "records": named}],
+        "overlap": [{"records": 0, "examples": []}],
+        "passed_over": [{"passed_over": passed_over}],
+        "repeated": [{"key": image_key(name)} for name in repeated],
+    }.items():
+        (scratch / f"{name}.json").write_text(json.dumps(found))
+    return Work(str(root), "dataset", {}, {}, str(scratch))
+
+
+def test_figures_are_sums_of_the_index_and_the_shards(tmp_path):
+    found = check(work_of(tmp_path), OPTIONS, None)
+    assert found.counts == {
+        "listed": 8,
+        **{"kept": 4, "duplicate": 1, "conflict": 1, "rejected": 1, "dropped": 1},
+    }
+    assert found.splits == {
+        "train": {"identities": 1, "records": 4, "shards": ["train/x"]},
+        "val": {"identities": 1, "records": 1, "shards": ["val/x"]},
+        "test": {"identities": 0, "records": 0, "shards": []},
+        "unlabeled": {"identities": 0, "records": 1, "shards": ["unlabeled/x"]},
+        "quarantine": {"identities": 1, "records": 1, "shards": ["quarantine/x"]},
+    }
+    # Of a, b, c and d; then of a's four records and b's one.
+    assert found.balance == {
+        "identity": {"before": {"1": 2, "2": 1, "3": 1}, "after": {"1": 1, "4": 1}}
+    }
+    assert found.source_fingerprint == f"{11:064x}"
+    assert [one["path"] for one in found.files] == [
+        *SHARDS,
+        "index/part-0.parquet",
+        "index/part-1.parquet",
+    ]
+
+
+def test_names_that_only_share_a_key_are_two(tmp_path):
+    found = check(work_of(tmp_path, repeated=["a/1", "b/2"]), OPTIONS, None)
+    assert found.counts["listed"] == 8
+
+
+def test_the_listing_is_unknown_until_it_ends(tmp_path):
+    work = work_of(tmp_path)
+    assert checks.listed_so_far(work) == 8
+    Path(work.path("listed.json")).unlink()
+    assert checks.listed_so_far(work) is None
+    # Whoever asks does not make what a commit has removed.
+    shutil.rmtree(work.scratch)
+    assert checks.listed_so_far(work) is None
+    assert not Path(work.scratch).exists()
+
+
+def test_a_listing_that_was_written_elsewhere_is_not_taken_for_an_empty_one(tmp_path):
+    work = work_of(tmp_path)
+    Path(work.path("listed.json")).unlink()
+    with pytest.raises(RunError, match="--output must be on storage that"):
+        check(work, OPTIONS, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"listed": 0}, "--input must hold images, but none was found in it"),
+        ({"listed": 9}, "9 were listed and 8 have one"),
+        ({"parts": [ROWS[:5]], "listed": 8}, "8 were listed and 5 have one"),
+        ({"parts": [[ROWS[0], *ROWS], []], "repeated": ["a/1"]}, "one row, but a/1 has two"),
+        # In two parts, and beside a key that two names have by chance.
+        ({"parts": [ROWS, [ROWS[6]]], "repeated": ["b/1", "d/1"]}, "one row, but d/1 has two"),
+        ({"parts": [[{**ROWS[0], "outcome": "lost"}, *ROWS[1:]]]}, "8 were listed and 8 have one"),
+        ({"shards": {**SHARDS, "train/x": 3}}, f"4 records of train and the shards 3.*{FAULT}"),
+        ({"shards": {**SHARDS, "val/y": 1}}, f"1 records of val and the shards 2.*{FAULT}"),
+        ({"parts": [[row("a/1", "dropped"), row("a/2", "conflict"), row("a/3", "duplicate")]],
+          "shards": {}}, r"all 3 were set aside \(1 why \w+; 1 why \w+\)"),
+        ({"parts": [[row("a/1", split="val")]], "shards": {"val/x": 1}},
+         "train split must not be empty, but its share of 1 identities is none"),
+    ],
+)  # fmt: skip
+def test_figures_that_do_not_fit_fail_the_run(tmp_path, changes, told):
+    with pytest.raises(RunError, match=told):
+        check(work_of(tmp_path, **changes), OPTIONS, None)
+
+
+def rejected(count: int, of: int) -> dict:
+    rows = [row(f"a/{n}", "rejected" if n < count else "kept") for n in range(of)]
+    return {"parts": [rows], "shards": {"train/x": of - count}}
+
+
+def test_too_many_rejected_images_fail_the_run(tmp_path):
+    assert check(work_of(tmp_path / "a", **rejected(2, 4)), OPTIONS, None).counts["rejected"] == 2
+    with pytest.raises(RunError, match=r"At most 50% .* 3 of 4 were \(3 why rejected\); mend"):
+        check(work_of(tmp_path / "b", **rejected(3, 4)), OPTIONS, None)
+
+
+def base_of(root: Path, more: Sequence[dict] = ()) -> Base:
+    (root / "index").mkdir(parents=True)
+    rows = [row(f"z/{n}", split="test") for n in range(20)]
+    rows += more
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), root / "index" / "old.parquet")
+    manifest = {
+        "counts": {"listed": len(rows), "rejected": 0, "kept": 20},
+        "splits": {"test": {"identities": 1, "records": 20, "shards": ["test/old"]}},
+        "source": {"fingerprint": f"{2**256 - 2:064x}"},
+        "files": [{"path": "index/old.parquet"}, {"path": "test/old"}],
+    }
+    return Base(str(root), manifest)
+
+
+HELD_OUT = [{"listed": 2, "usable": 2, "by_pixels": 0, "reasons": {}, "fingerprint": "abc"}]
+
+
+def leaks(count: int) -> list[dict]:
+    why = "identity is in the held-out set"
+    return [row(f"l/{number}", "dropped", reason=why) for number in range(count)]
+
+
+def test_what_was_dropped_now_is_held_against_the_held_out_set(tmp_path):
+    assert check(work_of(tmp_path / "none"), OPTIONS, None).held_out is None
+    options = IngestOptions("i", "o", exclude_dataset="held")
+    base = base_of(tmp_path / "base", leaks(5))
+    parts = (ROWS, [{**one, "image_id": f"n{one['image_id']}"} for one in leaks(2)])
+    found = check(work_of(tmp_path / "new", parts, held_out=HELD_OUT), options, base).held_out
+    assert found is not None
+    assert found.dropped_identity == 2
+    overlap = work_of(tmp_path / "overlap", parts, held_out=HELD_OUT, named=3)
+    with pytest.raises(RunError, match=r"^--append-to must share nothing .* but 3 of its records"):
+        check(overlap, options, base)
+    # Without a version before there is nothing to look for.
+    assert (
+        check(work_of(tmp_path / "first", held_out=HELD_OUT, named=3), options, None).held_out
+        is not None
+    )
+
+
+def test_the_rows_of_the_base_count_too(tmp_path):
+    found = check(work_of(tmp_path / "new"), OPTIONS, base_of(tmp_path / "base"))
+    assert (found.counts["listed"], found.counts["kept"]) == (28, 24)
+    assert found.splits["test"] == {"identities": 1, "records": 20, "shards": ["test/old"]}
+    assert found.balance["identity"]["after"] == {"1": 1, "4": 1, "20": 1}
+    # A sum, so that a set that came in two parts is told as if it had come in one.
+    assert found.source_fingerprint == f"{9:064x}"
+    new = {"kept": 4, "duplicate": 1, "conflict": 1, "rejected": 1, "dropped": 1}
+    assert found.added == {"listed": 8, **new}
+    assert found.passed_over == 0
+    assert check(work_of(tmp_path / "alone"), OPTIONS, None).added is None
+    with pytest.raises(RunError, match="images that --append-to does not have"):
+        check(work_of(tmp_path / "none", listed=0), OPTIONS, base_of(tmp_path / "another"))
+    work = work_of(tmp_path / "known", listed=0, passed_over=5)
+    with pytest.raises(RunError, match="all its 5 have image_ids of that dataset; check"):
+        check(work, OPTIONS, base_of(tmp_path / "third"))
+
+
+def test_images_that_were_passed_over_are_counted(tmp_path):
+    work = work_of(tmp_path / "new", passed_over=5)
+    assert check(work, OPTIONS, base_of(tmp_path / "base")).passed_over == 5
+
+
+def test_what_the_base_has_does_not_make_up_for_a_broken_input(tmp_path):
+    with pytest.raises(RunError, match="3 of 4 were"):
+        check(work_of(tmp_path / "new", **rejected(3, 4)), OPTIONS, base_of(tmp_path / "base"))
+
+
+def test_a_rule_of_an_attribute_needs_one(tmp_path):
+    work = work_of(tmp_path)
+    check(work, IngestOptions("i", "o", balance=(Rule("cap", 5, "age"),)), None)
+    with pytest.raises(
+        RunError, match="attribute that images of the input have, got eyes, but they have age; name"
+    ):
+        check(work, IngestOptions("i", "o", balance=(Rule("cap", 5, "eyes"),)), None)
+    none = work_of(tmp_path / "none", parts=[ROWS[:7]], shards={**SHARDS, "unlabeled/x": 0})
+    with pytest.raises(RunError, match=r"got eyes, but they have none; leave @eyes out"):
+        check(none, IngestOptions("i", "o", balance=(Rule("cap", 5, "eyes"),)), None)
+
+
+def test_no_rejected_image_may_be_asked_for(tmp_path):
+    strict = IngestOptions("i", "o", max_rejected=0.0)
+    assert check(work_of(tmp_path / "a", **rejected(0, 4)), strict, None).counts["kept"] == 4
+    rows = [row("a/1"), row("a/2", "rejected"), *(row(f"b/{n}", "conflict") for n in range(5))]
+    work = work_of(tmp_path / "b", parts=[rows], shards={"train/x": 1})
+    # What was set aside for another reason is not what was wrong.
+    with pytest.raises(RunError, match=r"^At most 0% .* 1 of 7 were \(1 why rejected\); mend"):
+        check(work, strict, None)

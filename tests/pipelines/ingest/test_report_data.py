@@ -1,0 +1,181 @@
+import weakref
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facemill.pipelines.ingest import report_data
+from facemill.pipelines.ingest.report_data import Cluster, Shown, read
+from facemill.transforms.core.keyed import mixed
+from facemill.transforms.shards.index import SCHEMA
+
+BOTH = ("conflict", "duplicate")
+seeds = st.integers(0, 2**32 - 1)
+
+
+def row(image_id: str, outcome: str = "kept", **values: Any) -> dict[str, Any]:
+    place = int.from_bytes(image_id.encode().rjust(8, b"\0")[-8:], "big")
+    given = {"image_id": image_id, "outcome": outcome, "reason": "", "place": place}
+    sharpness = {"sharpness": place % 1000, "brightness": 9.0, "contrast": 8.0}
+    return {**dict.fromkeys(SCHEMA.names), **given, **sharpness, **values}
+
+
+def write(root: Path, parts: list[list[dict[str, Any]]]) -> str:
+    for number, rows in enumerate(parts):
+        rows = sorted(rows, key=lambda one: one["image_id"])
+        places = pa.table({"place": pa.array([one["place"] for one in rows], pa.uint64())})
+        for folder, table in (
+            ("index", pa.Table.from_pylist(rows, SCHEMA)),
+            ("index-places", places),
+        ):
+            (root / folder).mkdir(exist_ok=True)
+            pq.write_table(table, root / folder / f"part-{number:03d}.parquet")
+    return str(root / "index")
+
+
+def collection(rng: np.random.Generator, clusters: int) -> list[dict[str, Any]]:
+    """Rows as verdicts make them: stars of duplicates, conflicts that name the best two."""
+    names = [f"i{number:05d}" for number in rng.permutation(20 * clusters)]
+    take = iter(names).__next__
+    rows = [row(take(), "kept", identity=f"p{number % 7}") for number in range(clusters)]
+    rows += [row(take(), "rejected", reason=f"r{number % 5}") for number in range(clusters)]
+    for _ in range(clusters):
+        size = int(rng.integers(1, 9))
+        if rng.random() < 0.5:
+            kept = take()
+            # Of what a dataset held before there is no row.
+            if rng.random() < 0.7:
+                rows.append(row(kept, "kept" if rng.random() < 0.7 else "dropped", reason="r1"))
+            same = {"outcome": "duplicate", "duplicate_of": kept, "reason": "same pixels"}
+            rows += [row(take(), **same, identity="p1") for _ in range(size)]
+            continue
+        best = take(), take()
+        members = [*best, *(take() for _ in range(size))]
+        for number, name in enumerate(members):
+            side = number % 2
+            rows.append(
+                row(name, "conflict", duplicate_of=best[1 - side], identity=f"q{number % 2}")
+            )
+    return rows
+
+
+def plainly(rows: list[dict[str, Any]], outcome: str) -> list[tuple[int, list[str]]]:
+    """(images, image_ids of the first few) of each cluster, over all rows at once."""
+    label: dict[str, str] = {}
+    pairs = [(one["image_id"], one["duplicate_of"]) for one in rows if one["outcome"] == outcome]
+    for a, b in pairs:
+        label.setdefault(a, a), label.setdefault(b, b)
+    changed = True
+    while changed:
+        changed = False
+        for a, b in pairs:
+            low = min(label[a], label[b])
+            changed |= (label[a], label[b]) != (low, low)
+            label[a] = label[b] = low
+    by_id = {one["image_id"]: one for one in rows}
+    found = []
+    for low in sorted(set(label.values()))[: report_data.CLUSTERS]:
+        members = [name for name, mine in label.items() if mine == low and name in by_id]
+        members.sort(key=lambda name: (by_id[name]["outcome"] != "kept", name))
+        found.append((len(members), members[: report_data.MEMBERS]))
+    return found
+
+
+def told(clusters: list[Cluster]) -> list[tuple[int, list[str]]]:
+    return [(one.images, [member["image_id"] for member in one.rows]) for one in clusters]
+
+
+def shown(rows: list[dict[str, Any]], parts: int, rng: np.random.Generator) -> Shown:
+    dealt = rng.integers(0, parts, len(rows))
+    with TemporaryDirectory() as folder:
+        mine = [[one for one, to in zip(rows, dealt, strict=True) if to == n] for n in range(parts)]
+        return read(write(Path(folder), mine), BOTH, seed=3)
+
+
+@settings(deadline=None, max_examples=15)
+@given(seeds, st.integers(1, 80), st.integers(1, 6))
+def test_what_is_shown_is_what_all_rows_at_once_would_tell(seed, clusters, parts):
+    rng = np.random.default_rng(seed)
+    rows = collection(rng, clusters)
+    found = shown(rows, parts, rng)
+    for outcome in BOTH:
+        assert told(found.clusters[outcome]) == plainly(rows, outcome)
+    counts = Counter(
+        (one["outcome"], one["reason"]) for one in rows if one["outcome"] in ("rejected", "dropped")
+    )
+    assert {(one.outcome, one.reason): one.images for one in found.counted} == counts
+    for one in found.counted:
+        mine = [r for r in rows if (r["outcome"], r["reason"]) == (one.outcome, one.reason)]
+        assert one.examples == sorted(r["image_id"] for r in mine)[: report_data.EXAMPLES]
+    assert [one.images for one in found.counted] == sorted(counts.values(), reverse=True)
+
+
+@settings(deadline=None, max_examples=10)
+@given(seeds, st.integers(1, 5))
+def test_the_sample_is_drawn_by_hash_whatever_the_parts(seed, parts):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_data, "DRAWN", 7)
+        rows = [row(f"i{number}") for number in range(60)]
+        found = shown(rows, parts, np.random.default_rng(seed))
+    places = np.array([one["place"] for one in rows], np.uint64)
+    assert found.kept == 60
+    assert found.drawn["place"].to_pylist() == places[np.argsort(mixed(places, 3))[:7]].tolist()
+    by_place = {one["place"]: one["sharpness"] for one in rows}
+    drawn = zip(found.drawn["place"].to_pylist(), found.drawn["sharpness"].to_pylist(), strict=True)
+    assert all(by_place[place] == sharpness for place, sharpness in drawn)
+
+
+def test_of_one_picture_under_many_names_a_few_are_told():
+    rows = [
+        row(f"i{n:04d}", "conflict", duplicate_of="i0000", identity=f"p{n}") for n in range(500)
+    ]
+    rows[0]["duplicate_of"] = "i0001"
+    (found,) = shown(rows, 3, np.random.default_rng(0)).clusters["conflict"]
+    assert (found.images, len(found.rows), found.others) == (500, report_data.MEMBERS, True)
+    assert list(found.names) == sorted(f"p{n}" for n in range(500))[: len(found.names)]
+    assert len(found.names) < 10
+
+
+def test_one_part_is_in_memory_at_a_time(tmp_path, monkeypatch):
+    rng = np.random.default_rng(1)
+    rows = collection(rng, 60)
+    size = len(rows) // 12 + 1
+    folder = write(tmp_path, [rows[start : start + size] for start in range(0, len(rows), size)])
+    alive: list[weakref.ref] = []
+    most = 0
+    read_table = pq.read_table
+
+    def counting(path, **options):
+        nonlocal most
+        table = read_table(path, **options)
+        alive.append(weakref.ref(table))
+        most = max(most, sum(one() is not None for one in alive))
+        return table
+
+    monkeypatch.setattr(pq, "read_table", counting)
+    read(folder, BOTH, seed=1)
+    assert len(alive) > 24
+    # A part and its places, while the one before may still have a name.
+    assert most <= 4
+
+
+def test_pictures_of_a_held_out_set_are_told_by_names_of_its_own(tmp_path):
+    leak = {"outcome": "dropped", "reason": "same pixels in the held-out set"}
+    rows = [
+        # Not the picture of this name that the held-out set has.
+        row("h", "kept"),
+        row("a", **leak, duplicate_of="h", identity="p1"),
+        row("b", **leak, duplicate_of="h", identity="p2"),
+        row("c", **leak, duplicate_of="c", identity="p3"),
+        row("d", "dropped", reason="identity is excluded"),
+    ]
+    found = read(write(tmp_path, [rows[:2], rows[2:]]), ("dropped",), 1).clusters["dropped"]
+    assert [[one["image_id"] for one in cluster.rows] for cluster in found] == [["a", "b"], ["c"]]
+    assert [cluster.names for cluster in found] == [["p1", "p2"], ["p3"]]

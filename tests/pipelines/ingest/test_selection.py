@@ -1,0 +1,185 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from facemill.pipelines.ingest.options import IngestOptions
+from facemill.pipelines.ingest.selection import (
+    check_attribute,
+    floor,
+    no_attribute,
+    result_options,
+    selection,
+)
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.dataset.artifact import plain
+from facemill.transforms.images.quality import Floor
+from facemill.transforms.scan.scan_chunk import identity_key
+from facemill.transforms.selection.rules import Rule
+from facemill.transforms.sources.folders import Folders
+
+PLAIN = IngestOptions("i", "o")
+
+
+def changed(**values) -> IngestOptions:
+    return dataclasses.replace(PLAIN, **values)
+
+
+@pytest.fixture
+def names(tmp_path):
+    def write(name: str, *identities: str) -> str:
+        path = tmp_path / name
+        path.write_text("\n".join(identities) + "\n")
+        return str(path)
+
+    return write
+
+
+def test_no_options_make_no_rules():
+    found = selection(PLAIN)
+    assert found.rules == ()
+    assert found.listed == ()
+    assert found.chosen.include is None
+    assert len(found.chosen.exclude) == 0
+    assert not found.weighted
+    assert floor(PLAIN) == Floor()
+
+
+def test_least_and_most_images_come_before_further_rules():
+    more = (Rule("oversample", 9), Rule("effective-number", 0.9, "age"))
+    found = selection(changed(min_images=2, max_images=5, balance=more, prefer="quality"))
+    assert found.rules == (Rule("min-images", 2), Rule("cap", 5), *more)
+    assert found.weighted
+    assert found.columns == ("age",)
+    assert found.prefer == "quality"
+    late = selection(changed(max_images=5, balance=(*more, Rule("min-images", 3))))
+    assert late.rules == (Rule("min-images", 3), Rule("cap", 5), *more)
+
+
+def test_lists_become_sorted_keys(names):
+    found = selection(
+        changed(
+            include_identities=names("in", "ada", "bob", "eve"),
+            exclude_identities=names("out", "bob"),
+            split_lists=(("test", names("t", "joe")), ("val", names("v", "eve", "ada"))),
+            seed=4,
+        )
+    )
+    assert found.chosen.include.tolist() == sorted(
+        identity_key(4, who) for who in ("ada", "bob", "eve")
+    )
+    assert found.chosen.exclude.tolist() == [identity_key(4, "bob")]
+    assert [split for split, _ in found.listed] == ["test", "val"]
+    assert found.listed[1][1].tolist() == sorted(identity_key(4, who) for who in ("ada", "eve"))
+    assert found.chosen.include.dtype == np.uint64
+
+
+def test_an_identity_in_two_splits_is_one_sentence(names):
+    lists = (("test", names("a", "ada", "joe")), ("val", names("b", "joe")))
+    with pytest.raises(UsageError, match="into one split, got joe for test and val; take it out"):
+        selection(changed(split_lists=lists))
+    # Twice for the same split does no harm.
+    selection(changed(split_lists=(lists[0], ("test", names("c", "joe")))))
+
+
+def test_a_list_that_cannot_be_read_names_its_option(tmp_path):
+    for values, flag in (
+        ({"include_identities": str(tmp_path / "no")}, "--include-identities"),
+        ({"split_lists": (("val", str(tmp_path / "no")),)}, "--split-list"),
+    ):
+        with pytest.raises(UsageError, match=f"^{flag} must be a text file"):
+            selection(changed(**values))
+
+
+class Telling(Folders):
+    """A source that tells its attributes."""
+
+    def __init__(self, there: list[str] | None) -> None:
+        super().__init__("/photos")
+        self.there = there
+
+    def attributes(self) -> list[str] | None:
+        return self.there
+
+
+def test_a_rule_of_an_attribute_that_is_known_not_to_be_there_is_refused():
+    rules = selection(changed(balance=(Rule("cap", 5, "agee"),)))
+    with pytest.raises(UsageError, match="have, got agee, but they have age, sex; name one"):
+        check_attribute(rules, Telling(["age", "sex"]))
+    with pytest.raises(UsageError, match="but they have none; leave @agee out, or give a mani"):
+        check_attribute(rules, Folders("/photos"))
+    check_attribute(rules, Telling(["agee"]))
+    # Only reading will tell.
+    check_attribute(rules, Telling(None))
+    check_attribute(selection(changed(balance=(Rule("cap", 5),))), Folders("/photos"))
+
+
+def test_of_many_attributes_some_are_named():
+    told = no_attribute("age", [f"column {n}" for n in range(20)])
+    assert "column 7 and others; name one of these." in told
+    assert "column 8" not in told
+
+
+# What does not change the result, or is told in another way.
+_ELSEWHERE = {
+    *("input", "output", "root", "workers", "max_rejected", "exclude_dataset", "append_to"),
+    # It stands there as the source that was chosen.
+    "format",
+}
+_OTHERS = {
+    "image_column": "photo",
+    "label_column": "who",
+    "image_size": 64,
+    "align": "none",
+    "detector": "mtcnn",
+    "crop_fraction": 0.5,
+    "min_sharpness": 1.0,
+    "min_contrast": 1.0,
+    "brightness": (1.0, 200.0),
+    "dedup": "exact",
+    "on_conflict": "quarantine",
+    "min_images": 2,
+    "max_images": 3,
+    "balance": (Rule("cap", 5),),
+    "prefer": "quality",
+    "split": (("train", 1.0),),
+    "split_by": "image",
+    "split_lists": (("val", "FILE"),),
+    "seed": 2,
+    "include_identities": "FILE",
+    "exclude_identities": "FILE",
+}
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(IngestOptions)])
+def test_the_manifest_tells_every_option_that_changes_the_result(field, names):
+    # A detector counts only where there is one.
+    given = {"align": "detect"} if field == "detector" else {}
+    before = result_options(changed(**given), "folders")
+    if field in _ELSEWHERE:
+        other = {"workers": 5, "max_rejected": 0.1}.get(field, "other")
+        assert result_options(changed(**{field: other}), "folders") == before
+        return
+    value = _OTHERS[field]
+    if "FILE" in str(value):
+        value = json.loads(json.dumps(value).replace("FILE", names("list", "ada")))
+    after = result_options(changed(**given, **{field: value}), "folders")
+    assert after != before
+    # It can be written, and nothing of this machine is in it.
+    assert str(names("list", "ada")) not in json.dumps(plain(after))
+
+
+def test_lists_are_told_by_what_they_name(names):
+    def told(*identities: str) -> dict:
+        path = names(f"list {len(identities)} {identities[0]}", *identities)
+        return result_options(changed(include_identities=path), "folders")
+
+    assert told("ada", "bob") == told("bob", "ada")
+    assert told("ada", "bob") != told("ada", "eve")
+    assert told("ada", "bob")["include_identities"]["count"] == 2
+    two = (("val", names("a", "ada")), ("val", names("b", "bob")))
+    one = two[1:]
+    assert result_options(changed(split_lists=two), "x") != result_options(
+        changed(split_lists=one), "x"
+    )

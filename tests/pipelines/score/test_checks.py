@@ -1,0 +1,94 @@
+"""What a scoring run must have left, checked on parts that are written by hand."""
+
+import hashlib
+import json
+
+import pyarrow as pa
+import pytest
+
+from facemill.pipelines.score import checks
+from facemill.pipelines.score.options import ScoreOptions
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.parquet_parts import write_part
+from facemill.transforms.scoring.write import ERRORS
+
+OPTIONS = ScoreOptions("in", "model", "out")
+
+
+@pytest.fixture
+def work(tmp_path) -> Work:
+    return Work(str(tmp_path), "embeddings", {}, {}, str(tmp_path))
+
+
+def wrote(work: Work, listed: int, *parts: list[str], errors: tuple = ()) -> None:
+    """What a job leaves: parts with these keys, parts of errors, and receipts."""
+    told: dict[str, list] = {"parts": [], "errors": []}
+    named = [("parts", f"part-{number}.parquet", keys) for number, keys in enumerate(parts)]
+    named += [("errors", f"errors/part-{number}", keys) for number, keys in enumerate(errors)]
+    for kind, name, keys in named:
+        columns = {"image_id": keys, "source": keys, "reason": ["empty file"] * len(keys)}
+        receipt = write_part(pa.table(columns, schema=ERRORS), work.scratch, name, 100)
+        told[kind].append({"path": name, **receipt})
+    told["listed"] = [{"listed": listed}]
+    for kind, receipts in told.items():
+        with open(work.path(f"{kind}.json"), "w") as stream:
+            json.dump(receipts, stream)
+
+
+def test_every_row_is_counted_and_every_part_is_a_file(work):
+    wrote(work, 5, ["a", "c"], ["b"], errors=(["d"], ["e"]))
+    checked = checks.check(work, OPTIONS, None)
+    assert checked.counts == {"listed": 5, "scored": 3, "rejected": 2}
+    assert [entry["path"] for entry in checked.files] == [
+        *("errors/part-0", "errors/part-1", "part-0.parquet", "part-1.parquet")
+    ]
+    digests = (int(hashlib.sha256(key.encode()).hexdigest(), 16) for key in "abcde")
+    assert checked.source_fingerprint == f"{sum(digests) % (1 << 256):064x}"
+
+
+@pytest.mark.parametrize(
+    ("parts", "errors"),
+    [
+        ([["a", "a"], ["b"]], ()),
+        ([["a"], ["a", "b"]], ()),
+        ([["a", "b"]], (["a"],)),
+        ([["b"]], (["a", "a"],)),
+        ([["b"]], (["a"], ["a"])),
+    ],
+)
+def test_an_image_with_two_rows_is_noticed_wherever_they_are(work, parts, errors):
+    wrote(work, 3, *parts, errors=errors)
+    with pytest.raises(RunError, match="Every image must have one row, but a has two"):
+        checks.check(work, OPTIONS, None)
+
+
+def test_different_images_may_have_the_same_hash(work, monkeypatch):
+    digest = checks._digest
+    alike = {"b": digest("a")}
+    monkeypatch.setattr(checks, "_digest", lambda key: alike.get(key) or digest(key))
+    wrote(work, 3, ["a", "c"], errors=(["b"],))
+    assert checks.check(work, OPTIONS, None).counts["scored"] == 2
+    wrote(work, 4, ["a", "c"], errors=(["b"], ["b"]))
+    with pytest.raises(RunError, match="but b has two"):
+        checks.check(work, OPTIONS, None)
+
+
+def test_a_row_too_few_is_noticed(work):
+    wrote(work, 4, ["a", "b"], errors=(["c"],))
+    with pytest.raises(RunError, match="but 4 were listed and 3 have one"):
+        checks.check(work, OPTIONS, None)
+
+
+@pytest.mark.parametrize(
+    ("listed", "promised", "told"),
+    [
+        (0, None, "--input must hold images"),
+        (3, 4, "must hold the 4 records of its manifest, but its shards hold 3"),
+        (3, 3, "3 of 3 were .3 empty file."),
+    ],
+)
+def test_a_run_that_must_not_count_ends_in_a_sentence(work, listed, promised, told):
+    wrote(work, listed, errors=(["a", "b", "c"],))
+    with pytest.raises(RunError, match=told):
+        checks.check(work, OPTIONS, promised)

@@ -1,0 +1,358 @@
+"""`facemill score` from outside: every image accounted for, the same embedding on every way."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from facemill.pipelines import cli
+from facemill.pipelines.synthesize.faces import broken
+from facemill.pipelines.synthesize.faces.faces import render
+from facemill.transforms.dataset import artifact, tfrecord
+from facemill.transforms.faces.crop import NO_FACE, Look
+from tests.artifacts import contents
+from tests.commands import facemill
+from tests.transforms.scoring import handmade
+
+pytestmark = pytest.mark.slow
+
+SIZE = 16  # of an embedding of the tiny model
+REASONS = {
+    "id00001/empty.jpg": "empty",
+    "id00002/page.jpg": "not an image",
+    "id00003/cut.jpg": "truncated",
+    "id00004/bomb.png": "pixels",
+    "id00005/nowhere.jpg": "leads out of the input",
+    "id00006/small.png": "side",
+    "id00007/pipe.jpg": "neither a file nor a folder",
+}
+
+
+@pytest.fixture(scope="module")
+def photos(tiny_photos, tmp_path_factory) -> Path:
+    """The tiny photos with a broken file of every kind, and one in nobody's folder."""
+    root = tmp_path_factory.mktemp("score") / "photos"
+    shutil.copytree(tiny_photos, root)
+    good = (root / "id00001" / "id00001_0001.jpg").read_bytes()
+    (root / "id00001" / "empty.jpg").write_bytes(b"")
+    (root / "id00002" / "page.jpg").write_bytes(broken.not_an_image())
+    (root / "id00003" / "cut.jpg").write_bytes(good[: len(good) // 2])
+    (root / "id00004" / "bomb.png").write_bytes(broken.bomb())
+    (root / "id00005" / "nowhere.jpg").symlink_to("/does/not/exist.jpg")
+    Image.new("RGB", (8, 8)).save(root / "id00006" / "small.png")
+    os.mkfifo(root / "id00007" / "pipe.jpg")
+    (root / "nobody.jpg").write_bytes(good)
+    return root
+
+
+@pytest.fixture(scope="module")
+def embeddings(photos, tiny_model, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("score") / "embeddings"
+    command = ("score", "--input", photos, "--model", tiny_model, "--output", output)
+    done = facemill(*command, "--workers", 1)
+    # The engine, the progress, and no chatter of Beam's or TensorFlow's.
+    assert "WARNING" not in done.stderr, done.stderr
+    return output
+
+
+def score(photos, model, output, *flags) -> int:
+    given = ["score", "--input", photos, "--model", model, "--output", output, *flags]
+    return cli.main([str(word) for word in given])
+
+
+def rows_of(output: Path) -> dict[str, dict]:
+    rows = [
+        row for path in sorted(output.glob("part-*")) for row in pq.read_table(path).to_pylist()
+    ]
+    found = {row["image_id"]: row for row in rows}
+    assert len(found) == len(rows), "an image has two rows"
+    return found
+
+
+def sentence(capfd) -> str:
+    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("facemill:")]
+    assert len(errors) == 1, errors
+    return errors[0]
+
+
+def test_every_file_has_an_embedding_or_a_reason(photos, embeddings):
+    listed = {
+        path.relative_to(photos).as_posix() for path in photos.rglob("*") if not path.is_dir()
+    }
+    scored = rows_of(embeddings)
+    errors = {row["image_id"]: row for row in pq.read_table(embeddings / "errors").to_pylist()}
+    assert set(errors) == set(REASONS)
+    for image_id, told in REASONS.items():
+        assert told in errors[image_id]["reason"].lower()
+        assert errors[image_id]["source"] == image_id
+    assert scored.keys() | errors.keys() == listed
+    assert not scored.keys() & errors.keys()
+    counts = {"listed": len(listed), "scored": len(scored), "rejected": len(errors)}
+    assert artifact.read_manifest(str(embeddings), "embeddings")["counts"] == counts
+
+
+def test_embeddings_are_unit_vectors_of_their_model(embeddings, tiny_model):
+    manifest = artifact.read_manifest(str(embeddings), "embeddings")
+    model = artifact.read_manifest(str(tiny_model), "model")
+    assert manifest["model_id"] == model["model_id"]
+    assert manifest["embedding_size"] == SIZE
+    artifact.verify_files(str(embeddings), manifest)
+    rows = rows_of(embeddings)
+    assert {row["model_id"] for row in rows.values()} == {model["model_id"]}
+    vectors = np.array([row["embedding"] for row in rows.values()])
+    assert vectors.shape == (len(rows), SIZE)
+    assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
+    # A model that gives everyone the same embedding would pass all of the above.
+    assert len(np.unique(vectors.round(4), axis=0)) > 0.9 * len(rows)
+    assert rows["nobody.jpg"]["identity"] is None
+    assert rows["id00001/id00001_0001.jpg"]["identity"] == "id00001"
+    assert rows["nobody.jpg"]["embedding"] == rows["id00001/id00001_0001.jpg"]["embedding"]
+
+
+def test_another_run_with_other_workers_is_byte_equal(photos, tiny_model, embeddings, tmp_path):
+    assert score(photos, tiny_model, tmp_path / "out", "--workers", 2) == 0
+    assert contents(tmp_path / "out") == contents(embeddings)
+
+
+def test_an_image_is_measured_as_ingest_measures_it(tiny_dataset, embeddings):
+    rows = rows_of(embeddings)
+    compared = 0
+    for image in pq.read_table(tiny_dataset / "index").to_pylist():
+        if image["image_id"] in rows:
+            names = ("sharpness", "brightness", "contrast", "faces", "face_score", "face_box")
+            row = rows[image["image_id"]]
+            assert [row[name] for name in names] == [image[name] for name in names]
+            compared += 1
+    assert compared > 80
+
+
+def test_a_detected_face_has_its_box_and_score(tmp_path):
+    (tmp_path / "model").mkdir()
+    handmade.write_model(tmp_path / "model", Look(48, "detect"))
+    folder = tmp_path / "photos" / "someone"
+    folder.mkdir(parents=True)
+    face = render(1, 1, 1, 112)
+    for name, left in (("left", 30), ("right", 90)):
+        pixels = np.pad(face, ((60, 60), (left, 120 - left), (0, 0)), constant_values=128)
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    Image.new("RGB", (200, 200), (128, 128, 128)).save(folder / "wall.png")
+    assert score(tmp_path / "photos", tmp_path / "model", tmp_path / "out") == 0
+    rows = rows_of(tmp_path / "out")
+    assert rows.keys() == {"someone/left.png", "someone/right.png"}
+    for image_id, start in (("someone/left.png", 30), ("someone/right.png", 90)):
+        row = rows[image_id]
+        left, top, right, bottom = row["face_box"]
+        assert start < left < start + 56 < right < start + 112
+        assert 60 < top < 116 < bottom < 172
+        assert row["faces"] == 1
+        assert 0.5 <= row["face_score"] <= 1
+    (failure,) = pq.read_table(tmp_path / "out" / "errors").to_pylist()
+    assert (failure["image_id"], failure["reason"]) == ("someone/wall.png", NO_FACE)
+
+
+def test_a_machine_without_memory_fails_the_run_and_rejects_nothing(tmp_path, capfd):
+    (tmp_path / "model").mkdir()
+    handmade.write_model(tmp_path / "model", Look(16))
+    folder = tmp_path / "photos" / "someone"
+    folder.mkdir(parents=True)
+    for name, color in (("good", (200, 100, 50)), ("white", handmade.TOO_MUCH_MEMORY)):
+        Image.new("RGB", (16, 16), color).save(folder / f"{name}.png")
+    assert score(tmp_path / "photos", tmp_path / "model", tmp_path / "out") == 1
+    assert "OOM when allocating tensor" in sentence(capfd)
+    assert not list((tmp_path / "out").glob("part-*"))
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    (folder / "white.png").unlink()
+    Image.new("RGB", (16, 16), handmade.NOT_FINITE).save(folder / "black.png")
+    assert score(tmp_path / "photos", tmp_path / "model", tmp_path / "out") == 0
+    (failure,) = pq.read_table(tmp_path / "out" / "errors").to_pylist()
+    assert failure["reason"] == "its embedding is not finite"
+
+
+def test_a_dataset_gives_the_same_bits_as_its_photos(
+    tiny_dataset, tiny_model, embeddings, tmp_path
+):
+    assert score(tiny_dataset, tiny_model, tmp_path / "out") == 0
+    from_photos, from_dataset = rows_of(embeddings), rows_of(tmp_path / "out")
+    index = pq.read_table(tiny_dataset / "index").to_pylist()
+    assert from_dataset.keys() == {row["image_id"] for row in index if row["outcome"] == "kept"}
+    assert len(from_dataset) > 80
+    for image_id, row in from_dataset.items():
+        one, other = (
+            np.float32(some[image_id]["embedding"]) for some in (from_photos, from_dataset)
+        )
+        assert one.tobytes() == other.tobytes()
+        assert row["identity"] == from_photos[image_id]["identity"]
+        assert row["source"].endswith(".tfrecord")
+        # Measured after the JPEG, not before.
+        brightness = from_photos[image_id]["brightness"]
+        assert row["brightness"] == pytest.approx(brightness, abs=1)
+    assert not (tmp_path / "out" / "errors").exists()
+
+
+def test_the_batch_size_changes_no_more_than_rounding(
+    tiny_dataset, tiny_model, embeddings, tmp_path
+):
+    assert score(tiny_dataset, tiny_model, tmp_path / "out", "--batch-size", 7) == 0
+    usual = rows_of(embeddings)
+    for image_id, row in rows_of(tmp_path / "out").items():
+        assert np.allclose(row["embedding"], usual[image_id]["embedding"], atol=1e-5)
+
+
+def test_a_complete_output_is_left_alone(photos, tiny_model, embeddings, capfd):
+    before = contents(embeddings)
+    assert score(photos, tiny_model, embeddings, "--workers", 2) == 0
+    assert "already complete" in capfd.readouterr().out
+    assert score(photos, tiny_model, embeddings, "--batch-size", 8) == 2
+    assert "batch_size: there 32, here 8" in sentence(capfd)
+    assert contents(embeddings) == before
+
+
+def test_layout_and_root_are_of_the_result(tiny_photos, tiny_model, embeddings, tmp_path, capfd):
+    options = artifact.read_manifest(str(embeddings), "embeddings")["options"]
+    assert (options["format"], options["image_column"]) == ("folders", None)
+    assert score(tiny_photos.parent / "images", tiny_model, tmp_path / "a") == 0
+    again = (tiny_photos, tiny_model, tmp_path / "a", "--format")
+    assert score(*again, "folders") == 0
+    assert score(*again, "lfw") == 2
+    assert "format: there 'folders', here 'lfw'" in sentence(capfd)
+    paths = [path.relative_to(tiny_photos).as_posix() for path in tiny_photos.glob("id00001/*")]
+    (tmp_path / "few.csv").write_text("\n".join(["path", *paths]))
+    listed = (tmp_path / "few.csv", tiny_model, tmp_path / "b", "--root")
+    assert score(*listed, tiny_photos) == 0
+    assert score(*listed, tmp_path) == 2
+    assert f"root: there '{tiny_photos}', here '{tmp_path}'" in sentence(capfd)
+
+
+@pytest.mark.parametrize("flag", ["--format", "--root", "--image-column", "--label-column"])
+def test_a_dataset_has_no_layout_to_choose(tiny_dataset, tiny_model, tmp_path, capfd, flag):
+    assert score(tiny_dataset, tiny_model, tmp_path / "out", flag, "folders") == 2
+    told = f"{flag} must go with images, got it with the dataset {tiny_dataset}; leave it out."
+    assert sentence(capfd).endswith(told)
+
+
+@pytest.mark.parametrize("pattern", ["variables/variables.data-*", "saved_model.pb"])
+def test_a_damaged_model_is_refused(tiny_photos, tiny_model, tmp_path, capfd, pattern):
+    shutil.copytree(tiny_model, tmp_path / "model")
+    (file,) = (tmp_path / "model" / "saved_model").glob(pattern)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    assert score(tiny_photos, tmp_path / "model", tmp_path / "out") == 1
+    error = sentence(capfd)
+    assert file.name in error
+    assert "SHA-256" in error
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_model_with_a_missing_file_is_refused(tiny_photos, tiny_model, tmp_path, capfd):
+    shutil.copytree(tiny_model, tmp_path / "model")
+    (tmp_path / "model" / "saved_model" / "variables" / "variables.index").unlink()
+    assert score(tiny_photos, tmp_path / "model", tmp_path / "out") == 1
+    assert "variables.index must exist" in sentence(capfd)
+
+
+def test_something_else_as_model_is_refused(tiny_photos, tiny_dataset, tmp_path, capfd):
+    assert score(tiny_photos, tiny_dataset, tmp_path / "out") == 2
+    assert "must be a model artifact, got kind 'dataset'" in sentence(capfd)
+    assert score(tiny_photos, tiny_photos, tmp_path / "out") == 2
+    assert "has no manifest.json" in sentence(capfd)
+    assert score(tiny_photos, tmp_path / "nothing", tmp_path / "out") == 2
+    assert "has no manifest.json" in sentence(capfd)
+    assert not (tmp_path / "out").exists()
+
+
+def test_something_else_as_input_is_refused(tiny_photos, tiny_model, tmp_path, capfd):
+    assert score(tiny_model, tiny_model, tmp_path / "out") == 2
+    assert "must be a dataset artifact, got kind 'model'" in sentence(capfd)
+    assert score(tmp_path / "nothing", tiny_model, tmp_path / "out") == 2
+    assert "does not exist" in sentence(capfd)
+    (tmp_path / "empty").mkdir()
+    assert score(tmp_path / "empty", tiny_model, tmp_path / "out") == 2
+    assert "is empty" in sentence(capfd)
+    shutil.copytree(tiny_photos, tmp_path / "photos")
+    assert score(tmp_path / "photos", tiny_model, tmp_path / "photos" / "out") == 2
+    assert "--output must not lie in --input" in sentence(capfd)
+
+
+def test_only_broken_files_fail_the_run(tiny_model, tmp_path, capfd):
+    folder = tmp_path / "photos" / "someone"
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"")
+    (folder / "b.jpg").write_bytes(broken.not_an_image())
+    assert score(tmp_path / "photos", tiny_model, tmp_path / "out", "--max-rejected", 1) == 1
+    error = sentence(capfd)
+    assert "2 of 2" in error
+    assert "1 empty file" in error
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def _copy(dataset: Path, target: Path) -> tuple[Path, Path]:
+    """A copy of a dataset, and its greatest shard."""
+    shutil.copytree(dataset, target)
+    shards = sorted(target.glob("*/*.tfrecord"), key=lambda path: path.stat().st_size)
+    return target, shards[-1]
+
+
+def test_a_shard_that_lost_its_last_record_is_noticed(tiny_dataset, tiny_model, tmp_path, capfd):
+    dataset, shard = _copy(tiny_dataset, tmp_path / "dataset")
+    with shard.open("rb+") as stream:
+        (*_, (last, _)) = tfrecord.scan(stream)
+        stream.truncate(last)
+    assert score(dataset, tiny_model, tmp_path / "out") == 1
+    error = sentence(capfd)
+    assert f"{shard.name} must have the SHA-256 of its manifest" in error
+    # Before anything is written.
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_shard_is_one_sentence(tiny_dataset, tiny_model, tmp_path, capfd):
+    dataset, shard = _copy(tiny_dataset, tmp_path / "dataset")
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    # Where the files cannot all be read beforehand, each record is checked by itself.
+    name = shard.relative_to(dataset).as_posix()
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    others = [entry for entry in manifest["files"] if entry["path"] != name]
+    manifest["files"] = [*others, artifact.file_entry(str(dataset), name)]
+    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    assert score(dataset, tiny_model, tmp_path / "out") == 1
+    error = sentence(capfd)
+    assert shard.name in error
+    assert "CRC" in error
+
+
+def test_a_manifest_that_leads_elsewhere_is_refused(tiny_dataset, tiny_model, tmp_path, capfd):
+    dataset, shard = _copy(tiny_dataset, tmp_path / "dataset")
+    shutil.move(shard, tmp_path / "elsewhere.tfrecord")
+    path = dataset / "manifest.json"
+    name = shard.relative_to(dataset).as_posix()
+    manifest = json.loads(path.read_text())
+    for split in manifest["splits"].values():
+        split["shards"] = [
+            "../elsewhere.tfrecord" if shard == name else shard for shard in split["shards"]
+        ]
+    path.write_text(json.dumps(manifest))
+    assert score(dataset, tiny_model, tmp_path / "out") == 1
+    assert "must lie under it, got '../elsewhere.tfrecord'" in sentence(capfd)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--batch-size", "0"), "--batch-size must be 1 to 1024, got 0"),
+        (("--workers", "0"), "--workers must be 1 or more, got 0"),
+        (("--max-rejected", "0"), "--max-rejected must be above 0"),
+        (("--batch-size", "many"), "--batch-size: invalid int value: 'many'"),
+        (("--runner", "DaskRunner"), "--runner must not be DaskRunner"),
+    ],
+)
+def test_wrong_options_are_one_sentence(tiny_photos, tmp_path, capfd, flags, told):
+    assert score(tiny_photos, tmp_path / "model", tmp_path / "out", *flags) == 2
+    assert told in sentence(capfd)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,83 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from facemill.pipelines.synthesize.faces import broken, faces
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    return faces.render(1, 1, 1, 112)
+
+
+def _open(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def _difference(image: Image.Image, picture: np.ndarray) -> float:
+    return float(np.abs(np.asarray(image.convert("RGB")).astype(int) - picture).mean())
+
+
+def test_truncated_has_a_header_but_no_whole_picture(picture):
+    image = _open(broken.truncated(picture))
+    assert image.size == (112, 112)
+    with pytest.raises(OSError, match="truncated"):
+        image.load()
+
+
+@pytest.mark.parametrize("data", [broken.not_an_image(), broken.zero_bytes()])
+def test_what_is_no_image_is_not_identified(data):
+    with pytest.raises(UnidentifiedImageError):
+        _open(data)
+
+
+def test_bomb_is_tiny_and_claims_an_enormous_raster():
+    assert len(broken.bomb()) < 200_000
+    assert broken.bomb()[16:24] == (30_000).to_bytes(4, "big") * 2
+    with pytest.raises(Image.DecompressionBombError):
+        _open(broken.bomb())
+
+
+def test_bomb_is_a_valid_png():
+    image = _open(broken.bomb(350))
+    assert np.asarray(image).shape == (350, 350)
+    assert not np.asarray(image).any()
+
+
+def test_png_keeps_every_pixel(picture):
+    image = _open(broken.png(picture))
+    assert image.format == "PNG"
+    assert np.array_equal(np.asarray(image), picture)
+
+
+def test_cmyk_has_four_inks_and_the_same_look(picture):
+    image = _open(broken.cmyk(picture))
+    assert (image.format, image.mode) == ("JPEG", "CMYK")
+    assert _difference(image, picture) < 8
+
+
+def test_sixteen_bit_holds_the_brightness_times_257(picture):
+    image = _open(broken.sixteen_bit(picture))
+    assert (image.format, image.mode) == ("PNG", "I;16")
+    values = np.asarray(image)
+    assert (values % 257 == 0).all()
+    assert np.abs(values // 257 - np.asarray(Image.fromarray(picture).convert("L"))).max() <= 1
+
+
+def test_alpha_fades_toward_the_corners(picture):
+    image = _open(broken.alpha(picture))
+    assert (image.format, image.mode) == ("PNG", "RGBA")
+    values = np.asarray(image)
+    assert np.array_equal(values[..., :3], picture)
+    assert values[56, 56, 3] == 255
+    assert values[0, 0, 3] == 0
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_exif_rotated_is_upright_once_the_orientation_is_applied(picture, orientation):
+    image = _open(broken.exif_rotated(picture, orientation))
+    assert image.getexif()[0x0112] == orientation
+    assert _difference(image, picture) > 15
+    assert _difference(ImageOps.exif_transpose(image), picture) < 8

@@ -1,0 +1,274 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from facemill.model.data import validation_pairs
+from facemill.model.metrics import verification
+from facemill.pipelines import cli
+from facemill.transforms.dataset import artifact
+from facemill.transforms.images.resize import whole_picture
+from tests.commands import facemill
+from tests.model import tiny
+
+# Steps that end within an epoch, so that the last pass is a part of one.
+FLAGS = (
+    "--backbone", "plain", "--head", "arcface", "--embedding-size", 16, "--scale", 16,
+    "--batch-size", 10, "--steps", 43, "--learning-rate", 0.02, "--seed", 5,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return tiny.dataset(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def model(dataset, tmp_path_factory):
+    """A model that was trained without an interruption."""
+    output = tmp_path_factory.mktemp("train") / "model"
+    done = train(dataset, output)
+    return output, json.loads((output / "manifest.json").read_bytes()), done
+
+
+def train(dataset, output, *flags, code: int = 0) -> subprocess.CompletedProcess:
+    return facemill("train", "--dataset", dataset, "--output", output, *FLAGS, *flags, code=code)
+
+
+def sentence(text: str) -> str:
+    """The only line that begins with the program's name; it must be the last one."""
+    lines = text.strip().splitlines()
+    assert [line for line in lines if line.startswith("facemill: ")] == lines[-1:]
+    return lines[-1]
+
+
+@pytest.mark.slow
+def test_the_manifest_describes_the_model(model, dataset):
+    output, manifest, done = model
+    assert artifact.read_manifest(str(output), "model") == manifest
+    source = tiny.manifest(dataset)
+    train_split = source["splits"]["train"]
+    assert manifest["counts"] == {
+        "images": train_split["records"],
+        "identities": train_split["identities"],
+    }
+    assert manifest["dataset_fingerprint"] == artifact.fingerprint(source)
+    assert manifest["preprocessing"] == {
+        "image_size": tiny.SIZE,
+        "align": "center",
+        "crop_fraction": 1.0,
+    }
+    assert manifest["embedding_size"] == manifest["recipe"]["embedding_size"] == 16
+    assert (manifest["recipe"]["steps"], manifest["recipe"]["seed"]) == (43, 5)
+    rest = {"replicas": 1, "dataset_fingerprint": manifest["dataset_fingerprint"]}
+    assert manifest["options"] == {**manifest["recipe"], **rest}
+    assert len(bytes.fromhex(manifest["model_id"])) == 32
+    assert set(manifest["metrics"]) == {"loss", "accuracy", "equal_error_rate"}
+    # Nothing that changes from run to run; that is in run.json.
+    text = (output / "manifest.json").read_text()
+    assert str(output.parent) not in text
+    run = json.loads((output / "run.json").read_bytes())
+    assert run["engine"] == "MirroredStrategy over 1 x CPU"
+    assert run["inputs"] == {"dataset": str(dataset)}
+    assert manifest["model_id"][:12] in done.stdout
+
+
+@pytest.mark.slow
+def test_the_manifest_lists_every_file_with_its_digest(model):
+    output, manifest, _ = model
+    listed = {entry["path"] for entry in manifest["files"]}
+    saved = output / "saved_model"
+    found = {path.relative_to(output).as_posix() for path in saved.rglob("*") if path.is_file()}
+    assert listed == found | {"report.html"}
+    artifact.verify_files(str(output), manifest)
+    names = {path.name for path in output.iterdir()}
+    assert names == {
+        "saved_model", "checkpoints", "logs", "report.html", "run.json", "manifest.json",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_thresholds_are_those_of_the_exported_model_on_the_val_pairs(model, dataset):
+    output, manifest, _ = model
+    saved = tf.saved_model.load(str(output / "saved_model"))
+
+    def embed(encoded: list[bytes]) -> np.ndarray:
+        found = saved.signatures["serving_default"](image_bytes=tf.constant(encoded))
+        return found["embedding"].numpy()
+
+    pairs = validation_pairs.draw(str(dataset), tiny.manifest(dataset), 1000, seed=5)
+    vectors = embed(pairs.encoded)
+    assert vectors.shape[1] == 16
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    scores = validation_pairs.score(pairs, embed)
+    assert manifest["metrics"]["accuracy"] == pytest.approx(scores.metrics["accuracy"], abs=0.03)
+    expected = verification.thresholds_at(scores.genuine, scores.impostor, (1e-1, 1e-2, 1e-3))
+    # Fewer than 100 impostor pairs say nothing of a rate of 0.01.
+    assert list(manifest["thresholds"]) == list(expected) == ["0.1"]
+    assert manifest["thresholds"]["0.1"] == pytest.approx(expected["0.1"], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_tensorboard_can_read_the_course(model):
+    output, manifest, _ = model
+    files = list((output / "logs").glob("events.out.tfevents.*"))
+    assert len(files) == 1
+    steps: dict[str, list[int]] = {}
+    for payload in tf.data.TFRecordDataset(str(files[0])):
+        event = tf.compat.v1.Event.FromString(payload.numpy())
+        for value in event.summary.value:
+            steps.setdefault(value.tag, []).append(event.step)
+    assert steps["loss"] == steps["learning rate"] == list(range(1, 44))
+    assert steps["validation accuracy"][-1] == 43
+    assert set(steps) >= {"validation equal_error_rate"}
+    report = (output / "report.html").read_text()
+    assert report.count("<svg") >= 5
+    assert manifest["model_id"][:12] in report
+
+
+@pytest.mark.slow
+def test_a_finished_model_is_left_alone_and_other_options_are_refused(model, dataset, capsys):
+    output, _, _ = model
+    before = (output / "manifest.json").stat().st_mtime_ns
+    same = ["train", "--dataset", dataset, "--output", output, *FLAGS]
+    assert cli.main([str(one) for one in same]) == 0
+    assert "already complete" in capsys.readouterr().out
+    said = refused(capsys, dataset, output, *FLAGS, "--margin", 0.3)
+    assert "2 facemill: " in said
+    assert "made with other options (margin: there 0.5, here 0.3);" in said
+    assert (output / "manifest.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_after_a_kill_the_same_command_ends_in_the_same_model(model, dataset, tmp_path):
+    output = tmp_path / "model"
+    command = [sys.executable, "-m", "facemill.pipelines.cli", "train", "--dataset", dataset]
+    process = subprocess.Popen(
+        [*map(str, (*command, "--output", output, *FLAGS))],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        # TensorFlow names the newest checkpoint in this file once it is whole.
+        until = time.monotonic() + 100
+        while not (output / "checkpoints" / "checkpoint").exists():
+            assert process.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (output / "manifest.json").exists()
+
+    photos = Path(dataset).parent / "tiny-photos" / "images"
+    asked = ("--input", photos, "--model", output, "--output", tmp_path / "embeddings")
+    refused = facemill("score", *asked, code=2)
+    assert "must be a complete model artifact, but it has no manifest.json" in refused.stderr
+    assert not (tmp_path / "embeddings").exists()
+
+    done = train(dataset, output)
+    assert "going on from step" in done.stderr
+    _, whole, _ = model
+    manifest = json.loads((output / "manifest.json").read_bytes())
+    assert manifest["model_id"] == whole["model_id"]
+    for key in ("metrics", "thresholds", "options", "recipe"):
+        assert manifest[key] == whole[key]
+    assert (output / "report.html").read_bytes() == (model[0] / "report.html").read_bytes()
+    artifact.verify_files(str(output), manifest)
+    assert not [path for path in output.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_ends_the_command_in_one_sentence(dataset, tmp_path):
+    wild = ("--learning-rate", 1e6, "--clip-norm", 0, "--head", "softmax", "--cpu-replicas", 2)
+    failed = train(dataset, tmp_path / "model", *wild, code=1)
+    said = sentence(failed.stderr)
+    assert "must be finite" in said
+    assert "step" in said
+    assert said.endswith(".")
+    assert not (tmp_path / "model" / "manifest.json").exists()
+
+
+@pytest.mark.slow
+def test_a_dataset_of_whole_pictures_gives_a_model_that_resizes_them(dataset, tmp_path):
+    photos = dataset.parent / "tiny-photos" / "images"
+    whole, output = tmp_path / "whole", tmp_path / "model"
+    rules = ("--align", "none", "--image-size", tiny.SIZE, "--split", "train=0.6,val=0.4")
+    facemill("ingest", "--input", photos, "--output", whole, *rules)
+    train(whole, output, "--steps", 2)
+    manifest = artifact.read_manifest(str(output), "model")
+    assert manifest["preprocessing"]["align"] == "none"
+    saved = tf.saved_model.load(str(output / "saved_model"))
+    pixels = cv2.cvtColor(cv2.imread(str(next(photos.rglob("*.jpg")))), cv2.COLOR_BGR2RGB)
+    # Wider than high: a center crop would show another part of it.
+    wide = pixels[:30]
+    encoded = cv2.imencode(".png", cv2.cvtColor(wide, cv2.COLOR_RGB2BGR))[1].tobytes()
+    served = saved.signatures["serving_default"](image_bytes=tf.constant([encoded]))["embedding"]
+    resized = whole_picture(wide, tiny.SIZE)[np.newaxis]
+    expected = saved.signatures["pixels"](pixels=tf.constant(resized))["embedding"]
+    # The two libraries' resizing differs by a grey level.
+    np.testing.assert_allclose(served, expected, atol=0.02)
+
+
+def refused(capsys, dataset, output, *flags) -> str:
+    """What the command says when it ends before TensorFlow does anything."""
+    given = ["train", "--dataset", dataset, "--output", output, *flags]
+    code = cli.main([str(one) for one in given])
+    assert code in (1, 2)
+    return f"{code} {sentence(capsys.readouterr().err)}"
+
+
+def test_wrong_inputs_end_in_one_sentence(dataset, tmp_path, capsys):
+    output = tmp_path / "model"
+    said = refused(capsys, tmp_path / "nothing", output)
+    assert "2 facemill: " in said
+    assert "must be a complete dataset artifact" in said
+    said = refused(capsys, dataset, output, "--batch-size", 5000)
+    assert "2 facemill: --batch-size must be at most the" in said
+    assert not output.exists()
+    occupied = tmp_path / "occupied"
+    occupied.mkdir()
+    (occupied / "thesis.txt").write_text("mine")
+    assert "thesis.txt" in refused(capsys, dataset, occupied, "--batch-size", 10)
+    assert [path.name for path in occupied.iterdir()] == ["thesis.txt"]
+
+
+def test_a_train_split_of_one_identity_is_refused(dataset, tmp_path, capsys):
+    lonely = tmp_path / "lonely"
+    shutil.copytree(dataset, lonely)
+    described = tiny.manifest(lonely)
+    described["splits"]["train"]["identities"] = 1
+    (lonely / "manifest.json").write_text(json.dumps(described))
+    said = refused(capsys, lonely, tmp_path / "model")
+    assert "2 facemill: --dataset must have 2 or more identities to train on, got 1" in said
+
+
+def test_gpus_share_each_batch_and_parts_of_the_cpu_are_refused_beside_them(
+    dataset, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a", "b", "c"])
+    said = refused(capsys, dataset, tmp_path / "model", "--batch-size", 12, "--cpu-replicas", 2)
+    assert "2 facemill: --cpu-replicas must be 1 where TensorFlow has GPUs, got 2 beside 3;" in said
+    said = refused(capsys, dataset, tmp_path / "model", "--batch-size", 10)
+    assert "2 facemill: --batch-size must be a multiple of the GPUs that share it (3), got" in said
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_damaged_dataset_is_refused_before_training(dataset, tmp_path, capsys):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(dataset, damaged)
+    shard = damaged / tiny.manifest(damaged)["splits"]["train"]["shards"][0]
+    data = bytearray(shard.read_bytes())
+    data[500] ^= 1
+    shard.write_bytes(data)
+    said = refused(capsys, damaged, tmp_path / "model", "--batch-size", 10)
+    assert said.startswith("1 facemill: ")
+    assert "must have the SHA-256 of its manifest" in said

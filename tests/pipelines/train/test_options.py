@@ -1,0 +1,115 @@
+import argparse
+import dataclasses
+import importlib
+
+import pytest
+
+from facemill.model.recipes.recipe import Recipe
+from facemill.pipelines import cli
+from facemill.pipelines.train import options as options
+from facemill.transforms.core.errors import UsageError
+
+# Every flag that changes a value of the recipe, with one that no recipe has.
+CHANGES = {
+    "--backbone": ("network", "plain"),
+    "--head": ("head", "softmax"),
+    "--embedding-size": ("embedding_size", 33),
+    "--margin": ("margin", 0.123),
+    "--scale": ("scale", 17.0),
+    "--epochs": ("epochs", 77),
+    "--steps": ("steps", 1234),
+    "--batch-size": ("batch_size", 48),
+    "--optimizer": ("optimizer", "adam"),
+    "--learning-rate": ("learning_rate", 0.0123),
+    "--warmup-epochs": ("warmup_epochs", 0.25),
+    "--momentum": ("momentum", 0.8),
+    "--weight-decay": ("weight_decay", 0.0321),
+    "--clip-norm": ("clip_norm", 3.5),
+    "--crop": ("crop", 0.33),
+    "--light": ("light", 0.44),
+    "--erase": ("erase", 0.66),
+    "--validation-pairs": ("validation_pairs", 99),
+    "--seed": ("seed", 8),
+}
+
+
+def parsed(*flags: str) -> options.TrainOptions:
+    parser = argparse.ArgumentParser()
+    options.add_arguments(parser)
+    return options.from_arguments(parser.parse_args(["--dataset", "d", "--output", "o", *flags]))
+
+
+def refused(capsys, *flags: str) -> str:
+    """The one sentence that `facemill train` says."""
+    assert cli.main(["train", "--dataset", "d", "--output", "o", *flags]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("facemill: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.mark.parametrize("name", options.RECIPES)
+def test_a_recipe_is_taken_as_it_stands(name):
+    found = parsed("--recipe", name)
+    assert found.recipe == importlib.import_module(f"facemill.model.recipes.{name}").RECIPE
+    assert (found.dataset, found.output, found.cpu_replicas) == ("d", "o", 1)
+
+
+def test_without_a_name_the_default_recipe_is_taken():
+    assert parsed().recipe == Recipe()
+
+
+@pytest.mark.parametrize("flag", CHANGES)
+def test_a_flag_changes_its_own_value_only(flag):
+    field, value = CHANGES[flag]
+    assert parsed(flag, str(value)).recipe == dataclasses.replace(Recipe(), **{field: value})
+    for name in options.RECIPES:
+        assert getattr(parsed("--recipe", name, flag, str(value)).recipe, field) == value
+
+
+def test_switches_go_both_ways():
+    assert parsed("--no-flip", "--flip-average").recipe == Recipe(flip=False, flip_average=True)
+    assert parsed("--flip", "--no-flip-average", "--recipe", "lfw").recipe.flip_average is False
+
+
+def test_every_value_of_the_recipe_has_a_flag():
+    fields = {field for field, _ in CHANGES.values()} | {"flip", "flip_average"}
+    assert fields == {field.name for field in dataclasses.fields(Recipe)}
+
+
+def test_help_names_the_recipes_and_the_flags(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert "{" + ",".join(options.RECIPES) + "}" in text
+    for flag in (*CHANGES, "--cpu-replicas", "--flip", "--no-flip-average"):
+        assert flag in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--recipe", "none"), "invalid choice: 'none'"),
+        (("--backbone", "vgg"), "invalid choice: 'vgg'"),
+        (("--epochs", "0"), "epochs must be 1 to 10000, got 0"),
+        (("--epochs", "x"), "invalid int value: 'x'"),
+        (("--epochs", "2", "--steps", "9"), "--steps: not allowed with argument --epochs"),
+        (("--steps", "-1"), "steps must be 1 to 100000000, got -1"),
+        (("--batch-size", "0"), "batch size must be 1 to 65536, got 0"),
+        (("--learning-rate", "nan"), "learning rate must be 1e-08 to 1000000.0, got nan"),
+        (("--crop", "0.7"), "crop must be 0 to 0.5, got 0.7"),
+        (("--seed", "3000000000"), "seed must be 0 to 2147483647, got 3000000000"),
+        (("--cpu-replicas", "0"), "--cpu-replicas must be 1 to 64, got 0"),
+        (("--cpu-replicas", "3"), "--batch-size must be a multiple of --cpu-replicas (3), got 64"),
+        (("--runner", "x"), "takes no option --runner"),
+    ],
+)
+def test_a_bad_value_is_told_in_one_sentence(capsys, flags, said):
+    assert said in refused(capsys, *flags)
+
+
+def test_options_made_in_code_are_checked_too():
+    with pytest.raises(UsageError, match="--cpu-replicas must be 1 to 64, got 65"):
+        options.TrainOptions("d", "o", cpu_replicas=65)

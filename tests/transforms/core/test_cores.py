@@ -1,0 +1,16 @@
+import os
+
+from facemill.transforms.core import cores
+
+
+def test_only_cores_that_the_process_may_run_on_count(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {2, 5, 7}, raising=False)
+    assert cores.usable() == 3
+
+
+def test_where_the_system_cannot_tell_all_cores_count(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert cores.usable() == 6
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cores.usable() == 1

@@ -1,0 +1,255 @@
+import errno
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.dataset import artifact
+
+OPTIONS = {"size": 32, "split": (("train", 1.0),)}
+
+
+def write(output, options=OPTIONS, inputs=None, content: bytes = b"content", keep=()) -> bool:
+    """Writes an artifact with one file; whether there was anything to do."""
+    with artifact.begin(str(output), "dataset", options, inputs=inputs, keep=keep) as work:
+        if work is None:
+            return False
+        Path(work.path("index", "part.bin")).write_bytes(content)
+        files = [artifact.file_entry(work.scratch, "index/part.bin")]
+        promote = [(os.path.join(work.scratch, "index"), "index")]
+        work.commit({"counts": {"listed": 1}, "files": files}, promote, {"workers": 2})
+    return True
+
+
+def interrupted(output, options=OPTIONS, inputs=None) -> None:
+    """Begins an artifact and ends without a commit, leaving things as a killed run does."""
+    with artifact.begin(str(output), "dataset", options, inputs=inputs) as work:
+        assert work is not None
+        Path(work.path("index", "half.bin")).write_bytes(b"half")
+        (output / "checkpoints").mkdir(exist_ok=True)
+        (output / "checkpoints" / "one").write_bytes(b"epoch 1")
+        (output / "index").mkdir()
+
+
+def test_the_life_of_an_artifact(tmp_path):
+    output = tmp_path / "deep" / "out"
+    with artifact.begin(str(output), "dataset", OPTIONS, inputs={"input": "/photos"}) as work:
+        assert artifact.is_unfinished(str(output))
+        assert work.output == str(output)
+        assert Path(work.scratch).parent == output
+        Path(work.path("a", "b")).write_bytes(b"1")
+        files = [artifact.file_entry(work.scratch, "a/b")]
+        with pytest.raises(UsageError, match=r"has no manifest\.json"):
+            artifact.read_manifest(str(output), "dataset")
+        promote = [(os.path.join(work.scratch, "a"), "a")]
+        work.commit({"counts": {"listed": 1}, "files": files}, promote, {"workers": 2})
+    assert sorted(os.listdir(output)) == ["a", "manifest.json", "run.json"]
+    assert not artifact.is_unfinished(str(output))
+    manifest = artifact.read_manifest(str(output), "dataset")
+    assert manifest["options"] == {"size": 32, "split": [["train", 1.0]]}
+    assert (manifest["kind"], manifest["schema_version"]) == ("dataset", 1)
+    assert manifest["created_by"].startswith("facemill ")
+    assert str(tmp_path) not in (output / "manifest.json").read_text()
+    run = json.loads((output / "run.json").read_text())
+    assert run == {"inputs": {"input": "/photos"}, "workers": 2}
+    artifact.verify_files(str(output), manifest)
+
+
+def test_the_manifest_comes_when_all_else_is_on_the_disk(tmp_path, monkeypatch):
+    happened = []
+    fsync, replace, remove = os.fsync, os.replace, os.remove
+
+    def synced(descriptor: int) -> None:
+        happened.append(("synced", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def renamed(source: str, target: str) -> None:
+        happened.append(("renamed", os.path.basename(target)))
+        replace(source, target)
+
+    def removed(path: str) -> None:
+        happened.append(("removed", os.path.basename(path)))
+        remove(path)
+
+    output = tmp_path / "out"
+    with artifact.begin(str(output), "dataset", OPTIONS) as work:
+        for name in ("index/a", "index/deeper/b", "report.html"):
+            Path(work.path(name)).write_bytes(name.encode())
+        promote = [(os.path.join(work.scratch, name), name) for name in ("index", "report.html")]
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(os, "replace", renamed)
+        monkeypatch.setattr(os, "remove", removed)
+        work.commit({"counts": {}, "files": []}, promote, {})
+    monkeypatch.undo()
+    manifest, gone = (
+        happened.index(step) for step in (("renamed", "manifest.json"), ("removed", ".incomplete"))
+    )
+    names = ["index", "index/a", "index/deeper", "index/deeper/b", "report.html", "run.json", "."]
+    for name in names:
+        assert ("synced", os.stat(output / name).st_ino) in happened[:manifest], name
+    folder = ("synced", os.stat(output).st_ino)
+    # The names of all files before the manifest's; that one before the mark goes.
+    assert happened.index(("renamed", "run.json")) < happened.index(folder) < manifest
+    assert folder in happened[manifest:gone]
+
+
+def test_equal_artifacts_have_equal_bytes_and_fingerprints(tmp_path):
+    write(tmp_path / "a", {"x": 1, "y": 2})
+    write(tmp_path / "b", {"y": 2, "x": 1})
+    write(tmp_path / "c", {"x": 1, "y": 3})
+    one, other, third = (
+        artifact.read_manifest(str(tmp_path / name), "dataset") for name in ("a", "b", "c")
+    )
+    assert (tmp_path / "a/manifest.json").read_bytes() == (
+        tmp_path / "b/manifest.json"
+    ).read_bytes()
+    assert artifact.fingerprint(one) == artifact.fingerprint(dict(reversed(other.items())))
+    assert artifact.fingerprint(one) != artifact.fingerprint(third)
+
+
+def test_a_whole_artifact_is_not_written_again(tmp_path):
+    assert write(tmp_path / "out")
+    assert not write(tmp_path / "out", content=b"other")
+    assert (tmp_path / "out/index/part.bin").read_bytes() == b"content"
+
+
+def test_another_artifact_is_not_overwritten(tmp_path):
+    write(tmp_path / "out", inputs={"input": "/a"})
+    with pytest.raises(UsageError, match="size: there 32, here 64"):
+        write(tmp_path / "out", {**OPTIONS, "size": 64}, inputs={"input": "/a"})
+    with pytest.raises(UsageError, match="input: there '/a', here '/b'"):
+        write(tmp_path / "out", inputs={"input": "/b"})
+    with (
+        pytest.raises(UsageError, match="must be a model artifact, got kind 'dataset'"),
+        artifact.begin(str(tmp_path / "out"), "model", OPTIONS),
+    ):
+        pass
+
+
+def test_a_mark_that_outlived_its_manifest_goes(tmp_path):
+    write(tmp_path / "out")
+    (tmp_path / "out" / ".incomplete").write_text("{}")
+    assert not artifact.is_unfinished(str(tmp_path / "out"))
+    assert not write(tmp_path / "out")
+    assert not (tmp_path / "out" / ".incomplete").exists()
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path):
+    output = tmp_path / "out"
+    interrupted(output)
+    (output / ".incomplete.tmp-123").write_bytes(b"")
+    assert artifact.is_unfinished(str(output))
+    assert write(output)
+    assert sorted(os.listdir(output)) == ["index", "manifest.json", "run.json"]
+    assert os.listdir(output / "index") == ["part.bin"]
+
+
+def test_what_can_be_gone_on_with_stays_for_the_same_options_only(tmp_path):
+    output = tmp_path / "out"
+    interrupted(output)
+    write(output, keep=["checkpoints"])
+    assert (output / "checkpoints" / "one").read_bytes() == b"epoch 1"
+    interrupted(tmp_path / "other")
+    write(tmp_path / "other", {**OPTIONS, "size": 64}, keep=["checkpoints"])
+    assert not (tmp_path / "other" / "checkpoints").exists()
+
+
+def test_other_peoples_files_are_left_alone(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"holds other files \(photo\.jpg, \.\.\.\)"):
+        write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+    interrupted(tmp_path / "out")
+    with (
+        pytest.raises(UsageError, match="left by an unfinished run of the same command"),
+        artifact.begin(str(tmp_path / "out"), "model", OPTIONS),
+    ):
+        pass
+    assert (tmp_path / "out/checkpoints/one").exists()
+
+
+def test_an_output_in_use_is_refused(tmp_path):
+    with artifact.begin(str(tmp_path / "out"), "dataset", OPTIONS) as work:
+        with pytest.raises(UsageError, match="another facemill run is writing"):
+            write(tmp_path / "out")
+        assert os.path.isdir(work.scratch)
+    assert write(tmp_path / "out")
+
+
+def test_an_output_that_is_there_and_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    def refuse(path: str, data: bytes) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", f"{path}.tmp-1")
+
+    monkeypatch.setattr(artifact.storage, "write_atomically", refuse)
+    told = rf"--output .*, got {re.escape(str(tmp_path))} \(Permission denied\); give another path"
+    with (
+        pytest.raises(UsageError, match=told),
+        artifact.begin(str(tmp_path), "dataset", OPTIONS),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_an_output_that_cannot_be_a_directory_is_refused(tmp_path, name):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UsageError, match="--output must be a directory that can be written"):
+        write(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "must be readable JSON"),
+        (b"\xff\xfe", "must be readable JSON"),
+        (b"[]", "got kind None"),
+        (b'{"kind": "model", "schema_version": 1}', "got kind 'model'"),
+        (b'{"kind": "dataset"}', "must have schema version 1, got None"),
+        (b'{"kind": "dataset", "schema_version": 2}', "must have schema version 1, got 2"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(tmp_path, content, told):
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(UsageError, match="must") as refused:
+        artifact.read_manifest(str(tmp_path), "dataset")
+    assert told in str(refused.value)
+
+
+def test_a_missing_manifest_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "absent", tmp_path / "file"):
+        with pytest.raises(UsageError, match=r"has no manifest\.json"):
+            artifact.read_manifest(str(path), "dataset")
+
+
+@pytest.mark.parametrize(
+    "relative",
+    ["", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "./a", "a//b", "a/", ".", "a/./b"],
+)
+def test_no_name_leads_out_of_an_artifact(relative):
+    with pytest.raises(RunError, match="must lie under it"):
+        artifact.resolve("/root", relative)
+
+
+def test_names_under_an_artifact_are_resolved():
+    assert artifact.resolve("/data", "a/b.txt") == "/data/a/b.txt"
+    assert artifact.resolve("/data", "..a/b..") == "/data/..a/b.."
+
+
+def test_files_that_were_changed_are_noticed(tmp_path):
+    write(tmp_path / "out")
+    manifest = artifact.read_manifest(str(tmp_path / "out"), "dataset")
+    path = tmp_path / "out/index/part.bin"
+    for data in (b"c0ntent", b"content and more", b"", None):
+        path.unlink()
+        if data is not None:
+            path.write_bytes(data)
+        with pytest.raises(RunError, match=r"part\.bin must (have|exist)"):
+            artifact.verify_files(str(tmp_path / "out"), manifest)
+        artifact.verify_files(str(tmp_path / "out"), manifest, prefix="train/")
+        path.touch()
+    manifest["files"][0]["path"] = "../out/index/part.bin"
+    with pytest.raises(RunError, match="must lie under it"):
+        artifact.verify_files(str(tmp_path / "out"), manifest)

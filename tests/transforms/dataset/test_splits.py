@@ -1,0 +1,83 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.dataset.splits import DEMAND, SPLITS, answer, demands, draw_splits
+
+USUAL = (("train", 0.8), ("val", 0.1), ("test", 0.1))
+NAMES = [f"id{number:05d}" for number in range(10_000)]
+
+
+def split_of(identity, seed, fractions) -> str:
+    hashes = np.array([keyed_hash(seed, "split", identity)], np.uint64)
+    return SPLITS[draw_splits(hashes, fractions)[0]]
+
+
+shares = st.lists(st.integers(0, 100), min_size=3, max_size=3).filter(any)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 2**32), shares)
+@settings(deadline=None, max_examples=200)
+def test_everyone_is_in_a_split_that_has_a_share(identity, seed, given_shares):
+    total = sum(given_shares)
+    fractions = [(name, share / total) for name, share in zip(SPLITS, given_shares, strict=True)]
+    found = split_of(identity, seed, fractions)
+    assert dict(fractions)[found] > 0
+    assert found == split_of(identity, seed, fractions)
+
+
+def test_shares_are_kept():
+    counts = Counter(split_of(name, 1, USUAL) for name in NAMES)
+    # Four standard deviations of a binomial count.
+    assert abs(counts["train"] - 8000) < 4 * 40
+    assert abs(counts["val"] - 1000) < 4 * 30
+
+
+def test_who_else_is_there_moves_nobody():
+    few = {name: split_of(name, 1, USUAL) for name in NAMES[::7]}
+    everyone = {name: split_of(name, 1, USUAL) for name in reversed(NAMES)}
+    assert few.items() <= everyone.items()
+
+
+def test_a_greater_share_of_train_takes_nobody_from_it():
+    more = (("train", 0.9), ("val", 0.05), ("test", 0.05))
+    for name in NAMES[:2000]:
+        if split_of(name, 1, USUAL) == "train":
+            assert split_of(name, 1, more) == "train"
+
+
+def test_another_seed_is_another_split():
+    moved = sum(split_of(name, 1, USUAL) != split_of(name, 2, USUAL) for name in NAMES)
+    # Two independent draws differ with probability 1 - (0.64 + 0.01 + 0.01).
+    assert moved == pytest.approx(3400, abs=200)
+
+
+def test_shares_that_fall_short_of_1_by_rounding_still_take_everyone():
+    fractions = (("train", 0.0), ("val", 1e-9), ("test", 0.0))
+    assert {split_of(name, 1, fractions) for name in NAMES[:100]} == {"val"}
+
+
+pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 2)))
+
+
+@given(pairs, st.lists(st.integers(0, 6)))
+@settings(deadline=None, max_examples=100)
+def test_an_identity_is_asked_into_what_any_of_its_images_asks(images, wanted):
+    identities, splits = (
+        np.array(column, np.int64) for column in zip(*[(0, 0), *images], strict=True)
+    )
+    asked = demands(identities.astype(np.uint64), splits)
+    assert asked.dtype == DEMAND
+    expected = {(who, split) for who, split in images if who and split >= 0}
+    assert asked.tolist() == sorted(expected)
+    keys = np.array(wanted, np.uint64)
+    # In any order, and some of them twice.
+    split, several = answer(keys, np.concatenate([asked[::-1], asked[:2]]))
+    for who, found, more in zip(wanted, split.tolist(), several.tolist(), strict=True):
+        mine = {split for key, split in expected if key == who}
+        assert found == min(mine, default=-1)
+        assert more == (len(mine) > 1)

@@ -1,0 +1,45 @@
+import itertools
+
+import apache_beam as beam
+import pytest
+
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.dataset import write_results
+
+SOME = [{"path": "b", "bytes": 2}, {"bytes": 1, "path": "a"}, {"path": "ü", "bytes": 3}]
+
+
+def written(path, some) -> bytes:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        _ = pipeline | beam.Create(some) | write_results.WriteReceipts(str(path))
+    return path.read_bytes()
+
+
+def test_receipts_come_back_in_one_order(tmp_path):
+    orders = list(itertools.permutations(SOME))[::2]
+    assert len({written(tmp_path / str(number), one) for number, one in enumerate(orders)}) == 1
+    assert sorted(write_results.read(str(tmp_path / "0")), key=lambda one: one["path"]) == [
+        {"path": "a", "bytes": 1},
+        {"path": "b", "bytes": 2},
+        {"path": "ü", "bytes": 3},
+    ]
+
+
+def test_nothing_to_say_is_said(tmp_path):
+    assert written(tmp_path / "nothing", []) == b"[]\n"
+    assert write_results.read(str(tmp_path / "nothing")) == []
+
+
+def test_receipts_must_be_there_at_the_end_and_need_not_before(tmp_path):
+    path = tmp_path / "receipts"
+    assert write_results.read_if_written(str(path)) is None
+    written(path, SOME[:1])
+    assert write_results.read_if_written(str(path)) == write_results.read(str(path)) == SOME[:1]
+    with pytest.raises(RunError, match=r"--output must be on storage that.*absent, which a worker"):
+        write_results.read(str(tmp_path / "absent"))
+
+
+def test_a_worker_does_not_make_the_folder_of_its_receipts(tmp_path):
+    with pytest.raises(RunError, match="--output must be on storage"):
+        written(tmp_path / ".work-1" / "receipts", SOME)
+    assert not list(tmp_path.iterdir())

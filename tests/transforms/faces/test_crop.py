@@ -1,0 +1,116 @@
+import sys
+import threading
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from facemill.pipelines.synthesize.faces.faces import render
+from facemill.transforms.faces import crop
+from facemill.transforms.faces.crop import Look, frame
+from facemill.transforms.faces.registry import Face
+from facemill.transforms.images.resize import center_square, whole_picture
+
+PICTURES = [
+    np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
+    for seed, shape in enumerate([(40, 60), (50, 30), (24, 24)])
+]
+
+
+def test_none_shows_the_whole_picture_and_center_its_middle():
+    nothing = [None] * 3
+    whole = frame(Look(24, "none"), PICTURES, nothing)
+    middle = frame(Look(24, "center", 0.8), PICTURES, nothing)
+    for picture, all_of_it, part in zip(PICTURES, whole, middle, strict=True):
+        np.testing.assert_array_equal(all_of_it.pixels, whole_picture(picture, 24))
+        np.testing.assert_array_equal(part.pixels, center_square(picture, 24, 0.8))
+        assert (all_of_it.faces, all_of_it.score, all_of_it.box) == (None, None, None)
+    np.testing.assert_array_equal(whole[2].pixels, PICTURES[2])
+    assert not np.array_equal(whole[0].pixels, middle[0].pixels)
+
+
+@pytest.mark.parametrize("look", [Look(), Look(64, "none"), Look(112, "center", 0.7)])
+def test_a_look_comes_back_from_a_manifest(look):
+    assert Look.from_manifest(look.to_manifest()) == look
+
+
+def test_looks_are_alike_at_any_size():
+    assert Look(64, "center", 0.5).alike(Look(112, "center", 0.5))
+    assert not Look(64, "center", 0.5).alike(Look(64, "center", 0.6))
+    assert not Look(64, "center").alike(Look(64, "none"))
+
+
+def test_threads_that_detect_at_the_same_time_find_what_one_alone_finds():
+    look = Look(64, "detect")
+    border = ((40, 40), (40, 40), (0, 0))
+    batches = [
+        [
+            np.pad(render(0, 8 * batch + one, 0, 112), border, constant_values=128)
+            for one in range(8)
+        ]
+        for batch in range(4)
+    ]
+    nothing = [None] * 8
+    alone = [frame(look, batch, nothing) for batch in batches]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            rounds = [pool.submit(frame, look, batch, nothing) for batch in batches * 6]
+            together = [one.result() for one in rounds]
+    finally:
+        sys.setswitchinterval(interval)
+    for number, found in enumerate(together):
+        for one, other in zip(found, alone[number % 4], strict=True):
+            np.testing.assert_array_equal(one.pixels, other.pixels)
+            assert one.box == other.box
+
+
+class _Exclusive:
+    """A detector that refuses a second caller."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def detect(self, images: list[np.ndarray]) -> list[list[Face]]:
+        assert self._lock.acquire(blocking=False), "two threads at the same time"
+        try:
+            # Both threads are here at the same time, or the barrier breaks.
+            _both.wait(60)
+        finally:
+            self._lock.release()
+        return [[] for _ in images]
+
+
+_both = threading.Barrier(2)
+
+
+def test_each_of_two_threads_has_a_detector_and_keeps_it_for_the_next(monkeypatch):
+    loaded = []
+
+    def load(name):
+        loaded.append(_Exclusive())
+        return loaded[-1]
+
+    monkeypatch.setattr(crop.detector, "load", load)
+    monkeypatch.setattr(crop, "_free", defaultdict(list))
+    monkeypatch.setattr(crop, "_at_a_time", threading.BoundedSemaphore(2))
+    picture = np.zeros((20, 20, 3), np.uint8)
+    for _ in range(3):
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda _: frame(Look(16, "detect"), [picture], [None]), range(2)))
+        assert found == [[crop.NO_FACE]] * 2
+    assert len(loaded) == 2
+
+
+def test_a_detector_that_failed_is_not_used_again(monkeypatch):
+    class Failing:
+        def detect(self, images):
+            raise RuntimeError("tensor")
+
+    monkeypatch.setattr(crop.detector, "load", lambda name: Failing())
+    monkeypatch.setattr(crop, "_free", defaultdict(list))
+    with pytest.raises(RuntimeError, match="tensor"):
+        frame(Look(16, "detect"), PICTURES[:1], [None])
+    assert not crop._free["blazeface"]

@@ -1,0 +1,349 @@
+import contextlib
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from facemill.pipelines.synthesize.faces import broken
+from facemill.pipelines.synthesize.faces.faces import render
+from facemill.transforms.images import decode as module
+from facemill.transforms.images.decode import DecodeError, decode
+
+FACE = render(1, 1, 1, 48)
+# Not square, so that a turn is seen in the shape too; no two corners are alike.
+OBLONG = np.ascontiguousarray(FACE[:36])
+OBLONG[:6, :6] = (255, 0, 0)
+OBLONG[-6:, -6:] = (0, 0, 255)
+
+LOSSLESS = ("PNG", "BMP", "TIFF", "PPM", "WEBP")
+FORMATS = (*LOSSLESS, "JPEG", "GIF")
+
+
+def saved(image: Image.Image, form: str, **options) -> bytes:
+    stream = io.BytesIO()
+    if form == "WEBP":
+        options.setdefault("lossless", True)
+    if form == "JPEG":
+        options = {"quality": 95, "subsampling": 0, **options}
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def of(form: str, pixels: np.ndarray = OBLONG, **options) -> bytes:
+    return saved(Image.fromarray(pixels), form, **options)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_of_the_list(form):
+    decoded = decode(of(form))
+    assert (decoded.width, decoded.height) == (48, 36)
+    assert decoded.pixels.dtype == np.uint8
+    difference = np.abs(decoded.pixels.astype(int) - OBLONG)
+    # A GIF has 256 colors.
+    assert difference.mean() < (0.001 if form in LOSSLESS else 8)
+
+
+@pytest.mark.parametrize("form", ["ICO", "PCX", "TGA", "JPEG2000", "SGI", "PDF", "EPS"])
+def test_formats_that_are_not_on_the_list_are_refused(form):
+    with pytest.raises(DecodeError, match="not an image of a known format"):
+        decode(of(form, FACE))
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "empty file"),
+        (b"\xff", "not an image"),
+        (broken.not_an_image(), "not an image"),
+        (broken.bomb(), "limit of 100000000 pixels"),
+        (b"\x89PNG\r\n\x1a\n", "image"),
+        (b"GIF89a", "image"),
+    ],
+    ids=["nothing", "a byte", "a page", "bomb", "only a PNG's name", "only a GIF's name"],
+)
+def test_what_is_no_image_is_refused(data, told):
+    with pytest.raises(DecodeError, match=told):
+        decode(data)
+
+
+def test_a_file_above_the_limit_is_not_opened(monkeypatch):
+    data = of("PNG")
+    monkeypatch.setattr(module, "MAX_BYTES", len(data) - 1)
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(DecodeError, match=f"file of {len(data)} bytes is above the limit"):
+        decode(data)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_pixels_above_the_limit_are_not_unpacked(form, monkeypatch):
+    data = of(form)
+    monkeypatch.setattr(module, "MAX_PIXELS", 48 * 36 - 1)
+
+    def unpacked(image):
+        raise AssertionError("the raster was allocated before the header was checked")
+
+    with Image.open(io.BytesIO(data)) as image:
+        monkeypatch.setattr(type(image), "load", unpacked)
+    with pytest.raises(DecodeError, match="48x36 is above the limit of 1727 pixels"):
+        decode(data)
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "MAX_PIXELS", 48 * 36)
+    assert decode(data).width == 48
+
+
+@pytest.mark.parametrize("side", [10_001, 14_000, 15_000, 50_000])
+def test_a_bomb_of_any_size_is_refused(side):
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n"
+    for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
+        data += struct.pack(">I", len(body)) + name + body
+        data += struct.pack(">I", zlib.crc32(name + body))
+    with pytest.raises(DecodeError, match="limit of 100000000 pixels"):
+        decode(data)
+
+
+@pytest.mark.parametrize("shape", [(15, 40), (40, 15), (1, 1)])
+def test_an_image_too_small_for_a_face_is_refused(shape):
+    with pytest.raises(DecodeError, match="has a side below 16 pixels"):
+        decode(of("PNG", np.zeros((*shape, 3), np.uint8)))
+    assert decode(of("PNG", np.zeros((16, 16, 3), np.uint8))).width == 16
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_image_cut_at_any_byte_is_refused_or_has_all_its_pixels(form):
+    data = of(form)
+    whole = decode(data).pixels
+    refused = 0
+    for length in range(0, len(data), 7):
+        try:
+            pixels = decode(data[:length]).pixels
+        except DecodeError:
+            refused += 1
+        else:
+            # Only what follows the last pixel may be missing.
+            assert np.array_equal(pixels, whole), f"half a picture of {length} bytes"
+            assert length > len(data) / 2
+    assert refused > 0.8 * len(range(0, len(data), 7))
+
+
+def test_a_progressive_jpeg_that_is_cut_is_refused():
+    data = of("JPEG", FACE, progressive=True)
+    for share in (0.4, 0.6, 0.8, 0.95):
+        with pytest.raises(DecodeError):
+            decode(data[: int(len(data) * share)])
+
+
+def exif(orientation: int) -> bytes:
+    """EXIF as a camera writes it, with values of several types and the block of its own."""
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    tags[0x010F] = "Maker of cameras"
+    tags[0x011A] = 72.0
+    tags.get_ifd(0x8769).update({0x9003: "2020:01:02 03:04:05", 0x829A: 0.01, 0xA002: 48})
+    tags.get_ifd(0x8825).update({1: "N", 2: (47.0, 22.0, 0.5)})
+    return tags.tobytes()
+
+
+_WITH_EXIF = {
+    form: of(form, np.ascontiguousarray(FACE[:36]), exif=exif(6))
+    for form in ("JPEG", "PNG", "WEBP", "TIFF")
+}
+
+_SEEDS = {
+    **{f"{form} with EXIF": data for form, data in _WITH_EXIF.items()},
+    **{form: of(form) for form in FORMATS},
+    "palette": saved(Image.fromarray(OBLONG).quantize(16), "PNG"),
+    "LZW": of("TIFF", compression="tiff_lzw"),
+    "EXIF": broken.exif_rotated(FACE, 6),
+    "animation": saved(
+        Image.fromarray(FACE), "GIF", save_all=True, append_images=[Image.fromarray(FACE[::-1])]
+    ),
+}
+
+
+@given(st.sampled_from(sorted(_SEEDS)), st.data())
+@settings(deadline=None, max_examples=400)
+def test_damage_of_any_kind_is_a_reason_and_never_another_error(name, draw):
+    data = bytearray(_SEEDS[name])
+    for _ in range(draw.draw(st.integers(1, 4))):
+        # Headers are short, and where most decoders fail.
+        limit = draw.draw(st.sampled_from([64, 256, len(data)]))
+        data[draw.draw(st.integers(0, min(limit, len(data)) - 1))] = draw.draw(st.integers(0, 255))
+    try:
+        decoded = decode(bytes(data))
+    except DecodeError as error:
+        reason = str(error)
+    else:
+        reason = "fine"
+        assert decoded.pixels.shape == (decoded.height, decoded.width, 3)
+        assert decoded.pixels.dtype == np.uint8
+    assert reason
+    assert "\n" not in reason
+    assert len(reason) < 260
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
+def test_a_picture_whose_exif_is_damaged_anywhere_is_whole(form):
+    data = _WITH_EXIF[form]
+    tags = exif(6)
+    if form == "PNG":
+        # Behind the EXIF chunk's length and name; its checksum follows.
+        start = data.index(b"eXIf") + 4
+        length = int.from_bytes(data[start - 8 : start - 4], "big")
+    else:
+        start, length = data.index(tags[6:]), len(tags) - 6
+    turned, as_it_lies = (36, 48), (48, 36)
+    for place in range(start, start + length):
+        for value in (0x00, 0x02, 0x7F, 0xFF):
+            damaged = bytearray(data)
+            damaged[place] = value
+            if form == "PNG":
+                chunk = damaged[start - 4 : start + length]
+                damaged[start + length : start + length + 4] = struct.pack(">I", zlib.crc32(chunk))
+            decoded = decode(bytes(damaged))
+            assert (decoded.width, decoded.height) in (turned, as_it_lies)
+
+
+# How `OBLONG` must be stored so that each EXIF orientation brings it upright.
+_STORED = {
+    1: lambda x: x,
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.transpose(1, 0, 2),
+    6: lambda x: np.rot90(x, 1),
+    7: lambda x: x.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda x: np.rot90(x, -1),
+}
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", _STORED)
+def test_exif_orientation_is_applied_once(form, orientation):
+    stored = Image.fromarray(np.ascontiguousarray(_STORED[orientation](OBLONG)))
+    decoded = decode(saved(stored, form, exif=exif(orientation)))
+    assert (decoded.width, decoded.height) == (48, 36)
+    assert np.abs(decoded.pixels.astype(int) - OBLONG).mean() < 8
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 255])
+def test_an_orientation_that_means_nothing_is_left_alone(orientation):
+    assert np.array_equal(decode(of("PNG", exif=exif(orientation))).pixels, OBLONG)
+
+
+def _grey() -> np.ndarray:
+    return cv2.cvtColor(OBLONG, cv2.COLOR_RGB2GRAY)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
+def test_16_bits_keep_their_high_byte(form):
+    grey = _grey()
+    samples = grey.astype(np.uint16) * 256 + 37
+    pixels = decode(saved(Image.fromarray(samples), form)).pixels
+    assert np.abs(pixels.astype(int) - grey[:, :, None]).max() <= 1
+    assert 0 < pixels.min() + 20 < pixels.max()
+
+
+def test_16_bits_per_color_keep_their_high_byte():
+    samples = np.ascontiguousarray(OBLONG[:, :, ::-1]).astype(np.uint16) * 257
+    pixels = decode(cv2.imencode(".png", samples)[1].tobytes()).pixels
+    assert np.array_equal(pixels, OBLONG)
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_samples_of_unknown_scale_are_refused(mode):
+    # 0 to 1 or 0 to 4 billion: nobody can tell what is white, and a guess gives black squares.
+    image = Image.fromarray(_grey()).convert(mode)
+    with pytest.raises(DecodeError, match="samples"):
+        decode(saved(image, "TIFF"))
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA", "RGBA"])
+def test_every_mode_becomes_rgb(mode):
+    image = Image.fromarray(OBLONG).convert(mode)
+    pixels = decode(saved(image, "TIFF" if mode == "CMYK" else "PNG")).pixels
+    expected = np.asarray(image.convert("RGB"))
+    assert pixels.shape == (36, 48, 3)
+    assert np.abs(pixels.astype(int) - expected).mean() < 2
+
+
+def test_a_cmyk_jpeg_is_not_a_negative():
+    pixels = decode(broken.cmyk(FACE)).pixels
+    assert np.abs(pixels.astype(int) - FACE).mean() < 10
+
+
+def test_alpha_is_laid_over_black():
+    image = np.dstack([OBLONG, np.full(OBLONG.shape[:2], 128, np.uint8)])
+    image[:18, :, 3] = 0
+    image[:9, :, 3] = 255
+    expected = OBLONG.astype(float) * image[:, :, 3:] / 255
+    for form in ("PNG", "WEBP", "TIFF"):
+        pixels = decode(saved(Image.fromarray(image), form, **_EXACT.get(form, {}))).pixels
+        assert np.abs(pixels - expected).max() <= 1
+
+
+_EXACT = {"WEBP": {"exact": True}}
+
+
+def test_a_palette_with_a_transparent_color_is_laid_over_black():
+    image = Image.fromarray(OBLONG).quantize(8)
+    transparent = image.getpixel((24, 18))
+    pixels = decode(saved(image, "PNG", transparency=transparent)).pixels
+    clear = np.asarray(image) == transparent
+    assert not pixels[clear].any()
+    assert np.array_equal(pixels[~clear], np.asarray(image.convert("RGB"))[~clear])
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF", "MPO"])
+def test_of_several_frames_the_first_counts(form):
+    first, second = Image.fromarray(OBLONG), Image.fromarray(255 - OBLONG)
+    pixels = decode(saved(first, form, save_all=True, append_images=[second])).pixels
+    assert np.abs(pixels.astype(int) - OBLONG).mean() < 10
+
+
+def test_a_name_is_not_needed_and_not_looked_at():
+    assert np.array_equal(decode(broken.png(OBLONG)).pixels, OBLONG)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", [0, 1, 2, "4:1:1"])
+@pytest.mark.parametrize("size", [(16, 16), (31, 40), (250, 113)])
+def test_a_plain_jpeg_has_the_pixels_that_pillow_gives(size, subsampling, progressive):
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(
+        stream, "JPEG", quality=80, subsampling=subsampling, progressive=progressive
+    )
+    with Image.open(stream) as image:
+        expected = np.asarray(image)
+    assert np.array_equal(decode(stream.getvalue()).pixels, expected)
+
+
+def test_a_jpeg_cut_off_anywhere_in_its_picture_is_rejected():
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, "JPEG")
+    data = stream.getvalue()
+    for length in range(data.index(b"\xff\xda"), len(data) - 2, 97):
+        with pytest.raises(DecodeError):
+            decode(data[:length])
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_lzw"])
+def test_libtiff_writes_nothing_of_a_damaged_file(compression, capfd):
+    image = Image.fromarray(FACE)
+    if compression != "tiff_lzw":
+        image = image.convert("1")
+    data = bytearray(saved(image, "TIFF", compression=compression))
+    middle = len(data) // 2 if compression == "tiff_lzw" else 20
+    data[middle : middle + 40] = bytes(range(7, 47))
+    # Faxes have no checksum, so of them a part may be shown.
+    with contextlib.suppress(DecodeError):
+        decode(bytes(data))
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,50 @@
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from facemill.transforms.images.quality import Floor, Quality, measure
+
+STRIPES = np.tile(np.array([0, 255], np.uint8), (32, 16))[:, :, None].repeat(3, axis=2)
+
+
+def test_measures_are_those_of_the_grey_picture():
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (40, 40, 3), np.uint8)
+    found = measure(pixels)
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(float)
+    assert np.abs(grey - pixels @ [0.299, 0.587, 0.114]).max() < 1
+    assert found.brightness == pytest.approx(grey.mean())
+    assert found.contrast == pytest.approx(grey.std())
+    # The Laplacian of the inner pixels; at the border OpenCV mirrors.
+    wide = np.pad(grey, 1, mode="reflect")
+    around = wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:]
+    assert found.sharpness == pytest.approx((around - 4 * grey).var(), rel=1e-5)
+
+
+def test_known_pictures():
+    flat = measure(np.full((32, 32, 3), 100, np.uint8))
+    assert (flat.sharpness, flat.brightness, flat.contrast) == (0, 100, 0)
+    stripes = measure(STRIPES)
+    assert stripes.contrast == pytest.approx(127.5)
+    assert stripes.brightness == pytest.approx(127.5)
+    blurred = measure(cv2.GaussianBlur(STRIPES, (5, 5), 2))
+    assert blurred.sharpness < stripes.sharpness / 10
+
+
+@pytest.mark.parametrize(
+    ("floor", "told"),
+    [
+        (Floor(), ""),
+        (Floor(sharpness=20, contrast=30, brightness=(100, 100)), ""),
+        (Floor(sharpness=20.5), "sharpness is below 20.5"),
+        (Floor(contrast=31), "contrast is below 31"),
+        (Floor(brightness=(101, 255)), "brightness is below 101"),
+        (Floor(brightness=(0, 99)), "brightness is above 99"),
+        # The first that is missed is told.
+        (Floor(sharpness=math.inf, contrast=math.inf), "sharpness is below inf"),
+    ],
+)
+def test_the_floor_says_what_was_missed(floor, told):
+    assert floor.why_rejected(Quality(sharpness=20, brightness=100, contrast=30)) == told

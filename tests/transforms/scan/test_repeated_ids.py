@@ -1,0 +1,52 @@
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+
+from facemill.transforms.core.row_ids import NEW, chunk_number
+from facemill.transforms.dataset.image_metadata import FACTS
+from facemill.transforms.scan import repeated_ids
+from facemill.transforms.scan.listing import image_key
+from facemill.transforms.scan.repeated_ids import FindRepeated
+from facemill.transforms.scan.scan_chunk import USABLE, Scanned
+from facemill.transforms.scan.staging import write_chunk
+
+NOTHING = np.zeros(0, USABLE), np.zeros((0, 0), np.uint8)
+
+
+def staged(folder: str, *chunks: list[str]) -> list[Scanned]:
+    """Chunks of images of these names, none of which could be read."""
+    found = []
+    for ordinal, names in enumerate(chunks):
+        chunk = chunk_number(NEW, ordinal, 0)
+        facts = pa.Table.from_pylist([{"image_id": name} for name in names], FACTS)
+        write_chunk(folder, chunk, facts, [None] * len(names))
+        found.append(Scanned(chunk, len(names), *NOTHING))
+    return found
+
+
+def told(scanned: list[Scanned], staging: str, total: int, names: list[str]) -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        count = pipeline | "Total" >> beam.Create([total])
+        found = pipeline | beam.Create(scanned) | FindRepeated(staging, count)
+        assert_that(found, equal_to([{"key": image_key(name)} for name in names]))
+
+
+@pytest.mark.parametrize("total", [9, 3_000_000])
+def test_a_name_that_comes_twice_is_found_wherever_it_comes(tmp_path, total):
+    # In one chunk, in chunks that are written into different parts of the index, and three times.
+    chunks = (["a", "b", "a", "Zoë"], ["c", "d"], ["d", "e"], ["f", "Zoë"], ["Zoë", "g"])
+    told(staged(str(tmp_path), *chunks), str(tmp_path), total, ["a", "d", "Zoë"])
+
+
+def test_names_that_all_differ_are_no_news(tmp_path):
+    told(staged(str(tmp_path), ["a", "A"], ["a/", "b"]), str(tmp_path), 4, [])
+
+
+def test_a_few_of_many_repeats_are_enough(tmp_path):
+    names = [str(number) for number in range(100)]
+    (scanned,) = staged(str(tmp_path), names * 2)
+    groups = [(0, [part]) for _, part in repeated_ids._keys(scanned, str(tmp_path), 200)]
+    (found,) = [repeated_ids._repeated(group) for group in groups]
+    assert found == [{"key": key} for key in sorted(map(image_key, names))[:8]]

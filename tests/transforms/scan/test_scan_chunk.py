@@ -1,0 +1,299 @@
+import hashlib
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.row_ids import HELD_OUT, NEW, OLD, chunk_number, places_of, row_of
+from facemill.transforms.dataset.records import from_example
+from facemill.transforms.dataset.splits import DEMAND, SPLITS
+from facemill.transforms.faces.crop import Look
+from facemill.transforms.images import perceptual_hash
+from facemill.transforms.images.decode import decode
+from facemill.transforms.images.quality import Floor, measure
+from facemill.transforms.images.resize import center_square
+from facemill.transforms.scan import scan_chunk as scan
+from facemill.transforms.scan.scan_chunk import NO_IDENTITY, ScanJob, identity_key, scan_chunk
+from facemill.transforms.scan.staging import StagingReader, read_facts
+from facemill.transforms.sources.base import Ref, Source, Unreadable
+
+CHUNK_NUMBER = 77
+
+
+def picture(seed: int, side: int = 40) -> np.ndarray:
+    low = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
+    return np.asarray(Image.fromarray(low).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def png(pixels: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+class InMemory(Source):
+    """Bytes by image_id."""
+
+    format = "memory"
+
+    def __init__(self, files: dict[str, bytes | Unreadable]) -> None:
+        super().__init__("/nowhere")
+        self.files = files
+        self.asked: list[str] = []
+
+    def tasks(self) -> list[str]:
+        return [""]
+
+    def refs(self, task: str):
+        raise NotImplementedError
+
+    def read(self, refs: Sequence[Ref]):
+        for ref in refs:
+            self.asked.append(ref.image_id)
+            yield self.files[ref.image_id]
+
+
+FILES: dict[str, bytes | Unreadable] = {
+    "a/1.png": png(picture(1)),
+    "a/2.png": png(picture(2)),
+    "b/cut.png": png(picture(3))[:200],
+    "b/gone.png": Unreadable("cannot be read: gone"),
+    "b/4.png": png(picture(4, 64)),
+    "b/flat.png": png(np.full((40, 40, 3), 90, np.uint8)),
+    "nobody.png": png(picture(5)),
+}
+REFS = [
+    Ref("a/1.png", "a", "a/1.png", split="val", attributes=(("age", "30"),)),
+    Ref("a/odd.png", "a", "a/odd.png", reason="is a pipe"),
+    Ref("a/2.png", "a", "a/2.png", attributes=(("age", ""), ("eyes", "blue"))),
+    Ref("b/cut.png", "b", "b/cut.png"),
+    Ref("b/gone.png", "b", "b/gone.png"),
+    Ref("b/4.png", "b", "b/4.png", pixel_sha256="ab" * 32),
+    Ref("b/flat.png", "b", "b/flat.png"),
+    Ref("nobody.png", None, "nobody.png"),
+]
+USABLE_ROWS = [0, 2, 5, 6, 7]
+
+
+def job_of(folder, source=None, **changes) -> ScanJob:
+    folder.mkdir(exist_ok=True)
+    given = {"look": Look(32, "center"), "floor": Floor(), "seed": 3, "group_by": "age"}
+    return ScanJob(source or InMemory(FILES), str(folder), **{**given, **changes})
+
+
+@pytest.fixture
+def scanned(tmp_path):
+    return scan_chunk(job_of(tmp_path), CHUNK_NUMBER, REFS)
+
+
+def test_facts_and_what_travels_agree(tmp_path, scanned):
+    facts = read_facts(str(tmp_path), CHUNK_NUMBER).to_pylist()
+    assert [row["image_id"] for row in facts] == [ref.image_id for ref in REFS]
+    assert [row["identity"] for row in facts] == [ref.identity for ref in REFS]
+    assert [row["source"] for row in facts] == [ref.path for ref in REFS]
+    assert [tuple(row["attributes"]) for row in facts] == [ref.attributes for ref in REFS]
+    assert (scanned.chunk, scanned.count) == (CHUNK_NUMBER, len(REFS))
+    usable = scanned.usable
+    assert usable["place"].tolist() == places_of(CHUNK_NUMBER, len(REFS))[USABLE_ROWS].tolist()
+    assert [row for row, one in enumerate(facts) if not one["reason"]] == USABLE_ROWS
+    for one in usable:
+        row = row_of(one["place"])
+        fact, ref = facts[row], REFS[row]
+        data = FILES[ref.image_id]
+        assert fact["bytes"] == len(data)
+        assert fact["sha256"] == hashlib.sha256(data).hexdigest()
+        pixels = decode(data).pixels
+        assert (fact["width"], fact["height"]) == (pixels.shape[1], pixels.shape[0])
+        # A dataset's record stands for the picture that it was made from.
+        assert fact["pixel_sha256"] == (ref.pixel_sha256 or perceptual_hash.pixel_sha256(pixels))
+        assert one["pixels"].tobytes().hex() == fact["pixel_sha256"][:32]
+        assert one["fingerprint"].tobytes() == fact["fingerprint"]
+        assert one["sharpness"] == np.float32(fact["sharpness"])
+        assert one["identity"] == identity_key(3, ref.identity)
+        assert one["order"] == keyed_hash(3, "order", ref.image_id)
+        assert one["split"] == (SPLITS.index("val") if ref.split else -1)
+
+
+def test_nobody_and_an_absent_attribute_are_no_class(scanned):
+    assert (scanned.usable["identity"] == NO_IDENTITY).tolist() == [False] * 4 + [True]
+    assert scanned.usable["group"].tolist() == [keyed_hash(3, "group", "30"), 0, 0, 0, 0]
+
+
+def test_without_a_column_there_are_no_classes(tmp_path):
+    usable = scan_chunk(job_of(tmp_path, group_by=None), CHUNK_NUMBER, REFS).usable
+    assert set(usable["group"].tolist()) == {0}
+
+
+def test_images_that_cannot_be_used_say_why(tmp_path):
+    source = InMemory(FILES)
+    scan_chunk(job_of(tmp_path, source), CHUNK_NUMBER, REFS)
+    facts = {row["image_id"]: row for row in read_facts(str(tmp_path), CHUNK_NUMBER).to_pylist()}
+    assert facts["a/odd.png"]["reason"] == "is a pipe"
+    # What the listing knows to be unusable is not even opened.
+    assert "a/odd.png" not in source.asked
+    assert facts["b/gone.png"]["reason"] == "cannot be read: gone"
+    assert facts["b/gone.png"]["bytes"] is facts["b/gone.png"]["sha256"] is None
+    assert "truncated" in facts["b/cut.png"]["reason"]
+    assert facts["b/cut.png"]["bytes"] == 200
+    assert facts["b/cut.png"]["width"] is facts["b/cut.png"]["channel_mean"] is None
+
+
+def test_moments_are_numpys_and_of_the_square_that_is_encoded(tmp_path, scanned):
+    facts = read_facts(str(tmp_path), CHUNK_NUMBER).to_pylist()
+    with StagingReader(str(tmp_path)) as staging:
+        for place in scanned.usable["place"]:
+            fact = facts[row_of(place)]
+            record = from_example(staging.record(place))
+            assert record.image_id == fact["image_id"]
+            assert record.identity == (fact["identity"] or "")
+            assert record.channel_mean == tuple(fact["channel_mean"])
+            assert record.channel_square_mean == tuple(fact["channel_square_mean"])
+            stored = decode(record.encoded).pixels
+            assert stored.shape == (32, 32, 3)
+            square = center_square(decode(FILES[record.image_id]).pixels, 32, 1.0)
+            samples = square.astype(float)
+            np.testing.assert_allclose(record.channel_mean, samples.mean((0, 1)), rtol=1e-6)
+            np.testing.assert_allclose(
+                record.channel_square_mean, (samples**2).mean((0, 1)), rtol=1e-6
+            )
+            assert np.abs(stored.astype(float) - samples).mean() < 3
+            (thumbnail,) = staging.thumbnails([place])
+            np.testing.assert_array_equal(thumbnail, perceptual_hash.grey_thumbnail(square))
+            quality = measure(square)
+            assert fact["brightness"] == pytest.approx(quality.brightness, rel=1e-6)
+            assert fact["contrast"] == pytest.approx(quality.contrast, rel=1e-6)
+
+
+def test_a_chunk_that_is_scanned_twice_gives_the_same_bytes(tmp_path):
+    found = [scan_chunk(job_of(tmp_path / name), CHUNK_NUMBER, REFS) for name in "ab"]
+    scan_chunk(job_of(tmp_path / "b"), CHUNK_NUMBER, REFS)
+    one, other = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).rglob("*") if path.is_file()}
+        for name in "ab"
+    )
+    assert one == other
+    assert len(one) == 3
+    assert found[0].usable.tobytes() == found[1].usable.tobytes()
+
+
+def test_what_is_below_the_floor_is_rejected_and_keeps_its_measures(tmp_path):
+    scanned = scan_chunk(job_of(tmp_path, floor=Floor(contrast=5)), CHUNK_NUMBER, REFS)
+    facts = read_facts(str(tmp_path), CHUNK_NUMBER).to_pylist()
+    assert facts[6]["reason"] == "contrast is below 5"
+    assert (facts[6]["contrast"], facts[6]["brightness"]) == (0, 90)
+    assert facts[6]["fingerprint"] is facts[6]["channel_mean"] is None
+    assert len(scanned.usable) == len(USABLE_ROWS) - 1
+
+
+def test_few_pixels_are_decoded_at_a_time(tmp_path, monkeypatch):
+    sizes: list[int] = []
+
+    def counted(look, pictures, landmarks):
+        assert len(pictures) == len(landmarks)
+        sizes.append(len(pictures))
+        return scan_frame(look, pictures, landmarks)
+
+    scan_frame = scan.frame
+    monkeypatch.setattr(scan, "frame", counted)
+    refs = [Ref(f"a/{n}.png", "a", f"a/{n}.png") for n in range(70)]
+    source = InMemory({ref.image_id: png(picture(n)) for n, ref in enumerate(refs)})
+    whole = scan_chunk(job_of(tmp_path / "many", source), CHUNK_NUMBER, refs)
+    assert sizes == [32, 32, 6]
+    sizes.clear()
+    # Two pictures of 40 x 40 reach the limit.
+    monkeypatch.setattr(scan, "_BATCH_PIXELS", 3000)
+    again = scan_chunk(job_of(tmp_path / "few", source), CHUNK_NUMBER, refs)
+    assert max(sizes) == 2
+    # How they are batched does not show.
+    assert whole.usable.tobytes() == again.usable.tobytes()
+
+
+def test_a_reason_in_place_of_a_square_rejects_the_image(tmp_path, monkeypatch):
+    def faceless(look, pictures, landmarks):
+        squares = scan_frame(look, pictures, landmarks)
+        return ["no face was found", *squares[1:]]
+
+    scan_frame = scan.frame
+    monkeypatch.setattr(scan, "frame", faceless)
+    scanned = scan_chunk(job_of(tmp_path), CHUNK_NUMBER, REFS)
+    facts = read_facts(str(tmp_path), CHUNK_NUMBER).to_pylist()
+    assert facts[0]["reason"] == "no face was found"
+    assert facts[0]["width"] == 40
+    assert [row_of(place) for place in scanned.usable["place"]] == USABLE_ROWS[1:]
+    # The others have their own squares.
+    square = center_square(picture(2), 32, 1.0)
+    assert facts[2]["brightness"] == pytest.approx(measure(square).brightness)
+
+
+def test_a_chunk_without_a_usable_image(tmp_path):
+    scanned = scan_chunk(job_of(tmp_path), CHUNK_NUMBER, [REFS[1], REFS[4]])
+    assert (scanned.count, len(scanned.usable)) == (2, 0)
+    assert len(read_facts(str(tmp_path), CHUNK_NUMBER)) == 2
+
+
+def test_images_that_cannot_be_used_still_ask_for_a_split(tmp_path):
+    def ref(name: str, identity: str | None, split: str | None, reason: str = "") -> Ref:
+        return Ref(name, identity, name, split=split, reason=reason)
+
+    refs = [
+        *(ref("a/1.png", "a", "train"), ref("b/cut.png", "b", "test"), ref("x", "b", "test", "no")),
+        *(ref("b/gone.png", "b", "val"), ref("b/flat.png", "c", "val"), ref("y", "c", None, "no")),
+        ref("z", None, "test", "no"),
+    ]
+    scanned = scan_chunk(job_of(tmp_path, floor=Floor(contrast=5)), CHUNK_NUMBER, refs)
+    assert len(scanned.usable) == 1
+    asked = (("b", "val"), ("b", "test"), ("c", "val"))
+    expected = [(identity_key(3, who), SPLITS.index(split)) for who, split in asked]
+    assert scanned.demands.dtype == DEMAND
+    assert scanned.demands.tolist() == sorted(expected)
+
+
+@pytest.mark.parametrize("align", ["landmarks", "center"])
+def test_with_landmarks_faces_of_one_picture_are_not_the_same(tmp_path, align):
+    square = (10.0, 12.0, 26.0, 12.0, 18.0, 20.0, 12.0, 28.0, 24.0, 28.0)
+    moved = tuple(number + 4 for number in square)
+    near = tuple(number + 0.2 for number in square)
+    refs = [
+        Ref("a/1.png", "a", "a/1.png", landmarks=square),
+        Ref("a/1.png", "b", "a/1.png", landmarks=moved),
+        Ref("a/1.png", "c", "a/1.png", landmarks=near),
+        Ref("a/2.png", "d", "a/2.png", landmarks=square),
+    ]
+    job = job_of(tmp_path, look=Look(32, align))
+    left, right, again, other = scan_chunk(job, CHUNK_NUMBER, refs).usable["pixels"].tolist()
+    assert left == again != other
+    assert (left == right) == (align == "center")
+
+
+@pytest.mark.parametrize("origin", [OLD, HELD_OUT])
+def test_of_known_images_that_cannot_be_used_it_is_told_whom_they_show(tmp_path, origin):
+    number = chunk_number(origin, 3, 0)
+    small = "ab" * 32
+    dropped = "identity has 2 images, fewer than the 3 required"
+    aside = [
+        Ref("x/1.png", "x", "i", reason=dropped, pixel_sha256=small, outcome="dropped"),
+        Ref("x/2.png", "x", "i", reason="its age has 9 images, more than", outcome="dropped"),
+        Ref("x/3.png", "y", "i", reason="identity is excluded", outcome="dropped"),
+        Ref("x/4.png", "y", "i", reason=dropped, outcome="conflict", duplicate_of="z"),
+    ]
+    job = ScanJob(InMemory(FILES), str(tmp_path), Look(32), Floor(contrast=5), 1)
+    scanned = scan_chunk(job, number, [*REFS, *aside])
+    rows = [row_of(place) for place in scanned.unusable["place"]]
+    assert rows == [1, 3, 4, 6, *range(8, 12)]
+    names = ["a", "b", "b", "b", "x", "x", "y", "y"]
+    assert scanned.unusable["identity"].tolist() == [identity_key(1, name) for name in names]
+    assert scanned.unusable["counts"].tolist() == [False] * 4 + [True, True, False, False]
+    facts = read_facts(str(tmp_path), number).to_pylist()
+    flat = facts[6]["pixel_sha256"]
+    assert flat is not None
+    told = [None, None, None, flat, small, None, None, None]
+    for row, digest in zip(scanned.unusable, told, strict=True):
+        expected = bytes(16) if digest is None else bytes.fromhex(digest)[:16]
+        assert row["pixels"].tobytes() == expected
+    assert (facts[11]["outcome"], facts[11]["duplicate_of"]) == ("conflict", "z")
+    assert facts[1]["outcome"] is None
+    # Of the input itself nothing of the kind is kept.
+    assert not len(scan_chunk(job, chunk_number(NEW, 3, 0), REFS).unusable)

@@ -1,0 +1,106 @@
+from collections import Counter, defaultdict
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facemill.transforms.selection.apply import apply
+from facemill.transforms.selection.by_attribute import (
+    BalanceAttribute,
+    Cuts,
+    by_attribute,
+    cut,
+    is_large,
+    sampled,
+    sizes,
+)
+from facemill.transforms.selection.decisions import DECISION
+from facemill.transforms.selection.rules import Rule
+from tests.transforms.selection.decided import decisions
+
+RULES = (
+    Rule("cap", 90, "age"),
+    Rule("min-images", 20, "age"),
+    Rule("oversample", 70, "age"),
+    Rule("effective-number", 0.9, "age"),
+)
+ROWS = 64
+
+
+def by_place(rows: np.ndarray) -> bytes:
+    return rows[np.argsort(rows["place"])].tobytes()
+
+
+def large_of(parts: list[bytes]) -> list[tuple[int, int]]:
+    counts: Counter[int] = Counter()
+    for part in parts:
+        counts.update(dict(sizes(part)))
+    return [one for one in counts.items() if is_large(one, ROWS)]
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["hash", "quality"]), st.integers(1, 6))
+@settings(deadline=None, max_examples=40)
+def test_no_group_grows_with_a_value_and_what_is_small_stays_whole(seed, prefer, parts):
+    rows = decisions(seed, 1000, values=5)
+    dealt = np.random.default_rng(seed).integers(0, parts, len(rows))
+    data = [rows[dealt == part].tobytes() for part in range(parts)]
+    large = large_of(data)
+    samples = [one for part in data for one in sampled(part, large, prefer, ROWS)]
+    cuts = cut(samples, large, ROWS)
+    groups = defaultdict(list)
+    for part in data:
+        for key, some in by_attribute(part, cuts, len(rows), prefer, ROWS):
+            assert 0 <= key < 2**63
+            groups[key].append(np.frombuffer(some, DECISION))
+    joined = {key: np.concatenate(some) for key, some in groups.items()}
+    assert by_place(np.concatenate(list(joined.values()))) == by_place(rows)
+    assert max(map(len, joined.values())) <= 3 * ROWS
+    values = {value for value, _ in large}
+    for value in np.unique(rows["group"][rows["reason"] == 0]).tolist():
+        alive = {
+            key
+            for key, some in joined.items()
+            if ((some["group"] == value) & (some["reason"] == 0)).any()
+        }
+        whole = value == 0 or np.uint64(value).view(np.int64) not in values
+        assert value == 0 or (len(alive) == 1) is bool(whole)
+
+
+def test_cuts_do_not_depend_on_the_order_of_samples():
+    data = [decisions(seed, 500, values=2).tobytes() for seed in (1, 1)]
+    large = large_of(data)
+    samples = [one for part in data for one in sampled(part, large, "hash", ROWS)]
+    one, other = (
+        cut(some, large[::step], ROWS) for some, step in ((samples, 1), (samples[::-1], -1))
+    )
+    assert one.values.tolist() == other.values.tolist()
+    assert [keys.tolist() for keys in one.starts] == [keys.tolist() for keys in other.starts]
+
+
+def test_the_shares_of_a_value_follow_each_other():
+    cuts = Cuts(np.array([-5, 3]), [np.array([b"b", b"d"]), np.array([b"x"])])
+    assert cuts.firsts.tolist() == [0, 3, 5]
+    assert [cuts.around(share) for share in range(5)] == [(0, 3)] * 3 + [(3, 5)] * 2
+
+
+@pytest.mark.parametrize("prefer", ["hash", "quality"])
+@pytest.mark.parametrize("limit", [ROWS, 10**6])
+def test_the_transform_does_what_the_rules_do_to_all_rows_at_once(prefer, limit, tmp_path):
+    rows = decisions(4, 1500, values=6)
+    parts = [part.tobytes() for part in np.array_split(rows, 7)]
+    result = tmp_path / "rows"
+
+    def write(found: list[bytes]) -> None:
+        result.write_bytes(b"".join(found))
+
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        total = pipeline | "Total" >> beam.Create([len(rows)])
+        decided = pipeline | beam.Create(parts).with_output_types(bytes)
+        balanced = decided | BalanceAttribute(RULES, prefer, total, limit)
+        _ = balanced | beam.combiners.ToList() | beam.Map(write)
+    for rule in RULES:
+        apply(rows, rule, "group", prefer)
+    assert by_place(np.fromfile(result, DECISION)) == by_place(rows)
+    assert len(np.unique(rows["reason"])) == 4

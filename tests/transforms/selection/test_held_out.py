@@ -1,0 +1,92 @@
+import hashlib
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.testing.util import assert_that, equal_to
+
+from facemill.transforms.core.row_ids import HELD_OUT, NEW, OLD, chunk_number, places_of
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
+from facemill.transforms.duplicates.verdicts import HELD_OUT_NOTE, SetAside, Verdict
+from facemill.transforms.faces.crop import Look
+from facemill.transforms.images.quality import Floor
+from facemill.transforms.scan.scan_chunk import UNUSABLE, USABLE, ScanJob, Scanned, scan_chunk
+from facemill.transforms.selection.held_out import CountNamed, CountOverlap, CountUsable
+from facemill.transforms.sources.base import Ref
+from facemill.transforms.sources.folders import Folders
+
+
+def counted(elements: list, transform: beam.PTransform, expected: dict) -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        found = pipeline | beam.Create(elements) | transform
+        assert_that(found, equal_to([expected]))
+
+
+def content(*entries: str) -> str:
+    digests = (hashlib.sha256(one.encode()).digest() for one in entries)
+    return f"{sum(int.from_bytes(one, 'big') for one in digests) % 2**256:064x}"
+
+
+def test_what_can_be_compared_and_why_the_rest_cannot(tmp_path, tiny_photos):
+    names = sorted(str(path.relative_to(tiny_photos)) for path in tiny_photos.glob("*/*"))[:7]
+    job = ScanJob(Folders(str(tiny_photos)), str(tmp_path), Look(32), Floor(), 1)
+    good = [Ref(name, None, name) for name in names]
+    bad = [Ref(f"{number}", None, "x", reason=f"{number % 2}") for number in range(3)]
+    # Of a dataset: what it set aside, of which the pixels are known.
+    pixels = hashlib.sha256(b"").hexdigest()
+    aside = Ref("c", "eve", "x", reason="why", pixel_sha256=pixels, outcome=CONFLICT)
+    groups = (good[:4] + bad[:2], bad[2:], [*good[4:], aside])
+    scanned = [
+        scan_chunk(job, chunk_number(HELD_OUT, 0, ordinal), refs)
+        for ordinal, refs in enumerate(groups)
+    ]
+    digests = {name: hashlib.sha256((tiny_photos / name).read_bytes()) for name in names}
+    entries = [f"{name}\0{digest.hexdigest()}" for name, digest in digests.items()]
+    expected = {
+        "listed": 11,
+        "usable": 7,
+        "by_pixels": 1,
+        "reasons": {"0": 2, "1": 1, "set aside in its dataset as conflict": 1},
+        "fingerprint": content(*entries, "0\0", "1\0", "2\0", "c\0"),
+    }
+    counted(scanned, CountUsable(str(tmp_path)), expected)
+
+
+def test_a_set_of_nothing_is_counted_too(tmp_path):
+    expected = {"listed": 0, "usable": 0, "by_pixels": 0, "reasons": {}, "fingerprint": "0" * 64}
+    counted([], CountUsable(str(tmp_path)), expected)
+
+
+def some(origin: int, task: int, usable: list[int], unusable: list[int]) -> Scanned:
+    good, bad = np.zeros(len(usable), USABLE), np.zeros(len(unusable), UNUSABLE)
+    good["identity"], bad["identity"] = usable, unusable
+    number = chunk_number(origin, task, 0)
+    empty = np.empty((len(usable), 0), np.uint8)
+    return Scanned(number, len(usable) + len(unusable), good, empty, unusable=bad)
+
+
+def test_whom_a_held_out_set_names_is_counted_by_images_usable_or_not():
+    scanned = [
+        some(HELD_OUT, 0, [1, 1, 0], [2, 0]),
+        some(HELD_OUT, 1, [1], [3]),
+        some(OLD, 0, [1, 2, 2, 0, 9], [3]),
+        some(NEW, 0, [1, 2, 3, 4], []),
+    ]
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        total = pipeline | "Total" >> beam.Create([20])
+        found = pipeline | beam.Create(scanned) | CountNamed(total)
+        # What is set aside has no record.
+        assert_that(found, equal_to([{"identities": 3, "records": 3}]))
+
+
+def test_records_that_a_held_out_set_shows_are_counted_and_a_few_named(tmp_path, tiny_photos):
+    job = ScanJob(Folders(str(tiny_photos)), str(tmp_path), Look(32), Floor(), 1)
+    refs = [Ref(f"{number}", None, "x", reason="any") for number in range(9)]
+    for origin in (OLD, NEW):
+        scan_chunk(job, chunk_number(origin, 0, 0), refs)
+    old, new = (places_of(chunk_number(origin, 0, 0), 9).tolist() for origin in (OLD, NEW))
+    leak = Verdict(DROPPED, f"same pixels {HELD_OUT_NOTE}", "h")
+    aside = [SetAside(place, 0, 0, leak) for place in (old[7], old[2], old[5], old[3], new[0])]
+    aside.append(SetAside(old[1], 0, 0, Verdict(DUPLICATE, "same pixels", "x")))
+    expected = {"records": 4, "examples": ["2", "3", "5"]}
+    counted(aside, CountOverlap(str(tmp_path)), expected)
+    counted([], CountOverlap(str(tmp_path)), {"records": 0, "examples": []})

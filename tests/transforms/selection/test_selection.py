@@ -1,0 +1,468 @@
+import dataclasses
+from collections import Counter, defaultdict
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facemill.transforms.core import row_ids
+from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.row_ids import HELD_OUT as HELD_OUT_SET
+from facemill.transforms.core.row_ids import NEW, OLD, chunk_number, places_of
+from facemill.transforms.dataset.identity_filter import Chosen
+from facemill.transforms.dataset.splits import DEMAND, FOLDERS, SPLITS, UNLABELED, draw_splits
+from facemill.transforms.duplicates.verdicts import SetAside, Verdict
+from facemill.transforms.scan.scan_chunk import NO_IDENTITY, UNUSABLE, USABLE, Scanned, identity_key
+from facemill.transforms.selection import selection
+from facemill.transforms.selection.apply import apply
+from facemill.transforms.selection.decisions import DECISION
+from facemill.transforms.selection.rules import Rule, in_order
+from facemill.transforms.selection.selection import (
+    EXCLUDED,
+    HELD_OUT,
+    KEEP,
+    NOT_INCLUDED,
+    OF_ATTRIBUTE,
+    TOO_FEW,
+    TOO_MANY,
+    TWO_SPLITS,
+    SelectImages,
+    Selection,
+    explain,
+    normalizing_sums,
+    select,
+    undecided,
+)
+
+SHARES = (("train", 0.5), ("val", 0.25), ("test", 0.25))
+NOBODY = np.empty(0, np.uint64)
+NOTHING = np.empty(0, DEMAND)
+quick = settings(deadline=None, max_examples=80)
+
+# (identity or None, number of images)
+people = st.lists(
+    st.tuples(st.sampled_from([f"id{n}" for n in range(12)]), st.integers(1, 8)),
+    max_size=8,
+    unique_by=lambda one: one[0],
+)
+
+
+def images(given, origin: int = NEW, splits=(), group=None) -> np.ndarray:
+    """USABLE rows of so many images of each identity; image names tell identity and number."""
+    names = [(who, number) for who, count in given for number in range(count)]
+    rows = np.zeros(len(names), USABLE)
+    demanded = dict(splits)
+    for row, (who, number) in enumerate(names):
+        image_id = f"{origin}/{who}/{number}"
+        key = keyed_hash(0, "place", image_id) >> 34
+        rows[row]["place"] = places_of(chunk_number(origin, key, 0), 1)[0]
+        rows[row]["identity"] = identity_key(1, who)
+        rows[row]["order"] = keyed_hash(1, "order", image_id)
+        rows[row]["group"] = 0 if group is None else group(who, number)
+        rows[row]["sharpness"] = keyed_hash(2, "sharp", image_id) % 1000
+        split = demanded.get((who, number), demanded.get(who))
+        rows[row]["split"] = -1 if split is None else SPLITS.index(split)
+    return rows
+
+
+PLAIN = Selection(SHARES)
+
+
+def decide(
+    usable: np.ndarray, rules: Selection = PLAIN, held_out=NOBODY, asked=NOTHING
+) -> np.ndarray:
+    rows = undecided(usable)
+    select(rows, rules, held_out, asked)
+    return rows
+
+
+def keys(*names: str) -> np.ndarray:
+    return np.sort(np.array([identity_key(1, who) for who in names], np.uint64))
+
+
+def demanded(*pairs: tuple[str, str]) -> np.ndarray:
+    return np.array([(identity_key(1, who), SPLITS.index(split)) for who, split in pairs], DEMAND)
+
+
+def by_place(rows: np.ndarray) -> dict[int, tuple]:
+    return {row["place"].item(): row.tolist() for row in rows}
+
+
+def folder_of(rows: np.ndarray, who: str | None) -> set[str]:
+    mine = rows[rows["identity"] == identity_key(1, who)]
+    return {FOLDERS[split] for split in mine["split"]}
+
+
+RULES = (
+    (),
+    (Rule("min-images", 3), Rule("cap", 4)),
+    (Rule("cap", 2), Rule("oversample", 5), Rule("effective-number", 0.9)),
+)
+
+
+@given(people, st.sampled_from(RULES), st.sampled_from(["hash", "quality"]))
+@quick
+def test_an_identity_is_in_one_split_which_its_name_draws(given, rules, prefer):
+    rows = decide(images([*given, (None, 3)]), Selection(SHARES, rules=rules, prefer=prefer))
+    for who, _ in given:
+        (drawn,) = draw_splits(np.array([identity_key(1, who)], np.uint64), SHARES)
+        assert folder_of(rows, who) == {SPLITS[drawn]}
+    assert folder_of(rows, None) == {UNLABELED}
+
+
+@given(people, people, st.sampled_from(RULES))
+@quick
+def test_who_else_is_there_changes_nothing_for_an_identity(given, others, rules):
+    mine = dict(given)
+    added = [(f"other {who}", count) for who, count in others]
+    chosen = Selection(SHARES, rules=rules)
+    few = by_place(decide(images(given), chosen))
+    many = by_place(decide(images([*mine.items(), *added]), chosen))
+    assert few.items() <= many.items()
+
+
+@given(people, people)
+@quick
+def test_more_images_of_an_identity_move_nobody(given, more):
+    grown = Counter(dict(given)) + Counter(dict(more))
+    few, many = (by_place(decide(images(some))) for some in (given, grown.items()))
+    assert few.items() <= many.items()
+
+
+@given(people, st.sampled_from(RULES), st.randoms(use_true_random=False), st.booleans())
+@quick
+def test_the_order_of_rows_changes_nothing(given, rules, random, by_image):
+    usable = images([*given, (None, 2)])
+    order = list(range(len(usable)))
+    random.shuffle(order)
+    chosen = Selection(SHARES, "image" if by_image else "identity", rules=rules)
+    assert by_place(decide(usable[order], chosen)) == by_place(decide(usable, chosen))
+
+
+def test_the_source_demands_a_split_for_the_whole_identity():
+    demands = {("ada", 1): "test", "bob": "val", ("eve", 0): "val", ("eve", 2): "test"}
+    rows = decide(images([("ada", 3), ("bob", 2), ("eve", 4)], splits=demands.items()))
+    assert folder_of(rows, "ada") == {"test"}
+    assert folder_of(rows, "bob") == {"val"}
+    eve = rows[rows["identity"] == identity_key(1, "eve")]
+    assert set(eve["reason"].tolist()) == {TWO_SPLITS}
+    assert set(rows["reason"][rows["identity"] != identity_key(1, "eve")].tolist()) == {KEEP}
+    assert "two splits" in explain(TWO_SPLITS, 0, 0, None)
+
+
+def test_a_split_that_is_demanded_for_nobody_is_unlabeled_all_the_same():
+    rows = decide(images([(None, 3)], splits=[((None, 0), "train"), ((None, 1), "test")]))
+    assert folder_of(rows, None) == {UNLABELED}
+    assert set(rows["reason"].tolist()) == {KEEP}
+
+
+def test_listed_identities_are_in_their_split_whatever_the_source_says():
+    listed = (("test", keys("id1", "id2")), ("val", keys("id3", "nobody here")))
+    people = [(f"id{n}", 2) for n in range(9)]
+    # The source is of one mind about id2, and of two about id3.
+    asked = [("id2", "train"), (("id3", 0), "train"), (("id3", 1), "test")]
+    more = demanded(("id1", "val"), ("id2", "val"))
+    rows = decide(images(people, splits=asked), Selection(SHARES, listed=listed), asked=more)
+    plain = decide(images(people))
+    assert folder_of(rows, "id1") == {"test"}
+    assert folder_of(rows, "id2") == {"test"}
+    assert folder_of(rows, "id3") == {"val"}
+    assert set(rows["reason"].tolist()) == {KEEP}
+    for who in ["id0", "id4", "id5", "id6", "id7", "id8"]:
+        assert folder_of(rows, who) == folder_of(plain, who)
+
+
+def test_a_list_against_the_split_of_old_images_drops_the_new_ones_only():
+    old, new = images([("ada", 2)], OLD, [("ada", "train")]), images([("ada", 2)])
+    rows = decide(np.concatenate([old, new]), Selection(SHARES, listed=(("test", keys("ada")),)))
+    assert rows["reason"].tolist() == [KEEP, KEEP, TWO_SPLITS, TWO_SPLITS]
+
+
+def test_images_that_are_not_there_ask_for_a_split_too():
+    people = [(f"id{n}", 2) for n in range(9)]
+    asked = demanded(("id1", "test"), ("id2", "val"), ("id3", "test"), ("id3", "test"))
+    asked = np.concatenate([asked, demanded(("id4", "val"), ("nobody here", "val"))])
+    rows = decide(images(people, splits=[(("id4", 1), "test")]), asked=asked)
+    plain = decide(images(people))
+    assert folder_of(rows, "id1") == folder_of(rows, "id3") == {"test"}
+    assert folder_of(rows, "id2") == {"val"}
+    mine = rows["identity"] == identity_key(1, "id4")
+    assert set(rows["reason"][mine].tolist()) == {TWO_SPLITS}
+    assert set(rows["reason"][~mine].tolist()) == {KEEP}
+    for who in ["id0", "id5", "id6", "id7", "id8"]:
+        assert folder_of(rows, who) == folder_of(plain, who)
+
+
+def test_split_by_image_divides_identities_by_their_images():
+    usable = images([("ada", 300), (None, 5)], splits=[(("ada", 7), "val"), (("ada", 8), "test")])
+    rows = decide(usable, Selection(SHARES, "image"))
+    counts = Counter(FOLDERS[split] for split in rows["split"])
+    assert counts[UNLABELED] == 5
+    # Four standard deviations of a binomial count.
+    assert abs(counts["train"] - 150) < 35
+    assert abs(counts["val"] - 75) < 30
+    found = by_place(rows)
+    assert FOLDERS[found[usable["place"][7].item()][5]] == "val"
+    assert FOLDERS[found[usable["place"][8].item()][5]] == "test"
+    assert set(rows["reason"].tolist()) == {KEEP}
+
+
+def test_left_out_identities_say_why():
+    usable = images([("ada", 2), ("bob", 2), ("eve", 2), ("joe", 2), (None, 2)])
+    chosen = Chosen(include=keys("ada", "bob", "joe"), exclude=keys("bob"))
+    rules = Selection(SHARES, chosen=chosen)
+    rows = decide(usable, rules, held_out=keys("joe"))
+    expected = {"ada": KEEP, "bob": EXCLUDED, "eve": NOT_INCLUDED, "joe": HELD_OUT}
+    for who, reason in expected.items():
+        mine = rows[rows["identity"] == identity_key(1, who)]
+        assert set(mine["reason"].tolist()) == {reason}
+    assert set(rows["reason"][rows["identity"] == NO_IDENTITY].tolist()) == {NOT_INCLUDED}
+    assert len({explain(reason, 0, 0, None) for reason in expected.values()}) == 4
+    # An excluded name may hash to nobody's key by no accident.
+    assert set(decide(images([(None, 2)]), Selection(SHARES), keys())["reason"].tolist()) == {KEEP}
+
+
+@given(people, st.integers(1, 6), st.sampled_from(["hash", "quality"]))
+@quick
+def test_a_cap_keeps_exactly_so_many_and_the_same_ones(given, cap, prefer):
+    rows = decide(images(given), Selection(SHARES, rules=(Rule("cap", cap),), prefer=prefer))
+    for who, count in given:
+        mine = rows[rows["identity"] == identity_key(1, who)]
+        kept = mine[mine["reason"] == KEEP]
+        assert len(kept) == min(count, cap)
+        gone = mine[mine["reason"] == TOO_MANY]
+        assert len(kept) + len(gone) == count
+        assert set(gone["have"].tolist()) <= {count}
+        assert set(gone["limit"].tolist()) <= {cap}
+        if prefer == "quality" and len(gone):
+            assert kept["sharpness"].min() >= gone["sharpness"].max()
+
+
+@given(people, st.integers(1, 6), st.integers(1, 6))
+@quick
+def test_a_greater_cap_keeps_what_a_smaller_one_keeps(given, one, other):
+    low, high = (
+        {
+            row["place"]
+            for row in decide(images(given), Selection(SHARES, rules=(Rule("cap", cap),)))
+            if row["reason"] == KEEP
+        }
+        for cap in sorted((one, other))
+    )
+    assert low <= high
+
+
+@given(people, st.integers(1, 6))
+@quick
+def test_small_identities_are_dropped_and_say_how_small(given, least):
+    rows = decide(images(given), Selection(SHARES, rules=(Rule("min-images", least),)))
+    for who, count in given:
+        mine = rows[rows["identity"] == identity_key(1, who)]
+        assert set(mine["reason"].tolist()) == {KEEP if count >= least else TOO_FEW}
+    assert explain(TOO_FEW, 2, 3, None) == "identity has 2 images, fewer than the 3 required"
+    attribute = explain(TOO_MANY + OF_ATTRIBUTE, 9, 3, "age")
+    assert attribute == "its age has 9 images, more than the 3 allowed"
+
+
+def test_images_of_nobody_are_no_class_of_identities():
+    rules = (Rule("cap", 1), Rule("min-images", 2), Rule("oversample", 5))
+    rows = decide(images([(None, 20)]), Selection(SHARES, rules=rules))
+    assert set(rows["reason"].tolist()) == {KEEP}
+    assert set(rows["copies"].tolist()) == {1}
+
+
+@given(people)
+@quick
+def test_copies_and_weights_are_for_the_train_split_alone(given):
+    rules = (Rule("oversample", 6), Rule("effective-number", 0.9))
+    rows = decide(images(given), Selection(SHARES, rules=rules))
+    for who, count in given:
+        mine = rows[rows["identity"] == identity_key(1, who)]
+        if folder_of(rows, who) == {"train"}:
+            assert mine["copies"].sum() == max(6, count)
+            np.testing.assert_allclose(mine["weight"], 0.1 / (1 - 0.9**count))
+        else:
+            assert set(mine["copies"].tolist()) == {1}
+            assert set(mine["weight"].tolist()) == {1.0}
+
+
+@given(people, people, st.integers(1, 5), st.integers(1, 4))
+@quick
+def test_what_a_dataset_holds_is_never_dropped_and_counts_under_a_cap(old, new, cap, least):
+    usable = np.concatenate([images(old, OLD), images(new)])
+    everybody = np.sort(np.array([identity_key(1, who) for who, _ in old], np.uint64))
+    rules = Selection(SHARES, rules=(Rule("min-images", least), Rule("cap", cap)))
+    rows = decide(usable, rules)
+    is_old = row_ids.origins_of(rows["place"]) == OLD
+    assert set(rows["reason"][is_old].tolist()) <= {KEEP}
+    for who, count in new:
+        held = dict(old).get(who, 0)
+        mine = rows[(rows["identity"] == identity_key(1, who)) & ~is_old]
+        kept = int((mine["reason"] == KEEP).sum())
+        assert kept == (min(count, max(0, cap - held)) if held + count >= least else 0)
+    # Not even if its identity is to be left out now.
+    for gone in (Chosen(exclude=everybody), Chosen(include=NOBODY)):
+        rows = decide(usable, Selection(SHARES, chosen=gone), held_out=everybody)
+        assert set(rows["reason"][is_old].tolist()) <= {KEEP}
+
+
+def test_new_images_of_an_old_identity_go_where_the_old_ones_are():
+    old = images([(f"id{n}", 2) for n in range(9)], OLD, [(f"id{n}", "val") for n in range(9)])
+    rows = decide(np.concatenate([old, images([(f"id{n}", 3) for n in range(9)])]))
+    assert {FOLDERS[split] for split in rows["split"]} == {"val"}
+    assert set(rows["reason"].tolist()) == {KEEP}
+
+
+def test_a_demand_against_the_split_of_old_images_drops_the_new_ones_only():
+    old, new = (
+        images([("ada", 2)], OLD, [("ada", "val")]),
+        images([("ada", 2)], NEW, [("ada", "test")]),
+    )
+    rows = decide(np.concatenate([old, new]))
+    assert rows["reason"].tolist() == [KEEP, KEEP, TWO_SPLITS, TWO_SPLITS]
+
+
+@given(people, st.sampled_from([0.0, 0.5, 0.999]), st.integers(1, 9))
+@quick
+def test_normalized_weights_have_mean_1_over_the_records_of_train(given, beta, least):
+    rules = Selection(SHARES, rules=(Rule("oversample", least), Rule("effective-number", beta)))
+    rows = decide(images([*given, (None, 2)]), rules)
+    weight, count = normalizing_sums(rows.tobytes())
+    train = rows[rows["split"] == SPLITS.index("train")]
+    assert count == train["copies"].sum()
+    if count:
+        scaled = np.repeat(train["weight"], train["copies"]) * (count / weight)
+        assert scaled.mean() == pytest.approx(1.0, rel=1e-12)
+    order = np.random.default_rng(1).permutation(len(rows))
+    # To the last bit: a manifest's bytes depend on it.
+    assert normalizing_sums(rows[order].tobytes()) == (weight, count)
+
+
+def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
+    usable = images([("ada", 5), ("bob", 3), (None, 40)])
+    groups = defaultdict(list)
+    for key, data in selection._by_identity(
+        Scanned(0, len(usable), usable, np.empty((len(usable), 0), np.uint8)), 1_000_000
+    ):
+        groups[key] += np.frombuffer(data, selection._UNDECIDED)["place"].tolist()
+    assert sorted(place for some in groups.values() for place in some) == sorted(
+        usable["place"].tolist()
+    )
+    # 1,000,000 rows make four groups, and nobody's images do not pile up in one.
+    assert set(groups) == set(range(4))
+    for who in ("ada", "bob"):
+        mine = set(usable["place"][usable["identity"] == identity_key(1, who)].tolist())
+        assert sum(bool(mine & set(some)) for some in groups.values()) == 1
+
+
+def selected(path, chunks: list[Scanned], rules: Selection, aside=()) -> np.ndarray:
+    """DECISION rows that the transform gives.
+
+    Args:
+        path: of a file that it may write.
+        chunks: that were scanned.
+        rules: of the selection.
+        aside: USABLE rows that the duplicate search set aside.
+    """
+    verdict = Verdict("duplicate", "same pixels", "another")
+    fields = (row[["place", "identity", "order"]].tolist() for row in aside)
+
+    def write(found: list[bytes]) -> None:
+        path.write_bytes(b"".join(found))
+
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        scanned = pipeline | "Chunks" >> beam.Create(chunks)
+        total = pipeline | "Total" >> beam.Create([sum(chunk.count for chunk in chunks)])
+        gone = pipeline | "Aside" >> beam.Create([SetAside(*some, verdict) for some in fields])
+        decided = scanned | SelectImages(gone, rules, total)
+        _ = decided | beam.combiners.ToList() | beam.Map(write)
+    return np.fromfile(path, DECISION)
+
+
+def scanned(number: int, usable: np.ndarray, asked=NOTHING) -> Scanned:
+    # As if there were so many that they make several groups.
+    return Scanned(number, 400_000, usable, np.empty((len(usable), 0), np.uint8), asked)
+
+
+def test_the_transform_heeds_what_unusable_images_and_those_set_aside_ask_for(tmp_path):
+    people = [(f"id{n}", 2) for n in range(9)]
+    usable = images(people, splits=[(("id1", 0), "test"), (("id2", 0), "val")])
+    asides = np.isin(usable["identity"], keys("id1", "id2"))
+    asides[np.flatnonzero(asides)[1::2]] = False
+    # id9 has no image left, and what a held-out set says is nothing to the input.
+    asked = demanded(("id3", "test"), ("id9", "val"))
+    held_out = demanded(("id4", "train"), ("id5", "val"), ("id6", "test"))
+    chunks = [
+        scanned(0, usable),
+        scanned(chunk_number(NEW, 5, 0), usable[:0], asked),
+        scanned(chunk_number(HELD_OUT_SET, 0, 0), usable[:0], held_out),
+    ]
+    rows = selected(tmp_path / "rows", chunks, PLAIN, usable[asides])
+    assert len(rows) == 16
+    plain = decide(images(people))
+    expected = {"id1": {"test"}, "id2": {"val"}, "id3": {"test"}}
+    for who, _ in people:
+        assert folder_of(rows, who) == expected.get(who, folder_of(plain, who))
+
+
+def test_the_floor_of_identities_holds_whatever_a_cap_of_an_attribute_takes(tmp_path):
+    people = [("ada", 9), ("bob", 3), ("eve", 1), (None, 4)]
+    usable = images(people, group=lambda who, number: 1 + number % 2)
+    rules = in_order(
+        [
+            *(Rule("effective-number", 0.9), Rule("oversample", 6), Rule("oversample", 20, "age")),
+            *(Rule("cap", 4, "age"), Rule("cap", 5), Rule("effective-number", 0.5, "age")),
+        ]
+    )
+    chosen = Selection((("train", 1.0),), rules=rules)
+    assert [len(rules) for rules in chosen.stages] == [1, 1, 2, 2]
+    rows = selected(tmp_path / "rows", [scanned(0, usable)], chosen)
+    expected = undecided(usable)
+    select(expected, dataclasses.replace(chosen, rules=()), NOBODY, NOTHING)
+    for rule in rules:
+        apply(expected, rule, "identity" if rule.column is None else "group", "hash")
+    assert by_place(rows) == by_place(expected)
+    kept = rows[(rows["reason"] == KEEP) & (rows["identity"] != NO_IDENTITY)]
+    records = {who: kept["copies"][kept["identity"] == who].sum() for who in kept["identity"]}
+    assert len(records) > 1
+    assert min(records.values()) >= 6
+    ages = [rows["copies"][(rows["reason"] == KEEP) & (rows["group"] == age)] for age in (1, 2)]
+    assert [len(copies) for copies in ages] == [4, 4]
+    assert min(copies.sum() for copies in ages) >= 20
+
+
+def with_unusable(
+    origin: int, usable: np.ndarray, unusable: list[tuple[str | None, bool]]
+) -> Scanned:
+    rows = np.zeros(len(unusable), UNUSABLE)
+    rows["place"] = places_of(chunk_number(origin, 999, 0), len(unusable))
+    rows["identity"] = [identity_key(1, who) for who, _ in unusable]
+    rows["counts"] = [counts for _, counts in unusable]
+    windows = np.empty((len(usable), 0), np.uint8)
+    count = len(usable) + len(rows)
+    return Scanned(chunk_number(origin, 999, 0), count, usable, windows, NOTHING, rows)
+
+
+def test_whom_unusable_held_out_images_name_is_held_out_too():
+    given = with_unusable(row_ids.HELD_OUT, images([("ada", 2)]), [("bob", False), (None, False)])
+    keys = np.frombuffer(b"".join(data for _, data in selection._held_out(given, 9)), np.uint64)
+    assert sorted(keys.tolist()) == sorted(identity_key(1, who) for who in ("ada", "bob"))
+
+
+@pytest.mark.parametrize(("floor", "kept"), [(5, True), (6, False)])
+def test_what_a_dataset_dropped_counts_for_the_floor_alone(floor, kept):
+    before = [("ada", True), ("ada", True), ("ada", False)]
+    old = with_unusable(OLD, images([("ada", 1)], OLD), before)
+    new = with_unusable(NEW, images([("ada", 2)]), [])
+    parts = [data for one in (old, new) for _, data in selection._by_identity(one, 9)]
+    rules = Selection((("train", 1.0),), rules=(Rule("min-images", floor), Rule("cap", 3)))
+    (found,) = selection._select(
+        (0, {"rows": parts, "held_out": [], "aside": [], "asked": []}), rules
+    )
+    rows = np.frombuffer(selection._only_new(found), selection.DECISION)
+    # Under the cap of three they take no place.
+    assert rows["reason"].tolist() == [KEEP if kept else TOO_FEW] * 2
+    if not kept:
+        assert rows["have"].tolist() == [5, 5]

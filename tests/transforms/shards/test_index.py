@@ -1,0 +1,156 @@
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.row_ids import NEW, chunk_number, places_of
+from facemill.transforms.dataset.splits import FOLDERS
+from facemill.transforms.duplicates.verdicts import SetAside, Verdict
+from facemill.transforms.selection.selection import DECISION, TOO_FEW, TOO_MANY
+from facemill.transforms.shards import index
+from facemill.transforms.shards.index import SCHEMA, decide
+from facemill.transforms.shards.write_shard import POSITION
+
+# Two chunks: rows 0 to 3 and 4 to 6.
+PLACES = np.concatenate(
+    [places_of(chunk_number(NEW, 0, 0), 4), places_of(chunk_number(NEW, 5, 1), 3)]
+)
+REJECTED = pa.chunked_array([["", "not an image", "", ""], ["", "", ""]])
+
+
+def aside(row: int, outcome: str = "duplicate") -> SetAside:
+    return SetAside(int(PLACES[row]), 1, 2, Verdict(outcome, f"why {row}", "another"))
+
+
+def decisions(rows: dict[int, tuple[int, int, int]]) -> np.ndarray:
+    found = np.zeros(len(rows), DECISION)
+    for one, (row, (reason, have, limit)) in zip(found, rows.items(), strict=True):
+        one["place"], one["reason"], one["have"], one["limit"] = PLACES[row], reason, have, limit
+        one["copies"] = row + 1
+    return found
+
+
+def positions(*rows: int, folder: str = "train") -> np.ndarray:
+    found = np.zeros(len(rows), POSITION)
+    found["place"] = PLACES[list(rows)]
+    found["folder"] = FOLDERS.index(folder)
+    found["shard"], found["shards"], found["weight"] = [row % 2 for row in rows], 2, 0.5
+    found["position"] = [10 * row for row in rows]
+    found["offset"] = [4_000_000_000 * row for row in rows]
+    return found
+
+
+KEEP = (0, 0, 0)
+DECIDED = {4: (TOO_MANY, 9, 3), 3: KEEP, 0: KEEP, 6: (TOO_FEW, 2, 5)}
+
+
+def told(**changes) -> list[dict]:
+    given = {
+        "rejected": REJECTED,
+        "places": PLACES,
+        "aside": [aside(5, "conflict"), aside(2)],
+        "decisions": decisions(DECIDED),
+        "positions": positions(3, 0),
+        "column": None,
+    }
+    return decide(**{**given, **changes}).to_pylist()
+
+
+def test_every_image_gets_the_one_thing_that_became_of_it():
+    rows = told()
+    outcomes = ["kept", "rejected", "duplicate", "kept", "dropped", "conflict", "dropped"]
+    assert [row["outcome"] for row in rows] == outcomes
+    assert rows[0] == {
+        "outcome": "kept",
+        "reason": "",
+        "duplicate_of": None,
+        "split": "train",
+        "shard": "train/part-00000-of-00002.tfrecord",
+        "position": 0,
+        "offset": 0,
+        "copies": 1,
+        "weight": 0.5,
+    }
+    assert rows[3]["shard"] == "train/part-00001-of-00002.tfrecord"
+    assert [rows[3][name] for name in ("position", "offset", "copies")] == [30, 12_000_000_000, 4]
+    assert [row["reason"] for row in rows[1:3]] == ["not an image", "why 2"]
+    assert rows[2]["duplicate_of"] == rows[5]["duplicate_of"] == "another"
+    assert rows[4]["reason"] == "identity has 9 images, more than the 3 allowed"
+    assert rows[6]["reason"] == "identity has 2 images, fewer than the 5 required"
+    for row in (1, 2, 4, 5, 6):
+        names = ("split", "shard", "position", "offset", "copies", "weight")
+        assert [rows[row][name] for name in names] == [None] * len(names)
+
+
+def test_a_quarantined_picture_has_a_place_and_stays_a_conflict():
+    found = np.concatenate([positions(3, 0), positions(5, folder="quarantine")])
+    row = told(positions=found)[5]
+    assert (row["outcome"], row["split"], row["position"]) == ("conflict", "quarantine", 50)
+    assert row["shard"] == "quarantine/part-00001-of-00002.tfrecord"
+    assert row["copies"] is None
+
+
+def test_shards_of_a_version_say_so():
+    assert told(version=3)[0]["shard"] == "train/part-00000-of-00002.v3.tfrecord"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        # None: nothing decided on row 6, and no verdict on row 2.
+        {"decisions": decisions({4: KEEP, 3: KEEP, 0: KEEP}), "positions": positions(4, 3, 0)},
+        {"aside": [aside(5)]},
+        # Two: rejected and a duplicate, two verdicts, a verdict and a decision.
+        {"aside": [aside(5), aside(2), aside(1)]},
+        {"aside": [aside(5), aside(2), aside(2)]},
+        {"aside": [aside(5), aside(2), aside(0)]},
+        {"decisions": decisions({**DECIDED, 1: KEEP})},
+        # Kept, and nowhere.
+        {"positions": positions(3)},
+    ],
+)
+def test_an_image_with_no_outcome_or_two_fails_the_run(changes):
+    with pytest.raises(RunError, match="must have one outcome, but some have none or two"):
+        told(**changes)
+
+
+def test_the_fingerprint_is_that_of_the_set_of_names_and_files():
+    def fingerprint(rows: list[tuple[str, str | None]]) -> int:
+        names, digests = zip(*rows, strict=True)
+        return index.content_sum(pa.table({"image_id": names, "sha256": digests}))
+
+    rows = [("a", "1"), ("b", "2"), ("c", None)]
+    whole = fingerprint(rows)
+    assert fingerprint(rows[::-1]) == whole
+    assert (fingerprint(rows[:1]) + fingerprint(rows[1:])) % 2**256 == whole
+    assert fingerprint([*rows, rows[0]]) != whole
+    assert fingerprint([("a", "2"), ("b", "1"), ("c", None)]) != whole
+    (alone,) = [int(hashlib.sha256(b"a\x001").hexdigest(), 16)]
+    assert fingerprint(rows[:1]) == alone
+
+
+def test_all_chunks_of_an_image_are_in_its_part():
+    total = 1_000_000
+    usable = np.zeros(3, DECISION)
+    usable["place"] = PLACES[[0, 3, 5]]
+    found = {
+        name: np.frombuffer(data, index._DECISION)["place"].tolist()
+        for name, data in index._by_part(usable.tobytes(), DECISION, total)
+    }
+    for name, places in found.items():
+        for place in places:
+            assert index._part_of_chunk(place >> 12, total) == name
+    assert sorted(place for some in found.values() for place in some) == usable["place"].tolist()
+    assert index._aside_by_part(aside(5), total)[0] == index._part_of_chunk(
+        int(PLACES[5]) >> 12, total
+    )
+    names = {index._part_of_chunk(chunk_number(NEW, task, 0), total) for task in range(999)}
+    assert names == {f"part-{part:05d}-of-00016" for part in range(16)}
+
+
+def test_the_index_does_not_hold_what_only_statistics_need():
+    assert "channel_mean" not in SCHEMA.names
+    assert SCHEMA.names[:5] == ["image_id", "source", "identity", "outcome", "reason"]
+    assert len(set(SCHEMA.names)) == len(SCHEMA.names)

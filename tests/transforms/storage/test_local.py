@@ -1,0 +1,247 @@
+import contextlib
+import errno
+import hashlib
+import io
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.storage import Entry
+
+
+def test_paths_become_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert storage.absolute("a/../b", "--output") == str(tmp_path / "b")
+    assert storage.absolute("~/faces", "--output") == "/home/someone/faces"
+
+
+@pytest.mark.parametrize("path", ["", "gs://bucket/faces", "s3://bucket", "hdfs://host/x"])
+def test_what_is_no_path_on_a_disk_is_refused(path):
+    with pytest.raises(UsageError, match=r"^--model must") as refused:
+        storage.absolute(path, "--model")
+    assert path in str(refused.value)
+
+
+def test_a_file_is_seen_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    storage.write_atomically(str(path), b"old")
+
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="No space left"):
+            storage.write_atomically(str(path), b"new and longer")
+    assert path.read_bytes() == b"old"
+    storage.write_atomically(str(path), b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_writers_of_one_number_do_not_meet(tmp_path, monkeypatch):
+    # As in two containers, whose processes have the same numbers.
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    path = str(tmp_path / "file")
+    with storage.new_file(path, sync=False) as first:
+        first.write(b"first, and longer")
+        with storage.new_file(path, sync=False) as second:
+            second.write(b"second")
+        assert (tmp_path / "file").read_bytes() == b"second"
+    assert (tmp_path / "file").read_bytes() == b"first, and longer"
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, sync):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+
+    def write(data: bytes | str) -> None:
+        with storage.new_file(str(tmp_path / "file"), sync=sync) as stream:
+            stream.write(data)
+
+    with pytest.raises(TypeError):
+        write("not bytes")
+    assert not list(tmp_path.iterdir())
+    write(b"bytes")
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    assert len(synced) == (1 if sync else 0)
+
+
+def test_what_the_launcher_did_not_make_is_not_there(tmp_path):
+    told = "--output must be on storage that all workers see at the same path, but .*absent is not"
+    with pytest.raises(RunError, match=told):
+        storage.make_folder(str(tmp_path / "absent" / "train"))
+    with pytest.raises(RunError, match=told):
+        storage.write_atomically(str(tmp_path / "absent" / "receipts.json"), b"")
+    assert not list(tmp_path.iterdir())
+    for _ in range(2):
+        storage.make_folder(str(tmp_path / "train"))
+    assert [one.name for one in tmp_path.iterdir()] == ["train"]
+
+
+def test_files_and_folders_are_synced_once_each(tmp_path, monkeypatch):
+    for name in ("train/a", "train/deeper/b", "c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    synced = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    storage.sync_to_disk(str(tmp_path / name) for name in ("train", "c"))
+    expected = ["train", "train/a", "train/deeper", "train/deeper/b", "c"]
+    assert sorted(synced) == sorted(str(tmp_path / name) for name in expected)
+
+
+def test_very_many_files_are_synced_at_once(tmp_path, monkeypatch):
+    for name in "abc":
+        (tmp_path / name).touch()
+    calls = []
+    monkeypatch.setattr(storage, "_MANY_FILES", 3)
+    monkeypatch.setattr(os, "sync", lambda: calls.append("all"))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("one"))
+    storage.sync_to_disk([str(tmp_path)])
+    assert calls == ["all"]
+
+
+@pytest.mark.parametrize(("code", "told"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_disk_that_cannot_sync_folders_is_no_failure_and_a_broken_one_is(
+    tmp_path, monkeypatch, code, told
+):
+    def fsync(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        storage.sync(str(tmp_path / "file"))
+    with pytest.raises(OSError, match=os.strerror(code)) if told else contextlib.nullcontext():
+        storage.sync(str(tmp_path))
+
+
+@given(st.binary(max_size=100), st.integers(0, 120), st.integers(0, 120))
+@settings(deadline=None, max_examples=60)
+def test_a_range_is_read_or_refused(tmp_path_factory, data, offset, length):
+    path = tmp_path_factory.mktemp("range") / "file"
+    path.write_bytes(data)
+    with path.open("rb") as stream:
+        if offset + length <= len(data):
+            assert storage.read_range(stream, offset, length) == data[offset : offset + length]
+        elif length:
+            with pytest.raises(RunError, match="changed while the job ran"):
+                storage.read_range(stream, offset, length)
+
+
+def test_files_are_listed_in_order(tmp_path):
+    for name in ("b/c.txt", "a.txt", "b/a/z.txt", "b-1.txt", ".hidden"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
+    expected = [".hidden", "a.txt", "b-1.txt", "b/a/z.txt", "b/c.txt"]
+    assert list(storage.walk_files(str(tmp_path))) == expected
+
+
+def test_the_sha256_is_that_of_all_bytes(tmp_path):
+    data = bytes(range(256)) * 10_000
+    (tmp_path / "file").write_bytes(data)
+    assert storage.sha256(str(tmp_path / "file")) == hashlib.sha256(data).hexdigest()
+
+
+def test_removing_takes_files_folders_and_links_but_not_what_they_point_to(tmp_path):
+    (tmp_path / "folder" / "deeper").mkdir(parents=True)
+    (tmp_path / "folder" / "deeper" / "file").touch()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    (tmp_path / "broken").symlink_to("/does/not/exist")
+    for name in ("folder", "link", "broken", "absent"):
+        storage.remove(str(tmp_path / name))
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_urls_are_told_from_paths():
+    assert storage.is_remote("s3://bucket/x")
+    assert storage.is_remote("gs://bucket")
+    assert not storage.is_remote("/data/s3://x")
+    assert not storage.is_remote("C:/x")
+
+
+def test_join():
+    assert storage.join("s3://bucket/faces/", "Ada/1.jpg") == "s3://bucket/faces/Ada/1.jpg"
+    assert storage.join("/faces", "Ada/1.jpg") == os.path.join("/faces", "Ada", "1.jpg")
+
+
+def test_absolute_takes_urls_only_where_they_are_read(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert storage.absolute("faces", "--input") == str(tmp_path / "faces")
+    assert storage.absolute("~/faces", "--input") == "/home/ada/faces"
+    assert storage.absolute("s3://bucket/faces/", "--input", remote=True) == "s3://bucket/faces"
+    with pytest.raises(UsageError, match="--output must be a path on a disk"):
+        storage.absolute("s3://bucket/faces", "--output")
+    with pytest.raises(UsageError, match="--input must name a path"):
+        storage.absolute("", "--input", remote=True)
+
+
+def test_listing_is_sorted_by_whole_paths(tmp_path):
+    names = ["b/2", "b/10", "b-c", "b.d/1", "a/x/y", "c"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    root = str(tmp_path)
+    assert storage.top_level(root) == ["a/", "b-c", "b.d/", "b/", "c"]
+    assert list(storage.list_files(root)) == [Entry(name) for name in sorted(names)]
+    assert list(storage.list_files(root, "b/")) == [Entry("b/10"), Entry("b/2")]
+    assert list(storage.list_files(root, "c")) == [Entry("c")]
+
+
+def test_a_range_of_a_file_and_of_a_stream_without_a_descriptor(tmp_path):
+    (tmp_path / "a").write_bytes(b"0123456789")
+    memory = io.BytesIO(b"0123456789")
+    memory.name = "memory"
+    with storage.open_file(str(tmp_path / "a")) as stream:
+        for opened in (stream, memory):
+            assert storage.read_range(opened, 3, 4) == b"3456"
+            with pytest.raises(RunError, match="must hold 5 bytes at 8, got 2"):
+                storage.read_range(opened, 8, 5)
+
+
+def test_no_two_files_are_listed_under_one_name(tmp_path):
+    root = os.fsencode(tmp_path)
+    names = [
+        b"\xff",
+        rb"\udcff",
+        b"\xff\xff",
+        rb"\udcff" + b"\xff",
+        rb"\\udcff" + b"\xff",
+        rb"\xff",
+    ]
+    for folder in (b"", b"/a", b"/\xff0", rb"/\udcff0"):
+        os.makedirs(root + folder, exist_ok=True)
+        for name in names:
+            with open(root + folder + b"/" + name, "wb"):
+                pass
+    entries = list(storage.list_files(str(tmp_path)))
+    assert len({entry.name for entry in entries}) == len(entries) == 4 * len(names)
+    for entry in entries:
+        entry.name.encode("utf-8")
+        assert bool(entry.reason) == ("/./" in f"/{entry.name}")
+
+
+def test_what_is_read_and_what_is_written_lie_apart(tmp_path):
+    read, output = str(tmp_path / "read"), str(tmp_path / "output")
+    storage.check_apart(read, output)
+    storage.check_apart("gs://bucket/read", output)
+    with pytest.raises(UsageError, match=r"^--output must not lie in --input, got"):
+        storage.check_apart(read, f"{read}/output")
+    with pytest.raises(UsageError, match=r"^--output must not lie in --append-to, got"):
+        storage.check_apart(read, read, "--append-to")
+    with pytest.raises(UsageError, match=r"^--append-to must not lie in --output, got"):
+        storage.check_apart(f"{output}/base", output, "--append-to")

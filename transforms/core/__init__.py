@@ -1,0 +1,1 @@
+"""What every other room stands on: errors, text, keyed hashes, row ids, worker processes."""

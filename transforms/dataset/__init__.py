@@ -1,0 +1,1 @@
+"""The artifacts: manifests, records, index rows, and what can become of an image."""

@@ -1,0 +1,342 @@
+"""Artifacts: directories that describe themselves and are whole once `manifest.json` is there.
+
+The life of an output directory: `.incomplete` marks it as ours before anything else is written,
+work goes to a scratch directory inside it, finished files are renamed into place, then comes
+`manifest.json`, and the mark goes. Killed at any point, the directory is either whole or marked;
+and since each step is on the disk before the next is taken, a power cut is no exception.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError, UsageError
+
+MANIFEST = "manifest.json"
+RUN = "run.json"
+SCHEMA_VERSION = 1
+
+_MARK = ".incomplete"
+_SCRATCH = ".work-"
+
+
+@dataclass(frozen=True)
+class Work:
+    """An output directory that is open for writing.
+
+    Attributes:
+        output: its absolute path.
+        kind: the artifact's kind.
+        options: the options that change the result, as they will stand in the manifest.
+        inputs: what the job reads, name to absolute path; goes to `run.json`.
+        scratch: a directory inside `output` that vanishes at commit.
+    """
+
+    output: str
+    kind: str
+    options: dict[str, Any]
+    inputs: dict[str, str]
+    scratch: str
+
+    def path(self, *names: str) -> str:
+        """A path in the scratch directory; its parent directories exist afterwards."""
+        path = os.path.join(self.scratch, *names)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return path
+
+    def commit(
+        self,
+        manifest: Mapping[str, Any],
+        promote: Sequence[tuple[str, str]],
+        run_info: Mapping[str, Any],
+    ) -> None:
+        """Makes the artifact whole: files into place, `run.json`, then `manifest.json`.
+
+        Args:
+            manifest: at least `counts` and `files`; kind, schema_version, created_by and options
+                are added here.
+            promote: (scratch path, path relative to the output) of files and directories.
+            run_info: what may differ from run to run (engine, workers, times).
+        """
+        storage.sync_to_disk(source for source, _ in promote)
+        folders = {self.output}
+        for source, relative in promote:
+            target = resolve(self.output, relative)
+            folders.add(os.path.dirname(target))
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            storage.remove(target)
+            os.rename(source, target)
+        whole = {
+            "kind": self.kind,
+            "schema_version": SCHEMA_VERSION,
+            "created_by": f"facemill {metadata.version('facemill')}",
+            "options": self.options,
+            **manifest,
+        }
+        # The scratch goes before the manifest comes: a whole artifact holds no leftovers.
+        storage.remove(self.scratch)
+        run = {"inputs": self.inputs, **run_info}
+        storage.write_atomically(os.path.join(self.output, RUN), to_json(run))
+        for folder in sorted(folders):
+            storage.sync(folder)
+        storage.write_atomically(os.path.join(self.output, MANIFEST), to_json(whole))
+        storage.sync(self.output)
+        storage.remove(os.path.join(self.output, _MARK))
+
+
+@contextmanager
+def begin(
+    output: str,
+    kind: str,
+    options: Mapping[str, Any],
+    inputs: Mapping[str, str] | None = None,
+    keep: Sequence[str] = (),
+) -> Iterator[Work | None]:
+    """Opens an output directory for writing and holds it against other runs.
+
+    Yields None if the artifact is already whole and of the same options and inputs. What a
+    killed run left is removed, except the names in `keep` when that run had the same options
+    and inputs: those can be gone on with.
+
+    Args:
+        output: directory; made if it is absent.
+        kind: "dataset", "model", "embeddings", ...
+        options: JSON values, those that change the result.
+        inputs: name to absolute path of what the job reads. Compared, but not in the manifest.
+        keep: names in the output directory that a later run can go on with.
+
+    Raises:
+        UsageError: the directory holds something else, another artifact, or a running job.
+    """
+    wanted: dict[str, Any] = {
+        "kind": kind,
+        "options": plain(options),
+        "inputs": dict(inputs or {}),
+    }
+    output = storage.absolute(output, "--output")
+    try:
+        os.makedirs(output, exist_ok=True)
+        held = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _not_writable(output, error) from None
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"--output must not be in use, but another facemill run is writing {output}; "
+                "wait for it or give another path."
+            ) from None
+        if _is_whole(output, wanted):
+            yield None
+            return
+        scratch = os.path.join(output, f"{_SCRATCH}{secrets.token_hex(6)}")
+        try:
+            _clear(output, wanted, keep)
+            storage.write_atomically(os.path.join(output, _MARK), to_json(wanted))
+            os.mkdir(scratch)
+        except OSError as error:
+            raise _not_writable(output, error) from None
+        yield Work(output, kind, wanted["options"], wanted["inputs"], scratch)
+    finally:
+        os.close(held)
+
+
+def _not_writable(output: str, error: OSError) -> UsageError:
+    return UsageError(
+        f"--output must be a directory that can be written, got {output} ({error.strerror}); "
+        "give another path."
+    )
+
+
+def read_manifest(path: str, kind: str) -> dict[str, Any]:
+    """The manifest of a whole artifact.
+
+    Raises:
+        UsageError: there is none at `path`, or it is of another kind or schema version.
+    """
+    manifest_path = storage.join(path, MANIFEST)
+    try:
+        manifest = json.loads(storage.read_bytes(manifest_path))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(
+            f"{path} must be a complete {kind} artifact, but it has no {MANIFEST}; "
+            "run the command that writes it to its end."
+        ) from None
+    except (ValueError, OSError) as error:
+        raise UsageError(
+            f"{manifest_path} must be readable JSON, got: {error}; write the artifact again."
+        ) from None
+    found = manifest.get("kind") if isinstance(manifest, dict) else None
+    if found != kind:
+        raise UsageError(f"{path} must be a {kind} artifact, got kind {found!r}; give a {kind}.")
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        raise UsageError(
+            f"{path} must have schema version {SCHEMA_VERSION}, got "
+            f"{manifest.get('schema_version')!r}; write it again with this version of facemill."
+        )
+    return manifest
+
+
+def is_unfinished(path: str) -> bool:
+    """Whether a directory is what a killed or running job has written so far."""
+    there = [storage.is_file(storage.join(path, name)) for name in (_MARK, MANIFEST)]
+    # Killed between its last two steps, a run leaves the mark beside the manifest.
+    return there == [True, False]
+
+
+def has_manifest(path: str, flag: str) -> bool:
+    """Whether a path, of an artifact or of images, is of an artifact.
+
+    Args:
+        path: absolute path or URL.
+        flag: the option that named it.
+
+    Raises:
+        UsageError: it is what an unfinished run left, which is neither.
+    """
+    if is_unfinished(path):
+        raise UsageError(
+            f"{flag} must be images or a complete dataset, but {path} is what an unfinished run "
+            "left; run the command that writes it to its end."
+        )
+    return storage.is_file(storage.join(path, MANIFEST))
+
+
+def fingerprint(manifest: Mapping[str, Any]) -> str:
+    """Hex SHA-256 over the manifest's canonical JSON: equal for equal artifacts."""
+    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def resolve(root: str, relative: str) -> str:
+    """The path of something that a manifest names, which must lie under `root`.
+
+    Raises:
+        RunError: the name leads elsewhere.
+    """
+    parts = relative.split("/")
+    if os.path.isabs(relative) or not relative or any(part in ("", ".", "..") for part in parts):
+        raise RunError(
+            f"A file named in the manifest of {root} must lie under it, got {relative!r}; "
+            "do not use this artifact."
+        )
+    return storage.join(root, relative)
+
+
+def file_entry(root: str, relative: str) -> dict[str, Any]:
+    """What `files` of a manifest says of one file: path, bytes, SHA-256."""
+    path = resolve(root, relative)
+    return {"path": relative, "bytes": os.path.getsize(path), "sha256": storage.sha256(path)}
+
+
+def entries_under(manifest: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
+    """What `files` of a manifest says of those whose relative path begins with `prefix`."""
+    return [entry for entry in manifest["files"] if entry["path"].startswith(prefix)]
+
+
+def strays(path: str, listed: Iterable[Mapping[str, Any]], folder: str) -> Iterator[str]:
+    """Relative paths of files that lie in a folder of an artifact and are not among those listed.
+
+    Args:
+        path: the artifact's directory.
+        listed: entries of files.
+        folder: relative to the directory.
+    """
+    names = {entry["path"] for entry in listed}
+    for name in storage.walk_files(os.path.join(path, folder)):
+        if f"{folder}/{name}" not in names:
+            yield f"{folder}/{name}"
+
+
+def verify_files(path: str, manifest: Mapping[str, Any], prefix: str = "") -> None:
+    """Checks size and SHA-256 of the files that the manifest lists.
+
+    Args:
+        path: the artifact's directory.
+        manifest: what `read_manifest` returned.
+        prefix: only files whose relative path starts with it are checked.
+
+    Raises:
+        RunError: names the first file that is absent or differs.
+    """
+    for entry in entries_under(manifest, prefix):
+        file_path = resolve(path, entry["path"])
+        if not os.path.isfile(file_path):
+            raise RunError(f"{file_path} must exist, but is missing; write the artifact again.")
+        size = os.path.getsize(file_path)
+        if size != entry["bytes"] or storage.sha256(file_path) != entry["sha256"]:
+            raise RunError(
+                f"{file_path} must have the SHA-256 of its manifest ({entry['sha256'][:12]}..., "
+                f"{entry['bytes']} bytes), but differs; it was changed or damaged, so write the "
+                "artifact again."
+            )
+
+
+def to_json(value: Mapping[str, Any]) -> bytes:
+    """JSON for people and for comparison: sorted keys, two spaces, ASCII, final newline."""
+    return (json.dumps(value, sort_keys=True, indent=2) + "\n").encode("ascii")
+
+
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """As the options will be read back: tuples become lists."""
+    return json.loads(json.dumps(dict(options)))
+
+
+def _is_whole(output: str, wanted: Mapping[str, Any]) -> bool:
+    """Whether the wanted artifact is there already."""
+    if not os.path.exists(os.path.join(output, MANIFEST)):
+        return False
+    manifest = read_manifest(output, wanted["kind"])
+    differing = _differing(manifest["options"], wanted["options"])
+    try:
+        run = json.loads(storage.read_bytes(os.path.join(output, RUN)))
+    except (OSError, ValueError):
+        run = {}
+    differing += _differing(run.get("inputs", wanted["inputs"]), wanted["inputs"])
+    if differing:
+        raise UsageError(
+            f"--output must be new or hold the same {wanted['kind']}, but {output} was made with "
+            f"other options ({'; '.join(differing)}); give another path or remove it."
+        )
+    storage.remove(os.path.join(output, _MARK))
+    return True
+
+
+def _differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    names = sorted(set(there) | set(here))
+    return [
+        f"{name}: there {there.get(name)!r}, here {here.get(name)!r}"
+        for name in names
+        if there.get(name) != here.get(name)
+    ]
+
+
+def _clear(output: str, wanted: Mapping[str, Any], keep: Sequence[str]) -> None:
+    """Removes what a killed run left.
+
+    Raises:
+        UsageError: the directory holds files that no facemill run of this kind left.
+    """
+    names = [name for name in os.listdir(output) if not name.startswith(f"{_MARK}.tmp-")]
+    try:
+        mark = json.loads(storage.read_bytes(os.path.join(output, _MARK)))
+    except (OSError, ValueError):
+        mark = None
+    if names and (not isinstance(mark, dict) or mark.get("kind") != wanted["kind"]):
+        raise UsageError(
+            f"--output must be new, empty or left by an unfinished run of the same command, "
+            f"but {output} holds other files ({sorted(names)[0]}, ...); give another path."
+        )
+    resumable = set(keep) if mark == wanted else set()
+    for name in os.listdir(output):
+        if name not in resumable and name != _MARK:
+            storage.remove(os.path.join(output, name))

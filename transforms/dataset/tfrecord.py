@@ -1,0 +1,134 @@
+"""TFRecord framing: length, masked CRC of it, payload, masked CRC of that.
+
+Ours rather than Beam's sink or TensorFlow's writer, because a reader must be able to ask for the
+record at an offset, and neither of them tells where a record lies. The format is the one of
+https://www.tensorflow.org/tutorials/load_data/tfrecord.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import google_crc32c
+
+from facemill.transforms.core.errors import RunError
+
+HEADER_BYTES = 12
+FOOTER_BYTES = 4
+
+# What is wrong with a file when not even the length of a record can be trusted.
+BAD_LENGTH = "the CRC of a length does not fit"
+
+_MASK_DELTA = 0xA282EAD8
+# No record of ours comes near it; what claims more is not read into memory on its word.
+_MAX_PAYLOAD = 1 << 30
+
+
+class DamagedError(RunError):
+    """A TFRecord file is cut off or damaged.
+
+    Attributes:
+        what: is wrong with it, without the file's path.
+    """
+
+    def __init__(self, message: str, what: str = "") -> None:
+        super().__init__(message)
+        self.what = what
+
+
+def frame(payload: bytes) -> bytes:
+    """The payload as it stands in a TFRecord file."""
+    length = struct.pack("<Q", len(payload))
+    return b"".join(
+        (length, struct.pack("<I", _mask(length)), payload, struct.pack("<I", _mask(payload)))
+    )
+
+
+def write(stream: BinaryIO, payloads: Iterable[bytes]) -> list[tuple[int, int]]:
+    """Writes payloads one after the other.
+
+    Returns:
+        (offset of the frame, length of the payload) of each, in bytes.
+    """
+    places = []
+    offset = stream.tell()
+    for payload in payloads:
+        framed = frame(payload)
+        stream.write(framed)
+        places.append((offset, len(payload)))
+        offset += len(framed)
+    return places
+
+
+def read(stream: BinaryIO) -> Iterator[bytes]:
+    """The payloads of a TFRecord file from where the stream stands.
+
+    Raises:
+        DamagedError: a frame is cut off or a CRC does not fit.
+    """
+    while header := stream.read(HEADER_BYTES):
+        length = _payload_length(header, stream)
+        body = stream.read(length + FOOTER_BYTES)
+        if len(body) != length + FOOTER_BYTES:
+            raise _damaged(stream, "it ends inside a record")
+        yield _checked(body, stream)
+
+
+def read_at(stream: BinaryIO, offset: int) -> bytes:
+    """The payload of the frame that starts at `offset`.
+
+    Raises:
+        DamagedError: there is no whole frame, or a CRC does not fit.
+    """
+    stream.seek(offset)
+    for payload in read(stream):
+        return payload
+    raise _damaged(stream, f"no record starts at byte {offset}")
+
+
+def scan(stream: BinaryIO) -> Iterator[tuple[int, int]]:
+    """(offset of the frame, length of the payload) of each record, without reading payloads.
+
+    Raises:
+        DamagedError: a frame is cut off or a length's CRC does not fit.
+    """
+    size = stream.seek(0, 2)
+    offset = 0
+    while offset < size:
+        stream.seek(offset)
+        length = _payload_length(stream.read(HEADER_BYTES), stream)
+        end = offset + HEADER_BYTES + length + FOOTER_BYTES
+        if end > size:
+            raise _damaged(stream, "it ends inside a record")
+        yield offset, length
+        offset = end
+
+
+def _mask(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def _payload_length(header: bytes, stream: BinaryIO) -> int:
+    if len(header) != HEADER_BYTES:
+        raise _damaged(stream, "it ends inside a header")
+    length, crc = struct.unpack("<QI", header)
+    if crc != _mask(header[:8]):
+        raise _damaged(stream, BAD_LENGTH)
+    if length > _MAX_PAYLOAD:
+        raise _damaged(stream, f"a record claims {length} bytes")
+    return length
+
+
+def _checked(body: bytes, stream: BinaryIO) -> bytes:
+    payload, (crc,) = body[:-FOOTER_BYTES], struct.unpack("<I", body[-FOOTER_BYTES:])
+    if crc != _mask(payload):
+        raise _damaged(stream, "the CRC of a record does not fit")
+    return payload
+
+
+def _damaged(stream: BinaryIO, what: str) -> DamagedError:
+    name = getattr(stream, "name", "the stream")
+    return DamagedError(
+        f"{name} must be a whole TFRecord file, but {what}; write the artifact again.", what
+    )

@@ -1,0 +1,65 @@
+"""Receipts: small JSON files by which a pipeline tells its submitter what it wrote.
+
+Files, and not metrics or in-memory results, because every engine has them.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import apache_beam as beam
+
+from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError
+
+
+class WriteReceipts(beam.PTransform):
+    """dict -> one JSON file that holds them all as a list, sorted; also where there are none.
+
+    Args:
+        path: of the file, whose folder the launcher has made.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def expand(self, receipts: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        texts = receipts | "ToJson" >> beam.Map(_to_json).with_output_types(str)
+        return (
+            receipts.pipeline
+            | "Path" >> beam.Create([self._path], reshuffle=False)
+            | "Write" >> beam.Map(_write, beam.pvalue.AsList(texts))
+        )
+
+
+def read(path: str) -> list[dict[str, Any]]:
+    """The receipts of a file that a pipeline wrote.
+
+    Raises:
+        RunError: it is absent, so it was written where the launcher does not look.
+    """
+    try:
+        return json.loads(storage.read_bytes(path))
+    except FileNotFoundError:
+        raise RunError(
+            "--output must be on storage that the launcher and all workers see at the same path, "
+            f"but {path}, which a worker wrote, is not there; mount it everywhere or give another "
+            "path."
+        ) from None
+
+
+def read_if_written(path: str) -> list[dict[str, Any]] | None:
+    """The receipts of a file, or None as long as it is not written."""
+    return read(path) if os.path.exists(path) else None
+
+
+def _to_json(receipt: dict[str, Any]) -> str:
+    return json.dumps(receipt, sort_keys=True)
+
+
+def _write(path: str, receipts: Sequence[str]) -> None:
+    text = "[" + ",\n".join(sorted(receipts)) + "]\n"
+    storage.write_atomically(path, text.encode("ascii"))

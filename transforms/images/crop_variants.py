@@ -1,0 +1,90 @@
+"""Hashes of what a crop or a mirror image of a picture would show.
+
+A crop of B that hashes like B's window is found by looking up the windows of every picture among
+the plain hashes of all. Windows need no pixels of their own: the DCT over a part of a side is the
+image times cosines that are stretched over that part.
+"""
+
+import numpy as np
+
+from facemill.transforms.images import perceptual_hash
+
+# Up to this share of each side may be missing from a crop, however it is split between both ends.
+MAX_CROP = 0.1
+# Ends of windows lie on a grid of three cells over that share; the end of a crop is then at most
+# a sixtieth of the side from that of a window, which changes about 10 of 128 bits.
+_CELLS = 3
+
+
+def _windows() -> tuple[list[tuple[float, float]], list[tuple[int, int]]]:
+    """Parts of a side, and the windows as (horizontal, vertical) indices of such parts."""
+    cell = MAX_CROP / _CELLS
+    spans = [
+        (before, after)
+        for before in range(_CELLS)
+        for after in range(_CELLS)
+        if before + after < _CELLS
+    ]
+    parts = [(cell * (before + 0.5), 1 - cell * (after + 0.5)) for before, after in spans]
+    # A picture keeps its proportions when it is cropped, or nearly.
+    windows = [
+        (x, y)
+        for x in range(len(parts))
+        for y in range(len(parts))
+        if sum(spans[x]) == sum(spans[y])
+    ]
+    return parts, windows
+
+
+_PARTS, _PAIRS = _windows()
+_HORIZONTAL, _VERTICAL = np.array(_PAIRS).T
+_BASIS = np.concatenate([perceptual_hash.cosines(*part) for part in _PARTS])
+_ROWS = _VERTICAL[:, None] * perceptual_hash.FREQUENCIES + perceptual_hash.VERTICAL
+_COLUMNS = _HORIZONTAL[:, None] * perceptual_hash.FREQUENCIES + perceptual_hash.HORIZONTAL
+_ODD = np.packbits(perceptual_hash.HORIZONTAL % 2 == 1)
+
+WINDOWS = len(_PAIRS)
+MIRROR = WINDOWS + 1
+VARIANT_BYTES = WINDOWS * perceptual_hash.HASH_BYTES
+# Of each variant (plain, windows, mirror): left, top, right, bottom as shares of the sides.
+FRAMES = np.array(
+    [(0.0, 0.0, 1.0, 1.0)]
+    + [(_PARTS[x][0], _PARTS[y][0], _PARTS[x][1], _PARTS[y][1]) for x, y in _PAIRS]
+    + [(0.0, 0.0, 1.0, 1.0)]
+)
+
+
+def window_hashes(pixels: np.ndarray) -> bytes:
+    """Hashes of the windows of a picture, in the order of `FRAMES[1:-1]`.
+
+    Args:
+        pixels: uint8 [height, width, 3], RGB; give `hashing.small(pixels)` if it is at hand.
+
+    Returns:
+        `VARIANT_BYTES` bytes.
+    """
+    spectra = _BASIS @ perceptual_hash.levels(pixels) @ _BASIS.T
+    return perceptual_hash.signs(spectra[_ROWS, _COLUMNS]).tobytes()
+
+
+def mirrored(hashes: np.ndarray) -> np.ndarray:
+    """Hashes of the mirror images of pictures with the hashes uint8 [..., 16].
+
+    Mirroring changes the sign of the odd horizontal frequencies, so it needs no second look at
+    the picture. Bits of coefficients that are almost nothing come out wrong.
+    """
+    return hashes ^ _ODD
+
+
+def queries(hashes: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """What `banding.cross_pairs` looks up for each picture: its windows, then its mirror image.
+
+    Args:
+        hashes: uint8 [N, 16].
+        windows: uint8 [N, VARIANT_BYTES] of `window_hashes`.
+
+    Returns:
+        uint8 [N, WINDOWS + 1, 16].
+    """
+    shaped = windows.reshape(len(hashes), WINDOWS, perceptual_hash.HASH_BYTES)
+    return np.concatenate([shaped, mirrored(hashes)[:, None]], axis=1)

@@ -1,0 +1,65 @@
+"""Finding image_ids that come twice, wherever in the input the two are."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.scan.listing import image_key
+from facemill.transforms.scan.scan_chunk import Scanned
+from facemill.transforms.scan.staging import read_facts
+
+_KEY = np.dtype("<u8")
+# Each fails the run; one would do.
+_TOLD = 8
+
+
+class FindRepeated(beam.PTransform):
+    """Scanned -> a dict with `key` for each `image_key` that more than one image has.
+
+    Eight bytes of each image are grouped, so that nobody holds all names. Two different names have
+    the same key with a chance of 3e-6 among ten million, so whoever is told of a key has to look
+    at the names.
+
+    Args:
+        staging: the staging folder.
+        total: a PCollection of one number, how many images were listed.
+    """
+
+    def __init__(self, staging: str, total: beam.PCollection) -> None:
+        super().__init__()
+        self._staging = staging
+        self._total = beam.pvalue.AsSingleton(total)
+
+    def expand(self, scanned: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        return (
+            scanned
+            | "Keys"
+            >> beam.FlatMap(_keys, self._staging, self._total).with_output_types(tuple[int, bytes])
+            | "GroupKeys" >> beam.GroupByKey()
+            | "Repeated" >> beam.FlatMap(_repeated)
+        )
+
+
+def first_repeated(names: Iterable[str]) -> str | None:
+    """The first of some names that comes a second time, or None."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def _keys(scanned: Scanned, staging: str, total: int) -> Iterator[tuple[int, bytes]]:
+    names = read_facts(staging, scanned.chunk, ["image_id"])["image_id"].to_pylist()
+    keys = np.fromiter(map(image_key, names), _KEY, len(names))
+    yield from divide(keys, keys % np.uint64(group_count(total)))
+
+
+def _repeated(group: tuple[int, Iterable[bytes]]) -> list[dict[str, Any]]:
+    found, counts = np.unique(join(group[1], _KEY), return_counts=True)
+    return [{"key": key} for key in found[counts > 1][:_TOLD].tolist()]

@@ -1,0 +1,311 @@
+"""Reading a collection once: validate, frame, hash, and leave the results in the staging folder.
+
+No Beam here: worker processes import this module and must start quickly.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+
+from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.row_ids import NEW, origin_of_chunk, places_of
+from facemill.transforms.dataset.image_metadata import FACTS
+from facemill.transforms.dataset.outcomes import ATTRIBUTE_HAS, DROPPED, IDENTITY_HAS
+from facemill.transforms.dataset.records import Record
+from facemill.transforms.dataset.splits import DEMAND, SPLITS, demands
+from facemill.transforms.faces.crop import Framed, Look, frame
+from facemill.transforms.images import crop_variants, perceptual_hash
+from facemill.transforms.images.decode import Decoded, DecodeError, decode
+from facemill.transforms.images.quality import Floor, Quality, measure
+from facemill.transforms.images.resize import encode_jpeg
+from facemill.transforms.scan.chunk import Chunk
+from facemill.transforms.scan.staging import write_chunk
+from facemill.transforms.sources.base import Ref, Source, Unreadable
+
+# Of each usable image: what the decisions need of it.
+USABLE = np.dtype(
+    [
+        ("place", "<u8"),
+        # Keyed hash of the identity's name, 0 for none. Names themselves do not travel.
+        ("identity", "<u8"),
+        # Keyed hash of the image_id: every draw and the order of the records follow from it.
+        ("order", "<u8"),
+        # Keyed hash of the attribute by which the dataset is balanced, 0 where it is absent or
+        # empty: such images are no class.
+        ("group", "<u8"),
+        # Half of `pixel_sha256`.
+        ("pixels", "<u8", (2,)),
+        ("fingerprint", "u1", (perceptual_hash.HASH_BYTES,)),
+        ("sharpness", "<f4"),
+        # Place in SPLITS of the split that the source demands, or -1.
+        ("split", "<i1"),
+    ]
+)
+NO_IDENTITY = 0
+
+# Of each image of a known set that is not usable: whom it shows, and its pixels, if they are known.
+UNUSABLE = np.dtype(
+    [
+        *((name, USABLE[name]) for name in ("place", "identity", "order", "pixels")),
+        # Whether it counts among the images of its identity: a rule of balance alone dropped it.
+        ("counts", "?"),
+    ]
+)
+
+Rgb = tuple[float, float, float]
+
+# Pixels that are decoded at a time: a detector wants many images, memory wants few.
+_BATCH_PIXELS = 16 << 20
+_BATCH_IMAGES = 32
+
+
+@dataclass(frozen=True)
+class ScanJob:
+    """What every chunk of a run has in common.
+
+    Attributes:
+        source: of the images.
+        staging: the staging folder.
+        look: how pictures become squares.
+        floor: of quality, below which an image is rejected.
+        seed: of the keyed hashes.
+        group_by: the attribute by which the dataset is balanced, or None.
+        windows: whether the search for crops needs each picture's windows.
+    """
+
+    source: Source
+    staging: str
+    look: Look
+    floor: Floor
+    seed: int
+    group_by: str | None = None
+    windows: bool = False
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What travels on from a chunk that was scanned.
+
+    Attributes:
+        chunk: its number.
+        count: its images, usable or not.
+        usable: USABLE [M].
+        windows: uint8 [M, VARIANT_BYTES], or [M, 0] where they are not asked for.
+        demands: DEMAND [K]: what the source asks of identities by images that are not usable.
+        unusable: UNUSABLE [K] of the others, for known sets only: nothing follows from those of
+            the input.
+    """
+
+    chunk: int
+    count: int
+    usable: np.ndarray
+    windows: np.ndarray
+    demands: np.ndarray = field(default_factory=lambda: np.zeros(0, DEMAND))
+    unusable: np.ndarray = field(default_factory=lambda: np.zeros(0, UNUSABLE))
+
+
+def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
+    """Reads the images of a chunk and writes its staging files.
+
+    Args:
+        job: see `ScanJob`.
+        chunk: its number.
+        refs: its images.
+    """
+    facts: list[dict[str, Any]] = []
+    pixels: list[tuple[np.ndarray, bytes] | None] = []
+    usable = np.zeros(len(refs), USABLE)
+    windows = np.zeros((len(refs), crop_variants.VARIANT_BYTES if job.windows else 0), np.uint8)
+    good = np.zeros(len(refs), bool)
+    for row, (ref, result) in enumerate(_looks(job, refs)):
+        known = {
+            "image_id": ref.image_id,
+            "source": ref.path,
+            "identity": ref.identity,
+            "attributes": list(ref.attributes),
+            "outcome": ref.outcome or None,
+            "duplicate_of": ref.duplicate_of,
+        }
+        facts.append({**known, "reason": result.reason, **result.facts})
+        if result.square is None:
+            pixels.append(None)
+            continue
+        good[row] = True
+        encoded = encode_jpeg(result.square)
+        mean, square_mean = _moments(result.square)
+        facts[-1] |= {"channel_mean": mean, "channel_square_mean": square_mean}
+        small = perceptual_hash.small(result.square)
+        fingerprint = perceptual_hash.dct_hash(small)
+        facts[-1]["fingerprint"] = fingerprint
+        record = Record(ref.image_id, ref.identity or "", encoded, mean, square_mean)
+        pixels.append((perceptual_hash.grey_thumbnail(small), record.to_example()))
+        if job.windows:
+            windows[row] = np.frombuffer(crop_variants.window_hashes(small), np.uint8)
+        one = usable[row]
+        one["identity"] = identity_key(job.seed, ref.identity)
+        one["order"] = keyed_hash(job.seed, "order", ref.image_id)
+        one["group"] = _group(job, ref)
+        one["pixels"] = _pixel_key(result.facts["pixel_sha256"])
+        one["fingerprint"] = np.frombuffer(fingerprint, np.uint8)
+        one["sharpness"] = result.facts["sharpness"]
+        one["split"] = _split(ref)
+    usable["place"] = places_of(chunk, len(refs))
+    write_chunk(job.staging, chunk, pa.Table.from_pylist(facts, FACTS), pixels)
+    asked = _demands(job, [ref for ref, fine in zip(refs, good, strict=True) if not fine])
+    bad = [] if origin_of_chunk(chunk) == NEW else np.flatnonzero(~good).tolist()
+    unusable = np.zeros(len(bad), UNUSABLE)
+    for one, row in zip(unusable, bad, strict=True):
+        _describe(job, refs[row], facts[row].get("pixel_sha256"), one)
+    unusable["place"] = usable["place"][bad]
+    return Scanned(chunk, len(refs), usable[good], windows[good], asked, unusable)
+
+
+def _describe(job: ScanJob, ref: Ref, pixel_sha256: str | None, row: np.void) -> None:
+    """Fills a row of UNUSABLE, but for its place."""
+    row["identity"] = identity_key(job.seed, ref.identity)
+    row["order"] = keyed_hash(job.seed, "order", ref.image_id)
+    if pixel_sha256 is not None:
+        row["pixels"] = _pixel_key(pixel_sha256)
+    row["counts"] = ref.outcome == DROPPED and ref.reason.startswith((IDENTITY_HAS, ATTRIBUTE_HAS))
+
+
+def _pixel_key(pixel_sha256: str) -> np.ndarray:
+    return np.frombuffer(bytes.fromhex(pixel_sha256)[:16], "<u8")
+
+
+def scan_packed(job: ScanJob, chunk: Chunk) -> Scanned:
+    """`scan_chunk` for another process, which unpacks the references."""
+    return scan_chunk(job, chunk.number, chunk.refs)
+
+
+def identity_key(seed: int, identity: str | None) -> int:
+    """The hash that stands for an identity's name in all decisions, and draws its split."""
+    return NO_IDENTITY if identity is None else keyed_hash(seed, "split", identity)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What looking at one image gave: its square, or a reason why not."""
+
+    facts: dict[str, Any]
+    reason: str = ""
+    square: np.ndarray | None = None
+
+
+def _looks(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Look]]:
+    """Each image with what looking at it gave, in order; decoded in batches of bounded size."""
+    readable = [ref for ref in refs if not ref.reason]
+    contents = iter(job.source.read(readable))
+    batch: list[tuple[Ref, _Look, Decoded | None]] = []
+    waiting = 0
+    for ref in refs:
+        seen, decoded = _open(
+            job, ref, next(contents) if not ref.reason else Unreadable(ref.reason)
+        )
+        batch.append((ref, seen, decoded))
+        waiting += 0 if decoded is None else decoded.width * decoded.height
+        if waiting >= _BATCH_PIXELS or len(batch) == _BATCH_IMAGES:
+            yield from _framed(job, batch)
+            batch, waiting = [], 0
+    yield from _framed(job, batch)
+
+
+def _open(job: ScanJob, ref: Ref, content: bytes | Unreadable) -> tuple[_Look, Decoded | None]:
+    if isinstance(content, Unreadable):
+        known = {} if ref.pixel_sha256 is None else {"pixel_sha256": ref.pixel_sha256}
+        return _Look(known, content.reason), None
+    facts: dict[str, Any] = {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    try:
+        decoded = decode(content)
+    except DecodeError as error:
+        return _Look(facts, str(error)), None
+    facts |= {
+        "width": decoded.width,
+        "height": decoded.height,
+        "pixel_sha256": ref.pixel_sha256 or _pixel_sha256(job, ref, decoded),
+    }
+    return _Look(facts), decoded
+
+
+def _pixel_sha256(job: ScanJob, ref: Ref, decoded: Decoded) -> str:
+    """What exact duplicates have in common: the picture, and the face in it that is meant.
+
+    A detector finds the same face in the same picture; but landmarks of the source may be of
+    another one of a group, and then these are two people and no conflict.
+    """
+    digest = perceptual_hash.pixel_sha256(decoded.pixels)
+    if job.look.align != "landmarks" or ref.landmarks is None:
+        return digest
+    points = " ".join(str(round(number)) for number in ref.landmarks)
+    return hashlib.sha256(f"{digest} {points}".encode("ascii")).hexdigest()
+
+
+def _framed(
+    job: ScanJob, batch: Sequence[tuple[Ref, _Look, Decoded | None]]
+) -> Iterator[tuple[Ref, _Look]]:
+    good = [(ref, decoded) for ref, _, decoded in batch if decoded is not None]
+    squares = iter(
+        frame(
+            job.look,
+            [decoded.pixels for _, decoded in good],
+            [ref.landmarks for ref, _ in good],
+        )
+    )
+    for ref, seen, decoded in batch:
+        if decoded is None:
+            yield ref, seen
+            continue
+        framed = next(squares)
+        if isinstance(framed, str):
+            yield ref, _Look(seen.facts, framed)
+            continue
+        yield ref, _judged(job, seen, framed)
+
+
+def _judged(job: ScanJob, seen: _Look, framed: Framed) -> _Look:
+    quality: Quality = measure(framed.pixels)
+    facts = {
+        **seen.facts,
+        "sharpness": quality.sharpness,
+        "brightness": quality.brightness,
+        "contrast": quality.contrast,
+        "faces": framed.faces,
+        "face_score": framed.score,
+        "face_box": framed.box,
+    }
+    reason = job.floor.why_rejected(quality)
+    return _Look(facts, reason, None if reason else framed.pixels)
+
+
+def _group(job: ScanJob, ref: Ref) -> int:
+    if job.group_by is None:
+        return 0
+    value = dict(ref.attributes).get(job.group_by, "")
+    return keyed_hash(job.seed, "group", value) if value else 0
+
+
+def _demands(job: ScanJob, refs: Sequence[Ref]) -> np.ndarray:
+    identities = [identity_key(job.seed, ref.identity) for ref in refs]
+    return demands(np.array(identities, np.uint64), np.array(list(map(_split, refs)), np.int8))
+
+
+def _split(ref: Ref) -> int:
+    return -1 if ref.split is None else SPLITS.index(ref.split)
+
+
+def _moments(pixels: np.ndarray) -> tuple[Rgb, Rgb]:
+    """Means and square means of R, G and B of uint8 [S, S, 3]."""
+    mean, deviation = (values[:, 0] for values in cv2.meanStdDev(pixels))
+    square_mean = deviation**2 + mean**2
+    return (
+        (float(mean[0]), float(mean[1]), float(mean[2])),
+        (float(square_mean[0]), float(square_mean[1]), float(square_mean[2])),
+    )

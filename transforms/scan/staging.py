@@ -1,0 +1,225 @@
+"""The staging folder: what the scan leaves under the output for the stages after it.
+
+For each chunk of the listing there are three files, named by its number, so a chunk that an engine
+scans twice writes the same files again; the last of them is in a folder of its own:
+
+- facts, a table in Arrow's file format with one row per image, read column by column;
+- pixels: a header with an entry for each row, then for each usable image a thumbnail and its
+  encoded record, fetched by offset;
+- an empty one whose name tells how many images the chunk has, for the progress line.
+"""
+
+import functools
+import os
+import struct
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Sequence
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facemill.transforms import storage
+from facemill.transforms.core.row_ids import (
+    CHUNK,
+    NEW,
+    chunk_of,
+    origin_of_chunk,
+    places_of,
+    row_of,
+)
+from facemill.transforms.images.perceptual_hash import SMALL_SIDE
+
+STAGING = "staging"
+
+_DONE = "done"
+_FACTS_ENDING = "facts"
+_THUMBNAIL_BYTES = SMALL_SIDE * SMALL_SIDE
+# Of one row: where its thumbnail starts, and the length of the record that follows it.
+_ENTRY = np.dtype([("offset", "<u8"), ("length", "<u4")])
+# The same for one row at a time, which a structured array is slow at.
+_ONE_ENTRY = struct.Struct("<QI")
+_HEADER_BYTES = CHUNK * _ENTRY.itemsize
+
+
+def write_chunk(
+    folder: str,
+    chunk: int,
+    facts: pa.Table,
+    pixels: Sequence[tuple[np.ndarray, bytes] | None],
+) -> None:
+    """Writes the files of a chunk, each whole or not at all.
+
+    Args:
+        folder: the staging folder, which the launcher has made.
+        chunk: its number.
+        facts: N rows, at most CHUNK.
+        pixels: N times thumbnail, uint8 [64, 64], and encoded record; None for an image that
+            cannot be used.
+
+    Raises:
+        RunError: this machine does not see the staging folder.
+    """
+    entries = np.zeros(CHUNK, _ENTRY)
+    offset = _HEADER_BYTES
+    parts: list[bytes] = []
+    for row, one in enumerate(pixels):
+        if one is None:
+            continue
+        thumbnail, record = one
+        entries[row] = (offset, len(record))
+        parts += (thumbnail.tobytes(), record)
+        offset += _THUMBNAIL_BYTES + len(record)
+    # Without waiting for the disk: a power cut ends the run too.
+    with storage.new_file(_pixels_path(folder, chunk), sync=False) as stream:
+        stream.write(b"".join((entries.tobytes(), *parts)))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, facts.schema) as writer:
+        writer.write_table(facts.combine_chunks())
+    with storage.new_file(_facts_path(folder, chunk), sync=False) as stream:
+        stream.write(sink.getvalue())
+    _mark_done(os.path.join(folder, _DONE), f"{chunk:013x}-{len(facts)}")
+
+
+def _mark_done(folder: str, name: str) -> None:
+    path = os.path.join(folder, name)
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+    except FileNotFoundError:
+        # Of a run's first chunk only.
+        storage.make_folder(folder)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+
+
+def read_facts(folder: str, chunk: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """The facts of a chunk, or some columns of them.
+
+    Raises:
+        RunError: this machine does not see the file.
+    """
+    path = _facts_path(folder, chunk)
+    try:
+        source = pa.memory_map(path)
+    except FileNotFoundError:
+        raise storage.not_seen(path) from None
+    with source:
+        table = pa.ipc.open_file(source).read_all()
+    return table if columns is None else table.select(columns)
+
+
+def places_of_names(folder: str, origin: int, names: Collection[str]) -> dict[str, int]:
+    """The places of those images of a known set that have one of some names, and pixels.
+
+    Args:
+        folder: the staging folder.
+        origin: OLD or HELD_OUT, see `transforms.core.row_ids`.
+        names: image_ids.
+    """
+    if not names:
+        return {}
+    wanted = pa.array(sorted(names), pa.string())
+    found: dict[str, int] = {}
+    for name in sorted(os.listdir(folder)):
+        stem, _, ending = name.rpartition(".")
+        if ending != _FACTS_ENDING or origin_of_chunk(chunk := int(stem, 16)) != origin:
+            continue
+        facts = read_facts(folder, chunk, ["image_id", "reason"])
+        usable = pc.and_(pc.is_in(facts["image_id"], wanted), pc.equal(facts["reason"], ""))
+        for row in pc.indices_nonzero(usable).to_pylist():
+            found[facts["image_id"][row].as_py()] = int(places_of(chunk, row + 1)[row])
+    return found
+
+
+def images_staged(folder: str) -> int:
+    """How many images of the input were scanned so far, as their files tell on every engine."""
+    try:
+        return sum(
+            int(name.rpartition("-")[2])
+            for name in os.listdir(os.path.join(folder, _DONE))
+            if origin_of_chunk(int(name.partition("-")[0], 16)) == NEW
+        )
+    except FileNotFoundError:
+        return 0
+
+
+class StagingReader:
+    """Fetches by place; keeps a bounded number of files open.
+
+    Args:
+        folder: the staging folder.
+        limit: of files that are open at a time; systems allow a process 1,024 or more.
+    """
+
+    def __init__(self, folder: str, limit: int = 512) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._open: OrderedDict[int, tuple[BinaryIO, bytes]] = OrderedDict()
+
+    def __enter__(self) -> "StagingReader":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for stream, _ in self._open.values():
+            stream.close()
+        self._open.clear()
+
+    def thumbnails(self, places: Iterable[int]) -> np.ndarray:
+        """uint8 [N, 64, 64]."""
+        data = b"".join(self._thumbnail(int(place)) for place in places)
+        return np.frombuffer(data, np.uint8).reshape(-1, SMALL_SIDE, SMALL_SIDE)
+
+    def record(self, place: int) -> bytes:
+        """The encoded record."""
+        stream, offset, length = self._find(place)
+        return storage.read_range(stream, offset + _THUMBNAIL_BYTES, length)
+
+    def _thumbnail(self, place: int) -> bytes:
+        stream, offset, _ = self._find(place)
+        return storage.read_range(stream, offset, _THUMBNAIL_BYTES)
+
+    def _find(self, place: int) -> tuple[BinaryIO, int, int]:
+        """The file of a place, where its thumbnail starts, and the length of its record."""
+        stream, header = self._chunk(chunk_of(place))
+        return stream, *_ONE_ENTRY.unpack_from(header, row_of(place) * _ONE_ENTRY.size)
+
+    def _chunk(self, chunk: int) -> tuple[BinaryIO, bytes]:
+        found = self._open.get(chunk)
+        if found is not None:
+            self._open.move_to_end(chunk)
+            return found
+        if len(self._open) >= self._limit:
+            self._open.popitem(last=False)[1][0].close()
+        # Without a buffer, which would only cost: of each file little is read, here and there.
+        path = _pixels_path(self._folder, chunk)
+        try:
+            stream = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
+        except FileNotFoundError:
+            raise storage.not_seen(path) from None
+        header = storage.read_range(stream, 0, _HEADER_BYTES)
+        self._open[chunk] = stream, header
+        return stream, header
+
+
+class FactsReader:
+    """Looks single images up by place; keeps the tables of the last chunks.
+
+    Args:
+        folder: the staging folder.
+        columns: that are wanted.
+    """
+
+    def __init__(self, folder: str, columns: Sequence[str]) -> None:
+        self._table = functools.lru_cache(64)(lambda chunk: read_facts(folder, chunk, columns))
+
+    def row(self, place: int) -> dict:
+        """Column to value of one image."""
+        return self._table(chunk_of(place)).slice(row_of(place), 1).to_pylist()[0]
+
+
+def _facts_path(folder: str, chunk: int) -> str:
+    return os.path.join(folder, f"{chunk:013x}.{_FACTS_ENDING}")
+
+
+def _pixels_path(folder: str, chunk: int) -> str:
+    return os.path.join(folder, f"{chunk:013x}.pixels")

@@ -1,0 +1,51 @@
+"""The scan as a Beam transform, over worker processes of its own where a machine has the cores."""
+
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+from apache_beam.utils.windowed_value import WindowedValue
+
+from facemill.transforms.core.processes import Calls
+from facemill.transforms.core.windowed import at_end
+from facemill.transforms.scan.chunk import Chunk
+from facemill.transforms.scan.prefetch import taken
+from facemill.transforms.scan.scan_chunk import ScanJob, Scanned, scan_packed
+
+
+class ScanImages(beam.PTransform):
+    """Chunk -> Scanned.
+
+    Args:
+        job: what all chunks have in common.
+        workers: processes in each of the engine's worker processes; never changes the result.
+    """
+
+    def __init__(self, job: ScanJob, workers: int) -> None:
+        super().__init__()
+        self._job = job
+        self._workers = workers
+
+    def expand(self, chunks: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        return chunks | "Read" >> beam.ParDo(_Scan(self._job, self._workers)).with_output_types(
+            Scanned
+        )
+
+
+class _Scan(beam.DoFn):
+    def __init__(self, job: ScanJob, workers: int) -> None:
+        self._job = job
+        self._workers = workers
+
+    def start_bundle(self) -> None:
+        self._calls: Calls[Scanned] = Calls(self._workers)
+
+    def process(self, chunk: Chunk) -> Iterator[Scanned]:
+        begun = taken(self._job, chunk)
+        if begun is not None:
+            yield from self._calls.wait_for(begun)
+        else:
+            yield from self._calls.call(scan_packed, self._job, chunk)
+
+    def finish_bundle(self) -> Iterable[WindowedValue]:
+        return map(at_end, self._calls.rest())

@@ -1,0 +1,1 @@
+"""Which images are kept: balance, splits, lists and held-out sets."""

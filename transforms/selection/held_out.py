@@ -1,0 +1,210 @@
+"""Of a held-out set: what of it can be compared, whom it names, and who of them is elsewhere."""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.core.row_ids import (
+    HELD_OUT,
+    OLD,
+    chunk_of,
+    origin_of,
+    origin_of_chunk,
+    row_of,
+)
+from facemill.transforms.duplicates.verdicts import SetAside
+from facemill.transforms.scan.scan_chunk import NO_IDENTITY, Scanned
+from facemill.transforms.scan.staging import read_facts
+from facemill.transforms.shards.index import content_sum
+
+EXAMPLES = 3
+
+_NAMED = np.dtype([("identity", "<u8"), ("held_out", "?"), ("records", "<u4")])
+
+
+@dataclass
+class _Sums:
+    listed: int = 0
+    usable: int = 0
+    by_pixels: int = 0
+    fingerprint: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "_Sums") -> None:
+        self.listed += other.listed
+        self.usable += other.usable
+        self.by_pixels += other.by_pixels
+        self.fingerprint = (self.fingerprint + other.fingerprint) % (1 << 256)
+        self.reasons += other.reasons
+
+
+class CountUsable(beam.PTransform):
+    """Scanned -> one dict of how many images there are, and what can be done with them.
+
+    `listed`, `usable`, of the others `by_pixels` whose pixels are known all the same, by `reasons`
+    how many others there are, and `fingerprint`: hex, the same for the same set of (image_id,
+    SHA-256 of the file).
+
+    Args:
+        staging: the staging folder.
+    """
+
+    def __init__(self, staging: str) -> None:
+        super().__init__()
+        self._staging = staging
+
+    def expand(self, scanned: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        return (
+            scanned
+            | "Tally" >> beam.Map(_tally, self._staging)
+            | "Sum" >> beam.CombineGlobally(_Sum())
+        )
+
+
+class CountNamed(beam.PTransform):
+    """Scanned of all sets -> one dict: `identities` that the held-out set names, and `records` of a
+    dataset that is added to which show one of them.
+
+    Args:
+        total: a PCollection of one number, how many images were listed.
+    """
+
+    def __init__(self, total: beam.PCollection) -> None:
+        super().__init__()
+        self._total = beam.pvalue.AsSingleton(total)
+
+    def expand(self, scanned: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        return (
+            scanned
+            | "Names" >> beam.FlatMap(_names, self._total).with_output_types(tuple[int, bytes])
+            | "GroupNames" >> beam.GroupByKey()
+            | "Named" >> beam.Map(_count_named).with_output_types(tuple[int, int])
+            | "AllNamed" >> beam.CombineGlobally(_add_pairs)
+            | "ToDict" >> beam.Map(lambda sums: {"identities": sums[0], "records": sums[1]})
+        )
+
+
+class CountOverlap(beam.PTransform):
+    """SetAside -> one dict: `records` of a dataset that is added to whose picture a held-out set
+    has too, and `examples`, the names of a few.
+
+    Args:
+        staging: the staging folder.
+    """
+
+    def __init__(self, staging: str) -> None:
+        super().__init__()
+        self._staging = staging
+
+    def expand(self, aside: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        return (
+            aside
+            | "Overlapping" >> beam.FlatMap(_overlapping, self._staging)
+            | "AllOverlapping" >> beam.CombineGlobally(_First())
+        )
+
+
+def _tally(scanned: Scanned, staging: str) -> _Sums:
+    facts = read_facts(staging, scanned.chunk, ["image_id", "sha256", "reason", "outcome"])
+    told = zip(facts["reason"].to_pylist(), facts["outcome"].to_pylist(), strict=True)
+    return _Sums(
+        listed=scanned.count,
+        usable=len(scanned.usable),
+        by_pixels=int(scanned.unusable["pixels"].any(axis=1).sum()),
+        fingerprint=content_sum(facts),
+        reasons=Counter(
+            f"set aside in its dataset as {outcome}" if outcome else reason
+            for reason, outcome in told
+            if reason
+        ),
+    )
+
+
+class _Sum(beam.CombineFn):
+    def create_accumulator(self) -> _Sums:
+        return _Sums()
+
+    def add_input(self, accumulator: _Sums, sums: _Sums) -> _Sums:
+        accumulator.add(sums)
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[_Sums]) -> _Sums:
+        whole = _Sums()
+        for one in accumulators:
+            whole.add(one)
+        return whole
+
+    def extract_output(self, accumulator: _Sums) -> dict[str, Any]:
+        return {
+            "listed": accumulator.listed,
+            "usable": accumulator.usable,
+            "by_pixels": accumulator.by_pixels,
+            "reasons": dict(accumulator.reasons),
+            "fingerprint": f"{accumulator.fingerprint:064x}",
+        }
+
+
+def _names(scanned: Scanned, total: int) -> Iterator[tuple[int, bytes]]:
+    origin = origin_of_chunk(scanned.chunk)
+    if origin not in (OLD, HELD_OUT):
+        return
+    keys = scanned.usable["identity"]
+    if origin == HELD_OUT:
+        keys = np.concatenate([keys, scanned.unusable["identity"]])
+    found, counts = np.unique(keys[keys != NO_IDENTITY], return_counts=True)
+    rows = np.zeros(len(found), _NAMED)
+    rows["identity"], rows["held_out"] = found, origin == HELD_OUT
+    rows["records"] = 0 if origin == HELD_OUT else counts
+    yield from divide(rows, found % np.uint64(group_count(total)))
+
+
+def _count_named(group: tuple[int, Iterable[bytes]]) -> tuple[int, int]:
+    rows = join(group[1], _NAMED)
+    held_out = np.unique(rows["identity"][rows["held_out"]])
+    records = rows["records"][np.isin(rows["identity"], held_out)]
+    return len(held_out), int(records.sum(dtype=np.int64))
+
+
+def _add_pairs(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    first = second = 0
+    for one, other in pairs:
+        first, second = first + one, second + other
+    return first, second
+
+
+def _overlapping(aside: SetAside, staging: str) -> list[str]:
+    if origin_of(aside.place) != OLD or not aside.verdict.is_leak:
+        return []
+    facts = read_facts(staging, chunk_of(aside.place), ["image_id"])
+    return [facts["image_id"][row_of(aside.place)].as_py()]
+
+
+_Names = tuple[int, list[str]]
+
+
+class _First(beam.CombineFn):
+    """How many names there are, and the first few of them."""
+
+    def create_accumulator(self) -> _Names:
+        return 0, []
+
+    def add_input(self, accumulator: _Names, name: str) -> _Names:
+        return accumulator[0] + 1, heapq.nsmallest(EXAMPLES, [*accumulator[1], name])
+
+    def merge_accumulators(self, accumulators: Iterable[_Names]) -> _Names:
+        count, names = self.create_accumulator()
+        for one in accumulators:
+            count, names = count + one[0], heapq.nsmallest(EXAMPLES, names + one[1])
+        return count, names
+
+    def extract_output(self, accumulator: _Names) -> dict[str, Any]:
+        return {"records": accumulator[0], "examples": accumulator[1]}

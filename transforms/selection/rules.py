@@ -1,0 +1,69 @@
+"""The rules of balance as a person writes them; light, for the command line."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from facemill.transforms.core.errors import UsageError
+
+# In the order in which they are applied.
+KINDS = ("min-images", "cap", "oversample", "effective-number")
+# Images or records that a rule may ask for: no class has so many, and 32 bits hold it.
+MOST = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        kind: `min-images` drops classes with fewer images; `cap` keeps at most so many of each;
+            `oversample` writes images of small classes several times until there are so many
+            records; `effective-number` weighs each image by its class's (Cui et al. 2019).
+        amount: images or records; of `effective-number`, beta in [0, 1).
+        column: the attribute whose values are the classes, or None for identities.
+    """
+
+    kind: str
+    amount: float
+    column: str | None = None
+
+    @property
+    def removes(self) -> bool:
+        """Whether it takes images away; the others add copies or weights to what is left."""
+        return self.kind in ("min-images", "cap")
+
+
+def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The rules in the order in which they are applied, however they were given.
+
+    What takes images away comes before what counts on those that stay, or a cap would undo the
+    floor that oversampling made; of each, rules of identities come before those of an attribute.
+    """
+    return tuple(sorted(rules, key=_rank))
+
+
+def _rank(rule: Rule) -> tuple[bool, bool, int]:
+    return not rule.removes, rule.column is not None, KINDS.index(rule.kind)
+
+
+def parse(text: str) -> Rule:
+    """`KIND=AMOUNT` or `KIND=AMOUNT@COLUMN`, as on the command line.
+
+    Raises:
+        UsageError: it is no such rule.
+    """
+    head, _, column = text.partition("@")
+    kind, _, amount = head.partition("=")
+    try:
+        value = float(amount)
+    except ValueError:
+        value = -1.0
+    whole = 1 <= value <= MOST and value == int(value)
+    good = 0 <= value < 1 if kind == "effective-number" else whole
+    if kind not in KINDS or not good or ("@" in text and not column):
+        raise UsageError(
+            f"--balance must be min-images=N, cap=N, oversample=N or effective-number=BETA with N "
+            f"from 1 to {MOST:,} and BETA below 1, each with @COLUMN or without, got {text!r}; "
+            "write cap=100, say."
+        )
+    return Rule(kind, value, column or None)

@@ -1,0 +1,348 @@
+"""What stays of each identity, and where it goes: held-out names, lists, split, balance."""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from facemill.transforms.core import row_ids as origins
+from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.core.keyed import mixed
+from facemill.transforms.core.row_ids import origin_of_chunk
+from facemill.transforms.dataset.identity_filter import Chosen
+from facemill.transforms.dataset.outcomes import ATTRIBUTE_HAS, IDENTITY_HAS, IDENTITY_IS
+from facemill.transforms.dataset.splits import (
+    DEMAND,
+    FOLDERS,
+    SPLITS,
+    UNLABELED,
+    answer,
+    demands,
+    draw_splits,
+)
+from facemill.transforms.duplicates.verdicts import HELD_OUT_NOTE, SetAside
+from facemill.transforms.scan.scan_chunk import NO_IDENTITY, Scanned
+from facemill.transforms.selection.apply import apply
+from facemill.transforms.selection.by_attribute import BalanceAttribute
+from facemill.transforms.selection.decisions import (
+    DECISION,
+    EXCLUDED,
+    HELD_OUT,
+    KEEP,
+    NOT_INCLUDED,
+    OF_ATTRIBUTE,
+    TOO_FEW,
+    TOO_MANY,
+    TRAIN,
+    TWO_SPLITS,
+    is_new,
+)
+from facemill.transforms.selection.rules import Rule
+
+# What the selection takes from the scan; an engine may keep all of it in memory.
+_SCANNED = ("place", "identity", "order", "group", "sharpness", "split")
+_UNDECIDED = np.dtype([(name, DECISION[name]) for name in (*_SCANNED, "reason")])
+
+_IMAGE_SPLIT_SALT = 2
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rules.
+
+    Attributes:
+        fractions: (split, share), summing to 1.
+        split_by: `identity`, so that nobody is in two splits, or `image` for closed-set work.
+        listed: (split, keys of identities that belong there whatever shares and source say).
+        rules: of balance, see `transforms.selection.rules.in_order`.
+        prefer: `hash` or `quality`: which images of a class stay under a cap.
+        chosen: which identities the run is about.
+    """
+
+    fractions: Sequence[tuple[str, float]]
+    split_by: str = "identity"
+    listed: tuple[tuple[str, np.ndarray], ...] = ()
+    rules: tuple[Rule, ...] = ()
+    prefer: str = "hash"
+    chosen: Chosen = field(default_factory=Chosen)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether a rule gives images weights."""
+        return any(rule.kind == "effective-number" for rule in self.rules)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Attributes that rules name."""
+        return tuple(dict.fromkeys(rule.column for rule in self.rules if rule.column))
+
+    @property
+    def stages(self) -> list[list[Rule]]:
+        """The rules in turns: those of identities, of the attribute, of identities and so on.
+
+        The first may be empty, since images meet by identity before anything else.
+        """
+        turns = itertools.groupby(self.rules, lambda rule: rule.column is None)
+        found = [(of_identity, list(rules)) for of_identity, rules in turns]
+        stages = [rules for _, rules in found]
+        return stages if found and found[0][0] else [[], *stages]
+
+
+def undecided(usable: np.ndarray) -> np.ndarray:
+    """DECISION [N] of USABLE [N]; `split` holds what the source demands, or -1.
+
+    A `reason` that it has already is taken over.
+    """
+    rows = np.zeros(len(usable), DECISION)
+    for name in {*_SCANNED, "reason"} & set(usable.dtype.names or ()):
+        rows[name] = usable[name]
+    rows["copies"] = 1
+    rows["weight"] = 1.0
+    return rows
+
+
+def select(rows: np.ndarray, selection: Selection, held_out: np.ndarray, asked: np.ndarray) -> None:
+    """Decides on images of whole identities, in place.
+
+    Duplicates are gone already, so that the picture of an identity that is held out or left out
+    was found under another name too.
+
+    Args:
+        rows: DECISION [N], see `undecided`; all images of an identity or none. What a dataset
+            holds already counts in its class, and nothing happens to it.
+        selection: see `Selection`.
+        held_out: uint64, keys of the identities of a held-out set.
+        asked: DEMAND [K], what the source asks of identities by images that are not among the
+            rows: an image counts for the split of its identity even if it cannot be used.
+    """
+    known = rows["identity"] != NO_IDENTITY
+    _drop(rows, known & np.isin(rows["identity"], held_out), HELD_OUT)
+    _drop(rows, selection.chosen.excluded(rows["identity"]), EXCLUDED)
+    _drop(rows, selection.chosen.not_included(rows["identity"]), NOT_INCLUDED)
+    _split(rows, selection, asked)
+    for rule in selection.stages[0]:
+        apply(rows, rule, "identity", selection.prefer)
+
+
+def explain(reason: int, have: int, limit: int, column: str | None) -> str:
+    """The words of a decision, for the index.
+
+    Args:
+        reason: why an image is not kept.
+        have: how many images its class has.
+        limit: how many it must or may have.
+        column: the attribute of the last rules of balance, or None.
+    """
+    held_by = IDENTITY_HAS.strip()
+    if reason > TOO_MANY:
+        reason, held_by = reason - OF_ATTRIBUTE, f"{ATTRIBUTE_HAS}{column} has"
+    return {
+        KEEP: "",
+        EXCLUDED: f"{IDENTITY_IS}excluded",
+        NOT_INCLUDED: f"{IDENTITY_IS}not among those included",
+        HELD_OUT: f"{IDENTITY_IS}{HELD_OUT_NOTE}",
+        TWO_SPLITS: "two splits are asked for its identity",
+        TOO_FEW: f"{held_by} {have} images, fewer than the {limit} required",
+        TOO_MANY: f"{held_by} {have} images, more than the {limit} allowed",
+    }[reason]
+
+
+class SelectImages(beam.PTransform):
+    """Scanned -> DECISION arrays as bytes, of all new images that are not set aside.
+
+    What is scanned of a dataset that is added to, or of a held-out set, takes part, and has no
+    decision.
+
+    Args:
+        set_aside: a PCollection of SetAside.
+        selection: see `Selection`.
+        total: a PCollection of one number, how many images were listed.
+    """
+
+    def __init__(
+        self, set_aside: beam.PCollection, selection: Selection, total: beam.PCollection
+    ) -> None:
+        super().__init__()
+        self._set_aside = set_aside
+        self._selection = selection
+        self._images = total
+        self._total = beam.pvalue.AsSingleton(total)
+
+    def expand(self, scanned: beam.PCollection) -> Any:
+        """Builds the graph."""
+        rows = scanned | "ByIdentity" >> beam.FlatMap(_by_identity, self._total).with_output_types(
+            tuple[int, bytes]
+        )
+        held_out = scanned | "HeldOut" >> beam.FlatMap(_held_out, self._total).with_output_types(
+            tuple[int, bytes]
+        )
+        aside = self._set_aside | "AsideByIdentity" >> beam.Map(
+            _aside_by_identity, self._total
+        ).with_output_types(tuple[int, int])
+        asked = scanned | "Demands" >> beam.FlatMap(_demands, self._total).with_output_types(
+            tuple[int, bytes]
+        )
+        decided = (
+            {"rows": rows, "held_out": held_out, "aside": aside, "asked": asked}
+            | "GroupIdentities" >> beam.CoGroupByKey()
+            | "Select" >> beam.FlatMap(_select, self._selection).with_output_types(bytes)
+        )
+        for number, rules in enumerate(self._selection.stages[1:], start=1):
+            decided = decided | f"Balance{number}" >> self._balance(rules)
+        return decided | "New" >> beam.Map(_only_new).with_output_types(bytes)
+
+    def _balance(self, rules: Sequence[Rule]) -> beam.PTransform:
+        if rules[0].column is not None:
+            return BalanceAttribute(rules, self._selection.prefer, self._images)
+        return _BalanceIdentities(rules, self._selection.prefer, self._total)
+
+
+class _BalanceIdentities(beam.PTransform):
+    """DECISION arrays as bytes -> the same after rules of identities that come after others."""
+
+    def __init__(self, rules: Sequence[Rule], prefer: str, total: beam.pvalue.AsSingleton) -> None:
+        super().__init__()
+        self._rules = rules
+        self._prefer = prefer
+        self._total = total
+
+    def expand(self, decided: beam.PCollection) -> beam.PCollection:
+        return (
+            decided
+            | "ByIdentity"
+            >> beam.FlatMap(_decided_by_identity, self._total).with_output_types(tuple[int, bytes])
+            | "GroupIdentities" >> beam.GroupByKey()
+            | "Balance"
+            >> beam.Map(_balance_identities, self._rules, self._prefer).with_output_types(bytes)
+        )
+
+
+def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+    if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
+        return ()
+    # What a dataset dropped for its class's size counts in the class, and nothing else.
+    dropped = scanned.unusable[scanned.unusable["counts"]]
+    rows = np.zeros(len(scanned.usable) + len(dropped), _UNDECIDED)
+    rows["split"], rows["reason"][len(scanned.usable) :] = -1, TOO_FEW
+    for name in _SCANNED:
+        rows[name][: len(scanned.usable)] = scanned.usable[name]
+    for name in ("place", "identity", "order"):
+        rows[name][len(scanned.usable) :] = dropped[name]
+    return divide(rows, _groups(rows, total))
+
+
+def _held_out(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+    if origin_of_chunk(scanned.chunk) != origins.HELD_OUT:
+        return ()
+    # Whoever is named is in the set, whether or not the picture can be used.
+    keys = np.union1d(scanned.usable["identity"], scanned.unusable["identity"])
+    keys = keys[keys != NO_IDENTITY]
+    return divide(keys, keys % np.uint64(group_count(total)))
+
+
+def _aside_by_identity(aside: SetAside, total: int) -> tuple[int, int]:
+    key = aside.identity if aside.identity != NO_IDENTITY else aside.order
+    return key % group_count(total), aside.place
+
+
+def _demands(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+    # What a held-out set says of its own images is nothing to the input's.
+    if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
+        return ()
+    return divide(scanned.demands, scanned.demands["identity"] % np.uint64(group_count(total)))
+
+
+def _groups(rows: np.ndarray, total: int) -> np.ndarray:
+    """The group of each row, the same for all images of an identity: uint64 [N]."""
+    # Images of nobody in particular are no class, and need not meet.
+    keys = np.where(rows["identity"] == NO_IDENTITY, rows["order"], rows["identity"])
+    return keys % np.uint64(group_count(total))
+
+
+def _decided_by_identity(data: bytes, total: int) -> Iterator[tuple[int, bytes]]:
+    rows = np.frombuffer(data, DECISION)
+    yield from divide(rows, _groups(rows, total))
+
+
+def _balance_identities(
+    group: tuple[int, Iterable[bytes]], rules: Sequence[Rule], prefer: str
+) -> bytes:
+    rows = join(group[1], DECISION)
+    for rule in rules:
+        apply(rows, rule, "identity", prefer)
+    return rows.tobytes()
+
+
+def _select(group: tuple[int, dict[str, Iterable[Any]]], selection: Selection) -> Iterator[bytes]:
+    rows = undecided(join(group[1]["rows"], _UNDECIDED))
+    aside = np.isin(rows["place"], np.fromiter(group[1]["aside"], np.uint64))
+    asked = np.concatenate([join(group[1]["asked"], DEMAND), _demanded(rows[aside])])
+    rows = rows[~aside]
+    held_out = join(group[1]["held_out"], np.dtype("<u8"))
+    select(rows, selection, held_out, asked)
+    if len(rows):
+        yield rows.tobytes()
+
+
+def _only_new(data: bytes) -> bytes:
+    rows = np.frombuffer(data, DECISION)
+    return rows[is_new(rows)].tobytes()
+
+
+def _split(rows: np.ndarray, selection: Selection, asked: np.ndarray) -> None:
+    """Puts each image into a split; images without identity into `unlabeled`."""
+    known = rows["identity"] != NO_IDENTITY
+    if selection.split_by == "image":
+        hashes = mixed(rows["order"], _IMAGE_SPLIT_SALT)
+        drawn = draw_splits(hashes, selection.fractions)
+        rows["split"] = np.where(rows["split"] >= 0, rows["split"], drawn)
+    else:
+        new = is_new(rows)
+        wanted = _listed(
+            rows["identity"], np.concatenate([asked, _demanded(rows[new])]), selection.listed
+        )
+        # Neither source nor list moves what a dataset holds.
+        given, several = answer(rows["identity"], np.concatenate([wanted, _demanded(rows[~new])]))
+        drawn = draw_splits(rows["identity"], selection.fractions)
+        rows["split"] = np.where(given >= 0, given, drawn)
+        _drop(rows, several, TWO_SPLITS)
+    rows["split"][~known] = FOLDERS.index(UNLABELED)
+
+
+def _demanded(rows: np.ndarray) -> np.ndarray:
+    """DEMAND of DECISION rows that are not in a split yet."""
+    return demands(rows["identity"], rows["split"])
+
+
+def _listed(
+    identities: np.ndarray, asked: np.ndarray, lists: Sequence[tuple[str, np.ndarray]]
+) -> np.ndarray:
+    """DEMAND after the lists of a person, which count instead of what the source asks.
+
+    Args:
+        identities: uint64 [N], that are there.
+        asked: DEMAND [K], by the source.
+        lists: see `Selection.listed`.
+    """
+    for name, keys in lists:
+        mine = np.intersect1d(identities, keys)
+        others = asked[~np.isin(asked["identity"], keys)]
+        listed = demands(mine, np.full(len(mine), SPLITS.index(name), np.int8))
+        asked = np.concatenate([others, listed])
+    return asked
+
+
+def _drop(rows: np.ndarray, gone: np.ndarray, reason: int) -> None:
+    rows["reason"][gone & is_new(rows) & (rows["reason"] == KEEP)] = reason
+
+
+def normalizing_sums(data: bytes) -> tuple[float, int]:
+    """(sum of weights, number) of the train records, each as often as it is written."""
+    rows = np.frombuffer(data, DECISION)
+    train = rows[(rows["reason"] == KEEP) & (rows["split"] == TRAIN)]
+    # fsum is exact, so no order of addition shows in the last bits.
+    return math.fsum(train["weight"] * train["copies"]), int(train["copies"].sum())

@@ -1,0 +1,1 @@
+"""The last stage of ingest: shards, index and statistics are written."""

@@ -1,0 +1,260 @@
+"""Statistics of the train split by tensorflow-transform: identity vocabulary and pixel moments.
+
+Images never pass through the analyzers, only their identity and their channels' means.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.beam.tft_beam_io import beam_metadata_io
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
+
+from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError
+from facemill.transforms.dataset.image_metadata import ANALYZED
+from facemill.transforms.dataset.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
+
+LABEL = "label"
+PIXEL_MEAN = "pixel_mean"
+PIXEL_STD = "pixel_std"
+
+VOCABULARY = "identities"
+# The one entry of a vocabulary that has none.
+NOBODY = "(nobody)"
+_STABLE = (
+    "metadata/schema.pbtxt",
+    f"transform_fn/assets/{VOCABULARY}",
+    "transformed_metadata/asset_map",
+    "transformed_metadata/schema.pbtxt",
+)
+# The type of an element, for the graph.
+BATCH = pa.RecordBatch
+
+_CHANNELS = 3
+_BATCH = 4096
+# Means are summed as whole numbers of 1/65536: integer addition gives the same sum in any order,
+# and 10^8 images do not overflow it.
+_FIXED_POINT = 65_536.0
+# Squares of sharpness are large: for 10^8 images of a mean square of 10^8 too.
+_FIXED_POINT_OF_SQUARES = 16.0
+
+_SPEC = {
+    IDENTITY: tf.io.FixedLenFeature([], tf.string),
+    CHANNEL_MEAN: tf.io.FixedLenFeature([_CHANNELS], tf.float32),
+    CHANNEL_SQUARE_MEAN: tf.io.FixedLenFeature([_CHANNELS], tf.float32),
+    **{name: tf.io.FixedLenFeature([], tf.float32) for name in QUALITY},
+}
+_ARROW = pa.schema(
+    [
+        (IDENTITY, pa.large_list(pa.large_binary())),
+        (CHANNEL_MEAN, pa.large_list(pa.float32())),
+        (CHANNEL_SQUARE_MEAN, pa.large_list(pa.float32())),
+        *((name, pa.large_list(pa.float32())) for name in QUALITY),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of the train split's pixels, each image counted equally.
+
+    Attributes:
+        pixel_mean: R, G, B, in [0, 255].
+        pixel_std: standard deviations, above 0.
+        quality: of each column of QUALITY: mean, std, min and max.
+    """
+
+    pixel_mean: tuple[float, float, float]
+    pixel_std: tuple[float, float, float]
+    quality: dict[str, dict[str, float]]
+
+
+def batches(facts: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Elements for `Analyze`: some images as columns.
+
+    Args:
+        facts: the columns ANALYZED of `transforms.dataset.image_metadata`, of images that can be
+            used.
+    """
+    columns = (pc.fill_null(facts["identity"], ""), *(facts[name] for name in ANALYZED[1:]))
+    table = pa.table(
+        [_lists(values, kind) for values, kind in zip(columns, _ARROW.types, strict=True)],
+        schema=_ARROW,
+    )
+    return iter(table.to_batches(_BATCH))
+
+
+class Analyze(beam.PTransform):
+    """pa.RecordBatch (see `batches`) -> a `tft.TFTransformOutput` directory.
+
+    Its transform turns a record's features into `label` (int64, place in the vocabulary, -1 for
+    an identity that is not of the train split), `pixel_mean` and `pixel_std` (float32 [3]), and
+    mean, std, min and max of each column of QUALITY (float32 []).
+
+    Args:
+        output_dir: where it is written.
+        temp_dir: for intermediate files.
+    """
+
+    def __init__(self, output_dir: str, temp_dir: str) -> None:
+        super().__init__()
+        self._output_dir = output_dir
+        self._temp_dir = temp_dir
+
+    def expand(self, batches: beam.PCollection) -> None:
+        """Builds the graph."""
+        with tft_beam.Context(temp_dir=self._temp_dir):
+            transform_fn = (batches, _adapter()) | "Analyze" >> tft_beam.AnalyzeDataset(preprocess)
+        _ = transform_fn | "WriteTransform" >> tft_beam.WriteTransformFn(self._output_dir)
+        raw = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(_SPEC))
+        raw_dir = os.path.join(self._output_dir, tft.TFTransformOutput.RAW_METADATA_DIR)
+        _ = raw | "WriteRaw" >> beam_metadata_io.WriteMetadata(raw_dir, batches.pipeline)
+
+
+def preprocess(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """tensorflow-transform's preprocessing function.
+
+    Args:
+        features: `identity` string [N], `image/channel_mean` and `image/channel_square_mean`
+            float32 [N, 3]; the columns of QUALITY float32 [N].
+
+    Returns:
+        `label` int64 [N], `pixel_mean` and `pixel_std` float32 [N, 3], and for each column of
+        QUALITY its `_mean`, `_std`, `_min` and `_max` float32 [N].
+    """
+    label = tft.compute_and_apply_vocabulary(
+        features[IDENTITY], default_value=-1, num_oov_buckets=0, vocab_filename=VOCABULARY
+    )
+    # One sum, one minimum and one maximum for all: each analyzer adds dozens of steps to the graph.
+    quality = tf.stack([features[name] for name in QUALITY], axis=1)
+    ones = tf.ones_like(features[IDENTITY], dtype=tf.int64)[:, tf.newaxis]
+    whole = [
+        _whole(features[CHANNEL_MEAN], _FIXED_POINT),
+        _whole(features[CHANNEL_SQUARE_MEAN], _FIXED_POINT),
+        _whole(quality, _FIXED_POINT),
+        _whole(tf.square(quality), _FIXED_POINT_OF_SQUARES),
+    ]
+    totals = tft.sum(tf.concat([ones, *whole], axis=1), reduce_instance_dims=False)
+    images = tf.cast(tf.maximum(totals[0], 1), tf.float64)
+    widths = [_CHANNELS, _CHANNELS, len(QUALITY), len(QUALITY)]
+    sums = [tf.cast(part, tf.float64) / images for part in tf.split(totals[1:], widths)]
+    mean, square_mean = sums[0] / _FIXED_POINT, sums[1] / _FIXED_POINT
+    # A collection of one flat color would give 0, by which nothing can be divided.
+    std = tf.sqrt(tf.maximum(square_mean - tf.square(mean), 1.0))
+    quality_mean = sums[2] / _FIXED_POINT
+    quality_variance = sums[3] / _FIXED_POINT_OF_SQUARES - tf.square(quality_mean)
+    figures = {
+        "mean": quality_mean,
+        "std": tf.sqrt(tf.maximum(quality_variance, 0.0)),
+        "min": tft.min(quality, reduce_instance_dims=False),
+        "max": tft.max(quality, reduce_instance_dims=False),
+    }
+    return {
+        LABEL: label,
+        PIXEL_MEAN: _for_each_row(mean, features[CHANNEL_MEAN]),
+        PIXEL_STD: _for_each_row(std, features[CHANNEL_MEAN]),
+        **{
+            f"{name}_{figure}": _for_each_row(values[column], features[name])
+            for figure, values in figures.items()
+            for column, name in enumerate(QUALITY)
+        },
+    }
+
+
+def stable_files(transform_dir: str) -> list[str]:
+    """Files of the transform whose bytes follow from the input alone, relative to it.
+
+    The graph's own file holds names and an order that change from run to run.
+    """
+    return [name for name in _STABLE if os.path.exists(os.path.join(transform_dir, name))]
+
+
+def other_files(transform_dir: str) -> list[str]:
+    """Files of the transform that `stable_files` leaves out, relative to it: its graph among them.
+
+    A dataset's manifest cannot list them, so its run.json does, under `transform`.
+    """
+    stable = stable_files(transform_dir)
+    return [name for name in storage.walk_files(transform_dir) if name not in stable]
+
+
+def settle_empty(transform_dir: str) -> None:
+    """Gives the vocabulary of a train split without images the same content in every run.
+
+    TensorFlow's tables cannot be empty, so tensorflow-transform writes a random token into one.
+    """
+    path = os.path.join(transform_dir, "transform_fn", "assets", VOCABULARY)
+    storage.write_atomically(path, f"{NOBODY}\n".encode())
+
+
+def check_vocabulary(transform_dir: str, identities: int) -> None:
+    """Makes sure that a network will know everyone in the train split.
+
+    Args:
+        transform_dir: of a train split with images.
+        identities: how many it has.
+
+    Raises:
+        RunError: the vocabulary has more or fewer.
+    """
+    path = os.path.join(transform_dir, "transform_fn", "assets", VOCABULARY)
+    with open(path, "rb") as lines:
+        known = sum(1 for _ in lines)
+    if known != identities:
+        raise RunError(
+            f"The vocabulary must have the {identities} identities of the train split, but has "
+            f"{known}; this is a fault of facemill, so please report it."
+        )
+
+
+def moments(transform_dir: str) -> Moments:
+    """What the transform gives every image."""
+    output = tft.TFTransformOutput(transform_dir)
+    row = {
+        IDENTITY: tf.constant([""]),
+        CHANNEL_MEAN: tf.zeros([1, _CHANNELS]),
+        CHANNEL_SQUARE_MEAN: tf.zeros([1, _CHANNELS]),
+        **{name: tf.zeros([1]) for name in QUALITY},
+    }
+    result = output.transform_raw_features(row)
+    mean, std = (tuple(np.asarray(result[name][0]).tolist()) for name in (PIXEL_MEAN, PIXEL_STD))
+    quality = {
+        name: {
+            figure: float(result[f"{name}_{figure}"][0]) for figure in ("mean", "std", "min", "max")
+        }
+        for name in QUALITY
+    }
+    return Moments(mean, std, quality)
+
+
+def _lists(values: pa.ChunkedArray, kind: pa.LargeListType) -> pa.LargeListArray:
+    """Values as lists of one, or lists of fixed size as such lists, without a detour to Python."""
+    array = values.combine_chunks()
+    width = array.type.list_size if pa.types.is_fixed_size_list(array.type) else 1
+    flat = array.flatten() if width > 1 else array
+    offsets = pa.array(np.arange(0, len(flat) + 1, width), pa.int64())
+    return pa.LargeListArray.from_arrays(offsets, flat.cast(kind.value_type))
+
+
+def _adapter() -> tensor_adapter.TensorAdapterConfig:
+    schema = schema_utils.schema_from_feature_spec(_SPEC)
+    representations = tensor_representation_util.InferTensorRepresentationsFromSchema(schema)
+    return tensor_adapter.TensorAdapterConfig(_ARROW, representations)
+
+
+def _whole(values: tf.Tensor, unit: float) -> tf.Tensor:
+    """As whole numbers, whose sum is the same in whatever order they come: int64."""
+    return tf.cast(tf.round(tf.cast(values, tf.float64) * unit), tf.int64)
+
+
+def _for_each_row(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    return tf.broadcast_to(tf.cast(value, tf.float32)[tf.newaxis], tf.shape(like))

@@ -1,0 +1,172 @@
+"""Writing shards: which record goes where follows from its key, and each shard is written once."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.pvalue import TaggedOutput
+
+from facemill.transforms.core.grouping import divide, join
+from facemill.transforms.core.keyed import mixed
+from facemill.transforms.core.processes import Calls
+from facemill.transforms.core.windowed import at_end
+from facemill.transforms.dataset.splits import FOLDERS
+from facemill.transforms.selection.selection import DECISION, KEEP
+from facemill.transforms.shards.write_shard import RECORD, Written, write_shard
+
+RECEIPTS_TAG = "receipts"
+
+# A shard is read as one stream: enough of them for parallel readers, none too large to move.
+_RECORDS_PER_SHARD = 10_000
+_USUAL_SHARDS = 16
+_FEWEST_RECORDS = 500
+
+_TRAIN = FOLDERS.index("train")
+_SHARD_SALT, _RANK_SALT, _COPY_SALT = 16, 17, 1 << 20
+
+
+def shard_count(records: int) -> int:
+    """How many shards a split of so many records has: one for each 500, up to 16, and above
+    160,000 records one for each 10,000; none if it is empty.
+    """
+    spread = min(_USUAL_SHARDS, math.ceil(records / _FEWEST_RECORDS))
+    return max(math.ceil(records / _RECORDS_PER_SHARD), spread)
+
+
+def shard_name(folder: str, index: int, count: int, version: int = 1) -> str:
+    """Path of a shard relative to its dataset.
+
+    Args:
+        folder: one of FOLDERS.
+        index: of the shard, from 0 on.
+        count: of the shards that were written into the folder together.
+        version: of the dataset that they came with.
+    """
+    return f"{folder}/part-{index:05d}-of-{count:05d}{version_mark(version)}.tfrecord"
+
+
+def version_mark(version: int) -> str:
+    """What tells files that were added to a dataset from those it had."""
+    return "" if version == 1 else f".v{version}"
+
+
+def plan_records(rows: np.ndarray, shards: int, weight_scale: float) -> np.ndarray:
+    """The records of kept images of one folder: every copy of each, with its shard and its rank.
+
+    Args:
+        rows: DECISION [N].
+        shards: of the folder.
+        weight_scale: by which weights are multiplied.
+
+    Returns:
+        RECORD [sum of copies].
+    """
+    repeated = np.repeat(rows, rows["copies"])
+    starts = np.cumsum(rows["copies"], dtype=np.int64) - rows["copies"]
+    records = np.zeros(len(repeated), RECORD)
+    records["place"] = repeated["place"]
+    records["copy"] = np.arange(len(repeated)) - np.repeat(starts, rows["copies"])
+    records["weight"] = repeated["weight"] * weight_scale
+    keys = repeated["order"]
+    later = records["copy"] > 0
+    # Copies of an image lie apart, each with a key of its own.
+    keys[later] = mixed(keys[later] + records["copy"][later], _COPY_SALT)
+    records["shard"] = mixed(keys, _SHARD_SALT) % np.uint64(max(1, shards))
+    records["rank"] = mixed(keys, _RANK_SALT)
+    return records
+
+
+class WriteShards(beam.PTransform):
+    """DECISION arrays -> POSITION arrays, both as bytes, and a receipt per shard ("receipts").
+
+    Args:
+        staging: the staging folder.
+        output: where `train/`, `val/` and `test/` are written.
+        weighted: whether records carry a weight.
+        weight_scale: a PCollection of one number, by which weights are multiplied.
+        version: of the dataset.
+        workers: processes in each of the engine's worker processes; never changes the result.
+    """
+
+    def __init__(
+        self,
+        staging: str,
+        output: str,
+        weighted: bool,
+        weight_scale: beam.PCollection,
+        version: int = 1,
+        workers: int = 1,
+    ) -> None:
+        super().__init__()
+        self._version = version
+        self._writer = _WriteShard(staging, output, weighted, workers)
+        self._weight_scale = beam.pvalue.AsSingleton(weight_scale)
+
+    def expand(self, decisions: beam.PCollection) -> Any:
+        """Builds the graph."""
+        counts = beam.pvalue.AsDict(
+            decisions
+            | "Folders" >> beam.FlatMap(_folder_sizes).with_output_types(tuple[int, int])
+            | "Count" >> beam.CombinePerKey(sum)
+        )
+        return (
+            decisions
+            | "ByShard"
+            >> beam.FlatMap(_by_shard, counts, self._weight_scale, self._version).with_output_types(
+                tuple[str, bytes]
+            )
+            | "GroupShards" >> beam.GroupByKey()
+            | "Write" >> beam.ParDo(self._writer).with_outputs(RECEIPTS_TAG, main="positions")
+        )
+
+
+def _kept(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+    """(folder, DECISION array) of the images that are written."""
+    rows = np.frombuffer(data, DECISION)
+    rows = rows[rows["reason"] == KEEP]
+    for folder in np.unique(rows["split"]).tolist():
+        yield folder, rows[rows["split"] == folder]
+
+
+def _folder_sizes(data: bytes) -> Iterable[tuple[int, int]]:
+    return [(folder, int(rows["copies"].sum())) for folder, rows in _kept(data)]
+
+
+def _by_shard(
+    data: bytes, counts: Mapping[int, int], weight_scale: float, version: int
+) -> Iterator[tuple[str, bytes]]:
+    for folder, rows in _kept(data):
+        shards = shard_count(counts[folder])
+        # Only what is trained on has weights that rules of balance gave.
+        scale = weight_scale if folder == _TRAIN else 1.0
+        records = plan_records(rows, shards, scale)
+        for index, part in divide(records, records["shard"]):
+            yield shard_name(FOLDERS[folder], index, shards, version), part
+
+
+class _WriteShard(beam.DoFn):
+    def __init__(self, staging: str, output: str, weighted: bool, workers: int) -> None:
+        self._staging = staging
+        self._output = output
+        self._weighted = weighted
+        self._workers = workers
+
+    def start_bundle(self) -> None:
+        self._calls: Calls[Written] = Calls(self._workers)
+
+    def process(
+        self, group: tuple[str, Iterable[bytes]]
+    ) -> Iterator[bytes | TaggedOutput[Literal["receipts"], dict[str, Any]]]:
+        name, parts = group
+        records = join(parts, RECORD)
+        given = (self._staging, self._output, name, records, self._weighted)
+        for written in self._calls.call(write_shard, *given):
+            yield TaggedOutput(RECEIPTS_TAG, written.receipt)
+            yield written.positions.tobytes()
+
+    def finish_bundle(self) -> Iterable[Any]:
+        for written in self._calls.rest():
+            yield TaggedOutput(RECEIPTS_TAG, at_end(written.receipt))
+            yield at_end(written.positions.tobytes())
