@@ -22,13 +22,13 @@ import cv2
 from facemill.transforms.core.row_ids import CHUNK
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.records import Record
-from facemill.transforms.faces.crop import Look, frame
+from facemill.transforms.faces.crop import CropConfig, frame
 from facemill.transforms.images import perceptual_hash
 from facemill.transforms.images.decode import decode
 from facemill.transforms.images.quality import measure
 from facemill.transforms.images.resize import encode_jpeg
 
-_LOOK = Look()
+_LOOK = CropConfig()
 
 
 def write(job: tuple[str, str, int, list[str]]) -> int:

@@ -26,7 +26,7 @@ from ai_edge_litert.interpreter import Interpreter
 from facemill.model.metrics import verification
 from facemill.model.protocols import lfw
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.faces import blaze_network, registry, template
+from facemill.transforms.faces import base, blaze_network, registry, template
 from facemill.transforms.faces.blazeface import BlazeFace
 from facemill.transforms.images.decode import decode
 
@@ -36,11 +36,11 @@ CROP = (47, 57, 136)
 CHUNK = 32
 # Photos whose landmarks are looked for again after a change.
 UNREST = 60
-ONE_LOOK = {
+ONE_CROP = {
     "short-only": blaze_network.SHORT_RANGE,
     "back-only": blaze_network.BACK_RANGE,
 }
-WAYS = ("center", "blazeface", *ONE_LOOK, "mtcnn")
+WAYS = ("center", "blazeface", *ONE_CROP, "mtcnn")
 
 
 def main() -> int:
@@ -87,9 +87,9 @@ def _measure_unrest(way: str, names: Sequence[str], images: Path) -> None:
     print(f"{way:16}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
 
 
-def _landmarks(finder: registry.Detector, photo: np.ndarray) -> np.ndarray | None:
+def _landmarks(finder: base.Detector, photo: np.ndarray) -> np.ndarray | None:
     (faces,) = finder.detect([photo])
-    face = registry.choose(faces, photo.shape[1], photo.shape[0]).face
+    face = base.choose(faces, photo.shape[1], photo.shape[0]).face
     return None if face is None else face.landmarks
 
 
@@ -150,7 +150,7 @@ def _way(name: str) -> Callable[[Sequence[np.ndarray]], tuple[list[np.ndarray], 
     def crop(photos: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
         crops, counts = [], []
         for photo, faces in zip(photos, finder.detect(photos), strict=True):
-            choice = registry.choose(faces, photo.shape[1], photo.shape[0])
+            choice = base.choose(faces, photo.shape[1], photo.shape[0])
             counts.append(choice.found)
             # A photo without a face stays in the count, as it would in a collection.
             found = choice.face
@@ -162,9 +162,9 @@ def _way(name: str) -> Callable[[Sequence[np.ndarray]], tuple[list[np.ndarray], 
     return crop
 
 
-def _finder(name: str) -> registry.Detector:
-    if name in ONE_LOOK:
-        return BlazeFace((ONE_LOOK[name],), looks=1)
+def _finder(name: str) -> base.Detector:
+    if name in ONE_CROP:
+        return BlazeFace((ONE_CROP[name],), looks=1)
     return registry.load(name)
 
 

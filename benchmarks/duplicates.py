@@ -140,7 +140,7 @@ def _thorough(hashes: np.ndarray, windows: np.ndarray, thumbnails: np.ndarray) -
 def _confirmed(pairs: np.ndarray, variant: np.ndarray | int, thumbnails: np.ndarray) -> np.ndarray:
     variant = np.broadcast_to(variant, len(pairs))
     right = [
-        confirm.same_picture(thumbnails[pairs[part, 0]], thumbnails[pairs[part, 1]], variant[part])
+        confirm.same_photo(thumbnails[pairs[part, 0]], thumbnails[pairs[part, 1]], variant[part])
         for part in np.array_split(np.arange(len(pairs)), 1 + len(pairs) // 4096)
     ]
     return pairs[np.concatenate(right)]

@@ -91,7 +91,7 @@ def _check(dataset: str, manifest: Mapping[str, Any]) -> None:
             f"not ({type(error).__name__}); ingest again."
         ) from None
     artifact.verify_files(dataset, {"files": entries})
-    for stray in artifact.strays(dataset, entries, _FOLDER):
+    for stray in artifact.unlisted_files(dataset, entries, _FOLDER):
         raise RunError(
             f"The dataset's transform must hold the files that ingest wrote, but "
             f"{os.path.join(dataset, stray)} is none of them; ingest again."

@@ -96,7 +96,9 @@ def export(embedder: Embedder, crop_fraction: float | None, path: str) -> None:
     )
 
 
-def unmirrored(trained: Embedder, recipe: Recipe, mean: tf.Tensor, std: tf.Tensor) -> Embedder:
+def copy_outside_strategy(
+    trained: Embedder, recipe: Recipe, mean: tf.Tensor, std: tf.Tensor
+) -> Embedder:
     """The same model with variables of its own, outside of the strategy that trained it."""
     plain = Embedder(recipe, trained.image_size, mean, std)
     plain.network.set_weights(trained.network.get_weights())

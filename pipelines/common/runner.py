@@ -45,7 +45,7 @@ _STEP = r"(?: \[while running '[^']*'\])*"
 
 
 @dataclass(frozen=True)
-class Engine:
+class Runner:
     """An engine that is ready to run a graph.
 
     Attributes:
@@ -142,7 +142,7 @@ class Engine:
         return beam.Pipeline(runner=runner, options=self.options)
 
 
-def choose(beam_args: Sequence[str]) -> Engine:
+def choose(beam_args: Sequence[str]) -> Runner:
     """The engine that the flags name; FnApiRunner where they name none.
 
     Args:
@@ -160,9 +160,9 @@ def choose(beam_args: Sequence[str]) -> Engine:
             f"--runner must not be {name}, which loses data without an error; "
             f"use {LOCAL}, PortableRunner, FlinkRunner or DataflowRunner."
         )
-    engine = Engine(LOCAL if name.rsplit(".", 1)[-1] == LOCAL else name, options)
-    engine.check()
-    return engine
+    runner = Runner(LOCAL if name.rsplit(".", 1)[-1] == LOCAL else name, options)
+    runner.check()
+    return runner
 
 
 class _Parser(argparse.ArgumentParser):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facemill.pipelines.ingest.options import IngestOptions
-from facemill.pipelines.ingest.references import Base, Known
+from facemill.pipelines.ingest.references import Base, ReferenceSet
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.scan.scan_chunk import ScanJob
 from facemill.transforms.selection.selection import Selection
@@ -28,12 +28,12 @@ class IngestJob:
     scan: ScanJob
     tasks: Sequence[str]
     rules: Selection
-    known: Sequence[Known]
+    known: Sequence[ReferenceSet]
     base: Base | None
     work: Work
 
     @property
-    def known_keys(self) -> str | None:
+    def base_keys(self) -> str | None:
         """File of the keys of the images that the base has, see `transforms.scan.listing`."""
         return None if self.base is None else self.work.path("known.npy")
 

@@ -13,21 +13,21 @@ import pyarrow as pa
 from facemill.pipelines.ingest.checks import LISTED, PASSED_OVER, REPEATED
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.held_out import HELD_OUT_COUNTS, NAMED, OVERLAP
-from facemill.pipelines.ingest.references import Known
-from facemill.transforms.core.row_ids import HELD_OUT, NEW, OLD, origin_of, origin_of_chunk, row_of
+from facemill.pipelines.ingest.references import ReferenceSet
+from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, origin_of, origin_of_chunk, row_of
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.image_metadata import ANALYZED
 from facemill.transforms.dataset.outcomes import CONFLICT
 from facemill.transforms.dataset.splits import FOLDERS, SPLITS
 from facemill.transforms.dataset.splits import QUARANTINE as QUARANTINE_FOLDER
 from facemill.transforms.duplicates.transform import FindDuplicates
-from facemill.transforms.duplicates.verdicts import QUARANTINE, SetAside
-from facemill.transforms.images.quality import Floor
+from facemill.transforms.duplicates.verdicts import QUARANTINE, Exclusion
+from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import CountImages, ListImages, holds_images
 from facemill.transforms.scan.repeated_ids import FindRepeated
 from facemill.transforms.scan.scan_chunk import Scanned
-from facemill.transforms.scan.staging import read_facts
+from facemill.transforms.scan.staging import read_metadata
 from facemill.transforms.scan.transform import ScanImages
 from facemill.transforms.selection.held_out import CountNamed, CountOverlap, CountUsable
 from facemill.transforms.selection.selection import DECISION, SelectImages, normalizing_sums
@@ -39,13 +39,13 @@ from facemill.transforms.shards.transform import RECEIPTS_TAG, WriteShards
 def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     """The Beam graph of an ingest run; it reads like the drawing in `pipelines.ingest.job`."""
     work, staging = job.work, job.scan.staging
-    listed = pipeline | "ListImages" >> ListImages(job.scan.source, job.tasks, known=job.known_keys)
+    listed = pipeline | "ListImages" >> ListImages(job.scan.source, job.tasks, known=job.base_keys)
     filled = listed
     if job.base is not None:
         filled = listed | "Filled" >> beam.Filter(holds_images).with_output_types(Chunk)
     scanned = filled | "ScanImages" >> ScanImages(job.scan, job.options.workers)
     total = listed | "CountListed" >> CountImages()
-    known = [_scan_known(pipeline, job, one) for one in job.known]
+    known = [_scan_reference(pipeline, job, one) for one in job.known]
     everything, size = scanned, total
     if known:
         chunks, looked = zip(*known, strict=True)
@@ -62,7 +62,7 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     decisions = everything | "SelectImages" >> SelectImages(aside, job.rules, size)
     if job.base is not None:
         _tell_old(listed, aside, job)
-        aside = aside | "OfTheInput" >> beam.Filter(_is_new).with_output_types(SetAside)
+        aside = aside | "OfTheInput" >> beam.Filter(_is_new).with_output_types(Exclusion)
     if any(one.origin == HELD_OUT for one in job.known):
         named = everything | "CountNamed" >> CountNamed(size)
         _ = named | "NamedCounts" >> write_results.WriteReceipts(work.path(NAMED))
@@ -114,21 +114,23 @@ def _tell_old(listed: beam.PCollection, aside: beam.PCollection, job: IngestJob)
         _ = overlap | "Overlap" >> write_results.WriteReceipts(job.work.path(OVERLAP))
 
 
-def _is_new(aside: SetAside) -> bool:
-    return origin_of(aside.place) == NEW
+def _is_new(aside: Exclusion) -> bool:
+    return origin_of(aside.row_id) == NEW
 
 
 def _passed_over(count: int) -> dict[str, int]:
     return {"passed_over": count}
 
 
-def _scan_known(
-    pipeline: beam.Pipeline, job: IngestJob, known: Known
+def _scan_reference(
+    pipeline: beam.Pipeline, job: IngestJob, known: ReferenceSet
 ) -> tuple[beam.PCollection, beam.PCollection]:
-    label = "Old" if known.origin == OLD else "HeldOut"
+    label = "Old" if known.origin == BASE else "HeldOut"
     chunks = pipeline | f"List{label}" >> ListImages(known.source, known.tasks, known.origin)
     # A dataset's records passed a floor of quality once.
-    scan = dataclasses.replace(job.scan, source=known.source, look=known.look, floor=Floor())
+    scan = dataclasses.replace(
+        job.scan, source=known.source, crop_config=known.crop_config, floor=QualityThresholds()
+    )
     scanned = chunks | f"Scan{label}" >> ScanImages(scan, job.options.workers)
     if known.origin == HELD_OUT:
         counts = scanned | "CountUsable" >> CountUsable(scan.staging)
@@ -140,10 +142,10 @@ def _scan_known(
 def _old_train(scanned: Scanned, staging: str) -> list[pa.Table]:
     """What the statistics need of the train images of the dataset that is added to."""
     train = scanned.usable[scanned.usable["split"] == SPLITS.index("train")]
-    if origin_of_chunk(scanned.chunk) != OLD or not len(train):
+    if origin_of_chunk(scanned.chunk) != BASE or not len(train):
         return []
-    facts = read_facts(staging, scanned.chunk, ANALYZED)
-    return [facts.take([row_of(one) for one in train["place"]])]
+    metadata = read_metadata(staging, scanned.chunk, ANALYZED)
+    return [metadata.take([row_of(one) for one in train["row_id"]])]
 
 
 def _to_write(
@@ -155,12 +157,12 @@ def _to_write(
     return (decisions, quarantined) | "WithQuarantine" >> beam.Flatten()
 
 
-def _quarantined(aside: SetAside) -> list[bytes]:
+def _quarantined(aside: Exclusion) -> list[bytes]:
     """A conflict as something to be written: into a folder of its own, which nobody trains on."""
     if aside.verdict.outcome != CONFLICT:
         return []
     row = np.zeros(1, DECISION)
-    row["place"], row["order"], row["copies"], row["weight"] = aside.place, aside.order, 1, 1.0
+    row["row_id"], row["order"], row["copies"], row["weight"] = aside.row_id, aside.order, 1, 1.0
     row["split"] = FOLDERS.index(QUARANTINE_FOLDER)
     return [row.tobytes()]
 

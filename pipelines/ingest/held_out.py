@@ -8,8 +8,7 @@ from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.artifact import Work
-from facemill.transforms.dataset.outcomes import IDENTITY_IS
-from facemill.transforms.duplicates.verdicts import HELD_OUT_NOTE
+from facemill.transforms.dataset.outcomes import HELD_OUT_NOTE, IDENTITY_IS
 
 # What the graph writes of it.
 HELD_OUT_COUNTS = "held_out.json"
@@ -31,7 +30,7 @@ class HeldOut:
         reasons: the most frequent ones why others are not usable, to their number.
         identities: how many the set names, by images usable or not.
         dropped_identity: images of the input that were dropped because it names whom they show.
-        dropped_picture: images of the input that were dropped because it has the picture.
+        dropped_photo: images of the input that were dropped because it has the picture.
         fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
     """
 
@@ -41,7 +40,7 @@ class HeldOut:
     reasons: dict[str, int]
     identities: int
     dropped_identity: int
-    dropped_picture: int
+    dropped_photo: int
     fingerprint: str
 
     @property
@@ -58,7 +57,7 @@ class HeldOut:
             "by_pixels": self.by_pixels,
             "reasons": self.reasons,
             "identities": self.identities,
-            "dropped": {"identity": self.dropped_identity, "picture": self.dropped_picture},
+            "dropped": {"identity": self.dropped_identity, "picture": self.dropped_photo},
             "fingerprint": self.fingerprint,
         }
 
@@ -73,7 +72,7 @@ class HeldOut:
             )
         found = (
             f"identities that it names: {self.identities:,}; images that were dropped by "
-            f"identity: {self.dropped_identity:,}, by picture: {self.dropped_picture:,}"
+            f"identity: {self.dropped_identity:,}, by picture: {self.dropped_photo:,}"
         )
         return [compared, found]
 
@@ -100,7 +99,7 @@ def read_held_out(work: Work, dropped: Counter[str]) -> HeldOut:
         reasons=dict(reasons[:_REASONS]),
         identities=named["identities"],
         dropped_identity=by_identity,
-        dropped_picture=leaks.total() - by_identity,
+        dropped_photo=leaks.total() - by_identity,
         fingerprint=counts["fingerprint"],
     )
     if found.usable == 0:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 
 from facemill.pipelines.common.lazy_import import import_quietly
-from facemill.pipelines.common.runner import Engine, choose
+from facemill.pipelines.common.runner import Runner, choose
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import (
@@ -19,17 +19,17 @@ from facemill.pipelines.ingest.references import (
     check_base,
     check_exclude,
     check_names,
-    known_sets,
     read_base,
-    write_known_keys,
+    reference_sets,
+    write_base_keys,
 )
 from facemill.pipelines.ingest.selection import check_attribute, floor, result_options, selection
 from facemill.transforms import storage
 from facemill.transforms.core.row_ids import HELD_OUT
 from facemill.transforms.dataset import artifact
-from facemill.transforms.faces.crop import Look, check_detector
+from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import all_chunks
-from facemill.transforms.scan.prefetch import reading_ahead
+from facemill.transforms.scan.prefetch import prefetch
 from facemill.transforms.scan.scan_chunk import ScanJob
 from facemill.transforms.scan.staging import STAGING
 from facemill.transforms.sources import registry
@@ -46,7 +46,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         UsageError: the input, a list of identities, or the output cannot be used.
         RunError: too many images were rejected, none is left, or the engine failed.
     """
-    engine = choose(beam_args)
+    runner = choose(beam_args)
     root = storage.absolute(options.input, "--input", remote=True)
     form = options.format or registry.guess(root)
     columns = (options.image_column, options.label_column)
@@ -56,14 +56,16 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     output = storage.absolute(options.output, "--output")
     storage.check_apart(root, output)
     check_exclude(options)
-    look = Look(options.image_size, options.align, options.crop_fraction, options.detector)
-    check_detector(look)
+    crop_config = CropConfig(
+        options.image_size, options.align, options.crop_fraction, options.detector
+    )
+    check_detector(crop_config)
     rules = selection(options)
     base = read_base(options.append_to)
     if base is None:
         # Else the images that are there already may have it.
         check_attribute(rules, source)
-    known = known_sets(options, look, base)
+    known = reference_sets(options, crop_config, base)
     wanted = {
         **result_options(options, form),
         "exclude_dataset": next((one.name for one in known if one.origin == HELD_OUT), None),
@@ -84,25 +86,25 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         scan = ScanJob(
             source=source,
             staging=os.path.dirname(work.path(STAGING, "")),
-            look=look,
+            crop_config=crop_config,
             floor=floor(options),
             seed=options.seed,
             group_by=rules.columns[0] if rules.columns else None,
             windows=options.dedup == "thorough",
         )
         job = IngestJob(options, scan, tasks, rules, known, base, work)
-        if base is not None and job.known_keys is not None:
-            write_known_keys(base, job.known_keys)
-        with _ahead(job, engine):
-            import_quietly("facemill.pipelines.ingest.run").execute(job, engine)
+        if base is not None and job.base_keys is not None:
+            write_base_keys(base, job.base_keys)
+        with _prefetch(job, runner):
+            import_quietly("facemill.pipelines.ingest.run").execute(job, runner)
 
 
-def _ahead(job: IngestJob, engine: Engine) -> contextlib.AbstractContextManager[None]:
+def _prefetch(job: IngestJob, runner: Runner) -> contextlib.AbstractContextManager[None]:
     """Lets worker processes read while this one loads TensorFlow and builds the graph."""
-    if job.options.workers == 1 or not engine.is_here:
+    if job.options.workers == 1 or not runner.is_here:
         return contextlib.nullcontext()
-    chunks = all_chunks(job.scan.source, job.tasks, job.known_keys)
-    return reading_ahead(job.scan, chunks, job.options.workers)
+    chunks = all_chunks(job.scan.source, job.tasks, job.base_keys)
+    return prefetch(job.scan, chunks, job.options.workers)
 
 
 def _manifest_root(options: IngestOptions) -> str | None:

@@ -16,11 +16,11 @@ from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.selection import flag_of, written
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.core.row_ids import HELD_OUT, OLD
+from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.identity_lists import read_identities
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
-from facemill.transforms.faces.crop import Look
+from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
@@ -34,32 +34,32 @@ _KEPT_AWAY = ("exclude_dataset", "include_identities", "exclude_identities")
 _FREE = ("format", "image_column", "label_column", "append_to", *_KEPT_AWAY)
 # Of a dataset's images that it did not keep, which are compared with: those that were rejected may
 # be better in a better file, but whoever a held-out set names is in it.
-_ASIDE = {OLD: (CONFLICT, DUPLICATE, DROPPED), HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED)}
+_ASIDE = {BASE: (CONFLICT, DUPLICATE, DROPPED), HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED)}
 _TOLD = 3
 
 
 @dataclass(frozen=True)
-class Known:
+class ReferenceSet:
     """A set of images that are compared with and not written.
 
     Attributes:
         source: of the images.
         tasks: its parts.
-        origin: OLD or HELD_OUT, see `transforms.core.row_ids`.
-        look: how its pictures become squares like those of the run.
+        origin: BASE or HELD_OUT, see `transforms.core.row_ids`.
+        crop_config: how its pictures become squares like those of the run.
         name: what tells it in a manifest: a dataset's fingerprint, or a folder's name.
     """
 
     source: Source
     tasks: Sequence[str]
     origin: int
-    look: Look
+    crop_config: CropConfig
     name: str
 
     @property
     def option(self) -> str:
         """The option that named it."""
-        return "append_to" if self.origin == OLD else "exclude_dataset"
+        return "append_to" if self.origin == BASE else "exclude_dataset"
 
     @property
     def flag(self) -> str:
@@ -193,12 +193,14 @@ def check_exclude(options: IngestOptions) -> None:
         )
 
 
-def known_sets(options: IngestOptions, look: Look, base: Base | None) -> list[Known]:
+def reference_sets(
+    options: IngestOptions, crop_config: CropConfig, base: Base | None
+) -> list[ReferenceSet]:
     """What the run compares its input with.
 
     Args:
         options: of the run.
-        look: of the run.
+        crop_config: of the run.
         base: the dataset that it adds to, or None.
 
     Raises:
@@ -207,14 +209,14 @@ def known_sets(options: IngestOptions, look: Look, base: Base | None) -> list[Kn
     """
     found = []
     if base is not None:
-        found.append(_of_dataset(base.root, base.manifest, OLD, look, "--append-to"))
+        found.append(_of_dataset(base.root, base.manifest, BASE, crop_config, "--append-to"))
     if options.exclude_dataset is not None:
         root = storage.absolute(options.exclude_dataset, "--exclude-dataset", remote=True)
-        found.append(_held_out(root, look))
+        found.append(_held_out(root, crop_config))
     return found
 
 
-def write_known_keys(base: Base, path: str) -> None:
+def write_base_keys(base: Base, path: str) -> None:
     """Writes the keys of all images that the dataset lists, for the listing to leave them out.
 
     Args:
@@ -243,15 +245,15 @@ def _image_ids(root: str, part: str) -> Iterable[str]:
     return pq.read_table(artifact.resolve(root, part), columns=["image_id"])["image_id"].to_pylist()
 
 
-def _held_out(root: str, look: Look) -> Known:
+def _held_out(root: str, crop_config: CropConfig) -> ReferenceSet:
     if artifact.has_manifest(root, "--exclude-dataset"):
         manifest = _read_manifest(root)
-        known = _of_dataset(root, manifest, HELD_OUT, look, "--exclude-dataset")
+        known = _of_dataset(root, manifest, HELD_OUT, crop_config, "--exclude-dataset")
         verify_dataset(root, manifest)
         return known
     try:
         source = registry.build(registry.guess(root), root)
-        return Known(source, source.tasks(), HELD_OUT, look, os.path.basename(root))
+        return ReferenceSet(source, source.tasks(), HELD_OUT, crop_config, os.path.basename(root))
     except UsageError as error:
         # Sources speak of the input, since most of them are one, and of options that are its own.
         told = str(error).replace("--input", "--exclude-dataset").rpartition("; ")[0]
@@ -295,7 +297,7 @@ _SOUND: dict[str, Callable[[Any], bool]] = {
         for one in files
     ),
     "options": lambda options: isinstance(options, dict),
-    "preprocessing": lambda look: bool(Look.from_manifest(look)),
+    "preprocessing": lambda crop_config: bool(CropConfig.from_manifest(crop_config)),
     "source": lambda source: int(source["fingerprint"], 16) >= 0,
     "splits": lambda splits: all(
         one["records"] >= 0 and all(isinstance(name, str) for name in one["shards"])
@@ -304,9 +306,11 @@ _SOUND: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, flag: str) -> Known:
-    there = Look.from_manifest(manifest["preprocessing"])
-    if not there.alike(look):
+def _of_dataset(
+    root: str, manifest: dict[str, Any], origin: int, crop_config: CropConfig, flag: str
+) -> ReferenceSet:
+    there = CropConfig.from_manifest(manifest["preprocessing"])
+    if not there.alike(crop_config):
         raise UsageError(
             f"{flag} must be a dataset whose pictures were framed alike, but it has "
             f"{there.words}; give the same here."
@@ -314,4 +318,4 @@ def _of_dataset(root: str, manifest: dict[str, Any], origin: int, look: Look, fl
     # Its records are squares already: they are resized where the sizes differ, never cropped.
     source = DatasetRecords(root, manifest, _ASIDE[origin], quarantined=origin == HELD_OUT)
     name = artifact.fingerprint(manifest)
-    return Known(source, source.tasks(), origin, Look(look.size, "none"), name)
+    return ReferenceSet(source, source.tasks(), origin, CropConfig(crop_config.size, "none"), name)

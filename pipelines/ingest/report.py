@@ -11,20 +11,19 @@ from facemill.pipelines.ingest import report_data
 from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.report_data import Cluster, Counted, Shown
-from facemill.transforms.core.row_ids import HELD_OUT, OLD
+from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.artifact import Work
-from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, HELD_OUT_NOTE
 from facemill.transforms.dataset.records import QUALITY, from_example
-from facemill.transforms.duplicates.verdicts import HELD_OUT_NOTE
 from facemill.transforms.images.decode import decode
 from facemill.transforms.scan.scan_chunk import ScanJob
-from facemill.transforms.scan.staging import StagingReader, places_of_names
+from facemill.transforms.scan.staging import StagingReader, row_ids_of_names
 
 # A page is for a person: more than these are in the index.
 _SAMPLES = 24
 _REASONS = 20
 _VALUES = 40
-_WHERE = {OLD: "in the version before", HELD_OUT: HELD_OUT_NOTE}
+_WHERE = {BASE: "in the version before", HELD_OUT: HELD_OUT_NOTE}
 _UNITS = {
     "sharpness": "variance of the Laplacian",
     "brightness": "mean of the grey picture",
@@ -56,12 +55,12 @@ def render(work: Work, scan: ScanJob, checked: Checked, options: IngestOptions) 
             page.Section("Quality", [_quality(index)], new.strip()),
             page.Section(
                 "Conflicts",
-                _sheet(scan, staging, index.clusters[CONFLICT], OLD),
+                _sheet(scan, staging, index.clusters[CONFLICT], BASE),
                 f"The same picture under two identities.{new}",
             ),
             page.Section(
                 "Duplicates",
-                _sheet(scan, staging, index.clusters[DUPLICATE], OLD),
+                _sheet(scan, staging, index.clusters[DUPLICATE], BASE),
                 f"The first of each group is kept.{new}",
             ),
             *_leakage(scan, staging, index, checked),
@@ -163,7 +162,7 @@ def _leakage(
         figures.Card("not usable", held_out.unusable),
         figures.Card("identities named", held_out.identities),
         figures.Card("dropped by identity", held_out.dropped_identity),
-        figures.Card("dropped by picture", held_out.dropped_picture),
+        figures.Card("dropped by picture", held_out.dropped_photo),
     ]
     shown: list[page.Markup | str] = [figures.cards(cards)]
     if held_out.reasons:
@@ -209,7 +208,7 @@ def _sheet(
     """Pictures of clusters, and before them those of a known set that they are the same as."""
     if not clusters:
         return ["None were found."]
-    elsewhere = places_of_names(
+    elsewhere = row_ids_of_names(
         scan.staging, origin, {name for cluster in clusters for name in _named(cluster, origin)}
     )
     shown = []
@@ -217,7 +216,7 @@ def _sheet(
         title = " and ".join([*cluster.names, *(["others"] if cluster.others else [])])
         note = f"{cluster.images} images" if cluster.images > len(cluster.rows) else ""
         thumbnails = [
-            _thumbnail(staging, {"place": elsewhere[name], "image_id": name}, _WHERE[origin])
+            _thumbnail(staging, {"row_id": elsewhere[name], "image_id": name}, _WHERE[origin])
             for name in _named(cluster, origin)
             if name in elsewhere
         ]
@@ -242,5 +241,5 @@ def _samples(staging: StagingReader, index: Shown) -> list[page.Markup | str]:
 
 
 def _thumbnail(staging: StagingReader, row: Mapping[str, Any], note: str) -> images.Thumbnail:
-    pixels = decode(from_example(staging.record(row["place"])).encoded).pixels
+    pixels = decode(from_example(staging.record(row["row_id"])).encoded).pixels
     return images.Thumbnail(images.encode(pixels), row["image_id"], note)

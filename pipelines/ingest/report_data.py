@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facemill.transforms.core.keyed import mixed
+from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.dataset.outcomes import DROPPED, KEPT, REJECTED
 from facemill.transforms.dataset.records import QUALITY
-from facemill.transforms.shards.index import PLACES, SCHEMA
+from facemill.transforms.shards.index import ROW_IDS, SCHEMA
 
 # Kept images whose quality stands for that of all; a share of them is right to half a percent.
 DRAWN = 65_536
@@ -31,7 +31,7 @@ _NAMES = 8
 _NAMED = ["image_id", "outcome", "duplicate_of"]
 _COLUMNS = [*_NAMED, "reason", "identity", *QUALITY]
 _DRAWN_COLUMNS = pa.schema(
-    [("place", pa.uint64()), *(SCHEMA.field(name) for name in ("image_id", *QUALITY))]
+    [("row_id", pa.uint64()), *(SCHEMA.field(name) for name in ("image_id", *QUALITY))]
 )
 
 
@@ -98,7 +98,7 @@ def read(folder: str, outcomes: Sequence[str], seed: int) -> Shown:
     """
     reasons, sample = _Reasons(), _Sample(seed)
     firsts = {outcome: _FirstNamed() for outcome in outcomes}
-    for part in _parts(folder, _COLUMNS, places=True):
+    for part in _parts(folder, _COLUMNS, row_ids=True):
         reasons.add(part)
         sample.add(part)
         for outcome, first in firsts.items():
@@ -114,13 +114,13 @@ def read(folder: str, outcomes: Sequence[str], seed: int) -> Shown:
     )
 
 
-def _parts(folder: str, columns: list[str], places: bool = False) -> Iterator[pa.Table]:
+def _parts(folder: str, columns: list[str], row_ids: bool = False) -> Iterator[pa.Table]:
     """Each part, with the place of each of its rows if that is asked for."""
     for name in sorted(os.listdir(folder)):
         part = pq.read_table(os.path.join(folder, name), columns=columns)
-        if places:
-            located = pq.read_table(os.path.join(folder + PLACES, name), columns=["place"])
-            part = part.append_column("place", located["place"])
+        if row_ids:
+            located = pq.read_table(os.path.join(folder + ROW_IDS, name), columns=["row_id"])
+            part = part.append_column("row_id", located["row_id"])
         yield part
 
 
@@ -157,7 +157,7 @@ class _Sample:
         kept = part.filter(pc.equal(part["outcome"], KEPT))
         self.seen += len(kept)
         # By places, which are numbers: they follow from the listing, as the names do.
-        hashes = mixed(kept["place"].to_numpy(), self._seed)
+        hashes = splitmix64(kept["row_id"].to_numpy(), self._seed)
         if len(self._hashes) == DRAWN:
             low = hashes < self._hashes[-1]
             kept, hashes = kept.filter(pa.array(low)), hashes[low]
@@ -211,7 +211,7 @@ def _clusters(folder: str, lowest: Mapping[str, Mapping[str, str]]) -> dict[str,
             partners[outcome].update(pairs)
     # Outcome to named image to its cluster.
     mine = {outcome: _joined(lowest[outcome], partners[outcome]) for outcome in lowest}
-    for part in _parts(folder, _COLUMNS, places=True):
+    for part in _parts(folder, _COLUMNS, row_ids=True):
         for outcome, clusters in mine.items():
             follows = pc.and_(
                 pc.equal(part["outcome"], outcome), _among(part["duplicate_of"], clusters)

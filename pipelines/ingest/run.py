@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from facemill.pipelines.common.progress import Progress
-from facemill.pipelines.common.runner import Engine
+from facemill.pipelines.common.runner import Runner
 from facemill.pipelines.ingest import checks
 from facemill.pipelines.ingest import report as ingest_report
 from facemill.pipelines.ingest.config import IngestJob
@@ -19,12 +19,12 @@ from facemill.transforms.scan.staging import images_staged
 from facemill.transforms.shards import statistics
 
 
-def execute(job: IngestJob, engine: Engine) -> None:
+def execute(job: IngestJob, runner: Runner) -> None:
     """Runs the graph, checks what it wrote, and commits it.
 
     Args:
         job: the run.
-        engine: that runs its graph.
+        runner: that runs its graph.
 
     Raises:
         RunError: too many images were rejected, none is left, or the engine failed.
@@ -35,7 +35,7 @@ def execute(job: IngestJob, engine: Engine) -> None:
         functools.partial(images_staged, job.scan.staging),
         functools.partial(checks.listed_so_far, work),
     )
-    run_info = engine.run(functools.partial(build_graph, job=job), progress)
+    run_info = runner.run(functools.partial(build_graph, job=job), progress)
     checked = checks.check(work, options, job.base)
     report = ingest_report.render(work, job.scan, checked, options)
     storage.write_atomically(work.path("report.html"), report.encode("utf-8"))
@@ -72,7 +72,7 @@ def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -
         "splits": checked.splits,
         "balance": checked.balance,
         "source": {"fingerprint": checked.source_fingerprint},
-        "preprocessing": job.scan.look.to_manifest(),
+        "preprocessing": job.scan.crop_config.to_manifest(),
         "held_out": checked.held_out and checked.held_out.to_manifest(),
         "passed_over": checked.passed_over,
         "moments": dataclasses.asdict(moments),

@@ -10,11 +10,10 @@ import numpy as np
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact
-from facemill.transforms.dataset.identity_filter import Chosen
+from facemill.transforms.dataset.identity_filter import IdentityFilter, identity_key
 from facemill.transforms.dataset.identity_lists import read_identities
 from facemill.transforms.dataset.splits import SPLITS
-from facemill.transforms.images.quality import Floor
-from facemill.transforms.scan.scan_chunk import identity_key
+from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.selection.rules import Rule, in_order
 from facemill.transforms.selection.selection import Selection
 from facemill.transforms.sources.base import Source
@@ -41,7 +40,7 @@ def selection(options: IngestOptions) -> Selection:
         listed=lists,
         rules=in_order((*rules, *options.balance)),
         prefer=options.prefer,
-        chosen=Chosen(include, np.empty(0, np.uint64) if exclude is None else exclude),
+        chosen=IdentityFilter(include, np.empty(0, np.uint64) if exclude is None else exclude),
     )
 
 
@@ -73,9 +72,9 @@ def no_attribute(column: str, there: Sequence[str]) -> str:
     )
 
 
-def floor(options: IngestOptions) -> Floor:
+def floor(options: IngestOptions) -> QualityThresholds:
     """The quality below which an image is rejected."""
-    return Floor(options.min_sharpness, options.min_contrast, options.brightness)
+    return QualityThresholds(options.min_sharpness, options.min_contrast, options.brightness)
 
 
 def result_options(options: IngestOptions, form: str) -> dict[str, Any]:

@@ -23,10 +23,10 @@ from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import KEPT
-from facemill.transforms.faces.crop import Look, check_detector
+from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
 from facemill.transforms.scoring import progress
-from facemill.transforms.scoring.listing import GatherStretches
+from facemill.transforms.scoring.listing import GroupChunks
 from facemill.transforms.scoring.model import ModelHandlerForBatches
 from facemill.transforms.scoring.read import Reader, ReadImages
 from facemill.transforms.scoring.rows import Failure, Result, Scored
@@ -71,12 +71,12 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         UsageError: the input, the model or the output cannot be used.
         RunError: the model is damaged, too many images have no embedding, or the engine failed.
     """
-    engine = choose(beam_args)
+    runner = choose(beam_args)
     model = storage.absolute(options.model, "--model")
     manifest = artifact.read_manifest(model, "model")
-    look = Look.from_manifest(manifest["preprocessing"])
-    check_detector(look)
-    given = _input(options, look)
+    crop_config = CropConfig.from_manifest(manifest["preprocessing"])
+    check_detector(crop_config)
+    given = _input(options, crop_config)
     storage.check_apart(given.root, storage.absolute(options.output, "--output"))
     wanted = {
         "model_id": manifest["model_id"],
@@ -94,7 +94,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             print(f"{options.output} is already complete; remove it to score again.")
             return
         artifact.verify_files(model, manifest)
-        reader = Reader(given.source, look)
+        reader = Reader(given.source, crop_config)
         build = functools.partial(
             build_graph,
             options=options,
@@ -104,7 +104,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             manifest=manifest,
             work=work,
         )
-        run_info = engine.run(build, Progress("images scored", functools.partial(_scored, work)))
+        run_info = runner.run(build, Progress("images scored", functools.partial(_scored, work)))
         checked = checks.check(work, options, given.kept)
         _commit(work, checked, manifest, given, {**run_info, "workers": options.workers})
         rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)
@@ -138,7 +138,7 @@ def build_graph(
     total = listed | "CountListed" >> CountImages()
     images = (
         listed
-        | "Stretches" >> GatherStretches(tasks, total, options.batch_size)
+        | "Stretches" >> GroupChunks(tasks, total, options.batch_size)
         | "ReadImages" >> ReadImages(reader, options.workers, options.batch_size)
     )
     handler = ModelHandlerForBatches(model, artifact.fingerprint(manifest), options.batch_size)
@@ -168,7 +168,7 @@ def build_graph(
     _ = errors | "Errors" >> write_results.WriteReceipts(work.path("errors.json"))
 
 
-def _input(options: ScoreOptions, look: Look) -> Input:
+def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
     root = storage.absolute(options.input, "--input", remote=True)
     if not artifact.has_manifest(root, "--input"):
         form = options.format or registry.guess(root)
@@ -183,11 +183,11 @@ def _input(options: ScoreOptions, look: Look) -> Input:
             raise UsageError(
                 f"{flag} must go with images, got it with the dataset {root}; leave it out."
             )
-    there = Look.from_manifest(manifest["preprocessing"])
-    if not there.alike(look):
+    there = CropConfig.from_manifest(manifest["preprocessing"])
+    if not there.alike(crop_config):
         raise UsageError(
-            f"--input must be framed as --model was trained ({look.words}), but the dataset was "
-            f"made with {there.words}; ingest it alike."
+            f"--input must be framed as --model was trained ({crop_config.words}), but the dataset "
+            f"was made with {there.words}; ingest it alike."
         )
     kept = manifest["counts"][KEPT]
     source = DatasetRecords(root, manifest)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from facemill.model.data import tfdata as training_input
 from facemill.model.data import validation_pairs
 from facemill.model.data.vocabulary import Transform
-from facemill.model.export.saved_model import export, model_id, unmirrored
+from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
 from facemill.model.metrics import verification
 from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
 from facemill.pipelines.train import report
@@ -100,7 +100,9 @@ def _train(
     keras.utils.set_random_seed(recipe.seed)
     trainer = Trainer(Data(dataset, manifest, transform, pairs), recipe, strategy, *folders)
     scores = trainer.run()
-    embedder = unmirrored(trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std)
+    embedder = copy_outside_strategy(
+        trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std
+    )
     preprocessing = manifest["preprocessing"]
     # Of `--align none` the whole picture is wanted; aligned faces must come aligned.
     centered = preprocessing["align"] == "center"

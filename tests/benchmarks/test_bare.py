@@ -10,7 +10,7 @@ def test_the_bare_limit_writes_the_records_of_an_ingest_run(
     tiny_photos, tiny_dataset, tmp_path, capsys, monkeypatch
 ):
     # Pictures of the usual size, as the benchmark has them: the limit knows no other.
-    monkeypatch.setattr(bare, "_LOOK", bare.Look(32))
+    monkeypatch.setattr(bare, "_LOOK", bare.CropConfig(32))
     monkeypatch.setattr(sys, "argv", ["bare", str(tiny_photos), str(tmp_path / "out"), "1"])
     monkeypatch.setattr(bare.multiprocessing, "Pool", _Here)
     bare.main()

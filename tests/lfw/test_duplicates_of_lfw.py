@@ -60,7 +60,7 @@ def test_errata_are_found_and_no_two_photos(images: list[Path]) -> None:
     thumbnails = np.stack([perceptual_hash.grey_thumbnail(picture) for picture in pictures])
 
     def confirmed(pairs: np.ndarray, variant: np.ndarray) -> set[tuple[str, str]]:
-        right = confirm.same_picture(thumbnails[pairs[:, 0]], thumbnails[pairs[:, 1]], variant)
+        right = confirm.same_photo(thumbnails[pairs[:, 0]], thumbnails[pairs[:, 1]], variant)
         rows = np.sort(pairs[right], axis=1).tolist()
         return {(images[first].stem, images[second].stem) for first, second in rows}
 
@@ -102,5 +102,5 @@ def test_a_small_copy_is_that_of_one_photo_and_not_of_the_other(
 
     whole = np.zeros(len(TWO_PHOTOS), np.int64)
     for one, other in ((first, second), (second, first)):
-        assert confirm.same_picture(thumbnails(one), small(one), whole).all()
-        assert not confirm.same_picture(thumbnails(one), small(other), whole).any()
+        assert confirm.same_photo(thumbnails(one), small(one), whole).all()
+        assert not confirm.same_photo(thumbnails(one), small(other), whole).any()

@@ -21,7 +21,7 @@ def keyed_hash(seed: int, purpose: str, key: str) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
-def mixed(hashes: np.ndarray, salt: int) -> np.ndarray:
+def splitmix64(hashes: np.ndarray, salt: int) -> np.ndarray:
     """Further hashes of hashes, independent between salts.
 
     The finalizer of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014, figure 17) is a bijection, so

@@ -11,7 +11,7 @@ import numpy as np
 CHUNK = 256
 
 # Where an image comes from: the input, a dataset that is added to, a set to keep apart from.
-NEW, OLD, HELD_OUT = range(3)
+NEW, BASE, HELD_OUT = range(3)
 
 ROW_BITS = 12
 _ORDINAL_BITS = 20
@@ -26,31 +26,31 @@ def chunk_number(origin: int, task: int, ordinal: int) -> int:
     return (origin << _TASK_BITS | task) << _ORDINAL_BITS | ordinal
 
 
-def places_of(chunk: int, count: int) -> np.ndarray:
+def row_ids_of(chunk: int, count: int) -> np.ndarray:
     """The places of a chunk's first `count` rows: uint64 [count]."""
     return np.uint64(chunk << ROW_BITS) | np.arange(count, dtype=np.uint64)
 
 
-def origin_of(place: int) -> int:
-    """NEW, OLD or HELD_OUT."""
-    return int(place) >> (64 - _ORIGIN_BITS)
+def origin_of(row_id: int) -> int:
+    """NEW, BASE or HELD_OUT."""
+    return int(row_id) >> (64 - _ORIGIN_BITS)
 
 
-def origins_of(places: np.ndarray) -> np.ndarray:
-    """NEW, OLD or HELD_OUT of each place: uint64 [N]."""
-    return places >> np.uint64(64 - _ORIGIN_BITS)
+def origins_of(row_ids: np.ndarray) -> np.ndarray:
+    """NEW, BASE or HELD_OUT of each place: uint64 [N]."""
+    return row_ids >> np.uint64(64 - _ORIGIN_BITS)
 
 
 def origin_of_chunk(chunk: int) -> int:
-    """NEW, OLD or HELD_OUT."""
+    """NEW, BASE or HELD_OUT."""
     return origin_of(chunk << ROW_BITS)
 
 
-def chunk_of(place: int) -> int:
+def chunk_of(row_id: int) -> int:
     """The number of the chunk that a place is in."""
-    return int(place) >> ROW_BITS
+    return int(row_id) >> ROW_BITS
 
 
-def row_of(place: int) -> int:
+def row_of(row_id: int) -> int:
     """The row of a place in its chunk, from 0 on."""
-    return int(place) & ((1 << ROW_BITS) - 1)
+    return int(row_id) & ((1 << ROW_BITS) - 1)

@@ -243,7 +243,7 @@ def entries_under(manifest: Mapping[str, Any], prefix: str) -> list[dict[str, An
     return [entry for entry in manifest["files"] if entry["path"].startswith(prefix)]
 
 
-def strays(path: str, listed: Iterable[Mapping[str, Any]], folder: str) -> Iterator[str]:
+def unlisted_files(path: str, listed: Iterable[Mapping[str, Any]], folder: str) -> Iterator[str]:
     """Relative paths of files that lie in a folder of an artifact and are not among those listed.
 
     Args:

@@ -4,11 +4,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facemill.transforms.scan.scan_chunk import NO_IDENTITY
+from facemill.transforms.core.keyed import keyed_hash
+
+NO_IDENTITY = 0
+
+
+def identity_key(seed: int, identity: str | None) -> int:
+    """The hash that stands for an identity's name in all decisions, and draws its split."""
+    return NO_IDENTITY if identity is None else keyed_hash(seed, "split", identity)
 
 
 @dataclass(frozen=True)
-class Chosen:
+class IdentityFilter:
     """Lists of identities.
 
     Attributes:

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from facemill.transforms.dataset.records import QUALITY
 
-FACTS = pa.schema(
+METADATA = pa.schema(
     [
         # Of the listing.
         ("image_id", pa.string()),

@@ -12,3 +12,5 @@ IDENTITY_IS = "identity is "
 # How the reasons begin by which rules of balance drop an image for the size of a class.
 IDENTITY_HAS = "identity has "
 ATTRIBUTE_HAS = "its "
+# How the reason ends of what a held-out set has.
+HELD_OUT_NOTE = "in the held-out set"

@@ -13,7 +13,7 @@ QUARANTINE = "quarantine"
 FOLDERS = (*SPLITS, UNLABELED, QUARANTINE)
 
 # An identity's key, and the place in SPLITS of a split that is asked for one of its images.
-DEMAND = np.dtype([("identity", "<u8"), ("split", "<i1")])
+SPLIT_REQUEST = np.dtype([("identity", "<u8"), ("split", "<i1")])
 
 
 def draw_splits(hashes: np.ndarray, fractions: Sequence[tuple[str, float]]) -> np.ndarray:
@@ -35,37 +35,39 @@ def draw_splits(hashes: np.ndarray, fractions: Sequence[tuple[str, float]]) -> n
     return np.array(names, np.int8)[found]
 
 
-def demands(identities: np.ndarray, splits: np.ndarray) -> np.ndarray:
-    """What is asked of identities, each once: DEMAND [K], sorted.
+def split_requests(identities: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """What is asked of identities, each once: SPLIT_REQUEST [K], sorted.
 
     Args:
         identities: uint64 [N], keys, 0 for nobody, of whom nothing can be asked.
         splits: int [N], places in SPLITS, -1 for an image of which nothing is asked.
     """
     asking = (splits >= 0) & (identities != 0)
-    found = np.zeros(np.count_nonzero(asking), DEMAND)
+    found = np.zeros(np.count_nonzero(asking), SPLIT_REQUEST)
     found["identity"], found["split"] = identities[asking], splits[asking]
     return np.unique(found)
 
 
-def answer(identities: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def resolve_split_requests(
+    identities: np.ndarray, requests: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """What is asked of each image's identity.
 
     Args:
         identities: uint64 [N], keys.
-        asked: DEMAND [K].
+        requests: SPLIT_REQUEST [K].
 
     Returns:
         (int8 [N], a place in SPLITS, or -1 where nothing is asked; bool [N], whether more than one
         split is asked for).
     """
-    if not len(asked):
+    if not len(requests):
         return np.full(len(identities), -1, np.int8), np.zeros(len(identities), bool)
     # Of each identity the lowest split comes first and the highest last.
-    asked = np.unique(asked)
-    keys = asked["identity"]
+    requests = np.unique(requests)
+    keys = requests["identity"]
     first = np.minimum(np.searchsorted(keys, identities), len(keys) - 1)
     last = np.searchsorted(keys, identities, side="right") - 1
     found = keys[first] == identities
-    lowest, highest = asked["split"][first], asked["split"][last]
+    lowest, highest = requests["split"][first], requests["split"][last]
     return np.where(found, lowest, np.int8(-1)), found & (lowest != highest)

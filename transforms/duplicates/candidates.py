@@ -7,7 +7,7 @@ import numpy as np
 from facemill.transforms.scan.scan_chunk import USABLE
 
 # An image to search: one of each group of equal pixels.
-HASH = np.dtype([(name, USABLE[name]) for name in ("place", "fingerprint")])
+HASH = np.dtype([(name, USABLE[name]) for name in ("row_id", "fingerprint")])
 # A candidate pair: which variant of the first picture the second looks like.
 PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1")])
 
@@ -18,15 +18,15 @@ TOGETHER = 1 << 21
 _CONFIRM_CHUNK = 512
 
 
-def in_chunks(places: np.ndarray, variant: np.ndarray) -> Iterator[bytes]:
+def in_chunks(row_ids: np.ndarray, variant: np.ndarray) -> Iterator[bytes]:
     """Candidate pairs as they travel: PAIR arrays as bytes, as many as are confirmed at a time.
 
     Args:
-        places: uint64 [P, 2].
+        row_ids: uint64 [P, 2].
         variant: integers [P].
     """
-    found = np.zeros(len(places), PAIR)
-    found["first"], found["second"] = places.T
+    found = np.zeros(len(row_ids), PAIR)
+    found["first"], found["second"] = row_ids.T
     found["variant"] = variant
     for start in range(0, len(found), _CONFIRM_CHUNK):
         yield found[start : start + _CONFIRM_CHUNK].tobytes()

@@ -44,7 +44,7 @@ _SAME_LEVEL = 2.0
 _CHUNK = 128
 
 
-def same_picture(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
+def same_photo(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
     """Whether the second picture is a copy of that variant of the first: bool [N].
 
     Args:
@@ -58,7 +58,7 @@ def same_picture(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> 
 def similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
     """Correlation after registration: float64 [N] in [-1, 1].
 
-    Args: see `same_picture`.
+    Args: see `same_photo`.
 
     Returns:
         Exact as to `MIN_CORRELATION` only: a pair that is above it without registration has the

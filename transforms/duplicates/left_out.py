@@ -9,7 +9,7 @@ from facemill.transforms.duplicates.verdicts import EXACT, NEAR, Member, Verdict
 LEFT_OUT_NOTE = "under an identity that is left out"
 
 
-def verdicts_of_chosen(
+def verdicts_of_filtered(
     component: list[Member], policy: str, left_out: AbstractSet[int]
 ) -> dict[int, Verdict]:
     """What becomes of the new pictures of one component, by place.
@@ -25,14 +25,14 @@ def verdicts_of_chosen(
             among them.
         left_out: places of pictures whose identity is left out.
     """
-    others = [one for one in component if one.place in left_out]
+    others = [one for one in component if one.row_id in left_out]
     if not others or any(one.origin == HELD_OUT for one in component):
         return verdicts(component, policy)
     shown = best(others)
     return {
-        one.place: _dropped(one, shown)
+        one.row_id: _dropped(one, shown)
         for one in component
-        if one.origin == NEW and one.place not in left_out
+        if one.origin == NEW and one.row_id not in left_out
     }
 
 

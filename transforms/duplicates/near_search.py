@@ -75,7 +75,7 @@ def ordered(group: tuple[int, Iterable[bytes]]) -> tuple[int, bytes]:
     """A part in the order in which it is searched, so that no band has to sort it again."""
     rows = join(group[1], HASH)
     # Equal hashes by place, so that the first of them are the same wherever they meet.
-    rows = rows[np.argsort(rows["place"])]
+    rows = rows[np.argsort(rows["row_id"])]
     order = banding.content_order(np.ascontiguousarray(rows["fingerprint"]))
     return group[0], rows[order].tobytes()
 
@@ -106,6 +106,6 @@ def _everything(part: tuple[int, bytes]) -> list[bytes]:
 
 def _pairs(data: bytes, band: int | None, side: int | None) -> Iterator[bytes]:
     rows = np.frombuffer(data, HASH)
-    pairs = rows["place"][banding.near_pairs(rows["fingerprint"], band, side)]
+    pairs = rows["row_id"][banding.near_pairs(rows["fingerprint"], band, side)]
     # Confirmation brings the first onto the second, so which is first must not be left to chance.
     yield from in_chunks(np.sort(pairs, axis=1), np.zeros(len(pairs), np.uint8))

@@ -9,36 +9,36 @@ from apache_beam.pvalue import TaggedOutput
 
 from facemill.transforms.core.grouping import divide, group_count, join
 from facemill.transforms.core.keyed import keyed_hash
-from facemill.transforms.dataset.identity_filter import Chosen
+from facemill.transforms.dataset.identity_filter import IdentityFilter, identity_key
 from facemill.transforms.dataset.outcomes import REJECTED
 from facemill.transforms.duplicates import confirm
 from facemill.transforms.duplicates.candidates import HASH, PAIR
 from facemill.transforms.duplicates.connect import EDGE, ConnectedComponents
-from facemill.transforms.duplicates.left_out import verdicts_of_chosen
+from facemill.transforms.duplicates.left_out import verdicts_of_filtered
 from facemill.transforms.duplicates.near_search import NearPairs
 from facemill.transforms.duplicates.variant_search import VariantPairs
-from facemill.transforms.duplicates.verdicts import Member, SetAside, Verdict
-from facemill.transforms.scan.scan_chunk import USABLE, Scanned, identity_key
-from facemill.transforms.scan.staging import FactsReader, StagingReader
+from facemill.transforms.duplicates.verdicts import Exclusion, Member, Verdict
+from facemill.transforms.scan.scan_chunk import USABLE, Scanned
+from facemill.transforms.scan.staging import MetadataReader, StagingReader
 
 LEVELS = ("off", "exact", "near", "thorough")
 
 # What tells equal pixels, and what is searched further of one of them.
 CANDIDATE = np.dtype(
     [
-        *((name, USABLE[name]) for name in ("place", "pixels", "fingerprint")),
+        *((name, USABLE[name]) for name in ("row_id", "pixels", "fingerprint")),
         # Of what a known set could not use, or set aside, there is no thumbnail.
         ("usable", "?"),
     ]
 )
-_FACTS = (
+_METADATA = (
     *("image_id", "identity", "pixel_sha256", "width", "height", "sharpness"),
     *("reason", "outcome", "duplicate_of"),
 )
 
 
 class FindDuplicates(beam.PTransform):
-    """Scanned -> SetAside of every new image that is the same picture as another.
+    """Scanned -> Exclusion of every new image that is the same picture as another.
 
     Of a dataset that is added to come those that a held-out set has too, and those that were
     dropped and are there again, see `transforms.duplicates.verdicts`.
@@ -59,7 +59,7 @@ class FindDuplicates(beam.PTransform):
         policy: str,
         seed: int,
         total: beam.PCollection,
-        chosen: Chosen,
+        chosen: IdentityFilter,
     ) -> None:
         super().__init__()
         self._staging = staging
@@ -70,7 +70,7 @@ class FindDuplicates(beam.PTransform):
     def expand(self, scanned: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         if self._level == "off":
-            return scanned | "None" >> beam.FlatMap(_nothing).with_output_types(SetAside)
+            return scanned | "None" >> beam.FlatMap(_nothing).with_output_types(Exclusion)
         total = beam.pvalue.AsSingleton(self._total)
         exact = (
             scanned
@@ -96,11 +96,11 @@ class FindDuplicates(beam.PTransform):
             edges
             | "Edges" >> beam.Flatten()
             | "Connect" >> ConnectedComponents(self._total)
-            | "Verdicts" >> beam.ParDo(self._verdicts).with_output_types(SetAside)
+            | "Verdicts" >> beam.ParDo(self._verdicts).with_output_types(Exclusion)
         )
 
 
-def _nothing(scanned: Scanned) -> list[SetAside]:
+def _nothing(scanned: Scanned) -> list[Exclusion]:
     del scanned
     return []
 
@@ -108,7 +108,7 @@ def _nothing(scanned: Scanned) -> list[SetAside]:
 def _by_pixels(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
     known = scanned.unusable[scanned.unusable["pixels"].any(axis=1)]
     rows = np.zeros(len(scanned.usable) + len(known), CANDIDATE)
-    for name in ("place", "pixels"):
+    for name in ("row_id", "pixels"):
         rows[name] = np.concatenate([scanned.usable[name], known[name]])
     rows["fingerprint"][: len(scanned.usable)] = scanned.usable["fingerprint"]
     rows["usable"][: len(scanned.usable)] = True
@@ -123,14 +123,14 @@ class _ExactGroups(beam.DoFn):
     ) -> Iterator[bytes | TaggedOutput[Literal["edges"], bytes]]:
         rows = join(group[1], CANDIDATE)
         # What can be searched further comes first, and so represents its group.
-        keys = rows["place"], ~rows["usable"], rows["pixels"][:, 1], rows["pixels"][:, 0]
+        keys = rows["row_id"], ~rows["usable"], rows["pixels"][:, 1], rows["pixels"][:, 0]
         rows = rows[np.lexsort(keys)]
         first = np.r_[True, (rows["pixels"][1:] != rows["pixels"][:-1]).any(axis=1)]
         yield rows[first & rows["usable"]].tobytes()
         leaders = rows[np.flatnonzero(first)[np.cumsum(first) - 1]]
         # Where nothing can be used, nothing is new.
         some = ~first & leaders["usable"]
-        edges = np.stack([leaders["place"][some], rows["place"][some]], axis=1)
+        edges = np.stack([leaders["row_id"][some], rows["row_id"][some]], axis=1)
         if len(edges):
             yield TaggedOutput("edges", edges.astype(EDGE).tobytes())
 
@@ -152,7 +152,7 @@ class _Confirm(beam.DoFn):
     def process(self, data: bytes) -> Iterator[bytes]:
         pairs = np.frombuffer(data, PAIR)
         with StagingReader(self._staging) as staging:
-            same = confirm.same_picture(
+            same = confirm.same_photo(
                 staging.thumbnails(pairs["first"]),
                 staging.thumbnails(pairs["second"]),
                 pairs["variant"],
@@ -165,44 +165,48 @@ class _Confirm(beam.DoFn):
 class _Verdicts(beam.DoFn):
     """The places of one component -> what becomes of its images."""
 
-    def __init__(self, staging: str, policy: str, seed: int, chosen: Chosen) -> None:
+    def __init__(self, staging: str, policy: str, seed: int, chosen: IdentityFilter) -> None:
         self._staging = staging
         self._policy = policy
         self._seed = seed
-        self._chosen = chosen
+        self._identity_filter = chosen
 
     def setup(self) -> None:
-        self._facts = FactsReader(self._staging, _FACTS)
+        self._metadata = MetadataReader(self._staging, _METADATA)
 
-    def process(self, component: bytes) -> Iterator[SetAside]:
-        members = {place: self._member(place) for place in np.frombuffer(component, EDGE).tolist()}
+    def process(self, component: bytes) -> Iterator[Exclusion]:
+        members = {
+            row_id: self._member(row_id) for row_id in np.frombuffer(component, EDGE).tolist()
+        }
         names = [identity_key(self._seed, one.identity) for one in members.values()]
         identities = dict(zip(members, names, strict=True))
-        places, keys = (np.array(list(of), np.uint64) for of in (members, names))
-        left_out = set(places[self._chosen.left_out(keys)].tolist())
-        decided = verdicts_of_chosen(list(members.values()), self._policy, left_out)
-        for place, verdict in decided.items():
-            yield SetAside(
-                place=place,
-                identity=identities[place],
-                order=keyed_hash(self._seed, "order", members[place].image_id),
+        row_ids, keys = (np.array(list(of), np.uint64) for of in (members, names))
+        left_out = set(row_ids[self._identity_filter.left_out(keys)].tolist())
+        decided = verdicts_of_filtered(list(members.values()), self._policy, left_out)
+        for row_id, verdict in decided.items():
+            yield Exclusion(
+                row_id=row_id,
+                identity=identities[row_id],
+                order=keyed_hash(self._seed, "order", members[row_id].image_id),
                 verdict=verdict,
             )
 
-    def _member(self, place: int) -> Member:
-        facts = self._facts.row(place)
+    def _member(self, row_id: int) -> Member:
+        metadata = self._metadata.row(row_id)
         return Member(
-            place=place,
-            image_id=facts["image_id"],
-            identity=facts["identity"],
-            pixel_sha256=facts["pixel_sha256"],
-            area=(facts["width"] or 0) * (facts["height"] or 0),
-            sharpness=facts["sharpness"] or 0.0,
-            aside=_aside(facts),
+            row_id=row_id,
+            image_id=metadata["image_id"],
+            identity=metadata["identity"],
+            pixel_sha256=metadata["pixel_sha256"],
+            area=(metadata["width"] or 0) * (metadata["height"] or 0),
+            sharpness=metadata["sharpness"] or 0.0,
+            aside=_aside(metadata),
         )
 
 
-def _aside(facts: dict[str, Any]) -> Verdict | None:
-    if not facts["reason"]:
+def _aside(metadata: dict[str, Any]) -> Verdict | None:
+    if not metadata["reason"]:
         return None
-    return Verdict(facts["outcome"] or REJECTED, facts["reason"], facts["duplicate_of"] or "")
+    return Verdict(
+        metadata["outcome"] or REJECTED, metadata["reason"], metadata["duplicate_of"] or ""
+    )

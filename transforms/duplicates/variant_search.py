@@ -13,7 +13,7 @@ import apache_beam as beam
 import numpy as np
 
 from facemill.transforms.core.grouping import divide, group_count, join
-from facemill.transforms.core.keyed import mixed
+from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.duplicates import banding
 from facemill.transforms.duplicates.candidates import HASH, TOGETHER, in_chunks
 from facemill.transforms.images import crop_variants
@@ -21,13 +21,13 @@ from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 
 QUERY = np.dtype(
     [
-        ("place", "<u8"),
+        ("row_id", "<u8"),
         ("fingerprint", USABLE["fingerprint"]),
         ("windows", "u1", (crop_variants.VARIANT_BYTES,)),
     ]
 )
 # One variant, where variants and hashes meet by band.
-ASKED = np.dtype([("place", "<u8"), ("variant", "u1"), ("fingerprint", USABLE["fingerprint"])])
+ASKED = np.dtype([("row_id", "<u8"), ("variant", "u1"), ("fingerprint", USABLE["fingerprint"])])
 
 _QUERY_SALT, _HIT_SALT = 48, 49
 # Variants that meet in a group, about.
@@ -57,7 +57,7 @@ class VariantPairs(beam.PTransform):
         queries = self._scanned | "Queries" >> beam.FlatMap(queries_of, total).with_output_types(
             tuple[int, bytes]
         )
-        searched = hashes | "Searched" >> beam.FlatMap(_by_place, total).with_output_types(
+        searched = hashes | "Searched" >> beam.FlatMap(_by_row_id, total).with_output_types(
             tuple[int, bytes]
         )
         asking = (
@@ -92,10 +92,10 @@ class VariantPairs(beam.PTransform):
 def queries_of(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
     """QUERY rows by the group of their place."""
     rows = np.zeros(len(scanned.usable), QUERY)
-    rows["place"] = scanned.usable["place"]
+    rows["row_id"] = scanned.usable["row_id"]
     rows["fingerprint"] = scanned.usable["fingerprint"]
     rows["windows"] = scanned.windows
-    return divide(rows, _group_of(rows["place"], _QUERY_SALT, total))
+    return divide(rows, _group_of(rows["row_id"], _QUERY_SALT, total))
 
 
 def part_bits(total: int, together: int) -> int | None:
@@ -125,7 +125,7 @@ def asked_by_band(queries: bytes, total: int, together: int) -> Iterator[tuple[i
         # Built one by one: at once they would take several times what the queries do.
         for value, mine in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
             part = np.zeros(len(mine), ASKED)
-            part["place"] = rows["place"][mine // count]
+            part["row_id"] = rows["row_id"][mine // count]
             part["variant"] = mine % count + 1
             part["fingerprint"] = asked[mine]
             yield band << banding.BAND_BITS | value, part.tobytes()
@@ -149,14 +149,14 @@ def look_up_band(
     """Hits of variants among hashes that share a value of a band, by the group of their place."""
     key, parts = group
     rows = join(parts["hashes"], HASH)
-    rows = rows[np.argsort(rows["place"])]
+    rows = rows[np.argsort(rows["row_id"])]
     asked = join(parts["asked"], ASKED)
     found = banding.cross_share(
         asked["fingerprint"],
-        asked["place"],
+        asked["row_id"],
         asked["variant"],
         rows["fingerprint"],
-        rows["place"],
+        rows["row_id"],
         key >> banding.BAND_BITS,
     )
     return divide(found, _group_of(found["first"], _HIT_SALT, total))
@@ -168,20 +168,20 @@ def nearest(group: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
     yield from in_chunks(np.stack([found["first"], found["second"]], axis=1), found["variant"])
 
 
-def _group_of(places: np.ndarray, salt: int, total: int) -> np.ndarray:
-    return mixed(places, salt) % np.uint64(group_count(total))
+def _group_of(row_ids: np.ndarray, salt: int, total: int) -> np.ndarray:
+    return splitmix64(row_ids, salt) % np.uint64(group_count(total))
 
 
-def _by_place(hashes: bytes, total: int) -> Iterable[tuple[int, bytes]]:
-    places = np.frombuffer(hashes, HASH)["place"]
-    return divide(places, _group_of(places, _QUERY_SALT, total))
+def _by_row_id(hashes: bytes, total: int) -> Iterable[tuple[int, bytes]]:
+    row_ids = np.frombuffer(hashes, HASH)["row_id"]
+    return divide(row_ids, _group_of(row_ids, _QUERY_SALT, total))
 
 
 def _once(group: tuple[int, dict[str, Iterable[bytes]]]) -> list[bytes]:
     """An image of equal pixels is asked for once, like it is found once."""
     rows = join(group[1]["queries"], QUERY)
     searched = join(group[1]["searched"], np.dtype("<u8"))
-    rows = rows[np.isin(rows["place"], searched)]
+    rows = rows[np.isin(rows["row_id"], searched)]
     return [rows.tobytes()] if len(rows) else []
 
 
@@ -195,12 +195,12 @@ def _look_up(
     if total > together:
         return
     rows = join(everything, HASH)
-    rows = rows[np.argsort(rows["place"])]
+    rows = rows[np.argsort(rows["row_id"])]
     asking = np.frombuffer(queries, QUERY)
-    asking = asking[np.argsort(asking["place"])]
+    asking = asking[np.argsort(asking["row_id"])]
     pairs, variant = banding.cross_pairs(
         crop_variants.queries(asking["fingerprint"], asking["windows"]),
-        np.searchsorted(rows["place"], asking["place"]),
+        np.searchsorted(rows["row_id"], asking["row_id"]),
         rows["fingerprint"],
     )
-    yield from in_chunks(rows["place"][pairs], variant)
+    yield from in_chunks(rows["row_id"][pairs], variant)

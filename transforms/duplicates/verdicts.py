@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from facemill.transforms.core.row_ids import HELD_OUT, NEW, OLD, origin_of
-from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
+from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, origin_of
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, HELD_OUT_NOTE
 
 EXACT = "same pixels"
 NEAR = "near duplicate"
-HELD_OUT_NOTE = "in the held-out set"
 
 DROP, KEEP_MAJORITY, QUARANTINE = "drop", "keep-majority", "quarantine"
 POLICIES = (DROP, KEEP_MAJORITY, QUARANTINE)
@@ -20,7 +19,7 @@ class Member:
     """What a verdict needs to know of a picture.
 
     Attributes:
-        place: see `transforms.core.row_ids`.
+        row_id: see `transforms.core.row_ids`.
         image_id: its key.
         identity: whose face it is, or None where the source does not say.
         pixel_sha256: tells exact from near duplicates.
@@ -30,7 +29,7 @@ class Member:
             equal pixels are found of these.
     """
 
-    place: int
+    row_id: int
     image_id: str
     identity: str | None
     pixel_sha256: str
@@ -40,8 +39,8 @@ class Member:
 
     @property
     def origin(self) -> int:
-        """NEW, OLD or HELD_OUT, see `transforms.core.row_ids`."""
-        return origin_of(self.place)
+        """NEW, BASE or HELD_OUT, see `transforms.core.row_ids`."""
+        return origin_of(self.row_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +65,17 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class Exclusion:
     """A verdict on its way to the index.
 
     Attributes:
-        place: of the picture.
+        row_id: of the picture.
         identity: key of its identity, by which the selection groups, or 0.
         order: keyed hash of its image_id.
         verdict: see `Verdict`.
     """
 
-    place: int
+    row_id: int
     identity: int
     order: int
     verdict: Verdict
@@ -92,7 +91,7 @@ def best(members: Iterable[Member]) -> Member:
 
 def _rank(one: Member) -> tuple:
     nobody = one.identity is None
-    return one.origin != OLD, nobody, -one.area, -one.sharpness, one.image_id
+    return one.origin != BASE, nobody, -one.area, -one.sharpness, one.image_id
 
 
 def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
@@ -115,7 +114,7 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
     if held:
         other = best(held)
         ours = (one for one in component if one.origin != HELD_OUT and one.aside is None)
-        return {one.place: _leak(one, other) for one in ours}
+        return {one.row_id: _leak(one, other) for one in ours}
     aside = [one for one in component if one.aside is not None]
     if aside:
         component = [one for one in component if one.aside is None]
@@ -129,26 +128,26 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
     counts = Counter(one.identity for one in labeled)
     if len(counts) <= 1:
         kept = best(component)
-        return {one.place: _duplicate(one, kept) for one in new if one.place != kept.place}
-    old = [one for one in labeled if one.origin == OLD]
+        return {one.row_id: _duplicate(one, kept) for one in new if one.row_id != kept.row_id}
+    old = [one for one in labeled if one.origin == BASE]
     winner = best(old).identity if old else _majority(counts) if policy == KEEP_MAJORITY else None
     if winner is None:
         # Looked for once and not for each: a placeholder picture has a hundred thousand names.
         first = best(labeled)
         second = best(one for one in labeled if one.identity != first.identity)
         return {
-            one.place: _conflict(one, second if one.identity == first.identity else first)
+            one.row_id: _conflict(one, second if one.identity == first.identity else first)
             for one in new
         }
     named = best(one for one in labeled if one.identity == winner)
     # A dataset may hold the picture as nobody's, and does not get it a second time.
     kept = best(one for one in component if one.identity in (winner, None))
     return {
-        one.place: _duplicate(one, kept)
+        one.row_id: _duplicate(one, kept)
         if one.identity in (winner, None)
         else _conflict(one, named)
         for one in new
-        if one.place != kept.place
+        if one.row_id != kept.row_id
     }
 
 
@@ -163,7 +162,7 @@ def _again(aside: list[Member], component: list[Member]) -> dict[int, Verdict]:
         aside: of the component, what the dataset set aside.
         component: all others.
     """
-    if any(one.origin == OLD for one in component):
+    if any(one.origin == BASE for one in component):
         return {}
     conflicts = [one for one in aside if one.aside and one.aside.outcome == CONFLICT]
     copies = [one for one in aside if one.aside and one.aside.outcome == DUPLICATE]
@@ -171,14 +170,14 @@ def _again(aside: list[Member], component: list[Member]) -> dict[int, Verdict]:
         first = best(conflicts)
         second = [one for one in conflicts if one.identity != first.identity]
         named = (first, best(second) if second else None)
-        return {one.place: _conflict_again(one, *named) for one in component}
+        return {one.row_id: _conflict_again(one, *named) for one in component}
     if not copies:
         return {}
     copy = best(copies)
     assert copy.aside is not None
     kept = copy.aside.duplicate_of
     return {
-        one.place: Verdict(DUPLICATE, _how(one, copy), kept)
+        one.row_id: Verdict(DUPLICATE, _how(one, copy), kept)
         if None in (one.identity, copy.identity) or one.identity == copy.identity
         else Verdict(CONFLICT, f"{_how(one, copy)} under identity {copy.identity}", kept)
         for one in component
@@ -200,7 +199,7 @@ def _superseded(aside: list[Member], component: list[Member]) -> dict[int, Verdi
     for one in aside:
         same = [other for other in component if other.identity == one.identity]
         if one.aside and one.aside.outcome == DROPPED and same:
-            found[one.place] = _duplicate(one, best(same))
+            found[one.row_id] = _duplicate(one, best(same))
     return found
 
 

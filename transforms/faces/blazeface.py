@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from facemill.transforms.faces import template
+from facemill.transforms.faces.base import Face
 from facemill.transforms.faces.blaze_network import (
     BACK_RANGE,
     SHORT_RANGE,
@@ -20,7 +21,6 @@ from facemill.transforms.faces.blaze_network import (
     letterbox,
     merge,
 )
-from facemill.transforms.faces.registry import Face
 
 # Of the longer side of a photo: smaller faces than this are for the next network. The short range
 # network still answers for them, but at times so far off that no further look finds the face.
@@ -65,7 +65,7 @@ class BlazeFace:
             # The first look may have it loaded already.
             loaded = (one for one in self._runners if one.network == SHORT_RANGE)
             self._near = next(loaded, None) or Runner(SHORT_RANGE, batch_size, threads)
-        self._looks = looks
+        self._inspect = looks
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
         """The faces of each image, the surest first; `Detector` gives the terms."""
@@ -76,7 +76,7 @@ class BlazeFace:
             for place, faces in zip(left, looks, strict=True):
                 found[place] = faces or found[place]
         if self._near is not None:
-            for _ in range(self._looks - 1):
+            for _ in range(self._inspect - 1):
                 found = self._look_again(self._near, images, found)
         return found
 

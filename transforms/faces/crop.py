@@ -10,6 +10,7 @@ import numpy as np
 
 from facemill.transforms.core import cores
 from facemill.transforms.faces import registry
+from facemill.transforms.faces.base import DETECTORS, Detector, Face, choose
 from facemill.transforms.faces.template import AlignmentError, align
 from facemill.transforms.images.resize import center_square, whole_picture
 
@@ -20,7 +21,7 @@ NO_LANDMARKS = "the source has no landmarks of it"
 
 
 @dataclass(frozen=True)
-class Look:
+class CropConfig:
     """How pictures become squares; a dataset, its models and their scores share one.
 
     Attributes:
@@ -29,13 +30,13 @@ class Look:
             `detect` bring five points of the face to the ArcFace template: the source's own, or
             those of a detector.
         fraction: of the shorter side that `center` keeps, in (0, 1].
-        detector: of `detect`, one of `transforms.faces.registry.DETECTORS`.
+        detector: of `detect`, one of `transforms.faces.base.DETECTORS`.
     """
 
     size: int = 112
     align: str = "center"
     fraction: float = 1.0
-    detector: str = registry.DETECTORS[0]
+    detector: str = DETECTORS[0]
 
     def to_manifest(self) -> dict[str, Any]:
         """As it stands in a manifest, under `preprocessing`."""
@@ -43,7 +44,7 @@ class Look:
         return {**found, "detector": self.detector} if self.align == "detect" else found
 
     @classmethod
-    def from_manifest(cls, preprocessing: Mapping[str, Any]) -> "Look":
+    def from_manifest(cls, preprocessing: Mapping[str, Any]) -> "CropConfig":
         """What `to_manifest` wrote."""
         return cls(
             preprocessing["image_size"],
@@ -52,7 +53,7 @@ class Look:
             preprocessing.get("detector", cls.detector),
         )
 
-    def alike(self, other: "Look") -> bool:
+    def alike(self, other: "CropConfig") -> bool:
         """Whether both show the same part of a picture, be it at another size."""
         return self.to_manifest() | {"image_size": 0} == other.to_manifest() | {"image_size": 0}
 
@@ -84,49 +85,53 @@ class Framed:
 
 
 def frame(
-    look: Look,
+    crop_config: CropConfig,
     pictures: Sequence[np.ndarray],
     landmarks: Sequence[tuple[float, ...] | None],
 ) -> list[Framed | str]:
     """The squares of some pictures; a reason in place of one that has none.
 
     Args:
-        look: how.
+        crop_config: how.
         pictures: N times uint8 [height, width, 3], RGB, upright.
         landmarks: N times the five points that the source knows, or None.
     """
-    if look.align == "none":
-        return [Framed(whole_picture(pixels, look.size)) for pixels in pictures]
-    if look.align == "center":
-        return [Framed(center_square(pixels, look.size, look.fraction)) for pixels in pictures]
-    if look.align == "landmarks":
+    if crop_config.align == "none":
+        return [Framed(whole_picture(pixels, crop_config.size)) for pixels in pictures]
+    if crop_config.align == "center":
         return [
-            _by_landmarks(pixels, points, look.size)
+            Framed(center_square(pixels, crop_config.size, crop_config.fraction))
+            for pixels in pictures
+        ]
+    if crop_config.align == "landmarks":
+        return [
+            _by_landmarks(pixels, points, crop_config.size)
             for pixels, points in zip(pictures, landmarks, strict=True)
         ]
-    found = _detect(look.detector, pictures)
+    found = _detect(crop_config.detector, pictures)
     return [
-        _by_faces(pixels, faces, look.size) for pixels, faces in zip(pictures, found, strict=True)
+        _by_faces(pixels, faces, crop_config.size)
+        for pixels, faces in zip(pictures, found, strict=True)
     ]
 
 
-def check_detector(look: Look) -> None:
+def check_detector(crop_config: CropConfig) -> None:
     """Makes sure that the detector can work, where one is wanted.
 
     Raises:
         UsageError: its package is not installed.
     """
-    if look.align == "detect":
-        _detect(look.detector, ())
+    if crop_config.align == "detect":
+        _detect(crop_config.detector, ())
 
 
 # Loaded detectors that no thread is using, by name. One takes 70 MB or more and up to seconds to
 # load, and threads must not use it at the same time; more of them than cores would be idle.
-_free: defaultdict[str, list[registry.Detector]] = defaultdict(list)
+_free: defaultdict[str, list[Detector]] = defaultdict(list)
 _at_a_time = threading.BoundedSemaphore(cores.usable())
 
 
-def _detect(name: str, pictures: Sequence[np.ndarray]) -> list[list[registry.Face]]:
+def _detect(name: str, pictures: Sequence[np.ndarray]) -> list[list[Face]]:
     """The faces of pictures; engines call this from several threads of a process."""
     with _at_a_time:
         try:
@@ -148,8 +153,8 @@ def _by_landmarks(pixels: np.ndarray, points: tuple[float, ...] | None, size: in
         return str(error)
 
 
-def _by_faces(pixels: np.ndarray, faces: Sequence[registry.Face], size: int) -> Framed | str:
-    choice = registry.choose(faces, width=pixels.shape[1], height=pixels.shape[0])
+def _by_faces(pixels: np.ndarray, faces: Sequence[Face], size: int) -> Framed | str:
+    choice = choose(faces, width=pixels.shape[1], height=pixels.shape[0])
     if choice.face is None:
         return NO_FACE
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.faces.registry import Face
+from facemill.transforms.faces.base import Face
 
 _LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 

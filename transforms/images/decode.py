@@ -142,7 +142,7 @@ def _check_whole(data: bytes) -> None:
         DecodeError: part of the picture is missing or damaged, or it has a size that is refused.
     """
     try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(jpeg.picture_only(data))
+        height, width, *_ = simplejpeg.decode_jpeg_header(jpeg.photo_only(data))
     except Exception:  # noqa: BLE001 - Pillow has the last word on what a decoder cannot do
         return
     _check_size(width, height)

@@ -38,7 +38,7 @@ def damage(data: bytes) -> str:
         data: the file's bytes, of a picture whose size was checked.
     """
     try:
-        simplejpeg.decode_jpeg(picture_only(data), "GRAY")
+        simplejpeg.decode_jpeg(photo_only(data), "GRAY")
     except Exception as error:  # noqa: BLE001 - what is no warning is the other decoder's affair
         told = str(error)
         left_over = _LEFT_OVER.match(told)
@@ -50,7 +50,7 @@ def damage(data: bytes) -> str:
     return ""
 
 
-def picture_only(data: bytes) -> bytes:
+def photo_only(data: bytes) -> bytes:
     """A JPEG without metadata, comments and stray bytes between its header's segments.
 
     Of what cannot be followed the rest stays as it is. The result is for checking: where the

@@ -23,7 +23,7 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Floor:
+class QualityThresholds:
     """What an image must reach; the defaults let everything pass.
 
     Attributes:

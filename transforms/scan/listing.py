@@ -18,7 +18,7 @@ from facemill.transforms.core.row_ids import (
     chunk_number,
 )
 from facemill.transforms.scan.chunk import Chunk
-from facemill.transforms.sources.anybody import of_anybody
+from facemill.transforms.sources.anybody import ignore_missing_identity
 from facemill.transforms.sources.base import Ref, Source
 from facemill.transforms.sources.labels import of_one_line
 
@@ -118,7 +118,7 @@ def list_chunks(
     passed_over: Counter[str] = Counter()
     refs: Iterator[Ref] = itertools.chain.from_iterable(map(source.refs, tasks))
     # A picture is kept apart from whoever it shows.
-    refs = map(of_anybody if origin == HELD_OUT else of_one_line, refs)
+    refs = map(ignore_missing_identity if origin == HELD_OUT else of_one_line, refs)
     if known is not None:
         keys = np.load(known, mmap_mode="r")
         refs = _unknown(refs, keys, passed_over)
@@ -174,5 +174,5 @@ def _size(chunk: Chunk) -> int:
 
 
 def _holds(keys: np.ndarray, key: int) -> bool:
-    place = int(np.searchsorted(keys, np.uint64(key)))
-    return place < len(keys) and int(keys[place]) == key
+    row_id = int(np.searchsorted(keys, np.uint64(key)))
+    return row_id < len(keys) and int(keys[row_id]) == key

@@ -16,8 +16,8 @@ from facemill.transforms.scan.scan_chunk import ScanJob, Scanned, scan_packed
 
 
 @contextmanager
-def reading_ahead(job: ScanJob, chunks: Iterable[Chunk], workers: int) -> Iterator[None]:
-    """Scans chunks while the block runs, until `taken` is first called.
+def prefetch(job: ScanJob, chunks: Iterable[Chunk], workers: int) -> Iterator[None]:
+    """Scans chunks while the block runs, until `prefetched` is first called.
 
     Args:
         job: what all chunks have in common.
@@ -25,7 +25,7 @@ def reading_ahead(job: ScanJob, chunks: Iterable[Chunk], workers: int) -> Iterat
             was scanned in vain.
         workers: processes.
     """
-    reader = _Reader(job, chunks, workers)
+    reader = _Prefetcher(job, chunks, workers)
     reader.start()
     _readers[job.staging] = reader
     try:
@@ -35,13 +35,13 @@ def reading_ahead(job: ScanJob, chunks: Iterable[Chunk], workers: int) -> Iterat
         del _readers[job.staging]
 
 
-def taken(job: ScanJob, chunk: Chunk) -> Future[Scanned] | None:
+def prefetched(job: ScanJob, chunk: Chunk) -> Future[Scanned] | None:
     """The scan of a chunk, if it has been begun; from now on the graph alone begins scans."""
     reader = _readers.get(job.staging)
     return None if reader is None else reader.take(chunk)
 
 
-class _Reader:
+class _Prefetcher:
     def __init__(self, job: ScanJob, chunks: Iterable[Chunk], workers: int) -> None:
         self._job = job
         self._chunks = chunks
@@ -94,4 +94,4 @@ class _Reader:
 
 
 # By staging folder, which is a run's own.
-_readers: dict[str, _Reader] = {}
+_readers: dict[str, _Prefetcher] = {}

@@ -9,7 +9,7 @@ import numpy as np
 from facemill.transforms.core.grouping import divide, group_count, join
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scan.scan_chunk import Scanned
-from facemill.transforms.scan.staging import read_facts
+from facemill.transforms.scan.staging import read_metadata
 
 _KEY = np.dtype("<u8")
 # Each fails the run; one would do.
@@ -55,7 +55,7 @@ def first_repeated(names: Iterable[str]) -> str | None:
 
 
 def _keys(scanned: Scanned, staging: str, total: int) -> Iterator[tuple[int, bytes]]:
-    names = read_facts(staging, scanned.chunk, ["image_id"])["image_id"].to_pylist()
+    names = read_metadata(staging, scanned.chunk, ["image_id"])["image_id"].to_pylist()
     keys = np.fromiter(map(image_key, names), _KEY, len(names))
     yield from divide(keys, keys % np.uint64(group_count(total)))
 

@@ -13,15 +13,16 @@ import numpy as np
 import pyarrow as pa
 
 from facemill.transforms.core.keyed import keyed_hash
-from facemill.transforms.core.row_ids import NEW, origin_of_chunk, places_of
-from facemill.transforms.dataset.image_metadata import FACTS
+from facemill.transforms.core.row_ids import NEW, origin_of_chunk, row_ids_of
+from facemill.transforms.dataset.identity_filter import identity_key
+from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.outcomes import ATTRIBUTE_HAS, DROPPED, IDENTITY_HAS
 from facemill.transforms.dataset.records import Record
-from facemill.transforms.dataset.splits import DEMAND, SPLITS, demands
-from facemill.transforms.faces.crop import Framed, Look, frame
+from facemill.transforms.dataset.splits import SPLIT_REQUEST, SPLITS, split_requests
+from facemill.transforms.faces.crop import CropConfig, Framed, frame
 from facemill.transforms.images import crop_variants, perceptual_hash
 from facemill.transforms.images.decode import Decoded, DecodeError, decode
-from facemill.transforms.images.quality import Floor, Quality, measure
+from facemill.transforms.images.quality import Quality, QualityThresholds, measure
 from facemill.transforms.images.resize import encode_jpeg
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.staging import write_chunk
@@ -30,7 +31,7 @@ from facemill.transforms.sources.base import Ref, Source, Unreadable
 # Of each usable image: what the decisions need of it.
 USABLE = np.dtype(
     [
-        ("place", "<u8"),
+        ("row_id", "<u8"),
         # Keyed hash of the identity's name, 0 for none. Names themselves do not travel.
         ("identity", "<u8"),
         # Keyed hash of the image_id: every draw and the order of the records follow from it.
@@ -46,12 +47,10 @@ USABLE = np.dtype(
         ("split", "<i1"),
     ]
 )
-NO_IDENTITY = 0
-
 # Of each image of a known set that is not usable: whom it shows, and its pixels, if they are known.
 UNUSABLE = np.dtype(
     [
-        *((name, USABLE[name]) for name in ("place", "identity", "order", "pixels")),
+        *((name, USABLE[name]) for name in ("row_id", "identity", "order", "pixels")),
         # Whether it counts among the images of its identity: a rule of balance alone dropped it.
         ("counts", "?"),
     ]
@@ -71,7 +70,7 @@ class ScanJob:
     Attributes:
         source: of the images.
         staging: the staging folder.
-        look: how pictures become squares.
+        crop_config: how pictures become squares.
         floor: of quality, below which an image is rejected.
         seed: of the keyed hashes.
         group_by: the attribute by which the dataset is balanced, or None.
@@ -80,8 +79,8 @@ class ScanJob:
 
     source: Source
     staging: str
-    look: Look
-    floor: Floor
+    crop_config: CropConfig
+    floor: QualityThresholds
     seed: int
     group_by: str | None = None
     windows: bool = False
@@ -96,7 +95,8 @@ class Scanned:
         count: its images, usable or not.
         usable: USABLE [M].
         windows: uint8 [M, VARIANT_BYTES], or [M, 0] where they are not asked for.
-        demands: DEMAND [K]: what the source asks of identities by images that are not usable.
+        split_requests: SPLIT_REQUEST [K], by which the source asks splits for identities whose
+            images here are not usable.
         unusable: UNUSABLE [K] of the others, for known sets only: nothing follows from those of
             the input.
     """
@@ -105,7 +105,7 @@ class Scanned:
     count: int
     usable: np.ndarray
     windows: np.ndarray
-    demands: np.ndarray = field(default_factory=lambda: np.zeros(0, DEMAND))
+    split_requests: np.ndarray = field(default_factory=lambda: np.zeros(0, SPLIT_REQUEST))
     unusable: np.ndarray = field(default_factory=lambda: np.zeros(0, UNUSABLE))
 
 
@@ -117,12 +117,12 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
         chunk: its number.
         refs: its images.
     """
-    facts: list[dict[str, Any]] = []
+    metadata: list[dict[str, Any]] = []
     pixels: list[tuple[np.ndarray, bytes] | None] = []
     usable = np.zeros(len(refs), USABLE)
     windows = np.zeros((len(refs), crop_variants.VARIANT_BYTES if job.windows else 0), np.uint8)
     good = np.zeros(len(refs), bool)
-    for row, (ref, result) in enumerate(_looks(job, refs)):
+    for row, (ref, result) in enumerate(_inspect(job, refs)):
         known = {
             "image_id": ref.image_id,
             "source": ref.path,
@@ -131,17 +131,17 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
             "outcome": ref.outcome or None,
             "duplicate_of": ref.duplicate_of,
         }
-        facts.append({**known, "reason": result.reason, **result.facts})
+        metadata.append({**known, "reason": result.reason, **result.metadata})
         if result.square is None:
             pixels.append(None)
             continue
         good[row] = True
         encoded = encode_jpeg(result.square)
         mean, square_mean = _moments(result.square)
-        facts[-1] |= {"channel_mean": mean, "channel_square_mean": square_mean}
+        metadata[-1] |= {"channel_mean": mean, "channel_square_mean": square_mean}
         small = perceptual_hash.small(result.square)
         fingerprint = perceptual_hash.dct_hash(small)
-        facts[-1]["fingerprint"] = fingerprint
+        metadata[-1]["fingerprint"] = fingerprint
         record = Record(ref.image_id, ref.identity or "", encoded, mean, square_mean)
         pixels.append((perceptual_hash.grey_thumbnail(small), record.to_example()))
         if job.windows:
@@ -150,19 +150,19 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
         one["identity"] = identity_key(job.seed, ref.identity)
         one["order"] = keyed_hash(job.seed, "order", ref.image_id)
         one["group"] = _group(job, ref)
-        one["pixels"] = _pixel_key(result.facts["pixel_sha256"])
+        one["pixels"] = _pixel_key(result.metadata["pixel_sha256"])
         one["fingerprint"] = np.frombuffer(fingerprint, np.uint8)
-        one["sharpness"] = result.facts["sharpness"]
+        one["sharpness"] = result.metadata["sharpness"]
         one["split"] = _split(ref)
-    usable["place"] = places_of(chunk, len(refs))
-    write_chunk(job.staging, chunk, pa.Table.from_pylist(facts, FACTS), pixels)
-    asked = _demands(job, [ref for ref, fine in zip(refs, good, strict=True) if not fine])
+    usable["row_id"] = row_ids_of(chunk, len(refs))
+    write_chunk(job.staging, chunk, pa.Table.from_pylist(metadata, METADATA), pixels)
+    requests = _split_requests(job, [ref for ref, fine in zip(refs, good, strict=True) if not fine])
     bad = [] if origin_of_chunk(chunk) == NEW else np.flatnonzero(~good).tolist()
     unusable = np.zeros(len(bad), UNUSABLE)
     for one, row in zip(unusable, bad, strict=True):
-        _describe(job, refs[row], facts[row].get("pixel_sha256"), one)
-    unusable["place"] = usable["place"][bad]
-    return Scanned(chunk, len(refs), usable[good], windows[good], asked, unusable)
+        _describe(job, refs[row], metadata[row].get("pixel_sha256"), one)
+    unusable["row_id"] = usable["row_id"][bad]
+    return Scanned(chunk, len(refs), usable[good], windows[good], requests, unusable)
 
 
 def _describe(job: ScanJob, ref: Ref, pixel_sha256: str | None, row: np.void) -> None:
@@ -183,25 +183,20 @@ def scan_packed(job: ScanJob, chunk: Chunk) -> Scanned:
     return scan_chunk(job, chunk.number, chunk.refs)
 
 
-def identity_key(seed: int, identity: str | None) -> int:
-    """The hash that stands for an identity's name in all decisions, and draws its split."""
-    return NO_IDENTITY if identity is None else keyed_hash(seed, "split", identity)
-
-
 @dataclass(frozen=True)
-class _Look:
+class _Inspected:
     """What looking at one image gave: its square, or a reason why not."""
 
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
     reason: str = ""
     square: np.ndarray | None = None
 
 
-def _looks(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Look]]:
+def _inspect(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Inspected]]:
     """Each image with what looking at it gave, in order; decoded in batches of bounded size."""
     readable = [ref for ref in refs if not ref.reason]
     contents = iter(job.source.read(readable))
-    batch: list[tuple[Ref, _Look, Decoded | None]] = []
+    batch: list[tuple[Ref, _Inspected, Decoded | None]] = []
     waiting = 0
     for ref in refs:
         seen, decoded = _open(
@@ -215,24 +210,24 @@ def _looks(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Look]]:
     yield from _framed(job, batch)
 
 
-def _open(job: ScanJob, ref: Ref, content: bytes | Unreadable) -> tuple[_Look, Decoded | None]:
+def _open(job: ScanJob, ref: Ref, content: bytes | Unreadable) -> tuple[_Inspected, Decoded | None]:
     if isinstance(content, Unreadable):
         known = {} if ref.pixel_sha256 is None else {"pixel_sha256": ref.pixel_sha256}
-        return _Look(known, content.reason), None
-    facts: dict[str, Any] = {
+        return _Inspected(known, content.reason), None
+    metadata: dict[str, Any] = {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     try:
         decoded = decode(content)
     except DecodeError as error:
-        return _Look(facts, str(error)), None
-    facts |= {
+        return _Inspected(metadata, str(error)), None
+    metadata |= {
         "width": decoded.width,
         "height": decoded.height,
         "pixel_sha256": ref.pixel_sha256 or _pixel_sha256(job, ref, decoded),
     }
-    return _Look(facts), decoded
+    return _Inspected(metadata), decoded
 
 
 def _pixel_sha256(job: ScanJob, ref: Ref, decoded: Decoded) -> str:
@@ -242,19 +237,19 @@ def _pixel_sha256(job: ScanJob, ref: Ref, decoded: Decoded) -> str:
     another one of a group, and then these are two people and no conflict.
     """
     digest = perceptual_hash.pixel_sha256(decoded.pixels)
-    if job.look.align != "landmarks" or ref.landmarks is None:
+    if job.crop_config.align != "landmarks" or ref.landmarks is None:
         return digest
     points = " ".join(str(round(number)) for number in ref.landmarks)
     return hashlib.sha256(f"{digest} {points}".encode("ascii")).hexdigest()
 
 
 def _framed(
-    job: ScanJob, batch: Sequence[tuple[Ref, _Look, Decoded | None]]
-) -> Iterator[tuple[Ref, _Look]]:
+    job: ScanJob, batch: Sequence[tuple[Ref, _Inspected, Decoded | None]]
+) -> Iterator[tuple[Ref, _Inspected]]:
     good = [(ref, decoded) for ref, _, decoded in batch if decoded is not None]
     squares = iter(
         frame(
-            job.look,
+            job.crop_config,
             [decoded.pixels for _, decoded in good],
             [ref.landmarks for ref, _ in good],
         )
@@ -265,15 +260,15 @@ def _framed(
             continue
         framed = next(squares)
         if isinstance(framed, str):
-            yield ref, _Look(seen.facts, framed)
+            yield ref, _Inspected(seen.metadata, framed)
             continue
         yield ref, _judged(job, seen, framed)
 
 
-def _judged(job: ScanJob, seen: _Look, framed: Framed) -> _Look:
+def _judged(job: ScanJob, seen: _Inspected, framed: Framed) -> _Inspected:
     quality: Quality = measure(framed.pixels)
-    facts = {
-        **seen.facts,
+    metadata = {
+        **seen.metadata,
         "sharpness": quality.sharpness,
         "brightness": quality.brightness,
         "contrast": quality.contrast,
@@ -282,7 +277,7 @@ def _judged(job: ScanJob, seen: _Look, framed: Framed) -> _Look:
         "face_box": framed.box,
     }
     reason = job.floor.why_rejected(quality)
-    return _Look(facts, reason, None if reason else framed.pixels)
+    return _Inspected(metadata, reason, None if reason else framed.pixels)
 
 
 def _group(job: ScanJob, ref: Ref) -> int:
@@ -292,9 +287,11 @@ def _group(job: ScanJob, ref: Ref) -> int:
     return keyed_hash(job.seed, "group", value) if value else 0
 
 
-def _demands(job: ScanJob, refs: Sequence[Ref]) -> np.ndarray:
+def _split_requests(job: ScanJob, refs: Sequence[Ref]) -> np.ndarray:
     identities = [identity_key(job.seed, ref.identity) for ref in refs]
-    return demands(np.array(identities, np.uint64), np.array(list(map(_split, refs)), np.int8))
+    return split_requests(
+        np.array(identities, np.uint64), np.array(list(map(_split, refs)), np.int8)
+    )
 
 
 def _split(ref: Ref) -> int:

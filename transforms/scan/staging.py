@@ -26,7 +26,7 @@ from facemill.transforms.core.row_ids import (
     NEW,
     chunk_of,
     origin_of_chunk,
-    places_of,
+    row_ids_of,
     row_of,
 )
 from facemill.transforms.images.perceptual_hash import SMALL_SIDE
@@ -34,7 +34,7 @@ from facemill.transforms.images.perceptual_hash import SMALL_SIDE
 STAGING = "staging"
 
 _DONE = "done"
-_FACTS_ENDING = "facts"
+_METADATA_ENDING = "metadata"
 _THUMBNAIL_BYTES = SMALL_SIDE * SMALL_SIDE
 # Of one row: where its thumbnail starts, and the length of the record that follows it.
 _ENTRY = np.dtype([("offset", "<u8"), ("length", "<u4")])
@@ -46,7 +46,7 @@ _HEADER_BYTES = CHUNK * _ENTRY.itemsize
 def write_chunk(
     folder: str,
     chunk: int,
-    facts: pa.Table,
+    metadata: pa.Table,
     pixels: Sequence[tuple[np.ndarray, bytes] | None],
 ) -> None:
     """Writes the files of a chunk, each whole or not at all.
@@ -54,7 +54,7 @@ def write_chunk(
     Args:
         folder: the staging folder, which the launcher has made.
         chunk: its number.
-        facts: N rows, at most CHUNK.
+        metadata: N rows, at most CHUNK.
         pixels: N times thumbnail, uint8 [64, 64], and encoded record; None for an image that
             cannot be used.
 
@@ -75,11 +75,11 @@ def write_chunk(
     with storage.new_file(_pixels_path(folder, chunk), sync=False) as stream:
         stream.write(b"".join((entries.tobytes(), *parts)))
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, facts.schema) as writer:
-        writer.write_table(facts.combine_chunks())
-    with storage.new_file(_facts_path(folder, chunk), sync=False) as stream:
+    with pa.ipc.new_file(sink, metadata.schema) as writer:
+        writer.write_table(metadata.combine_chunks())
+    with storage.new_file(_metadata_path(folder, chunk), sync=False) as stream:
         stream.write(sink.getvalue())
-    _mark_done(os.path.join(folder, _DONE), f"{chunk:013x}-{len(facts)}")
+    _mark_done(os.path.join(folder, _DONE), f"{chunk:013x}-{len(metadata)}")
 
 
 def _mark_done(folder: str, name: str) -> None:
@@ -92,13 +92,13 @@ def _mark_done(folder: str, name: str) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
 
 
-def read_facts(folder: str, chunk: int, columns: Sequence[str] | None = None) -> pa.Table:
+def read_metadata(folder: str, chunk: int, columns: Sequence[str] | None = None) -> pa.Table:
     """The facts of a chunk, or some columns of them.
 
     Raises:
         RunError: this machine does not see the file.
     """
-    path = _facts_path(folder, chunk)
+    path = _metadata_path(folder, chunk)
     try:
         source = pa.memory_map(path)
     except FileNotFoundError:
@@ -108,12 +108,12 @@ def read_facts(folder: str, chunk: int, columns: Sequence[str] | None = None) ->
     return table if columns is None else table.select(columns)
 
 
-def places_of_names(folder: str, origin: int, names: Collection[str]) -> dict[str, int]:
+def row_ids_of_names(folder: str, origin: int, names: Collection[str]) -> dict[str, int]:
     """The places of those images of a known set that have one of some names, and pixels.
 
     Args:
         folder: the staging folder.
-        origin: OLD or HELD_OUT, see `transforms.core.row_ids`.
+        origin: BASE or HELD_OUT, see `transforms.core.row_ids`.
         names: image_ids.
     """
     if not names:
@@ -122,12 +122,12 @@ def places_of_names(folder: str, origin: int, names: Collection[str]) -> dict[st
     found: dict[str, int] = {}
     for name in sorted(os.listdir(folder)):
         stem, _, ending = name.rpartition(".")
-        if ending != _FACTS_ENDING or origin_of_chunk(chunk := int(stem, 16)) != origin:
+        if ending != _METADATA_ENDING or origin_of_chunk(chunk := int(stem, 16)) != origin:
             continue
-        facts = read_facts(folder, chunk, ["image_id", "reason"])
-        usable = pc.and_(pc.is_in(facts["image_id"], wanted), pc.equal(facts["reason"], ""))
+        metadata = read_metadata(folder, chunk, ["image_id", "reason"])
+        usable = pc.and_(pc.is_in(metadata["image_id"], wanted), pc.equal(metadata["reason"], ""))
         for row in pc.indices_nonzero(usable).to_pylist():
-            found[facts["image_id"][row].as_py()] = int(places_of(chunk, row + 1)[row])
+            found[metadata["image_id"][row].as_py()] = int(row_ids_of(chunk, row + 1)[row])
     return found
 
 
@@ -164,24 +164,24 @@ class StagingReader:
             stream.close()
         self._open.clear()
 
-    def thumbnails(self, places: Iterable[int]) -> np.ndarray:
+    def thumbnails(self, row_ids: Iterable[int]) -> np.ndarray:
         """uint8 [N, 64, 64]."""
-        data = b"".join(self._thumbnail(int(place)) for place in places)
+        data = b"".join(self._thumbnail(int(row_id)) for row_id in row_ids)
         return np.frombuffer(data, np.uint8).reshape(-1, SMALL_SIDE, SMALL_SIDE)
 
-    def record(self, place: int) -> bytes:
+    def record(self, row_id: int) -> bytes:
         """The encoded record."""
-        stream, offset, length = self._find(place)
+        stream, offset, length = self._find(row_id)
         return storage.read_range(stream, offset + _THUMBNAIL_BYTES, length)
 
-    def _thumbnail(self, place: int) -> bytes:
-        stream, offset, _ = self._find(place)
+    def _thumbnail(self, row_id: int) -> bytes:
+        stream, offset, _ = self._find(row_id)
         return storage.read_range(stream, offset, _THUMBNAIL_BYTES)
 
-    def _find(self, place: int) -> tuple[BinaryIO, int, int]:
+    def _find(self, row_id: int) -> tuple[BinaryIO, int, int]:
         """The file of a place, where its thumbnail starts, and the length of its record."""
-        stream, header = self._chunk(chunk_of(place))
-        return stream, *_ONE_ENTRY.unpack_from(header, row_of(place) * _ONE_ENTRY.size)
+        stream, header = self._chunk(chunk_of(row_id))
+        return stream, *_ONE_ENTRY.unpack_from(header, row_of(row_id) * _ONE_ENTRY.size)
 
     def _chunk(self, chunk: int) -> tuple[BinaryIO, bytes]:
         found = self._open.get(chunk)
@@ -201,7 +201,7 @@ class StagingReader:
         return stream, header
 
 
-class FactsReader:
+class MetadataReader:
     """Looks single images up by place; keeps the tables of the last chunks.
 
     Args:
@@ -210,15 +210,15 @@ class FactsReader:
     """
 
     def __init__(self, folder: str, columns: Sequence[str]) -> None:
-        self._table = functools.lru_cache(64)(lambda chunk: read_facts(folder, chunk, columns))
+        self._table = functools.lru_cache(64)(lambda chunk: read_metadata(folder, chunk, columns))
 
-    def row(self, place: int) -> dict:
+    def row(self, row_id: int) -> dict:
         """Column to value of one image."""
-        return self._table(chunk_of(place)).slice(row_of(place), 1).to_pylist()[0]
+        return self._table(chunk_of(row_id)).slice(row_of(row_id), 1).to_pylist()[0]
 
 
-def _facts_path(folder: str, chunk: int) -> str:
-    return os.path.join(folder, f"{chunk:013x}.{_FACTS_ENDING}")
+def _metadata_path(folder: str, chunk: int) -> str:
+    return os.path.join(folder, f"{chunk:013x}.{_METADATA_ENDING}")
 
 
 def _pixels_path(folder: str, chunk: int) -> str:

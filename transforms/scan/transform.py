@@ -8,7 +8,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from facemill.transforms.core.processes import Calls
 from facemill.transforms.core.windowed import at_end
 from facemill.transforms.scan.chunk import Chunk
-from facemill.transforms.scan.prefetch import taken
+from facemill.transforms.scan.prefetch import prefetched
 from facemill.transforms.scan.scan_chunk import ScanJob, Scanned, scan_packed
 
 
@@ -41,7 +41,7 @@ class _Scan(beam.DoFn):
         self._calls: Calls[Scanned] = Calls(self._workers)
 
     def process(self, chunk: Chunk) -> Iterator[Scanned]:
-        begun = taken(self._job, chunk)
+        begun = prefetched(self._job, chunk)
         if begun is not None:
             yield from self._calls.wait_for(begun)
         else:

@@ -10,10 +10,10 @@ from facemill.transforms.scan.listing import together
 
 # Chunks, and calls of the model, in a stretch: enough that its last call, which is filled up,
 # counts for little.
-_IN_STRETCH = 2
+_IN_GROUP = 2
 
 
-class GatherStretches(beam.PTransform):
+class GroupChunks(beam.PTransform):
     """Chunk -> (stretch, its chunks in any order).
 
     A stretch is neighbors in the listing, enough of them to fill calls of the model; where folders
@@ -30,21 +30,21 @@ class GatherStretches(beam.PTransform):
         super().__init__()
         self._groups = len(together(tasks))
         self._total = beam.pvalue.AsSingleton(total)
-        self._images = _IN_STRETCH * max(CHUNK, batch_size)
+        self._images = _IN_GROUP * max(CHUNK, batch_size)
 
     def expand(self, chunks: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         return (
             chunks
             | "ByStretch"
-            >> beam.Map(_by_stretch, self._total, self._groups, self._images).with_output_types(
+            >> beam.Map(_by_chunk_group, self._total, self._groups, self._images).with_output_types(
                 tuple[int, Chunk]
             )
             | "GroupStretches" >> beam.GroupByKey()
         )
 
 
-def stretch_number(chunk: int, total: int, groups: int, images: int) -> int:
+def chunk_group_number(chunk: int, total: int, groups: int, images: int) -> int:
     """The stretch that a chunk belongs to.
 
     Args:
@@ -58,5 +58,5 @@ def stretch_number(chunk: int, total: int, groups: int, images: int) -> int:
     return chunk_number(NEW, group // neighbors, ordinal // max(1, images // CHUNK))
 
 
-def _by_stretch(chunk: Chunk, total: int, groups: int, images: int) -> tuple[int, Chunk]:
-    return stretch_number(chunk.number, total, groups, images), chunk
+def _by_chunk_group(chunk: Chunk, total: int, groups: int, images: int) -> tuple[int, Chunk]:
+    return chunk_group_number(chunk.number, total, groups, images), chunk

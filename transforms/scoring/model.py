@@ -63,7 +63,7 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
             )
         folder = os.path.join(self._path, _SAVED_MODEL)
         artifact.verify_files(self._path, manifest, f"{_SAVED_MODEL}/")
-        for stray in artifact.strays(self._path, manifest["files"], _SAVED_MODEL):
+        for stray in artifact.unlisted_files(self._path, manifest["files"], _SAVED_MODEL):
             raise RunError(
                 f"{folder} must hold the files of its manifest only, got "
                 f"{stray.removeprefix(f'{_SAVED_MODEL}/')} too; train the model again."

@@ -10,7 +10,7 @@ import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
 from facemill.transforms.core.row_ids import CHUNK
-from facemill.transforms.faces.crop import Framed, Look, frame
+from facemill.transforms.faces.crop import CropConfig, Framed, frame
 from facemill.transforms.images.decode import DecodeError, decode
 from facemill.transforms.images.resize import encode_jpeg
 from facemill.transforms.scan.chunk import Chunk
@@ -57,11 +57,11 @@ class Reader:
 
     Attributes:
         source: of the images.
-        look: how pictures become squares, as the model was trained.
+        crop_config: how pictures become squares, as the model was trained.
     """
 
     source: Source
-    look: Look
+    crop_config: CropConfig
 
     def read(self, refs: Sequence[Ref], pool: Executor) -> Iterator[Standardized | Failure]:
         """Each image as a model takes it, or why it cannot be, in order.
@@ -79,7 +79,7 @@ class Reader:
             opened = list(pool.map(self._open, some, self._contents(some, contents)))
             pictures = [one for one in opened if isinstance(one, np.ndarray)]
             # The detector's networks are not for several threads, so all faces are found here.
-            framed = frame(self.look, pictures, [None] * len(pictures)) if pictures else []
+            framed = frame(self.crop_config, pictures, [None] * len(pictures)) if pictures else []
             found = pool.map(_standardized, framed)
             for ref, one in zip(some, opened, strict=True):
                 result = next(found) if isinstance(one, np.ndarray) else one
@@ -109,11 +109,13 @@ class Reader:
             return str(error)
         if self._is_dataset:
             # A dataset's records are squares already.
-            if pixels.shape[:2] == (self.look.size, self.look.size):
+            if pixels.shape[:2] == (self.crop_config.size, self.crop_config.size):
                 # What ingest standardized must not be encoded a second time.
                 return Standardized(content, Measures.of(Framed(pixels)))
-            return _framed(Look(self.look.size, "none"), pixels, ref)
-        return pixels if self.look.align == "detect" else _framed(self.look, pixels, ref)
+            return _framed(CropConfig(self.crop_config.size, "none"), pixels, ref)
+        return (
+            pixels if self.crop_config.align == "detect" else _framed(self.crop_config, pixels, ref)
+        )
 
 
 class ReadImages(beam.PTransform):
@@ -132,9 +134,11 @@ class ReadImages(beam.PTransform):
         super().__init__()
         self._fn = _Read(reader, threads, batch_size * max(1, CHUNK // batch_size))
 
-    def expand(self, stretches: beam.PCollection) -> Any:
+    def expand(self, chunk_groups: beam.PCollection) -> Any:
         """Builds the graph."""
-        return stretches | "Read" >> beam.ParDo(self._fn).with_outputs(FAILED_TAG, main="batches")
+        return chunk_groups | "Read" >> beam.ParDo(self._fn).with_outputs(
+            FAILED_TAG, main="batches"
+        )
 
 
 class _Read(beam.DoFn):
@@ -151,9 +155,9 @@ class _Read(beam.DoFn):
         self._pool.shutdown()
 
     def process(
-        self, stretch: tuple[int, Iterable[Chunk]]
+        self, chunk_group: tuple[int, Iterable[Chunk]]
     ) -> Iterator[Batch | TaggedOutput[Literal["failed"], list[Failure]]]:
-        chunks = sorted(stretch[1], key=lambda chunk: chunk.number)
+        chunks = sorted(chunk_group[1], key=lambda chunk: chunk.number)
         refs = [ref for chunk in chunks for ref in chunk.refs]
         batch = Batch([], [])
         failed: list[Failure] = []
@@ -172,8 +176,8 @@ class _Read(beam.DoFn):
             yield TaggedOutput(FAILED_TAG, failed)
 
 
-def _framed(look: Look, pixels: np.ndarray, ref: Ref) -> Standardized | str:
-    (framed,) = frame(look, [pixels], [ref.landmarks])
+def _framed(crop_config: CropConfig, pixels: np.ndarray, ref: Ref) -> Standardized | str:
+    (framed,) = frame(crop_config, [pixels], [ref.landmarks])
     return _standardized(framed)
 
 

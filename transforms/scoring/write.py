@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from facemill.transforms.core.grouping import group_count, partition
 from facemill.transforms.core.keyed import keyed_hash
-from facemill.transforms.dataset.image_metadata import FACTS
+from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.scoring.rows import Failure, Measures, Scored
 
@@ -34,7 +34,7 @@ def schema(embedding_size: int) -> pa.Schema:
             ("image_id", pa.string()),
             ("source", pa.string()),
             ("identity", pa.string()),
-            *(FACTS.field(name) for name in _MEASURES),
+            *(METADATA.field(name) for name in _MEASURES),
             ("embedding", pa.list_(pa.float32(), embedding_size)),
             ("model_id", pa.string()),
         ]

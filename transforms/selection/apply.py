@@ -7,7 +7,7 @@ to its rows among all: it has to be told how many images come before, and how ma
 
 import numpy as np
 
-from facemill.transforms.core.keyed import mixed
+from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.selection import weights
 from facemill.transforms.selection.decisions import (
     KEEP,
@@ -81,7 +81,7 @@ def preference_keys(rows: np.ndarray, prefer: str) -> np.ndarray:
 
 def _preference(rows: np.ndarray, prefer: str) -> list[np.ndarray]:
     """What decides who comes first in a class, as `balance.ranks` takes it."""
-    preference = [is_new(rows), mixed(rows["order"], _CAP_SALT), rows["place"]]
+    preference = [is_new(rows), splitmix64(rows["order"], _CAP_SALT), rows["row_id"]]
     if prefer == "quality":
         preference.insert(1, -rows["sharpness"])
     return preference

@@ -16,7 +16,7 @@ import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
 from facemill.transforms.core.grouping import ROWS_PER_GROUP, divide, group_count, join
-from facemill.transforms.core.keyed import mixed
+from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.selection.apply import apply, apply_to_share, preference_keys, tally
 from facemill.transforms.selection.decisions import DECISION, KEEP
 from facemill.transforms.selection.rules import Rule
@@ -150,7 +150,9 @@ def sampled(
     rates = np.array([_SAMPLED * _shares(count, rows_per_group) / count for count in images])
     places, at = _located(rows, values)
     # 53 bits are what a float64 holds exactly.
-    drawn = (mixed(rows["order"][places], _SAMPLE_SALT) >> np.uint64(11)) / (1 << 53) < rates[at]
+    drawn = (splitmix64(rows["order"][places], _SAMPLE_SALT) >> np.uint64(11)) / (1 << 53) < rates[
+        at
+    ]
     places, at = places[drawn], at[drawn]
     for one in np.unique(at).tolist():
         yield int(values[one]), preference_keys(rows[places[at == one]], prefer).tolist()

@@ -12,7 +12,7 @@ OF_ATTRIBUTE = 2
 
 DECISION = np.dtype(
     [
-        ("place", "<u8"),
+        ("row_id", "<u8"),
         ("identity", "<u8"),
         ("order", "<u8"),
         ("group", "<u8"),
@@ -34,4 +34,4 @@ TRAIN = SPLITS.index("train")
 
 def is_new(rows: np.ndarray) -> np.ndarray:
     """Which images are of the input, and not of a dataset that is added to: bool [N]."""
-    return row_ids.origins_of(rows["place"]) == row_ids.NEW
+    return row_ids.origins_of(rows["row_id"]) == row_ids.NEW

@@ -11,17 +11,18 @@ import numpy as np
 
 from facemill.transforms.core.grouping import divide, group_count, join
 from facemill.transforms.core.row_ids import (
+    BASE,
     HELD_OUT,
-    OLD,
     chunk_of,
     origin_of,
     origin_of_chunk,
     row_of,
 )
-from facemill.transforms.duplicates.verdicts import SetAside
-from facemill.transforms.scan.scan_chunk import NO_IDENTITY, Scanned
-from facemill.transforms.scan.staging import read_facts
-from facemill.transforms.shards.index import content_sum
+from facemill.transforms.dataset.fingerprint import content_sum
+from facemill.transforms.dataset.identity_filter import NO_IDENTITY
+from facemill.transforms.duplicates.verdicts import Exclusion
+from facemill.transforms.scan.scan_chunk import Scanned
+from facemill.transforms.scan.staging import read_metadata
 
 EXAMPLES = 3
 
@@ -93,7 +94,7 @@ class CountNamed(beam.PTransform):
 
 
 class CountOverlap(beam.PTransform):
-    """SetAside -> one dict: `records` of a dataset that is added to whose picture a held-out set
+    """Exclusion -> one dict: `records` of a dataset that is added to whose picture a held-out set
     has too, and `examples`, the names of a few.
 
     Args:
@@ -114,13 +115,13 @@ class CountOverlap(beam.PTransform):
 
 
 def _tally(scanned: Scanned, staging: str) -> _Sums:
-    facts = read_facts(staging, scanned.chunk, ["image_id", "sha256", "reason", "outcome"])
-    told = zip(facts["reason"].to_pylist(), facts["outcome"].to_pylist(), strict=True)
+    metadata = read_metadata(staging, scanned.chunk, ["image_id", "sha256", "reason", "outcome"])
+    told = zip(metadata["reason"].to_pylist(), metadata["outcome"].to_pylist(), strict=True)
     return _Sums(
         listed=scanned.count,
         usable=len(scanned.usable),
         by_pixels=int(scanned.unusable["pixels"].any(axis=1).sum()),
-        fingerprint=content_sum(facts),
+        fingerprint=content_sum(metadata),
         reasons=Counter(
             f"set aside in its dataset as {outcome}" if outcome else reason
             for reason, outcome in told
@@ -155,7 +156,7 @@ class _Sum(beam.CombineFn):
 
 def _names(scanned: Scanned, total: int) -> Iterator[tuple[int, bytes]]:
     origin = origin_of_chunk(scanned.chunk)
-    if origin not in (OLD, HELD_OUT):
+    if origin not in (BASE, HELD_OUT):
         return
     keys = scanned.usable["identity"]
     if origin == HELD_OUT:
@@ -181,11 +182,11 @@ def _add_pairs(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:
     return first, second
 
 
-def _overlapping(aside: SetAside, staging: str) -> list[str]:
-    if origin_of(aside.place) != OLD or not aside.verdict.is_leak:
+def _overlapping(aside: Exclusion, staging: str) -> list[str]:
+    if origin_of(aside.row_id) != BASE or not aside.verdict.is_leak:
         return []
-    facts = read_facts(staging, chunk_of(aside.place), ["image_id"])
-    return [facts["image_id"][row_of(aside.place)].as_py()]
+    metadata = read_metadata(staging, chunk_of(aside.row_id), ["image_id"])
+    return [metadata["image_id"][row_of(aside.row_id)].as_py()]
 
 
 _Names = tuple[int, list[str]]

@@ -11,21 +11,26 @@ import numpy as np
 
 from facemill.transforms.core import row_ids as origins
 from facemill.transforms.core.grouping import divide, group_count, join
-from facemill.transforms.core.keyed import mixed
+from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.core.row_ids import origin_of_chunk
-from facemill.transforms.dataset.identity_filter import Chosen
-from facemill.transforms.dataset.outcomes import ATTRIBUTE_HAS, IDENTITY_HAS, IDENTITY_IS
+from facemill.transforms.dataset.identity_filter import NO_IDENTITY, IdentityFilter
+from facemill.transforms.dataset.outcomes import (
+    ATTRIBUTE_HAS,
+    HELD_OUT_NOTE,
+    IDENTITY_HAS,
+    IDENTITY_IS,
+)
 from facemill.transforms.dataset.splits import (
-    DEMAND,
     FOLDERS,
+    SPLIT_REQUEST,
     SPLITS,
     UNLABELED,
-    answer,
-    demands,
     draw_splits,
+    resolve_split_requests,
+    split_requests,
 )
-from facemill.transforms.duplicates.verdicts import HELD_OUT_NOTE, SetAside
-from facemill.transforms.scan.scan_chunk import NO_IDENTITY, Scanned
+from facemill.transforms.duplicates.verdicts import Exclusion
+from facemill.transforms.scan.scan_chunk import Scanned
 from facemill.transforms.selection.apply import apply
 from facemill.transforms.selection.by_attribute import BalanceAttribute
 from facemill.transforms.selection.decisions import (
@@ -44,7 +49,7 @@ from facemill.transforms.selection.decisions import (
 from facemill.transforms.selection.rules import Rule
 
 # What the selection takes from the scan; an engine may keep all of it in memory.
-_SCANNED = ("place", "identity", "order", "group", "sharpness", "split")
+_SCANNED = ("row_id", "identity", "order", "group", "sharpness", "split")
 _UNDECIDED = np.dtype([(name, DECISION[name]) for name in (*_SCANNED, "reason")])
 
 _IMAGE_SPLIT_SALT = 2
@@ -68,7 +73,7 @@ class Selection:
     listed: tuple[tuple[str, np.ndarray], ...] = ()
     rules: tuple[Rule, ...] = ()
     prefer: str = "hash"
-    chosen: Chosen = field(default_factory=Chosen)
+    chosen: IdentityFilter = field(default_factory=IdentityFilter)
 
     @property
     def weighted(self) -> bool:
@@ -105,7 +110,9 @@ def undecided(usable: np.ndarray) -> np.ndarray:
     return rows
 
 
-def select(rows: np.ndarray, selection: Selection, held_out: np.ndarray, asked: np.ndarray) -> None:
+def select(
+    rows: np.ndarray, selection: Selection, held_out: np.ndarray, requests: np.ndarray
+) -> None:
     """Decides on images of whole identities, in place.
 
     Duplicates are gone already, so that the picture of an identity that is held out or left out
@@ -116,14 +123,14 @@ def select(rows: np.ndarray, selection: Selection, held_out: np.ndarray, asked: 
             holds already counts in its class, and nothing happens to it.
         selection: see `Selection`.
         held_out: uint64, keys of the identities of a held-out set.
-        asked: DEMAND [K], what the source asks of identities by images that are not among the
-            rows: an image counts for the split of its identity even if it cannot be used.
+        requests: SPLIT_REQUEST [K], of images that are not among the rows: an image counts for the
+            split of its identity even if it cannot be used.
     """
     known = rows["identity"] != NO_IDENTITY
     _drop(rows, known & np.isin(rows["identity"], held_out), HELD_OUT)
     _drop(rows, selection.chosen.excluded(rows["identity"]), EXCLUDED)
     _drop(rows, selection.chosen.not_included(rows["identity"]), NOT_INCLUDED)
-    _split(rows, selection, asked)
+    _split(rows, selection, requests)
     for rule in selection.stages[0]:
         apply(rows, rule, "identity", selection.prefer)
 
@@ -158,16 +165,16 @@ class SelectImages(beam.PTransform):
     decision.
 
     Args:
-        set_aside: a PCollection of SetAside.
+        exclusions: a PCollection of Exclusion.
         selection: see `Selection`.
         total: a PCollection of one number, how many images were listed.
     """
 
     def __init__(
-        self, set_aside: beam.PCollection, selection: Selection, total: beam.PCollection
+        self, exclusions: beam.PCollection, selection: Selection, total: beam.PCollection
     ) -> None:
         super().__init__()
-        self._set_aside = set_aside
+        self._exclusions = exclusions
         self._selection = selection
         self._images = total
         self._total = beam.pvalue.AsSingleton(total)
@@ -180,14 +187,14 @@ class SelectImages(beam.PTransform):
         held_out = scanned | "HeldOut" >> beam.FlatMap(_held_out, self._total).with_output_types(
             tuple[int, bytes]
         )
-        aside = self._set_aside | "AsideByIdentity" >> beam.Map(
-            _aside_by_identity, self._total
+        aside = self._exclusions | "AsideByIdentity" >> beam.Map(
+            _exclusion_by_identity, self._total
         ).with_output_types(tuple[int, int])
-        asked = scanned | "Demands" >> beam.FlatMap(_demands, self._total).with_output_types(
-            tuple[int, bytes]
-        )
+        requests = scanned | "Demands" >> beam.FlatMap(
+            _split_requests, self._total
+        ).with_output_types(tuple[int, bytes])
         decided = (
-            {"rows": rows, "held_out": held_out, "aside": aside, "asked": asked}
+            {"rows": rows, "held_out": held_out, "aside": aside, "asked": requests}
             | "GroupIdentities" >> beam.CoGroupByKey()
             | "Select" >> beam.FlatMap(_select, self._selection).with_output_types(bytes)
         )
@@ -230,7 +237,7 @@ def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
     rows["split"], rows["reason"][len(scanned.usable) :] = -1, TOO_FEW
     for name in _SCANNED:
         rows[name][: len(scanned.usable)] = scanned.usable[name]
-    for name in ("place", "identity", "order"):
+    for name in ("row_id", "identity", "order"):
         rows[name][len(scanned.usable) :] = dropped[name]
     return divide(rows, _groups(rows, total))
 
@@ -244,16 +251,18 @@ def _held_out(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
     return divide(keys, keys % np.uint64(group_count(total)))
 
 
-def _aside_by_identity(aside: SetAside, total: int) -> tuple[int, int]:
+def _exclusion_by_identity(aside: Exclusion, total: int) -> tuple[int, int]:
     key = aside.identity if aside.identity != NO_IDENTITY else aside.order
-    return key % group_count(total), aside.place
+    return key % group_count(total), aside.row_id
 
 
-def _demands(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+def _split_requests(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
     # What a held-out set says of its own images is nothing to the input's.
     if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
         return ()
-    return divide(scanned.demands, scanned.demands["identity"] % np.uint64(group_count(total)))
+    return divide(
+        scanned.split_requests, scanned.split_requests["identity"] % np.uint64(group_count(total))
+    )
 
 
 def _groups(rows: np.ndarray, total: int) -> np.ndarray:
@@ -279,11 +288,11 @@ def _balance_identities(
 
 def _select(group: tuple[int, dict[str, Iterable[Any]]], selection: Selection) -> Iterator[bytes]:
     rows = undecided(join(group[1]["rows"], _UNDECIDED))
-    aside = np.isin(rows["place"], np.fromiter(group[1]["aside"], np.uint64))
-    asked = np.concatenate([join(group[1]["asked"], DEMAND), _demanded(rows[aside])])
+    aside = np.isin(rows["row_id"], np.fromiter(group[1]["aside"], np.uint64))
+    requests = np.concatenate([join(group[1]["asked"], SPLIT_REQUEST), _requested(rows[aside])])
     rows = rows[~aside]
     held_out = join(group[1]["held_out"], np.dtype("<u8"))
-    select(rows, selection, held_out, asked)
+    select(rows, selection, held_out, requests)
     if len(rows):
         yield rows.tobytes()
 
@@ -293,47 +302,49 @@ def _only_new(data: bytes) -> bytes:
     return rows[is_new(rows)].tobytes()
 
 
-def _split(rows: np.ndarray, selection: Selection, asked: np.ndarray) -> None:
+def _split(rows: np.ndarray, selection: Selection, requests: np.ndarray) -> None:
     """Puts each image into a split; images without identity into `unlabeled`."""
     known = rows["identity"] != NO_IDENTITY
     if selection.split_by == "image":
-        hashes = mixed(rows["order"], _IMAGE_SPLIT_SALT)
+        hashes = splitmix64(rows["order"], _IMAGE_SPLIT_SALT)
         drawn = draw_splits(hashes, selection.fractions)
         rows["split"] = np.where(rows["split"] >= 0, rows["split"], drawn)
     else:
         new = is_new(rows)
         wanted = _listed(
-            rows["identity"], np.concatenate([asked, _demanded(rows[new])]), selection.listed
+            rows["identity"], np.concatenate([requests, _requested(rows[new])]), selection.listed
         )
         # Neither source nor list moves what a dataset holds.
-        given, several = answer(rows["identity"], np.concatenate([wanted, _demanded(rows[~new])]))
+        given, several = resolve_split_requests(
+            rows["identity"], np.concatenate([wanted, _requested(rows[~new])])
+        )
         drawn = draw_splits(rows["identity"], selection.fractions)
         rows["split"] = np.where(given >= 0, given, drawn)
         _drop(rows, several, TWO_SPLITS)
     rows["split"][~known] = FOLDERS.index(UNLABELED)
 
 
-def _demanded(rows: np.ndarray) -> np.ndarray:
-    """DEMAND of DECISION rows that are not in a split yet."""
-    return demands(rows["identity"], rows["split"])
+def _requested(rows: np.ndarray) -> np.ndarray:
+    """SPLIT_REQUEST of DECISION rows that are not in a split yet."""
+    return split_requests(rows["identity"], rows["split"])
 
 
 def _listed(
-    identities: np.ndarray, asked: np.ndarray, lists: Sequence[tuple[str, np.ndarray]]
+    identities: np.ndarray, requests: np.ndarray, lists: Sequence[tuple[str, np.ndarray]]
 ) -> np.ndarray:
-    """DEMAND after the lists of a person, which count instead of what the source asks.
+    """SPLIT_REQUEST after the lists of a person, which count instead of what the source asks.
 
     Args:
         identities: uint64 [N], that are there.
-        asked: DEMAND [K], by the source.
+        requests: SPLIT_REQUEST [K], by the source.
         lists: see `Selection.listed`.
     """
     for name, keys in lists:
         mine = np.intersect1d(identities, keys)
-        others = asked[~np.isin(asked["identity"], keys)]
-        listed = demands(mine, np.full(len(mine), SPLITS.index(name), np.int8))
-        asked = np.concatenate([others, listed])
-    return asked
+        others = requests[~np.isin(requests["identity"], keys)]
+        listed = split_requests(mine, np.full(len(mine), SPLITS.index(name), np.int8))
+        requests = np.concatenate([others, listed])
+    return requests
 
 
 def _drop(rows: np.ndarray, gone: np.ndarray, reason: int) -> None:

@@ -1,6 +1,5 @@
 """The index: one row for every listed image, as Parquet."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -13,22 +12,23 @@ from apache_beam.pvalue import TaggedOutput
 
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.grouping import divide, group_count, join
-from facemill.transforms.core.keyed import mixed
-from facemill.transforms.core.row_ids import ROW_BITS, chunk_of, places_of
-from facemill.transforms.dataset.image_metadata import ANALYZED, FACTS
+from facemill.transforms.core.keyed import splitmix64
+from facemill.transforms.core.row_ids import ROW_BITS, chunk_of, row_ids_of
+from facemill.transforms.dataset.fingerprint import content_sum
+from facemill.transforms.dataset.image_metadata import ANALYZED, METADATA
 from facemill.transforms.dataset.outcomes import DROPPED, KEPT, REJECTED
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.dataset.splits import FOLDERS
-from facemill.transforms.duplicates.verdicts import SetAside
+from facemill.transforms.duplicates.verdicts import Exclusion
 from facemill.transforms.scan.scan_chunk import Scanned
-from facemill.transforms.scan.staging import read_facts
+from facemill.transforms.scan.staging import read_metadata
 from facemill.transforms.selection.selection import DECISION, KEEP, explain
 from facemill.transforms.shards.transform import shard_name, version_mark
 from facemill.transforms.shards.write_shard import POSITION
 
 TRAIN_TAG = "train"
 # Ending of the folder beside the index that tells the place of each of its rows.
-PLACES = "-places"
+ROW_IDS = "-row-ids"
 
 # One worker holds one part's rows while it sorts them: with all columns and their sorted copy 1 to
 # 2 KB each.
@@ -39,7 +39,7 @@ _SHIFT = np.uint64(ROW_BITS)
 
 # What the index needs of a decision: a third of it, and an engine may keep all of them in memory.
 _DECISION = np.dtype(
-    [(name, DECISION[name]) for name in ("place", "reason", "have", "limit", "copies")]
+    [(name, DECISION[name]) for name in ("row_id", "reason", "have", "limit", "copies")]
 )
 
 _DECIDED = pa.schema(
@@ -60,11 +60,11 @@ _LISTED = ("image_id", "source", "identity")
 _INTERNAL = ("channel_mean", "channel_square_mean")
 SCHEMA = pa.schema(
     [
-        *(FACTS.field(name) for name in _LISTED),
+        *(METADATA.field(name) for name in _LISTED),
         *_DECIDED,
         *(
             field
-            for field in FACTS
+            for field in METADATA
             if field.name not in (*_LISTED, *_INTERNAL) and field.name not in _DECIDED.names
         ),
     ]
@@ -77,7 +77,7 @@ class WriteIndex(beam.PTransform):
     Args:
         staging: the staging folder.
         folder: where the parts are written.
-        set_aside: a PCollection of SetAside.
+        exclusions: a PCollection of Exclusion.
         decisions: DECISION arrays as bytes.
         positions: POSITION arrays as bytes.
         total: a PCollection of one number, how many images were listed.
@@ -89,7 +89,7 @@ class WriteIndex(beam.PTransform):
         self,
         staging: str,
         folder: str,
-        set_aside: beam.PCollection,
+        exclusions: beam.PCollection,
         decisions: beam.PCollection,
         positions: beam.PCollection,
         total: beam.PCollection,
@@ -98,15 +98,15 @@ class WriteIndex(beam.PTransform):
     ) -> None:
         super().__init__()
         self._fn = _WritePart(staging, folder, column, version)
-        self._inputs = {"aside": set_aside, "decisions": decisions, "positions": positions}
+        self._inputs = {"aside": exclusions, "decisions": decisions, "positions": positions}
         self._total = beam.pvalue.AsSingleton(total)
 
     def expand(self, scanned: beam.PCollection) -> Any:
         """Builds the graph."""
         total = self._total
         aside = self._inputs["aside"] | "AsideByPart" >> beam.Map(
-            _aside_by_part, total
-        ).with_output_types(tuple[str, SetAside])
+            _exclusion_by_part, total
+        ).with_output_types(tuple[str, Exclusion])
         rows = {
             name: self._inputs[name]
             | f"{name.title()}ByPart"
@@ -125,7 +125,7 @@ class WriteIndex(beam.PTransform):
 
 def _part_names(chunks: np.ndarray, total: int) -> tuple[np.ndarray, int]:
     count = group_count(total, _ROWS_PER_PART)
-    return mixed(chunks, _PART_SALT) % np.uint64(count), count
+    return splitmix64(chunks, _PART_SALT) % np.uint64(count), count
 
 
 def _part_name(index: int, count: int) -> str:
@@ -141,13 +141,13 @@ def _chunk_by_part(scanned: Scanned, total: int) -> tuple[str, tuple[int, int]]:
     return _part_of_chunk(scanned.chunk, total), (scanned.chunk, scanned.count)
 
 
-def _aside_by_part(aside: SetAside, total: int) -> tuple[str, SetAside]:
-    return _part_of_chunk(chunk_of(aside.place), total), aside
+def _exclusion_by_part(aside: Exclusion, total: int) -> tuple[str, Exclusion]:
+    return _part_of_chunk(chunk_of(aside.row_id), total), aside
 
 
 def _by_part(data: bytes, kind: np.dtype, total: int) -> Iterator[tuple[str, bytes]]:
     rows = np.frombuffer(data, kind)
-    parts, count = _part_names(rows["place"] >> _SHIFT, total)
+    parts, count = _part_names(rows["row_id"] >> _SHIFT, total)
     for index, part in divide(_needed(rows), parts):
         yield _part_name(index, count), part
 
@@ -173,11 +173,11 @@ class _WritePart(beam.DoFn):
     ) -> Iterator[dict[str, Any] | TaggedOutput[Literal["train"], pa.Table]]:
         name, found = f"{group[0]}{version_mark(self._version)}.parquet", group[1]
         chunks = sorted(found["chunks"])
-        facts = pa.concat_tables(read_facts(self._staging, chunk) for chunk, _ in chunks)
-        places = np.concatenate([places_of(chunk, count) for chunk, count in chunks])
+        metadata = pa.concat_tables(read_metadata(self._staging, chunk) for chunk, _ in chunks)
+        row_ids = np.concatenate([row_ids_of(chunk, count) for chunk, count in chunks])
         decided = decide(
-            facts["reason"],
-            places,
+            metadata["reason"],
+            row_ids,
             list(found["aside"]),
             join(found["decisions"], _DECISION),
             join(found["positions"], POSITION),
@@ -186,7 +186,7 @@ class _WritePart(beam.DoFn):
         )
         rows = pa.table(
             [
-                decided[field.name] if field.name in _DECIDED.names else facts[field.name]
+                decided[field.name] if field.name in _DECIDED.names else metadata[field.name]
                 for field in SCHEMA
             ],
             schema=SCHEMA,
@@ -195,18 +195,18 @@ class _WritePart(beam.DoFn):
         receipt = write_part(rows.take(order), self._root, f"{self._top}/{name}", _ROW_GROUP)
         yield {"path": f"index/{name}", **receipt, "fingerprint": f"{content_sum(rows):064x}"}
         # For the report, which shows pictures: where each row's are, in the order of the rows.
-        located = pa.table({"place": pa.array(places)}).take(order)
-        write_part(located, self._root, f"{self._top}{PLACES}/{name}", _ROW_GROUP)
+        located = pa.table({"row_id": pa.array(row_ids)}).take(order)
+        write_part(located, self._root, f"{self._top}{ROW_IDS}/{name}", _ROW_GROUP)
         train = pc.and_(pc.equal(decided["outcome"], KEPT), pc.equal(decided["split"], "train"))
-        chosen = facts.select(ANALYZED).filter(pc.fill_null(train, False))
+        chosen = metadata.select(ANALYZED).filter(pc.fill_null(train, False))
         if len(chosen):
             yield TaggedOutput(TRAIN_TAG, chosen)
 
 
 def decide(
     rejected: pa.ChunkedArray,
-    places: np.ndarray,
-    aside: list[SetAside],
+    row_ids: np.ndarray,
+    aside: list[Exclusion],
     decisions: np.ndarray,
     positions: np.ndarray,
     column: str | None,
@@ -216,7 +216,7 @@ def decide(
 
     Args:
         rejected: N reasons of the scan, "" where there is none.
-        places: uint64 [N], in increasing order.
+        row_ids: uint64 [N], in increasing order.
         aside: verdicts of the duplicate search.
         decisions: of the others, [K] with the fields place, reason, have, limit and copies.
         positions: POSITION [W] of those that were written.
@@ -229,7 +229,7 @@ def decide(
     Raises:
         RunError: an image has no outcome, or two.
     """
-    count = len(places)
+    count = len(row_ids)
     outcome = np.full(count, None, object)
     columns: dict[str, np.ndarray] = {
         name: np.full(count, None, object) for name in _DECIDED.names if name != "outcome"
@@ -239,12 +239,12 @@ def decide(
     seen = (reasons != "").astype(np.int64)
     outcome[reasons != ""] = REJECTED
     for one in aside:
-        row = int(np.searchsorted(places, np.uint64(one.place)))
+        row = int(np.searchsorted(row_ids, np.uint64(one.row_id)))
         outcome[row] = one.verdict.outcome
         columns["reason"][row] = one.verdict.reason
         columns["duplicate_of"][row] = one.verdict.duplicate_of
         seen[row] += 1
-    rows = np.searchsorted(places, decisions["place"])
+    rows = np.searchsorted(row_ids, decisions["row_id"])
     seen[rows] += 1
     outcome[rows] = np.where(decisions["reason"] == KEEP, KEPT, DROPPED)
     told = decisions[["reason", "have", "limit"]]
@@ -253,7 +253,7 @@ def decide(
         columns["reason"][rows[told == value]] = explain(reason, have, limit, column)
     kept = rows[decisions["reason"] == KEEP]
     columns["copies"][kept] = decisions["copies"][decisions["reason"] == KEEP]
-    _place(columns, places, positions, version)
+    _place(columns, row_ids, positions, version)
     if (seen != 1).any() or any(columns["shard"][row] is None for row in kept.tolist()):
         raise RunError(
             "Every image must have one outcome, but some have none or two; this is a fault of "
@@ -264,9 +264,9 @@ def decide(
 
 
 def _place(
-    columns: dict[str, np.ndarray], places: np.ndarray, positions: np.ndarray, version: int
+    columns: dict[str, np.ndarray], row_ids: np.ndarray, positions: np.ndarray, version: int
 ) -> None:
-    rows = np.searchsorted(places, positions["place"])
+    rows = np.searchsorted(row_ids, positions["row_id"])
     written = positions[["folder", "shard", "shards"]]
     for value in np.unique(written):
         folder, shard, shards = value.tolist()
@@ -276,16 +276,3 @@ def _place(
     columns["position"][rows] = positions["position"]
     columns["offset"][rows] = positions["offset"]
     columns["weight"][rows] = positions["weight"]
-
-
-def content_sum(rows: pa.Table) -> int:
-    """A number below 2**256, the same for the same set of (image_id, SHA-256 of the file).
-
-    Sums of parts add up to that of the whole, modulo 2**256.
-    """
-    total = 0
-    for key, digest in zip(rows["image_id"].to_pylist(), rows["sha256"].to_pylist(), strict=True):
-        entry = f"{key}\0{digest or ''}".encode()
-        # A sum does not depend on the order, and unlike XOR notices a doubled entry.
-        total += int.from_bytes(hashlib.sha256(entry).digest(), "big")
-    return total % (1 << 256)

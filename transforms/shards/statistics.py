@@ -78,14 +78,14 @@ class Moments:
     quality: dict[str, dict[str, float]]
 
 
-def batches(facts: pa.Table) -> Iterator[pa.RecordBatch]:
+def batches(metadata: pa.Table) -> Iterator[pa.RecordBatch]:
     """Elements for `Analyze`: some images as columns.
 
     Args:
-        facts: the columns ANALYZED of `transforms.dataset.image_metadata`, of images that can be
+        metadata: the columns ANALYZED of `transforms.dataset.image_metadata`, of images that can be
             used.
     """
-    columns = (pc.fill_null(facts["identity"], ""), *(facts[name] for name in ANALYZED[1:]))
+    columns = (pc.fill_null(metadata["identity"], ""), *(metadata[name] for name in ANALYZED[1:]))
     table = pa.table(
         [_lists(values, kind) for values, kind in zip(columns, _ARROW.types, strict=True)],
         schema=_ARROW,

@@ -9,7 +9,7 @@ import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
 from facemill.transforms.core.grouping import divide, join
-from facemill.transforms.core.keyed import mixed
+from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.core.processes import Calls
 from facemill.transforms.core.windowed import at_end
 from facemill.transforms.dataset.splits import FOLDERS
@@ -66,15 +66,15 @@ def plan_records(rows: np.ndarray, shards: int, weight_scale: float) -> np.ndarr
     repeated = np.repeat(rows, rows["copies"])
     starts = np.cumsum(rows["copies"], dtype=np.int64) - rows["copies"]
     records = np.zeros(len(repeated), RECORD)
-    records["place"] = repeated["place"]
+    records["row_id"] = repeated["row_id"]
     records["copy"] = np.arange(len(repeated)) - np.repeat(starts, rows["copies"])
     records["weight"] = repeated["weight"] * weight_scale
     keys = repeated["order"]
     later = records["copy"] > 0
     # Copies of an image lie apart, each with a key of its own.
-    keys[later] = mixed(keys[later] + records["copy"][later], _COPY_SALT)
-    records["shard"] = mixed(keys, _SHARD_SALT) % np.uint64(max(1, shards))
-    records["rank"] = mixed(keys, _RANK_SALT)
+    keys[later] = splitmix64(keys[later] + records["copy"][later], _COPY_SALT)
+    records["shard"] = splitmix64(keys, _SHARD_SALT) % np.uint64(max(1, shards))
+    records["rank"] = splitmix64(keys, _RANK_SALT)
     return records
 
 

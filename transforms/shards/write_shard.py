@@ -15,12 +15,12 @@ from facemill.transforms.scan.staging import StagingReader
 
 # One record that is to be written.
 RECORD = np.dtype(
-    [("place", "<u8"), ("shard", "<u8"), ("rank", "<u8"), ("copy", "<u4"), ("weight", "<f4")]
+    [("row_id", "<u8"), ("shard", "<u8"), ("rank", "<u8"), ("copy", "<u4"), ("weight", "<f4")]
 )
 # Where the first copy of an image was written.
 POSITION = np.dtype(
     [
-        ("place", "<u8"),
+        ("row_id", "<u8"),
         # Place in FOLDERS, number of the shard, and how many shards the folder has.
         ("folder", "u1"),
         ("shard", "<u4"),
@@ -63,11 +63,11 @@ def write_shard(
     Raises:
         RunError: this machine does not see the output.
     """
-    records = records[np.lexsort((records["copy"], records["place"], records["rank"]))]
+    records = records[np.lexsort((records["copy"], records["row_id"], records["rank"]))]
     receipt, offsets = _write(staging, os.path.join(output, name), records, weighted)
     first = np.flatnonzero(records["copy"] == 0)
     positions = np.zeros(len(first), POSITION)
-    positions["place"] = records["place"][first]
+    positions["row_id"] = records["row_id"][first]
     positions["folder"] = FOLDERS.index(name.split("/")[0])
     positions["shard"] = records["shard"][first]
     positions["shards"] = int(name.rpartition("-of-")[2].split(".")[0])
@@ -93,9 +93,9 @@ def _write(
         StagingReader(staging) as reader,
         storage.new_file(path, sync=False, buffering=_BUFFER) as stream,
     ):
-        for place, copy, weight in records[["place", "copy", "weight"]].tolist():
+        for row_id, copy, weight in records[["row_id", "copy", "weight"]].tolist():
             extra = extra_features(copy, weight if weighted else None)
-            framed = tfrecord.frame(reader.record(place) + extra)
+            framed = tfrecord.frame(reader.record(row_id) + extra)
             offsets.append(size)
             stream.write(framed)
             digest.update(framed)

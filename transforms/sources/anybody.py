@@ -15,7 +15,7 @@ def reason_of(ref: Ref) -> str:
     return "" if ref.reason in _NOBODY and not ref.outcome else ref.reason
 
 
-def of_anybody(ref: Ref) -> Ref:
+def ignore_missing_identity(ref: Ref) -> Ref:
     """The image with the reason of `reason_of`."""
     reason = reason_of(ref)
     return ref if reason == ref.reason else dataclasses.replace(ref, reason=reason)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from facemill.model.data import tfdata as training_input
 from facemill.model.export.embedder import Embedder
-from facemill.model.export.saved_model import Exported, export, model_id, unmirrored
+from facemill.model.export.saved_model import Exported, copy_outside_strategy, export, model_id
 from facemill.model.recipes.recipe import Recipe
 from facemill.transforms.images.resize import whole_picture
 from tests.model import tiny
@@ -176,7 +176,7 @@ def test_unmirrored_is_the_same_model_outside_of_the_strategy(transform):
     moments = transform.pixel_mean, transform.pixel_std
     with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
         trained = Embedder(RECIPE, tiny.SIZE, *moments)
-    plain = unmirrored(trained, RECIPE, *moments)
+    plain = copy_outside_strategy(trained, RECIPE, *moments)
     assert model_id(plain, RECIPE, PREPROCESSING) == model_id(trained, RECIPE, PREPROCESSING)
     pixels = photo(tiny.SIZE, tiny.SIZE)[np.newaxis]
     np.testing.assert_allclose(plain.embed(pixels), trained.embed(pixels), atol=1e-6)

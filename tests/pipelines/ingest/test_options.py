@@ -8,7 +8,7 @@ from facemill.pipelines.ingest import options as options
 from facemill.pipelines.ingest.options import IngestOptions, parse_split
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.duplicates import verdicts
-from facemill.transforms.faces import crop, registry
+from facemill.transforms.faces import crop
 from facemill.transforms.images import decode
 from facemill.transforms.selection.rules import Rule
 
@@ -135,7 +135,7 @@ def test_shares_are_of_all_splits_in_their_order():
 
 def test_what_is_repeated_here_for_a_quick_start_is_the_same_there():
     assert options.ALIGNMENTS == crop.ALIGNMENTS
-    assert options.DETECTORS == registry.DETECTORS
+    assert options.DETECTORS == base.DETECTORS
     assert options.POLICIES == verdicts.POLICIES
     assert (
         options.LEVELS == importlib.import_module("facemill.transforms.duplicates.transform").LEVELS

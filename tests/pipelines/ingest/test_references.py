@@ -10,24 +10,24 @@ import pytest
 from facemill.pipelines.ingest import references
 from facemill.pipelines.ingest.options import IngestOptions, parse_split
 from facemill.pipelines.ingest.references import (
-    Known,
+    ReferenceSet,
     check_base,
     check_exclude,
     check_names,
-    known_sets,
     read_base,
+    reference_sets,
     share_files,
-    write_known_keys,
+    write_base_keys,
 )
 from facemill.pipelines.ingest.selection import result_options
 from facemill.transforms.core.errors import RunError, UsageError
-from facemill.transforms.core.row_ids import HELD_OUT, OLD
+from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.artifact import fingerprint, read_manifest
-from facemill.transforms.faces.crop import Look
+from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.selection.rules import Rule
 
-LOOK = Look(32)
+CROP = CropConfig(32)
 
 
 def options(**values) -> IngestOptions:
@@ -197,7 +197,7 @@ def test_files_are_shared_as_links_and_as_copies_where_that_cannot_be(base, tmp_
 
 
 def test_keys_of_all_listed_images_are_written_in_order(base, tmp_path):
-    write_known_keys(base, str(tmp_path / "known.npy"))
+    write_base_keys(base, str(tmp_path / "known.npy"))
     keys = np.load(tmp_path / "known.npy")
     rows = pq.read_table(os.path.join(base.root, "index"), columns=["image_id"])
     assert keys.tolist() == sorted(map(image_key, rows["image_id"].to_pylist()))
@@ -205,36 +205,36 @@ def test_keys_of_all_listed_images_are_written_in_order(base, tmp_path):
 
 
 def test_known_sets_are_those_that_the_options_name(base, tiny_dataset, tiny_photos):
-    assert known_sets(options(), LOOK, None) == []
+    assert reference_sets(options(), CROP, None) == []
     given = options(exclude_dataset=str(tiny_photos))
-    old, held = known_sets(given, LOOK, base)
-    assert (old.origin, held.origin) == (OLD, HELD_OUT)
+    old, held = reference_sets(given, CROP, base)
+    assert (old.origin, held.origin) == (BASE, HELD_OUT)
     # Records are squares already; photos are framed as the run's own.
-    assert (old.look, held.look) == (Look(32, "none"), LOOK)
+    assert (old.crop_config, held.crop_config) == (CropConfig(32, "none"), CROP)
     assert (old.source.format, held.source.format) == ("dataset", "folders")
-    (held,) = known_sets(options(exclude_dataset=str(tiny_dataset)), Look(64), None)
-    assert (held.source.format, held.look) == ("dataset", Look(64, "none"))
+    (held,) = reference_sets(options(exclude_dataset=str(tiny_dataset)), CropConfig(64), None)
+    assert (held.source.format, held.crop_config) == ("dataset", CropConfig(64, "none"))
 
 
-@pytest.mark.parametrize("look", [Look(32, "none"), Look(32, "center", 0.5)])
-def test_a_dataset_that_was_framed_otherwise_is_refused(tiny_dataset, base, look):
+@pytest.mark.parametrize("look", [CropConfig(32, "none"), CropConfig(32, "center", 0.5)])
+def test_a_dataset_that_was_framed_otherwise_is_refused(tiny_dataset, base, crop_config):
     told = r"must be a dataset whose pictures were framed alike.*--align center --crop-fraction 1"
     with pytest.raises(UsageError, match=f"^--exclude-dataset {told}"):
-        known_sets(options(exclude_dataset=str(tiny_dataset)), look, None)
+        reference_sets(options(exclude_dataset=str(tiny_dataset)), crop_config, None)
     with pytest.raises(UsageError, match=f"^--append-to {told}"):
-        known_sets(options(), look, base)
+        reference_sets(options(), crop_config, base)
 
 
 def test_a_held_out_set_that_is_none_names_its_option(tmp_path):
     for path in (tmp_path / "absent", tmp_path):
         with pytest.raises(UsageError) as refused:
-            known_sets(options(exclude_dataset=str(path)), LOOK, None)
+            reference_sets(options(exclude_dataset=str(path)), CROP, None)
         assert str(refused.value).startswith("--exclude-dataset must")
         assert "--input" not in str(refused.value)
 
 
-def held_out(path) -> Known:
-    (found,) = known_sets(options(exclude_dataset=str(path)), LOOK, None)
+def held_out(path) -> ReferenceSet:
+    (found,) = reference_sets(options(exclude_dataset=str(path)), CROP, None)
     return found
 
 

@@ -10,10 +10,10 @@ from facemill.pipelines.ingest import report
 from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.held_out import HeldOut
 from facemill.pipelines.ingest.options import IngestOptions
-from facemill.transforms.core.row_ids import places_of
+from facemill.transforms.core.row_ids import row_ids_of
 from facemill.transforms.dataset.artifact import Work
-from facemill.transforms.faces.crop import Look
-from facemill.transforms.images.quality import Floor
+from facemill.transforms.faces.crop import CropConfig
+from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.scan_chunk import ScanJob, scan_chunk
 from facemill.transforms.shards.index import SCHEMA
 from facemill.transforms.sources.base import Ref
@@ -45,7 +45,7 @@ def scanned(tiny_photos, tmp_path_factory):
     """(job, image_ids) of photos that were scanned."""
     names = sorted(str(path.relative_to(tiny_photos)) for path in tiny_photos.glob("*/*"))
     staging = tmp_path_factory.mktemp("staging")
-    job = ScanJob(Folders(str(tiny_photos)), str(staging), Look(32), Floor(), 1)
+    job = ScanJob(Folders(str(tiny_photos)), str(staging), CropConfig(32), QualityThresholds(), 1)
     scan_chunk(job, CHUNK, [Ref(name, name.split("/")[0], name) for name in names])
     return job, names
 
@@ -54,7 +54,7 @@ def rendered(
     root: Path, scanned, told: dict, parts: int = 1, held_out: HeldOut | None = None, **options
 ) -> str:
     job, names = scanned
-    rows, places = [], places_of(CHUNK, len(names))
+    rows, row_ids = [], row_ids_of(CHUNK, len(names))
     for name in names:
         outcome, reason, other = told.get(name, ("kept", "", None))
         row = {**dict.fromkeys(SCHEMA.names), "image_id": name, "identity": name.split("/")[0]}
@@ -66,7 +66,7 @@ def rendered(
         here = slice(part * size, (part + 1) * size)
         for folder, table in (
             ("index", pa.Table.from_pylist(rows[here], SCHEMA)),
-            ("index-places", pa.table({"place": places[here]})),
+            ("index-row-ids", pa.table({"row_id": row_ids[here]})),
         ):
             (root / folder).mkdir(parents=True, exist_ok=True)
             pq.write_table(table, root / folder / f"part-{part}.parquet")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from facemill.pipelines.ingest import report_data
 from facemill.pipelines.ingest.report_data import Cluster, Shown, read
-from facemill.transforms.core.keyed import mixed
+from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.shards.index import SCHEMA
 
 BOTH = ("conflict", "duplicate")
@@ -21,19 +21,19 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def row(image_id: str, outcome: str = "kept", **values: Any) -> dict[str, Any]:
-    place = int.from_bytes(image_id.encode().rjust(8, b"\0")[-8:], "big")
-    given = {"image_id": image_id, "outcome": outcome, "reason": "", "place": place}
-    sharpness = {"sharpness": place % 1000, "brightness": 9.0, "contrast": 8.0}
+    row_id = int.from_bytes(image_id.encode().rjust(8, b"\0")[-8:], "big")
+    given = {"image_id": image_id, "outcome": outcome, "reason": "", "row_id": row_id}
+    sharpness = {"sharpness": row_id % 1000, "brightness": 9.0, "contrast": 8.0}
     return {**dict.fromkeys(SCHEMA.names), **given, **sharpness, **values}
 
 
 def write(root: Path, parts: list[list[dict[str, Any]]]) -> str:
     for number, rows in enumerate(parts):
         rows = sorted(rows, key=lambda one: one["image_id"])
-        places = pa.table({"place": pa.array([one["place"] for one in rows], pa.uint64())})
+        row_ids = pa.table({"row_id": pa.array([one["row_id"] for one in rows], pa.uint64())})
         for folder, table in (
             ("index", pa.Table.from_pylist(rows, SCHEMA)),
-            ("index-places", places),
+            ("index-row-ids", row_ids),
         ):
             (root / folder).mkdir(exist_ok=True)
             pq.write_table(table, root / folder / f"part-{number:03d}.parquet")
@@ -124,12 +124,17 @@ def test_the_sample_is_drawn_by_hash_whatever_the_parts(seed, parts):
         patch.setattr(report_data, "DRAWN", 7)
         rows = [row(f"i{number}") for number in range(60)]
         found = shown(rows, parts, np.random.default_rng(seed))
-    places = np.array([one["place"] for one in rows], np.uint64)
+    row_ids = np.array([one["row_id"] for one in rows], np.uint64)
     assert found.kept == 60
-    assert found.drawn["place"].to_pylist() == places[np.argsort(mixed(places, 3))[:7]].tolist()
-    by_place = {one["place"]: one["sharpness"] for one in rows}
-    drawn = zip(found.drawn["place"].to_pylist(), found.drawn["sharpness"].to_pylist(), strict=True)
-    assert all(by_place[place] == sharpness for place, sharpness in drawn)
+    assert (
+        found.drawn["row_id"].to_pylist()
+        == row_ids[np.argsort(splitmix64(row_ids, 3))[:7]].tolist()
+    )
+    by_row_id = {one["row_id"]: one["sharpness"] for one in rows}
+    drawn = zip(
+        found.drawn["row_id"].to_pylist(), found.drawn["sharpness"].to_pylist(), strict=True
+    )
+    assert all(by_row_id[row_id] == sharpness for row_id, sharpness in drawn)
 
 
 def test_of_one_picture_under_many_names_a_few_are_told():

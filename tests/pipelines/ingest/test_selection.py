@@ -14,8 +14,8 @@ from facemill.pipelines.ingest.selection import (
 )
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset.artifact import plain
-from facemill.transforms.images.quality import Floor
-from facemill.transforms.scan.scan_chunk import identity_key
+from facemill.transforms.dataset.identity_filter import identity_key
+from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.selection.rules import Rule
 from facemill.transforms.sources.folders import Folders
 
@@ -43,7 +43,7 @@ def test_no_options_make_no_rules():
     assert found.chosen.include is None
     assert len(found.chosen.exclude) == 0
     assert not found.weighted
-    assert floor(PLAIN) == Floor()
+    assert floor(PLAIN) == QualityThresholds()
 
 
 def test_least_and_most_images_come_before_further_rules():

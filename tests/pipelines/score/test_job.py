@@ -14,7 +14,7 @@ from facemill.pipelines import cli
 from facemill.pipelines.synthesize.faces import broken
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.dataset import artifact, tfrecord
-from facemill.transforms.faces.crop import NO_FACE, Look
+from facemill.transforms.faces.crop import NO_FACE, CropConfig
 from tests.artifacts import contents
 from tests.commands import facemill
 from tests.transforms.scoring import handmade
@@ -133,7 +133,7 @@ def test_an_image_is_measured_as_ingest_measures_it(tiny_dataset, embeddings):
 
 def test_a_detected_face_has_its_box_and_score(tmp_path):
     (tmp_path / "model").mkdir()
-    handmade.write_model(tmp_path / "model", Look(48, "detect"))
+    handmade.write_model(tmp_path / "model", CropConfig(48, "detect"))
     folder = tmp_path / "photos" / "someone"
     folder.mkdir(parents=True)
     face = render(1, 1, 1, 112)
@@ -157,7 +157,7 @@ def test_a_detected_face_has_its_box_and_score(tmp_path):
 
 def test_a_machine_without_memory_fails_the_run_and_rejects_nothing(tmp_path, capfd):
     (tmp_path / "model").mkdir()
-    handmade.write_model(tmp_path / "model", Look(16))
+    handmade.write_model(tmp_path / "model", CropConfig(16))
     folder = tmp_path / "photos" / "someone"
     folder.mkdir(parents=True)
     for name, color in (("good", (200, 100, 50)), ("white", handmade.TOO_MUCH_MEMORY)):

@@ -16,23 +16,23 @@ from facemill.transforms.shards import index
 from facemill.transforms.shards.write_shard import POSITION, RECORD
 
 DOCS = Path(__file__).parents[2] / "docs"
-ROW = np.dtype([("place", "<u8"), ("value", "<f4")])
+ROW = np.dtype([("row_id", "<u8"), ("value", "<f4")])
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=50), st.integers(1, 7))
 @settings(deadline=None, max_examples=100)
 def test_divided_rows_come_back_whole_under_their_keys(places, groups):
     rows = np.zeros(len(places), ROW)
-    rows["place"] = places
-    parts = list(divide(rows, rows["place"] % np.uint64(groups)))
+    rows["row_id"] = places
+    parts = list(divide(rows, rows["row_id"] % np.uint64(groups)))
     keys = [key for key, _ in parts]
     assert len(set(keys)) == len(keys)
     for key, data in parts:
-        found = np.frombuffer(data, ROW)["place"]
+        found = np.frombuffer(data, ROW)["row_id"]
         # In the order that they had.
         assert found.tolist() == [place for place in places if place % groups == key]
     joined = join([data for _, data in parts], ROW)
-    assert Counter(joined["place"].tolist()) == Counter(places)
+    assert Counter(joined["row_id"].tolist()) == Counter(places)
 
 
 def test_joined_rows_can_be_written():

@@ -4,16 +4,16 @@ from hypothesis import strategies as st
 
 from facemill.transforms.core import row_ids
 from facemill.transforms.core.row_ids import (
+    BASE,
     HELD_OUT,
     MAX_CHUNKS,
     MAX_TASKS,
     NEW,
-    OLD,
     chunk_number,
-    places_of,
+    row_ids_of,
 )
 
-origins = st.sampled_from([NEW, OLD, HELD_OUT])
+origins = st.sampled_from([NEW, BASE, HELD_OUT])
 tasks = st.integers(0, MAX_TASKS - 1)
 ordinals = st.integers(0, MAX_CHUNKS - 1)
 
@@ -24,11 +24,11 @@ def test_a_place_tells_its_origin_chunk_and_row(origin, task, ordinal, count):
     chunk = chunk_number(origin, task, ordinal)
     assert 0 <= chunk < 2**52
     assert row_ids.origin_of_chunk(chunk) == origin
-    found = places_of(chunk, count)
+    found = row_ids_of(chunk, count)
     assert found.dtype == np.uint64
-    assert [row_ids.row_of(place) for place in found] == list(range(count))
-    assert {row_ids.chunk_of(place) for place in found} == {chunk}
-    assert {row_ids.origin_of(place) for place in found} == {origin}
+    assert [row_ids.row_of(row_id) for row_id in found] == list(range(count))
+    assert {row_ids.chunk_of(row_id) for row_id in found} == {chunk}
+    assert {row_ids.origin_of(row_id) for row_id in found} == {origin}
     assert set(row_ids.origins_of(found).tolist()) == {origin}
 
 
@@ -37,12 +37,12 @@ def test_a_place_tells_its_origin_chunk_and_row(origin, task, ordinal, count):
 def test_places_are_different_and_ordered_as_origin_task_ordinal_row(keys):
     numbers = [chunk_number(*key) for key in sorted(keys)]
     assert numbers == sorted(set(numbers))
-    found = np.concatenate([places_of(number, row_ids.CHUNK) for number in numbers])
+    found = np.concatenate([row_ids_of(number, row_ids.CHUNK) for number in numbers])
     assert (np.diff(found.astype(object)) > 0).all()
 
 
 def test_the_last_place_of_all_fits():
-    (*_, last) = places_of(chunk_number(HELD_OUT, MAX_TASKS - 1, MAX_CHUNKS - 1), row_ids.CHUNK)
+    (*_, last) = row_ids_of(chunk_number(HELD_OUT, MAX_TASKS - 1, MAX_CHUNKS - 1), row_ids.CHUNK)
     assert last.dtype == np.uint64
     assert (row_ids.origin_of(last), row_ids.row_of(last)) == (HELD_OUT, row_ids.CHUNK - 1)
     assert row_ids.CHUNK <= 1 << row_ids.ROW_BITS

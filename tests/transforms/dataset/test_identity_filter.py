@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facemill.transforms.dataset.identity_filter import Chosen
-from facemill.transforms.scan.scan_chunk import NO_IDENTITY
+from facemill.transforms.dataset.identity_filter import NO_IDENTITY, IdentityFilter
 
 keys = st.sets(st.integers(1, 12)).map(lambda some: np.array(sorted(some), np.uint64))
 identities = st.lists(st.integers(0, 12)).map(lambda some: np.array(some, np.uint64))
@@ -14,7 +13,7 @@ identities = st.lists(st.integers(0, 12)).map(lambda some: np.array(some, np.uin
 @given(keys, st.none() | keys, identities)
 @settings(deadline=None, max_examples=80)
 def test_lists_say_who_is_left_out_and_nobody_never_is(exclude, include, who):
-    chosen = pickle.loads(pickle.dumps(Chosen(include, exclude)))
+    chosen = pickle.loads(pickle.dumps(IdentityFilter(include, exclude)))
     assert chosen.excluded(who).tolist() == [one in exclude for one in who]
     allowed = [include is None or one in include for one in who]
     assert chosen.not_included(who).tolist() == [not good for good in allowed]
@@ -26,7 +25,11 @@ def test_lists_say_who_is_left_out_and_nobody_never_is(exclude, include, who):
 
 def test_without_lists_everybody_is_there():
     who = np.array([NO_IDENTITY, 1, 2**64 - 1], np.uint64)
-    assert not Chosen().excluded(who).any()
-    assert not Chosen().not_included(who).any()
+    assert not IdentityFilter().excluded(who).any()
+    assert not IdentityFilter().not_included(who).any()
     # A list of the only ones to keep that names nobody who is here keeps nobody.
-    assert Chosen(include=np.empty(0, np.uint64)).left_out(who).tolist() == [False, True, True]
+    assert IdentityFilter(include=np.empty(0, np.uint64)).left_out(who).tolist() == [
+        False,
+        True,
+        True,
+    ]

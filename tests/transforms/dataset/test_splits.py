@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemill.transforms.core.keyed import keyed_hash
-from facemill.transforms.dataset.splits import DEMAND, SPLITS, answer, demands, draw_splits
+from facemill.transforms.dataset.splits import (
+    SPLIT_REQUEST,
+    SPLITS,
+    draw_splits,
+    resolve_split_requests,
+    split_requests,
+)
 
 USUAL = (("train", 0.8), ("val", 0.1), ("test", 0.1))
 NAMES = [f"id{number:05d}" for number in range(10_000)]
@@ -70,13 +76,13 @@ def test_an_identity_is_asked_into_what_any_of_its_images_asks(images, wanted):
     identities, splits = (
         np.array(column, np.int64) for column in zip(*[(0, 0), *images], strict=True)
     )
-    asked = demands(identities.astype(np.uint64), splits)
-    assert asked.dtype == DEMAND
+    requests = split_requests(identities.astype(np.uint64), splits)
+    assert requests.dtype == SPLIT_REQUEST
     expected = {(who, split) for who, split in images if who and split >= 0}
-    assert asked.tolist() == sorted(expected)
+    assert requests.tolist() == sorted(expected)
     keys = np.array(wanted, np.uint64)
     # In any order, and some of them twice.
-    split, several = answer(keys, np.concatenate([asked[::-1], asked[:2]]))
+    split, several = resolve_split_requests(keys, np.concatenate([requests[::-1], requests[:2]]))
     for who, found, more in zip(wanted, split.tolist(), several.tolist(), strict=True):
         mine = {split for key, split in expected if key == who}
         assert found == min(mine, default=-1)

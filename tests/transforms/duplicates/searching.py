@@ -17,7 +17,7 @@ def hash_rows(seed: int, count: int) -> np.ndarray:
     bits = centers[rng.integers(len(centers), size=count)]
     flips = rng.random(bits.shape) < rng.choice([0.0, 0.02, 0.06, 0.12], size=(count, 1))
     rows = np.zeros(count, HASH)
-    rows["place"] = rng.choice(2**60, count, replace=False)
+    rows["row_id"] = rng.choice(2**60, count, replace=False)
     rows["fingerprint"] = np.packbits(bits ^ flips, axis=1)
     rows["fingerprint"][rng.random(count) < 0.1] = rows["fingerprint"][0]
     return rows

@@ -39,8 +39,8 @@ _ORIGINALS = _thumbnails(_FACES)
 )
 def test_copies_are_confirmed_in_both_directions(copied) -> None:
     copies = _thumbnails([copied(face) for face in _FACES])
-    assert confirm.same_picture(_ORIGINALS, copies, _whole(5)).all()
-    assert confirm.same_picture(copies, _ORIGINALS, _whole(5)).all()
+    assert confirm.same_photo(_ORIGINALS, copies, _whole(5)).all()
+    assert confirm.same_photo(copies, _ORIGINALS, _whole(5)).all()
 
 
 def _shrunk(face: np.ndarray, side: int) -> np.ndarray:
@@ -52,17 +52,17 @@ def test_copies_are_confirmed_that_lack_detail(side: int, copy_side: int) -> Non
     faces = [_shrunk(render(0, identity, 0, 250), side) for identity in range(20)]
     originals = _thumbnails(faces)
     copies = _thumbnails([_shrunk(face, copy_side) for face in faces])
-    assert confirm.same_picture(originals, copies, _whole(20)).all()
-    assert confirm.same_picture(copies, originals, _whole(20)).all()
+    assert confirm.same_photo(originals, copies, _whole(20)).all()
+    assert confirm.same_photo(copies, originals, _whole(20)).all()
 
 
 @pytest.mark.parametrize("side", [64, 32, 24])
 def test_small_pictures_of_others_are_not_confirmed(side: int) -> None:
     first, second = np.nonzero(~np.eye(5, dtype=bool))
     small = _thumbnails([_shrunk(face, side) for face in _FACES])
-    assert not confirm.same_picture(_ORIGINALS[first], small[second], _whole(len(first))).any()
+    assert not confirm.same_photo(_ORIGINALS[first], small[second], _whole(len(first))).any()
     again = _thumbnails([_shrunk(render(0, identity, 1, 250), side) for identity in range(5)])
-    assert not confirm.same_picture(_ORIGINALS, again, _whole(5)).any()
+    assert not confirm.same_photo(_ORIGINALS, again, _whole(5)).any()
 
 
 @pytest.mark.parametrize("by", [-4, 0, 4])
@@ -71,22 +71,22 @@ def test_a_crop_is_confirmed_where_its_frame_is_a_little_off(by: int) -> None:
     crops = _thumbnails(
         [face[top + 4 + by : bottom - 4 + by, left + 4 : right - 4] for face in _FACES]
     )
-    assert confirm.same_picture(_ORIGINALS, crops, np.full(5, _CROPPED)).all()
+    assert confirm.same_photo(_ORIGINALS, crops, np.full(5, _CROPPED)).all()
 
 
 def test_mirror_images_are_confirmed_as_such_only() -> None:
     mirrored = _thumbnails([face[:, ::-1] for face in _FACES])
-    assert confirm.same_picture(_ORIGINALS, mirrored, np.full(5, crop_variants.MIRROR)).all()
-    assert not confirm.same_picture(_ORIGINALS, mirrored, _whole(5)).any()
+    assert confirm.same_photo(_ORIGINALS, mirrored, np.full(5, crop_variants.MIRROR)).all()
+    assert not confirm.same_photo(_ORIGINALS, mirrored, _whole(5)).any()
 
 
 def test_other_people_and_other_photos_of_the_same_are_not_confirmed() -> None:
     first, second = np.triu_indices(5, 1)
     for variant in range(crop_variants.MIRROR + 1):
         chosen = np.full(len(first), variant)
-        assert not confirm.same_picture(_ORIGINALS[first], _ORIGINALS[second], chosen).any()
+        assert not confirm.same_photo(_ORIGINALS[first], _ORIGINALS[second], chosen).any()
     again = _thumbnails([render(0, identity, 1, 250) for identity in range(5)])
-    assert not confirm.same_picture(_ORIGINALS, again, _whole(5)).any()
+    assert not confirm.same_photo(_ORIGINALS, again, _whole(5)).any()
 
 
 def test_a_changed_mouth_is_another_photo() -> None:
@@ -103,17 +103,17 @@ def test_a_changed_mouth_is_another_photo() -> None:
 def test_pictures_without_texture_are_compared_by_brightness() -> None:
     levels = np.array([0, 1, 90, 255], np.uint8)
     flat = np.broadcast_to(levels[:, None, None], (4, 64, 64))
-    assert confirm.same_picture(flat, flat, _whole(4)).all()
+    assert confirm.same_photo(flat, flat, _whole(4)).all()
     assert confirm.similarity(flat, flat[::-1], _whole(4)).tolist() == [0, 0, 0, 0]
-    assert not confirm.same_picture(flat, _ORIGINALS[:4], _whole(4)).any()
+    assert not confirm.same_photo(flat, _ORIGINALS[:4], _whole(4)).any()
 
 
 def test_nearly_white_pictures_are_still_compared() -> None:
     white = np.full((2, 64, 64), 246, np.uint8)
     white[0, 10:30, 10:30] = 255
     white[1, 30:50, 30:50] = 255
-    assert confirm.same_picture(white, white, _whole(2)).all()
-    assert not confirm.same_picture(white, white[::-1], _whole(2)).any()
+    assert confirm.same_photo(white, white, _whole(2)).all()
+    assert not confirm.same_photo(white, white[::-1], _whole(2)).any()
 
 
 def test_pairs_do_not_depend_on_their_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:

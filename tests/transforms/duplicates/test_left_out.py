@@ -1,18 +1,18 @@
 import pytest
 
-from facemill.transforms.core.row_ids import HELD_OUT, OLD
+from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.outcomes import DROPPED
-from facemill.transforms.duplicates.left_out import verdicts_of_chosen
+from facemill.transforms.duplicates.left_out import verdicts_of_filtered
 from facemill.transforms.duplicates.verdicts import POLICIES, Member, verdicts
 from tests.transforms.duplicates.test_verdicts import member
 
 
 def told(members: list[Member], policy: str, *left_out: str) -> dict[str, tuple[str, str, str]]:
-    names = {one.place: one.image_id for one in members}
-    gone = {one.place for one in members if one.identity in left_out}
+    names = {one.row_id: one.image_id for one in members}
+    gone = {one.row_id for one in members if one.identity in left_out}
     return {
-        names[place]: (verdict.outcome, verdict.reason, verdict.duplicate_of)
-        for place, verdict in verdicts_of_chosen(members, policy, gone).items()
+        names[row_id]: (verdict.outcome, verdict.reason, verdict.duplicate_of)
+        for row_id, verdict in verdicts_of_filtered(members, policy, gone).items()
     }
 
 
@@ -35,19 +35,19 @@ def test_a_picture_of_somebody_left_out_is_no_use_under_another_name(policy):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_where_nobody_is_left_out_the_usual_verdicts_hold(policy):
     members = [member("a"), member("b", area=200), member("c", "bob"), member("d", "bob")]
-    assert verdicts_of_chosen(members, policy, set()) == verdicts(members, policy)
-    assert verdicts_of_chosen(members, policy, {5}) == verdicts(members, policy)
+    assert verdicts_of_filtered(members, policy, set()) == verdicts(members, policy)
+    assert verdicts_of_filtered(members, policy, {5}) == verdicts(members, policy)
 
 
 def test_a_held_out_picture_goes_first():
     members = [member("a"), member("b", "bob"), member("h", "joe", HELD_OUT)]
     usual = verdicts(members)
     assert len(usual) == 2
-    assert verdicts_of_chosen(members, "drop", {members[1].place}) == usual
+    assert verdicts_of_filtered(members, "drop", {members[1].row_id}) == usual
 
 
 def test_what_a_dataset_holds_stays_and_counts_as_shown():
-    members = [member("a"), member("b", "bob", OLD), member("c", "ada", OLD)]
+    members = [member("a"), member("b", "bob", BASE), member("c", "ada", BASE)]
     assert told(members, "drop", "bob") == {
         "a": (DROPPED, "near duplicate under an identity that is left out", "b")
     }

@@ -16,7 +16,7 @@ def looks(rows: np.ndarray, seed: int) -> list[Scanned]:
     """Scanned chunks of HASH rows, with windows that are like some of the hashes."""
     rng = np.random.default_rng(seed)
     usable = np.zeros(len(rows), USABLE)
-    usable["place"], usable["fingerprint"] = rows["place"], rows["fingerprint"]
+    usable["row_id"], usable["fingerprint"] = rows["row_id"], rows["fingerprint"]
     like = rows["fingerprint"][rng.integers(0, len(rows), (len(rows), crop_variants.WINDOWS))]
     flips = rng.random((len(rows), crop_variants.WINDOWS, 128)) < 0.04
     windows = (like ^ np.packbits(flips, axis=2)).reshape(len(rows), -1)
@@ -43,16 +43,16 @@ def test_pairs_are_the_same_however_the_work_is_divided(together, per_group, tmp
             pipeline | "Scanned" >> beam.Create(chunks), total, together
         ),
     )
-    rows = rows[np.argsort(rows["place"])]
+    rows = rows[np.argsort(rows["row_id"])]
     usable, windows = (
         np.concatenate([getattr(one, name) for one in chunks]) for name in ("usable", "windows")
     )
-    order = np.argsort(usable["place"])
-    order = order[np.isin(usable["place"][order], rows["place"])]
+    order = np.argsort(usable["row_id"])
+    order = order[np.isin(usable["row_id"][order], rows["row_id"])]
     queries = crop_variants.queries(usable["fingerprint"][order], windows[order])
     cross, variant = banding.cross_pairs(queries, np.arange(len(rows)), rows["fingerprint"])
     expected = np.zeros(len(cross), PAIR)
-    expected["first"], expected["second"] = rows["place"][cross].T
+    expected["first"], expected["second"] = rows["row_id"][cross].T
     expected["variant"] = variant
     assert len(expected) > COUNT
     assert pairs.tolist() == np.sort(expected).tolist()

@@ -4,12 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facemill.transforms.core.row_ids import HELD_OUT, NEW, OLD, chunk_number, places_of
-from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, REJECTED
+from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, chunk_number, row_ids_of
+from facemill.transforms.dataset.outcomes import (
+    CONFLICT,
+    DROPPED,
+    DUPLICATE,
+    HELD_OUT_NOTE,
+    REJECTED,
+)
 from facemill.transforms.duplicates import verdicts as module
 from facemill.transforms.duplicates.verdicts import (
     DROP,
-    HELD_OUT_NOTE,
     KEEP_MAJORITY,
     POLICIES,
     QUARANTINE,
@@ -30,15 +35,15 @@ def member(
     aside: Verdict | None = None,
 ) -> Member:
     task = int.from_bytes(name.encode()[:3], "big")
-    (place,) = places_of(chunk_number(origin, task, 0), 1).tolist()
-    return Member(place, name, identity, pixels or name, area, sharpness, aside)
+    (row_id,) = row_ids_of(chunk_number(origin, task, 0), 1).tolist()
+    return Member(row_id, name, identity, pixels or name, area, sharpness, aside)
 
 
 def told(members: list[Member], policy: str = DROP) -> dict[str, tuple[str, str, str]]:
-    names = {one.place: one.image_id for one in members}
+    names = {one.row_id: one.image_id for one in members}
     return {
-        names[place]: (verdict.outcome, verdict.reason, verdict.duplicate_of)
-        for place, verdict in verdicts(members, policy).items()
+        names[row_id]: (verdict.outcome, verdict.reason, verdict.duplicate_of)
+        for row_id, verdict in verdicts(members, policy).items()
     }
 
 
@@ -58,7 +63,7 @@ def test_the_best_is_the_largest_then_the_sharpest_then_the_first_by_name():
     assert best([member("a", area=101), member("b", sharpness=9.0)]).image_id == "a"
     # Who it is counts more than how large it is, and what a dataset holds more than either.
     assert best([member("a", None, area=999), member("b")]).image_id == "b"
-    assert best([member("a", area=999), member("b", None, OLD)]).image_id == "b"
+    assert best([member("a", area=999), member("b", None, BASE)]).image_id == "b"
 
 
 def test_a_picture_of_nobody_is_a_duplicate_of_the_same_with_a_name():
@@ -108,7 +113,7 @@ def test_a_held_out_picture_drops_all_whatever_their_names(policy):
         member("c", None),
         member("h", "eve", HELD_OUT),
         member("i", None, HELD_OUT, area=999),
-        member("o", "ada", OLD),
+        member("o", "ada", BASE),
     ]
     assert told(members, policy) == {
         "a": (DROPPED, f"near duplicate {HELD_OUT_NOTE}", "h"),
@@ -117,7 +122,7 @@ def test_a_held_out_picture_drops_all_whatever_their_names(policy):
         # Its record is written already: it is for the run to refuse that.
         "o": (DROPPED, f"near duplicate {HELD_OUT_NOTE}", "h"),
     }
-    assert verdicts(members, policy)[members[-1].place].is_leak
+    assert verdicts(members, policy)[members[-1].row_id].is_leak
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -139,8 +144,8 @@ def conflict(of: str, identity: str) -> Verdict:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_a_dataset_has_as_a_conflict_is_one_again(policy):
     old = [
-        member("o", "ada", OLD, 0, 0, "p", conflict("q", "bob")),
-        member("q", "bob", OLD, 0, 0, "p", conflict("o", "ada")),
+        member("o", "ada", BASE, 0, 0, "p", conflict("q", "bob")),
+        member("q", "bob", BASE, 0, 0, "p", conflict("o", "ada")),
     ]
     # By majority too: there are two adas now, and nobody knows better than before.
     new = [member("a", "ada", pixels="p"), member("c", "eve", pixels="p"), member("d", None)]
@@ -158,14 +163,14 @@ def test_what_a_dataset_has_as_a_conflict_is_one_again(policy):
 def test_what_a_dataset_has_as_a_duplicate_is_one_of_the_same_again(policy):
     aside = Verdict(DUPLICATE, "near duplicate", "kept")
     new = [member("a", pixels="o"), member("b", "bob", pixels="o"), member("c", None, pixels="o")]
-    old = member("o", "ada", OLD, 0, 0, "o", aside)
+    old = member("o", "ada", BASE, 0, 0, "o", aside)
     assert told([*new, old], policy) == {
         "a": (DUPLICATE, "same pixels", "kept"),
         "b": (CONFLICT, "same pixels under identity ada", "kept"),
         "c": (DUPLICATE, "same pixels", "kept"),
     }
     # What it keeps is found itself, and so says the same.
-    kept = member("kept", "ada", OLD)
+    kept = member("kept", "ada", BASE)
     assert told([*new, old, kept], policy) == {
         "a": (DUPLICATE, "near duplicate", "kept"),
         "b": (CONFLICT, "near duplicate under identity ada", "kept"),
@@ -175,7 +180,7 @@ def test_what_a_dataset_has_as_a_duplicate_is_one_of_the_same_again(policy):
 
 def test_what_a_dataset_dropped_can_come_back_and_counts_once():
     aside = Verdict(DROPPED, "identity has 1 images, fewer than the 2 required", "")
-    old = member("o", "ada", OLD, 0, 0, "a", aside)
+    old = member("o", "ada", BASE, 0, 0, "a", aside)
     assert told([member("a", "ada"), old]) == {"o": (DUPLICATE, "same pixels", "a")}
     assert told([member("a", "bob"), old]) == {}
     assert told([old]) == {}
@@ -188,7 +193,7 @@ def test_what_a_dataset_holds_stays_and_the_new_ones_are_set_aside(policy):
         member("b", "bob"),
         member("c", "bob"),
         member("d", None),
-        member("o", "ada", OLD, area=10),
+        member("o", "ada", BASE, area=10),
     ]
     assert told(members, policy) == {
         "a": (DUPLICATE, "near duplicate", "o"),
@@ -199,7 +204,7 @@ def test_what_a_dataset_holds_stays_and_the_new_ones_are_set_aside(policy):
 
 
 def test_what_a_dataset_holds_as_nobodys_is_not_given_a_name_afterwards():
-    old = member("o", None, OLD)
+    old = member("o", None, BASE)
     assert told([member("a", "ada"), old]) == {"a": (DUPLICATE, "near duplicate", "o")}
     two = [member("a", "ada"), member("b", "bob"), member("c", "bob"), old]
     assert told(two, KEEP_MAJORITY) == {
@@ -214,7 +219,7 @@ components = st.lists(
         member,
         st.text("abcdefgh", min_size=1, max_size=3),
         st.sampled_from(["ada", "bob", "eve", None]),
-        st.sampled_from([NEW, NEW, NEW, OLD, HELD_OUT]),
+        st.sampled_from([NEW, NEW, NEW, BASE, HELD_OUT]),
         st.integers(1, 3),
         st.sampled_from([1.0, 2.0]),
         st.sampled_from(["x", "y"]),
@@ -232,23 +237,23 @@ def test_every_new_picture_but_one_that_is_kept_has_a_verdict_in_any_order(membe
     shuffled = list(members)
     random.shuffle(shuffled)
     assert verdicts(shuffled, policy) == found
-    new = {one.place for one in members if one.origin == NEW}
+    new = {one.row_id for one in members if one.origin == NEW}
     held_out = any(one.origin == HELD_OUT for one in members)
     # What is held out gets none, and what is held already only where it overlaps with that.
-    old = {one.place for one in members if one.origin == OLD}
+    old = {one.row_id for one in members if one.origin == BASE}
     assert set(found) - new == (old if held_out else set())
     kept = new - set(found)
     assert len(kept) <= 1
     if any(one.origin != NEW for one in members):
         assert not kept
     by_name = {one.image_id: one for one in members}
-    by_place = {one.place: one for one in members}
-    for place, verdict in found.items():
-        mine, other = by_place[place], by_name[verdict.duplicate_of]
+    by_row_id = {one.row_id: one for one in members}
+    for row_id, verdict in found.items():
+        mine, other = by_row_id[row_id], by_name[verdict.duplicate_of]
         assert other is not mine
         if verdict.outcome == DUPLICATE:
             # Of something that stays: never of another that is set aside.
-            assert other.place in kept or other.origin == OLD
+            assert other.row_id in kept or other.origin == BASE
             assert mine.identity is None or other.identity in (mine.identity, None)
         elif verdict.outcome == CONFLICT:
             assert other.identity not in (mine.identity, None)
@@ -259,7 +264,7 @@ def test_every_new_picture_but_one_that_is_kept_has_a_verdict_in_any_order(membe
 
 def keeper(labeled: list[Member], policy: str) -> str | None:
     """The identity that keeps the picture: a dataset's, or the majority's; or None."""
-    held = [one for one in labeled if one.origin == OLD]
+    held = [one for one in labeled if one.origin == BASE]
     if held:
         return best(held).identity
     counts = Counter(one.identity for one in labeled).most_common()
@@ -271,11 +276,11 @@ def keeper(labeled: list[Member], policy: str) -> str | None:
 @settings(deadline=None, max_examples=400)
 def test_a_conflict_names_the_best_picture_under_another_identity(members, policy):
     labeled = [one for one in members if one.identity is not None]
-    by_place = {one.place: one for one in members}
-    for place, verdict in verdicts(members, policy).items():
+    by_row_id = {one.row_id: one for one in members}
+    for row_id, verdict in verdicts(members, policy).items():
         if verdict.outcome == CONFLICT:
             winner = keeper(labeled, policy)
-            others = [one for one in labeled if one.identity != by_place[place].identity]
+            others = [one for one in labeled if one.identity != by_row_id[row_id].identity]
             named = [one for one in others if winner in (None, one.identity)]
             assert verdict.duplicate_of == best(named).image_id
 

@@ -8,8 +8,8 @@ import pytest
 
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.faces import crop
-from facemill.transforms.faces.crop import Look, frame
-from facemill.transforms.faces.registry import Face
+from facemill.transforms.faces.base import Face
+from facemill.transforms.faces.crop import CropConfig, frame
 from facemill.transforms.images.resize import center_square, whole_picture
 
 PICTURES = [
@@ -20,8 +20,8 @@ PICTURES = [
 
 def test_none_shows_the_whole_picture_and_center_its_middle():
     nothing = [None] * 3
-    whole = frame(Look(24, "none"), PICTURES, nothing)
-    middle = frame(Look(24, "center", 0.8), PICTURES, nothing)
+    whole = frame(CropConfig(24, "none"), PICTURES, nothing)
+    middle = frame(CropConfig(24, "center", 0.8), PICTURES, nothing)
     for picture, all_of_it, part in zip(PICTURES, whole, middle, strict=True):
         np.testing.assert_array_equal(all_of_it.pixels, whole_picture(picture, 24))
         np.testing.assert_array_equal(part.pixels, center_square(picture, 24, 0.8))
@@ -30,19 +30,21 @@ def test_none_shows_the_whole_picture_and_center_its_middle():
     assert not np.array_equal(whole[0].pixels, middle[0].pixels)
 
 
-@pytest.mark.parametrize("look", [Look(), Look(64, "none"), Look(112, "center", 0.7)])
-def test_a_look_comes_back_from_a_manifest(look):
-    assert Look.from_manifest(look.to_manifest()) == look
+@pytest.mark.parametrize(
+    "look", [CropConfig(), CropConfig(64, "none"), CropConfig(112, "center", 0.7)]
+)
+def test_a_look_comes_back_from_a_manifest(crop_config):
+    assert CropConfig.from_manifest(crop_config.to_manifest()) == crop_config
 
 
 def test_looks_are_alike_at_any_size():
-    assert Look(64, "center", 0.5).alike(Look(112, "center", 0.5))
-    assert not Look(64, "center", 0.5).alike(Look(64, "center", 0.6))
-    assert not Look(64, "center").alike(Look(64, "none"))
+    assert CropConfig(64, "center", 0.5).alike(CropConfig(112, "center", 0.5))
+    assert not CropConfig(64, "center", 0.5).alike(CropConfig(64, "center", 0.6))
+    assert not CropConfig(64, "center").alike(CropConfig(64, "none"))
 
 
 def test_threads_that_detect_at_the_same_time_find_what_one_alone_finds():
-    look = Look(64, "detect")
+    crop_config = CropConfig(64, "detect")
     border = ((40, 40), (40, 40), (0, 0))
     batches = [
         [
@@ -52,12 +54,12 @@ def test_threads_that_detect_at_the_same_time_find_what_one_alone_finds():
         for batch in range(4)
     ]
     nothing = [None] * 8
-    alone = [frame(look, batch, nothing) for batch in batches]
+    alone = [frame(crop_config, batch, nothing) for batch in batches]
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
         with ThreadPoolExecutor(4) as pool:
-            rounds = [pool.submit(frame, look, batch, nothing) for batch in batches * 6]
+            rounds = [pool.submit(frame, crop_config, batch, nothing) for batch in batches * 6]
             together = [one.result() for one in rounds]
     finally:
         sys.setswitchinterval(interval)
@@ -99,7 +101,9 @@ def test_each_of_two_threads_has_a_detector_and_keeps_it_for_the_next(monkeypatc
     picture = np.zeros((20, 20, 3), np.uint8)
     for _ in range(3):
         with ThreadPoolExecutor(2) as pool:
-            found = list(pool.map(lambda _: frame(Look(16, "detect"), [picture], [None]), range(2)))
+            found = list(
+                pool.map(lambda _: frame(CropConfig(16, "detect"), [picture], [None]), range(2))
+            )
         assert found == [[crop.NO_FACE]] * 2
     assert len(loaded) == 2
 
@@ -112,5 +116,5 @@ def test_a_detector_that_failed_is_not_used_again(monkeypatch):
     monkeypatch.setattr(crop.detector, "load", lambda name: Failing())
     monkeypatch.setattr(crop, "_free", defaultdict(list))
     with pytest.raises(RuntimeError, match="tensor"):
-        frame(Look(16, "detect"), PICTURES[:1], [None])
+        frame(CropConfig(16, "detect"), PICTURES[:1], [None])
     assert not crop._free["blazeface"]

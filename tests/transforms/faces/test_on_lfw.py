@@ -10,7 +10,7 @@ import pytest
 
 from facemill.model.metrics import verification
 from facemill.model.protocols import lfw
-from facemill.transforms.faces import registry, template
+from facemill.transforms.faces import base, registry, template
 from facemill.transforms.faces.blaze_network import FULL_RANGE
 from facemill.transforms.faces.blazeface import BlazeFace
 from facemill.transforms.images.decode import decode
@@ -52,14 +52,14 @@ def photos(data, pairs) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def finder() -> registry.Detector:
+def finder() -> base.Detector:
     return registry.load("blazeface")
 
 
-def landmarks(finder: registry.Detector, images: Sequence[np.ndarray]) -> list[np.ndarray | None]:
+def landmarks(finder: base.Detector, images: Sequence[np.ndarray]) -> list[np.ndarray | None]:
     found = finder.detect(images)
     choices = [
-        registry.choose(faces, image.shape[1], image.shape[0])
+        base.choose(faces, image.shape[1], image.shape[0])
         for image, faces in zip(images, found, strict=True)
     ]
     return [None if choice.face is None else choice.face.landmarks for choice in choices]

@@ -133,8 +133,8 @@ def test_a_scan_without_frequencies_is_read(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_picture_is_left_to_check(kind):
     data = KINDS[kind]
-    only = jpeg.picture_only(stray_bytes(data))
-    assert only == jpeg.picture_only(data)
+    only = jpeg.photo_only(stray_bytes(data))
+    assert only == jpeg.photo_only(data)
     assert b"JFIF" not in only
     assert b"Adobe" not in only
     assert b"Exif" not in only
@@ -144,5 +144,5 @@ def test_only_the_picture_is_left_to_check(kind):
 @pytest.mark.parametrize("length", range(0, 700, 13))
 def test_a_header_that_ends_anywhere_is_no_error(length):
     for data in KINDS.values():
-        assert jpeg.picture_only(jpeg.START + data[2:length]).startswith(jpeg.START)
+        assert jpeg.photo_only(jpeg.START + data[2:length]).startswith(jpeg.START)
         assert isinstance(jpeg.damage(data[:length]), str)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facemill.transforms.images.quality import Floor, Quality, measure
+from facemill.transforms.images.quality import Quality, QualityThresholds, measure
 
 STRIPES = np.tile(np.array([0, 255], np.uint8), (32, 16))[:, :, None].repeat(3, axis=2)
 
@@ -36,14 +36,14 @@ def test_known_pictures():
 @pytest.mark.parametrize(
     ("floor", "told"),
     [
-        (Floor(), ""),
-        (Floor(sharpness=20, contrast=30, brightness=(100, 100)), ""),
-        (Floor(sharpness=20.5), "sharpness is below 20.5"),
-        (Floor(contrast=31), "contrast is below 31"),
-        (Floor(brightness=(101, 255)), "brightness is below 101"),
-        (Floor(brightness=(0, 99)), "brightness is above 99"),
+        (QualityThresholds(), ""),
+        (QualityThresholds(sharpness=20, contrast=30, brightness=(100, 100)), ""),
+        (QualityThresholds(sharpness=20.5), "sharpness is below 20.5"),
+        (QualityThresholds(contrast=31), "contrast is below 31"),
+        (QualityThresholds(brightness=(101, 255)), "brightness is below 101"),
+        (QualityThresholds(brightness=(0, 99)), "brightness is above 99"),
         # The first that is missed is told.
-        (Floor(sharpness=math.inf, contrast=math.inf), "sharpness is below inf"),
+        (QualityThresholds(sharpness=math.inf, contrast=math.inf), "sharpness is below inf"),
     ],
 )
 def test_the_floor_says_what_was_missed(floor, told):

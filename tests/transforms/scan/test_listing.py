@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.core.row_ids import CHUNK, HELD_OUT, NEW, OLD, origin_of_chunk
+from facemill.transforms.core.row_ids import BASE, CHUNK, HELD_OUT, NEW, origin_of_chunk
 from facemill.transforms.scan import listing
 from facemill.transforms.scan.listing import Chunk, all_chunks, image_key, list_chunks, together
 from facemill.transforms.sources.base import Ref, Source
@@ -54,7 +54,7 @@ def test_together_keeps_every_part_once_and_in_order(count):
     assert max(map(len, groups), default=0) <= 64
 
 
-@given(st.lists(st.integers(0, 700), max_size=6), st.sampled_from([NEW, OLD, HELD_OUT]))
+@given(st.lists(st.integers(0, 700), max_size=6), st.sampled_from([NEW, BASE, HELD_OUT]))
 @settings(deadline=None, max_examples=40)
 def test_every_image_is_in_one_chunk_and_chunks_are_numbered_the_same_again(sizes, origin):
     source = Counted(sizes)

@@ -12,10 +12,10 @@ import pytest
 
 from facemill.transforms.core import processes
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.faces.crop import Look
-from facemill.transforms.images.quality import Floor
+from facemill.transforms.faces.crop import CropConfig
+from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.listing import all_chunks
-from facemill.transforms.scan.prefetch import reading_ahead, taken
+from facemill.transforms.scan.prefetch import prefetch, prefetched
 from facemill.transforms.scan.scan_chunk import ScanJob, scan_packed
 from facemill.transforms.scan.staging import images_staged
 from facemill.transforms.sources.folders import Folders
@@ -31,7 +31,7 @@ def chunks(tiny_photos):
 
 def job_in(folder, photos) -> ScanJob:
     folder.mkdir()
-    return ScanJob(Folders(str(photos)), str(folder), Look(32), Floor(), 1)
+    return ScanJob(Folders(str(photos)), str(folder), CropConfig(32), QualityThresholds(), 1)
 
 
 def test_what_was_read_ahead_is_what_the_graph_would_read(tmp_path, tiny_photos, chunks):
@@ -44,23 +44,23 @@ def test_what_was_read_ahead_is_what_the_graph_would_read(tmp_path, tiny_photos,
             asked.append(chunk)
             yield chunk
 
-    with reading_ahead(job, listing(), 2):
+    with prefetch(job, listing(), 2):
         deadline = time.monotonic() + 60
         while len(asked) < len(chunks) or images_staged(job.staging) < total:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         for chunk in chunks:
-            ahead, here = taken(job, chunk).result(), scan_packed(plain, chunk)
+            ahead, here = prefetched(job, chunk).result(), scan_packed(plain, chunk)
             assert (ahead.chunk, ahead.count) == (here.chunk, here.count)
             np.testing.assert_array_equal(ahead.usable, here.usable)
             # Each is there to be taken once, and by the run that it belongs to.
-            assert taken(job, chunk) is None
-            assert taken(plain, chunk) is None
+            assert prefetched(job, chunk) is None
+            assert prefetched(plain, chunk) is None
     names = [
         sorted(path.name for path in (tmp_path / name).rglob("*")) for name in ("ahead", "plain")
     ]
     assert names[0] == names[1]
-    assert taken(job, chunks[0]) is None
+    assert prefetched(job, chunks[0]) is None
 
 
 def test_no_scan_is_begun_once_the_graph_asks(tmp_path, tiny_photos, chunks):
@@ -72,10 +72,10 @@ def test_no_scan_is_begun_once_the_graph_asks(tmp_path, tiny_photos, chunks):
             asked.append(chunk)
             yield chunk
 
-    with reading_ahead(job, listing(), 2):
+    with prefetch(job, listing(), 2):
         while not asked:
             time.sleep(0.01)
-        taken(job, chunks[0])
+        prefetched(job, chunks[0])
         before = len(asked)
         # Long enough for all that was begun to end.
         processes.shared(2).submit(time.sleep, 0.3).result()
@@ -84,7 +84,7 @@ def test_no_scan_is_begun_once_the_graph_asks(tmp_path, tiny_photos, chunks):
 
 def test_nothing_is_written_after_the_end(tmp_path, tiny_photos, chunks):
     job = job_in(tmp_path / "staging", tiny_photos)
-    with reading_ahead(job, iter(chunks), 2):
+    with prefetch(job, iter(chunks), 2):
         pass
     shutil.rmtree(tmp_path / "staging", ignore_errors=True)
     processes.shared(2).submit(int).result()
@@ -103,9 +103,9 @@ def test_an_input_that_cannot_be_listed_is_left_to_the_graph(
         yield chunks[0]
         raise error
 
-    with reading_ahead(job, listing(), 2):
+    with prefetch(job, listing(), 2):
         time.sleep(0.2)
-    assert taken(job, chunks[0]) is None
+    assert prefetched(job, chunks[0]) is None
     assert not shown
 
 
@@ -117,9 +117,9 @@ def test_workers_that_were_killed_before_are_replaced(tmp_path, tiny_photos, chu
     with suppress(BrokenProcessPool):
         processes.shared(2).submit(_killed).result()
     job = job_in(tmp_path / "staging", tiny_photos)
-    with reading_ahead(job, iter(chunks), 2):
+    with prefetch(job, iter(chunks), 2):
         deadline = time.monotonic() + 60
         while not images_staged(job.staging):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        assert taken(job, chunks[0]).result().chunk == chunks[0].number
+        assert prefetched(job, chunks[0]).result().chunk == chunks[0].number

@@ -5,7 +5,7 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from facemill.transforms.core.row_ids import NEW, chunk_number
-from facemill.transforms.dataset.image_metadata import FACTS
+from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.scan import repeated_ids
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scan.repeated_ids import FindRepeated
@@ -20,8 +20,8 @@ def staged(folder: str, *chunks: list[str]) -> list[Scanned]:
     found = []
     for ordinal, names in enumerate(chunks):
         chunk = chunk_number(NEW, ordinal, 0)
-        facts = pa.Table.from_pylist([{"image_id": name} for name in names], FACTS)
-        write_chunk(folder, chunk, facts, [None] * len(names))
+        metadata = pa.Table.from_pylist([{"image_id": name} for name in names], METADATA)
+        write_chunk(folder, chunk, metadata, [None] * len(names))
         found.append(Scanned(chunk, len(names), *NOTHING))
     return found
 

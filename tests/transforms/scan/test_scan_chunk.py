@@ -7,17 +7,18 @@ import pytest
 from PIL import Image
 
 from facemill.transforms.core.keyed import keyed_hash
-from facemill.transforms.core.row_ids import HELD_OUT, NEW, OLD, chunk_number, places_of, row_of
+from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, chunk_number, row_ids_of, row_of
+from facemill.transforms.dataset.identity_filter import NO_IDENTITY, identity_key
 from facemill.transforms.dataset.records import from_example
-from facemill.transforms.dataset.splits import DEMAND, SPLITS
-from facemill.transforms.faces.crop import Look
+from facemill.transforms.dataset.splits import SPLIT_REQUEST, SPLITS
+from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images import perceptual_hash
 from facemill.transforms.images.decode import decode
-from facemill.transforms.images.quality import Floor, measure
+from facemill.transforms.images.quality import QualityThresholds, measure
 from facemill.transforms.images.resize import center_square
 from facemill.transforms.scan import scan_chunk as scan
-from facemill.transforms.scan.scan_chunk import NO_IDENTITY, ScanJob, identity_key, scan_chunk
-from facemill.transforms.scan.staging import StagingReader, read_facts
+from facemill.transforms.scan.scan_chunk import ScanJob, scan_chunk
+from facemill.transforms.scan.staging import StagingReader, read_metadata
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 
 CHUNK_NUMBER = 77
@@ -80,7 +81,12 @@ USABLE_ROWS = [0, 2, 5, 6, 7]
 
 def job_of(folder, source=None, **changes) -> ScanJob:
     folder.mkdir(exist_ok=True)
-    given = {"look": Look(32, "center"), "floor": Floor(), "seed": 3, "group_by": "age"}
+    given = {
+        "look": CropConfig(32, "center"),
+        "floor": QualityThresholds(),
+        "seed": 3,
+        "group_by": "age",
+    }
     return ScanJob(source or InMemory(FILES), str(folder), **{**given, **changes})
 
 
@@ -90,28 +96,30 @@ def scanned(tmp_path):
 
 
 def test_facts_and_what_travels_agree(tmp_path, scanned):
-    facts = read_facts(str(tmp_path), CHUNK_NUMBER).to_pylist()
-    assert [row["image_id"] for row in facts] == [ref.image_id for ref in REFS]
-    assert [row["identity"] for row in facts] == [ref.identity for ref in REFS]
-    assert [row["source"] for row in facts] == [ref.path for ref in REFS]
-    assert [tuple(row["attributes"]) for row in facts] == [ref.attributes for ref in REFS]
+    metadata = read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
+    assert [row["image_id"] for row in metadata] == [ref.image_id for ref in REFS]
+    assert [row["identity"] for row in metadata] == [ref.identity for ref in REFS]
+    assert [row["source"] for row in metadata] == [ref.path for ref in REFS]
+    assert [tuple(row["attributes"]) for row in metadata] == [ref.attributes for ref in REFS]
     assert (scanned.chunk, scanned.count) == (CHUNK_NUMBER, len(REFS))
     usable = scanned.usable
-    assert usable["place"].tolist() == places_of(CHUNK_NUMBER, len(REFS))[USABLE_ROWS].tolist()
-    assert [row for row, one in enumerate(facts) if not one["reason"]] == USABLE_ROWS
+    assert usable["row_id"].tolist() == row_ids_of(CHUNK_NUMBER, len(REFS))[USABLE_ROWS].tolist()
+    assert [row for row, one in enumerate(metadata) if not one["reason"]] == USABLE_ROWS
     for one in usable:
-        row = row_of(one["place"])
-        fact, ref = facts[row], REFS[row]
+        row = row_of(one["row_id"])
+        metadata, ref = metadata[row], REFS[row]
         data = FILES[ref.image_id]
-        assert fact["bytes"] == len(data)
-        assert fact["sha256"] == hashlib.sha256(data).hexdigest()
+        assert metadata["bytes"] == len(data)
+        assert metadata["sha256"] == hashlib.sha256(data).hexdigest()
         pixels = decode(data).pixels
-        assert (fact["width"], fact["height"]) == (pixels.shape[1], pixels.shape[0])
+        assert (metadata["width"], metadata["height"]) == (pixels.shape[1], pixels.shape[0])
         # A dataset's record stands for the picture that it was made from.
-        assert fact["pixel_sha256"] == (ref.pixel_sha256 or perceptual_hash.pixel_sha256(pixels))
-        assert one["pixels"].tobytes().hex() == fact["pixel_sha256"][:32]
-        assert one["fingerprint"].tobytes() == fact["fingerprint"]
-        assert one["sharpness"] == np.float32(fact["sharpness"])
+        assert metadata["pixel_sha256"] == (
+            ref.pixel_sha256 or perceptual_hash.pixel_sha256(pixels)
+        )
+        assert one["pixels"].tobytes().hex() == metadata["pixel_sha256"][:32]
+        assert one["fingerprint"].tobytes() == metadata["fingerprint"]
+        assert one["sharpness"] == np.float32(metadata["sharpness"])
         assert one["identity"] == identity_key(3, ref.identity)
         assert one["order"] == keyed_hash(3, "order", ref.image_id)
         assert one["split"] == (SPLITS.index("val") if ref.split else -1)
@@ -130,27 +138,29 @@ def test_without_a_column_there_are_no_classes(tmp_path):
 def test_images_that_cannot_be_used_say_why(tmp_path):
     source = InMemory(FILES)
     scan_chunk(job_of(tmp_path, source), CHUNK_NUMBER, REFS)
-    facts = {row["image_id"]: row for row in read_facts(str(tmp_path), CHUNK_NUMBER).to_pylist()}
-    assert facts["a/odd.png"]["reason"] == "is a pipe"
+    metadata = {
+        row["image_id"]: row for row in read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
+    }
+    assert metadata["a/odd.png"]["reason"] == "is a pipe"
     # What the listing knows to be unusable is not even opened.
     assert "a/odd.png" not in source.asked
-    assert facts["b/gone.png"]["reason"] == "cannot be read: gone"
-    assert facts["b/gone.png"]["bytes"] is facts["b/gone.png"]["sha256"] is None
-    assert "truncated" in facts["b/cut.png"]["reason"]
-    assert facts["b/cut.png"]["bytes"] == 200
-    assert facts["b/cut.png"]["width"] is facts["b/cut.png"]["channel_mean"] is None
+    assert metadata["b/gone.png"]["reason"] == "cannot be read: gone"
+    assert metadata["b/gone.png"]["bytes"] is metadata["b/gone.png"]["sha256"] is None
+    assert "truncated" in metadata["b/cut.png"]["reason"]
+    assert metadata["b/cut.png"]["bytes"] == 200
+    assert metadata["b/cut.png"]["width"] is metadata["b/cut.png"]["channel_mean"] is None
 
 
 def test_moments_are_numpys_and_of_the_square_that_is_encoded(tmp_path, scanned):
-    facts = read_facts(str(tmp_path), CHUNK_NUMBER).to_pylist()
+    metadata = read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
     with StagingReader(str(tmp_path)) as staging:
-        for place in scanned.usable["place"]:
-            fact = facts[row_of(place)]
-            record = from_example(staging.record(place))
-            assert record.image_id == fact["image_id"]
-            assert record.identity == (fact["identity"] or "")
-            assert record.channel_mean == tuple(fact["channel_mean"])
-            assert record.channel_square_mean == tuple(fact["channel_square_mean"])
+        for row_id in scanned.usable["row_id"]:
+            metadata = metadata[row_of(row_id)]
+            record = from_example(staging.record(row_id))
+            assert record.image_id == metadata["image_id"]
+            assert record.identity == (metadata["identity"] or "")
+            assert record.channel_mean == tuple(metadata["channel_mean"])
+            assert record.channel_square_mean == tuple(metadata["channel_square_mean"])
             stored = decode(record.encoded).pixels
             assert stored.shape == (32, 32, 3)
             square = center_square(decode(FILES[record.image_id]).pixels, 32, 1.0)
@@ -160,11 +170,11 @@ def test_moments_are_numpys_and_of_the_square_that_is_encoded(tmp_path, scanned)
                 record.channel_square_mean, (samples**2).mean((0, 1)), rtol=1e-6
             )
             assert np.abs(stored.astype(float) - samples).mean() < 3
-            (thumbnail,) = staging.thumbnails([place])
+            (thumbnail,) = staging.thumbnails([row_id])
             np.testing.assert_array_equal(thumbnail, perceptual_hash.grey_thumbnail(square))
             quality = measure(square)
-            assert fact["brightness"] == pytest.approx(quality.brightness, rel=1e-6)
-            assert fact["contrast"] == pytest.approx(quality.contrast, rel=1e-6)
+            assert metadata["brightness"] == pytest.approx(quality.brightness, rel=1e-6)
+            assert metadata["contrast"] == pytest.approx(quality.contrast, rel=1e-6)
 
 
 def test_a_chunk_that_is_scanned_twice_gives_the_same_bytes(tmp_path):
@@ -180,21 +190,21 @@ def test_a_chunk_that_is_scanned_twice_gives_the_same_bytes(tmp_path):
 
 
 def test_what_is_below_the_floor_is_rejected_and_keeps_its_measures(tmp_path):
-    scanned = scan_chunk(job_of(tmp_path, floor=Floor(contrast=5)), CHUNK_NUMBER, REFS)
-    facts = read_facts(str(tmp_path), CHUNK_NUMBER).to_pylist()
-    assert facts[6]["reason"] == "contrast is below 5"
-    assert (facts[6]["contrast"], facts[6]["brightness"]) == (0, 90)
-    assert facts[6]["fingerprint"] is facts[6]["channel_mean"] is None
+    scanned = scan_chunk(job_of(tmp_path, floor=QualityThresholds(contrast=5)), CHUNK_NUMBER, REFS)
+    metadata = read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
+    assert metadata[6]["reason"] == "contrast is below 5"
+    assert (metadata[6]["contrast"], metadata[6]["brightness"]) == (0, 90)
+    assert metadata[6]["fingerprint"] is metadata[6]["channel_mean"] is None
     assert len(scanned.usable) == len(USABLE_ROWS) - 1
 
 
 def test_few_pixels_are_decoded_at_a_time(tmp_path, monkeypatch):
     sizes: list[int] = []
 
-    def counted(look, pictures, landmarks):
+    def counted(crop_config, pictures, landmarks):
         assert len(pictures) == len(landmarks)
         sizes.append(len(pictures))
-        return scan_frame(look, pictures, landmarks)
+        return scan_frame(crop_config, pictures, landmarks)
 
     scan_frame = scan.frame
     monkeypatch.setattr(scan, "frame", counted)
@@ -212,26 +222,26 @@ def test_few_pixels_are_decoded_at_a_time(tmp_path, monkeypatch):
 
 
 def test_a_reason_in_place_of_a_square_rejects_the_image(tmp_path, monkeypatch):
-    def faceless(look, pictures, landmarks):
-        squares = scan_frame(look, pictures, landmarks)
+    def faceless(crop_config, pictures, landmarks):
+        squares = scan_frame(crop_config, pictures, landmarks)
         return ["no face was found", *squares[1:]]
 
     scan_frame = scan.frame
     monkeypatch.setattr(scan, "frame", faceless)
     scanned = scan_chunk(job_of(tmp_path), CHUNK_NUMBER, REFS)
-    facts = read_facts(str(tmp_path), CHUNK_NUMBER).to_pylist()
-    assert facts[0]["reason"] == "no face was found"
-    assert facts[0]["width"] == 40
-    assert [row_of(place) for place in scanned.usable["place"]] == USABLE_ROWS[1:]
+    metadata = read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
+    assert metadata[0]["reason"] == "no face was found"
+    assert metadata[0]["width"] == 40
+    assert [row_of(row_id) for row_id in scanned.usable["row_id"]] == USABLE_ROWS[1:]
     # The others have their own squares.
     square = center_square(picture(2), 32, 1.0)
-    assert facts[2]["brightness"] == pytest.approx(measure(square).brightness)
+    assert metadata[2]["brightness"] == pytest.approx(measure(square).brightness)
 
 
 def test_a_chunk_without_a_usable_image(tmp_path):
     scanned = scan_chunk(job_of(tmp_path), CHUNK_NUMBER, [REFS[1], REFS[4]])
     assert (scanned.count, len(scanned.usable)) == (2, 0)
-    assert len(read_facts(str(tmp_path), CHUNK_NUMBER)) == 2
+    assert len(read_metadata(str(tmp_path), CHUNK_NUMBER)) == 2
 
 
 def test_images_that_cannot_be_used_still_ask_for_a_split(tmp_path):
@@ -243,12 +253,12 @@ def test_images_that_cannot_be_used_still_ask_for_a_split(tmp_path):
         *(ref("b/gone.png", "b", "val"), ref("b/flat.png", "c", "val"), ref("y", "c", None, "no")),
         ref("z", None, "test", "no"),
     ]
-    scanned = scan_chunk(job_of(tmp_path, floor=Floor(contrast=5)), CHUNK_NUMBER, refs)
+    scanned = scan_chunk(job_of(tmp_path, floor=QualityThresholds(contrast=5)), CHUNK_NUMBER, refs)
     assert len(scanned.usable) == 1
     asked = (("b", "val"), ("b", "test"), ("c", "val"))
     expected = [(identity_key(3, who), SPLITS.index(split)) for who, split in asked]
-    assert scanned.demands.dtype == DEMAND
-    assert scanned.demands.tolist() == sorted(expected)
+    assert scanned.split_requests.dtype == SPLIT_REQUEST
+    assert scanned.split_requests.tolist() == sorted(expected)
 
 
 @pytest.mark.parametrize("align", ["landmarks", "center"])
@@ -262,13 +272,13 @@ def test_with_landmarks_faces_of_one_picture_are_not_the_same(tmp_path, align):
         Ref("a/1.png", "c", "a/1.png", landmarks=near),
         Ref("a/2.png", "d", "a/2.png", landmarks=square),
     ]
-    job = job_of(tmp_path, look=Look(32, align))
+    job = job_of(tmp_path, crop_config=CropConfig(32, align))
     left, right, again, other = scan_chunk(job, CHUNK_NUMBER, refs).usable["pixels"].tolist()
     assert left == again != other
     assert (left == right) == (align == "center")
 
 
-@pytest.mark.parametrize("origin", [OLD, HELD_OUT])
+@pytest.mark.parametrize("origin", [BASE, HELD_OUT])
 def test_of_known_images_that_cannot_be_used_it_is_told_whom_they_show(tmp_path, origin):
     number = chunk_number(origin, 3, 0)
     small = "ab" * 32
@@ -279,21 +289,21 @@ def test_of_known_images_that_cannot_be_used_it_is_told_whom_they_show(tmp_path,
         Ref("x/3.png", "y", "i", reason="identity is excluded", outcome="dropped"),
         Ref("x/4.png", "y", "i", reason=dropped, outcome="conflict", duplicate_of="z"),
     ]
-    job = ScanJob(InMemory(FILES), str(tmp_path), Look(32), Floor(contrast=5), 1)
+    job = ScanJob(InMemory(FILES), str(tmp_path), CropConfig(32), QualityThresholds(contrast=5), 1)
     scanned = scan_chunk(job, number, [*REFS, *aside])
-    rows = [row_of(place) for place in scanned.unusable["place"]]
+    rows = [row_of(row_id) for row_id in scanned.unusable["row_id"]]
     assert rows == [1, 3, 4, 6, *range(8, 12)]
     names = ["a", "b", "b", "b", "x", "x", "y", "y"]
     assert scanned.unusable["identity"].tolist() == [identity_key(1, name) for name in names]
     assert scanned.unusable["counts"].tolist() == [False] * 4 + [True, True, False, False]
-    facts = read_facts(str(tmp_path), number).to_pylist()
-    flat = facts[6]["pixel_sha256"]
+    metadata = read_metadata(str(tmp_path), number).to_pylist()
+    flat = metadata[6]["pixel_sha256"]
     assert flat is not None
     told = [None, None, None, flat, small, None, None, None]
     for row, digest in zip(scanned.unusable, told, strict=True):
         expected = bytes(16) if digest is None else bytes.fromhex(digest)[:16]
         assert row["pixels"].tobytes() == expected
-    assert (facts[11]["outcome"], facts[11]["duplicate_of"]) == ("conflict", "z")
-    assert facts[1]["outcome"] is None
+    assert (metadata[11]["outcome"], metadata[11]["duplicate_of"]) == ("conflict", "z")
+    assert metadata[1]["outcome"] is None
     # Of the input itself nothing of the kind is kept.
     assert not len(scan_chunk(job, chunk_number(NEW, 3, 0), REFS).unusable)

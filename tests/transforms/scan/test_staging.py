@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.core.row_ids import CHUNK, HELD_OUT, NEW, OLD, chunk_number, places_of
-from facemill.transforms.dataset.image_metadata import FACTS
+from facemill.transforms.core.row_ids import BASE, CHUNK, HELD_OUT, NEW, chunk_number, row_ids_of
+from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.scan import staging
 from facemill.transforms.scan.staging import (
-    FactsReader,
+    MetadataReader,
     StagingReader,
     images_staged,
-    places_of_names,
-    read_facts,
+    read_metadata,
+    row_ids_of_names,
     write_chunk,
 )
 
@@ -27,45 +27,45 @@ def thumbnail(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (64, 64), np.uint8)
 
 
-def facts(count: int) -> pa.Table:
+def metadata(count: int) -> pa.Table:
     rows = [{"image_id": f"a/{row}.jpg", "reason": "", "width": row} for row in range(count)]
-    return pa.Table.from_pylist(rows, FACTS)
+    return pa.Table.from_pylist(rows, METADATA)
 
 
 def write(folder, chunk: int, records: list[bytes | None]) -> None:
     pixels = [
         None if record is None else (thumbnail(row), record) for row, record in enumerate(records)
     ]
-    write_chunk(str(folder), chunk, facts(len(records)), pixels)
+    write_chunk(str(folder), chunk, metadata(len(records)), pixels)
 
 
-@given(contents, st.sampled_from([NEW, OLD, HELD_OUT]), st.integers(0, 2**29))
+@given(contents, st.sampled_from([NEW, BASE, HELD_OUT]), st.integers(0, 2**29))
 @settings(deadline=None, max_examples=50)
 def test_what_was_written_is_fetched_by_place(tmp_path_factory, records, origin, task):
     folder = tmp_path_factory.mktemp("staging")
     chunk = chunk_number(origin, task, 3)
     write(folder, chunk, records)
     usable = [row for row, record in enumerate(records) if record is not None]
-    places = places_of(chunk, len(records))
+    row_ids = row_ids_of(chunk, len(records))
     # In any order, and more than once.
     rows = [*reversed(usable), *usable]
     with StagingReader(str(folder)) as reader:
-        assert [reader.record(places[row]) for row in rows] == [records[row] for row in rows]
-        found = reader.thumbnails(places[rows])
+        assert [reader.record(row_ids[row]) for row in rows] == [records[row] for row in rows]
+        found = reader.thumbnails(row_ids[rows])
     assert found.shape == (len(rows), 64, 64)
     for row, one in zip(rows, found, strict=True):
         np.testing.assert_array_equal(one, thumbnail(row))
-    table = read_facts(str(folder), chunk)
-    assert table.schema == FACTS
-    assert table.equals(facts(len(records)))
-    assert read_facts(str(folder), chunk, ["width"]).column_names == ["width"]
+    table = read_metadata(str(folder), chunk)
+    assert table.schema == METADATA
+    assert table.equals(metadata(len(records)))
+    assert read_metadata(str(folder), chunk, ["width"]).column_names == ["width"]
 
 
 def test_a_full_chunk_is_fetched_to_its_last_row(tmp_path):
     records = [b"%d" % row for row in range(CHUNK)]
     write(tmp_path, 5, records)
     with StagingReader(str(tmp_path)) as reader:
-        assert [reader.record(place) for place in places_of(5, CHUNK)] == records
+        assert [reader.record(row_id) for row_id in row_ids_of(5, CHUNK)] == records
 
 
 def test_so_many_files_are_open_at_a_time(tmp_path):
@@ -81,7 +81,7 @@ def test_so_many_files_are_open_at_a_time(tmp_path):
     most = 0
     with StagingReader(str(tmp_path), limit=3) as reader:
         for chunk in [*chunks, *chunks, *reversed(chunks)]:
-            assert reader.record(places_of(chunk, 1)[0]) == b"%d" % chunk
+            assert reader.record(row_ids_of(chunk, 1)[0]) == b"%d" % chunk
             most = max(most, open_files())
         assert most == 3
     assert open_files() == 0
@@ -97,7 +97,7 @@ def test_a_pixel_file_that_was_cut_is_told_in_a_sentence(tmp_path, length):
         StagingReader(str(tmp_path)) as reader,
         pytest.raises(RunError, match=r"must hold \d+ bytes at \d+, got \d+; .*run the command"),
     ):
-        reader.record(places_of(5, 3)[2])
+        reader.record(row_ids_of(5, 3)[2])
 
 
 def test_only_the_inputs_own_images_are_counted_as_progress(tmp_path):
@@ -106,7 +106,7 @@ def test_only_the_inputs_own_images_are_counted_as_progress(tmp_path):
     write(tmp_path, chunk_number(NEW, 7, 1), [b"", b""])
     # A chunk that an engine scans twice counts once.
     write(tmp_path, chunk_number(NEW, 7, 1), [b"", b""])
-    write(tmp_path, chunk_number(OLD, 0, 0), [b""] * 9)
+    write(tmp_path, chunk_number(BASE, 0, 0), [b""] * 9)
     write(tmp_path, chunk_number(HELD_OUT, 0, 0), [b""] * 9)
     assert images_staged(str(tmp_path)) == 5
 
@@ -128,31 +128,31 @@ def test_the_staging_folder_must_be_there(tmp_path):
         write(tmp_path / "staging", 5, [b""])
     assert not list(tmp_path.iterdir())
     with pytest.raises(RunError, match=told):
-        read_facts(str(tmp_path / "staging"), 5)
+        read_metadata(str(tmp_path / "staging"), 5)
     with StagingReader(str(tmp_path / "staging")) as reader, pytest.raises(RunError, match=told):
-        reader.record(places_of(5, 1)[0])
+        reader.record(row_ids_of(5, 1)[0])
 
 
 def test_facts_are_looked_up_by_place(tmp_path):
     for chunk in (3, 4):
         write(tmp_path, chunk, [b""] * 4)
-    reader = FactsReader(str(tmp_path), ("image_id", "width"))
-    assert reader.row(places_of(4, 4)[2]) == {"image_id": "a/2.jpg", "width": 2}
-    assert reader.row(places_of(3, 4)[0]) == {"image_id": "a/0.jpg", "width": 0}
+    reader = MetadataReader(str(tmp_path), ("image_id", "width"))
+    assert reader.row(row_ids_of(4, 4)[2]) == {"image_id": "a/2.jpg", "width": 2}
+    assert reader.row(row_ids_of(3, 4)[0]) == {"image_id": "a/0.jpg", "width": 0}
 
 
 def test_images_of_a_known_set_are_found_by_name(tmp_path):
-    old = [chunk_number(OLD, task, 0) for task in range(2)]
+    old = [chunk_number(BASE, task, 0) for task in range(2)]
     write(tmp_path, chunk_number(NEW, 0, 0), [b"x"] * 3)
     write(tmp_path, chunk_number(HELD_OUT, 0, 0), [b"x"] * 3)
-    named = facts(4).to_pylist()
+    named = metadata(4).to_pylist()
     named[2]["reason"] = "of which there are no pixels"
     for number, rows in zip(old, (named[:1], named[1:]), strict=True):
         records = [(thumbnail(0), b"x")] * len(rows)
-        write_chunk(str(tmp_path), number, pa.Table.from_pylist(rows, FACTS), records)
+        write_chunk(str(tmp_path), number, pa.Table.from_pylist(rows, METADATA), records)
     wanted = ["a/0.jpg", "a/2.jpg", "a/3.jpg", "a/9.jpg"]
-    found = places_of_names(str(tmp_path), OLD, wanted)
-    assert found == {"a/0.jpg": places_of(old[0], 1)[0], "a/3.jpg": places_of(old[1], 3)[2]}
-    held_out = places_of(chunk_number(HELD_OUT, 0, 0), 1)[0]
-    assert places_of_names(str(tmp_path), HELD_OUT, ["a/0.jpg"]) == {"a/0.jpg": held_out}
-    assert places_of_names(str(tmp_path / "absent"), OLD, []) == {}
+    found = row_ids_of_names(str(tmp_path), BASE, wanted)
+    assert found == {"a/0.jpg": row_ids_of(old[0], 1)[0], "a/3.jpg": row_ids_of(old[1], 3)[2]}
+    held_out = row_ids_of(chunk_number(HELD_OUT, 0, 0), 1)[0]
+    assert row_ids_of_names(str(tmp_path), HELD_OUT, ["a/0.jpg"]) == {"a/0.jpg": held_out}
+    assert row_ids_of_names(str(tmp_path / "absent"), BASE, []) == {}

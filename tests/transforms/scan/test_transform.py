@@ -2,8 +2,8 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from facemill.transforms.faces.crop import Look
-from facemill.transforms.images.quality import Floor
+from facemill.transforms.faces.crop import CropConfig
+from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.listing import Chunk
 from facemill.transforms.scan.scan_chunk import ScanJob
 from facemill.transforms.scan.transform import ScanImages
@@ -20,7 +20,9 @@ def test_any_number_of_workers_gives_the_same_files(tiny_photos, tmp_path):
     for workers in (1, 2):
         folder = tmp_path / str(workers)
         folder.mkdir()
-        job = ScanJob(Folders(str(tiny_photos)), str(folder), Look(32), Floor(), 1)
+        job = ScanJob(
+            Folders(str(tiny_photos)), str(folder), CropConfig(32), QualityThresholds(), 1
+        )
         with beam.Pipeline(runner=FnApiRunner()) as pipeline:
             sizes = pipeline | beam.Create(chunks) | ScanImages(job, workers) | beam.Map(_sizes)
             _ = sizes | beam.combiners.ToList() | beam.Map(_check, len(chunks), len(refs))

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from facemill.transforms import storage
 from facemill.transforms.dataset import artifact
-from facemill.transforms.faces.crop import Look
+from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images.resize import encode_jpeg
 
 SIZE = 4  # of an embedding
@@ -37,7 +37,7 @@ class Means(tf.Module):
         return {"embedding": tf.concat([means / bright + nothing, size], 1)}
 
 
-def write_model(root: Path, look: Look) -> dict[str, Any]:
+def write_model(root: Path, crop_config: CropConfig) -> dict[str, Any]:
     """Writes the artifact and returns its manifest."""
     module = Means()
     signatures = {"serving_default": module.__call__}
@@ -47,7 +47,7 @@ def write_model(root: Path, look: Look) -> dict[str, Any]:
         "schema_version": artifact.SCHEMA_VERSION,
         "model_id": "means",
         "embedding_size": SIZE,
-        "preprocessing": look.to_manifest(),
+        "preprocessing": crop_config.to_manifest(),
         "files": [artifact.file_entry(str(root), name) for name in storage.walk_files(str(root))],
     }
     (root / "manifest.json").write_text(json.dumps(manifest))

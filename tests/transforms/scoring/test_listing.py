@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from facemill.transforms.core.row_ids import CHUNK, NEW, chunk_number
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import together
-from facemill.transforms.scoring.listing import GatherStretches, stretch_number
+from facemill.transforms.scoring.listing import GroupChunks, chunk_group_number
 from facemill.transforms.sources.base import Ref
 
 
@@ -21,19 +21,19 @@ def listing(sizes: list[int]) -> list[tuple[int, int]]:
     ]
 
 
-def stretches(sizes: list[int], batch_size: int) -> dict[int, list[tuple[int, int]]]:
+def chunk_groups(sizes: list[int], batch_size: int) -> dict[int, list[tuple[int, int]]]:
     """The chunks of each stretch."""
     total, images = sum(sizes), 2 * max(CHUNK, batch_size)
     found: dict[int, list[tuple[int, int]]] = {}
     for number, count in listing(sizes):
-        key = stretch_number(number, total, len(sizes), images)
+        key = chunk_group_number(number, total, len(sizes), images)
         found.setdefault(key, []).append((number, count))
     return found
 
 
 def calls(sizes: list[int], batch_size: int) -> int:
     """Of the model, the last one of each stretch filled up."""
-    found = stretches(sizes, batch_size).values()
+    found = chunk_groups(sizes, batch_size).values()
     return sum(math.ceil(sum(count for _, count in one) / batch_size) for one in found)
 
 
@@ -45,7 +45,7 @@ def test_small_folders_share_stretches_so_that_calls_are_full():
 
 
 def test_a_large_file_is_divided_and_fills_large_calls():
-    found = stretches([20 * CHUNK], 32)
+    found = chunk_groups([20 * CHUNK], 32)
     assert [len(chunks) for chunks in found.values()] == [2] * 10
     assert calls([20 * CHUNK], 1024) == 5
 
@@ -55,7 +55,7 @@ def test_a_large_file_is_divided_and_fills_large_calls():
     st.lists(st.integers(0, 3000), min_size=1, max_size=80).filter(any), st.sampled_from([7, 32])
 )
 def test_stretches_have_bounded_size_and_hold_every_chunk_once(sizes, batch_size):
-    found = stretches(sizes, batch_size)
+    found = chunk_groups(sizes, batch_size)
     assert sorted(one for chunks in found.values() for one in chunks) == listing(sizes)
     neighbors = max(1, 2 * CHUNK * len(sizes) // sum(sizes))
     for chunks in found.values():
@@ -76,7 +76,9 @@ def test_the_graph_gathers_the_same_stretches_in_any_order_of_arrival():
     ]
     tasks = [str(part) for part in range(len(sizes))]
     assert len(together(tasks)) == len(sizes)
-    expected = {key: [number for number, _ in some] for key, some in stretches(sizes, 32).items()}
+    expected = {
+        key: [number for number, _ in some] for key, some in chunk_groups(sizes, 32).items()
+    }
 
     def check(groups):
         assert {key: sorted(one.number for one in some) for key, some in groups} == expected
@@ -84,5 +86,5 @@ def test_the_graph_gathers_the_same_stretches_in_any_order_of_arrival():
     for order in (chunks, chunks[::-1]):
         with beam.Pipeline(runner="FnApiRunner") as pipeline:
             total = pipeline | "Total" >> beam.Create([sum(sizes)])
-            found = pipeline | beam.Create(order) | GatherStretches(tasks, total, 32)
+            found = pipeline | beam.Create(order) | GroupChunks(tasks, total, 32)
             assert_that(found, check)

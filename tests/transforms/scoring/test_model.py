@@ -8,7 +8,7 @@ import pytest
 
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.dataset import artifact as artifacts
-from facemill.transforms.faces.crop import Look
+from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.scoring.model import ModelHandlerForBatches
 from facemill.transforms.scoring.read import Batch, Standardized
 from facemill.transforms.scoring.rows import Failure, Measures, Scored
@@ -22,7 +22,7 @@ BATCH = 4
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory):
     root = tmp_path_factory.mktemp("model")
-    handmade.write_model(root, Look(16))
+    handmade.write_model(root, CropConfig(16))
     return root
 
 

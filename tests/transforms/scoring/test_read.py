@@ -14,7 +14,7 @@ from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.row_ids import CHUNK
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.records import Record
-from facemill.transforms.faces.crop import NO_FACE, Framed, Look, frame
+from facemill.transforms.faces.crop import NO_FACE, CropConfig, Framed, frame
 from facemill.transforms.images.resize import encode_jpeg
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import all_chunks
@@ -45,11 +45,12 @@ def root(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "look", [Look(48), Look(32), Look(32, "center", 0.7), Look(32, "none", 0.7)]
+    "look",
+    [CropConfig(48), CropConfig(32), CropConfig(32, "center", 0.7), CropConfig(32, "none", 0.7)],
 )
-def test_a_photo_becomes_what_a_record_would_hold(root, look):
-    (framed,) = frame(look, [PIXELS], [None])
-    (found,) = read(Reader(Folders(str(root)), look), [ref("a/1.png")])
+def test_a_photo_becomes_what_a_record_would_hold(root, crop_config):
+    (framed,) = frame(crop_config, [PIXELS], [None])
+    (found,) = read(Reader(Folders(str(root)), crop_config), [ref("a/1.png")])
     assert found == Standardized(encode_jpeg(framed.pixels), Measures.of(framed))
     assert found.measures.sharpness > 0
     assert found.measures.face_box is None
@@ -64,7 +65,7 @@ def test_order_is_kept_and_failures_stand_where_their_images_would(root):
         ref("a/3.jpg", reason="a bad name"),
         *[ref("a/1.png")] * 40,
     ]
-    found = read(Reader(Folders(str(root)), Look(32)), refs)
+    found = read(Reader(Folders(str(root)), CropConfig(32)), refs)
     good = found[0]
     assert isinstance(good, Standardized)
     reasons = [one.reason for one in found if isinstance(one, Failure)]
@@ -82,11 +83,11 @@ def test_a_detector_tells_where_the_face_is(tmp_path):
     pictures[3] = np.full((200, 200, 3), 128, np.uint8)
     for number, pixels in enumerate(pictures):
         Image.fromarray(pixels).save(tmp_path / f"{number:02d}.png")
-    look = Look(48, "detect")
+    crop_config = CropConfig(48, "detect")
     refs = [ref(f"{number:02d}.png") for number in range(20)]
-    found = read(Reader(Folders(str(tmp_path)), look), refs)
+    found = read(Reader(Folders(str(tmp_path)), crop_config), refs)
     for number, (one, framed) in enumerate(
-        zip(found, frame(look, pictures, [None] * 20), strict=True)
+        zip(found, frame(crop_config, pictures, [None] * 20), strict=True)
     ):
         if number == 3:
             assert one == Failure("03.png", "03.png", NO_FACE)
@@ -116,32 +117,32 @@ def _dataset(root, encoded: bytes) -> tuple[DatasetRecords, int]:
 def test_a_record_of_the_models_size_is_not_encoded_again(root):
     encoded = encode_jpeg(PIXELS)
     source, offset = _dataset(root, encoded)
-    look = Look(48, "center", 0.5)
-    (found,) = read(Reader(source, look), [record_at(offset)])
+    crop_config = CropConfig(48, "center", 0.5)
+    (found,) = read(Reader(source, crop_config), [record_at(offset)])
     pixels = np.asarray(Image.open(io.BytesIO(encoded)))
     assert found == Standardized(encoded, Measures.of(Framed(pixels)))
 
 
 def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):
     source, offset = _dataset(root, encode_jpeg(PIXELS))
-    look = Look(32, "center", 0.5)
-    (found,) = read(Reader(source, look), [record_at(offset)])
+    crop_config = CropConfig(32, "center", 0.5)
+    (found,) = read(Reader(source, crop_config), [record_at(offset)])
     pixels = np.asarray(Image.open(io.BytesIO(found.encoded))).astype(int)
     assert pixels.shape == (32, 32, 3)
-    (whole,) = frame(Look(32), [PIXELS], [None])
+    (whole,) = frame(CropConfig(32), [PIXELS], [None])
     assert np.abs(pixels - whole.pixels).mean() < 6
 
 
 def test_a_damaged_record_is_a_failure_with_a_reason(root):
     source, offset = _dataset(root, b"no JPEG")
-    (failure,) = read(Reader(source, Look(48)), [record_at(offset)])
+    (failure,) = read(Reader(source, CropConfig(48)), [record_at(offset)])
     assert "not an image" in failure.reason
 
 
 def test_a_damaged_shard_ends_the_run(root):
     source, offset = _dataset(root, encode_jpeg(PIXELS))
     with pytest.raises(RunError, match="must be a whole TFRecord file"):
-        read(Reader(source, Look(48)), [record_at(offset + 1)])
+        read(Reader(source, CropConfig(48)), [record_at(offset + 1)])
 
 
 def batches(reader: Reader, chunks: list[Chunk], batch_size: int, log) -> list[list[str]]:
@@ -167,7 +168,7 @@ def test_batches_fill_calls_and_do_not_depend_on_the_order_of_arrival(root, batc
         Chunk.of(number, [Ref(f"{number}/{row}", None, one.path) for row, one in enumerate(some)])
         for number, some in enumerate((refs[:256], refs[256:512], refs[512:]))
     ]
-    reader = Reader(Folders(str(root)), Look(16))
+    reader = Reader(Folders(str(root)), CropConfig(16))
     found = batches(reader, chunks, batch_size, root / "log")
     listed = [one.image_id for chunk in chunks for one in chunk.refs if one.path == "a/1.png"]
     assert [one for batch in found for one in batch] == listed
@@ -188,7 +189,7 @@ def test_a_table_is_read_from_front_to_back(tmp_path, monkeypatch):
     source = parquet.ParquetTables(str(tmp_path))
     chunks = list(all_chunks(source, source.tasks()))
     assert len(chunks) == 4
-    reader = Reader(source, Look(16))
+    reader = Reader(source, CropConfig(16))
     log = tmp_path / "log"
     found = batches(reader, chunks[:2], 32, log) + batches(reader, chunks[2:], 32, log)
     assert sum(map(len, found)) == 1000

@@ -108,8 +108,8 @@ def test_many_errors_are_divided_like_embeddings(tmp_path, monkeypatch):
     one.mkdir()
     other.mkdir()
     told = run(one, [failures[:10], failures[10:]], lambda total: write.WriteErrors(str(one)))
-    mixed = [failures[start::7][::-1] for start in range(7)]
-    assert told == run(other, mixed, lambda total: write.WriteErrors(str(other)))
+    splitmix64 = [failures[start::7][::-1] for start in range(7)]
+    assert told == run(other, splitmix64, lambda total: write.WriteErrors(str(other)))
     assert sorted(entry["path"] for entry in told) == [
         f"errors/part-{index:05d}-of-00004.parquet" for index in range(4)
     ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facemill.transforms.core.row_ids import NEW, OLD, chunk_number, places_of
+from facemill.transforms.core.row_ids import BASE, NEW, chunk_number, row_ids_of
 from facemill.transforms.selection.decisions import DECISION, EXCLUDED, KEEP, TRAIN
 
 
@@ -17,9 +17,9 @@ def decisions(seed: int, count: int, values: int, plain: bool = False) -> np.nda
     """
     rng = np.random.default_rng(seed)
     rows = np.zeros(count, DECISION)
-    origins = np.where(rng.random(count) < (0 if plain else 0.2), OLD, NEW)
+    origins = np.where(rng.random(count) < (0 if plain else 0.2), BASE, NEW)
     for row, origin in enumerate(origins.tolist()):
-        rows["place"][row] = places_of(chunk_number(origin, row, 0), 1)[0]
+        rows["row_id"][row] = row_ids_of(chunk_number(origin, row, 0), 1)[0]
     rows["order"] = rng.integers(0, 2**64, count, np.uint64)
     # Hashes, so that some are above 2^63.
     names = rng.integers(1, 2**64, values, np.uint64)

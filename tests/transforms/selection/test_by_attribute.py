@@ -30,7 +30,7 @@ ROWS = 64
 
 
 def by_place(rows: np.ndarray) -> bytes:
-    return rows[np.argsort(rows["place"])].tobytes()
+    return rows[np.argsort(rows["row_id"])].tobytes()
 
 
 def large_of(parts: list[bytes]) -> list[tuple[int, int]]:

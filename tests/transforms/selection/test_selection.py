@@ -9,12 +9,18 @@ from hypothesis import strategies as st
 
 from facemill.transforms.core import row_ids
 from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.row_ids import BASE, NEW, chunk_number, row_ids_of
 from facemill.transforms.core.row_ids import HELD_OUT as HELD_OUT_SET
-from facemill.transforms.core.row_ids import NEW, OLD, chunk_number, places_of
-from facemill.transforms.dataset.identity_filter import Chosen
-from facemill.transforms.dataset.splits import DEMAND, FOLDERS, SPLITS, UNLABELED, draw_splits
-from facemill.transforms.duplicates.verdicts import SetAside, Verdict
-from facemill.transforms.scan.scan_chunk import NO_IDENTITY, UNUSABLE, USABLE, Scanned, identity_key
+from facemill.transforms.dataset.identity_filter import NO_IDENTITY, IdentityFilter, identity_key
+from facemill.transforms.dataset.splits import (
+    FOLDERS,
+    SPLIT_REQUEST,
+    SPLITS,
+    UNLABELED,
+    draw_splits,
+)
+from facemill.transforms.duplicates.verdicts import Exclusion, Verdict
+from facemill.transforms.scan.scan_chunk import UNUSABLE, USABLE, Scanned
 from facemill.transforms.selection import selection
 from facemill.transforms.selection.apply import apply
 from facemill.transforms.selection.decisions import DECISION
@@ -38,7 +44,7 @@ from facemill.transforms.selection.selection import (
 
 SHARES = (("train", 0.5), ("val", 0.25), ("test", 0.25))
 NOBODY = np.empty(0, np.uint64)
-NOTHING = np.empty(0, DEMAND)
+NOTHING = np.empty(0, SPLIT_REQUEST)
 quick = settings(deadline=None, max_examples=80)
 
 # (identity or None, number of images)
@@ -53,16 +59,16 @@ def images(given, origin: int = NEW, splits=(), group=None) -> np.ndarray:
     """USABLE rows of so many images of each identity; image names tell identity and number."""
     names = [(who, number) for who, count in given for number in range(count)]
     rows = np.zeros(len(names), USABLE)
-    demanded = dict(splits)
+    requested = dict(splits)
     for row, (who, number) in enumerate(names):
         image_id = f"{origin}/{who}/{number}"
-        key = keyed_hash(0, "place", image_id) >> 34
-        rows[row]["place"] = places_of(chunk_number(origin, key, 0), 1)[0]
+        key = keyed_hash(0, "row_id", image_id) >> 34
+        rows[row]["row_id"] = row_ids_of(chunk_number(origin, key, 0), 1)[0]
         rows[row]["identity"] = identity_key(1, who)
         rows[row]["order"] = keyed_hash(1, "order", image_id)
         rows[row]["group"] = 0 if group is None else group(who, number)
         rows[row]["sharpness"] = keyed_hash(2, "sharp", image_id) % 1000
-        split = demanded.get((who, number), demanded.get(who))
+        split = requested.get((who, number), requested.get(who))
         rows[row]["split"] = -1 if split is None else SPLITS.index(split)
     return rows
 
@@ -71,10 +77,10 @@ PLAIN = Selection(SHARES)
 
 
 def decide(
-    usable: np.ndarray, rules: Selection = PLAIN, held_out=NOBODY, asked=NOTHING
+    usable: np.ndarray, rules: Selection = PLAIN, held_out=NOBODY, requests=NOTHING
 ) -> np.ndarray:
     rows = undecided(usable)
-    select(rows, rules, held_out, asked)
+    select(rows, rules, held_out, requests)
     return rows
 
 
@@ -82,12 +88,14 @@ def keys(*names: str) -> np.ndarray:
     return np.sort(np.array([identity_key(1, who) for who in names], np.uint64))
 
 
-def demanded(*pairs: tuple[str, str]) -> np.ndarray:
-    return np.array([(identity_key(1, who), SPLITS.index(split)) for who, split in pairs], DEMAND)
+def requested(*pairs: tuple[str, str]) -> np.ndarray:
+    return np.array(
+        [(identity_key(1, who), SPLITS.index(split)) for who, split in pairs], SPLIT_REQUEST
+    )
 
 
-def by_place(rows: np.ndarray) -> dict[int, tuple]:
-    return {row["place"].item(): row.tolist() for row in rows}
+def by_row_id(rows: np.ndarray) -> dict[int, tuple]:
+    return {row["row_id"].item(): row.tolist() for row in rows}
 
 
 def folder_of(rows: np.ndarray, who: str | None) -> set[str]:
@@ -118,8 +126,8 @@ def test_who_else_is_there_changes_nothing_for_an_identity(given, others, rules)
     mine = dict(given)
     added = [(f"other {who}", count) for who, count in others]
     chosen = Selection(SHARES, rules=rules)
-    few = by_place(decide(images(given), chosen))
-    many = by_place(decide(images([*mine.items(), *added]), chosen))
+    few = by_row_id(decide(images(given), chosen))
+    many = by_row_id(decide(images([*mine.items(), *added]), chosen))
     assert few.items() <= many.items()
 
 
@@ -127,7 +135,7 @@ def test_who_else_is_there_changes_nothing_for_an_identity(given, others, rules)
 @quick
 def test_more_images_of_an_identity_move_nobody(given, more):
     grown = Counter(dict(given)) + Counter(dict(more))
-    few, many = (by_place(decide(images(some))) for some in (given, grown.items()))
+    few, many = (by_row_id(decide(images(some))) for some in (given, grown.items()))
     assert few.items() <= many.items()
 
 
@@ -138,12 +146,12 @@ def test_the_order_of_rows_changes_nothing(given, rules, random, by_image):
     order = list(range(len(usable)))
     random.shuffle(order)
     chosen = Selection(SHARES, "image" if by_image else "identity", rules=rules)
-    assert by_place(decide(usable[order], chosen)) == by_place(decide(usable, chosen))
+    assert by_row_id(decide(usable[order], chosen)) == by_row_id(decide(usable, chosen))
 
 
 def test_the_source_demands_a_split_for_the_whole_identity():
-    demands = {("ada", 1): "test", "bob": "val", ("eve", 0): "val", ("eve", 2): "test"}
-    rows = decide(images([("ada", 3), ("bob", 2), ("eve", 4)], splits=demands.items()))
+    split_requests = {("ada", 1): "test", "bob": "val", ("eve", 0): "val", ("eve", 2): "test"}
+    rows = decide(images([("ada", 3), ("bob", 2), ("eve", 4)], splits=split_requests.items()))
     assert folder_of(rows, "ada") == {"test"}
     assert folder_of(rows, "bob") == {"val"}
     eve = rows[rows["identity"] == identity_key(1, "eve")]
@@ -162,9 +170,9 @@ def test_listed_identities_are_in_their_split_whatever_the_source_says():
     listed = (("test", keys("id1", "id2")), ("val", keys("id3", "nobody here")))
     people = [(f"id{n}", 2) for n in range(9)]
     # The source is of one mind about id2, and of two about id3.
-    asked = [("id2", "train"), (("id3", 0), "train"), (("id3", 1), "test")]
-    more = demanded(("id1", "val"), ("id2", "val"))
-    rows = decide(images(people, splits=asked), Selection(SHARES, listed=listed), asked=more)
+    requests = [("id2", "train"), (("id3", 0), "train"), (("id3", 1), "test")]
+    more = requested(("id1", "val"), ("id2", "val"))
+    rows = decide(images(people, splits=requests), Selection(SHARES, listed=listed), requests=more)
     plain = decide(images(people))
     assert folder_of(rows, "id1") == {"test"}
     assert folder_of(rows, "id2") == {"test"}
@@ -175,16 +183,16 @@ def test_listed_identities_are_in_their_split_whatever_the_source_says():
 
 
 def test_a_list_against_the_split_of_old_images_drops_the_new_ones_only():
-    old, new = images([("ada", 2)], OLD, [("ada", "train")]), images([("ada", 2)])
+    old, new = images([("ada", 2)], BASE, [("ada", "train")]), images([("ada", 2)])
     rows = decide(np.concatenate([old, new]), Selection(SHARES, listed=(("test", keys("ada")),)))
     assert rows["reason"].tolist() == [KEEP, KEEP, TWO_SPLITS, TWO_SPLITS]
 
 
 def test_images_that_are_not_there_ask_for_a_split_too():
     people = [(f"id{n}", 2) for n in range(9)]
-    asked = demanded(("id1", "test"), ("id2", "val"), ("id3", "test"), ("id3", "test"))
-    asked = np.concatenate([asked, demanded(("id4", "val"), ("nobody here", "val"))])
-    rows = decide(images(people, splits=[(("id4", 1), "test")]), asked=asked)
+    requests = requested(("id1", "test"), ("id2", "val"), ("id3", "test"), ("id3", "test"))
+    requests = np.concatenate([requests, requested(("id4", "val"), ("nobody here", "val"))])
+    rows = decide(images(people, splits=[(("id4", 1), "test")]), requests=requests)
     plain = decide(images(people))
     assert folder_of(rows, "id1") == folder_of(rows, "id3") == {"test"}
     assert folder_of(rows, "id2") == {"val"}
@@ -203,15 +211,15 @@ def test_split_by_image_divides_identities_by_their_images():
     # Four standard deviations of a binomial count.
     assert abs(counts["train"] - 150) < 35
     assert abs(counts["val"] - 75) < 30
-    found = by_place(rows)
-    assert FOLDERS[found[usable["place"][7].item()][5]] == "val"
-    assert FOLDERS[found[usable["place"][8].item()][5]] == "test"
+    found = by_row_id(rows)
+    assert FOLDERS[found[usable["row_id"][7].item()][5]] == "val"
+    assert FOLDERS[found[usable["row_id"][8].item()][5]] == "test"
     assert set(rows["reason"].tolist()) == {KEEP}
 
 
 def test_left_out_identities_say_why():
     usable = images([("ada", 2), ("bob", 2), ("eve", 2), ("joe", 2), (None, 2)])
-    chosen = Chosen(include=keys("ada", "bob", "joe"), exclude=keys("bob"))
+    chosen = IdentityFilter(include=keys("ada", "bob", "joe"), exclude=keys("bob"))
     rules = Selection(SHARES, chosen=chosen)
     rows = decide(usable, rules, held_out=keys("joe"))
     expected = {"ada": KEEP, "bob": EXCLUDED, "eve": NOT_INCLUDED, "joe": HELD_OUT}
@@ -245,7 +253,7 @@ def test_a_cap_keeps_exactly_so_many_and_the_same_ones(given, cap, prefer):
 def test_a_greater_cap_keeps_what_a_smaller_one_keeps(given, one, other):
     low, high = (
         {
-            row["place"]
+            row["row_id"]
             for row in decide(images(given), Selection(SHARES, rules=(Rule("cap", cap),)))
             if row["reason"] == KEEP
         }
@@ -291,11 +299,11 @@ def test_copies_and_weights_are_for_the_train_split_alone(given):
 @given(people, people, st.integers(1, 5), st.integers(1, 4))
 @quick
 def test_what_a_dataset_holds_is_never_dropped_and_counts_under_a_cap(old, new, cap, least):
-    usable = np.concatenate([images(old, OLD), images(new)])
+    usable = np.concatenate([images(old, BASE), images(new)])
     everybody = np.sort(np.array([identity_key(1, who) for who, _ in old], np.uint64))
     rules = Selection(SHARES, rules=(Rule("min-images", least), Rule("cap", cap)))
     rows = decide(usable, rules)
-    is_old = row_ids.origins_of(rows["place"]) == OLD
+    is_old = row_ids.origins_of(rows["row_id"]) == BASE
     assert set(rows["reason"][is_old].tolist()) <= {KEEP}
     for who, count in new:
         held = dict(old).get(who, 0)
@@ -303,13 +311,13 @@ def test_what_a_dataset_holds_is_never_dropped_and_counts_under_a_cap(old, new, 
         kept = int((mine["reason"] == KEEP).sum())
         assert kept == (min(count, max(0, cap - held)) if held + count >= least else 0)
     # Not even if its identity is to be left out now.
-    for gone in (Chosen(exclude=everybody), Chosen(include=NOBODY)):
+    for gone in (IdentityFilter(exclude=everybody), IdentityFilter(include=NOBODY)):
         rows = decide(usable, Selection(SHARES, chosen=gone), held_out=everybody)
         assert set(rows["reason"][is_old].tolist()) <= {KEEP}
 
 
 def test_new_images_of_an_old_identity_go_where_the_old_ones_are():
-    old = images([(f"id{n}", 2) for n in range(9)], OLD, [(f"id{n}", "val") for n in range(9)])
+    old = images([(f"id{n}", 2) for n in range(9)], BASE, [(f"id{n}", "val") for n in range(9)])
     rows = decide(np.concatenate([old, images([(f"id{n}", 3) for n in range(9)])]))
     assert {FOLDERS[split] for split in rows["split"]} == {"val"}
     assert set(rows["reason"].tolist()) == {KEEP}
@@ -317,7 +325,7 @@ def test_new_images_of_an_old_identity_go_where_the_old_ones_are():
 
 def test_a_demand_against_the_split_of_old_images_drops_the_new_ones_only():
     old, new = (
-        images([("ada", 2)], OLD, [("ada", "val")]),
+        images([("ada", 2)], BASE, [("ada", "val")]),
         images([("ada", 2)], NEW, [("ada", "test")]),
     )
     rows = decide(np.concatenate([old, new]))
@@ -346,14 +354,14 @@ def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
     for key, data in selection._by_identity(
         Scanned(0, len(usable), usable, np.empty((len(usable), 0), np.uint8)), 1_000_000
     ):
-        groups[key] += np.frombuffer(data, selection._UNDECIDED)["place"].tolist()
-    assert sorted(place for some in groups.values() for place in some) == sorted(
-        usable["place"].tolist()
+        groups[key] += np.frombuffer(data, selection._UNDECIDED)["row_id"].tolist()
+    assert sorted(row_id for some in groups.values() for row_id in some) == sorted(
+        usable["row_id"].tolist()
     )
     # 1,000,000 rows make four groups, and nobody's images do not pile up in one.
     assert set(groups) == set(range(4))
     for who in ("ada", "bob"):
-        mine = set(usable["place"][usable["identity"] == identity_key(1, who)].tolist())
+        mine = set(usable["row_id"][usable["identity"] == identity_key(1, who)].tolist())
         assert sum(bool(mine & set(some)) for some in groups.values()) == 1
 
 
@@ -367,7 +375,7 @@ def selected(path, chunks: list[Scanned], rules: Selection, aside=()) -> np.ndar
         aside: USABLE rows that the duplicate search set aside.
     """
     verdict = Verdict("duplicate", "same pixels", "another")
-    fields = (row[["place", "identity", "order"]].tolist() for row in aside)
+    fields = (row[["row_id", "identity", "order"]].tolist() for row in aside)
 
     def write(found: list[bytes]) -> None:
         path.write_bytes(b"".join(found))
@@ -375,31 +383,31 @@ def selected(path, chunks: list[Scanned], rules: Selection, aside=()) -> np.ndar
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         scanned = pipeline | "Chunks" >> beam.Create(chunks)
         total = pipeline | "Total" >> beam.Create([sum(chunk.count for chunk in chunks)])
-        gone = pipeline | "Aside" >> beam.Create([SetAside(*some, verdict) for some in fields])
+        gone = pipeline | "Aside" >> beam.Create([Exclusion(*some, verdict) for some in fields])
         decided = scanned | SelectImages(gone, rules, total)
         _ = decided | beam.combiners.ToList() | beam.Map(write)
     return np.fromfile(path, DECISION)
 
 
-def scanned(number: int, usable: np.ndarray, asked=NOTHING) -> Scanned:
+def scanned(number: int, usable: np.ndarray, requests=NOTHING) -> Scanned:
     # As if there were so many that they make several groups.
-    return Scanned(number, 400_000, usable, np.empty((len(usable), 0), np.uint8), asked)
+    return Scanned(number, 400_000, usable, np.empty((len(usable), 0), np.uint8), requests)
 
 
 def test_the_transform_heeds_what_unusable_images_and_those_set_aside_ask_for(tmp_path):
     people = [(f"id{n}", 2) for n in range(9)]
     usable = images(people, splits=[(("id1", 0), "test"), (("id2", 0), "val")])
-    asides = np.isin(usable["identity"], keys("id1", "id2"))
-    asides[np.flatnonzero(asides)[1::2]] = False
+    exclusions = np.isin(usable["identity"], keys("id1", "id2"))
+    exclusions[np.flatnonzero(exclusions)[1::2]] = False
     # id9 has no image left, and what a held-out set says is nothing to the input.
-    asked = demanded(("id3", "test"), ("id9", "val"))
-    held_out = demanded(("id4", "train"), ("id5", "val"), ("id6", "test"))
+    requests = requested(("id3", "test"), ("id9", "val"))
+    held_out = requested(("id4", "train"), ("id5", "val"), ("id6", "test"))
     chunks = [
         scanned(0, usable),
-        scanned(chunk_number(NEW, 5, 0), usable[:0], asked),
+        scanned(chunk_number(NEW, 5, 0), usable[:0], requests),
         scanned(chunk_number(HELD_OUT_SET, 0, 0), usable[:0], held_out),
     ]
-    rows = selected(tmp_path / "rows", chunks, PLAIN, usable[asides])
+    rows = selected(tmp_path / "rows", chunks, PLAIN, usable[exclusions])
     assert len(rows) == 16
     plain = decide(images(people))
     expected = {"id1": {"test"}, "id2": {"val"}, "id3": {"test"}}
@@ -423,7 +431,7 @@ def test_the_floor_of_identities_holds_whatever_a_cap_of_an_attribute_takes(tmp_
     select(expected, dataclasses.replace(chosen, rules=()), NOBODY, NOTHING)
     for rule in rules:
         apply(expected, rule, "identity" if rule.column is None else "group", "hash")
-    assert by_place(rows) == by_place(expected)
+    assert by_row_id(rows) == by_row_id(expected)
     kept = rows[(rows["reason"] == KEEP) & (rows["identity"] != NO_IDENTITY)]
     records = {who: kept["copies"][kept["identity"] == who].sum() for who in kept["identity"]}
     assert len(records) > 1
@@ -437,7 +445,7 @@ def with_unusable(
     origin: int, usable: np.ndarray, unusable: list[tuple[str | None, bool]]
 ) -> Scanned:
     rows = np.zeros(len(unusable), UNUSABLE)
-    rows["place"] = places_of(chunk_number(origin, 999, 0), len(unusable))
+    rows["row_id"] = row_ids_of(chunk_number(origin, 999, 0), len(unusable))
     rows["identity"] = [identity_key(1, who) for who, _ in unusable]
     rows["counts"] = [counts for _, counts in unusable]
     windows = np.empty((len(usable), 0), np.uint8)
@@ -454,7 +462,7 @@ def test_whom_unusable_held_out_images_name_is_held_out_too():
 @pytest.mark.parametrize(("floor", "kept"), [(5, True), (6, False)])
 def test_what_a_dataset_dropped_counts_for_the_floor_alone(floor, kept):
     before = [("ada", True), ("ada", True), ("ada", False)]
-    old = with_unusable(OLD, images([("ada", 1)], OLD), before)
+    old = with_unusable(BASE, images([("ada", 1)], BASE), before)
     new = with_unusable(NEW, images([("ada", 2)]), [])
     parts = [data for one in (old, new) for _, data in selection._by_identity(one, 9)]
     rules = Selection((("train", 1.0),), rules=(Rule("min-images", floor), Rule("cap", 3)))

@@ -5,36 +5,37 @@ import pyarrow as pa
 import pytest
 
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.core.row_ids import NEW, chunk_number, places_of
+from facemill.transforms.core.row_ids import NEW, chunk_number, row_ids_of
+from facemill.transforms.dataset.fingerprint import content_sum
 from facemill.transforms.dataset.splits import FOLDERS
-from facemill.transforms.duplicates.verdicts import SetAside, Verdict
+from facemill.transforms.duplicates.verdicts import Exclusion, Verdict
 from facemill.transforms.selection.selection import DECISION, TOO_FEW, TOO_MANY
 from facemill.transforms.shards import index
 from facemill.transforms.shards.index import SCHEMA, decide
 from facemill.transforms.shards.write_shard import POSITION
 
 # Two chunks: rows 0 to 3 and 4 to 6.
-PLACES = np.concatenate(
-    [places_of(chunk_number(NEW, 0, 0), 4), places_of(chunk_number(NEW, 5, 1), 3)]
+ROW_IDS = np.concatenate(
+    [row_ids_of(chunk_number(NEW, 0, 0), 4), row_ids_of(chunk_number(NEW, 5, 1), 3)]
 )
 REJECTED = pa.chunked_array([["", "not an image", "", ""], ["", "", ""]])
 
 
-def aside(row: int, outcome: str = "duplicate") -> SetAside:
-    return SetAside(int(PLACES[row]), 1, 2, Verdict(outcome, f"why {row}", "another"))
+def aside(row: int, outcome: str = "duplicate") -> Exclusion:
+    return Exclusion(int(ROW_IDS[row]), 1, 2, Verdict(outcome, f"why {row}", "another"))
 
 
 def decisions(rows: dict[int, tuple[int, int, int]]) -> np.ndarray:
     found = np.zeros(len(rows), DECISION)
     for one, (row, (reason, have, limit)) in zip(found, rows.items(), strict=True):
-        one["place"], one["reason"], one["have"], one["limit"] = PLACES[row], reason, have, limit
+        one["row_id"], one["reason"], one["have"], one["limit"] = ROW_IDS[row], reason, have, limit
         one["copies"] = row + 1
     return found
 
 
 def positions(*rows: int, folder: str = "train") -> np.ndarray:
     found = np.zeros(len(rows), POSITION)
-    found["place"] = PLACES[list(rows)]
+    found["row_id"] = ROW_IDS[list(rows)]
     found["folder"] = FOLDERS.index(folder)
     found["shard"], found["shards"], found["weight"] = [row % 2 for row in rows], 2, 0.5
     found["position"] = [10 * row for row in rows]
@@ -49,7 +50,7 @@ DECIDED = {4: (TOO_MANY, 9, 3), 3: KEEP, 0: KEEP, 6: (TOO_FEW, 2, 5)}
 def told(**changes) -> list[dict]:
     given = {
         "rejected": REJECTED,
-        "places": PLACES,
+        "places": ROW_IDS,
         "aside": [aside(5, "conflict"), aside(2)],
         "decisions": decisions(DECIDED),
         "positions": positions(3, 0),
@@ -119,7 +120,7 @@ def test_an_image_with_no_outcome_or_two_fails_the_run(changes):
 def test_the_fingerprint_is_that_of_the_set_of_names_and_files():
     def fingerprint(rows: list[tuple[str, str | None]]) -> int:
         names, digests = zip(*rows, strict=True)
-        return index.content_sum(pa.table({"image_id": names, "sha256": digests}))
+        return content_sum(pa.table({"image_id": names, "sha256": digests}))
 
     rows = [("a", "1"), ("b", "2"), ("c", None)]
     whole = fingerprint(rows)
@@ -134,17 +135,17 @@ def test_the_fingerprint_is_that_of_the_set_of_names_and_files():
 def test_all_chunks_of_an_image_are_in_its_part():
     total = 1_000_000
     usable = np.zeros(3, DECISION)
-    usable["place"] = PLACES[[0, 3, 5]]
+    usable["row_id"] = ROW_IDS[[0, 3, 5]]
     found = {
-        name: np.frombuffer(data, index._DECISION)["place"].tolist()
+        name: np.frombuffer(data, index._DECISION)["row_id"].tolist()
         for name, data in index._by_part(usable.tobytes(), DECISION, total)
     }
-    for name, places in found.items():
-        for place in places:
-            assert index._part_of_chunk(place >> 12, total) == name
-    assert sorted(place for some in found.values() for place in some) == usable["place"].tolist()
-    assert index._aside_by_part(aside(5), total)[0] == index._part_of_chunk(
-        int(PLACES[5]) >> 12, total
+    for name, row_ids in found.items():
+        for row_id in row_ids:
+            assert index._part_of_chunk(row_id >> 12, total) == name
+    assert sorted(row_id for some in found.values() for row_id in some) == usable["row_id"].tolist()
+    assert index._exclusion_by_part(aside(5), total)[0] == index._part_of_chunk(
+        int(ROW_IDS[5]) >> 12, total
     )
     names = {index._part_of_chunk(chunk_number(NEW, task, 0), total) for task in range(999)}
     assert names == {f"part-{part:05d}-of-00016" for part in range(16)}

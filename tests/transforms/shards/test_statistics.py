@@ -9,7 +9,7 @@ import tensorflow_transform as tft
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.dataset.image_metadata import FACTS
+from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
 from facemill.transforms.shards import statistics
 from tests.artifacts import contents
@@ -17,7 +17,7 @@ from tests.artifacts import contents
 NAMES = ["ada", "ada", "bob", "ada", "eve", "bob", "Zoë", "ada", "fay"]
 
 
-def facts() -> pa.Table:
+def metadata() -> pa.Table:
     rng = np.random.default_rng(4)
     rows = []
     for number, name in enumerate(NAMES):
@@ -34,7 +34,7 @@ def facts() -> pa.Table:
                 "contrast": rng.uniform(3, 90),
             }
         )
-    return pa.Table.from_pylist(rows, FACTS)
+    return pa.Table.from_pylist(rows, METADATA)
 
 
 def analyze(tables: list[pa.Table], folder) -> str:
@@ -51,7 +51,7 @@ def analyze(tables: list[pa.Table], folder) -> str:
 
 @pytest.fixture(scope="module")
 def transform(tmp_path_factory) -> str:
-    return analyze([facts()], tmp_path_factory.mktemp("whole"))
+    return analyze([metadata()], tmp_path_factory.mktemp("whole"))
 
 
 def test_the_vocabulary_is_everyone_the_most_frequent_first(transform):
@@ -71,7 +71,7 @@ def test_a_vocabulary_that_does_not_know_everyone_is_told(transform):
 
 def test_moments_are_numpys(transform):
     found = statistics.moments(transform)
-    table = facts()
+    table = metadata()
     mean = np.array(table["channel_mean"].to_pylist()).mean(axis=0)
     square_mean = np.array(table["channel_square_mean"].to_pylist()).mean(axis=0)
     np.testing.assert_allclose(found.pixel_mean, mean, rtol=1e-6)
@@ -89,7 +89,7 @@ def test_moments_are_numpys(transform):
 
 @pytest.mark.slow
 def test_neither_the_order_nor_the_size_of_batches_shows(transform, tmp_path):
-    whole = facts()
+    whole = metadata()
     shuffled = whole.take(np.random.default_rng(1).permutation(len(whole)))
     again = analyze([shuffled.slice(5), shuffled.slice(0, 1), shuffled.slice(1, 4)], tmp_path)
     assert statistics.moments(again) == statistics.moments(transform)
@@ -134,7 +134,7 @@ def test_a_split_without_images_has_the_same_transform_in_every_run(tmp_path):
 
 def test_batches_have_all_rows_once_and_are_of_bounded_size(monkeypatch):
     monkeypatch.setattr(statistics, "_BATCH", 4)
-    found = list(statistics.batches(facts()))
+    found = list(statistics.batches(metadata()))
     assert [len(batch) for batch in found] == [4, 4, 1]
     names = [value[0].decode() for batch in found for value in batch.column(IDENTITY).to_pylist()]
     assert names == NAMES

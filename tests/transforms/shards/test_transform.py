@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.keyed import keyed_hash
-from facemill.transforms.core.row_ids import NEW, chunk_number, places_of
+from facemill.transforms.core.row_ids import NEW, chunk_number, row_ids_of
 from facemill.transforms.dataset import tfrecord
-from facemill.transforms.dataset.image_metadata import FACTS
+from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.records import AUGMENTATION_SEED, WEIGHT, Record, decode_example
 from facemill.transforms.dataset.splits import FOLDERS
 from facemill.transforms.scan.staging import write_chunk
@@ -24,7 +24,7 @@ CHUNK = chunk_number(NEW, 0, 0)
 
 def decisions(copies: list[int]) -> np.ndarray:
     rows = np.zeros(len(copies), DECISION)
-    rows["place"] = places_of(CHUNK, len(copies))
+    rows["row_id"] = row_ids_of(CHUNK, len(copies))
     rows["order"] = [keyed_hash(1, "order", str(row)) for row in range(len(copies))]
     rows["copies"] = copies
     rows["weight"] = np.arange(len(copies)) + 1
@@ -38,17 +38,17 @@ def test_every_copy_has_one_record_and_a_rank_of_its_own(copies, count):
     records = plan_records(rows, count, 0.5)
     assert records.dtype == RECORD
     wanted = {
-        (place, copy)
-        for place, number in zip(rows["place"].tolist(), copies, strict=True)
+        (row_id, copy)
+        for row_id, number in zip(rows["row_id"].tolist(), copies, strict=True)
         for copy in range(number)
     }
     assert len(records) == len(wanted) == sum(copies)
-    assert set(zip(records["place"].tolist(), records["copy"].tolist(), strict=True)) == wanted
+    assert set(zip(records["row_id"].tolist(), records["copy"].tolist(), strict=True)) == wanted
     assert len(set(records["rank"].tolist())) == len(records)
     assert records["shard"].max(initial=0) < count
-    weights = dict(zip(rows["place"].tolist(), rows["weight"].tolist(), strict=True))
+    weights = dict(zip(rows["row_id"].tolist(), rows["weight"].tolist(), strict=True))
     for record in records:
-        assert record["weight"] == pytest.approx(weights[record["place"].item()] / 2)
+        assert record["weight"] == pytest.approx(weights[record["row_id"].item()] / 2)
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=20), st.randoms(use_true_random=False))
@@ -103,8 +103,8 @@ def test_what_is_not_kept_is_not_written():
     rows["reason"][1] = EXCLUDED
     assert transform._folder_sizes(rows.tobytes()) == [(0, 4)]
     (part,) = [part for _, part in transform._by_shard(rows.tobytes(), {0: 4}, 1.0, 1)]
-    places = np.frombuffer(part, RECORD)["place"].tolist()
-    assert sorted(places) == sorted([rows["place"][0].item()] + 3 * [rows["place"][2].item()])
+    row_ids = np.frombuffer(part, RECORD)["row_id"].tolist()
+    assert sorted(row_ids) == sorted([rows["row_id"][0].item()] + 3 * [rows["row_id"][2].item()])
 
 
 def record(row: int) -> Record:
@@ -114,9 +114,11 @@ def record(row: int) -> Record:
 @pytest.fixture
 def staging(tmp_path):
     pixels = [(np.zeros((64, 64), np.uint8), record(row).to_example()) for row in range(6)]
-    facts = FACTS.empty_table().from_pylist([{"image_id": f"a/{n}"} for n in range(6)], FACTS)
+    metadata = METADATA.empty_table().from_pylist(
+        [{"image_id": f"a/{n}"} for n in range(6)], METADATA
+    )
     (tmp_path / "staging").mkdir()
-    write_chunk(str(tmp_path / "staging"), CHUNK, facts, pixels)
+    write_chunk(str(tmp_path / "staging"), CHUNK, metadata, pixels)
     return str(tmp_path / "staging")
 
 
@@ -153,7 +155,7 @@ def test_a_shard_holds_its_records_by_rank_and_tells_where(tmp_path, staging, we
         starts = [offset for offset, _ in tfrecord.scan(stream)]
     ranked = records[np.argsort(records["rank"])]
     for features, planned in zip(found, ranked, strict=True):
-        row = int(planned["place"]) & 0xFFF
+        row = int(planned["row_id"]) & 0xFFF
         copy = int(planned["copy"])
         assert features["image/id"] == b"a/%d" % row
         assert features.get(AUGMENTATION_SEED) == ([copy] if copy else None)
@@ -163,7 +165,7 @@ def test_a_shard_holds_its_records_by_rank_and_tells_where(tmp_path, staging, we
     assert len(positions) == 6
     for one in positions:
         features = found[one["position"]]
-        assert features["image/id"] == b"a/%d" % (int(one["place"]) & 0xFFF)
+        assert features["image/id"] == b"a/%d" % (int(one["row_id"]) & 0xFFF)
         assert AUGMENTATION_SEED not in features
         assert (one["folder"], one["shard"], one["shards"]) == (0, 0, 1)
         assert one["offset"] == starts[one["position"]]

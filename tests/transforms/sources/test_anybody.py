@@ -1,4 +1,4 @@
-from facemill.transforms.sources.anybody import of_anybody, reason_of
+from facemill.transforms.sources.anybody import ignore_missing_identity, reason_of
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.folders import NO_FOLDER
 from facemill.transforms.sources.megaface import NO_IMAGE, NO_PERSON
@@ -8,16 +8,16 @@ def test_where_identities_do_not_count_a_lack_of_one_is_no_reason():
     for reason in (NO_FOLDER, NO_PERSON):
         ref = Ref("top.jpg", None, "top.jpg", reason=reason, split="val")
         assert reason_of(ref) == ""
-        assert of_anybody(ref) == Ref("top.jpg", None, "top.jpg", split="val")
+        assert ignore_missing_identity(ref) == Ref("top.jpg", None, "top.jpg", split="val")
 
 
 def test_other_reasons_stay():
     for reason in ("", "a bad name", NO_IMAGE):
         ref = Ref("x", "x", "x", reason=reason)
         assert reason_of(ref) == reason
-        assert of_anybody(ref) is ref
+        assert ignore_missing_identity(ref) is ref
 
 
 def test_what_a_dataset_rejected_for_that_stays_so():
     ref = Ref("a.jpg", None, "index/0.parquet", reason=NO_FOLDER, outcome="rejected")
-    assert of_anybody(ref) == ref
+    assert ignore_missing_identity(ref) == ref

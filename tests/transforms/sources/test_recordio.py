@@ -69,7 +69,7 @@ def listed(root: Path) -> list[Ref]:
     return [ref for task in source.tasks() for ref in source.refs(task)]
 
 
-def facts(refs: list[Ref]) -> dict[str, tuple[str | None, str]]:
+def metadata(refs: list[Ref]) -> dict[str, tuple[str | None, str]]:
     assert len({ref.image_id for ref in refs}) == len(refs)
     return {ref.image_id: (ref.identity, ref.reason) for ref in refs}
 
@@ -92,7 +92,7 @@ def test_images_of_the_usual_layout(tmp_path, monkeypatch, indexed, per_task):
     if not indexed:
         (tmp_path / "train.idx").unlink()
     refs = listed(tmp_path)
-    assert facts(refs) == GOOD
+    assert metadata(refs) == GOOD
     assert {ref.path for ref in refs} == {"train.rec"}
     source = RecordIO(str(tmp_path))
     assert list(source.read(refs[::-1])) == [data for _, data in PICTURES][::-1]
@@ -131,13 +131,13 @@ def test_the_magic_number_in_a_header_comes_back(tmp_path):
 def test_several_labels_with_a_picture_are_an_image_of_the_first(tmp_path):
     write(tmp_path, [labels([3, 0.5, 0.25], b"picture"), labels([4], b"one"), labels([9])])
     refs = listed(tmp_path)
-    assert facts(refs) == {"train.rec/0": ("3", ""), "train.rec/1": ("4", "")}
+    assert metadata(refs) == {"train.rec/0": ("3", ""), "train.rec/1": ("4", "")}
     assert list(RecordIO(str(tmp_path)).read(refs)) == [b"picture", b"one"]
 
 
 def test_shuffled_numbers_of_the_index_are_kept(tmp_path):
     write(tmp_path, [image(1, b"a"), image(2, b"b"), image(3, b"c")], keys=[5, 0, 9])
-    assert facts(listed(tmp_path)) == {
+    assert metadata(listed(tmp_path)) == {
         "train.rec/5": ("1", ""),
         "train.rec/0": ("2", ""),
         "train.rec/9": ("3", ""),
@@ -147,7 +147,7 @@ def test_shuffled_numbers_of_the_index_are_kept(tmp_path):
 @pytest.mark.parametrize("label", [float("nan"), float("inf"), -2.0, 0.5])
 def test_a_label_that_is_no_number_of_an_identity_is_a_reason(tmp_path, label):
     write(tmp_path, [image(1, b"a"), image(label, b"b")])
-    found = facts(listed(tmp_path))
+    found = metadata(listed(tmp_path))
     assert found["train.rec/0"] == ("1", "")
     assert found["train.rec/1"] == (
         None,
@@ -157,7 +157,7 @@ def test_a_label_that_is_no_number_of_an_identity_is_a_reason(tmp_path, label):
 
 def test_a_label_of_minus_one_is_nobody(tmp_path):
     write(tmp_path, [image(1, b"a"), image(-1, b"b")])
-    assert facts(listed(tmp_path)) == {"train.rec/0": ("1", ""), "train.rec/1": (None, "")}
+    assert metadata(listed(tmp_path)) == {"train.rec/0": ("1", ""), "train.rec/1": (None, "")}
 
 
 @pytest.mark.parametrize("by_name", [True, False])
@@ -170,7 +170,7 @@ def test_a_pair_of_another_name(tmp_path, by_name):
     source = RecordIO(str(tmp_path / "casia.rec" if by_name else tmp_path))
     refs = [ref for task in source.tasks() for ref in source.refs(task)]
     expected = {name.replace("train", "casia"): found for name, found in GOOD.items()}
-    assert facts(refs) == expected
+    assert metadata(refs) == expected
     assert {ref.path for ref in refs} == {"casia.rec"}
     assert list(source.read(refs)) == [data for _, data in PICTURES]
 
@@ -182,14 +182,14 @@ def test_of_several_pairs_one_must_be_named(tmp_path):
         RecordIO(str(tmp_path)).tasks()
     # The usual name is the one that is meant.
     write(tmp_path, insightface(PICTURES))
-    assert facts(listed(tmp_path)) == GOOD
+    assert metadata(listed(tmp_path)) == GOOD
 
 
 def test_a_label_beyond_the_announced_identities_is_a_reason(tmp_path):
     write(tmp_path, insightface(PICTURES))
     (tmp_path / "property").write_text("8,112,112\n")
     told = "its label 10571 is not one of the 8 that property announces"
-    assert facts(listed(tmp_path)) == {**GOOD, "train.rec/4": (None, told)}
+    assert metadata(listed(tmp_path)) == {**GOOD, "train.rec/4": (None, told)}
 
 
 @pytest.mark.parametrize("text", ["", "8", "8,112", "a,b,c", "-1,112,112", "9" * 1000])
@@ -197,7 +197,7 @@ def test_a_property_that_is_none_is_a_row_and_is_not_used(tmp_path, text):
     write(tmp_path, insightface(PICTURES))
     (tmp_path / "property").write_text(text)
     reason = "is not a number of identities, a height and a width; labels were not compared with it"
-    assert facts(listed(tmp_path)) == {**GOOD, "property": (None, reason)}
+    assert metadata(listed(tmp_path)) == {**GOOD, "property": (None, reason)}
 
 
 def paths_of(root: Path) -> dict[str, str | None]:
@@ -215,7 +215,7 @@ def test_insightfaces_list_says_where_images_are_from(tmp_path, monkeypatch, per
     write(tmp_path, insightface(PICTURES))
     lines = [f"1\t{path}\t{label}" for path, (label, _) in zip(FROM, PICTURES, strict=True)]
     (tmp_path / "train.lst").write_bytes("".join(line + end for line in lines).encode())
-    assert facts(listed(tmp_path)) == GOOD
+    assert metadata(listed(tmp_path)) == GOOD
     assert paths_of(tmp_path) == {f"train.rec/{i + 1}": path for i, path in enumerate(FROM)}
 
 
@@ -240,7 +240,7 @@ def test_a_list_that_tells_of_another_label_is_not_believed(tmp_path):
     lines = [f"1\t{path}\t{label}\n" for path, (label, _) in zip(FROM, PICTURES, strict=True)]
     lines[1] = "1\tother.jpg\t5\n"
     (tmp_path / "train.lst").write_text("".join(lines))
-    assert facts(listed(tmp_path)) == GOOD
+    assert metadata(listed(tmp_path)) == GOOD
     assert list(paths_of(tmp_path).values()) == [FROM[0], None, *FROM[2:]]
 
 
@@ -258,7 +258,7 @@ def test_a_list_of_something_else_is_a_row_and_is_not_used(tmp_path, monkeypatch
     monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", 3)
     write(tmp_path, insightface(PICTURES))
     (tmp_path / "train.lst").write_bytes(text)
-    found = facts(listed(tmp_path))
+    found = metadata(listed(tmp_path))
     reason = found.pop("train.lst")[1]
     assert reason.startswith(told)
     assert reason.endswith("; it was not used")
@@ -275,7 +275,7 @@ def test_a_damaged_frame_costs_its_own_image_only(tmp_path, indexed):
     if not indexed:
         (tmp_path / "train.idx").unlink()
     reason = f"no record begins at byte {offsets[2]} of train.rec: wrong magic number"
-    assert facts(listed(tmp_path)) == {**GOOD, "train.rec/2": (None, reason)}
+    assert metadata(listed(tmp_path)) == {**GOOD, "train.rec/2": (None, reason)}
 
 
 @pytest.mark.parametrize("extra", [48, 1 << 20])
@@ -285,7 +285,7 @@ def test_a_wrong_length_does_not_swallow_the_next_images(tmp_path, extra):
     length = struct.unpack_from("<I", data, offsets[1] + 4)[0]
     struct.pack_into("<I", data, offsets[1] + 4, length + extra)
     (tmp_path / "train.rec").write_bytes(data)
-    found = facts(listed(tmp_path))
+    found = metadata(listed(tmp_path))
     assert "wrong length" in found["train.rec/1"][1] or "cut off" in found["train.rec/1"][1]
     assert {key: found[key] for key in found if key != "train.rec/1"} == {
         key: GOOD[key] for key in GOOD if key != "train.rec/1"
@@ -296,7 +296,7 @@ def test_a_cut_file_keeps_what_is_whole(tmp_path):
     offsets = write(tmp_path, insightface(PICTURES))
     data = (tmp_path / "train.rec").read_bytes()
     (tmp_path / "train.rec").write_bytes(data[: offsets[3] + 20])
-    found = facts(listed(tmp_path))
+    found = metadata(listed(tmp_path))
     assert found["train.rec/1"] == ("0", "")
     assert found["train.rec/2"] == ("0", "")
     assert found["train.rec/3"][1].startswith(f"record at byte {offsets[3]} of train.rec is cut")
@@ -308,7 +308,7 @@ def test_records_that_the_index_leaves_out_are_found(tmp_path):
     offsets = write(tmp_path, insightface(PICTURES))
     lines = (tmp_path / "train.idx").read_text().splitlines(keepends=True)
     (tmp_path / "train.idx").write_text("".join(lines[2:4]))
-    assert facts(listed(tmp_path)) == {
+    assert metadata(listed(tmp_path)) == {
         f"train.rec/at-{offsets[1]}": ("0", ""),
         "train.rec/2": ("0", ""),
         "train.rec/3": ("7", ""),
@@ -320,7 +320,7 @@ def test_an_index_that_points_into_a_record_loses_nothing(tmp_path, monkeypatch)
     monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", 1)
     offsets = write(tmp_path, [image(1, b"a" * 40), image(2, b"b" * 40), image(3, b"c" * 40)])
     (tmp_path / "train.idx").write_text(f"0\t0\n1\t{offsets[1] + 8}\n2\t{offsets[2]}\n")
-    assert facts(listed(tmp_path)) == {
+    assert metadata(listed(tmp_path)) == {
         "train.rec/0": ("1", ""),
         f"train.rec/at-{offsets[1]}": ("2", ""),
         "train.rec/1": (
@@ -346,7 +346,7 @@ def test_an_index_that_points_into_a_record_loses_nothing(tmp_path, monkeypatch)
 def test_a_damaged_index_is_a_row_and_is_not_used(tmp_path, index, reason):
     write(tmp_path, insightface(PICTURES))
     (tmp_path / "train.idx").write_text(index)
-    found = facts(listed(tmp_path))
+    found = metadata(listed(tmp_path))
     assert found.pop("train.idx")[1].startswith(reason)
     assert found == GOOD
 
@@ -354,7 +354,7 @@ def test_a_damaged_index_is_a_row_and_is_not_used(tmp_path, index, reason):
 def test_a_record_without_header_or_with_too_many_labels_is_a_reason(tmp_path):
     bad = struct.pack("<IfQQ", 1_000_000, 0, 0, 0) + b"ab"
     write(tmp_path, [b"short", bad, image(1, b"x")])
-    assert facts(listed(tmp_path)) == {
+    assert metadata(listed(tmp_path)) == {
         "train.rec/0": (None, "record of 5 bytes is shorter than its header"),
         "train.rec/1": (None, "record of 26 bytes announces 1000000 labels"),
         "train.rec/2": ("1", ""),
@@ -407,6 +407,6 @@ def test_an_input_without_records_is_a_usage_error(tmp_path):
 
 def test_a_file_of_something_else_is_one_row(tmp_path):
     (tmp_path / "train.rec").write_bytes(b"\x89PNG" + bytes(100))
-    assert facts(listed(tmp_path)) == {
+    assert metadata(listed(tmp_path)) == {
         "train.rec/0": (None, "no record begins at byte 0 of train.rec: wrong magic number")
     }

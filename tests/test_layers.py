@@ -1,0 +1,106 @@
+"""The rooms of the house: who may import whom, read from the sources."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOP = ("pipelines", "model", "transforms")
+
+# A room may import from its own floor's neighbours never, only from floors further down this list.
+FLOORS = (
+    ("pipelines",),
+    ("model",),
+    ("transforms/shards",),
+    ("transforms/selection",),
+    ("transforms/duplicates", "transforms/scoring"),
+    ("transforms/scan",),
+    ("transforms/sources",),
+    ("transforms/dataset", "transforms/faces"),
+    ("transforms/images", "transforms/search", "transforms/storage"),
+    ("transforms/core",),
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name."""
+    found = {}
+    for top in TOP:
+        for path in sorted((ROOT / top).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(("facemill", *(p for p in parts if p != "__init__")))] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules of the package that a file imports anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("facemill"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("facemill"):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else str(node.module)
+
+
+def room_of(module: str) -> str:
+    top, *rest = module.removeprefix("facemill.").split(".")
+    return f"{top}/{rest[0]}" if top == "transforms" and rest else top
+
+
+def test_every_room_has_a_floor():
+    rooms = {room_of(name) for name in MODULES} - {"transforms"}
+    assert rooms <= set(FLOOR_OF)
+
+
+def test_imports_go_down():
+    upward = [
+        f"{name} imports {target}"
+        for name, path in MODULES.items()
+        if name != "facemill.transforms"
+        for target in imports(path)
+        if room_of(target) in FLOOR_OF
+        and room_of(name) != room_of(target)
+        and FLOOR_OF[room_of(target)] <= FLOOR_OF[room_of(name)]
+    ]
+    assert not upward, "\n".join(upward)
+
+
+def test_imports_make_no_circle():
+    graph = {name: {t for t in imports(path) if t != name} for name, path in MODULES.items()}
+    # A package's own file is imported with each of its modules, and only names what it holds.
+    graph = {name: {t for t in targets if t in graph} for name, targets in graph.items()}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        if name in way:
+            pytest.fail(" -> ".join((*way[way.index(name) :], name)))
+        if name not in done:
+            for target in sorted(graph[name]):
+                visit(target, (*way, name))
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name, ())
+
+
+def test_nobody_imports_the_folders_by_their_bare_names():
+    """`import transforms` finds another copy of the code, or another project's."""
+    bare = [
+        str(path.relative_to(ROOT))
+        for folder in (*TOP, "tests", "benchmarks", "facemill", "examples")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOP)
+        or (
+            isinstance(node, ast.Import)
+            and any(alias.name.split(".")[0] in TOP for alias in node.names)
+        )
+    ]
+    assert not bare

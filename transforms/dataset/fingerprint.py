@@ -1,0 +1,18 @@
+"""The fingerprint of a source: what was listed, whatever became of it."""
+
+import hashlib
+
+import pyarrow as pa
+
+
+def content_sum(rows: pa.Table) -> int:
+    """A number below 2**256, the same for the same set of (image_id, SHA-256 of the file).
+
+    Sums of parts add up to that of the whole, modulo 2**256.
+    """
+    total = 0
+    for key, digest in zip(rows["image_id"].to_pylist(), rows["sha256"].to_pylist(), strict=True):
+        entry = f"{key}\0{digest or ''}".encode()
+        # A sum does not depend on the order, and unlike XOR notices a doubled entry.
+        total += int.from_bytes(hashlib.sha256(entry).digest(), "big")
+    return total % (1 << 256)

@@ -1,0 +1,91 @@
+"""What a face detector gives, and which of the faces in a photo counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+# By name, for options and their help; the first is the default.
+DETECTORS = ("blazeface", "mtcnn")
+
+# Of half the diagonal: a face whose center is this far out weighs nothing.
+_REACH = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face in a photo; the center of the photo's first pixel is (0, 0).
+
+    Attributes:
+        box: left, top, right and bottom edge in pixels; may reach beyond the photo.
+        score: in [0, 1], how sure the detector is.
+        landmarks: float32 [5, 2], (x, y) of the left eye, the right eye, the tip of the nose and
+            the left and right corner of the mouth, in pixels, left as the viewer sees it. A
+            detector that knows only the center of the mouth gives [4, 2].
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: np.ndarray
+
+    @property
+    def area(self) -> float:
+        """Of the box, in square pixels."""
+        left, top, right, bottom = self.box
+        return max(0.0, right - left) * max(0.0, bottom - top)
+
+
+class Detector(Protocol):
+    """Finds faces. The answer for an image never depends on the others of its batch."""
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+        """The faces of each image, the surest first.
+
+        Args:
+            images: uint8 [height, width, 3], RGB, of any sizes.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The face of a photo that counts.
+
+    Attributes:
+        face: None if the photo shows none.
+        found: how many faces it shows.
+    """
+
+    face: Face | None
+    found: int
+
+    @property
+    def outcome(self) -> str:
+        """`none`, `one` or `several`."""
+        return ("none", "one", "several")[min(self.found, 2)]
+
+
+def choose(faces: Sequence[Face], width: int, height: int) -> Choice:
+    """The largest face near the center: photos are framed around the person they are of.
+
+    The weight of a face is the area of its box times (1 - d)^2, where d is the distance of the
+    box's center from the photo's, 0 in the center and 1 in a corner or beyond. So a face in the
+    middle wins against one of four times its area halfway to a corner. Of equal weights the surer
+    one wins, then the one further left, then the upper one.
+
+    Args:
+        faces: of one photo.
+        width: of the photo in pixels.
+        height: of the photo in pixels.
+    """
+    if not faces:
+        return Choice(None, 0)
+
+    def key(face: Face) -> tuple[float, float, float, float]:
+        left, top, right, bottom = face.box
+        x, y = (left + right + 1 - width) / 2, (top + bottom + 1 - height) / 2
+        distance = min(1.0, float(np.hypot(x, y) / np.hypot(width / 2, height / 2)))
+        return face.area * (1 - distance) ** 2, face.score, -left, -top
+
+    return Choice(max(faces, key=key), len(faces))
