@@ -8,7 +8,7 @@ from facemill.pipelines.ingest import options as options
 from facemill.pipelines.ingest.options import IngestOptions, parse_split
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.duplicates import verdicts
-from facemill.transforms.faces import crop
+from facemill.transforms.faces import base, crop
 from facemill.transforms.images import decode
 from facemill.transforms.selection.rules import Rule
 
