@@ -127,9 +127,9 @@ def _scan_reference(
 ) -> tuple[beam.PCollection, beam.PCollection]:
     label = "Old" if known.origin == BASE else "HeldOut"
     chunks = pipeline | f"List{label}" >> ListImages(known.source, known.tasks, known.origin)
-    # A dataset's records passed a floor of quality once.
+    # A dataset's records passed thresholds of quality once.
     scan = dataclasses.replace(
-        job.scan, source=known.source, crop_config=known.crop_config, floor=QualityThresholds()
+        job.scan, source=known.source, crop_config=known.crop_config, thresholds=QualityThresholds()
     )
     scanned = chunks | f"Scan{label}" >> ScanImages(scan, job.options.workers)
     if known.origin == HELD_OUT:

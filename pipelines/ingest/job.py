@@ -23,7 +23,12 @@ from facemill.pipelines.ingest.references import (
     reference_sets,
     write_base_keys,
 )
-from facemill.pipelines.ingest.selection import check_attribute, floor, result_options, selection
+from facemill.pipelines.ingest.selection import (
+    check_attribute,
+    quality_thresholds,
+    result_options,
+    selection,
+)
 from facemill.transforms import storage
 from facemill.transforms.core.row_ids import HELD_OUT
 from facemill.transforms.dataset import artifact
@@ -87,7 +92,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
             source=source,
             staging=os.path.dirname(work.path(STAGING, "")),
             crop_config=crop_config,
-            floor=floor(options),
+            thresholds=quality_thresholds(options),
             seed=options.seed,
             group_by=rules.columns[0] if rules.columns else None,
             windows=options.dedup == "thorough",

@@ -72,7 +72,7 @@ def no_attribute(column: str, there: Sequence[str]) -> str:
     )
 
 
-def floor(options: IngestOptions) -> QualityThresholds:
+def quality_thresholds(options: IngestOptions) -> QualityThresholds:
     """The quality below which an image is rejected."""
     return QualityThresholds(options.min_sharpness, options.min_contrast, options.brightness)
 
@@ -87,7 +87,7 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
         "align": options.align,
         "detector": options.detector if options.align == "detect" else None,
         "crop_fraction": options.crop_fraction,
-        "floor": dataclasses.asdict(floor(options)),
+        "floor": dataclasses.asdict(quality_thresholds(options)),
         "dedup": options.dedup,
         "on_conflict": options.on_conflict,
         "min_images": options.min_images,

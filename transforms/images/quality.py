@@ -1,4 +1,4 @@
-"""Sharpness, exposure and contrast of a framed face, and the floor that a run may set."""
+"""Sharpness, exposure and contrast of a framed face, and the thresholds that a run may set."""
 
 import math
 from dataclasses import dataclass

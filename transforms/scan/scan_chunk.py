@@ -71,7 +71,7 @@ class ScanJob:
         source: of the images.
         staging: the staging folder.
         crop_config: how pictures become squares.
-        floor: of quality, below which an image is rejected.
+        thresholds: of quality, below which an image is rejected.
         seed: of the keyed hashes.
         group_by: the attribute by which the dataset is balanced, or None.
         windows: whether the search for crops needs each picture's windows.
@@ -80,7 +80,7 @@ class ScanJob:
     source: Source
     staging: str
     crop_config: CropConfig
-    floor: QualityThresholds
+    thresholds: QualityThresholds
     seed: int
     group_by: str | None = None
     windows: bool = False
@@ -276,7 +276,7 @@ def _judged(job: ScanJob, seen: _Inspected, framed: Framed) -> _Inspected:
         "face_score": framed.score,
         "face_box": framed.box,
     }
-    reason = job.floor.why_rejected(quality)
+    reason = job.thresholds.why_rejected(quality)
     return _Inspected(metadata, reason, None if reason else framed.pixels)
 
 

@@ -216,7 +216,7 @@ def test_known_sets_are_those_that_the_options_name(base, tiny_dataset, tiny_pho
     assert (held.source.format, held.crop_config) == ("dataset", CropConfig(64, "none"))
 
 
-@pytest.mark.parametrize("look", [CropConfig(32, "none"), CropConfig(32, "center", 0.5)])
+@pytest.mark.parametrize("crop_config", [CropConfig(32, "none"), CropConfig(32, "center", 0.5)])
 def test_a_dataset_that_was_framed_otherwise_is_refused(tiny_dataset, base, crop_config):
     told = r"must be a dataset whose pictures were framed alike.*--align center --crop-fraction 1"
     with pytest.raises(UsageError, match=f"^--exclude-dataset {told}"):

@@ -7,8 +7,8 @@ import pytest
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.selection import (
     check_attribute,
-    floor,
     no_attribute,
+    quality_thresholds,
     result_options,
     selection,
 )
@@ -43,7 +43,7 @@ def test_no_options_make_no_rules():
     assert found.chosen.include is None
     assert len(found.chosen.exclude) == 0
     assert not found.weighted
-    assert floor(PLAIN) == QualityThresholds()
+    assert quality_thresholds(PLAIN) == QualityThresholds()
 
 
 def test_least_and_most_images_come_before_further_rules():

@@ -15,7 +15,7 @@ from facemill.transforms.selection.decisions import DECISION
 from facemill.transforms.shards import index
 from facemill.transforms.shards.write_shard import POSITION, RECORD
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 ROW = np.dtype([("row_id", "<u8"), ("value", "<f4")])
 
 

@@ -31,7 +31,7 @@ def test_none_shows_the_whole_picture_and_center_its_middle():
 
 
 @pytest.mark.parametrize(
-    "look", [CropConfig(), CropConfig(64, "none"), CropConfig(112, "center", 0.7)]
+    "crop_config", [CropConfig(), CropConfig(64, "none"), CropConfig(112, "center", 0.7)]
 )
 def test_a_look_comes_back_from_a_manifest(crop_config):
     assert CropConfig.from_manifest(crop_config.to_manifest()) == crop_config

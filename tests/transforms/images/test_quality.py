@@ -34,7 +34,7 @@ def test_known_pictures():
 
 
 @pytest.mark.parametrize(
-    ("floor", "told"),
+    ("thresholds", "told"),
     [
         (QualityThresholds(), ""),
         (QualityThresholds(sharpness=20, contrast=30, brightness=(100, 100)), ""),
@@ -46,5 +46,5 @@ def test_known_pictures():
         (QualityThresholds(sharpness=math.inf, contrast=math.inf), "sharpness is below inf"),
     ],
 )
-def test_the_floor_says_what_was_missed(floor, told):
-    assert floor.why_rejected(Quality(sharpness=20, brightness=100, contrast=30)) == told
+def test_the_reason_names_the_threshold_that_was_missed(thresholds, told):
+    assert thresholds.why_rejected(Quality(sharpness=20, brightness=100, contrast=30)) == told

@@ -82,8 +82,8 @@ USABLE_ROWS = [0, 2, 5, 6, 7]
 def job_of(folder, source=None, **changes) -> ScanJob:
     folder.mkdir(exist_ok=True)
     given = {
-        "look": CropConfig(32, "center"),
-        "floor": QualityThresholds(),
+        "crop_config": CropConfig(32, "center"),
+        "thresholds": QualityThresholds(),
         "seed": 3,
         "group_by": "age",
     }
@@ -190,7 +190,9 @@ def test_a_chunk_that_is_scanned_twice_gives_the_same_bytes(tmp_path):
 
 
 def test_what_is_below_the_floor_is_rejected_and_keeps_its_measures(tmp_path):
-    scanned = scan_chunk(job_of(tmp_path, floor=QualityThresholds(contrast=5)), CHUNK_NUMBER, REFS)
+    scanned = scan_chunk(
+        job_of(tmp_path, thresholds=QualityThresholds(contrast=5)), CHUNK_NUMBER, REFS
+    )
     metadata = read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
     assert metadata[6]["reason"] == "contrast is below 5"
     assert (metadata[6]["contrast"], metadata[6]["brightness"]) == (0, 90)
@@ -253,7 +255,9 @@ def test_images_that_cannot_be_used_still_ask_for_a_split(tmp_path):
         *(ref("b/gone.png", "b", "val"), ref("b/flat.png", "c", "val"), ref("y", "c", None, "no")),
         ref("z", None, "test", "no"),
     ]
-    scanned = scan_chunk(job_of(tmp_path, floor=QualityThresholds(contrast=5)), CHUNK_NUMBER, refs)
+    scanned = scan_chunk(
+        job_of(tmp_path, thresholds=QualityThresholds(contrast=5)), CHUNK_NUMBER, refs
+    )
     assert len(scanned.usable) == 1
     asked = (("b", "val"), ("b", "test"), ("c", "val"))
     expected = [(identity_key(3, who), SPLITS.index(split)) for who, split in asked]

@@ -45,7 +45,7 @@ def root(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "look",
+    "crop_config",
     [CropConfig(48), CropConfig(32), CropConfig(32, "center", 0.7), CropConfig(32, "none", 0.7)],
 )
 def test_a_photo_becomes_what_a_record_would_hold(root, crop_config):

@@ -63,7 +63,7 @@ def test_order_is_that_of_the_names_and_not_of_the_disk(tmp_path, monkeypatch):
         def __exit__(self, *error):
             pass
 
-    monkeypatch.setattr(storage.os, "scandir", Shuffled)
+    monkeypatch.setattr(storage.local.os, "scandir", Shuffled)
     assert [ref.image_id for ref in _refs(Folders(str(tmp_path)))] == sorted(names)
 
 
@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_listed_is_a_row(tmp_path, monkeypatch):
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr(storage.os, "scandir", refusing)
+    monkeypatch.setattr(storage.local.os, "scandir", refusing)
     refs = _refs(Folders(str(tmp_path)))
     assert [(r.image_id, r.identity, r.reason) for r in refs] == [
         ("Ada/1.jpg", "Ada", ""),

@@ -105,7 +105,7 @@ def test_very_many_files_are_synced_at_once(tmp_path, monkeypatch):
     for name in "abc":
         (tmp_path / name).touch()
     calls = []
-    monkeypatch.setattr(storage, "_MANY_FILES", 3)
+    monkeypatch.setattr(storage.local, "_MANY_FILES", 3)
     monkeypatch.setattr(os, "sync", lambda: calls.append("all"))
     monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("one"))
     storage.sync_to_disk([str(tmp_path)])
