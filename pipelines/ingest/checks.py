@@ -27,7 +27,7 @@ LISTED = "listed.json"
 PASSED_OVER = "passed_over.json"
 REPEATED = "repeated.json"
 
-_COLUMNS = ["identity", "outcome", "reason", "split", "copies", "attributes"]
+_COLUMNS = ["identity", "outcome", "reason", "reason_code", "split", "copies", "attributes"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         for name in base.index:
             part = pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS)
             tally.add(part, is_new=False)
-    reasons, outcomes = tally.reasons.copy(), tally.outcomes.copy()
+    codes, outcomes = tally.codes.copy(), tally.outcomes.copy()
     for part in parts:
         tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
     _check_names(work, parts)
@@ -104,7 +104,7 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         added = {"listed": sum(new.values()), **new}
     held_out = None
     if options.exclude_dataset is not None:
-        held_out = read_held_out(work, tally.reasons - reasons)
+        held_out = read_held_out(work, tally.codes - codes)
         if base is not None:
             check_old_apart(work)
     splits = {
@@ -146,6 +146,7 @@ class _Tally:
     rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
     identities: dict[str, set[str]] = field(default_factory=dict)
@@ -161,6 +162,7 @@ class _Tally:
         _count(self.outcomes, part["outcome"])
         told = pc.invert(pc.is_in(part["outcome"], pa.array([KEPT, DUPLICATE])))
         _count(self.reasons, part["reason"].filter(told))
+        _count(self.codes, part["reason_code"])
         if is_new:
             _count(self.rejected, part["reason"].filter(pc.equal(part["outcome"], REJECTED)))
         _count(self.before, part["identity"])

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.reasons import HELD_OUT_IMAGE, ReasonCode
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.artifact import Work
-from facemill.transforms.dataset.outcomes import HELD_OUT_NOTE, IDENTITY_IS
 
 # What the graph writes of it.
 HELD_OUT_COUNTS = "held_out.json"
@@ -82,7 +82,7 @@ def read_held_out(work: Work, dropped: Counter[str]) -> HeldOut:
 
     Args:
         work: the run.
-        dropped: reasons of the input's images to their number.
+        dropped: reason codes of the input's images to their number.
 
     Raises:
         RunError: there was nothing to compare with.
@@ -90,16 +90,14 @@ def read_held_out(work: Work, dropped: Counter[str]) -> HeldOut:
     (counts,) = write_results.read(work.path(HELD_OUT_COUNTS))
     (named,) = write_results.read(work.path(NAMED))
     reasons = sorted(counts["reasons"].items(), key=lambda entry: (-entry[1], entry[0]))
-    leaks = Counter({why: count for why, count in dropped.items() if why.endswith(HELD_OUT_NOTE)})
-    by_identity = leaks[f"{IDENTITY_IS}{HELD_OUT_NOTE}"]
     found = HeldOut(
         listed=counts["listed"],
         usable=counts["usable"],
         by_pixels=counts["by_pixels"],
         reasons=dict(reasons[:_REASONS]),
         identities=named["identities"],
-        dropped_identity=by_identity,
-        dropped_photo=leaks.total() - by_identity,
+        dropped_identity=dropped[ReasonCode.HELD_OUT_IDENTITY.value],
+        dropped_photo=sum(dropped[code.value] for code in HELD_OUT_IMAGE),
         fingerprint=counts["fingerprint"],
     )
     if found.usable == 0:

@@ -11,9 +11,10 @@ from facemill.pipelines.ingest import report_data
 from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.report_data import Cluster, Counted, Shown
+from facemill.transforms.core import reasons
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.artifact import Work
-from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, HELD_OUT_NOTE
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
 from facemill.transforms.dataset.records import QUALITY, from_example
 from facemill.transforms.images.decode import decode
 from facemill.transforms.scan.scan_chunk import ScanJob
@@ -23,7 +24,7 @@ from facemill.transforms.scan.staging import StagingReader, row_ids_of_names
 _SAMPLES = 24
 _REASONS = 20
 _VALUES = 40
-_WHERE = {BASE: "in the version before", HELD_OUT: HELD_OUT_NOTE}
+_WHERE = {BASE: "in the version before", HELD_OUT: "in the held-out set"}
 _UNITS = {
     "sharpness": "variance of the Laplacian",
     "brightness": "mean of the grey picture",
@@ -172,7 +173,7 @@ def _leakage(
         shown.append(
             f"Of these {held_out.by_pixels:,} were compared by equal pixels, and all by identity."
         )
-    chosen = [one for one in index.counted if one.reason.endswith(HELD_OUT_NOTE)]
+    chosen = [one for one in index.counted if one.code in reasons.HELD_OUT]
     if chosen:
         overlap: list[list[str | int]] = [
             [one.reason, one.images, _examples(one)] for one in chosen

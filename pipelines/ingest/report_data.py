@@ -29,7 +29,7 @@ EXAMPLES = 3
 _NAMES = 8
 
 _NAMED = ["image_id", "outcome", "duplicate_of"]
-_COLUMNS = [*_NAMED, "reason", "identity", *QUALITY]
+_COLUMNS = [*_NAMED, "reason", "reason_code", "identity", *QUALITY]
 _DRAWN_COLUMNS = pa.schema(
     [("row_id", pa.uint64()), *(SCHEMA.field(name) for name in ("image_id", *QUALITY))]
 )
@@ -42,12 +42,14 @@ class Counted:
     Attributes:
         outcome: `rejected` or `dropped`.
         reason: why.
+        code: the same for programs, see `transforms.core.reasons`.
         images: how many.
         examples: image_ids of the first few.
     """
 
     outcome: str
     reason: str
+    code: str
     images: int
     examples: Sequence[str]
 
@@ -128,14 +130,16 @@ def _parts(folder: str, columns: list[str], row_ids: bool = False) -> Iterator[p
 class _Reasons:
     """Counts by outcome and reason, of which there are few: they tell of kinds, not of images."""
 
-    images: dict[tuple[str, str], int] = field(default_factory=dict)
-    examples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    images: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    examples: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
 
     def add(self, part: pa.Table) -> None:
         chosen = part.filter(pc.is_in(part["outcome"], pa.array([REJECTED, DROPPED])))
-        groups = chosen.select(["outcome", "reason", "image_id"]).group_by(["outcome", "reason"])
+        named = ["outcome", "reason", "reason_code"]
+        groups = chosen.select([*named, "image_id"]).group_by(named)
         for group in groups.aggregate([("image_id", "list")]).to_pylist():
-            key, names = (group["outcome"], group["reason"]), group["image_id_list"]
+            key = (group["outcome"], group["reason"], group["reason_code"])
+            names = group["image_id_list"]
             self.images[key] = self.images.get(key, 0) + len(names)
             self.examples[key] = heapq.nsmallest(EXAMPLES, names + self.examples.get(key, []))
 

@@ -11,8 +11,9 @@ METADATA = pa.schema(
         ("source", pa.string()),
         ("identity", pa.string()),
         ("attributes", pa.map_(pa.string(), pa.string())),
-        # Why it is rejected; "" for an image that can be used. What follows is then null.
+        # Why it is rejected; "" and null for an image that can be used. What follows is then null.
         ("reason", pa.string()),
+        ("reason_code", pa.string()),
         ("bytes", pa.int64()),
         ("sha256", pa.string()),
         ("width", pa.int32()),

@@ -2,11 +2,23 @@
 
 from collections.abc import Set as AbstractSet
 
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.row_ids import HELD_OUT, NEW
 from facemill.transforms.dataset.outcomes import DROPPED
-from facemill.transforms.duplicates.verdicts import EXACT, NEAR, Member, Verdict, best, verdicts
+from facemill.transforms.duplicates.verdicts import (
+    EXACT,
+    NEAR,
+    Member,
+    Verdict,
+    best,
+    how,
+    verdicts,
+)
 
-LEFT_OUT_NOTE = "under an identity that is left out"
+_CODES = {
+    EXACT: ReasonCode.EXCLUDED_SAME_PIXELS,
+    NEAR: ReasonCode.EXCLUDED_NEAR_DUPLICATE,
+}
 
 
 def verdicts_of_filtered(
@@ -37,5 +49,6 @@ def verdicts_of_filtered(
 
 
 def _dropped(one: Member, other: Member) -> Verdict:
-    how = EXACT if one.pixel_sha256 == other.pixel_sha256 else NEAR
-    return Verdict(DROPPED, f"{how} {LEFT_OUT_NOTE}", other.image_id)
+    same = how(one, other)
+    reason = Reason(_CODES[same], f"{same} under an identity that is left out")
+    return Verdict(DROPPED, reason, other.image_id)

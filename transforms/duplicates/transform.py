@@ -9,6 +9,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from facemill.transforms.core.grouping import divide, group_count, join
 from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.reasons import from_columns
 from facemill.transforms.dataset.identity_filter import IdentityFilter, identity_key
 from facemill.transforms.dataset.outcomes import REJECTED
 from facemill.transforms.duplicates import confirm
@@ -33,7 +34,7 @@ CANDIDATE = np.dtype(
 )
 _METADATA = (
     *("image_id", "identity", "pixel_sha256", "width", "height", "sharpness"),
-    *("reason", "outcome", "duplicate_of"),
+    *("reason", "reason_code", "outcome", "duplicate_of"),
 )
 
 
@@ -205,8 +206,7 @@ class _Verdicts(beam.DoFn):
 
 
 def _aside(metadata: dict[str, Any]) -> Verdict | None:
-    if not metadata["reason"]:
+    reason = from_columns(metadata["reason"], metadata["reason_code"])
+    if reason is None:
         return None
-    return Verdict(
-        metadata["outcome"] or REJECTED, metadata["reason"], metadata["duplicate_of"] or ""
-    )
+    return Verdict(metadata["outcome"] or REJECTED, reason, metadata["duplicate_of"] or "")

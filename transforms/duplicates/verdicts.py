@@ -4,11 +4,17 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from facemill.transforms.core.reasons import HELD_OUT_IMAGE, Reason, ReasonCode
 from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, origin_of
-from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, HELD_OUT_NOTE
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
 
-EXACT = "same pixels"
-NEAR = "near duplicate"
+EXACT = Reason(ReasonCode.SAME_PIXELS, "same pixels")
+NEAR = Reason(ReasonCode.NEAR_DUPLICATE, "near duplicate")
+
+_LEAKS = {
+    EXACT: ReasonCode.HELD_OUT_SAME_PIXELS,
+    NEAR: ReasonCode.HELD_OUT_NEAR_DUPLICATE,
+}
 
 DROP, KEEP_MAJORITY, QUARANTINE = "drop", "keep-majority", "quarantine"
 POLICIES = (DROP, KEEP_MAJORITY, QUARANTINE)
@@ -49,19 +55,19 @@ class Verdict:
 
     Attributes:
         outcome: `duplicate`, `conflict` or `dropped`.
-        reason: one phrase.
+        reason: one phrase, and its code.
         duplicate_of: image_id of the picture that is kept, or of the one under another identity.
             Of a picture that a dataset dropped it can be "".
     """
 
     outcome: str
-    reason: str
+    reason: Reason
     duplicate_of: str
 
     @property
     def is_leak(self) -> bool:
         """Whether a held-out set has the picture."""
-        return self.outcome == DROPPED and self.reason.endswith(HELD_OUT_NOTE)
+        return self.outcome == DROPPED and self.reason.code in HELD_OUT_IMAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +183,9 @@ def _again(aside: list[Member], component: list[Member]) -> dict[int, Verdict]:
     assert copy.aside is not None
     kept = copy.aside.duplicate_of
     return {
-        one.row_id: Verdict(DUPLICATE, _how(one, copy), kept)
+        one.row_id: Verdict(DUPLICATE, how(one, copy), kept)
         if None in (one.identity, copy.identity) or one.identity == copy.identity
-        else Verdict(CONFLICT, f"{_how(one, copy)} under identity {copy.identity}", kept)
+        else Verdict(CONFLICT, _under(one, copy), kept)
         for one in component
     }
 
@@ -209,16 +215,23 @@ def _majority(counts: Counter[str | None]) -> str | None:
 
 
 def _duplicate(one: Member, kept: Member) -> Verdict:
-    return Verdict(DUPLICATE, _how(one, kept), kept.image_id)
+    return Verdict(DUPLICATE, how(one, kept), kept.image_id)
 
 
 def _conflict(one: Member, other: Member) -> Verdict:
-    return Verdict(CONFLICT, f"{_how(one, other)} under identity {other.identity}", other.image_id)
+    return Verdict(CONFLICT, _under(one, other), other.image_id)
 
 
 def _leak(one: Member, other: Member) -> Verdict:
-    return Verdict(DROPPED, f"{_how(one, other)} {HELD_OUT_NOTE}", other.image_id)
+    same = how(one, other)
+    return Verdict(DROPPED, Reason(_LEAKS[same], f"{same} in the held-out set"), other.image_id)
 
 
-def _how(one: Member, other: Member) -> str:
+def _under(one: Member, other: Member) -> Reason:
+    same = how(one, other)
+    return same.with_text(f"{same} under identity {other.identity}")
+
+
+def how(one: Member, other: Member) -> Reason:
+    """In which way two images are the same: EXACT or NEAR."""
     return EXACT if one.pixel_sha256 == other.pixel_sha256 else NEAR

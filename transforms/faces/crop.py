@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from facemill.transforms.core import cores
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.faces import registry
 from facemill.transforms.faces.base import DETECTORS, Detector, Face, choose
 from facemill.transforms.faces.template import AlignmentError, align
@@ -16,8 +17,8 @@ from facemill.transforms.images.resize import center_square, whole_picture
 
 ALIGNMENTS = ("none", "center", "landmarks", "detect")
 
-NO_FACE = "no face was found"
-NO_LANDMARKS = "the source has no landmarks of it"
+NO_FACE = Reason(ReasonCode.NO_FACE, "no face was found")
+NO_LANDMARKS = Reason(ReasonCode.NO_LANDMARKS, "the source has no landmarks of it")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def frame(
     crop_config: CropConfig,
     pictures: Sequence[np.ndarray],
     landmarks: Sequence[tuple[float, ...] | None],
-) -> list[Framed | str]:
+) -> list[Framed | Reason]:
     """The squares of some pictures; a reason in place of one that has none.
 
     Args:
@@ -144,22 +145,24 @@ def _detect(name: str, pictures: Sequence[np.ndarray]) -> list[list[Face]]:
     return found
 
 
-def _by_landmarks(pixels: np.ndarray, points: tuple[float, ...] | None, size: int) -> Framed | str:
+def _by_landmarks(
+    pixels: np.ndarray, points: tuple[float, ...] | None, size: int
+) -> Framed | Reason:
     if points is None:
         return NO_LANDMARKS
     try:
         return Framed(align(pixels, np.reshape(points, (-1, 2)), size))
     except AlignmentError as error:
-        return str(error)
+        return error.reason
 
 
-def _by_faces(pixels: np.ndarray, faces: Sequence[Face], size: int) -> Framed | str:
+def _by_faces(pixels: np.ndarray, faces: Sequence[Face], size: int) -> Framed | Reason:
     choice = choose(faces, width=pixels.shape[1], height=pixels.shape[0])
     if choice.face is None:
         return NO_FACE
     try:
         square = align(pixels, choice.face.landmarks, size)
     except AlignmentError as error:
-        return str(error)
+        return error.reason
     left, top, right, bottom = (float(edge) for edge in choice.face.box)
     return Framed(square, choice.found, float(choice.face.score), (left, top, right, bottom))

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from facemill.transforms.core.reasons import ReasonCode, ReasonError
+
 # Left eye, right eye, tip of the nose, left and right corner of the mouth, in 112 x 112 pixels.
 TEMPLATE_SIZE = 112
 _FIVE = (
@@ -50,8 +52,12 @@ _MAX_RESIDUAL = 0.5
 _FINEST = 4
 
 
-class AlignmentError(ValueError):
+class AlignmentError(ReasonError):
     """These landmarks do not place a face; the message is the row's reason."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(ReasonCode.BAD_LANDMARKS, text)
+        self.args = (text,)
 
 
 @dataclass(frozen=True)

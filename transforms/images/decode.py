@@ -10,6 +10,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageFile, _imaging
 
+from facemill.transforms.core.reasons import ReasonCode, ReasonError
 from facemill.transforms.core.text import one_line
 from facemill.transforms.images import jpeg
 
@@ -60,7 +61,7 @@ def _silence_libtiff() -> None:
 _silence_libtiff()
 
 
-class DecodeError(ValueError):
+class DecodeError(ReasonError):
     """The bytes are not an image that can be used; the message is the row's reason."""
 
 
@@ -99,9 +100,10 @@ def decode(data: bytes) -> Decoded:
         DecodeError: empty, too large, not an image, cut off or damaged.
     """
     if not data:
-        raise DecodeError("empty file")
+        raise DecodeError(ReasonCode.EMPTY_FILE, "empty file")
     if len(data) > MAX_BYTES:
-        raise DecodeError(f"file of {len(data)} bytes is above the limit of {MAX_BYTES}")
+        text = f"file of {len(data)} bytes is above the limit of {MAX_BYTES}"
+        raise DecodeError(ReasonCode.FILE_TOO_LARGE, text)
     pixels = _jpeg(data) if data.startswith(jpeg.START) else None
     if pixels is None:
         pixels = _any_format(data)
@@ -148,7 +150,7 @@ def _check_whole(data: bytes) -> None:
     _check_size(width, height)
     damage = jpeg.damage(data)
     if damage:
-        raise DecodeError(f"damaged image: {damage}")
+        raise DecodeError(ReasonCode.DAMAGED_IMAGE, f"damaged image: {damage}")
 
 
 def _turned_by_exif(data: bytes, pixels: np.ndarray) -> np.ndarray:
@@ -178,22 +180,25 @@ def _any_format(data: bytes) -> np.ndarray:
     except DecodeError:
         raise
     except Image.DecompressionBombError:
-        raise DecodeError(f"image has more than the limit of {MAX_PIXELS} pixels") from None
+        text = f"image has more than the limit of {MAX_PIXELS} pixels"
+        raise DecodeError(ReasonCode.TOO_MANY_PIXELS, text) from None
     except Image.UnidentifiedImageError:
-        raise DecodeError("not an image of a known format") from None
+        raise DecodeError(ReasonCode.NOT_AN_IMAGE, "not an image of a known format") from None
     except MemoryError:
-        raise DecodeError("image does not fit in memory") from None
+        raise DecodeError(ReasonCode.OUT_OF_MEMORY, "image does not fit in memory") from None
     # On damaged input Pillow's decoders raise whatever the damage leads to: OSError, SyntaxError,
     # struct.error, OverflowError, AttributeError... None of them may end a run.
     except Exception as error:  # noqa: BLE001
-        raise DecodeError(f"damaged image: {one_line(error)}") from None
+        raise DecodeError(ReasonCode.DAMAGED_IMAGE, f"damaged image: {one_line(error)}") from None
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise DecodeError(f"image of {width}x{height} is above the limit of {MAX_PIXELS} pixels")
+        text = f"image of {width}x{height} is above the limit of {MAX_PIXELS} pixels"
+        raise DecodeError(ReasonCode.TOO_MANY_PIXELS, text)
     if min(width, height) < MIN_SIDE:
-        raise DecodeError(f"image of {width}x{height} has a side below {MIN_SIDE} pixels")
+        text = f"image of {width}x{height} has a side below {MIN_SIDE} pixels"
+        raise DecodeError(ReasonCode.TOO_SMALL, text)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -213,7 +218,8 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode == "RGB":
         return np.asarray(image)
     if image.mode == "F" or (image.mode == "I" and image.format not in _SIXTEEN_BITS_AS_I):
-        raise DecodeError(f"samples of mode {image.mode} have no known scale from black to white")
+        text = f"samples of mode {image.mode} have no known scale from black to white"
+        raise DecodeError(ReasonCode.UNSUPPORTED_SAMPLES, text)
     if image.mode.startswith("I;16") or image.mode == "I":
         # Pillow clips such samples to 255 in `convert`; the high byte is what 8 bits can hold.
         samples = np.asarray(image).astype(np.uint32)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from facemill.transforms.core.reasons import Reason, ReasonCode
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -36,20 +38,20 @@ class QualityThresholds:
     contrast: float = 0.0
     brightness: tuple[float, float] = (0.0, 255.0)
 
-    def why_rejected(self, quality: Quality) -> str:
-        """The reason, or "" if it passes."""
+    def why_rejected(self, quality: Quality) -> Reason | None:
+        """The reason, or None if it passes."""
         low, high = self.brightness
-        for name, value, least, most in (
-            ("sharpness", quality.sharpness, self.sharpness, math.inf),
-            ("contrast", quality.contrast, self.contrast, math.inf),
-            ("brightness", quality.brightness, low, high),
+        for name, below, value, least, most in (
+            ("sharpness", ReasonCode.LOW_SHARPNESS, quality.sharpness, self.sharpness, math.inf),
+            ("contrast", ReasonCode.LOW_CONTRAST, quality.contrast, self.contrast, math.inf),
+            ("brightness", ReasonCode.TOO_DARK, quality.brightness, low, high),
         ):
             # Without the value itself: a report counts reasons.
             if value < least:
-                return f"{name} is below {least:g}"
+                return Reason(below, f"{name} is below {least:g}")
             if value > most:
-                return f"{name} is above {most:g}"
-        return ""
+                return Reason(ReasonCode.TOO_BRIGHT, f"{name} is above {most:g}")
+        return None
 
 
 def measure(pixels: np.ndarray) -> Quality:

@@ -18,9 +18,9 @@ from facemill.transforms.core.row_ids import (
     chunk_number,
 )
 from facemill.transforms.scan.chunk import Chunk
-from facemill.transforms.sources.anybody import ignore_missing_identity
 from facemill.transforms.sources.base import Ref, Source
 from facemill.transforms.sources.labels import of_one_line
+from facemill.transforms.sources.missing_identity import ignore_missing_identity
 
 _MOST_TOGETHER = 64
 _FEWEST_GROUPS = 64

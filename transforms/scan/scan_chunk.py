@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.reasons import BY_CLASS_SIZE, Reason, reason_columns
 from facemill.transforms.core.row_ids import NEW, origin_of_chunk, row_ids_of
 from facemill.transforms.dataset.identity_filter import identity_key
 from facemill.transforms.dataset.image_metadata import METADATA
-from facemill.transforms.dataset.outcomes import ATTRIBUTE_HAS, DROPPED, IDENTITY_HAS
+from facemill.transforms.dataset.outcomes import DROPPED
 from facemill.transforms.dataset.records import Record
 from facemill.transforms.dataset.splits import SPLIT_REQUEST, SPLITS, split_requests
 from facemill.transforms.faces.crop import CropConfig, Framed, frame
@@ -131,7 +132,7 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
             "outcome": ref.outcome or None,
             "duplicate_of": ref.duplicate_of,
         }
-        metadata.append({**known, "reason": result.reason, **result.metadata})
+        metadata.append({**known, **reason_columns(result.reason), **result.metadata})
         if result.square is None:
             pixels.append(None)
             continue
@@ -171,7 +172,9 @@ def _describe(job: ScanJob, ref: Ref, pixel_sha256: str | None, row: np.void) ->
     row["order"] = keyed_hash(job.seed, "order", ref.image_id)
     if pixel_sha256 is not None:
         row["pixels"] = _pixel_key(pixel_sha256)
-    row["counts"] = ref.outcome == DROPPED and ref.reason.startswith((IDENTITY_HAS, ATTRIBUTE_HAS))
+    row["counts"] = (
+        ref.outcome == DROPPED and ref.reason is not None and ref.reason.code in BY_CLASS_SIZE
+    )
 
 
 def _pixel_key(pixel_sha256: str) -> np.ndarray:
@@ -188,7 +191,7 @@ class _Inspected:
     """What looking at one image gave: its square, or a reason why not."""
 
     metadata: dict[str, Any]
-    reason: str = ""
+    reason: Reason | None = None
     square: np.ndarray | None = None
 
 
@@ -199,9 +202,7 @@ def _inspect(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Inspecte
     batch: list[tuple[Ref, _Inspected, Decoded | None]] = []
     waiting = 0
     for ref in refs:
-        seen, decoded = _open(
-            job, ref, next(contents) if not ref.reason else Unreadable(ref.reason)
-        )
+        seen, decoded = _open(job, ref, Unreadable(ref.reason) if ref.reason else next(contents))
         batch.append((ref, seen, decoded))
         waiting += 0 if decoded is None else decoded.width * decoded.height
         if waiting >= _BATCH_PIXELS or len(batch) == _BATCH_IMAGES:
@@ -221,7 +222,7 @@ def _open(job: ScanJob, ref: Ref, content: bytes | Unreadable) -> tuple[_Inspect
     try:
         decoded = decode(content)
     except DecodeError as error:
-        return _Inspected(metadata, str(error)), None
+        return _Inspected(metadata, error.reason), None
     metadata |= {
         "width": decoded.width,
         "height": decoded.height,
@@ -259,7 +260,7 @@ def _framed(
             yield ref, seen
             continue
         framed = next(squares)
-        if isinstance(framed, str):
+        if isinstance(framed, Reason):
             yield ref, _Inspected(seen.metadata, framed)
             continue
         yield ref, _judged(job, seen, framed)

@@ -11,13 +11,14 @@ import tensorflow as tf
 from apache_beam.ml.inference import base
 
 from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.dataset import artifact
 from facemill.transforms.scoring.read import Batch
 from facemill.transforms.scoring.rows import Failure, Result, Scored
 
 _SAVED_MODEL = "saved_model"
 _ASIDE = re.compile(r"\[\[.*|\[Op:.*|\{\{.*?\}\}|Hint: .*")
-_NOT_FINITE = "its embedding is not finite"
+_NOT_FINITE = Reason(ReasonCode.NOT_FINITE, "its embedding is not finite")
 
 # Beam imports `resource` and PyTorch in one breath, so without PyTorch it takes both for absent:
 # it warns twice in every worker process, and counts no memory.
@@ -92,25 +93,26 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
 
     def _results(self, batch: Batch, model: Any) -> list[Result]:
         encoded = [image.encoded for image in batch.images]
-        vectors: list[np.ndarray | str] = []
+        vectors: list[np.ndarray | Reason] = []
         for start in range(0, len(encoded), self._batch_size):
             vectors += self._embed(encoded[start : start + self._batch_size], model)
         results: list[Result] = []
         for ref, image, vector in zip(batch.refs, batch.images, vectors, strict=True):
-            if isinstance(vector, str):
+            if isinstance(vector, Reason):
                 results.append(Failure(ref.image_id, ref.path, vector))
             else:
                 data = vector.astype("<f4").tobytes()
                 results.append(Scored(ref.image_id, ref.path, ref.identity, image.measures, data))
         return results
 
-    def _embed(self, encoded: list[bytes], model: Any) -> list[np.ndarray | str]:
+    def _embed(self, encoded: list[bytes], model: Any) -> list[np.ndarray | Reason]:
         """Of each of at most `batch_size` JPEGs: float32 [D], or a reason."""
         try:
             vectors = self._call(encoded, model)
         except tf.errors.InvalidArgumentError as error:
             if len(encoded) == 1:
-                return [f"the model cannot read it: {_told(error)}"]
+                text = f"the model cannot read it: {_told(error)}"
+                return [Reason(ReasonCode.MODEL_FAILED, text)]
             # One image that TensorFlow cannot read must not take the others with it. Halves find
             # it in fewer calls than single images would.
             half = len(encoded) // 2

@@ -9,15 +9,16 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
+from facemill.transforms.core.reasons import Reason
 from facemill.transforms.core.row_ids import CHUNK
 from facemill.transforms.faces.crop import CropConfig, Framed, frame
 from facemill.transforms.images.decode import DecodeError, decode
 from facemill.transforms.images.resize import encode_jpeg
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scoring.rows import Failure, Measures
-from facemill.transforms.sources.anybody import reason_of
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.dataset import DatasetRecords
+from facemill.transforms.sources.missing_identity import reason_of
 
 FAILED_TAG = "failed"
 
@@ -83,7 +84,7 @@ class Reader:
             found = pool.map(_standardized, framed)
             for ref, one in zip(some, opened, strict=True):
                 result = next(found) if isinstance(one, np.ndarray) else one
-                if isinstance(result, str):
+                if isinstance(result, Reason):
                     yield Failure(ref.image_id, ref.path, result)
                 else:
                     yield result
@@ -99,14 +100,14 @@ class Reader:
             reason = reason_of(ref)
             yield Unreadable(reason) if reason else next(contents)
 
-    def _open(self, ref: Ref, content: bytes | Unreadable) -> Standardized | np.ndarray | str:
+    def _open(self, ref: Ref, content: bytes | Unreadable) -> Standardized | np.ndarray | Reason:
         """An image that is ready, pixels in which a face is to be found, or a reason."""
         if isinstance(content, Unreadable):
             return content.reason
         try:
             pixels = decode(content).pixels
         except DecodeError as error:
-            return str(error)
+            return error.reason
         if self._is_dataset:
             # A dataset's records are squares already.
             if pixels.shape[:2] == (self.crop_config.size, self.crop_config.size):
@@ -176,12 +177,12 @@ class _Read(beam.DoFn):
             yield TaggedOutput(FAILED_TAG, failed)
 
 
-def _framed(crop_config: CropConfig, pixels: np.ndarray, ref: Ref) -> Standardized | str:
+def _framed(crop_config: CropConfig, pixels: np.ndarray, ref: Ref) -> Standardized | Reason:
     (framed,) = frame(crop_config, [pixels], [ref.landmarks])
     return _standardized(framed)
 
 
-def _standardized(framed: Framed | str) -> Standardized | str:
-    if isinstance(framed, str):
+def _standardized(framed: Framed | Reason) -> Standardized | Reason:
+    if isinstance(framed, Reason):
         return framed
     return Standardized(encode_jpeg(framed.pixels), Measures.of(framed))

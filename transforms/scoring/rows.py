@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from facemill.transforms.core.reasons import Reason
 from facemill.transforms.faces.crop import Framed
 from facemill.transforms.images.quality import measure
 
@@ -52,7 +53,7 @@ class Failure:
 
     image_id: str
     source: str
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from facemill.transforms.core.grouping import group_count, partition
 from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.reasons import reason_columns
 from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.scoring.rows import Failure, Measures, Scored
@@ -20,7 +21,9 @@ _ROW_GROUP = 8_192
 
 _MEASURES = tuple(field.name for field in dataclasses.fields(Measures))
 
-ERRORS = pa.schema([("image_id", pa.string()), ("source", pa.string()), ("reason", pa.string())])
+ERRORS = pa.schema(
+    [(name, pa.string()) for name in ("image_id", "source", "reason_code", "reason")]
+)
 
 
 def schema(embedding_size: int) -> pa.Schema:
@@ -151,8 +154,11 @@ def _write_embeddings(
 def _write_errors(group: tuple[str, Iterable[list[Failure]]], folder: str) -> dict[str, Any]:
     name, parts = group
     rows = sorted((row for part in parts for row in part), key=lambda row: row.image_id)
-    columns = {key: [getattr(row, key) for row in rows] for key in ERRORS.names}
-    return _write(pa.table(columns, schema=ERRORS), folder, name)
+    columns = [
+        {"image_id": row.image_id, "source": row.source, **reason_columns(row.reason)}
+        for row in rows
+    ]
+    return _write(pa.Table.from_pylist(columns, ERRORS), folder, name)
 
 
 def _write(rows: pa.Table, folder: str, name: str) -> dict[str, Any]:

@@ -115,7 +115,8 @@ class CountOverlap(beam.PTransform):
 
 
 def _tally(scanned: Scanned, staging: str) -> _Sums:
-    metadata = read_metadata(staging, scanned.chunk, ["image_id", "sha256", "reason", "outcome"])
+    columns = ["image_id", "sha256", "reason", "outcome"]
+    metadata = read_metadata(staging, scanned.chunk, columns)
     told = zip(metadata["reason"].to_pylist(), metadata["outcome"].to_pylist(), strict=True)
     return _Sums(
         listed=scanned.count,

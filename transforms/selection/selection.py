@@ -12,14 +12,9 @@ import numpy as np
 from facemill.transforms.core import row_ids as origins
 from facemill.transforms.core.grouping import divide, group_count, join
 from facemill.transforms.core.keyed import splitmix64
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.row_ids import origin_of_chunk
 from facemill.transforms.dataset.identity_filter import NO_IDENTITY, IdentityFilter
-from facemill.transforms.dataset.outcomes import (
-    ATTRIBUTE_HAS,
-    HELD_OUT_NOTE,
-    IDENTITY_HAS,
-    IDENTITY_IS,
-)
 from facemill.transforms.dataset.splits import (
     FOLDERS,
     SPLIT_REQUEST,
@@ -135,26 +130,33 @@ def select(
         apply(rows, rule, "identity", selection.prefer)
 
 
-def explain(reason: int, have: int, limit: int, column: str | None) -> str:
-    """The words of a decision, for the index.
+def explain(reason: int, have: int, limit: int, column: str | None) -> Reason | None:
+    """What the index says of a decision, or None for an image that is kept.
 
     Args:
-        reason: why an image is not kept.
+        reason: why an image is not kept, see `transforms.selection.decisions`.
         have: how many images its class has.
         limit: how many it must or may have.
         column: the attribute of the last rules of balance, or None.
     """
-    held_by = IDENTITY_HAS.strip()
+    if reason == KEEP:
+        return None
+    by_class = f"identity has {have} images"
     if reason > TOO_MANY:
-        reason, held_by = reason - OF_ATTRIBUTE, f"{ATTRIBUTE_HAS}{column} has"
+        by_class = f"its {column} has {have} images"
+    too_few = f"{by_class}, fewer than the {limit} required"
+    too_many = f"{by_class}, more than the {limit} allowed"
     return {
-        KEEP: "",
-        EXCLUDED: f"{IDENTITY_IS}excluded",
-        NOT_INCLUDED: f"{IDENTITY_IS}not among those included",
-        HELD_OUT: f"{IDENTITY_IS}{HELD_OUT_NOTE}",
-        TWO_SPLITS: "two splits are asked for its identity",
-        TOO_FEW: f"{held_by} {have} images, fewer than the {limit} required",
-        TOO_MANY: f"{held_by} {have} images, more than the {limit} allowed",
+        EXCLUDED: Reason(ReasonCode.EXCLUDED_IDENTITY, "identity is excluded"),
+        NOT_INCLUDED: Reason(
+            ReasonCode.IDENTITY_NOT_INCLUDED, "identity is not among those included"
+        ),
+        HELD_OUT: Reason(ReasonCode.HELD_OUT_IDENTITY, "identity is in the held-out set"),
+        TWO_SPLITS: Reason(ReasonCode.TWO_SPLITS, "two splits are asked for its identity"),
+        TOO_FEW: Reason(ReasonCode.IDENTITY_TOO_SMALL, too_few),
+        TOO_MANY: Reason(ReasonCode.IDENTITY_TOO_LARGE, too_many),
+        TOO_FEW + OF_ATTRIBUTE: Reason(ReasonCode.ATTRIBUTE_TOO_SMALL, too_few),
+        TOO_MANY + OF_ATTRIBUTE: Reason(ReasonCode.ATTRIBUTE_TOO_LARGE, too_many),
     }[reason]
 
 

@@ -13,6 +13,7 @@ from apache_beam.pvalue import TaggedOutput
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.grouping import divide, group_count, join
 from facemill.transforms.core.keyed import splitmix64
+from facemill.transforms.core.reasons import reason_columns
 from facemill.transforms.core.row_ids import ROW_BITS, chunk_of, row_ids_of
 from facemill.transforms.dataset.fingerprint import content_sum
 from facemill.transforms.dataset.image_metadata import ANALYZED, METADATA
@@ -45,6 +46,7 @@ _DECISION = np.dtype(
 _DECIDED = pa.schema(
     [
         ("outcome", pa.string()),
+        ("reason_code", pa.string()),
         ("reason", pa.string()),
         ("duplicate_of", pa.string()),
         ("split", pa.string()),
@@ -176,7 +178,7 @@ class _WritePart(beam.DoFn):
         metadata = pa.concat_tables(read_metadata(self._staging, chunk) for chunk, _ in chunks)
         row_ids = np.concatenate([row_ids_of(chunk, count) for chunk, count in chunks])
         decided = decide(
-            metadata["reason"],
+            metadata.select(["reason", "reason_code"]),
             row_ids,
             list(found["aside"]),
             join(found["decisions"], _DECISION),
@@ -204,7 +206,7 @@ class _WritePart(beam.DoFn):
 
 
 def decide(
-    rejected: pa.ChunkedArray,
+    rejected: pa.Table,
     row_ids: np.ndarray,
     aside: list[Exclusion],
     decisions: np.ndarray,
@@ -215,7 +217,7 @@ def decide(
     """Brings together what became of each image of some chunks.
 
     Args:
-        rejected: N reasons of the scan, "" where there is none.
+        rejected: N times reason and reason_code of the scan, "" and null where there is none.
         row_ids: uint64 [N], in increasing order.
         aside: verdicts of the duplicate search.
         decisions: of the others, [K] with the fields place, reason, have, limit and copies.
@@ -234,14 +236,17 @@ def decide(
     columns: dict[str, np.ndarray] = {
         name: np.full(count, None, object) for name in _DECIDED.names if name != "outcome"
     }
-    reasons = np.array(rejected.to_pylist(), object)
-    columns["reason"] = reasons
+    reasons, codes = (
+        np.array(rejected[name].to_pylist(), object) for name in ("reason", "reason_code")
+    )
+    columns["reason"], columns["reason_code"] = reasons, codes
     seen = (reasons != "").astype(np.int64)
     outcome[reasons != ""] = REJECTED
     for one in aside:
         row = int(np.searchsorted(row_ids, np.uint64(one.row_id)))
         outcome[row] = one.verdict.outcome
-        columns["reason"][row] = one.verdict.reason
+        columns["reason"][row] = str(one.verdict.reason)
+        columns["reason_code"][row] = one.verdict.reason.code.value
         columns["duplicate_of"][row] = one.verdict.duplicate_of
         seen[row] += 1
     rows = np.searchsorted(row_ids, decisions["row_id"])
@@ -250,7 +255,8 @@ def decide(
     told = decisions[["reason", "have", "limit"]]
     for value in np.unique(told[told["reason"] != KEEP]):
         reason, have, limit = value.tolist()
-        columns["reason"][rows[told == value]] = explain(reason, have, limit, column)
+        for name, text in reason_columns(explain(reason, have, limit, column)).items():
+            columns[name][rows[told == value]] = text
     kept = rows[decisions["reason"] == KEEP]
     columns["copies"][kept] = decisions["copies"][decisions["reason"] == KEEP]
     _place(columns, row_ids, positions, version)

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from facemill.transforms.core.reasons import Reason
+
 WHOLE_FILE = -1
 
 
@@ -20,7 +22,7 @@ class Ref:
         offset: where they start in that file, in bytes; what a source makes of it is its own
             affair (Parquet has row numbers), so only the source that made a `Ref` reads it.
         length: how many bytes, or WHOLE_FILE.
-        reason: why it cannot be used, when the listing knows that already; else "".
+        reason: why it cannot be used, when the listing knows that already; else None.
         split: the split that the source demands, or None.
         landmarks: x and y of left eye, right eye, nose, left and right corner of the mouth, in
             pixels of the upright image (left is the viewer's), or None.
@@ -36,7 +38,7 @@ class Ref:
     path: str
     offset: int = 0
     length: int = WHOLE_FILE
-    reason: str = ""
+    reason: Reason | None = None
     split: str | None = None
     landmarks: tuple[float, ...] | None = None
     attributes: tuple[tuple[str, str], ...] = ()
@@ -49,7 +51,7 @@ class Ref:
 class Unreadable:
     """Stands where an image's bytes would: the reason that its row will give."""
 
-    reason: str
+    reason: Reason
 
 
 class Source(abc.ABC):

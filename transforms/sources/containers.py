@@ -7,6 +7,7 @@ from typing import BinaryIO, ClassVar
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.images.decode import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.reading import cannot_read, too_large
@@ -47,7 +48,9 @@ class ContainerSource(Source):
             return [self._only]
         try:
             found = [
-                f"{entry.name}{_BEFORE_REASON}{entry.reason}" if entry.reason else entry.name
+                _BEFORE_REASON.join((entry.name, entry.reason.code.value, entry.reason))
+                if entry.reason
+                else entry.name
                 for entry in storage.list_files(self.root)
                 if self.holds_images(entry.name.rpartition("/")[2].lower())
             ]
@@ -65,9 +68,9 @@ class ContainerSource(Source):
 
     def refs(self, task: str) -> Iterator[Ref]:
         """The images of one file."""
-        path, _, reason = task.partition(_BEFORE_REASON)
-        if reason:
-            yield Ref(path, None, path, reason=reason)
+        path, *told = task.split(_BEFORE_REASON)
+        if told:
+            yield Ref(path, None, path, reason=Reason(ReasonCode(told[0]), told[1]))
         else:
             yield from self.refs_of(path)
 
@@ -127,4 +130,5 @@ def read_ranges(root: str, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
             if len(data) == ref.length:
                 yield data
             else:
-                yield Unreadable(f"the file that holds it ends after {len(data)} of its bytes")
+                text = f"the file that holds it ends after {len(data)} of its bytes"
+                yield Unreadable(Reason(ReasonCode.DAMAGED_RECORD, text))

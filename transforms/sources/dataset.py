@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.reasons import BY_NAME, HELD_OUT_IMAGE, Reason, from_columns
 from facemill.transforms.dataset import artifact, tfrecord
-from facemill.transforms.dataset.outcomes import DROPPED, HELD_OUT_NOTE, IDENTITY_IS, KEPT
+from facemill.transforms.dataset.outcomes import DROPPED, KEPT
 from facemill.transforms.dataset.records import from_example
 from facemill.transforms.dataset.splits import SPLITS
 from facemill.transforms.sources.base import Ref, Source, Unreadable
@@ -107,13 +108,14 @@ class DatasetRecords(Source):
         listed = pc.is_in(everything["outcome"], pa.array(self._aside))
         aside = everything.filter(pc.and_(listed, pc.invert(read)))
         for row in aside.sort_by("image_id").to_pylist():
-            if row["outcome"] == DROPPED and _was_kept_out(row["reason"] or ""):
+            reason = from_columns(row["reason"], row["reason_code"])
+            if row["outcome"] == DROPPED and _was_kept_out(reason):
                 continue
             yield Ref(
                 image_id=row["image_id"],
                 identity=row["identity"],
                 path=task,
-                reason=row["reason"] or row["outcome"],
+                reason=reason,
                 attributes=tuple(row["attributes"] or ()),
                 pixel_sha256=row["pixel_sha256"],
                 outcome=row["outcome"],
@@ -152,12 +154,14 @@ class DatasetRecords(Source):
                 "damaged, so write the dataset again."
             )
         table = pq.ParquetFile(pa.BufferReader(data))
-        if missing := sorted(set(_COLUMNS) - set(table.schema_arrow.names)):
+        # A dataset of before there were codes can be read, but not compared with in full.
+        wanted = [*_COLUMNS, "reason_code"] if self._aside else _COLUMNS
+        if missing := sorted(set(wanted) - set(table.schema_arrow.names)):
             raise RunError(
                 f"{path} must have the columns of this version of facemill, but lacks "
                 f"{', '.join(missing)}; write the dataset again."
             )
-        return table.read(_COLUMNS)
+        return table.read(wanted)
 
 
 def verify_dataset(root: str, manifest: Mapping[str, Any]) -> None:
@@ -176,8 +180,8 @@ def verify_dataset(root: str, manifest: Mapping[str, Any]) -> None:
         artifact.verify_files(root, manifest)
 
 
-def _was_kept_out(reason: str) -> bool:
-    return reason.startswith(IDENTITY_IS) or reason.endswith(HELD_OUT_NOTE)
+def _was_kept_out(reason: Reason | None) -> bool:
+    return reason is not None and reason.code in (*BY_NAME, *HELD_OUT_IMAGE)
 
 
 def _absent(path: str, error: OSError) -> RunError:

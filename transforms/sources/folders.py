@@ -6,10 +6,11 @@ from urllib.parse import quote, unquote
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.reading import read_image
 
-NO_FOLDER = "lies in no identity's folder"
+NO_FOLDER = Reason(ReasonCode.NO_IDENTITY_FOLDER, "lies in no identity's folder")
 
 
 class Folders(Source):

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from facemill.transforms.core.reasons import Reason, ReasonCode, ReasonError
 from facemill.transforms.sources.base import Ref
 
 # What sources of labeled records call the identity, the most telling name first.
@@ -10,11 +11,17 @@ NAMES = ("identity", "label", "class", "name")
 
 # What collections with numbers for identities write where there is none.
 _NOBODY = "-1"
-MORE_THAN_ONE_LINE = "the name of its identity must be one line, but holds a line break"
+MORE_THAN_ONE_LINE = Reason(
+    ReasonCode.BAD_LABEL, "the name of its identity must be one line, but holds a line break"
+)
 
 
-class BadValueError(ValueError):
-    """A value in the source that cannot be used; the message is the row's reason."""
+class BadValueError(ReasonError):
+    """A value in the source that cannot be used; its reason is the row's."""
+
+    def __init__(self, text: str, code: ReasonCode = ReasonCode.BAD_LABEL) -> None:
+        super().__init__(code, text)
+        self.args = (text, code)
 
 
 def as_identity(value: object, what: str = "label") -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line, readable
 from facemill.transforms.sources import tables
 from facemill.transforms.sources.base import Ref, Source, Unreadable
@@ -104,7 +105,7 @@ class Manifest(Source):
         taken = Distinct()
         for place, row in tables.rows(self.path):
             name = f"{task}/{place}" if place else task
-            if isinstance(row, str):
+            if isinstance(row, Reason):
                 yield Ref(taken.claim(name), None, task, reason=row)
             else:
                 yield self._ref(task, name, row, taken)
@@ -124,10 +125,10 @@ class Manifest(Source):
             # What is opened is what was checked, links and all.
             full = os.path.realpath(full)
             if os.path.commonpath([full, real_root]) != real_root:
-                return Unreadable(_OUTSIDE)
+                return Unreadable(Reason(ReasonCode.OUTSIDE_ROOT, _OUTSIDE))
             if os.path.exists(full) and not os.path.isfile(full):
                 # A pipe would wait forever for someone to write.
-                return Unreadable("is not a file")
+                return Unreadable(Reason(ReasonCode.NOT_A_FILE, "is not a file"))
         with storage.open_file(full) as stream:
             return read_whole(stream)
 
@@ -135,18 +136,19 @@ class Manifest(Source):
         try:
             path = _path(_take(row, _PATHS), self.root)
         except BadValueError as error:
-            return Ref(taken.claim(name), None, task, reason=str(error))
+            return Ref(taken.claim(name), None, task, reason=error.reason)
         what, key = "path", path
-        reason = ""
+        reason: Reason | None = None
         try:
             given = row.pop(_IMAGE_ID, None)
             if given is not None:
                 what, key = _IMAGE_ID, _text_of(given, _IMAGE_ID)
         except BadValueError as error:
-            reason = str(error)
+            reason = error.reason
         image_id = key if not reason and taken.add(key) else taken.claim(name)
         if not reason and image_id != key:
-            reason = f"its {what} comes on an earlier row already: {key}"
+            text = f"its {what} comes on an earlier row already: {key}"
+            reason = Reason(ReasonCode.REPEATED_KEY, text)
         identity = split = landmarks = None
         attributes: tuple[tuple[str, str], ...] = ()
         try:
@@ -155,7 +157,7 @@ class Manifest(Source):
             landmarks = _landmarks(row)
             attributes = _attributes(row)
         except BadValueError as error:
-            reason = reason or str(error)
+            reason = reason or error.reason
         return Ref(
             image_id,
             identity,
@@ -186,10 +188,10 @@ def _path(value: object, root: str) -> str:
         BadValueError: it is none, or leads outside the root.
     """
     if value is None:
-        raise BadValueError("names no path")
+        raise BadValueError("names no path", ReasonCode.BAD_ROW)
     value = _text_of(value, "path").removeprefix(f"{root.rstrip('/')}/")
     if value.startswith("/") or "://" in value or ".." in value.split("/"):
-        raise BadValueError(f"{_OUTSIDE}: {value}")
+        raise BadValueError(f"{_OUTSIDE}: {value}", ReasonCode.OUTSIDE_ROOT)
     return posixpath.normpath(value)
 
 
@@ -200,17 +202,19 @@ def _text_of(value: object, what: str) -> str:
         BadValueError: it is none.
     """
     if not isinstance(value, str):
-        raise BadValueError(f"its {what} must be a text, got a {type(value).__name__}")
+        text = f"its {what} must be a text, got a {type(value).__name__}"
+        raise BadValueError(text, ReasonCode.BAD_ROW)
     checked_text(value, what)
     if "\0" in value:
-        raise BadValueError(f"its {what} holds a null byte")
+        raise BadValueError(f"its {what} holds a null byte", ReasonCode.BAD_ROW)
     return value
 
 
 def _split(value: object) -> str | None:
     if value is None or value in _SPLITS:
         return value if isinstance(value, str) else None
-    raise BadValueError(f"its split must be {', '.join(_SPLITS)} or nothing, got {_short(value)}")
+    text = f"its split must be {', '.join(_SPLITS)} or nothing, got {_short(value)}"
+    raise BadValueError(text, ReasonCode.BAD_ROW)
 
 
 def _landmarks(row: tables.Row) -> tuple[float, ...] | None:
@@ -226,7 +230,8 @@ def _landmarks(row: tables.Row) -> tuple[float, ...] | None:
         numbers = []
     if len(numbers) != len(_LANDMARK_COLUMNS) or not all(map(math.isfinite, numbers)):
         raise BadValueError(
-            f"its landmarks must be {len(_LANDMARK_COLUMNS)} finite numbers, got {_short(value)}"
+            f"its landmarks must be {len(_LANDMARK_COLUMNS)} finite numbers, got {_short(value)}",
+            ReasonCode.BAD_ROW,
         )
     return tuple(numbers)
 

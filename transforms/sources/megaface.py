@@ -8,15 +8,16 @@ from typing import Any, ClassVar
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.folders import decode_name, encode_name, names_in
 from facemill.transforms.sources.reading import read_image
 
 DISTRACTORS = "FlickrFinal2"
 PROBES = "facescrub*"
-NO_IMAGE = "annotates an image that is not there"
-STRAY = "lies in neither FlickrFinal2 nor a folder of facescrub"
-NO_PERSON = "lies in no person's folder"
+NO_IMAGE = Reason(ReasonCode.ANNOTATION_WITHOUT_IMAGE, "annotates an image that is not there")
+STRAY = Reason(ReasonCode.OUTSIDE_LAYOUT, "lies in neither FlickrFinal2 nor a folder of facescrub")
+NO_PERSON = Reason(ReasonCode.NO_IDENTITY_FOLDER, "lies in no person's folder")
 
 _ANNOTATION = ".json"
 # 68 points are 4 KB of text.
@@ -60,7 +61,7 @@ class MegaFace(Source):
         """Images and stray files of one folder."""
         entries = storage.list_files(self.root, decode_name(task))
         # A photo's name sorts before its annotation's, but other names may lie between the two.
-        names: dict[str, str] = {entry.name: entry.reason for entry in entries}
+        names = {entry.name: entry.reason for entry in entries}
         for name, reason in names.items():
             image = name.removesuffix(_ANNOTATION)
             if image != name and image in names:
@@ -116,15 +117,15 @@ def _is_probes(name: str) -> bool:
     return name.endswith("/") and fnmatchcase(name.lower(), f"{PROBES}/")
 
 
-def _whose(name: str) -> tuple[str | None, str]:
-    """Identity of a file, and why it belongs to neither set, or ""."""
+def _whose(name: str) -> tuple[str | None, Reason | None]:
+    """Identity of a file, and why it belongs to neither set, or None."""
     top, _, rest = name.partition("/")
     if _is_distractors(f"{top}/"):
-        return None, ""
+        return None, None
     if not (rest and _is_probes(f"{top}/")):
         return None, STRAY
     person, _, inside = rest.partition("/")
-    return (person, "") if inside else (None, NO_PERSON)
+    return (person, None) if inside else (None, NO_PERSON)
 
 
 def _five(points: Any) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line, readable
 from facemill.transforms.images.decode import MAX_BYTES
 from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
@@ -94,10 +95,11 @@ class ParquetTables(ContainerSource):
                     yield _ref(path, row, value, columns.names)
                     row += 1
         except BadValueError as error:
-            yield Ref(path, None, path, reason=str(error))
+            yield Ref(path, None, path, reason=error.reason)
         except ARROW_ERRORS as error:
             where = f", from row {row} on" if row else ""
-            yield Ref(path, None, path, reason=_reason(error) + where)
+            reason = _reason(error)
+            yield Ref(path, None, path, reason=reason.with_text(reason + where))
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Reads the image column of the row groups that hold the rows, one row at a time."""
@@ -110,20 +112,23 @@ class ParquetTables(ContainerSource):
                         rows = _Rows(ref.path, file.get(ref.path), self._columns)
                     yield rows.image(ref.offset)
                 except BadValueError as error:
-                    yield Unreadable(str(error))
+                    yield Unreadable(error.reason)
                 except ARROW_ERRORS as error:
                     yield Unreadable(_reason(error))
 
     def _columns(self, schema: Any) -> "_Columns":
         image = self.image_column or _guess_image(schema)
         if image is None or image not in schema.names:
-            raise BadValueError(f"has no column of images{f' {image}' if image else ''}")
+            text = f"has no column of images{f' {image}' if image else ''}"
+            raise BadValueError(text, ReasonCode.UNSUPPORTED_TABLE)
         field = schema.field(image)
         if not is_binary(field.type) and not _is_struct(field.type):
-            raise BadValueError(f"has a column {image} of {field.type}, not of encoded images")
+            text = f"has a column {image} of {field.type}, not of encoded images"
+            raise BadValueError(text, ReasonCode.UNSUPPORTED_TABLE)
         label = self.label_column or next((n for n in _LABELS if n in schema.names), None)
         if label is not None and label not in schema.names:
-            raise BadValueError(f"has no column {label} of labels")
+            text = f"has no column {label} of labels"
+            raise BadValueError(text, ReasonCode.UNSUPPORTED_TABLE)
         names = _class_names(schema.metadata, label)
         leaf = f"{image}.bytes" if _is_struct(field.type) else image
         return _Columns(leaf, label, names)
@@ -161,7 +166,7 @@ class _Rows:
         self._next = 0
         self._batches: Iterator[Any] = iter(())
         self._batch: Any = None
-        self._damage: str | None = None
+        self._damage: Reason | None = None
 
     def image(self, row: int) -> bytes | Unreadable:
         """The image of a row.
@@ -172,7 +177,8 @@ class _Rows:
         """
         group = bisect.bisect_right(self._ends, row)
         if group == len(self._ends):
-            raise BadValueError(f"its file has no row {row} anymore")
+            text = f"its file has no row {row} anymore"
+            raise BadValueError(text, ReasonCode.CHANGED_DURING_RUN)
         if group != self._group or row < self._next:
             self._start(group)
         while self._next <= row:
@@ -180,7 +186,7 @@ class _Rows:
             if self._damage is None:
                 self._step()
             if self._damage is not None:
-                raise BadValueError(self._damage)
+                raise BadValueError(self._damage, self._damage.code)
         return _bytes_of(self._batch.column(0))
 
     def _step(self) -> None:
@@ -188,7 +194,8 @@ class _Rows:
             self._batch = next(self._batches)
             self._next += 1
         except StopIteration:
-            self._damage = f"damaged table: a row group ends before row {self._next}"
+            text = f"damaged table: a row group ends before row {self._next}"
+            self._damage = Reason(ReasonCode.DAMAGED_CONTAINER, text)
         except ARROW_ERRORS as error:
             self._damage = _reason(error)
 
@@ -202,11 +209,11 @@ class _Rows:
         )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Reason:
     # Arrow tells of damage by OSErrors too, but only the system's have a number.
     if isinstance(error, OSError) and error.errno is not None:
         return cannot_read(error)
-    return f"damaged table: {one_line(error)}"
+    return Reason(ReasonCode.DAMAGED_CONTAINER, f"damaged table: {one_line(error)}")
 
 
 def _bytes_of(column: Any) -> bytes | Unreadable:
@@ -215,7 +222,7 @@ def _bytes_of(column: Any) -> bytes | Unreadable:
         (column,) = column.flatten()
     buffer = column[0].as_buffer() if column[0].is_valid else None
     if buffer is None:
-        return Unreadable("its row holds no image")
+        return Unreadable(Reason(ReasonCode.NO_IMAGE_IN_RECORD, "its row holds no image"))
     if buffer.size > MAX_BYTES:
         return Unreadable(too_large(buffer.size))
     return bytes(buffer)
@@ -237,11 +244,11 @@ def _labels(table: Any, column: str | None) -> Iterator[object]:
 
 
 def _ref(path: str, row: int, value: object, names: list[str]) -> Ref:
-    identity, reason = None, ""
+    identity, reason = None, None
     try:
         identity = _named(value, names) if names else as_identity(value)
     except BadValueError as error:
-        reason = str(error)
+        reason = error.reason
     return Ref(f"{path}/{row}", identity, path, offset=row, reason=reason)
 
 

@@ -4,6 +4,7 @@ import os
 from typing import BinaryIO
 
 from facemill.transforms import storage
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line
 from facemill.transforms.images.decode import MAX_BYTES
 from facemill.transforms.sources.base import Unreadable
@@ -37,11 +38,12 @@ def read_whole(stream: BinaryIO) -> bytes | Unreadable:
     return stream.read(length)
 
 
-def too_large(length: int, what: str = "file") -> str:
+def too_large(length: int, what: str = "file") -> Reason:
     """The reason of an image above the limit."""
-    return f"{what} of {length} bytes is above the limit of {MAX_BYTES}"
+    text = f"{what} of {length} bytes is above the limit of {MAX_BYTES}"
+    return Reason(ReasonCode.FILE_TOO_LARGE, text)
 
 
-def cannot_read(error: OSError) -> str:
+def cannot_read(error: OSError) -> Reason:
     """The reason of a file that the system does not give; it names no path of this machine."""
-    return f"cannot be read: {error.strerror or one_line(error)}"
+    return Reason(ReasonCode.UNREADABLE, f"cannot be read: {error.strerror or one_line(error)}")

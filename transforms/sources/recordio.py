@@ -15,6 +15,7 @@ from typing import BinaryIO, ClassVar
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.images.decode import MAX_BYTES
 from facemill.transforms.sources import recordio_list
 from facemill.transforms.sources.base import Ref, Source, Unreadable
@@ -124,7 +125,7 @@ class RecordIO(Source):
         kind, _, rest = task.partition(" ")
         if kind == _NOTE_TASK:
             name, _, reason = rest.partition("\t")
-            yield Ref(name, None, name, reason=reason)
+            yield Ref(name, None, name, reason=Reason(ReasonCode.DAMAGED_CONTAINER, reason))
             return
         try:
             identities = self._identities()
@@ -272,7 +273,8 @@ def _all_refs(rec: Rec, identities: int | None) -> Iterator[Ref]:
         count += 1
     # Floats tell whole numbers apart up to here.
     if count < expected <= 1 << 24:
-        reason = f"file holds {count} records where its first announces {expected}"
+        text = f"file holds {count} records where its first announces {expected}"
+        reason = Reason(ReasonCode.DAMAGED_CONTAINER, text)
         yield Ref(rec.name, None, rec.name, reason=reason)
 
 
@@ -295,7 +297,8 @@ def _refs_between(
         if ref is not None:
             yield ref
     for offset, key in left.items():
-        reason = f"no record begins at byte {offset}, where {idx} has it"
+        text = f"no record begins at byte {offset}, where {idx} has it"
+        reason = Reason(ReasonCode.DAMAGED_RECORD, text)
         yield Ref(f"{rec.name}/{key}", None, rec.name, offset, reason=reason)
 
 
@@ -309,9 +312,11 @@ def _ref(
     if not reason and found.labels[0] != _NO_LABEL:
         label = _whole(found.labels[0])
         if label is None:
-            reason = f"its label is {found.labels[0]:g}, not a whole number from 0 on"
+            text = f"its label is {found.labels[0]:g}, not a whole number from 0 on"
+            reason = Reason(ReasonCode.BAD_LABEL, text)
         elif identities is not None and label >= identities:
-            reason = f"its label {label} is not one of the {identities} that {PROPERTY} announces"
+            text = f"its label {label} is not one of the {identities} that {PROPERTY} announces"
+            reason = Reason(ReasonCode.BAD_LABEL, text)
         else:
             identity = str(label)
     if not reason and listed is not None and listed.label == found.labels[0]:
@@ -337,4 +342,5 @@ def _read(rec: BinaryIO, ref: Ref) -> bytes | Unreadable:
     try:
         return image_of(data)
     except (ValueError, struct.error):
-        return Unreadable(f"{ref.path} was changed while the job ran")
+        text = f"{ref.path} was changed while the job ran"
+        return Unreadable(Reason(ReasonCode.CHANGED_DURING_RUN, text))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from facemill.transforms.core.reasons import Reason, ReasonCode
+
 _MAGIC = 0xCED7230A
 _MAGIC_BYTES = struct.pack("<I", _MAGIC)
 _FRAME = struct.Struct("<II")
@@ -58,14 +60,14 @@ class Found:
         labels: the first two at most.
         bare: it holds labels and no image.
         image_bytes: behind header and labels.
-        reason: why it cannot be used, or "".
+        reason: why it cannot be used, or None.
     """
 
     offset: int
     end: int
     labels: tuple[float, ...] = ()
     bare: bool = False
-    reason: str = ""
+    reason: Reason | None = None
 
 
 def walk(rec: Rec, start: int, end: int) -> Iterator[Found]:
@@ -81,7 +83,8 @@ def walk(rec: Rec, start: int, end: int) -> Iterator[Found]:
             found = _record_at(rec, position, size)
         except (DamagedError, struct.error) as error:
             following = _next_frame(rec, position + 4, size)
-            found = Found(position, following, reason=str(error))
+            reason = Reason(ReasonCode.DAMAGED_RECORD, str(error))
+            found = Found(position, following, reason=reason)
         yield found
         position = found.end
 

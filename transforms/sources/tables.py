@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from facemill.transforms import storage
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line, readable
 from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
 from facemill.transforms.sources.labels import is_text
@@ -51,7 +52,7 @@ def columns(path: str) -> list[str]:
     return names
 
 
-def rows(path: str) -> Iterator[tuple[str, Row | str]]:
+def rows(path: str) -> Iterator[tuple[str, Row | Reason]]:
     """(place, row or the reason why it is none) of each row; blank lines are none.
 
     A place is `line 17`, the first line being 1 and in CSV the header's, or `row 17` from 0 on in
@@ -64,9 +65,9 @@ def rows(path: str) -> Iterator[tuple[str, Row | str]]:
     try:
         with storage.open_file(path) as stream:
             for place, row in read(stream):
-                yield place, row if isinstance(row, str) else _present(row)
+                yield place, row if isinstance(row, Reason) else _present(row)
     except TableError as error:
-        yield "", str(error)
+        yield "", _bad(str(error))
     except OSError as error:
         yield "", cannot_read(error)
 
@@ -92,7 +93,11 @@ def _lines(stream: BinaryIO) -> Iterator[str | None]:
 
 # What the csv module says of a line at whose end a quote is open.
 _OPEN_QUOTE = "unexpected end of data"
-_OVERLONG = f"its line is longer than {_MAX_LINE_BYTES} bytes"
+_OVERLONG = Reason(ReasonCode.BAD_ROW, f"its line is longer than {_MAX_LINE_BYTES} bytes")
+
+
+def _bad(text: str) -> Reason:
+    return Reason(ReasonCode.BAD_ROW, text)
 
 
 def _header(lines: Iterator[str | None]) -> list[str]:
@@ -120,7 +125,7 @@ def _cells(line: str) -> list[str]:
     return next(csv.reader([line], strict=True), [])
 
 
-def _csv(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
+def _csv(stream: BinaryIO) -> Iterator[tuple[str, Row | Reason]]:
     lines = _lines(stream)
     names = _header(lines)
     for number, line in enumerate(lines, start=2):
@@ -132,15 +137,15 @@ def _csv(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
             cells = _cells(line)
         except csv.Error as error:
             told = one_line(error).replace(_OPEN_QUOTE, f"{_OPEN_QUOTE}, a quote is not closed")
-            yield place, f"is no row of CSV: {told}"
+            yield place, _bad(f"is no row of CSV: {told}")
             continue
         if cells and len(cells) != len(names):
-            yield place, f"has {len(cells)} cells, but the header has {len(names)}"
+            yield place, _bad(f"has {len(cells)} cells, but the header has {len(names)}")
         elif cells:
             yield place, dict(zip(names, cells, strict=True))
 
 
-def _jsonl(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
+def _jsonl(stream: BinaryIO) -> Iterator[tuple[str, Row | Reason]]:
     for number, line in enumerate(_lines(stream), start=1):
         place = f"line {number}"
         if line is None:
@@ -151,15 +156,15 @@ def _jsonl(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield place, f"is no JSON: {one_line(error)}"
+            yield place, _bad(f"is no JSON: {one_line(error)}")
             continue
         if isinstance(row, dict):
             yield place, row
         else:
-            yield place, f"must be a JSON object, got a {type(row).__name__}"
+            yield place, _bad(f"must be a JSON object, got a {type(row).__name__}")
 
 
-def _parquet_rows(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
+def _parquet_rows(stream: BinaryIO) -> Iterator[tuple[str, Row | Reason]]:
     number = 0
     try:
         table = open_table(stream)
@@ -169,10 +174,11 @@ def _parquet_rows(stream: BinaryIO) -> Iterator[tuple[str, Row | str]]:
                 yield f"row {number}", row
                 number += 1
     except ARROW_ERRORS as error:
-        yield "", f"cannot be read from row {number} on: {one_line(error)}"
+        text = f"cannot be read from row {number} on: {one_line(error)}"
+        yield "", Reason(ReasonCode.DAMAGED_CONTAINER, text)
 
 
-def _dicts(batch: Any) -> Iterator[Row | str]:
+def _dicts(batch: Any) -> Iterator[Row | Reason]:
     try:
         yield from batch.to_pylist()
     except ARROW_ERRORS:
@@ -181,5 +187,5 @@ def _dicts(batch: Any) -> Iterator[Row | str]:
             try:
                 (row,) = batch.slice(index, 1).to_pylist()
             except ARROW_ERRORS as error:
-                row = f"holds a value that cannot be read: {one_line(error)}"
+                row = _bad(f"holds a value that cannot be read: {one_line(error)}")
             yield row

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from facemill.transforms import storage
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.records import parse_example
@@ -68,22 +69,30 @@ class TFRecords(ContainerSource):
                 except OSError as error:
                     yield Unreadable(cannot_read(error))
                 except tfrecord.DamagedError as error:
-                    yield Unreadable(f"damaged record: {error.what}")
+                    yield Unreadable(_damaged_record(error.what))
+                except BadValueError as error:
+                    yield Unreadable(error.reason)
                 except ValueError as error:
-                    yield Unreadable(one_line(error))
+                    yield Unreadable(_damaged_record(one_line(error)))
 
 
-def _damage(start: bytes, error: tfrecord.DamagedError) -> str:
+def _damaged_record(what: str) -> Reason:
+    return Reason(ReasonCode.DAMAGED_RECORD, f"damaged record: {what}")
+
+
+def _damage(start: bytes, error: tfrecord.DamagedError) -> Reason:
     """Why a file cannot be read; the start of a compressed one is no header with a fitting CRC."""
     if start.startswith(_COMPRESSED) and error.what == tfrecord.BAD_LENGTH:
-        return "is compressed, so that no record can be read at an offset; decompress it"
-    return f"cannot be read to its end: {error.what}"
+        text = "is compressed, so that no record can be read at an offset; decompress it"
+        return Reason(ReasonCode.COMPRESSED_CONTAINER, text)
+    return Reason(ReasonCode.DAMAGED_CONTAINER, f"cannot be read to its end: {error.what}")
 
 
 def _ref(
     stream: BinaryIO, path: str, number: int, offset: int, length: int, taken: Distinct
 ) -> Ref:
-    key, identity, reason = str(number), None, ""
+    key, identity = str(number), None
+    reason: Reason | None = None
     if length > _MAX_RECORD_BYTES:
         reason = too_large(length)
     else:
@@ -93,11 +102,11 @@ def _ref(
             _image(features)
             identity = _identity(features)
         except tfrecord.DamagedError as error:
-            reason = f"damaged record: {error.what}"
+            reason = _damaged_record(error.what)
         except BadValueError as error:
-            reason = str(error)
+            reason = error.reason
         except ValueError as error:
-            reason = f"damaged record: {one_line(error)}"
+            reason = _damaged_record(one_line(error))
     return Ref(f"{path}/{taken.claim(key)}", identity, path, offset, length, reason)
 
 
@@ -113,9 +122,11 @@ def _image(features: dict[str, Any]) -> bytes:
             continue
         if len(values) == 1 and isinstance(values[0], bytes):
             return values[0]
-        raise BadValueError(f"its {name} must be one encoded image, got {len(values)} values")
+        text = f"its {name} must be one encoded image, got {len(values)} values"
+        raise BadValueError(text, ReasonCode.NO_IMAGE_IN_RECORD)
     names = ", ".join(sorted(features)[:_LISTED_NAMES]) or "none"
-    raise BadValueError(f"holds none of the features {', '.join(_IMAGES)}; it has {names}")
+    text = f"holds none of the features {', '.join(_IMAGES)}; it has {names}"
+    raise BadValueError(text, ReasonCode.NO_IMAGE_IN_RECORD)
 
 
 def _identity(features: dict[str, Any]) -> str | None:

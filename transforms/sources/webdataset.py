@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.reasons import Reason, ReasonCode, ReasonError
 from facemill.transforms.core.text import one_line, readable
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.containers import ContainerSource, read_ranges
@@ -84,14 +85,15 @@ class WebDataset(ContainerSource):
         except OSError as error:
             shard.damage = cannot_read(error)
         except _DamagedTarError as error:
-            shard.damage = str(error)
+            shard.damage = error.reason
         taken = Distinct()
         for entry in shard.entries:
             yield _ref(path, entry, shard.keys, taken, by_folder=self.label is None)
         for name, key in shard.keys.items():
             if not key.has_image:
                 kinds = ", ".join(sorted(key.kinds))
-                reason = f"none of its members is an image: {kinds}"
+                text = f"none of its members is an image: {kinds}"
+                reason = Reason(ReasonCode.NO_IMAGE_IN_RECORD, text)
                 yield Ref(f"{path}/{taken.claim(name)}", None, path, reason=reason)
         if shard.damage:
             yield Ref(path, None, path, reason=shard.damage)
@@ -105,8 +107,11 @@ class WebDataset(ContainerSource):
 _Label = str | BadValueError | None
 
 
-class _DamagedTarError(Exception):
-    """The message is the reason of the tar's row."""
+class _DamagedTarError(ReasonError):
+    """Its reason is that of the tar's row."""
+
+    def __init__(self, text: str, code: ReasonCode = ReasonCode.DAMAGED_CONTAINER) -> None:
+        super().__init__(code, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class _Entry:
     key: str
     offset: int
     length: int
-    reason: str
+    reason: Reason | None
 
 
 @dataclass(slots=True)
@@ -137,7 +142,7 @@ class _Key:
 class _Shard:
     entries: list[_Entry] = field(default_factory=list)
     keys: dict[str, _Key] = field(default_factory=dict)
-    damage: str = ""
+    damage: Reason | None = None
 
 
 def _ref(path: str, entry: _Entry, keys: dict[str, _Key], taken: Distinct, by_folder: bool) -> Ref:
@@ -149,7 +154,7 @@ def _ref(path: str, entry: _Entry, keys: dict[str, _Key], taken: Distinct, by_fo
             if identity is None and by_folder:
                 identity = posixpath.basename(posixpath.dirname(entry.name)) or None
         except BadValueError as error:
-            reason = str(error)
+            reason = error.reason
     return Ref(image_id, identity, path, entry.offset, entry.length, reason)
 
 
@@ -186,7 +191,7 @@ def _list(stream: BinaryIO, shard: _Shard, label_kinds: Sequence[str]) -> None:
         if base.lower().endswith(_IMAGES):
             key.has_image = True
             place = member.offset_data, member.size
-            shard.entries.append(_Entry(name, key_name, *place, ""))
+            shard.entries.append(_Entry(name, key_name, *place, None))
             continue
         if len(key.kinds) < _LISTED_KINDS:
             key.kinds.add(kind or "no extension")
@@ -194,20 +199,21 @@ def _list(stream: BinaryIO, shard: _Shard, label_kinds: Sequence[str]) -> None:
             key.add_label(kind, _label(stream, member, kind))
 
 
-def _refused(member: tarfile.TarInfo) -> str:
-    """Why a member is not looked into, or ""."""
+def _refused(member: tarfile.TarInfo) -> Reason | None:
+    """Why a member is not looked into, or None."""
     if member.issym() or member.islnk():
-        return "is a link, which is not followed"
+        return Reason(ReasonCode.LINK_IN_ARCHIVE, "is a link, which is not followed")
     if member.issparse():
-        return "is stored sparse, so that it has no bytes at one place; pack the tar without it"
+        text = "is stored sparse, so that it has no bytes at one place; pack the tar without it"
+        return Reason(ReasonCode.NOT_A_FILE, text)
     if not member.isreg():
-        return "is not a regular file"
+        return Reason(ReasonCode.NOT_A_FILE, "is not a regular file")
     parts = member.name.split("/")
     if member.name.startswith("/") or ".." in parts:
-        return "its name leads outside the tar"
+        return Reason(ReasonCode.OUTSIDE_ROOT, "its name leads outside the tar")
     if not any(part not in ("", ".") for part in parts):
-        return "its name is empty"
-    return ""
+        return Reason(ReasonCode.BAD_ROW, "its name is empty")
+    return None
 
 
 def _label(stream: BinaryIO, member: tarfile.TarInfo, kind: str) -> _Label:
@@ -247,7 +253,8 @@ def _members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
     stream.seek(0)
     if stream.read(max(map(len, _MAGIC))).startswith(_MAGIC):
         raise _DamagedTarError(
-            "is a compressed tar, whose members cannot be read at an offset; decompress it"
+            "is a compressed tar, whose members cannot be read at an offset; decompress it",
+            ReasonCode.COMPRESSED_CONTAINER,
         )
     stream.seek(0)
     headers = _Headers(stream)

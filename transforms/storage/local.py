@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import readable
 from facemill.transforms.storage.entry import (
     DEAD_LINK,
@@ -317,7 +318,8 @@ def _walk(root: str, under: str, real_root: str) -> Iterator[Entry]:
     try:
         names = top_level(os.path.join(root, under))
     except OSError as error:
-        yield _entry(under.rstrip("/"), f"folder cannot be listed: {error.strerror or error}")
+        text = f"folder cannot be listed: {error.strerror or error}"
+        yield _entry(under.rstrip("/"), Reason(ReasonCode.FOLDER_NOT_LISTABLE, text))
         return
     # Folders sort with their "/", so that the order is that of the whole paths.
     for name in names:
@@ -327,8 +329,8 @@ def _walk(root: str, under: str, real_root: str) -> Iterator[Entry]:
             yield _entry(under + name, _reason(os.path.join(root, under + name), real_root))
 
 
-def _reason(path: str, real_root: str) -> str:
-    """Why a file that is no folder must not be opened, or ""."""
+def _reason(path: str, real_root: str) -> Reason | None:
+    """Why a file that is no folder must not be opened, or None."""
     try:
         mode = os.lstat(path).st_mode
         if stat.S_ISLNK(mode):
@@ -340,10 +342,10 @@ def _reason(path: str, real_root: str) -> str:
                 return LINK_TO_FOLDER
     except OSError:
         return DEAD_LINK
-    return "" if stat.S_ISREG(mode) else NOT_A_FILE
+    return None if stat.S_ISREG(mode) else NOT_A_FILE
 
 
-def _entry(name: str, reason: str) -> Entry:
+def _entry(name: str, reason: Reason | None) -> Entry:
     # Bytes that are not UTF-8 come from the system as lone surrogates, which no column can hold.
     if readable(name) == name:
         return Entry(name, reason)

@@ -36,8 +36,8 @@ def test_known_pictures():
 @pytest.mark.parametrize(
     ("thresholds", "told"),
     [
-        (QualityThresholds(), ""),
-        (QualityThresholds(sharpness=20, contrast=30, brightness=(100, 100)), ""),
+        (QualityThresholds(), None),
+        (QualityThresholds(sharpness=20, contrast=30, brightness=(100, 100)), None),
         (QualityThresholds(sharpness=20.5), "sharpness is below 20.5"),
         (QualityThresholds(contrast=31), "contrast is below 31"),
         (QualityThresholds(brightness=(101, 255)), "brightness is below 101"),

@@ -79,7 +79,7 @@ def test_of_a_held_out_set_images_of_nobody_are_used(tmp_path):
         for origin in (NEW, HELD_OUT)
     )
     assert new["2.jpg"].reason == NO_FOLDER
-    assert held["2.jpg"] == dataclasses.replace(new["2.jpg"], reason="")
+    assert held["2.jpg"] == dataclasses.replace(new["2.jpg"], reason=None)
     assert held["3.jpg"] == new["3.jpg"] != held["2.jpg"]
     assert held["ada/1.jpg"] == new["ada/1.jpg"]
 

@@ -247,7 +247,7 @@ def test_a_chunk_without_a_usable_image(tmp_path):
 
 
 def test_images_that_cannot_be_used_still_ask_for_a_split(tmp_path):
-    def ref(name: str, identity: str | None, split: str | None, reason: str = "") -> Ref:
+    def ref(name: str, identity: str | None, split: str | None, reason: Reason | None = None) -> Ref:
         return Ref(name, identity, name, split=split, reason=reason)
 
     refs = [

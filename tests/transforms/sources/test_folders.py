@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_listed_is_a_row(tmp_path, monkeypatch):
     monkeypatch.setattr(storage.local.os, "scandir", refusing)
     refs = _refs(Folders(str(tmp_path)))
     assert [(r.image_id, r.identity, r.reason) for r in refs] == [
-        ("Ada/1.jpg", "Ada", ""),
+        ("Ada/1.jpg", "Ada", None),
         ("Bob/shut", "Bob", "folder cannot be listed: Permission denied"),
     ]
 

@@ -164,11 +164,11 @@ def test_a_path_that_comes_again_is_a_row_of_its_own(tmp_path):
     refs = _listed(_write(tmp_path / "m.csv", [{"path": path, "n": "1"} for path in paths]))
     again = "its path comes on an earlier row already: a.jpg"
     assert [(ref.image_id, ref.reason) for ref in refs] == [
-        ("a.jpg", ""),
-        ("b.jpg", ""),
+        ("a.jpg", None),
+        ("b.jpg", None),
         ("m.csv/line 4", again),
         ("m.csv/line 5", again),
-        ("m.csv/line 7", ""),
+        ("m.csv/line 7", None),
         ("m.csv/line 7#2", "names no path"),
     ]
 
@@ -196,7 +196,7 @@ def test_a_path_that_comes_again_is_a_row_of_its_own(tmp_path):
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_landmarks(tmp_path, columns, landmarks, suffix):
     (ref,) = _listed(_write(tmp_path / f"m{suffix}", [{"path": "a.jpg", **columns}]))
-    assert (ref.landmarks, ref.attributes, ref.reason) == (landmarks, (), "")
+    assert (ref.landmarks, ref.attributes, ref.reason) == (landmarks, (), None)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_path_may_be_absolute_if_it_lies_under_the_root(tmp_path):
     (tmp_path / "in").mkdir()
     rows = [{"path": f"{tmp_path}/in/1.jpg"}, {"path": f"{tmp_path}/out/1.jpg"}]
     inside, outside = _listed(_write(tmp_path / "m.csv", rows), tmp_path / "in")
-    assert (inside.image_id, inside.path, inside.reason) == ("1.jpg", "1.jpg", "")
+    assert (inside.image_id, inside.path, inside.reason) == ("1.jpg", "1.jpg", None)
     assert outside.reason == f"leads outside --root: {tmp_path}/out/1.jpg"
     (climbing,) = _listed(_write(tmp_path / "m.csv", [{"path": f"{tmp_path}/in/../x"}]))
     assert climbing.reason.startswith("leads outside --root")

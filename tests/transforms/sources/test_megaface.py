@@ -113,10 +113,10 @@ def test_what_belongs_to_neither_set_is_a_row(tmp_path):
     }
     found = listed(write(tmp_path, files))
     assert {name: (ref.identity, ref.reason) for name, ref in found.items()} == {
-        FLICKR + "1.jpg": (None, ""),
+        FLICKR + "1.jpg": (None, None),
         FLICKR + "gone.jpg.json": (None, NO_IMAGE),
         # What it is, its content tells.
-        "FlickrFinal2/readme.txt": (None, ""),
+        "FlickrFinal2/readme.txt": (None, None),
         "facescrub/loose.png": (None, NO_PERSON),
         "facescrub/Ada/Ada_1.png.json": ("Ada", NO_IMAGE),
         "devkit/list.json": (None, NO_IMAGE),

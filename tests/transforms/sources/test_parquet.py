@@ -50,9 +50,9 @@ def test_rows_of_all_files_with_their_bytes_in_any_order(tmp_path):
     assert source.tasks() == ["b.parquet", "data/train-00000-of-00001.parquet"]
     refs = [ref for task in source.tasks() for ref in source.refs(task)]
     assert [(ref.image_id, ref.identity, ref.reason) for ref in refs] == [
-        ("b.parquet/0", "3", ""),
-        ("b.parquet/1", None, ""),
-        *((f"data/train-00000-of-00001.parquet/{n}", f"id{n // 4}", "") for n in range(25)),
+        ("b.parquet/0", "3", None),
+        ("b.parquet/1", None, None),
+        *((f"data/train-00000-of-00001.parquet/{n}", f"id{n // 4}", None) for n in range(25)),
     ]
     everything = [b"a", b"b", *images]
     assert list(source.read(refs)) == everything
@@ -133,7 +133,7 @@ def test_labels_of_other_types(tmp_path, labels, identities):
         tmp_path / "a.parquet",
     )
     refs = _listed(tmp_path)
-    assert [(ref.identity, ref.reason) for ref in refs] == [(one, "") for one in identities]
+    assert [(ref.identity, ref.reason) for ref in refs] == [(one, None) for one in identities]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_table_without_images_is_refused_at_once_or_a_row(tmp_path):
         ParquetTables(str(tmp_path)).tasks()
     pq.write_table(pa.table({"image": _images(b"x"), "n": [1]}), tmp_path / "a.parquet")
     assert [(ref.image_id, ref.reason) for ref in _listed(tmp_path)] == [
-        ("a.parquet/0", ""),
+        ("a.parquet/0", None),
         ("b.parquet", "has no column of images"),
     ]
     for options, message in (

@@ -76,10 +76,10 @@ def metadata(refs: list[Ref]) -> dict[str, tuple[str | None, str]]:
 
 PICTURES = [(0, b"first"), (0, b"second!"), (7, b"third picture"), (10_571, MAGIC + b"abc" * 9)]
 GOOD = {
-    "train.rec/1": ("0", ""),
-    "train.rec/2": ("0", ""),
-    "train.rec/3": ("7", ""),
-    "train.rec/4": ("10571", ""),
+    "train.rec/1": ("0", None),
+    "train.rec/2": ("0", None),
+    "train.rec/3": ("7", None),
+    "train.rec/4": ("10571", None),
 }
 
 
@@ -131,16 +131,16 @@ def test_the_magic_number_in_a_header_comes_back(tmp_path):
 def test_several_labels_with_a_picture_are_an_image_of_the_first(tmp_path):
     write(tmp_path, [labels([3, 0.5, 0.25], b"picture"), labels([4], b"one"), labels([9])])
     refs = listed(tmp_path)
-    assert metadata(refs) == {"train.rec/0": ("3", ""), "train.rec/1": ("4", "")}
+    assert metadata(refs) == {"train.rec/0": ("3", None), "train.rec/1": ("4", None)}
     assert list(RecordIO(str(tmp_path)).read(refs)) == [b"picture", b"one"]
 
 
 def test_shuffled_numbers_of_the_index_are_kept(tmp_path):
     write(tmp_path, [image(1, b"a"), image(2, b"b"), image(3, b"c")], keys=[5, 0, 9])
     assert metadata(listed(tmp_path)) == {
-        "train.rec/5": ("1", ""),
-        "train.rec/0": ("2", ""),
-        "train.rec/9": ("3", ""),
+        "train.rec/5": ("1", None),
+        "train.rec/0": ("2", None),
+        "train.rec/9": ("3", None),
     }
 
 
@@ -148,7 +148,7 @@ def test_shuffled_numbers_of_the_index_are_kept(tmp_path):
 def test_a_label_that_is_no_number_of_an_identity_is_a_reason(tmp_path, label):
     write(tmp_path, [image(1, b"a"), image(label, b"b")])
     found = metadata(listed(tmp_path))
-    assert found["train.rec/0"] == ("1", "")
+    assert found["train.rec/0"] == ("1", None)
     assert found["train.rec/1"] == (
         None,
         f"its label is {label:g}, not a whole number from 0 on",
@@ -157,7 +157,7 @@ def test_a_label_that_is_no_number_of_an_identity_is_a_reason(tmp_path, label):
 
 def test_a_label_of_minus_one_is_nobody(tmp_path):
     write(tmp_path, [image(1, b"a"), image(-1, b"b")])
-    assert metadata(listed(tmp_path)) == {"train.rec/0": ("1", ""), "train.rec/1": (None, "")}
+    assert metadata(listed(tmp_path)) == {"train.rec/0": ("1", None), "train.rec/1": (None, None)}
 
 
 @pytest.mark.parametrize("by_name", [True, False])
@@ -297,8 +297,8 @@ def test_a_cut_file_keeps_what_is_whole(tmp_path):
     data = (tmp_path / "train.rec").read_bytes()
     (tmp_path / "train.rec").write_bytes(data[: offsets[3] + 20])
     found = metadata(listed(tmp_path))
-    assert found["train.rec/1"] == ("0", "")
-    assert found["train.rec/2"] == ("0", "")
+    assert found["train.rec/1"] == ("0", None)
+    assert found["train.rec/2"] == ("0", None)
     assert found["train.rec/3"][1].startswith(f"record at byte {offsets[3]} of train.rec is cut")
     assert "which is not between" in found["train.idx"][1]
     assert found["train.rec"] == (None, "file holds 4 records where its first announces 8")
@@ -309,10 +309,10 @@ def test_records_that_the_index_leaves_out_are_found(tmp_path):
     lines = (tmp_path / "train.idx").read_text().splitlines(keepends=True)
     (tmp_path / "train.idx").write_text("".join(lines[2:4]))
     assert metadata(listed(tmp_path)) == {
-        f"train.rec/at-{offsets[1]}": ("0", ""),
-        "train.rec/2": ("0", ""),
-        "train.rec/3": ("7", ""),
-        f"train.rec/at-{offsets[4]}": ("10571", ""),
+        f"train.rec/at-{offsets[1]}": ("0", None),
+        "train.rec/2": ("0", None),
+        "train.rec/3": ("7", None),
+        f"train.rec/at-{offsets[4]}": ("10571", None),
     }
 
 
@@ -321,13 +321,13 @@ def test_an_index_that_points_into_a_record_loses_nothing(tmp_path, monkeypatch)
     offsets = write(tmp_path, [image(1, b"a" * 40), image(2, b"b" * 40), image(3, b"c" * 40)])
     (tmp_path / "train.idx").write_text(f"0\t0\n1\t{offsets[1] + 8}\n2\t{offsets[2]}\n")
     assert metadata(listed(tmp_path)) == {
-        "train.rec/0": ("1", ""),
-        f"train.rec/at-{offsets[1]}": ("2", ""),
+        "train.rec/0": ("1", None),
+        f"train.rec/at-{offsets[1]}": ("2", None),
         "train.rec/1": (
             None,
             f"no record begins at byte {offsets[1] + 8} of train.rec: wrong magic number",
         ),
-        "train.rec/2": ("3", ""),
+        "train.rec/2": ("3", None),
     }
 
 
@@ -357,7 +357,7 @@ def test_a_record_without_header_or_with_too_many_labels_is_a_reason(tmp_path):
     assert metadata(listed(tmp_path)) == {
         "train.rec/0": (None, "record of 5 bytes is shorter than its header"),
         "train.rec/1": (None, "record of 26 bytes announces 1000000 labels"),
-        "train.rec/2": ("1", ""),
+        "train.rec/2": ("1", None),
     }
 
 

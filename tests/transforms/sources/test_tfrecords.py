@@ -52,10 +52,10 @@ def test_records_of_all_files_with_their_bytes_in_order(tmp_path):
     assert source.tasks() == ["a.TFRecords", "more/lfw.tfrecord-00000-of-00001"]
     refs = [ref for task in source.tasks() for ref in source.refs(task)]
     assert [(ref.image_id, ref.identity, ref.reason) for ref in refs] == [
-        ("a.TFRecords/ada/1.jpg", "ada", ""),
-        ("a.TFRecords/x-2", "-3", ""),
-        ("a.TFRecords/12", None, ""),
-        ("more/lfw.tfrecord-00000-of-00001/0", "7", ""),
+        ("a.TFRecords/ada/1.jpg", "ada", None),
+        ("a.TFRecords/x-2", "-3", None),
+        ("a.TFRecords/12", None, None),
+        ("more/lfw.tfrecord-00000-of-00001/0", "7", None),
     ]
     images = [b"one", b"two" * 999, b"three", b"four"]
     assert list(source.read(refs)) == images
@@ -79,7 +79,7 @@ def test_records_of_all_files_with_their_bytes_in_order(tmp_path):
 def test_which_label_counts(tmp_path, features, identity):
     _write(tmp_path / "a.tfrecord", _example(**{"image/encoded": b"", **features}))
     (ref,) = _listed(tmp_path)
-    assert (ref.identity, ref.reason) == (identity, "")
+    assert (ref.identity, ref.reason) == (identity, None)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_damage_is_a_row_behind_what_is_whole(tmp_path, change, listed, what):
     data = _write(tmp_path / "a.tfrecord.gz", example, example, example)
     (tmp_path / "a.tfrecord.gz").write_bytes(change(data, len(data) // 3))
     *refs, rest = _listed(tmp_path)
-    assert [ref.reason for ref in refs] == [""] * listed
+    assert [ref.reason for ref in refs] == [None] * listed
     assert (rest.image_id, rest.identity) == ("a.tfrecord.gz", None)
     assert what in rest.reason
     assert str(tmp_path) not in rest.reason
@@ -164,7 +164,7 @@ def test_a_record_whose_length_looks_compressed_is_none(tmp_path):
     example = _example(image=b"x" * (size - len(_example(image=b"x" * size)) + size))
     assert len(example) == size
     assert _write(tmp_path / "a.tfrecord", example)[:2] == b"\x1f\x8b"
-    assert [ref.reason for ref in _listed(tmp_path)] == [""]
+    assert [ref.reason for ref in _listed(tmp_path)] == [None]
 
 
 def test_an_empty_shard_holds_nothing(tmp_path):

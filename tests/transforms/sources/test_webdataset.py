@@ -43,7 +43,7 @@ def _listed(root, **options) -> list[Ref]:
 
 
 def _labels(refs: list[Ref]) -> dict[str, str | None]:
-    assert [ref.reason for ref in refs] == [""] * len(refs)
+    assert [ref.reason for ref in refs] == [None] * len(refs)
     return {ref.image_id: ref.identity for ref in refs}
 
 
@@ -115,7 +115,7 @@ def test_which_label_counts(tmp_path, members, identity):
     files = {f"folder/{name}": data for name, data in members.items()}
     (tmp_path / "0.tar").write_bytes(_files(**{"folder/1.jpg": b"", **files}))
     (ref,) = _listed(tmp_path)
-    assert (ref.identity, ref.reason) == (identity, "")
+    assert (ref.identity, ref.reason) == (identity, None)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_label_that_is_asked_for_counts_alone(tmp_path, label, members, identi
     files = {f"folder/{name}": data for name, data in members.items()}
     (tmp_path / "0.tar").write_bytes(_files(**{"folder/1.jpg": b"", **files}))
     (ref,) = _listed(tmp_path, label=label)
-    assert (ref.identity, ref.reason) == (identity, "")
+    assert (ref.identity, ref.reason) == (identity, None)
 
 
 def test_a_label_that_is_none_is_a_usage_error(tmp_path):
@@ -156,7 +156,7 @@ def test_an_image_with_a_bad_label_has_a_reason(tmp_path, members, reason):
     files = [_info(name, data) for name, data in members]
     (tmp_path / "0.tar").write_bytes(_tar(_info("1.jpg", b"1"), *files, _info("2.jpg", b"2")))
     bad, good = _listed(tmp_path)
-    assert (bad.image_id, bad.identity, good.reason) == ("0.tar/1.jpg", None, "")
+    assert (bad.image_id, bad.identity, good.reason) == ("0.tar/1.jpg", None, None)
     assert reason in bad.reason
 
 
@@ -184,7 +184,7 @@ def test_what_leads_out_is_neither_followed_nor_hidden(tmp_path):
         ("hard.jpg", "is a link, which is not followed"),
         ("null.jpg", "is not a regular file"),
         ("pipe.jpg", "is not a regular file"),
-        ("good.jpg", ""),
+        ("good.jpg", None),
     ]
 
 
@@ -204,7 +204,7 @@ def test_a_key_without_an_image_has_a_row(tmp_path):
         _files(**{"a/1.jpg": b"", "a/1.npy": b"", "a/2.heic": b"", "a/2.cls": b"a", "README": b""})
     )
     assert [(ref.image_id, ref.reason) for ref in _listed(tmp_path)] == [
-        ("0.tar/a/1.jpg", ""),
+        ("0.tar/a/1.jpg", None),
         ("0.tar/a/2", "none of its members is an image: cls, heic"),
         ("0.tar/README", "none of its members is an image: no extension"),
     ]
@@ -318,7 +318,7 @@ def test_a_member_above_the_limit_is_not_read(tmp_path):
         stream.truncate(512 + MAX_BYTES + 512 + 1024)
     source = WebDataset(str(tmp_path))
     (ref,) = source.refs("0.tar")
-    assert ref.reason == ""
+    assert ref.reason is None
     (result,) = source.read([ref])
     assert isinstance(result, Unreadable)
     assert "above the limit" in result.reason

@@ -1,13 +1,13 @@
-from facemill.transforms.sources.anybody import ignore_missing_identity, reason_of
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.folders import NO_FOLDER
 from facemill.transforms.sources.megaface import NO_IMAGE, NO_PERSON
+from facemill.transforms.sources.missing_identity import ignore_missing_identity, reason_of
 
 
 def test_where_identities_do_not_count_a_lack_of_one_is_no_reason():
     for reason in (NO_FOLDER, NO_PERSON):
         ref = Ref("top.jpg", None, "top.jpg", reason=reason, split="val")
-        assert reason_of(ref) == ""
+        assert reason_of(ref) is None
         assert ignore_missing_identity(ref) == Ref("top.jpg", None, "top.jpg", split="val")
 
 
