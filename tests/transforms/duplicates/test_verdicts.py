@@ -9,13 +9,13 @@ from facemill.transforms.dataset.outcomes import (
     CONFLICT,
     DROPPED,
     DUPLICATE,
-    HELD_OUT_NOTE,
     REJECTED,
 )
 from facemill.transforms.duplicates import verdicts as module
 from facemill.transforms.duplicates.verdicts import (
     DROP,
     KEEP_MAJORITY,
+    NEAR,
     POLICIES,
     QUARANTINE,
     Member,
@@ -23,6 +23,7 @@ from facemill.transforms.duplicates.verdicts import (
     best,
     verdicts,
 )
+from tests.reasons import because
 
 
 def member(
@@ -116,11 +117,11 @@ def test_a_held_out_picture_drops_all_whatever_their_names(policy):
         member("o", "ada", BASE),
     ]
     assert told(members, policy) == {
-        "a": (DROPPED, f"near duplicate {HELD_OUT_NOTE}", "h"),
-        "b": (DROPPED, f"same pixels {HELD_OUT_NOTE}", "h"),
-        "c": (DROPPED, f"near duplicate {HELD_OUT_NOTE}", "h"),
+        "a": (DROPPED, "near duplicate in the held-out set", "h"),
+        "b": (DROPPED, "same pixels in the held-out set", "h"),
+        "c": (DROPPED, "near duplicate in the held-out set", "h"),
         # Its record is written already: it is for the run to refuse that.
-        "o": (DROPPED, f"near duplicate {HELD_OUT_NOTE}", "h"),
+        "o": (DROPPED, "near duplicate in the held-out set", "h"),
     }
     assert verdicts(members, policy)[members[-1].row_id].is_leak
 
@@ -128,17 +129,17 @@ def test_a_held_out_picture_drops_all_whatever_their_names(policy):
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("outcome", [CONFLICT, DUPLICATE, DROPPED, REJECTED])
 def test_what_a_held_out_dataset_set_aside_is_held_out_too(policy, outcome):
-    aside = Verdict(outcome, "some reason", "x")
+    aside = Verdict(outcome, because("some reason"), "x")
     members = [
         member("a", "ada"),
         member("h", "eve", HELD_OUT, 0, 0, "a", aside),
         member("i", "eve", HELD_OUT, 0, 0, "a", aside),
     ]
-    assert told(members, policy) == {"a": (DROPPED, f"same pixels {HELD_OUT_NOTE}", "h")}
+    assert told(members, policy) == {"a": (DROPPED, "same pixels in the held-out set", "h")}
 
 
 def conflict(of: str, identity: str) -> Verdict:
-    return Verdict(CONFLICT, f"near duplicate under identity {identity}", of)
+    return Verdict(CONFLICT, because(f"near duplicate under identity {identity}"), of)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -161,7 +162,7 @@ def test_what_a_dataset_has_as_a_conflict_is_one_again(policy):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_a_dataset_has_as_a_duplicate_is_one_of_the_same_again(policy):
-    aside = Verdict(DUPLICATE, "near duplicate", "kept")
+    aside = Verdict(DUPLICATE, NEAR, "kept")
     new = [member("a", pixels="o"), member("b", "bob", pixels="o"), member("c", None, pixels="o")]
     old = member("o", "ada", BASE, 0, 0, "o", aside)
     assert told([*new, old], policy) == {
@@ -179,7 +180,7 @@ def test_what_a_dataset_has_as_a_duplicate_is_one_of_the_same_again(policy):
 
 
 def test_what_a_dataset_dropped_can_come_back_and_counts_once():
-    aside = Verdict(DROPPED, "identity has 1 images, fewer than the 2 required", "")
+    aside = Verdict(DROPPED, because("identity has 1 images, fewer than the 2 required"), "")
     old = member("o", "ada", BASE, 0, 0, "a", aside)
     assert told([member("a", "ada"), old]) == {"o": (DUPLICATE, "same pixels", "a")}
     assert told([member("a", "bob"), old]) == {}

@@ -95,7 +95,7 @@ def test_each_of_two_threads_has_a_detector_and_keeps_it_for_the_next(monkeypatc
         loaded.append(_Exclusive())
         return loaded[-1]
 
-    monkeypatch.setattr(crop.detector, "load", load)
+    monkeypatch.setattr(crop.registry, "load", load)
     monkeypatch.setattr(crop, "_free", defaultdict(list))
     monkeypatch.setattr(crop, "_at_a_time", threading.BoundedSemaphore(2))
     picture = np.zeros((20, 20, 3), np.uint8)
@@ -113,7 +113,7 @@ def test_a_detector_that_failed_is_not_used_again(monkeypatch):
         def detect(self, images):
             raise RuntimeError("tensor")
 
-    monkeypatch.setattr(crop.detector, "load", lambda name: Failing())
+    monkeypatch.setattr(crop.registry, "load", lambda name: Failing())
     monkeypatch.setattr(crop, "_free", defaultdict(list))
     with pytest.raises(RuntimeError, match="tensor"):
         frame(CropConfig(16, "detect"), PICTURES[:1], [None])

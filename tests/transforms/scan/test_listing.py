@@ -94,7 +94,7 @@ def test_an_identity_of_two_lines_is_no_identity_of_a_dataset(tmp_path):
         for origin in (NEW, HELD_OUT)
     )
     assert new == [MORE_THAN_ONE_LINE]
-    assert held == [""]
+    assert held == [None]
 
 
 def test_small_parts_fill_chunks():

@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 
 from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, chunk_number, row_ids_of, row_of
 from facemill.transforms.dataset.identity_filter import NO_IDENTITY, identity_key
 from facemill.transforms.dataset.records import from_example
 from facemill.transforms.dataset.splits import SPLIT_REQUEST, SPLITS
-from facemill.transforms.faces.crop import CropConfig
+from facemill.transforms.faces.crop import NO_FACE, CropConfig
 from facemill.transforms.images import perceptual_hash
 from facemill.transforms.images.decode import decode
 from facemill.transforms.images.quality import QualityThresholds, measure
@@ -20,6 +21,7 @@ from facemill.transforms.scan import scan_chunk as scan
 from facemill.transforms.scan.scan_chunk import ScanJob, scan_chunk
 from facemill.transforms.scan.staging import StagingReader, read_metadata
 from facemill.transforms.sources.base import Ref, Source, Unreadable
+from tests.reasons import because
 
 CHUNK_NUMBER = 77
 
@@ -61,14 +63,14 @@ FILES: dict[str, bytes | Unreadable] = {
     "a/1.png": png(picture(1)),
     "a/2.png": png(picture(2)),
     "b/cut.png": png(picture(3))[:200],
-    "b/gone.png": Unreadable("cannot be read: gone"),
+    "b/gone.png": Unreadable(because("cannot be read: gone")),
     "b/4.png": png(picture(4, 64)),
     "b/flat.png": png(np.full((40, 40, 3), 90, np.uint8)),
     "nobody.png": png(picture(5)),
 }
 REFS = [
     Ref("a/1.png", "a", "a/1.png", split="val", attributes=(("age", "30"),)),
-    Ref("a/odd.png", "a", "a/odd.png", reason="is a pipe"),
+    Ref("a/odd.png", "a", "a/odd.png", reason=because("is a pipe")),
     Ref("a/2.png", "a", "a/2.png", attributes=(("age", ""), ("eyes", "blue"))),
     Ref("b/cut.png", "b", "b/cut.png"),
     Ref("b/gone.png", "b", "b/gone.png"),
@@ -107,19 +109,17 @@ def test_facts_and_what_travels_agree(tmp_path, scanned):
     assert [row for row, one in enumerate(metadata) if not one["reason"]] == USABLE_ROWS
     for one in usable:
         row = row_of(one["row_id"])
-        metadata, ref = metadata[row], REFS[row]
+        fact, ref = metadata[row], REFS[row]
         data = FILES[ref.image_id]
-        assert metadata["bytes"] == len(data)
-        assert metadata["sha256"] == hashlib.sha256(data).hexdigest()
+        assert fact["bytes"] == len(data)
+        assert fact["sha256"] == hashlib.sha256(data).hexdigest()
         pixels = decode(data).pixels
-        assert (metadata["width"], metadata["height"]) == (pixels.shape[1], pixels.shape[0])
+        assert (fact["width"], fact["height"]) == (pixels.shape[1], pixels.shape[0])
         # A dataset's record stands for the picture that it was made from.
-        assert metadata["pixel_sha256"] == (
-            ref.pixel_sha256 or perceptual_hash.pixel_sha256(pixels)
-        )
-        assert one["pixels"].tobytes().hex() == metadata["pixel_sha256"][:32]
-        assert one["fingerprint"].tobytes() == metadata["fingerprint"]
-        assert one["sharpness"] == np.float32(metadata["sharpness"])
+        assert fact["pixel_sha256"] == (ref.pixel_sha256 or perceptual_hash.pixel_sha256(pixels))
+        assert one["pixels"].tobytes().hex() == fact["pixel_sha256"][:32]
+        assert one["fingerprint"].tobytes() == fact["fingerprint"]
+        assert one["sharpness"] == np.float32(fact["sharpness"])
         assert one["identity"] == identity_key(3, ref.identity)
         assert one["order"] == keyed_hash(3, "order", ref.image_id)
         assert one["split"] == (SPLITS.index("val") if ref.split else -1)
@@ -155,12 +155,12 @@ def test_moments_are_numpys_and_of_the_square_that_is_encoded(tmp_path, scanned)
     metadata = read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
     with StagingReader(str(tmp_path)) as staging:
         for row_id in scanned.usable["row_id"]:
-            metadata = metadata[row_of(row_id)]
+            found = metadata[row_of(row_id)]
             record = from_example(staging.record(row_id))
-            assert record.image_id == metadata["image_id"]
-            assert record.identity == (metadata["identity"] or "")
-            assert record.channel_mean == tuple(metadata["channel_mean"])
-            assert record.channel_square_mean == tuple(metadata["channel_square_mean"])
+            assert record.image_id == found["image_id"]
+            assert record.identity == (found["identity"] or "")
+            assert record.channel_mean == tuple(found["channel_mean"])
+            assert record.channel_square_mean == tuple(found["channel_square_mean"])
             stored = decode(record.encoded).pixels
             assert stored.shape == (32, 32, 3)
             square = center_square(decode(FILES[record.image_id]).pixels, 32, 1.0)
@@ -173,8 +173,8 @@ def test_moments_are_numpys_and_of_the_square_that_is_encoded(tmp_path, scanned)
             (thumbnail,) = staging.thumbnails([row_id])
             np.testing.assert_array_equal(thumbnail, perceptual_hash.grey_thumbnail(square))
             quality = measure(square)
-            assert metadata["brightness"] == pytest.approx(quality.brightness, rel=1e-6)
-            assert metadata["contrast"] == pytest.approx(quality.contrast, rel=1e-6)
+            assert found["brightness"] == pytest.approx(quality.brightness, rel=1e-6)
+            assert found["contrast"] == pytest.approx(quality.contrast, rel=1e-6)
 
 
 def test_a_chunk_that_is_scanned_twice_gives_the_same_bytes(tmp_path):
@@ -226,7 +226,7 @@ def test_few_pixels_are_decoded_at_a_time(tmp_path, monkeypatch):
 def test_a_reason_in_place_of_a_square_rejects_the_image(tmp_path, monkeypatch):
     def faceless(crop_config, pictures, landmarks):
         squares = scan_frame(crop_config, pictures, landmarks)
-        return ["no face was found", *squares[1:]]
+        return [NO_FACE, *squares[1:]]
 
     scan_frame = scan.frame
     monkeypatch.setattr(scan, "frame", faceless)
@@ -247,8 +247,8 @@ def test_a_chunk_without_a_usable_image(tmp_path):
 
 
 def test_images_that_cannot_be_used_still_ask_for_a_split(tmp_path):
-    def ref(name: str, identity: str | None, split: str | None, reason: Reason | None = None) -> Ref:
-        return Ref(name, identity, name, split=split, reason=reason)
+    def ref(name: str, identity: str | None, split: str | None, reason: str = "") -> Ref:
+        return Ref(name, identity, name, split=split, reason=because(reason) if reason else None)
 
     refs = [
         *(ref("a/1.png", "a", "train"), ref("b/cut.png", "b", "test"), ref("x", "b", "test", "no")),
@@ -286,12 +286,14 @@ def test_with_landmarks_faces_of_one_picture_are_not_the_same(tmp_path, align):
 def test_of_known_images_that_cannot_be_used_it_is_told_whom_they_show(tmp_path, origin):
     number = chunk_number(origin, 3, 0)
     small = "ab" * 32
-    dropped = "identity has 2 images, fewer than the 3 required"
+    small_class = because("identity has 2 images", ReasonCode.IDENTITY_TOO_SMALL)
+    large_class = because("its age has 9 images", ReasonCode.ATTRIBUTE_TOO_LARGE)
+    excluded = because("identity is excluded", ReasonCode.EXCLUDED_IDENTITY)
     aside = [
-        Ref("x/1.png", "x", "i", reason=dropped, pixel_sha256=small, outcome="dropped"),
-        Ref("x/2.png", "x", "i", reason="its age has 9 images, more than", outcome="dropped"),
-        Ref("x/3.png", "y", "i", reason="identity is excluded", outcome="dropped"),
-        Ref("x/4.png", "y", "i", reason=dropped, outcome="conflict", duplicate_of="z"),
+        Ref("x/1.png", "x", "i", reason=small_class, pixel_sha256=small, outcome="dropped"),
+        Ref("x/2.png", "x", "i", reason=large_class, outcome="dropped"),
+        Ref("x/3.png", "y", "i", reason=excluded, outcome="dropped"),
+        Ref("x/4.png", "y", "i", reason=small_class, outcome="conflict", duplicate_of="z"),
     ]
     job = ScanJob(InMemory(FILES), str(tmp_path), CropConfig(32), QualityThresholds(contrast=5), 1)
     scanned = scan_chunk(job, number, [*REFS, *aside])

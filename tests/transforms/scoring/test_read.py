@@ -24,6 +24,7 @@ from facemill.transforms.sources import parquet
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.dataset import DatasetRecords
 from facemill.transforms.sources.folders import Folders
+from tests.reasons import because
 
 PIXELS = render(1, 1, 1, 48)
 
@@ -62,7 +63,7 @@ def test_order_is_kept_and_failures_stand_where_their_images_would(root):
         ref("a/1.png"),
         ref("a/2.jpg"),
         ref("a/absent.jpg"),
-        ref("a/3.jpg", reason="a bad name"),
+        ref("a/3.jpg", reason=because("a bad name")),
         *[ref("a/1.png")] * 40,
     ]
     found = read(Reader(Folders(str(root)), CropConfig(32)), refs)

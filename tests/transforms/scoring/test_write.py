@@ -7,9 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from facemill.transforms import storage
+from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.dataset import write_results
 from facemill.transforms.scoring import write
 from facemill.transforms.scoring.rows import Failure, Measures, Scored
+from tests.reasons import because
+
+EMPTY = because("empty file", ReasonCode.EMPTY_FILE)
+
 
 SIZE = 4
 FOUND = Measures(1.5, 2.5, 3.5, 2, 0.75, (-1.0, 2.0, 30.0, 40.5))
@@ -93,23 +98,31 @@ def test_nobody_has_an_empty_part(tmp_path):
 
 @pytest.mark.parametrize("chunks", [[["b", "a"], ["c"]], [["c"], ["a", "b"]]])
 def test_errors_are_sorted_in_one_part(tmp_path, chunks):
-    failures = [[Failure(key, f"{key}.jpg", "empty file") for key in some] for some in chunks]
+    failures = [[Failure(key, f"{key}.jpg", EMPTY) for key in some] for some in chunks]
     (told,) = run(tmp_path, failures, lambda total: write.WriteErrors(str(tmp_path)))
     assert (told["path"], told["rows"]) == ("errors/part-00000-of-00001.parquet", 3)
     assert pq.read_table(tmp_path / told["path"]).to_pylist() == [
-        {"image_id": key, "source": f"{key}.jpg", "reason": "empty file"} for key in "abc"
+        {
+            "image_id": key,
+            "source": f"{key}.jpg",
+            "reason_code": "empty_file",
+            "reason": "empty file",
+        }
+        for key in "abc"
     ]
 
 
 def test_many_errors_are_divided_like_embeddings(tmp_path, monkeypatch):
     monkeypatch.setattr(write, "_ROWS_PER_PART", 30)
-    failures = [Failure(f"{number:03d}.jpg", "s", f"reason {number}") for number in range(100)]
+    failures = [
+        Failure(f"{number:03d}.jpg", "s", because(f"reason {number}")) for number in range(100)
+    ]
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
     other.mkdir()
     told = run(one, [failures[:10], failures[10:]], lambda total: write.WriteErrors(str(one)))
-    splitmix64 = [failures[start::7][::-1] for start in range(7)]
-    assert told == run(other, splitmix64, lambda total: write.WriteErrors(str(other)))
+    mixed = [failures[start::7][::-1] for start in range(7)]
+    assert told == run(other, mixed, lambda total: write.WriteErrors(str(other)))
     assert sorted(entry["path"] for entry in told) == [
         f"errors/part-{index:05d}-of-00004.parquet" for index in range(4)
     ]
@@ -120,6 +133,5 @@ def test_many_errors_are_divided_like_embeddings(tmp_path, monkeypatch):
         assert len(part) == entry["rows"] > 10
         assert [row["image_id"] for row in part] == sorted(row["image_id"] for row in part)
         rows += part
-    assert sorted(map(tuple, (row.values() for row in rows))) == [
-        dataclasses.astuple(failure) for failure in failures
-    ]
+    assert sorted(row["reason"] for row in rows) == sorted(one.reason for one in failures)
+    assert {row["reason_code"] for row in rows} == {"unreadable"}

@@ -4,15 +4,17 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.testing.util import assert_that, equal_to
 
+from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, chunk_number, row_ids_of
-from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, HELD_OUT_NOTE
-from facemill.transforms.duplicates.verdicts import Exclusion, Verdict
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
+from facemill.transforms.duplicates.verdicts import EXACT, Exclusion, Verdict
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.scan_chunk import UNUSABLE, USABLE, ScanJob, Scanned, scan_chunk
 from facemill.transforms.selection.held_out import CountNamed, CountOverlap, CountUsable
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.folders import Folders
+from tests.reasons import because
 
 
 def counted(elements: list, transform: beam.PTransform, expected: dict) -> None:
@@ -30,10 +32,10 @@ def test_what_can_be_compared_and_why_the_rest_cannot(tmp_path, tiny_photos):
     names = sorted(str(path.relative_to(tiny_photos)) for path in tiny_photos.glob("*/*"))[:7]
     job = ScanJob(Folders(str(tiny_photos)), str(tmp_path), CropConfig(32), QualityThresholds(), 1)
     good = [Ref(name, None, name) for name in names]
-    bad = [Ref(f"{number}", None, "x", reason=f"{number % 2}") for number in range(3)]
+    bad = [Ref(f"{number}", None, "x", reason=because(f"{number % 2}")) for number in range(3)]
     # Of a dataset: what it set aside, of which the pixels are known.
     pixels = hashlib.sha256(b"").hexdigest()
-    aside = Ref("c", "eve", "x", reason="why", pixel_sha256=pixels, outcome=CONFLICT)
+    aside = Ref("c", "eve", "x", reason=because("why"), pixel_sha256=pixels, outcome=CONFLICT)
     groups = (good[:4] + bad[:2], bad[2:], [*good[4:], aside])
     scanned = [
         scan_chunk(job, chunk_number(HELD_OUT, 0, ordinal), refs)
@@ -80,13 +82,13 @@ def test_whom_a_held_out_set_names_is_counted_by_images_usable_or_not():
 
 def test_records_that_a_held_out_set_shows_are_counted_and_a_few_named(tmp_path, tiny_photos):
     job = ScanJob(Folders(str(tiny_photos)), str(tmp_path), CropConfig(32), QualityThresholds(), 1)
-    refs = [Ref(f"{number}", None, "x", reason="any") for number in range(9)]
+    refs = [Ref(f"{number}", None, "x", reason=because("any")) for number in range(9)]
     for origin in (BASE, NEW):
         scan_chunk(job, chunk_number(origin, 0, 0), refs)
     old, new = (row_ids_of(chunk_number(origin, 0, 0), 9).tolist() for origin in (BASE, NEW))
-    leak = Verdict(DROPPED, f"same pixels {HELD_OUT_NOTE}", "h")
+    leak = Verdict(DROPPED, because("same pixels", ReasonCode.HELD_OUT_SAME_PIXELS), "h")
     aside = [Exclusion(row_id, 0, 0, leak) for row_id in (old[7], old[2], old[5], old[3], new[0])]
-    aside.append(Exclusion(old[1], 0, 0, Verdict(DUPLICATE, "same pixels", "x")))
+    aside.append(Exclusion(old[1], 0, 0, Verdict(DUPLICATE, EXACT, "x")))
     expected = {"records": 4, "examples": ["2", "3", "5"]}
     counted(aside, CountOverlap(str(tmp_path)), expected)
     counted([], CountOverlap(str(tmp_path)), {"records": 0, "examples": []})

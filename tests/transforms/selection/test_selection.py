@@ -19,7 +19,7 @@ from facemill.transforms.dataset.splits import (
     UNLABELED,
     draw_splits,
 )
-from facemill.transforms.duplicates.verdicts import Exclusion, Verdict
+from facemill.transforms.duplicates.verdicts import EXACT, Exclusion, Verdict
 from facemill.transforms.scan.scan_chunk import UNUSABLE, USABLE, Scanned
 from facemill.transforms.selection import selection
 from facemill.transforms.selection.apply import apply
@@ -374,7 +374,7 @@ def selected(path, chunks: list[Scanned], rules: Selection, aside=()) -> np.ndar
         rules: of the selection.
         aside: USABLE rows that the duplicate search set aside.
     """
-    verdict = Verdict("duplicate", "same pixels", "another")
+    verdict = Verdict("duplicate", EXACT, "another")
     fields = (row[["row_id", "identity", "order"]].tolist() for row in aside)
 
     def write(found: list[bytes]) -> None:

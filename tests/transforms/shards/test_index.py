@@ -13,16 +13,22 @@ from facemill.transforms.selection.selection import DECISION, TOO_FEW, TOO_MANY
 from facemill.transforms.shards import index
 from facemill.transforms.shards.index import SCHEMA, decide
 from facemill.transforms.shards.write_shard import POSITION
+from tests.reasons import because
 
 # Two chunks: rows 0 to 3 and 4 to 6.
 ROW_IDS = np.concatenate(
     [row_ids_of(chunk_number(NEW, 0, 0), 4), row_ids_of(chunk_number(NEW, 5, 1), 3)]
 )
-REJECTED = pa.chunked_array([["", "not an image", "", ""], ["", "", ""]])
+REJECTED = pa.table(
+    {
+        "reason": ["", "not an image", *[""] * 5],
+        "reason_code": [None, "not_an_image", *[None] * 5],
+    }
+)
 
 
 def aside(row: int, outcome: str = "duplicate") -> Exclusion:
-    return Exclusion(int(ROW_IDS[row]), 1, 2, Verdict(outcome, f"why {row}", "another"))
+    return Exclusion(int(ROW_IDS[row]), 1, 2, Verdict(outcome, because(f"why {row}"), "another"))
 
 
 def decisions(rows: dict[int, tuple[int, int, int]]) -> np.ndarray:
@@ -50,7 +56,7 @@ DECIDED = {4: (TOO_MANY, 9, 3), 3: KEEP, 0: KEEP, 6: (TOO_FEW, 2, 5)}
 def told(**changes) -> list[dict]:
     given = {
         "rejected": REJECTED,
-        "places": ROW_IDS,
+        "row_ids": ROW_IDS,
         "aside": [aside(5, "conflict"), aside(2)],
         "decisions": decisions(DECIDED),
         "positions": positions(3, 0),
@@ -65,6 +71,7 @@ def test_every_image_gets_the_one_thing_that_became_of_it():
     assert [row["outcome"] for row in rows] == outcomes
     assert rows[0] == {
         "outcome": "kept",
+        "reason_code": None,
         "reason": "",
         "duplicate_of": None,
         "split": "train",
@@ -77,6 +84,9 @@ def test_every_image_gets_the_one_thing_that_became_of_it():
     assert rows[3]["shard"] == "train/part-00001-of-00002.tfrecord"
     assert [rows[3][name] for name in ("position", "offset", "copies")] == [30, 12_000_000_000, 4]
     assert [row["reason"] for row in rows[1:3]] == ["not an image", "why 2"]
+    assert [row["reason_code"] for row in rows[1:5]] == [
+        *("not_an_image", "unreadable", None, "identity_too_large")
+    ]
     assert rows[2]["duplicate_of"] == rows[5]["duplicate_of"] == "another"
     assert rows[4]["reason"] == "identity has 9 images, more than the 3 allowed"
     assert rows[6]["reason"] == "identity has 2 images, fewer than the 5 required"
@@ -153,5 +163,8 @@ def test_all_chunks_of_an_image_are_in_its_part():
 
 def test_the_index_does_not_hold_what_only_statistics_need():
     assert "channel_mean" not in SCHEMA.names
-    assert SCHEMA.names[:5] == ["image_id", "source", "identity", "outcome", "reason"]
+    assert SCHEMA.names[:6] == [
+        *("image_id", "source", "identity"),
+        *("outcome", "reason_code", "reason"),
+    ]
     assert len(set(SCHEMA.names)) == len(SCHEMA.names)

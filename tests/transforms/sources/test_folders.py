@@ -10,6 +10,7 @@ from facemill.transforms.images.decode import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.folders import NO_FOLDER, Folders, Lfw
 from facemill.transforms.sources.reading import too_large
+from tests.reasons import because
 
 
 def _write(root: Path, files: dict[str, bytes]) -> Path:
@@ -84,13 +85,13 @@ def test_links_are_followed_only_to_files_inside(tmp_path):
     (root / "Eva").symlink_to("Bob")
     found = {ref.image_id: ref.reason for ref in _refs(Folders(str(root)))}
     assert found == {
-        "Ada/1.jpg": "",
-        "Ada/2.jpg": "",
+        "Ada/1.jpg": None,
+        "Ada/2.jpg": None,
         "Ada/dead": storage.DEAD_LINK,
         "Ada/loop": storage.LINK_TO_FOLDER,
         "Ada/out.jpg": storage.LINK_OUT,
         "Ada/self": storage.DEAD_LINK,
-        "Bob/1.jpg": "",
+        "Bob/1.jpg": None,
         "Eva": storage.LINK_TO_FOLDER,
         "Eve": storage.LINK_OUT,
     }
@@ -158,7 +159,7 @@ def test_what_is_gone_or_too_large_is_unreadable_and_the_rest_is_read(tmp_path):
     refs = _refs(source)
     (tmp_path / "Ada/1.jpg").unlink()
     assert list(source.read(refs)) == [
-        Unreadable("cannot be read: No such file or directory"),
+        Unreadable(because("cannot be read: No such file or directory")),
         Unreadable(too_large(MAX_BYTES + 1)),
         b"z",
     ]

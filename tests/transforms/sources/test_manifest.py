@@ -14,6 +14,7 @@ from facemill.transforms.core.errors import UsageError
 from facemill.transforms.images.decode import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.manifest import Manifest
+from tests.reasons import because
 
 _TEN = tuple(float(number) for number in range(10))
 
@@ -74,7 +75,7 @@ def test_rows_with_their_bytes_in_order(tmp_path, suffix):
     results = [
         b"ada/2.jpg" * 99,
         b"ada/1.jpg" * 99,
-        Unreadable("cannot be read: No such file or directory"),
+        Unreadable(because("cannot be read: No such file or directory")),
         b"3.jpg" * 99,
     ]
     assert list(source.read(refs)) == results
@@ -143,10 +144,10 @@ def test_a_link_that_leads_outside_is_not_followed(tmp_path):
         source = Manifest(path, None if base is None else str(base))
         assert list(source.read(list(source.refs("m.csv")))) == [
             b"inside",
-            Unreadable("leads outside --root"),
-            Unreadable("leads outside --root"),
-            Unreadable("is not a file"),
-            Unreadable("is not a file"),
+            Unreadable(because("leads outside --root")),
+            Unreadable(because("leads outside --root")),
+            Unreadable(because("is not a file")),
+            Unreadable(because("is not a file")),
         ]
     (loop,) = source.read([Ref("loop.jpg", None, "loop.jpg")])
     assert isinstance(loop, Unreadable)
@@ -262,8 +263,8 @@ def test_faces_of_a_group_are_rows_of_their_own(tmp_path, suffix):
     assert third.startswith(f"m{suffix}/")
     assert fifth.startswith(f"m{suffix}/")
     assert [ref.reason for ref in refs] == [
-        *("", "", "its image_id comes on an earlier row already: g/right"),
-        *("", "its path comes on an earlier row already: g.jpg"),
+        *(None, None, "its image_id comes on an earlier row already: g/right"),
+        *(None, "its path comes on an earlier row already: g.jpg"),
     ]
 
 
@@ -368,7 +369,7 @@ def test_the_three_encodings_say_the_same(tmp_path_factory, rows):
             (("note, of one", note),) if note else (),
             f"its path comes on an earlier row already: {row['path']}"
             if row["path"] in seen
-            else "",
+            else None,
         )
         seen.add(row["path"])
 

@@ -2,6 +2,7 @@ from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.folders import NO_FOLDER
 from facemill.transforms.sources.megaface import NO_IMAGE, NO_PERSON
 from facemill.transforms.sources.missing_identity import ignore_missing_identity, reason_of
+from tests.reasons import because
 
 
 def test_where_identities_do_not_count_a_lack_of_one_is_no_reason():
@@ -12,7 +13,7 @@ def test_where_identities_do_not_count_a_lack_of_one_is_no_reason():
 
 
 def test_other_reasons_stay():
-    for reason in ("", "a bad name", NO_IMAGE):
+    for reason in (None, because("a bad name"), NO_IMAGE):
         ref = Ref("x", "x", "x", reason=reason)
         assert reason_of(ref) == reason
         assert ignore_missing_identity(ref) is ref

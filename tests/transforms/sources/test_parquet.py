@@ -13,6 +13,7 @@ from facemill.transforms.core.errors import UsageError
 from facemill.transforms.images.decode import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.parquet import ParquetTables
+from tests.reasons import because
 
 _STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -98,10 +99,7 @@ def test_numbers_of_a_class_label_stand_for_its_names(tmp_path):
     refs = _listed(tmp_path)
     assert [ref.identity for ref in refs] == ["eve", "ada", None, None, None]
     assert [ref.reason for ref in refs] == [
-        "",
-        "",
-        "",
-        "",
+        *[None] * 4,
         "its label 2 is not one of the 2 classes",
     ]
 
@@ -161,7 +159,7 @@ def test_a_row_without_image_is_unreadable(tmp_path):
         tmp_path / "b.parquet",
     )
     pq.write_table(pa.table({"image": pa.array([None], pa.binary())}), tmp_path / "c.parquet")
-    none = Unreadable("its row holds no image")
+    none = Unreadable(because("its row holds no image"))
     assert _read(tmp_path, _listed(tmp_path)) == [none, b"x", none, none, none]
 
 
@@ -170,7 +168,9 @@ def test_an_image_above_the_limit_is_unreadable(tmp_path):
     pq.write_table(table, tmp_path / "a.parquet")
     first, large, last = _read(tmp_path, _listed(tmp_path))
     assert (first, last) == (b"x", b"y")
-    assert large == Unreadable(f"file of {MAX_BYTES + 1} bytes is above the limit of {MAX_BYTES}")
+    assert large == Unreadable(
+        because(f"file of {MAX_BYTES + 1} bytes is above the limit of {MAX_BYTES}")
+    )
 
 
 def test_a_table_without_images_is_refused_at_once_or_a_row(tmp_path):
@@ -236,9 +236,9 @@ def test_a_file_that_changed_since_it_was_listed_is_unreadable(tmp_path):
     pq.write_table(pa.table({"image": [b"a", b"b"]}), tmp_path / "a.parquet")
     refs = _listed(tmp_path)
     pq.write_table(pa.table({"image": [b"c"]}), tmp_path / "a.parquet")
-    assert _read(tmp_path, refs) == [b"c", Unreadable("its file has no row 1 anymore")]
+    assert _read(tmp_path, refs) == [b"c", Unreadable(because("its file has no row 1 anymore"))]
     (tmp_path / "a.parquet").unlink()
-    missing = Unreadable("cannot be read: No such file or directory")
+    missing = Unreadable(because("cannot be read: No such file or directory"))
     assert _read(tmp_path, refs) == [missing, missing]
     assert [ref.reason for ref in ParquetTables(str(tmp_path)).refs("a.parquet")] == [
         missing.reason

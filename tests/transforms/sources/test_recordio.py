@@ -12,6 +12,7 @@ from facemill.transforms.sources import recordio
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.reading import too_large
 from facemill.transforms.sources.recordio import RecordIO
+from tests.reasons import because
 
 MAGIC = struct.pack("<I", 0xCED7230A)
 
@@ -390,11 +391,14 @@ def test_reading_checks_again_and_keeps_to_the_limit(tmp_path):
     source = RecordIO(str(tmp_path))
     assert list(source.read([large, *refs])) == [
         Unreadable(too_large(MAX_BYTES + 1, "record")),
-        Unreadable("train.rec was changed while the job ran"),
+        Unreadable(because("train.rec was changed while the job ran")),
         b"b" * 10,
     ]
     (tmp_path / "train.rec").unlink()
-    assert list(source.read(refs)) == [Unreadable("cannot be read: No such file or directory")] * 2
+    assert (
+        list(source.read(refs))
+        == [Unreadable(because("cannot be read: No such file or directory"))] * 2
+    )
 
 
 def test_an_input_without_records_is_a_usage_error(tmp_path):

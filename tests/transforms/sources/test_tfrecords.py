@@ -11,6 +11,7 @@ from facemill.transforms.dataset import tfrecord
 from facemill.transforms.images.decode import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.tfrecords import TFRecords
+from tests.reasons import because
 
 
 def _example(**features) -> bytes:
@@ -125,9 +126,9 @@ def test_a_crc_that_does_not_fit_costs_one_record(tmp_path):
     (tmp_path / "a.tfrecord").write_bytes(data)
     refs = _listed(tmp_path)
     assert [ref.reason for ref in refs] == [
-        "",
+        None,
         "damaged record: the CRC of a record does not fit",
-        "",
+        None,
     ]
     assert list(TFRecords(str(tmp_path)).read(refs)) == [
         b"good",
@@ -198,9 +199,11 @@ def test_a_file_that_changed_since_it_was_listed_is_unreadable(tmp_path):
     _write(tmp_path / "a.tfrecord", _example(label=1))
     assert "holds none of the features" in next(iter(source.read([ref]))).reason
     (tmp_path / "a.tfrecord").write_bytes(b"")
-    assert list(source.read([ref])) == [Unreadable("damaged record: no record starts at byte 0")]
+    assert list(source.read([ref])) == [
+        Unreadable(because("damaged record: no record starts at byte 0"))
+    ]
     (tmp_path / "a.tfrecord").unlink()
-    missing = Unreadable("cannot be read: No such file or directory")
+    missing = Unreadable(because("cannot be read: No such file or directory"))
     assert list(source.read([ref])) == [missing]
     assert [listed.reason for listed in source.refs("a.tfrecord")] == [missing.reason]
 

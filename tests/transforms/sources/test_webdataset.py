@@ -15,6 +15,7 @@ from facemill.transforms.core.errors import UsageError
 from facemill.transforms.images.decode import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.webdataset import WebDataset
+from tests.reasons import because
 
 
 def _info(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = ""):
@@ -301,10 +302,10 @@ def test_a_file_that_changed_since_it_was_listed_is_unreadable(tmp_path):
     (ref,) = source.refs("0.tar")
     (tmp_path / "0.tar").write_bytes(b"x" * 1000)
     assert list(source.read([ref])) == [
-        Unreadable("the file that holds it ends after 488 of its bytes")
+        Unreadable(because("the file that holds it ends after 488 of its bytes"))
     ]
     (tmp_path / "0.tar").unlink()
-    missing = Unreadable("cannot be read: No such file or directory")
+    missing = Unreadable(because("cannot be read: No such file or directory"))
     assert list(source.read([ref, ref])) == [missing, missing]
     (listed,) = source.refs("0.tar")
     assert listed.reason == missing.reason
