@@ -7,19 +7,17 @@ from typing import Any
 
 from facemill.transforms.core import cores
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.dataset.split_names import SPLITS
+from facemill.transforms.duplicates.choices import DROP, LEVELS, POLICIES
+from facemill.transforms.faces.choices import ALIGNMENTS, DETECTORS
+from facemill.transforms.images.limits import MIN_SIDE
+from facemill.transforms.selection.choices import PREFERENCES, SPLIT_UNITS
 from facemill.transforms.selection.rules import KINDS, MOST, Rule, parse
 from facemill.transforms.sources.names import FORMATS
 
 SUMMARY = "turn a collection of face photos into a clean, split dataset of TFRecords"
 TAKES_BEAM_OPTIONS = True
 
-DETECTORS = ("blazeface", "mtcnn")
-ALIGNMENTS = ("none", "center", "landmarks", "detect")
-LEVELS = ("off", "exact", "near", "thorough")
-POLICIES = ("drop", "keep-majority", "quarantine")
-_SPLITS = ("train", "val", "test")
-# Below this no decoder-accepted image could be told from noise; transforms.decode has the same.
-_SMALLEST = 16
 # Of a picture of 2,000 pixels a side this keeps 100: a face that is smaller still is none.
 _LEAST_CROP = 0.05
 
@@ -77,7 +75,7 @@ class IngestOptions:
     min_contrast: float = 0.0
     brightness: tuple[float, float] = (0.0, 255.0)
     dedup: str = "near"
-    on_conflict: str = "drop"
+    on_conflict: str = DROP
     min_images: int = 1
     max_images: int | None = None
     balance: tuple[Rule, ...] = ()
@@ -100,9 +98,8 @@ class IngestOptions:
             UsageError: names the flag and what was got.
         """
         _require(
-            _SMALLEST <= self.image_size <= 1024,
-            f"--image-size must be {_SMALLEST} to 1024 pixels, got {self.image_size}; "
-            "112 is usual.",
+            MIN_SIDE <= self.image_size <= 1024,
+            f"--image-size must be {MIN_SIDE} to 1024 pixels, got {self.image_size}; 112 is usual.",
         )
         _require(
             _LEAST_CROP <= self.crop_fraction <= 1,
@@ -223,7 +220,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--prefer",
-        choices=["hash", "quality"],
+        choices=PREFERENCES,
         default=defaults.prefer,
         help="which images stay under a cap: drawn ones, or the sharpest",
     )
@@ -235,7 +232,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--split-by",
-        choices=["identity", "image"],
+        choices=SPLIT_UNITS,
         default=defaults.split_by,
         help="image: for closed-set work, identities are in all splits",
     )
@@ -291,7 +288,7 @@ def from_arguments(namespace: argparse.Namespace) -> IngestOptions:
 
 def _split_list(text: str) -> tuple[str, str]:
     name, _, path = text.partition("=")
-    if name not in _SPLITS or not path:
+    if name not in SPLITS or not path:
         raise UsageError(
             f"--split-list must be SPLIT=FILE with train, val or test, got {text!r}; "
             "write test=names.txt, say."
@@ -315,11 +312,11 @@ def parse_split(text: str) -> tuple[tuple[str, float], ...]:
     Raises:
         UsageError: a name or share is wrong, or the shares do not sum to 1.
     """
-    shares = dict.fromkeys(_SPLITS, 0.0)
+    shares = dict.fromkeys(SPLITS, 0.0)
     for part in text.split(","):
         name, _, share = part.partition("=")
         try:
-            shares[name.strip()] = float(share) if name.strip() in _SPLITS else math.nan
+            shares[name.strip()] = float(share) if name.strip() in SPLITS else math.nan
         except ValueError:
             shares[name.strip()] = math.nan
     if not all(0 <= share <= 1 for share in shares.values()) or shares["train"] == 0:

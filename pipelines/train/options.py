@@ -5,14 +5,12 @@ import dataclasses
 import importlib
 from typing import Any
 
-from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS
+from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS, RECIPES
 from facemill.model.recipes.recipe import Recipe
 from facemill.transforms.core.errors import UsageError
 
 SUMMARY = "train an embedding model on a dataset's train split and export it"
 TAKES_BEAM_OPTIONS = False
-
-RECIPES = ("default", "demo", "lfw")
 
 # Flag, field of the recipe, type (or its choices), help.
 _OVERRIDES: tuple[tuple[str, str, Any, str], ...] = (

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, origin_of
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, HELD_OUT_NOTE
+from facemill.transforms.duplicates.choices import DROP, KEEP_MAJORITY
 
 EXACT = "same pixels"
 NEAR = "near duplicate"
-
-DROP, KEEP_MAJORITY, QUARANTINE = "drop", "keep-majority", "quarantine"
-POLICIES = (DROP, KEEP_MAJORITY, QUARANTINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
 
     Args:
         component: pictures that are the same, in any order.
-        policy: one of POLICIES.
+        policy: one of `transforms.duplicates.choices.POLICIES`.
     """
     held = [one for one in component if one.origin == HELD_OUT]
     if held:

@@ -10,6 +10,7 @@ from typing import Any
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.text import one_line, readable
+from facemill.transforms.dataset.split_names import SPLITS
 from facemill.transforms.sources import tables
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.distinct import Distinct
@@ -21,7 +22,6 @@ _PATHS = ("path", "file", "image")
 _IDENTITIES = ("identity", "label", "person", "name")
 _IMAGE_ID = "image_id"
 _SPLIT = "split"
-_SPLITS = ("train", "val", "test")
 _LANDMARKS = "landmarks"
 _LANDMARK_COLUMNS = tuple(
     f"{point}_{axis}"
@@ -208,9 +208,9 @@ def _text_of(value: object, what: str) -> str:
 
 
 def _split(value: object) -> str | None:
-    if value is None or value in _SPLITS:
+    if value is None or value in SPLITS:
         return value if isinstance(value, str) else None
-    raise BadValueError(f"its split must be {', '.join(_SPLITS)} or nothing, got {_short(value)}")
+    raise BadValueError(f"its split must be {', '.join(SPLITS)} or nothing, got {_short(value)}")
 
 
 def _landmarks(row: tables.Row) -> tuple[float, ...] | None:

@@ -1,15 +1,11 @@
 import argparse
 import dataclasses
-import importlib
 
 import pytest
 
 from facemill.pipelines.ingest import options as options
 from facemill.pipelines.ingest.options import IngestOptions, parse_split
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.duplicates import verdicts
-from facemill.transforms.faces import base, crop
-from facemill.transforms.images import decode
 from facemill.transforms.selection.rules import Rule
 
 # Every flag with a value of its own and what becomes of it.
@@ -131,13 +127,3 @@ def test_the_last_value_of_a_range_is_in_it(flag, text):
 
 def test_shares_are_of_all_splits_in_their_order():
     assert parse_split("test=0.25, train=0.75") == (("train", 0.75), ("val", 0), ("test", 0.25))
-
-
-def test_what_is_repeated_here_for_a_quick_start_is_the_same_there():
-    assert options.ALIGNMENTS == crop.ALIGNMENTS
-    assert options.DETECTORS == base.DETECTORS
-    assert options.POLICIES == verdicts.POLICIES
-    assert (
-        options.LEVELS == importlib.import_module("facemill.transforms.duplicates.transform").LEVELS
-    )
-    assert options._SMALLEST == decode.MIN_SIDE
