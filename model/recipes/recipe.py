@@ -28,7 +28,7 @@ class Recipe:
         clip_norm: largest global norm of the gradient; 0 for no clipping.
         flip: whether a mirror image is drawn with probability 1/2.
         crop: largest share of each side that a random crop takes away.
-        light: largest relative change of brightness and contrast; a quarter of it per channel.
+        color_jitter: largest relative change of brightness and contrast; a quarter per channel.
         erase: probability that a rectangle is erased.
         flip_average: whether an exported embedding is that of the image and its mirror image.
         validation_pairs: of each kind, genuine and impostor, at most.
@@ -51,7 +51,7 @@ class Recipe:
     clip_norm: float = 5.0
     flip: bool = True
     crop: float = 0.1
-    light: float = 0.2
+    color_jitter: float = 0.2
     erase: float = 0.0
     flip_average: bool = False
     validation_pairs: int = 1000
@@ -95,7 +95,7 @@ _RANGES = {
     "weight_decay": (0, 1),
     "clip_norm": (0, 1e6),
     "crop": (0, 0.5),
-    "light": (0, 1),
+    "color_jitter": (0, 1),
     "erase": (0, 1),
     "validation_pairs": (0, 1_000_000),
     "seed": (0, 2**31 - 1),

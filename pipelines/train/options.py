@@ -30,7 +30,7 @@ _OVERRIDES: tuple[tuple[str, str, Any, str], ...] = (
     ("--clip-norm", "clip_norm", float, "largest global norm of the gradient, 0 for none"),
     ("--flip", "flip", bool, "mirror half of the training images"),
     ("--crop", "crop", float, "largest share of a side that a random crop takes away"),
-    ("--light", "light", float, "largest relative change of brightness and contrast"),
+    ("--color-jitter", "color_jitter", float, "largest relative change of brightness and contrast"),
     ("--erase", "erase", float, "probability that a rectangle is erased"),
     ("--flip-average", "flip_average", bool, "embed each image and its mirror image"),
     ("--validation-pairs", "validation_pairs", int, "of each kind, from the val split"),

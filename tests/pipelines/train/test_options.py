@@ -26,7 +26,7 @@ CHANGES = {
     "--weight-decay": ("weight_decay", 0.0321),
     "--clip-norm": ("clip_norm", 3.5),
     "--crop": ("crop", 0.33),
-    "--light": ("light", 0.44),
+    "--color-jitter": ("color_jitter", 0.44),
     "--erase": ("erase", 0.66),
     "--validation-pairs": ("validation_pairs", 99),
     "--seed": ("seed", 8),
