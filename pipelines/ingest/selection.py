@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from facemill.pipelines.common.options import flag_of as flag_of_field
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact
@@ -107,10 +108,9 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
 
 def flag_of(name: str) -> str:
     """The flag that sets an option of `result_options`."""
-    flags = {"floor": "the floor of quality (--min-sharpness, --min-contrast, --brightness)"}
-    return flags.get(
-        name, f"--{name.removesuffix('s') if name == 'split_lists' else name}"
-    ).replace("_", "-")
+    if name == "floor":
+        return "the floor of quality (--min-sharpness, --min-contrast, --brightness)"
+    return flag_of_field(IngestOptions, name)
 
 
 def written(name: str, value: Any) -> str:

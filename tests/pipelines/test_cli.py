@@ -34,7 +34,7 @@ def test_help_imports_nothing_heavy(command):
     )
     assert done.stdout.startswith(" ".join(("usage: facemill", *command)))
     loaded = set(done.stderr.split())
-    assert "pipelines" in loaded
+    assert "facemill" in loaded
     assert not loaded & HEAVY
 
 
@@ -119,7 +119,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, ca
 def _with_output(arguments: str, where: str) -> subprocess.CompletedProcess:
     # Python must keep its output back until the end, as it does for a pipe.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
-    script = f'set -o pipefail; "{sys.executable}" -m pipelines.cli {arguments} {where}'
+    script = f'set -o pipefail; "{sys.executable}" -m facemill.pipelines.cli {arguments} {where}'
     return subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, check=False, env=environment
     )
