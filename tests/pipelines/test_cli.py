@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,19 @@ def test_the_overview_names_every_command(capsys):
 def test_the_version_is_that_of_the_package(capsys):
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"facemill {metadata.version('facemill')}\n"
+
+
+def test_the_version_stands_once():
+    root = Path(__file__).parents[2]
+    (version,) = re.findall(r'^version = "(.+)"$', (root / "pyproject.toml").read_text(), re.M)
+    again = [
+        path
+        for top in ("facemill", "pipelines", "model", "transforms")
+        for path in (root / top).rglob("*.py")
+        if version in path.read_text("utf-8")
+    ]
+    assert version == metadata.version("facemill")
+    assert not again
 
 
 def test_a_mistake_ends_a_process_with_2():
