@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from facemill.pipelines.common.lazy_import import import_quietly
+from facemill.pipelines.common.options import add_arguments, from_arguments
 from facemill.transforms.core.errors import FacemillError, UsageError
 
 COMMANDS = ("ingest", "train", "score", "evaluate", "synthesize", "demo")
@@ -83,7 +84,7 @@ def _run(given: list[str]) -> None:
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
             allow_abbrev=False,
         )
-        module.add_arguments(subparser)
+        add_arguments(subparser, module.OPTIONS)
     namespace, unknown = parser.parse_known_args(given)
     if namespace.version:
         from importlib import metadata
@@ -96,7 +97,7 @@ def _run(given: list[str]) -> None:
         parser.print_help()
         return
     options_module = importlib.import_module(f"facemill.pipelines.{namespace.command}.options")
-    options = options_module.from_arguments(namespace)
+    options = from_arguments(options_module.OPTIONS, namespace)
     if unknown and not options_module.TAKES_BEAM_OPTIONS:
         raise UsageError(
             f"`facemill {namespace.command}` takes no option {unknown[0]}; "

@@ -6,8 +6,8 @@ from facemill.model.recipes.recipe import Recipe
 
 _SMALLEST_ERASED, _LARGEST_ERASED = 0.15, 0.45
 # Random numbers that each change takes, one after the other.
-_FLIP_AND_CROP, _LIGHT, _ERASE = 4, 5, 6
-DRAWS = _FLIP_AND_CROP + _LIGHT + _ERASE
+_FLIP_AND_CROP, _COLOR_JITTER, _ERASE = 4, 5, 6
+DRAWS = _FLIP_AND_CROP + _COLOR_JITTER + _ERASE
 
 
 def draw(epoch_seed: int, image_id: tf.Tensor, copy: tf.Tensor) -> tf.Tensor:
@@ -27,22 +27,22 @@ def draw(epoch_seed: int, image_id: tf.Tensor, copy: tf.Tensor) -> tf.Tensor:
 
 
 def augment(pixels: tf.Tensor, recipe: Recipe, draws: tf.Tensor) -> tf.Tensor:
-    """Flips, crops, lights and erases each image of a batch on its own.
+    """Flips, crops, jitters the colors of and erases in each image of a batch on its own.
 
     Args:
         pixels: uint8 [N, S, S, 3].
-        recipe: its flip, crop, light and erase count.
+        recipe: its flip, crop, color jitter and erase count.
         draws: float32 [N, DRAWS], in [0, 1), see `draw`.
 
     Returns:
         float32 [N, S, S, 3], in [0, 255].
     """
-    moved, lit, erased = tf.split(draws, [_FLIP_AND_CROP, _LIGHT, _ERASE], axis=1)
+    moved, jittered, erased = tf.split(draws, [_FLIP_AND_CROP, _COLOR_JITTER, _ERASE], axis=1)
     images = tf.cast(pixels, tf.float32)
     if recipe.flip or recipe.crop > 0:
         images = _flip_and_crop(images, recipe, moved)
-    if recipe.light > 0:
-        images = _light(images, recipe.light, lit)
+    if recipe.color_jitter > 0:
+        images = _color_jitter(images, recipe.color_jitter, jittered)
     if recipe.erase > 0:
         images = _erase(images, recipe.erase, erased)
     return tf.clip_by_value(images, 0.0, 255.0)
@@ -62,7 +62,7 @@ def _flip_and_crop(images: tf.Tensor, recipe: Recipe, draws: tf.Tensor) -> tf.Te
     return tf.image.crop_and_resize(images, boxes, tf.range(count), [size, size])
 
 
-def _light(images: tf.Tensor, strength: float, draws: tf.Tensor) -> tf.Tensor:
+def _color_jitter(images: tf.Tensor, strength: float, draws: tf.Tensor) -> tf.Tensor:
     both_ways = 2.0 * draws[:, tf.newaxis, tf.newaxis] - 1.0
     gain = 1.0 + strength * both_ways[..., :1]
     contrast = 1.0 + strength * both_ways[..., 1:2]

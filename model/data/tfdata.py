@@ -22,6 +22,7 @@ from facemill.transforms.dataset.records import (
     IMAGE_ID,
     WEIGHT,
 )
+from facemill.transforms.selection.rules import give_weights
 
 _SHUFFLE_BUFFER = 16_384
 _STREAMS = 8
@@ -36,7 +37,7 @@ def steps_per_epoch(manifest: dict[str, Any], batch_size: int) -> int:
 def weighted(manifest: dict[str, Any]) -> bool:
     """Whether the records carry weights: a rule of balance gave them."""
     rules = manifest["options"].get("balance", ())
-    return any(rule["kind"] == "effective-number" for rule in rules)
+    return give_weights(rule["kind"] for rule in rules)
 
 
 def batches(

@@ -14,8 +14,16 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
+from facemill.transforms.dataset.transform_names import (
+    LABEL,
+    PIXEL_MEAN,
+    PIXEL_STD,
+    SAVED_MODEL,
+    TRANSFORM,
+    VOCABULARY_FILE,
+)
 
-_FOLDER = "transform/transform_fn"
+_FOLDER = f"{TRANSFORM}/{SAVED_MODEL}"
 
 
 class Transform:
@@ -40,7 +48,7 @@ class Transform:
         try:
             # Kept alive with this object: the vocabulary's table belongs to it.
             self._loaded = tf.saved_model.load(path)
-            vocabulary = os.path.join(path, "assets", "identities")
+            vocabulary = os.path.join(path, VOCABULARY_FILE)
             with open(vocabulary, encoding="utf-8", newline="\n") as lines:
                 self.identities = tuple(line.rstrip("\n") for line in lines)
         except (OSError, ValueError, tf.errors.OpError) as error:
@@ -49,8 +57,8 @@ class Transform:
                 "ingest again."
             ) from None
         row = self._apply(tf.constant([""]))
-        self.pixel_mean = row["pixel_mean"][0].numpy()
-        self.pixel_std = row["pixel_std"][0].numpy()
+        self.pixel_mean = row[PIXEL_MEAN][0].numpy()
+        self.pixel_std = row[PIXEL_STD][0].numpy()
 
     def labels(self, identities: tf.Tensor) -> tf.Tensor:
         """int64 [N]: places in `identities`, -1 for one that is not of the train split.
@@ -58,7 +66,7 @@ class Transform:
         Args:
             identities: string [N].
         """
-        return self._apply(identities)["label"]
+        return self._apply(identities)[LABEL]
 
     def _apply(self, identities: tf.Tensor) -> dict[str, tf.Tensor]:
         # The labels do not depend on the others, but the transform's signature takes all it saw.
@@ -79,7 +87,7 @@ def _check(dataset: str, manifest: Mapping[str, Any]) -> None:
     """
     run = os.path.join(dataset, artifact.RUN)
     try:
-        others = json.loads(storage.read_bytes(run))["transform"]
+        others = json.loads(storage.read_bytes(run))[TRANSFORM]
         entries = [
             {key: entry[key] for key in ("path", "bytes", "sha256")}
             for entry in (*manifest["files"], *others)

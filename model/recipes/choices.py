@@ -1,5 +1,6 @@
-"""Names of the networks, heads and optimizers that there are; light, for the command line."""
+"""Names of the recipes, networks, heads and optimizers; light, for the command line."""
 
+RECIPES = ("default", "demo", "lfw")
 NETWORKS = ("plain", "mobilefacenet", "residual")
 HEADS = ("softmax", "arcface", "cosface")
 OPTIMIZERS = ("sgd", "adam")

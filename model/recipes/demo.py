@@ -18,6 +18,6 @@ RECIPE = Recipe(
     learning_rate=2e-3,
     warmup_epochs=0.5,
     weight_decay=1e-2,
-    light=0.1,
+    color_jitter=0.1,
     flip_average=True,
 )

@@ -30,7 +30,7 @@ RECIPE = Recipe(
     warmup_epochs=1.0,
     weight_decay=5e-3,
     crop=0.15,
-    light=0.25,
+    color_jitter=0.25,
     erase=0.4,
     flip_average=True,
 )

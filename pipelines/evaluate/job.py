@@ -20,7 +20,7 @@ from facemill.model.metrics import verification
 from facemill.model.protocols import lfw
 from facemill.pipelines.evaluate import report
 from facemill.pipelines.evaluate.inputs import Embeddings, read_embeddings
-from facemill.pipelines.evaluate.options import EvaluateOptions
+from facemill.pipelines.evaluate.options import ERROR, EvaluateOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.dataset import artifact
@@ -68,7 +68,7 @@ def run(options: EvaluateOptions, beam_args: Sequence[str]) -> None:
     wanted = sorted({image for item in lists for image in item.images})
     print(f"looking up {len(wanted):,} images in {path}", file=sys.stderr, flush=True)
     embeddings = read_embeddings(path, manifest, wanted)
-    if options.missing == "error":
+    if options.missing == ERROR:
         _refuse_missing(wanted, embeddings, path)
     scores = score_pairs(pairs, embeddings)
     _check_comparable(pairs, scores, path)

@@ -19,7 +19,7 @@ from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
-from facemill.transforms.dataset.splits import FOLDERS, SPLITS
+from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scan.repeated_ids import first_repeated
 

@@ -18,10 +18,12 @@ from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, origin_of, ori
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.image_metadata import ANALYZED
 from facemill.transforms.dataset.outcomes import CONFLICT
-from facemill.transforms.dataset.splits import FOLDERS, SPLITS
-from facemill.transforms.dataset.splits import QUARANTINE as QUARANTINE_FOLDER
+from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
+from facemill.transforms.dataset.split_names import QUARANTINE as QUARANTINE_FOLDER
+from facemill.transforms.dataset.transform_names import TRANSFORM
+from facemill.transforms.duplicates.choices import QUARANTINE
 from facemill.transforms.duplicates.transform import FindDuplicates
-from facemill.transforms.duplicates.verdicts import QUARANTINE, Exclusion
+from facemill.transforms.duplicates.verdicts import Exclusion
 from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import CountImages, ListImages, holds_images
@@ -93,7 +95,7 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         | "TrainBatches" >> beam.FlatMap(statistics.batches).with_output_types(statistics.BATCH)
         | "Statistics"
         >> statistics.Analyze(
-            output_dir=os.path.join(work.scratch, "transform"),
+            output_dir=os.path.join(work.scratch, TRANSFORM),
             temp_dir=os.path.join(work.scratch, "tft"),
         )
     )

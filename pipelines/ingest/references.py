@@ -22,6 +22,7 @@ from facemill.transforms.dataset.identity_lists import read_identities
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.scan.listing import image_key
+from facemill.transforms.selection.rules import EFFECTIVE_NUMBER, OVERSAMPLE
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
 from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
@@ -138,7 +139,7 @@ def check_base(base: Base, options: dict[str, Any]) -> None:
                 "one."
             )
     for rule in options["balance"]:
-        if rule["kind"] in ("oversample", "effective-number"):
+        if rule["kind"] in (OVERSAMPLE, EFFECTIVE_NUMBER):
             raise UsageError(
                 f"--append-to must leave the records of its dataset as they are, but --balance "
                 f"{rule['kind']} depends on all of them; ingest the whole collection anew."

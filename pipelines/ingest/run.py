@@ -14,7 +14,8 @@ from facemill.pipelines.ingest.graph import build_graph
 from facemill.pipelines.ingest.references import share_files
 from facemill.transforms import storage
 from facemill.transforms.dataset import artifact
-from facemill.transforms.dataset.splits import FOLDERS
+from facemill.transforms.dataset.split_names import FOLDERS
+from facemill.transforms.dataset.transform_names import TRANSFORM
 from facemill.transforms.scan.staging import images_staged
 from facemill.transforms.shards import statistics
 
@@ -52,7 +53,7 @@ def execute(job: IngestJob, runner: Runner) -> None:
 
 def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -> None:
     work = job.work
-    transform = os.path.join(work.scratch, "transform")
+    transform = os.path.join(work.scratch, TRANSFORM)
     train = checked.splits["train"]
     if train["records"]:
         statistics.check_vocabulary(transform, train["identities"])
@@ -62,7 +63,7 @@ def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -
     files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in checked.files]
     files += [] if job.base is None else job.base.shared
     files += [
-        artifact.file_entry(work.scratch, f"transform/{name}")
+        artifact.file_entry(work.scratch, f"{TRANSFORM}/{name}")
         for name in statistics.stable_files(transform)
     ]
     files.append(artifact.file_entry(work.scratch, "report.html"))
@@ -78,16 +79,16 @@ def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
-    names = [*FOLDERS, "index", "transform", "report.html"]
+    names = [*FOLDERS, "index", TRANSFORM, "report.html"]
     promote = [
         (path, name) for name in names if os.path.exists(path := os.path.join(work.scratch, name))
     ]
     # Their bytes differ from run to run, but who reads them wants to know that they are these.
     others = [
-        artifact.file_entry(work.scratch, f"transform/{name}")
+        artifact.file_entry(work.scratch, f"{TRANSFORM}/{name}")
         for name in statistics.other_files(transform)
     ]
-    work.commit(manifest, promote, {**run_info, "transform": others})
+    work.commit(manifest, promote, {**run_info, TRANSFORM: others})
 
 
 def _print_table(checked: checks.Checked, output: str) -> None:

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from facemill.pipelines.common.options import flag_of as flag_of_field
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.identity_filter import IdentityFilter, identity_key
 from facemill.transforms.dataset.identity_lists import read_identities
-from facemill.transforms.dataset.splits import SPLITS
+from facemill.transforms.dataset.split_names import SPLITS
 from facemill.transforms.images.quality import QualityThresholds
-from facemill.transforms.selection.rules import Rule, in_order
+from facemill.transforms.selection.rules import CAP, MIN_IMAGES, Rule, in_order
 from facemill.transforms.selection.selection import Selection
 from facemill.transforms.sources.base import Source
 
@@ -30,9 +31,9 @@ def selection(options: IngestOptions) -> Selection:
     """
     include = _keys(options.include_identities, "--include-identities", options.seed)
     exclude = _keys(options.exclude_identities, "--exclude-identities", options.seed)
-    rules = [Rule("min-images", options.min_images)] if options.min_images > 1 else []
+    rules = [Rule(MIN_IMAGES, options.min_images)] if options.min_images > 1 else []
     if options.max_images is not None:
-        rules.append(Rule("cap", options.max_images))
+        rules.append(Rule(CAP, options.max_images))
     lists = _lists(options)
     return Selection(
         fractions=options.split,
@@ -107,10 +108,9 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
 
 def flag_of(name: str) -> str:
     """The flag that sets an option of `result_options`."""
-    flags = {"floor": "the floor of quality (--min-sharpness, --min-contrast, --brightness)"}
-    return flags.get(
-        name, f"--{name.removesuffix('s') if name == 'split_lists' else name}"
-    ).replace("_", "-")
+    if name == "floor":
+        return "the floor of quality (--min-sharpness, --min-contrast, --brightness)"
+    return flag_of_field(IngestOptions, name)
 
 
 def written(name: str, value: Any) -> str:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_help_imports_nothing_heavy(command):
     )
     assert done.stdout.startswith(" ".join(("usage: facemill", *command)))
     loaded = set(done.stderr.split())
-    assert "pipelines" in loaded
+    assert "facemill" in loaded
     assert not loaded & HEAVY
 
 
@@ -87,6 +88,19 @@ def test_the_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out == f"facemill {metadata.version('facemill')}\n"
 
 
+def test_the_version_stands_once():
+    root = Path(__file__).parents[2]
+    (version,) = re.findall(r'^version = "(.+)"$', (root / "pyproject.toml").read_text(), re.M)
+    again = [
+        path
+        for top in ("facemill", "pipelines", "model", "transforms")
+        for path in (root / top).rglob("*.py")
+        if version in path.read_text("utf-8")
+    ]
+    assert version == metadata.version("facemill")
+    assert not again
+
+
 def test_a_mistake_ends_a_process_with_2():
     done = facemill("synthesize", "--output", "x", "--identities", 0, code=2)
     assert done.stderr.startswith("facemill: --identities must be 1 to")
@@ -119,7 +133,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, ca
 def _with_output(arguments: str, where: str) -> subprocess.CompletedProcess:
     # Python must keep its output back until the end, as it does for a pipe.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
-    script = f'set -o pipefail; "{sys.executable}" -m pipelines.cli {arguments} {where}'
+    script = f'set -o pipefail; "{sys.executable}" -m facemill.pipelines.cli {arguments} {where}'
     return subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, check=False, env=environment
     )

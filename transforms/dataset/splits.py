@@ -5,12 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SPLITS = ("train", "val", "test")
-# Kept images of nobody in particular: a gallery's distractors. They cannot be trained on.
-UNLABELED = "unlabeled"
-# Pictures under two identities, written apart for a person to look at.
-QUARANTINE = "quarantine"
-FOLDERS = (*SPLITS, UNLABELED, QUARANTINE)
+from facemill.transforms.dataset.split_names import SPLITS
 
 # An identity's key, and the place in SPLITS of a split that is asked for one of its images.
 SPLIT_REQUEST = np.dtype([("identity", "<u8"), ("split", "<i1")])

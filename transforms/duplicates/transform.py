@@ -22,8 +22,6 @@ from facemill.transforms.duplicates.verdicts import Exclusion, Member, Verdict
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 from facemill.transforms.scan.staging import MetadataReader, StagingReader
 
-LEVELS = ("off", "exact", "near", "thorough")
-
 # What tells equal pixels, and what is searched further of one of them.
 CANDIDATE = np.dtype(
     [
@@ -46,7 +44,7 @@ class FindDuplicates(beam.PTransform):
 
     Args:
         staging: the staging folder.
-        level: one of LEVELS.
+        level: one of `transforms.duplicates.choices.LEVELS`.
         policy: for conflicts, see `transforms.duplicates.verdicts`.
         seed: of the keyed hashes.
         total: a PCollection of one number, how many images were listed.

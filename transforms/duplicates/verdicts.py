@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from facemill.transforms.core.reasons import HELD_OUT_IMAGE, Reason, ReasonCode
 from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, origin_of
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
+from facemill.transforms.duplicates.choices import DROP, KEEP_MAJORITY
 
 EXACT = Reason(ReasonCode.SAME_PIXELS, "same pixels")
 NEAR = Reason(ReasonCode.NEAR_DUPLICATE, "near duplicate")
@@ -15,9 +16,6 @@ _LEAKS = {
     EXACT: ReasonCode.HELD_OUT_SAME_PIXELS,
     NEAR: ReasonCode.HELD_OUT_NEAR_DUPLICATE,
 }
-
-DROP, KEEP_MAJORITY, QUARANTINE = "drop", "keep-majority", "quarantine"
-POLICIES = (DROP, KEEP_MAJORITY, QUARANTINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
 
     Args:
         component: pictures that are the same, in any order.
-        policy: one of POLICIES.
+        policy: one of `transforms.duplicates.choices.POLICIES`.
     """
     held = [one for one in component if one.origin == HELD_OUT]
     if held:

@@ -6,9 +6,6 @@ from typing import Protocol
 
 import numpy as np
 
-# By name, for options and their help; the first is the default.
-DETECTORS = ("blazeface", "mtcnn")
-
 # Of half the diagonal: a face whose center is this far out weighs nothing.
 _REACH = 1.0
 

@@ -11,11 +11,10 @@ import numpy as np
 from facemill.transforms.core import cores
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.faces import registry
-from facemill.transforms.faces.base import DETECTORS, Detector, Face, choose
+from facemill.transforms.faces.base import Detector, Face, choose
+from facemill.transforms.faces.choices import DETECTORS
 from facemill.transforms.faces.template import AlignmentError, align
 from facemill.transforms.images.resize import center_square, whole_picture
-
-ALIGNMENTS = ("none", "center", "landmarks", "detect")
 
 NO_FACE = Reason(ReasonCode.NO_FACE, "no face was found")
 NO_LANDMARKS = Reason(ReasonCode.NO_LANDMARKS, "the source has no landmarks of it")
@@ -31,7 +30,7 @@ class CropConfig:
             `detect` bring five points of the face to the ArcFace template: the source's own, or
             those of a detector.
         fraction: of the shorter side that `center` keeps, in (0, 1].
-        detector: of `detect`, one of `transforms.faces.base.DETECTORS`.
+        detector: of `detect`, one of `transforms.faces.choices.DETECTORS`.
     """
 
     size: int = 112

@@ -1,7 +1,8 @@
 """Detectors by name."""
 
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.faces.base import DETECTORS, Detector
+from facemill.transforms.faces.base import Detector
+from facemill.transforms.faces.choices import DETECTORS
 
 
 def load(name: str, threads: int = 1) -> Detector:

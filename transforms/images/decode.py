@@ -13,13 +13,7 @@ from PIL import Image, ImageFile, _imaging
 from facemill.transforms.core.reasons import ReasonCode, ReasonError
 from facemill.transforms.core.text import one_line
 from facemill.transforms.images import jpeg
-
-# More bytes than any photo of a camera: what is larger is not read at all.
-MAX_BYTES = 64 << 20
-# Checked against the header, before a raster is allocated: 100 megapixels are 300 MB of RGB.
-MAX_PIXELS = 100_000_000
-# A face cannot be told from fewer.
-MIN_SIDE = 16
+from facemill.transforms.images.limits import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 # Of these Pillow gives 16-bit samples in 32 bits; elsewhere such samples may mean anything.

@@ -19,7 +19,8 @@ from facemill.transforms.dataset.identity_filter import identity_key
 from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.outcomes import DROPPED
 from facemill.transforms.dataset.records import Record
-from facemill.transforms.dataset.splits import SPLIT_REQUEST, SPLITS, split_requests
+from facemill.transforms.dataset.split_names import SPLITS
+from facemill.transforms.dataset.splits import SPLIT_REQUEST, split_requests
 from facemill.transforms.faces.crop import CropConfig, Framed, frame
 from facemill.transforms.images import crop_variants, perceptual_hash
 from facemill.transforms.images.decode import Decoded, DecodeError, decode

@@ -9,6 +9,7 @@ import numpy as np
 
 from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.selection import weights
+from facemill.transforms.selection.choices import SHARPEST
 from facemill.transforms.selection.decisions import (
     KEEP,
     OF_ATTRIBUTE,
@@ -17,7 +18,7 @@ from facemill.transforms.selection.decisions import (
     TRAIN,
     is_new,
 )
-from facemill.transforms.selection.rules import Rule
+from facemill.transforms.selection.rules import CAP, EFFECTIVE_NUMBER, MIN_IMAGES, OVERSAMPLE, Rule
 
 _CAP_SALT = 1
 _SIGN = np.uint32(1 << 31)
@@ -82,7 +83,7 @@ def preference_keys(rows: np.ndarray, prefer: str) -> np.ndarray:
 def _preference(rows: np.ndarray, prefer: str) -> list[np.ndarray]:
     """What decides who comes first in a class, as `balance.ranks` takes it."""
     preference = [is_new(rows), splitmix64(rows["order"], _CAP_SALT), rows["row_id"]]
-    if prefer == "quality":
+    if prefer == SHARPEST:
         preference.insert(1, -rows["sharpness"])
     return preference
 
@@ -99,10 +100,10 @@ def _big_endian(values: np.ndarray) -> np.ndarray:
 
 def _concerned(rows: np.ndarray, rule: Rule) -> np.ndarray:
     alive = rows["reason"] == KEEP
-    if rule.kind == "min-images" and rule.column is None:
+    if rule.kind == MIN_IMAGES and rule.column is None:
         # What a dataset dropped for want of others: with the new ones there may be enough.
         alive |= ~is_new(rows) & (rows["reason"] == TOO_FEW)
-    if rule.kind in ("oversample", "effective-number"):
+    if rule.kind in (OVERSAMPLE, EFFECTIVE_NUMBER):
         alive &= rows["split"] == TRAIN
     return alive
 
@@ -125,13 +126,13 @@ def _settle(
         records: int64 [N], records of its class.
         of_attribute: whether classes are values of the attribute.
     """
-    if rule.kind in ("min-images", "cap"):
-        too_many = rule.kind == "cap"
+    if rule.kind in (MIN_IMAGES, CAP):
+        too_many = rule.kind == CAP
         gone = is_new(some) & (rank >= rule.amount if too_many else size < rule.amount)
         some["have"][gone], some["limit"][gone] = size[gone], int(rule.amount)
         reason = TOO_MANY if too_many else TOO_FEW
         some["reason"][gone] = reason + (OF_ATTRIBUTE if of_attribute else 0)
-    elif rule.kind == "oversample":
+    elif rule.kind == OVERSAMPLE:
         copies = some["copies"].astype(np.int64)
         some["copies"] = weights.oversampled(copies, rank, size, records, int(rule.amount))
     else:

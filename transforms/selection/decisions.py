@@ -3,7 +3,7 @@
 import numpy as np
 
 from facemill.transforms.core import row_ids
-from facemill.transforms.dataset.splits import SPLITS
+from facemill.transforms.dataset.split_names import SPLITS
 
 # Why an image is not kept; `selection.explain` gives the words.
 KEEP, EXCLUDED, NOT_INCLUDED, HELD_OUT, TWO_SPLITS, TOO_FEW, TOO_MANY = range(7)

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from facemill.transforms.core.errors import UsageError
 
 # In the order in which they are applied.
-KINDS = ("min-images", "cap", "oversample", "effective-number")
+MIN_IMAGES, CAP, OVERSAMPLE, EFFECTIVE_NUMBER = KINDS = (
+    "min-images",
+    "cap",
+    "oversample",
+    "effective-number",
+)
 # Images or records that a rule may ask for: no class has so many, and 32 bits hold it.
 MOST = 1_000_000_000
 
@@ -30,7 +35,12 @@ class Rule:
     @property
     def removes(self) -> bool:
         """Whether it takes images away; the others add copies or weights to what is left."""
-        return self.kind in ("min-images", "cap")
+        return self.kind in (MIN_IMAGES, CAP)
+
+
+def give_weights(kinds: Iterable[str]) -> bool:
+    """Whether rules of these kinds give records weights; without such a rule they carry none."""
+    return EFFECTIVE_NUMBER in kinds
 
 
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -59,7 +69,7 @@ def parse(text: str) -> Rule:
     except ValueError:
         value = -1.0
     whole = 1 <= value <= MOST and value == int(value)
-    good = 0 <= value < 1 if kind == "effective-number" else whole
+    good = 0 <= value < 1 if kind == EFFECTIVE_NUMBER else whole
     if kind not in KINDS or not good or ("@" in text and not column):
         raise UsageError(
             f"--balance must be min-images=N, cap=N, oversample=N or effective-number=BETA with N "

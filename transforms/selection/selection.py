@@ -15,11 +15,9 @@ from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.row_ids import origin_of_chunk
 from facemill.transforms.dataset.identity_filter import NO_IDENTITY, IdentityFilter
+from facemill.transforms.dataset.split_names import FOLDERS, SPLITS, UNLABELED
 from facemill.transforms.dataset.splits import (
-    FOLDERS,
     SPLIT_REQUEST,
-    SPLITS,
-    UNLABELED,
     draw_splits,
     resolve_split_requests,
     split_requests,
@@ -28,6 +26,7 @@ from facemill.transforms.duplicates.verdicts import Exclusion
 from facemill.transforms.scan.scan_chunk import Scanned
 from facemill.transforms.selection.apply import apply
 from facemill.transforms.selection.by_attribute import BalanceAttribute
+from facemill.transforms.selection.choices import BY_IDENTITY, BY_IMAGE, DRAWN
 from facemill.transforms.selection.decisions import (
     DECISION,
     EXCLUDED,
@@ -41,7 +40,7 @@ from facemill.transforms.selection.decisions import (
     TWO_SPLITS,
     is_new,
 )
-from facemill.transforms.selection.rules import Rule
+from facemill.transforms.selection.rules import Rule, give_weights
 
 # What the selection takes from the scan; an engine may keep all of it in memory.
 _SCANNED = ("row_id", "identity", "order", "group", "sharpness", "split")
@@ -64,16 +63,16 @@ class Selection:
     """
 
     fractions: Sequence[tuple[str, float]]
-    split_by: str = "identity"
+    split_by: str = BY_IDENTITY
     listed: tuple[tuple[str, np.ndarray], ...] = ()
     rules: tuple[Rule, ...] = ()
-    prefer: str = "hash"
+    prefer: str = DRAWN
     chosen: IdentityFilter = field(default_factory=IdentityFilter)
 
     @property
     def weighted(self) -> bool:
         """Whether a rule gives images weights."""
-        return any(rule.kind == "effective-number" for rule in self.rules)
+        return give_weights(rule.kind for rule in self.rules)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -307,7 +306,7 @@ def _only_new(data: bytes) -> bytes:
 def _split(rows: np.ndarray, selection: Selection, requests: np.ndarray) -> None:
     """Puts each image into a split; images without identity into `unlabeled`."""
     known = rows["identity"] != NO_IDENTITY
-    if selection.split_by == "image":
+    if selection.split_by == BY_IMAGE:
         hashes = splitmix64(rows["order"], _IMAGE_SPLIT_SALT)
         drawn = draw_splits(hashes, selection.fractions)
         rows["split"] = np.where(rows["split"] >= 0, rows["split"], drawn)

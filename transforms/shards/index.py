@@ -19,7 +19,7 @@ from facemill.transforms.dataset.fingerprint import content_sum
 from facemill.transforms.dataset.image_metadata import ANALYZED, METADATA
 from facemill.transforms.dataset.outcomes import DROPPED, KEPT, REJECTED
 from facemill.transforms.dataset.parquet_parts import write_part
-from facemill.transforms.dataset.splits import FOLDERS
+from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.duplicates.verdicts import Exclusion
 from facemill.transforms.scan.scan_chunk import Scanned
 from facemill.transforms.scan.staging import read_metadata

@@ -22,17 +22,20 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.dataset.image_metadata import ANALYZED
 from facemill.transforms.dataset.records import CHANNEL_MEAN, CHANNEL_SQUARE_MEAN, IDENTITY, QUALITY
+from facemill.transforms.dataset.transform_names import (
+    LABEL,
+    PIXEL_MEAN,
+    PIXEL_STD,
+    SAVED_MODEL,
+    VOCABULARY,
+    VOCABULARY_FILE,
+)
 
-LABEL = "label"
-PIXEL_MEAN = "pixel_mean"
-PIXEL_STD = "pixel_std"
-
-VOCABULARY = "identities"
 # The one entry of a vocabulary that has none.
 NOBODY = "(nobody)"
 _STABLE = (
     "metadata/schema.pbtxt",
-    f"transform_fn/assets/{VOCABULARY}",
+    f"{SAVED_MODEL}/{VOCABULARY_FILE}",
     "transformed_metadata/asset_map",
     "transformed_metadata/schema.pbtxt",
 )
@@ -192,7 +195,7 @@ def settle_empty(transform_dir: str) -> None:
 
     TensorFlow's tables cannot be empty, so tensorflow-transform writes a random token into one.
     """
-    path = os.path.join(transform_dir, "transform_fn", "assets", VOCABULARY)
+    path = os.path.join(transform_dir, SAVED_MODEL, VOCABULARY_FILE)
     storage.write_atomically(path, f"{NOBODY}\n".encode())
 
 
@@ -206,7 +209,7 @@ def check_vocabulary(transform_dir: str, identities: int) -> None:
     Raises:
         RunError: the vocabulary has more or fewer.
     """
-    path = os.path.join(transform_dir, "transform_fn", "assets", VOCABULARY)
+    path = os.path.join(transform_dir, SAVED_MODEL, VOCABULARY_FILE)
     with open(path, "rb") as lines:
         known = sum(1 for _ in lines)
     if known != identities:

@@ -12,7 +12,7 @@ from facemill.transforms.core.grouping import divide, join
 from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.core.processes import Calls
 from facemill.transforms.core.windowed import at_end
-from facemill.transforms.dataset.splits import FOLDERS
+from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.selection.selection import DECISION, KEEP
 from facemill.transforms.shards.write_shard import RECORD, Written, write_shard
 

@@ -10,7 +10,7 @@ import numpy as np
 from facemill.transforms import storage
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.records import extra_features
-from facemill.transforms.dataset.splits import FOLDERS
+from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.scan.staging import StagingReader
 
 # One record that is to be written.

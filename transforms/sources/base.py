@@ -104,7 +104,7 @@ class Source(abc.ABC):
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """The bytes of images of this source, in the order of `refs`.
 
-        At most `transforms.images.decode.MAX_BYTES` are held at a time; what is larger is
+        At most `transforms.images.limits.MAX_BYTES` are held at a time; what is larger is
         `Unreadable`.
         Called on a worker, from several threads at once.
 

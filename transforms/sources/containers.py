@@ -8,7 +8,7 @@ from typing import BinaryIO, ClassVar
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.reasons import Reason, ReasonCode
-from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.reading import cannot_read, too_large
 

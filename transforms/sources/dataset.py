@@ -14,7 +14,7 @@ from facemill.transforms.core.reasons import BY_NAME, HELD_OUT_IMAGE, Reason, fr
 from facemill.transforms.dataset import artifact, tfrecord
 from facemill.transforms.dataset.outcomes import DROPPED, KEPT
 from facemill.transforms.dataset.records import from_example
-from facemill.transforms.dataset.splits import SPLITS
+from facemill.transforms.dataset.split_names import SPLITS
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.containers import OpenFile
 

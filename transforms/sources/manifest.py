@@ -11,6 +11,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line, readable
+from facemill.transforms.dataset.split_names import SPLITS
 from facemill.transforms.sources import tables
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.distinct import Distinct
@@ -22,7 +23,6 @@ _PATHS = ("path", "file", "image")
 _IDENTITIES = ("identity", "label", "person", "name")
 _IMAGE_ID = "image_id"
 _SPLIT = "split"
-_SPLITS = ("train", "val", "test")
 _LANDMARKS = "landmarks"
 _LANDMARK_COLUMNS = tuple(
     f"{point}_{axis}"
@@ -211,9 +211,9 @@ def _text_of(value: object, what: str) -> str:
 
 
 def _split(value: object) -> str | None:
-    if value is None or value in _SPLITS:
+    if value is None or value in SPLITS:
         return value if isinstance(value, str) else None
-    text = f"its split must be {', '.join(_SPLITS)} or nothing, got {_short(value)}"
+    text = f"its split must be {', '.join(SPLITS)} or nothing, got {_short(value)}"
     raise BadValueError(text, ReasonCode.BAD_ROW)
 
 

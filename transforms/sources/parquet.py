@@ -12,7 +12,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line, readable
-from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.containers import ContainerSource, OpenFile

@@ -6,7 +6,7 @@ from typing import BinaryIO
 from facemill.transforms import storage
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line
-from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Unreadable
 
 

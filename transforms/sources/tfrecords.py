@@ -8,7 +8,7 @@ from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.records import parse_example
-from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.containers import ContainerSource, OpenFile
 from facemill.transforms.sources.distinct import Distinct

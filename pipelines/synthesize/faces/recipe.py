@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.fields import option
+from facemill.transforms.images.limits import MIN_SIDE
 
 COPY_KINDS = ("copy", "reencode", "resize", "brighten", "crop", "mirror", "conflict")
 """Made from another picture of the collection."""
@@ -21,35 +26,94 @@ MAX_IDENTITY = 2**32 - 1
 MAX_IMAGES = 2**20
 """Images of one identity; indexes from there on are for planted pictures."""
 
+_ADVICE = "give a number in this range"
+
+
+def parse_plants(texts: Sequence[str]) -> dict[str, int]:
+    """The count of each kind from texts such as "mirror=5", in the order of KINDS.
+
+    Raises:
+        UsageError: one is no kind and count, or a kind comes twice.
+    """
+    counts: dict[str, int] = {}
+    for text in texts:
+        kind, _, number = text.partition("=")
+        if kind not in KINDS or not _is_number(number):
+            raise UsageError(
+                f"--plant must be KIND=COUNT, got {text!r}; kinds are {', '.join(KINDS)}."
+            )
+        if kind in counts:
+            raise UsageError(f"--plant must name a kind once, got {kind} twice; add the counts.")
+        counts[kind] = int(number)
+    return {kind: counts[kind] for kind in KINDS if kind in counts}
+
+
+def parse_pairs(text: str) -> tuple[int, int]:
+    """Folds and pairs per fold from a text such as "10x300".
+
+    Raises:
+        UsageError: it is not two numbers.
+    """
+    folds, _, pairs = text.partition("x")
+    if not (_is_number(folds) and _is_number(pairs)):
+        raise UsageError(f"--pairs must be FOLDSxPAIRS, got {text!r}; for example 10x300.")
+    return int(folds), int(pairs)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """All that decides the bytes of a synthetic collection.
 
-    Attributes:
-        identities: How many, 1 or more.
-        images_per_identity: How many original images each has; with `long_tail`, the most it has.
-        long_tail: None for the same number each. Otherwise an identity has
-            max(1, ceil(images_per_identity * u ** long_tail)) images, u uniform in [0, 1): the
-            greater the exponent, the more identities have one image.
-        image_size: Side in pixels, 16 to 2048.
-        seed: Which population, 0 to 2**64 - 1.
-        start_identity: Index of the first identity. Collections of one seed whose ranges do not
-            meet share nobody.
-        quality: Of the JPEGs, 1 to 100.
-        plants: How many files of each kind of `KINDS` to add to the original images.
-        pairs: Folds and pairs (genuine, and as many impostor) per fold, or None for no pairs.
+    The command checks the ranges; see `pipelines.synthesize.options`.
     """
 
-    identities: int
-    images_per_identity: int
-    long_tail: float | None = None
-    image_size: int = 112
-    seed: int = 0
-    start_identity: int = 1
-    quality: int = 92
-    plants: dict[str, int] = dataclasses.field(default_factory=dict)
-    pairs: tuple[int, int] | None = None
+    identities: int = option(
+        100, least=1, most=MAX_IDENTITY, advice=_ADVICE, help="how many identities"
+    )
+    # Below MAX_IMAGES are the indexes of original images, above it those of planted pictures.
+    images_per_identity: int = option(
+        20, least=1, most=MAX_IMAGES - 1, advice=_ADVICE, help="original images of each"
+    )
+    # An identity has max(1, ceil(images_per_identity * u ** long_tail)) images, u uniform in
+    # [0, 1); None for the same number each.
+    long_tail: float | None = option(
+        None,
+        above=0,
+        most=100,
+        advice="2 is a moderate tail",
+        metavar="EXPONENT",
+        help="give an identity 1 to --images-per-identity images, ceil(most * u^EXPONENT) with u "
+        "uniform: the greater, the more identities have a single image",
+    )
+    image_size: int = option(112, least=MIN_SIDE, most=2048, advice=_ADVICE, help="side in pixels")
+    seed: int = option(
+        0, least=0, most=MAX_SEED, advice=_ADVICE, help="another seed is another population"
+    )
+    start_identity: int = option(
+        1,
+        help="index of the first identity; ranges of one seed that do not meet share nobody",
+    )
+    quality: int = option(92, least=1, most=100, advice=_ADVICE, help="JPEG quality")
+    plants: dict[str, int] = option(
+        factory=dict,
+        parse=parse_plants,
+        repeated=True,
+        flag="plant",
+        metavar="KIND=COUNT",
+        help=f"add files of a kind, listed in truth.parquet; repeatable; {', '.join(KINDS)}",
+    )
+    # Folds, and pairs per fold.
+    pairs: tuple[int, int] | None = option(
+        None,
+        parse=parse_pairs,
+        metavar="FOLDSxPAIRS",
+        help="write pairs.txt as LFW's View 2 has it, such as 10x300: so many genuine and as many "
+        "impostor pairs per fold, of the original images",
+    )
 
 
 def identity_name(index: int) -> str:

@@ -5,14 +5,14 @@ import tensorflow as tf
 from facemill.model.data.augment import DRAWS, augment, draw
 from facemill.model.recipes.recipe import Recipe
 
-NOTHING = {"flip": False, "crop": 0.0, "light": 0.0, "erase": 0.0}
+NOTHING = {"flip": False, "crop": 0.0, "color_jitter": 0.0, "erase": 0.0}
 # Each operation alone, and all of them.
 OPERATIONS = {
     "flip": {"flip": True},
     "crop": {"crop": 0.3},
-    "light": {"light": 0.4},
+    "color_jitter": {"color_jitter": 0.4},
     "erase": {"erase": 1.0},
-    "all": {"flip": True, "crop": 0.3, "light": 0.4, "erase": 0.5},
+    "all": {"flip": True, "crop": 0.3, "color_jitter": 0.4, "erase": 0.5},
 }
 SEED = 7
 
@@ -135,9 +135,9 @@ def test_a_crop_that_ends_at_the_border_does_not_reach_past_it(flip):
     assert changed(white, crop=1e-6, flip=flip).min() > 254.9
 
 
-def test_light_scales_brightness_contrast_and_color_within_its_strength():
+def test_color_jitter_scales_brightness_contrast_and_color_within_its_strength():
     grey = np.full((500, 4, 4, 3), 100, np.uint8)
-    out = changed(grey, light=0.2)
+    out = changed(grey, color_jitter=0.2)
     # A grey image has no contrast: gain and color alone are seen, the same in each pixel.
     np.testing.assert_allclose(out, np.broadcast_to(out[:, :1, :1], out.shape), rtol=1e-5)
     factor = out[:, 0, 0] / 100
@@ -149,10 +149,10 @@ def test_light_scales_brightness_contrast_and_color_within_its_strength():
     assert 1.02 < spread.max() <= 1.05 / 0.95 + 1e-5
 
 
-def test_light_changes_the_contrast_about_the_mean():
+def test_color_jitter_changes_the_contrast_about_the_mean():
     images = np.zeros((300, 2, 2, 3), np.uint8)
     images[:, 0], images[:, 1] = 110, 130
-    out = changed(images, light=0.2)
+    out = changed(images, color_jitter=0.2)
     ratio = (out[:, 1] - out[:, 0]) / (out[:, 1] + out[:, 0]) / (20 / 240)
     assert ratio.min() >= 0.8 - 1e-3
     assert ratio.max() <= 1.2 + 1e-3

@@ -11,8 +11,8 @@ from facemill.model.data import tfdata as training_input
 from facemill.model.recipes.recipe import Recipe
 from tests.model import tiny
 
-AUGMENTED = Recipe(batch_size=10, flip=True, crop=0.2, light=0.2, erase=0.5, seed=4)
-PLAIN = Recipe(batch_size=10, flip=False, crop=0.0, light=0.0, erase=0.0, seed=4)
+AUGMENTED = Recipe(batch_size=10, flip=True, crop=0.2, color_jitter=0.2, erase=0.5, seed=4)
+PLAIN = Recipe(batch_size=10, flip=False, crop=0.0, color_jitter=0.0, erase=0.0, seed=4)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def gains(path, transform, epoch: int, batch_size: int = 10) -> list[tuple[bytes
     """How each record of an epoch was lit, in order, with the pixels that it had before."""
     plain = dataclasses.replace(PLAIN, batch_size=batch_size)
     # A black or white image would hide how it was lit.
-    lit = dataclasses.replace(plain, light=0.02)
+    lit = dataclasses.replace(plain, color_jitter=0.02)
     before = read(path, transform, plain, epoch)
     after = read(path, transform, lit, epoch)
     return [

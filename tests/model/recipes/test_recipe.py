@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from facemill.model import recipes
-from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS
+from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS, RECIPES
 from facemill.model.recipes.recipe import Recipe
-from facemill.pipelines.train.options import RECIPES
 from facemill.transforms.core.errors import UsageError
 
 FILES = sorted(
-    path.stem for path in Path(recipes.__file__).parent.glob("*.py") if path.stem != "__init__"
+    path.stem
+    for path in Path(recipes.__file__).parent.glob("*.py")
+    if path.stem not in ("__init__", "choices", "recipe")
 )
 
 

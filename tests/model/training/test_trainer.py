@@ -242,7 +242,7 @@ def test_both_optimizers_follow_the_schedule_and_learn(trainer, manifest, optimi
     recipe = Recipe(
         network="plain", head="softmax", embedding_size=32, epochs=6, batch_size=10,
         optimizer=optimizer, learning_rate={"sgd": 0.02, "adam": 1e-3}[optimizer],
-        weight_decay=0.0, crop=0.0, light=0.0,
+        weight_decay=0.0, crop=0.0, color_jitter=0.0,
     )  # fmt: skip
     trained = trainer(recipe)
     trained.run()

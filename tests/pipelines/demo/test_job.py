@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from facemill.pipelines.common.options import add_arguments, from_arguments
 from facemill.pipelines.demo import job
 from facemill.pipelines.demo.options import DemoOptions
 from facemill.transforms.core.errors import RunError
@@ -20,10 +21,10 @@ OUTPUTS = ("photos", "unseen", "dataset", "model", "embeddings", "evaluation")
 
 
 def parsed(step: job.Step):
-    module = importlib.import_module(f"facemill.pipelines.{step.name}.options")
+    options = importlib.import_module(f"facemill.pipelines.{step.name}.options").OPTIONS
     parser = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False)
-    module.add_arguments(parser)
-    return module.from_arguments(parser.parse_args(step.arguments))
+    add_arguments(parser, options)
+    return from_arguments(options, parser.parse_args(step.arguments))
 
 
 def test_the_steps_are_what_their_commands_take():

@@ -1,15 +1,12 @@
 import argparse
 import dataclasses
-import importlib
 
 import pytest
 
-from facemill.pipelines.ingest import options as options
+from facemill.pipelines.common.options import add_arguments, from_arguments
 from facemill.pipelines.ingest.options import IngestOptions, parse_split
+from facemill.transforms.core import cores
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.duplicates import verdicts
-from facemill.transforms.faces import base, crop
-from facemill.transforms.images import decode
 from facemill.transforms.selection.rules import Rule
 
 # Every flag with a value of its own and what becomes of it.
@@ -46,8 +43,9 @@ CHANGES = {
 
 def parsed(*flags: str) -> IngestOptions:
     parser = argparse.ArgumentParser()
-    options.add_arguments(parser)
-    return options.from_arguments(parser.parse_args(["--input", "i", "--output", "o", *flags]))
+    add_arguments(parser, IngestOptions)
+    given = parser.parse_args(["--input", "i", "--output", "o", *flags])
+    return from_arguments(IngestOptions, given)
 
 
 @pytest.mark.parametrize("flag", CHANGES)
@@ -62,9 +60,8 @@ def test_every_option_has_a_flag_and_its_default():
     fields = {field.name for field in dataclasses.fields(IngestOptions)}
     assert fields == {"input", "output", *(field for _, field, _ in CHANGES.values())}
     plain = parsed()
-    expected = IngestOptions("i", "o")
-    assert dataclasses.replace(plain, workers=expected.workers) == expected
-    assert plain.workers >= 1
+    assert plain == IngestOptions("i", "o")
+    assert plain.workers == cores.usable()
 
 
 def test_repeated_flags_add_up_in_order():
@@ -133,11 +130,16 @@ def test_shares_are_of_all_splits_in_their_order():
     assert parse_split("test=0.25, train=0.75") == (("train", 0.75), ("val", 0), ("test", 0.25))
 
 
-def test_what_is_repeated_here_for_a_quick_start_is_the_same_there():
-    assert options.ALIGNMENTS == crop.ALIGNMENTS
-    assert options.DETECTORS == base.DETECTORS
-    assert options.POLICIES == verdicts.POLICIES
-    assert (
-        options.LEVELS == importlib.import_module("facemill.transforms.duplicates.transform").LEVELS
-    )
-    assert options._SMALLEST == decode.MIN_SIDE
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ({"align": "centre"}, "--align must be none, center, landmarks or detect, got 'centre'; "),
+        ({"format": "zip"}, "--format must be folders, lfw,"),
+        ({"max_images": 0}, "--max-images must be 1 to 1,000,000,000, got 0"),
+        ({"max_rejected": 2.0}, "--max-rejected must be 0 to 1, got 2; give 0.5."),
+        ({"min_sharpness": float("inf")}, "--min-sharpness must be 0 or more, got inf; give 0"),
+    ],
+)
+def test_options_made_in_code_are_checked_too(values, refused):
+    with pytest.raises(UsageError, match=f"^{refused}"):
+        IngestOptions("i", "o", **values)

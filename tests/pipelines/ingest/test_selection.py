@@ -158,7 +158,7 @@ def test_the_manifest_tells_every_option_that_changes_the_result(field, names):
     given = {"align": "detect"} if field == "detector" else {}
     before = result_options(changed(**given), "folders")
     if field in _ELSEWHERE:
-        other = {"workers": 5, "max_rejected": 0.1}.get(field, "other")
+        other = {"format": "lfw", "workers": 5, "max_rejected": 0.1}.get(field, "other")
         assert result_options(changed(**{field: other}), "folders") == before
         return
     value = _OTHERS[field]

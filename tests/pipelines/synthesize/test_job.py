@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from facemill.pipelines import cli
-from facemill.pipelines.synthesize import options as options
+from facemill.pipelines.common.options import add_arguments, from_arguments
 from facemill.pipelines.synthesize.faces import collection
+from facemill.pipelines.synthesize.options import SynthesizeOptions
 from facemill.transforms.core import cores
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact
@@ -32,10 +33,10 @@ def _bytes(root) -> dict[str, bytes]:
     return found
 
 
-def _parsed(*flags: str) -> options.SynthesizeOptions:
+def _parsed(*flags: str) -> SynthesizeOptions:
     parser = argparse.ArgumentParser()
-    options.add_arguments(parser)
-    return options.from_arguments(parser.parse_args(["--output", "x", *flags]))
+    add_arguments(parser, SynthesizeOptions)
+    return from_arguments(SynthesizeOptions, parser.parse_args(["--output", "x", *flags]))
 
 
 def test_the_artifact_describes_itself(tmp_path, capsys):

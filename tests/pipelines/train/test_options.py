@@ -4,9 +4,11 @@ import importlib
 
 import pytest
 
+from facemill.model.recipes.choices import RECIPES
 from facemill.model.recipes.recipe import Recipe
 from facemill.pipelines import cli
-from facemill.pipelines.train import options as options
+from facemill.pipelines.common.options import add_arguments, from_arguments
+from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms.core.errors import UsageError
 
 # Every flag that changes a value of the recipe, with one that no recipe has.
@@ -26,17 +28,18 @@ CHANGES = {
     "--weight-decay": ("weight_decay", 0.0321),
     "--clip-norm": ("clip_norm", 3.5),
     "--crop": ("crop", 0.33),
-    "--light": ("light", 0.44),
+    "--color-jitter": ("color_jitter", 0.44),
     "--erase": ("erase", 0.66),
     "--validation-pairs": ("validation_pairs", 99),
     "--seed": ("seed", 8),
 }
 
 
-def parsed(*flags: str) -> options.TrainOptions:
+def parsed(*flags: str) -> TrainOptions:
     parser = argparse.ArgumentParser()
-    options.add_arguments(parser)
-    return options.from_arguments(parser.parse_args(["--dataset", "d", "--output", "o", *flags]))
+    add_arguments(parser, TrainOptions)
+    given = parser.parse_args(["--dataset", "d", "--output", "o", *flags])
+    return from_arguments(TrainOptions, given)
 
 
 def refused(capsys, *flags: str) -> str:
@@ -49,7 +52,7 @@ def refused(capsys, *flags: str) -> str:
     return captured.err
 
 
-@pytest.mark.parametrize("name", options.RECIPES)
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_taken_as_it_stands(name):
     found = parsed("--recipe", name)
     assert found.recipe == importlib.import_module(f"facemill.model.recipes.{name}").RECIPE
@@ -64,7 +67,7 @@ def test_without_a_name_the_default_recipe_is_taken():
 def test_a_flag_changes_its_own_value_only(flag):
     field, value = CHANGES[flag]
     assert parsed(flag, str(value)).recipe == dataclasses.replace(Recipe(), **{field: value})
-    for name in options.RECIPES:
+    for name in RECIPES:
         assert getattr(parsed("--recipe", name, flag, str(value)).recipe, field) == value
 
 
@@ -83,7 +86,7 @@ def test_help_names_the_recipes_and_the_flags(capsys):
         cli.main(["train", "--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    assert "{" + ",".join(options.RECIPES) + "}" in text
+    assert "{" + ",".join(RECIPES) + "}" in text
     for flag in (*CHANGES, "--cpu-replicas", "--flip", "--no-flip-average"):
         assert flag in text
 
@@ -112,4 +115,4 @@ def test_a_bad_value_is_told_in_one_sentence(capsys, flags, said):
 
 def test_options_made_in_code_are_checked_too():
     with pytest.raises(UsageError, match="--cpu-replicas must be 1 to 64, got 65"):
-        options.TrainOptions("d", "o", cpu_replicas=65)
+        TrainOptions("d", "o", cpu_replicas=65)

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.dataset.split_names import SPLITS
 from facemill.transforms.dataset.splits import (
     SPLIT_REQUEST,
-    SPLITS,
     draw_splits,
     resolve_split_requests,
     split_requests,

@@ -2,8 +2,9 @@ import pytest
 
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.outcomes import DROPPED
+from facemill.transforms.duplicates.choices import POLICIES
 from facemill.transforms.duplicates.left_out import verdicts_of_filtered
-from facemill.transforms.duplicates.verdicts import POLICIES, Member, verdicts
+from facemill.transforms.duplicates.verdicts import Member, verdicts
 from tests.transforms.duplicates.test_verdicts import member
 
 

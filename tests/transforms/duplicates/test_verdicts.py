@@ -12,17 +12,8 @@ from facemill.transforms.dataset.outcomes import (
     REJECTED,
 )
 from facemill.transforms.duplicates import verdicts as module
-from facemill.transforms.duplicates.verdicts import (
-    DROP,
-    KEEP_MAJORITY,
-    NEAR,
-    POLICIES,
-    QUARANTINE,
-    Member,
-    Verdict,
-    best,
-    verdicts,
-)
+from facemill.transforms.duplicates.choices import DROP, KEEP_MAJORITY, POLICIES, QUARANTINE
+from facemill.transforms.duplicates.verdicts import NEAR, Member, Verdict, best, verdicts
 from tests.reasons import because
 
 

@@ -11,7 +11,8 @@ from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, chunk_number, row_ids_of, row_of
 from facemill.transforms.dataset.identity_filter import NO_IDENTITY, identity_key
 from facemill.transforms.dataset.records import from_example
-from facemill.transforms.dataset.splits import SPLIT_REQUEST, SPLITS
+from facemill.transforms.dataset.split_names import SPLITS
+from facemill.transforms.dataset.splits import SPLIT_REQUEST
 from facemill.transforms.faces.crop import NO_FACE, CropConfig
 from facemill.transforms.images import perceptual_hash
 from facemill.transforms.images.decode import decode

@@ -12,13 +12,8 @@ from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.row_ids import BASE, NEW, chunk_number, row_ids_of
 from facemill.transforms.core.row_ids import HELD_OUT as HELD_OUT_SET
 from facemill.transforms.dataset.identity_filter import NO_IDENTITY, IdentityFilter, identity_key
-from facemill.transforms.dataset.splits import (
-    FOLDERS,
-    SPLIT_REQUEST,
-    SPLITS,
-    UNLABELED,
-    draw_splits,
-)
+from facemill.transforms.dataset.split_names import FOLDERS, SPLITS, UNLABELED
+from facemill.transforms.dataset.splits import SPLIT_REQUEST, draw_splits
 from facemill.transforms.duplicates.verdicts import EXACT, Exclusion, Verdict
 from facemill.transforms.scan.scan_chunk import UNUSABLE, USABLE, Scanned
 from facemill.transforms.selection import selection

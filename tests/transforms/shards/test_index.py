@@ -7,7 +7,7 @@ import pytest
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.row_ids import NEW, chunk_number, row_ids_of
 from facemill.transforms.dataset.fingerprint import content_sum
-from facemill.transforms.dataset.splits import FOLDERS
+from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.duplicates.verdicts import Exclusion, Verdict
 from facemill.transforms.selection.selection import DECISION, TOO_FEW, TOO_MANY
 from facemill.transforms.shards import index

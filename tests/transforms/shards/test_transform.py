@@ -11,7 +11,7 @@ from facemill.transforms.core.row_ids import NEW, chunk_number, row_ids_of
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.records import AUGMENTATION_SEED, WEIGHT, Record, decode_example
-from facemill.transforms.dataset.splits import FOLDERS
+from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.scan.staging import write_chunk
 from facemill.transforms.selection.selection import DECISION, EXCLUDED
 from facemill.transforms.shards import transform

@@ -6,7 +6,7 @@ import pytest
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.folders import NO_FOLDER, Folders, Lfw
 from facemill.transforms.sources.reading import too_large

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.manifest import Manifest
 from tests.reasons import because

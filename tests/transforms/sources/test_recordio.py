@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources import recordio
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.reading import too_large

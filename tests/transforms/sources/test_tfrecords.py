@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import tfrecord
-from facemill.transforms.images.decode import MAX_BYTES
+from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.tfrecords import TFRecords
 from tests.reasons import because

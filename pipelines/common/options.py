@@ -1,0 +1,188 @@
+"""Flags from a dataclass of options, and the dataclass from parsed flags.
+
+A new flag is one field, made by `transforms.core.fields.option`. The flag of `image_size` is
+`--image-size`. A field that is a dataclass itself gives the flags of its own fields; where it has a
+flag too, such as `--recipe`, those flags change single values of what it names.
+"""
+
+import argparse
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from facemill.transforms.core import fields
+from facemill.transforms.core.fields import Option, option_of
+
+_Options = TypeVar("_Options")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Flag:
+    """One flag.
+
+    Attributes:
+        name: such as `--image-size`.
+        help: what it means.
+        field: whose value it gives.
+        kind: type of the value, without None.
+        how: what the field states of itself.
+    """
+
+    name: str
+    help: str
+    field: dataclasses.Field
+    kind: Any
+    how: Option
+
+
+def flag_of(options: type, name: str) -> str:
+    """The flag of a field.
+
+    Args:
+        options: the dataclass.
+        name: of one of its fields.
+
+    Raises:
+        KeyError: it has no such field.
+    """
+    for field in dataclasses.fields(options):
+        if field.name == name:
+            how = option_of(field)
+            return f"--{(how and how.flag) or name.replace('_', '-')}"
+    raise KeyError(name)
+
+
+def check(options: Any) -> None:
+    """Checks each value of an instance; a sentence that refuses one names its flag.
+
+    Raises:
+        UsageError: a value is none of its choices, or out of its range.
+    """
+    fields.check(options, lambda name: flag_of(type(options), name))
+
+
+def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
+    """Adds the flags of a dataclass, in the order of its fields."""
+    _add_all(parser, options)
+
+
+def from_arguments(options: type[_Options], namespace: argparse.Namespace) -> _Options:
+    """The options of parsed flags.
+
+    Raises:
+        UsageError: a text cannot be parsed, or a value is none of its choices or out of its range.
+    """
+    values = _given(options, namespace)
+    for field, kind in _fields(options):
+        if _holds_options(kind):
+            inner = _given(kind, namespace)
+            if option_of(field) is None:
+                values[field.name] = kind(**inner)
+            else:
+                values[field.name] = dataclasses.replace(values[field.name], **inner)
+    return options(**values)
+
+
+def _fields(options: type) -> Iterator[tuple[dataclasses.Field, Any]]:
+    """Each field and its type, without None."""
+    hints = typing.get_type_hints(options)
+    for field in dataclasses.fields(options):
+        kind = hints[field.name]
+        if typing.get_origin(kind) in (types.UnionType, typing.Union):
+            (kind,) = (one for one in typing.get_args(kind) if one is not types.NoneType)
+        yield field, kind
+
+
+def _holds_options(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind)
+
+
+def _add_all(
+    parser: argparse.ArgumentParser,
+    options: type,
+    outer: str = "",
+    outer_how: Option | None = None,
+) -> None:
+    """Adds the flags of a dataclass.
+
+    Args:
+        parser: that gets them.
+        options: the dataclass.
+        outer: the field of another dataclass that holds it, if one does.
+        outer_how: what that field states of itself, if it has a flag too.
+    """
+    found = [(field, kind, option_of(field)) for field, kind in _fields(options)]
+    rivals = {how.instead_of for _, _, how in found if how is not None}
+    groups: dict[str, Any] = {}
+    for field, kind, how in found:
+        if how is not None:
+            name, text, target = flag_of(options, field.name), how.help, parser
+            if how.instead_of:
+                text += f", in place of {flag_of(options, how.instead_of)}"
+            if outer_how is not None:
+                name = f"--{outer_how.inner_flags.get(field.name, name[2:])}"
+                text += f" (default: the {outer}'s)"
+            if how.instead_of or field.name in rivals:
+                group = how.instead_of or field.name
+                if group not in groups:
+                    groups[group] = parser.add_mutually_exclusive_group()
+                target = groups[group]
+            _add(target, _Flag(name, text, field, kind, how), outer_how is not None)
+        if _holds_options(kind):
+            _add_all(parser, kind, field.name, how)
+
+
+def _add(target: Any, flag: _Flag, overrides: bool = False) -> None:
+    """Adds one flag; one that overrides leaves nothing behind where it is not given."""
+    how = flag.how
+    added: dict[str, Any] = {"dest": flag.field.name, "help": flag.help}
+    if how.metavar is not None:
+        added["metavar"] = how.metavar
+    if overrides:
+        added["default"] = argparse.SUPPRESS
+    elif _is_required(flag.field):
+        added["required"] = True
+    else:
+        added["default"] = _default(flag.field, how)
+    if how.repeated:
+        added["action"] = "append"
+    elif how.choices:
+        added["choices"] = how.choices
+    elif how.parse is None and flag.kind is bool:
+        added["action"] = argparse.BooleanOptionalAction
+    elif how.parse is None and flag.kind in (int, float):
+        added["type"] = flag.kind
+    target.add_argument(flag.name, **added)
+
+
+def _is_required(field: dataclasses.Field) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
+
+
+def _default(field: dataclasses.Field, how: Option) -> Any:
+    """As argparse shows and takes it."""
+    if how.written is not None:
+        return how.written
+    if how.repeated:
+        # A list here would begin each list that is given.
+        return None
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _given(options: type, namespace: argparse.Namespace) -> dict[str, Any]:
+    """The values that flags give; the dataclass itself knows the others' defaults."""
+    values = {}
+    for field in dataclasses.fields(options):
+        how, got = option_of(field), getattr(namespace, field.name, None)
+        if how is not None and got is not None:
+            values[field.name] = got if how.parse is None else how.parse(got)
+    for field in dataclasses.fields(options):
+        how = option_of(field)
+        if how is not None and how.instead_of in values and field.name not in values:
+            values[field.name] = field.default
+    return values

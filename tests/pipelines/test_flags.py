@@ -1,0 +1,169 @@
+"""The flags of every command: scripts rely on their names, defaults and choices."""
+
+import argparse
+import dataclasses
+import importlib
+import types
+import typing
+
+import pytest
+
+from facemill.model.recipes.recipe import Recipe as TrainingRecipe
+from facemill.pipelines import cli
+from facemill.pipelines.common.options import add_arguments
+from facemill.pipelines.synthesize.faces.recipe import Recipe as SyntheticRecipe
+from facemill.transforms.core import cores
+from facemill.transforms.sources.names import FORMATS
+
+# Of each flag: its default, then its type or choices, then what stands for its value.
+FLAGS = {
+    "ingest": """
+        --input required
+        --output required
+        --format None FORMATS
+        --root None
+        --image-column None
+        --label-column None
+        --image-size 112 int
+        --align center none|center|landmarks|detect
+        --detector blazeface blazeface|mtcnn
+        --crop-fraction 1.0 float
+        --min-sharpness 0.0 float
+        --min-contrast 0.0 float
+        --brightness 0,255
+        --dedup near off|exact|near|thorough
+        --on-conflict drop drop|keep-majority|quarantine
+        --min-images 1 int
+        --max-images None int
+        --balance repeated RULE
+        --prefer hash hash|quality
+        --split train=0.8,val=0.1,test=0.1
+        --split-by identity identity|image
+        --split-list repeated SPLIT=FILE
+        --seed 1 int
+        --workers cores int
+        --include-identities None
+        --exclude-identities None
+        --exclude-dataset None
+        --append-to None
+        --max-rejected 0.5 float
+    """,
+    "train": """
+        --dataset required
+        --output required
+        --cpu-replicas 1 int
+        --recipe default default|demo|lfw
+        --backbone recipe's plain|mobilefacenet|residual
+        --head recipe's softmax|arcface|cosface
+        --embedding-size recipe's int
+        --margin recipe's float
+        --scale recipe's float
+        --epochs recipe's int
+        --steps recipe's int
+        --batch-size recipe's int
+        --optimizer recipe's sgd|adam
+        --learning-rate recipe's float
+        --warmup-epochs recipe's float
+        --momentum recipe's float
+        --weight-decay recipe's float
+        --clip-norm recipe's float
+        --flip recipe's --no-flip
+        --crop recipe's float
+        --color-jitter recipe's float
+        --erase recipe's float
+        --flip-average recipe's --no-flip-average
+        --validation-pairs recipe's int
+        --seed recipe's int
+    """,
+    "score": """
+        --input required
+        --model required
+        --output required
+        --format None FORMATS
+        --root None
+        --image-column None
+        --label-column None
+        --batch-size 32 int
+        --workers cores int
+        --max-rejected 0.5 float
+    """,
+    "evaluate": """
+        --embeddings required
+        --pairs required
+        --output required
+        --protocol lfw lfw
+        --threshold-pairs None PAIRS
+        --missing error error|reject
+    """,
+    "synthesize": """
+        --output required
+        --identities 100 int
+        --images-per-identity 20 int
+        --long-tail None float EXPONENT
+        --image-size 112 int
+        --seed 0 int
+        --start-identity 1 int
+        --quality 92 int
+        --plant repeated KIND=COUNT
+        --pairs None FOLDSxPAIRS
+        --workers cores int
+    """,
+    "demo": """
+        --output required
+    """,
+}
+
+
+def options_of(command: str) -> type:
+    return importlib.import_module(f"facemill.pipelines.{command}.options").OPTIONS
+
+
+def described(action: argparse.Action) -> str:
+    """A flag as a line of FLAGS."""
+    if action.required:
+        default = "required"
+    elif isinstance(action, argparse._AppendAction):
+        default = "repeated"
+    else:
+        default = "recipe's" if action.default is argparse.SUPPRESS else str(action.default)
+    kind = action.type.__name__ if action.type else "|".join(action.choices or ())
+    words = (action.option_strings[0], default, kind, *action.option_strings[1:])
+    return " ".join(word for word in (*words, action.metavar or "") if word)
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_flags_defaults_and_choices_are_those_that_scripts_rely_on(command):
+    parser = argparse.ArgumentParser(add_help=False)
+    add_arguments(parser, options_of(command))
+    table = FLAGS[command].replace("FORMATS", "|".join(FORMATS))
+    table = table.replace(" cores ", f" {cores.usable()} ")
+    assert [described(action) for action in parser._actions] == [
+        line.strip() for line in table.strip().splitlines()
+    ]
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_flag_has_a_help_text(command):
+    parser = argparse.ArgumentParser(add_help=False)
+    add_arguments(parser, options_of(command))
+    assert all(action.help for action in parser._actions)
+
+
+@pytest.mark.parametrize(
+    "options", [*map(options_of, cli.COMMANDS), TrainingRecipe, SyntheticRecipe]
+)
+def test_defaults_are_of_their_field_s_type(options):
+    hints = typing.get_type_hints(options)
+    values = dict.fromkeys((f.name for f in dataclasses.fields(options)), "given")
+    for field in dataclasses.fields(options):
+        if field.default_factory is not dataclasses.MISSING:
+            values[field.name] = field.default_factory()
+        elif field.default is not dataclasses.MISSING:
+            values[field.name] = field.default
+        kind = hints[field.name]
+        allowed = tuple(typing.get_origin(one) or one for one in typing.get_args(kind) or (kind,))
+        origin = typing.get_origin(kind)
+        whole = allowed if origin in (None, types.UnionType) else (origin,)
+        assert isinstance(values[field.name], whole), field.name
+    # They are in their ranges, too.
+    options(**values)

@@ -1,0 +1,5 @@
+"""Names of the detectors and alignments that there are; light, for the command line."""
+
+# The first is the default.
+DETECTORS = ("blazeface", "mtcnn")
+ALIGNMENTS = ("none", "center", "landmarks", "detect")
