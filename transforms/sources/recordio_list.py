@@ -74,10 +74,10 @@ def _parse(line: bytes, place: int | None) -> tuple[int | None, float, str]:
         ValueError: it is of neither.
     """
     first, second, *rest = line.decode("utf-8").strip("\r\n").split("\t")
+    if not (second and rest and rest[-1]):
+        raise ValueError("has no label or no path")
     try:
         label = float(second)
     except ValueError:
-        return place, float("".join(rest[:1])), second
-    if not rest:
-        raise ValueError("has no path")
+        return place, float(rest[0]), second
     return int(first), label, rest[-1]

@@ -252,6 +252,12 @@ def test_a_shuffled_list_whose_record_0_begins_a_task_keeps_its_paths(tmp_path, 
     assert list(paths_of(tmp_path).values()) == FROM
 
 
+def test_a_line_that_is_cut_off_before_its_path_gives_none(tmp_path):
+    write(tmp_path, [image(label, data) for label, data in PICTURES[:2]], [7, 2])
+    (tmp_path / "train.lst").write_text(f"7\t0\t{FROM[0]}\n2\t0\t")
+    assert paths_of(tmp_path) == {"train.rec/7": FROM[0], "train.rec/2": None}
+
+
 def test_a_list_that_tells_of_another_label_is_not_believed(tmp_path):
     write(tmp_path, insightface(PICTURES))
     lines = [f"1\t{path}\t{label}\n" for path, (label, _) in zip(FROM, PICTURES, strict=True)]
