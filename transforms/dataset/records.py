@@ -1,18 +1,18 @@
 """The record schema, shared by what writes datasets and what reads them, and its encoding.
 
-A record is one serialized `tf.train.Example`. It is encoded here, and not by TensorFlow, for two
-reasons: the bytes must not depend on map order, and the writing side must not pay TensorFlow's
-import. The wire format is Protocol Buffers', as
-https://protobuf.dev/programming-guides/encoding states it.
+A record is one serialized `tf.train.Example`. Protocol Buffers encodes it, from a description of
+that message of our own (`example_proto`), because the writing side must not pay TensorFlow's
+import; and in the order of its features' names, because equal records must give equal bytes.
 """
 
-import functools
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from facemill.transforms.core.errors import RunError
+from facemill.transforms.dataset.example_proto import Example
 
 ENCODED = "image/encoded"
 IMAGE_ID = "image/id"
@@ -24,11 +24,6 @@ QUALITY = ("sharpness", "brightness", "contrast")
 # Only where a rule of balance asked for them.
 WEIGHT = "weight"
 AUGMENTATION_SEED = "augmentation_seed"
-
-_BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
-_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
-_MAX_VARINT_BYTES = 10
-_SHORT_VARINTS = tuple(bytes((value,)) for value in range(0x80))
 
 Feature = bytes | int | Sequence[float]
 Decoded = bytes | list[float] | list[int]
@@ -72,17 +67,24 @@ def from_example(data: bytes) -> Record:
     Raises:
         RunError: it is not an example, or not of this schema.
     """
-    features = decode_example(data)
     try:
-        mean, square_mean = features[CHANNEL_MEAN], features[CHANNEL_SQUARE_MEAN]
+        features = _features(data)
+    except ValueError as error:
+        raise _no_example(data, error) from None
+    try:
+        (encoded,) = features[ENCODED].bytes_list.value
+        (image_id,) = features[IMAGE_ID].bytes_list.value
+        (identity,) = features[IDENTITY].bytes_list.value
+        red, green, blue = features[CHANNEL_MEAN].float_list.value
+        square_red, square_green, square_blue = features[CHANNEL_SQUARE_MEAN].float_list.value
         return Record(
-            image_id=_as_bytes(features[IMAGE_ID]).decode("utf-8"),
-            identity=_as_bytes(features[IDENTITY]).decode("utf-8"),
-            encoded=_as_bytes(features[ENCODED]),
-            channel_mean=_as_three(mean),
-            channel_square_mean=_as_three(square_mean),
+            image_id=image_id.decode("utf-8"),
+            identity=identity.decode("utf-8"),
+            encoded=encoded,
+            channel_mean=(red, green, blue),
+            channel_square_mean=(square_red, square_green, square_blue),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise RunError(
             f"A record must hold {ENCODED}, {IMAGE_ID}, {IDENTITY} and the channel moments, "
             f"got {sorted(features)} ({error}); write the dataset again."
@@ -112,21 +114,25 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
     """Serializes features as a `tf.train.Example`, in the order of their names.
 
     Args:
-        features: name to bytes (a bytes_list of one), to a number of 0 or more (an int64_list of
-            one) or to floats (a packed float_list).
+        features: name, not empty, to bytes (a bytes_list of one), to a whole number in
+            [-2**63, 2**63) (an int64_list of one) or to one or more floats (a float_list).
     """
-    entries = []
+    example = Example()
+    # `features` is there even if nothing is in it.
+    example.features.SetInParent()
+    entries = example.features.feature
     for name in sorted(features):
         value = features[name]
+        entry = entries.add()
+        entry.key = name
+        feature = entry.value
         if isinstance(value, bytes):
-            feature = _field(_BYTES_LIST, _field(1, value))
+            feature.bytes_list.value.append(value)
         elif isinstance(value, int):
-            feature = _field(_INT64_LIST, _field(1, _varint(value)))
+            feature.int64_list.value.append(value)
         else:
-            packed = struct.pack(f"<{len(value)}f", *value)
-            feature = _field(_FLOAT_LIST, _field(1, packed))
-        entries.append(_field(1, _key(name) + _field(2, feature)))
-    return _field(1, b"".join(entries))
+            feature.float_list.value.extend(value)
+    return example.SerializeToString()
 
 
 def decode_example(data: bytes) -> dict[str, Decoded]:
@@ -137,18 +143,16 @@ def decode_example(data: bytes) -> dict[str, Decoded]:
     """
     result: dict[str, Decoded] = {}
     try:
-        for name, (kind, values) in _features(data).items():
-            if kind == _BYTES_LIST:
-                (result[name],) = values
-            elif kind:
-                result[name] = values
-            else:
+        for name, feature in _features(data).items():
+            kind = feature.WhichOneof("kind")
+            if kind is None:
                 raise ValueError(f"feature {name} has no list")
+            if kind == "bytes_list":
+                (result[name],) = feature.bytes_list.value
+            else:
+                result[name] = list(getattr(feature, kind).value)
     except ValueError as error:
-        raise RunError(
-            f"A record must be a tf.train.Example of bytes and numbers, got {len(data)} bytes "
-            f"that are not ({error}); write the dataset again."
-        ) from None
+        raise _no_example(data, error) from None
     return result
 
 
@@ -156,7 +160,8 @@ def parse_example(data: bytes) -> dict[str, list[bytes] | list[float] | list[int
     """The features of any serialized `tf.train.Example`, as others write them.
 
     Args:
-        data: of the example.
+        data: of the example. Fields that no example has are skipped, also those with the number
+            of a known field and another wire type, as TensorFlow skips them.
 
     Returns:
         the values of each feature: bytes, floats, or integers in [-2**63, 2**63); an empty list
@@ -165,144 +170,29 @@ def parse_example(data: bytes) -> dict[str, list[bytes] | list[float] | list[int
     Raises:
         ValueError: the bytes are no such example; the message says why.
     """
-    return {name: values for name, (_, values) in _features(data).items()}
+    result = {}
+    for name, feature in _features(data).items():
+        kind = feature.WhichOneof("kind")
+        result[name] = list(getattr(feature, kind).value) if kind else []
+    return result
 
 
-@functools.cache
-def _key(name: str) -> bytes:
-    """The name's part of an entry of `Features`; there are few names and many records."""
-    return _field(1, name.encode("utf-8"))
-
-
-def _varint(value: int) -> bytes:
-    if value <= 0x7F:
-        return _SHORT_VARINTS[value]
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(content)) + content
-
-
-def _features(data: bytes) -> dict[str, tuple[int, list[Any]]]:
-    """Name to (which kind of list, its values); fields that no example has are skipped.
+def _features(data: bytes) -> dict[str, Any]:
+    """Name to `Feature` of a serialized example; of a name that comes twice the last counts.
 
     Raises:
         ValueError: the bytes are not an example.
     """
-    result = {}
     try:
-        # A view, so that an image is copied once and not at every level around it.
-        for example_field, features in _fields(memoryview(data)):
-            if example_field != 1:
-                continue
-            for features_field, entry in _fields(_message(features)):
-                if features_field != 1:
-                    continue
-                parts = dict(_fields(_message(entry)))
-                name = str(_message(parts.get(1, memoryview(b""))), "utf-8")
-                result[name] = _values(_message(parts.get(2, memoryview(b""))))
-    except IndexError:
-        raise ValueError("a varint is cut off") from None
-    return result
+        example = Example.FromString(data)
+    except DecodeError:
+        # Protocol Buffers says no more than this either, and names our copy of the message.
+        raise ValueError("not a serialized tf.train.Example") from None
+    return {entry.key: entry.value for entry in example.features.feature}
 
 
-def _values(feature: memoryview) -> tuple[int, list[Any]]:
-    kind = 0
-    values: list[Any] = []
-    for number, content in _fields(feature):
-        if number not in (_BYTES_LIST, _FLOAT_LIST, _INT64_LIST):
-            continue
-        if number != kind:
-            # Of several kinds the last counts, as Protocol Buffers wants it of a oneof.
-            kind, values = number, []
-        for field, value in _fields(_message(content)):
-            if field != 1:
-                continue
-            if kind == _BYTES_LIST:
-                values.append(bytes(_message(value)))
-            elif kind == _FLOAT_LIST:
-                values.extend(_floats(_message(value)))
-            elif isinstance(value, int):
-                values.append(_signed(value))
-            else:
-                values.extend(map(_signed, _varints(value)))
-    return kind, values
-
-
-def _floats(packed: memoryview) -> tuple[float, ...]:
-    if len(packed) % 4:
-        raise ValueError(f"{len(packed)} bytes of floats")
-    return struct.unpack(f"<{len(packed) // 4}f", packed)
-
-
-def _varints(packed: memoryview) -> Iterator[int]:
-    position = 0
-    while position < len(packed):
-        value, position = _read_varint(packed, position)
-        yield value
-
-
-def _signed(value: int) -> int:
-    value &= (1 << 64) - 1
-    return value - (1 << 64) if value >> 63 else value
-
-
-def _message(content: memoryview | int) -> memoryview:
-    if isinstance(content, int):
-        raise ValueError("a number where a message belongs")
-    return content
-
-
-def _read_varint(data: memoryview, position: int) -> tuple[int, int]:
-    value = 0
-    for index in range(_MAX_VARINT_BYTES):
-        byte = data[position + index]
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return value, position + index + 1
-    raise ValueError("a varint of more than ten bytes")
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """(field number, content) of a message; fixed values come as their bytes, varints as ints."""
-    position = 0
-    while position < len(data):
-        tag, position = _read_varint(data, position)
-        wire = tag & 7
-        if wire == _VARINT:
-            value, position = _read_varint(data, position)
-            yield tag >> 3, value
-            continue
-        if wire == _LENGTH_DELIMITED:
-            length, position = _read_varint(data, position)
-        elif wire == _FIXED32:
-            length = 4
-        elif wire == _FIXED64:
-            length = 8
-        else:
-            raise ValueError(f"wire type {wire}")
-        if position + length > len(data):
-            raise ValueError("a field longer than its message")
-        yield tag >> 3, data[position : position + length]
-        position += length
-
-
-def _as_bytes(value: Decoded) -> bytes:
-    if not isinstance(value, bytes):
-        raise TypeError("numbers where bytes belong")
-    return value
-
-
-def _as_three(value: Decoded) -> tuple[float, float, float]:
-    if isinstance(value, bytes):
-        raise TypeError("bytes where floats belong")
-    red, green, blue = value
-    if isinstance(red, int):
-        raise TypeError("integers where floats belong")
-    return red, green, blue
+def _no_example(data: bytes, error: ValueError) -> RunError:
+    return RunError(
+        f"A record must be a tf.train.Example of bytes and numbers, got {len(data)} bytes "
+        f"that are not ({error}); write the dataset again."
+    )

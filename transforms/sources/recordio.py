@@ -6,27 +6,35 @@ still found, and a damaged index costs speed only. `property` and `train.lst` ar
 they lie beside the two.
 """
 
-import itertools
 import math
 import os
-import struct
-from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO, ClassVar
+import re
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from typing import BinaryIO, ClassVar, TypeVar
+
+import numpy as np
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.images.limits import MAX_BYTES
-from facemill.transforms.sources import recordio_list
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.reading import cannot_read, too_large
-from facemill.transforms.sources.recordio_frames import DamagedError, Found, Rec, image_of, walk
-from facemill.transforms.sources.recordio_list import Listed
+from facemill.transforms.sources.recordio_frames import DamagedError, Found, Records
+from facemill.transforms.sources.recordio_list import labels_and_paths, list_cuts
 
 SUFFIX = ".rec"
 USUAL = "train.rec"
 PROPERTY = "property"
 
+_T = TypeVar("_T")
+_Paths = dict[str, tuple[float, str]]
+_PROPERTY = re.compile(rb"\s*(\d{1,19})\s*(,\s*\d{1,19}\s*){2}")
+_INDEX_LINE = re.compile(rb"(\d{1,19})\t(\d{1,19})\s*")
+# No line of an index is that long: a file that is none may have no line ends.
 _MAX_LINE = 64
 _MAX_PROPERTY_BYTES = 256
 _RECORDS_PER_TASK = 20_000
@@ -34,6 +42,8 @@ _WHOLE_FILE_TASK = "all"
 # Of a file that is no use, with its name and the reason behind it.
 _NOTE_TASK = "note"
 _NO_LABEL = -1.0
+# Floats tell whole numbers apart up to here.
+_MAX_FLOAT_COUNT = 1 << 24
 
 
 class RecordIO(Source):
@@ -67,17 +77,15 @@ class RecordIO(Source):
         self.idx, self.lst = f"{stem}.idx", f"{stem}.lst"
 
     def tasks(self) -> list[str]:
-        """`REC_START REC_END IDX_START IDX_END`, in bytes; without a sound index one for all.
-
-        `LST_START LST_END FIRST_KEY` follow where there is a list that can be used.
-        """
+        """`REC_START REC_END IDX_START IDX_END LST_START LST_END FIRST_KEY`, all but the last in
+        bytes; without a sound index one for all. Files that are no use come first."""
         if len(self._found) > 1:
             raise UsageError(
                 f"--input must hold {USUAL} or one file {SUFFIX}, got {', '.join(self._found)} in "
                 f"{self.root}; name one of these files."
             )
         try:
-            with storage.open_file(self._path(self.rec)) as stream:
+            with self._open(self.rec) as stream:
                 size = stream.seek(0, os.SEEK_END)
         except OSError as error:
             raise UsageError(
@@ -89,35 +97,31 @@ class RecordIO(Source):
                 f"--input must hold records, but {self.rec} in {self.root} is empty; check the "
                 "path."
             )
-        notes = []
-        try:
-            self._identities()
-        except (OSError, DamagedError) as error:
-            notes.append(_note(PROPERTY, f"{_why(error)}; labels were not compared with it"))
-        try:
-            with storage.open_file(self._path(self.idx)) as idx:
-                cuts = _cut(idx, self.idx, size)
-        except FileNotFoundError:
+        notes: list[str] = []
+
+        def beside(name: str, read: Callable[[BinaryIO], _T], otherwise: str) -> _T | None:
+            """What a file says; None if it is not there, or is no use, which a row then says."""
+            try:
+                with self._open(name) as stream:
+                    return read(stream)
+            except FileNotFoundError:
+                return None
+            except (OSError, DamagedError) as error:
+                why = cannot_read(error) if isinstance(error, OSError) else str(error)
+                notes.append(f"{_NOTE_TASK} {name}\t{why}; {otherwise}")
+                return None
+
+        beside(PROPERTY, _identities, "labels were not compared with it")
+        read_without = f"{self.rec} was read without it"
+        cuts = beside(self.idx, lambda idx: _cuts(idx, self.idx, size), read_without)
+        if cuts is None:
             return [*notes, _WHOLE_FILE_TASK]
-        except (OSError, DamagedError) as error:
-            reason = f"{_why(error)}; {self.rec} was read without it"
-            return [*notes, _note(self.idx, reason), _WHOLE_FILE_TASK]
-        tasks = [
-            f"{start} {end} {first} {last}"
-            for (start, first, _), (end, last, _) in itertools.pairwise(cuts)
-        ]
-        try:
-            with storage.open_file(self._path(self.lst)) as lst:
-                keys = [key for _, _, key in cuts[:-1]]
-                places = recordio_list.places(lst, self.lst, keys)
-        except FileNotFoundError:
-            return [*notes, *tasks]
-        except (OSError, DamagedError) as error:
-            return [*notes, _note(self.lst, f"{_why(error)}; it was not used"), *tasks]
-        ranges = itertools.pairwise(places)
+        keys = [key for _, _, key in cuts[:-1]]
+        lines = beside(self.lst, lambda lst: list_cuts(lst, self.lst, keys), "it was not used")
+        parts = zip(pairwise(cuts), pairwise(lines or [0] * len(cuts)), strict=True)
         return notes + [
-            f"{task} {first} {last} {key}"
-            for task, (first, last), key in zip(tasks, ranges, keys, strict=True)
+            f"{start} {end} {idx_start} {idx_end} {lst_start} {lst_end} {key}"
+            for ((start, idx_start, key), (end, idx_end, _)), (lst_start, lst_end) in parts
         ]
 
     def refs(self, task: str) -> Iterator[Ref]:
@@ -128,64 +132,98 @@ class RecordIO(Source):
             yield Ref(name, None, name, reason=Reason(ReasonCode.DAMAGED_CONTAINER, reason))
             return
         try:
-            identities = self._identities()
-        except (OSError, DamagedError):
-            # A row of its own tells.
-            identities = None
-        try:
-            with storage.open_file(self._path(self.rec)) as stream:
-                rec = Rec(stream, self.rec)
-                if task == _WHOLE_FILE_TASK:
-                    yield from _all_refs(rec, identities)
-                    return
-                start, end, first, last, *listed = map(int, task.split())
-                keys = _keys(self._path(self.idx), self.idx, first, last)
-                paths = self._listed(*listed) if listed else {}
-                yield from _refs_between(rec, start, end, keys, self.idx, identities, paths)
+            with self._open(self.rec) as stream:
+                yield from self._refs(Records(stream, self.rec), task)
         except OSError as error:
             # The part of the file between two offsets: no two tasks have the same.
-            place = f"{self.rec}/part-{task.split()[0]}"
-            yield Ref(place, None, self.rec, reason=cannot_read(error))
+            yield Ref(f"{self.rec}/part-{kind}", None, self.rec, reason=cannot_read(error))
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """The images without their headers."""
-        if not refs:
-            return
         try:
-            with storage.open_file(self._path(self.rec)) as rec:
+            with self._open(self.rec) as stream:
+                records = Records(stream, self.rec)
                 for ref in refs:
-                    yield _read(rec, ref)
+                    yield _read(records, ref)
         except OSError as error:
             # Only opening raises here: `_read` keeps its own errors.
             yield from [Unreadable(cannot_read(error))] * len(refs)
 
-    def _path(self, name: str) -> str:
-        return storage.join(self.root, name)
+    def _open(self, name: str) -> BinaryIO:
+        return storage.open_file(storage.join(self.root, name))
 
-    def _identities(self) -> int | None:
-        """How many identities `property` announces, or None without it.
+    def _refs(self, records: Records, task: str) -> Iterator[Ref]:
+        """Every number of the index ends in a reference or is a record without an image.
 
-        Raises:
-            DamagedError: it is not what insightface writes.
-            OSError: it cannot be read.
+        Without an index records go by their place, from 0 on, as the index would have it.
         """
-        try:
-            with storage.open_file(self._path(PROPERTY)) as stream:
-                text = stream.read(_MAX_PROPERTY_BYTES)
-        except FileNotFoundError:
-            return None
-        cells = [cell.strip() for cell in text.split(b",")]
-        if len(cells) != 3 or not all(cell.isdigit() and len(cell) < 20 for cell in cells):
-            raise DamagedError("is not a number of identities, a height and a width")
-        return int(cells[0])
+        start, end = 0, None
+        keys: dict[int, int] | None = None
+        paths: _Paths = {}
+        if task != _WHOLE_FILE_TASK:
+            start, end, *ranges = map(int, task.split())
+            keys, paths = self._keys_and_paths(*ranges)
+        identities = math.inf
+        # It is not there, or a row of its own says why it is no use.
+        with suppress(OSError, DamagedError), self._open(PROPERTY) as stream:
+            identities = _identities(stream)
+        count, announced = 0, 0.0
+        for found in records.walk(start, end):
+            key = count if keys is None else keys.pop(found.offset, None)
+            if not found.bare:
+                yield self._ref(found, key, identities, paths)
+            elif keys is None and count == 0 and len(found.labels) == 2:
+                # Insightface's header.
+                announced = found.labels[1]
+            count += 1
+        for offset, key in (keys or {}).items():
+            text = f"no record begins at byte {offset}, where {self.idx} has it"
+            reason = Reason(ReasonCode.DAMAGED_RECORD, text)
+            yield Ref(f"{self.rec}/{key}", None, self.rec, offset, reason=reason)
+        if count < announced <= _MAX_FLOAT_COUNT and announced.is_integer():
+            text = f"file holds {count} records where its first announces {announced:.0f}"
+            reason = Reason(ReasonCode.DAMAGED_CONTAINER, text)
+            yield Ref(self.rec, None, self.rec, reason=reason)
 
-    def _listed(self, start: int, end: int, first_key: int) -> dict[int, Listed]:
-        try:
-            with storage.open_file(self._path(self.lst)) as lst:
-                return recordio_list.lines_between(lst, start, end, first_key)
-        except OSError:
+    def _keys_and_paths(
+        self, idx_start: int, idx_end: int, lst_start: int, lst_end: int, first_key: int
+    ) -> tuple[dict[int, int], _Paths]:
+        """The index's numbers by the offset of their record, and what the list says of them."""
+        with self._open(self.idx) as idx:
+            lines = storage.read_range(idx, idx_start, idx_end - idx_start).splitlines()
+        keys = {offset: key for key, offset in (_entry(line, self.idx, 0) for line in lines)}
+        paths: _Paths = {}
+        if lst_end:
             # Where images were packed from is not worth the images.
-            return {}
+            with suppress(OSError), self._open(self.lst) as lst:
+                paths = labels_and_paths(lst, lst_start, lst_end, first_key)
+        return keys, paths
+
+    def _ref(self, found: Found, key: int | None, identities: float, paths: _Paths) -> Ref:
+        reason, identity = found.reason, None
+        attributes: tuple[tuple[str, str], ...] = ()
+        name = f"at-{found.offset}" if key is None else f"{key}"
+        if not reason:
+            label = found.labels[0]
+            if label == _NO_LABEL:
+                pass
+            elif label < 0 or not label.is_integer():
+                text = f"its label is {label:g}, not a whole number from 0 on"
+                reason = Reason(ReasonCode.BAD_LABEL, text)
+            elif label >= identities:
+                announced = f"the {identities} that {PROPERTY} announces"
+                text = f"its label {int(label)} is not one of {announced}"
+                reason = Reason(ReasonCode.BAD_LABEL, text)
+            else:
+                identity = f"{int(label)}"
+            listed, path = paths.get(name, (None, ""))
+            if not reason and listed == label:
+                attributes = (("path", path),)
+        length = found.end - found.offset
+        image_id = f"{self.rec}/{name}"
+        return Ref(
+            image_id, identity, self.rec, found.offset, length, reason, attributes=attributes
+        )
 
 
 def _records_in(root: str) -> list[str]:
@@ -197,15 +235,19 @@ def _records_in(root: str) -> list[str]:
     return [USUAL] if USUAL in names else names
 
 
-def _note(name: str, reason: str) -> str:
-    return f"{_NOTE_TASK} {name}\t{reason}"
+def _identities(stream: BinaryIO) -> int:
+    """How many identities `property` announces.
+
+    Raises:
+        DamagedError: it is not what insightface writes.
+    """
+    announced = _PROPERTY.fullmatch(stream.read(_MAX_PROPERTY_BYTES))
+    if announced is None:
+        raise DamagedError("is not a number of identities, a height and a width")
+    return int(announced[1])
 
 
-def _why(error: Exception) -> str:
-    return cannot_read(error) if isinstance(error, OSError) else str(error)
-
-
-def _cut(idx: BinaryIO, name: str, size: int) -> list[tuple[int, int, int]]:
+def _cuts(idx: BinaryIO, name: str, size: int) -> list[tuple[int, int, int]]:
     """Where tasks of about `_RECORDS_PER_TASK` records begin, and where the last one ends.
 
     Returns:
@@ -215,11 +257,8 @@ def _cut(idx: BinaryIO, name: str, size: int) -> list[tuple[int, int, int]]:
         DamagedError: the index is not what it must be.
     """
     cuts: list[tuple[int, int, int]] = []
-    last_key = last_offset = -1
-    increasing = True
-    keys: set[int] = set()
-    place = 0
-    # No line is that long: a file that is no index has no line ends either.
+    keys = array("Q")
+    last_offset, place = -1, 0
     for number, line in enumerate(iter(lambda: idx.readline(_MAX_LINE), b"")):
         key, offset = _entry(line, name, number)
         if not last_offset < offset < size:
@@ -227,120 +266,36 @@ def _cut(idx: BinaryIO, name: str, size: int) -> list[tuple[int, int, int]]:
                 f"line {number + 1} of {name} gives offset {offset}, which is not between the one "
                 f"before and the end of the records at {size}"
             )
-        if increasing and key <= last_key:
-            # Shuffled files are rare, so only they pay for a set of all keys.
-            increasing = False
-            idx.seek(0)
-            keys = {_entry(idx.readline(), name, earlier)[0] for earlier in range(number)}
-            idx.seek(place + len(line))
-        if not increasing:
-            if key in keys:
-                raise DamagedError(f"line {number + 1} of {name} names record {key} again")
-            keys.add(key)
         if number % _RECORDS_PER_TASK == 0:
             # The first task also looks at what lies before the first record of the index.
             cuts.append((offset if cuts else 0, place, key))
-        last_key, last_offset = key, offset
+        keys.append(key)
+        last_offset = offset
         place += len(line)
     if not cuts:
         raise DamagedError(f"{name} is empty")
+    different, times = np.unique(np.asarray(keys), return_counts=True)
+    if len(different) < len(keys):
+        raise DamagedError(f"{name} names record {different[times > 1][0]} more than once")
     return [*cuts, (size, place, -1)]
 
 
 def _entry(line: bytes, name: str, number: int) -> tuple[int, int]:
-    key, _, offset = line.strip().partition(b"\t")
-    if not (key.isdigit() and offset.isdigit() and len(key) < 20 and len(offset) < 20):
+    """The number and the offset of a line of the index."""
+    entry = _INDEX_LINE.fullmatch(line)
+    if entry is None:
         raise DamagedError(f"line {number + 1} of {name} is not a number, a tab and an offset")
-    return int(key), int(offset)
+    return int(entry[1]), int(entry[2])
 
 
-def _keys(path: str, name: str, start: int, end: int) -> dict[int, int]:
-    """The index's numbers by offset of the record, of the lines between two of its own offsets."""
-    with storage.open_file(path) as idx:
-        lines = storage.read_range(idx, start, end - start).splitlines()
-    return {offset: key for key, offset in (_entry(line, name, 0) for line in lines)}
-
-
-def _all_refs(rec: Rec, identities: int | None) -> Iterator[Ref]:
-    """Without an index records go by their place, from 0 on, as the index would have it."""
-    expected = count = 0
-    for found in walk(rec, 0, rec.size):
-        if count == 0 and found.bare and len(found.labels) == 2:
-            expected = _whole(found.labels[1]) or 0
-        ref = _ref(rec.name, found, str(count), identities, None)
-        if ref is not None:
-            yield ref
-        count += 1
-    # Floats tell whole numbers apart up to here.
-    if count < expected <= 1 << 24:
-        text = f"file holds {count} records where its first announces {expected}"
-        reason = Reason(ReasonCode.DAMAGED_CONTAINER, text)
-        yield Ref(rec.name, None, rec.name, reason=reason)
-
-
-def _refs_between(
-    rec: Rec,
-    start: int,
-    end: int,
-    keys: Mapping[int, int],
-    idx: str,
-    identities: int | None,
-    listed: Mapping[int, Listed],
-) -> Iterator[Ref]:
-    """Images that begin from `start` on and before `end`; every key ends in a reference or is
-    a record without an image."""
-    left = dict(keys)
-    for found in walk(rec, start, end):
-        key = left.pop(found.offset, None)
-        name = f"at-{found.offset}" if key is None else str(key)
-        ref = _ref(rec.name, found, name, identities, None if key is None else listed.get(key))
-        if ref is not None:
-            yield ref
-    for offset, key in left.items():
-        text = f"no record begins at byte {offset}, where {idx} has it"
-        reason = Reason(ReasonCode.DAMAGED_RECORD, text)
-        yield Ref(f"{rec.name}/{key}", None, rec.name, offset, reason=reason)
-
-
-def _ref(
-    rec: str, found: Found, name: str, identities: int | None, listed: Listed | None
-) -> Ref | None:
-    reason, identity = found.reason, None
-    attributes: tuple[tuple[str, str], ...] = ()
-    if found.bare:
-        return None
-    if not reason and found.labels[0] != _NO_LABEL:
-        label = _whole(found.labels[0])
-        if label is None:
-            text = f"its label is {found.labels[0]:g}, not a whole number from 0 on"
-            reason = Reason(ReasonCode.BAD_LABEL, text)
-        elif identities is not None and label >= identities:
-            text = f"its label {label} is not one of the {identities} that {PROPERTY} announces"
-            reason = Reason(ReasonCode.BAD_LABEL, text)
-        else:
-            identity = str(label)
-    if not reason and listed is not None and listed.label == found.labels[0]:
-        attributes = (("path", listed.path),)
-    length = found.end - found.offset
-    place = f"{rec}/{name}"
-    return Ref(place, identity, rec, found.offset, length, reason, attributes=attributes)
-
-
-def _whole(label: float) -> int | None:
-    return int(label) if math.isfinite(label) and label >= 0 and label == int(label) else None
-
-
-def _read(rec: BinaryIO, ref: Ref) -> bytes | Unreadable:
+def _read(records: Records, ref: Ref) -> bytes | Unreadable:
     # A frame's own bytes count too; they are a few dozen.
     if ref.length > MAX_BYTES:
         return Unreadable(too_large(ref.length, "record"))
     try:
-        rec.seek(ref.offset)
-        data = rec.read(ref.length)
+        return records.image(ref.offset, ref.length)
     except OSError as error:
         return Unreadable(cannot_read(error))
-    try:
-        return image_of(data)
-    except (ValueError, struct.error):
+    except DamagedError:
         text = f"{ref.path} was changed while the job ran"
         return Unreadable(Reason(ReasonCode.CHANGED_DURING_RUN, text))

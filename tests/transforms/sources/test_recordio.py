@@ -156,6 +156,12 @@ def test_a_label_that_is_no_number_of_an_identity_is_a_reason(tmp_path, label):
     )
 
 
+@pytest.mark.parametrize("label", [0.0, -0.0])
+def test_a_label_of_zero_is_an_identity_whatever_its_sign(tmp_path, label):
+    write(tmp_path, [image(label, b"a")])
+    assert metadata(listed(tmp_path)) == {"train.rec/0": ("0", None)}
+
+
 def test_a_label_of_minus_one_is_nobody(tmp_path):
     write(tmp_path, [image(1, b"a"), image(-1, b"b")])
     assert metadata(listed(tmp_path)) == {"train.rec/0": ("1", None), "train.rec/1": (None, None)}
@@ -236,6 +242,23 @@ def test_im2recs_list_says_where_images_are_from(tmp_path, monkeypatch, per_task
     assert paths_of(tmp_path) == expected
 
 
+def test_a_shuffled_list_whose_record_0_begins_a_task_keeps_its_paths(tmp_path, monkeypatch):
+    monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", 2)
+    write(tmp_path, [image(label, data) for label, data in PICTURES], [7, 2, 0, 4])
+    lines = [
+        f"{key}\t{float(label)}\t{path}\n"
+        for key, path, (label, _) in zip([7, 2, 0, 4], FROM, PICTURES, strict=True)
+    ]
+    (tmp_path / "train.lst").write_text("".join(lines))
+    assert list(paths_of(tmp_path).values()) == FROM
+
+
+def test_a_line_that_is_cut_off_before_its_path_gives_none(tmp_path):
+    write(tmp_path, [image(label, data) for label, data in PICTURES[:2]], [7, 2])
+    (tmp_path / "train.lst").write_text(f"7\t0\t{FROM[0]}\n2\t0\t")
+    assert paths_of(tmp_path) == {"train.rec/7": FROM[0], "train.rec/2": None}
+
+
 def test_a_list_that_tells_of_another_label_is_not_believed(tmp_path):
     write(tmp_path, insightface(PICTURES))
     lines = [f"1\t{path}\t{label}\n" for path, (label, _) in zip(FROM, PICTURES, strict=True)]
@@ -248,11 +271,11 @@ def test_a_list_that_tells_of_another_label_is_not_believed(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (b"", "train.lst is empty"),
+        (b"", "line 1 of train.lst is not an index, a label and a path"),
         (b"a.jpg\n", "line 1 of train.lst is not an index, a label and a path"),
         (b"0\t\xff\t0\n", "line 1 of train.lst is not"),
         (b"7\t0\ta.jpg\n", "train.lst has no line of record 3"),
-        (b"0\t0\ta.jpg\n" + b"x" * 10_000, "line 2 of train.lst has more than 8191 bytes"),
+        (b"0\t0\ta.jpg\n" + b"x" * 10_000, "train.lst has no line of record 3"),
     ],
 )
 def test_a_list_of_something_else_is_a_row_and_is_not_used(tmp_path, monkeypatch, text, told):
@@ -339,7 +362,7 @@ def test_an_index_that_points_into_a_record_loses_nothing(tmp_path, monkeypatch)
         ("0\t0\n1\t0\n", "line 2 of train.idx gives offset 0"),
         ("0\t0\none\t32\n", "line 2 of train.idx is not a number, a tab and an offset"),
         ("0\t0\n1\t-4\n", "line 2 of train.idx is not a number, a tab and an offset"),
-        ("1\t0\n0\t40\n1\t44\n", "line 3 of train.idx names record 1 again"),
+        ("1\t0\n0\t40\n1\t44\n", "train.idx names record 1 more than once"),
         ("", "train.idx is empty"),
         ("9" * 100_000, "line 1 of train.idx is not a number, a tab and an offset"),
     ],
