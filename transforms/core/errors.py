@@ -18,12 +18,15 @@ class FacemillError(Exception):
 
     Its text is the sentence, with names of parameters in back quotes, or as `naming` has them.
 
-    A subclass takes two arguments or more, makes its sentence of them, and hands that alone to this
-    class. Pickle takes over the attributes. Beam, which makes an error of a step anew from its
-    first argument, cannot do so then, and goes on with the text.
+    A subclass makes its sentence of what it is given, two arguments or more, and hands that alone
+    to this class; what else it keeps are attributes, which pickle takes over.
     """
 
     exit_code = 1
+    # Beam makes an error of a step anew, from its text and the step's name, unless it finds this
+    # mark of its own: then type and attributes stay. A Beam that does not look for it cannot make
+    # an error of its text alone that takes two arguments, and goes on with the text.
+    _tagged_with_step = True
     # What `naming` said, the innermost first.
     _names: tuple[Mapping[str, str], ...] = ()
 

@@ -55,7 +55,7 @@ def test_the_format_of_a_folder(tmp_path, names, expected):
 )
 def test_an_unclear_folder_names_its_candidates(tmp_path, names, candidates):
     with pytest.raises(
-        UsageError, match=f"`input` must be of one format .* {candidates}; choose one"
+        UsageError, match=f"`input` must be of one format, got .* {candidates}; choose one by"
     ):
         guess(_files(tmp_path, *names))
 
