@@ -13,6 +13,7 @@ import pytest
 from facemill.pipelines.common import runner
 from facemill.pipelines.common.progress import Progress
 from facemill.transforms.core.errors import (
+    FacemillError,
     NotSharedError,
     ParameterError,
     RunError,
@@ -153,6 +154,15 @@ def test_a_failure_in_a_worker_keeps_its_kind_and_its_values():
         _run(lambda pipeline: pipeline | beam.Create([1]) | beam.Map(_lose_the_output))
     assert (failed.value.path, failed.value.machine) == ("/out/x", "node7")
     assert str(failed.value).startswith("--output must be on storage that all workers see")
+
+
+def test_a_failure_that_beam_makes_anew_keeps_its_sentence(monkeypatch):
+    monkeypatch.setattr(FacemillError, "_tagged_with_step", False)
+    with pytest.raises(RunError) as failed, naming({"output": "--output"}):
+        _run(lambda pipeline: pipeline | beam.Create([1]) | beam.Map(_lose_the_output))
+    assert type(failed.value) is RunError
+    assert str(failed.value).startswith("--output must be on storage that all workers see")
+    assert str(failed.value).endswith("or give another path.")
 
 
 @pytest.mark.slow
