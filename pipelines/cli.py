@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from facemill.pipelines.common.flags import flags_of
 from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.options import add_arguments, from_arguments
-from facemill.transforms.core.errors import FacemillError, UsageError
+from facemill.transforms.core.errors import FacemillError, UsageError, naming
 
 COMMANDS = ("ingest", "train", "score", "evaluate", "synthesize", "demo")
 
@@ -97,13 +98,14 @@ def _run(given: list[str]) -> None:
         parser.print_help()
         return
     options_module = importlib.import_module(f"facemill.pipelines.{namespace.command}.options")
-    options = from_arguments(options_module.OPTIONS, namespace)
-    if unknown and not options_module.TAKES_BEAM_OPTIONS:
-        raise UsageError(
-            f"`facemill {namespace.command}` takes no option {unknown[0]}; "
-            f"see `facemill {namespace.command} --help`."
-        )
-    import_quietly(f"facemill.pipelines.{namespace.command}.job").run(options, unknown)
+    with naming(flags_of(subparsers.choices[namespace.command])):
+        options = from_arguments(options_module.OPTIONS, namespace)
+        if unknown and not options_module.TAKES_BEAM_OPTIONS:
+            raise UsageError(
+                f"`facemill {namespace.command}` takes no option {unknown[0]}; "
+                f"see `facemill {namespace.command} --help`."
+            )
+        import_quietly(f"facemill.pipelines.{namespace.command}.job").run(options, unknown)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ class Exported(tf.Module):
         embedder: with trained weights, its variables outside of any strategy.
         crop_fraction: of the shorter side that the center crop keeps, in (0, 1], or None to resize
             the whole picture; for images that are not of the model's size already. A model of
-            aligned faces (`--align landmarks` or `detect`) finds no face in an image: it must get
+            aligned faces (`align` is landmarks or detect) finds no face in an image: it must get
             aligned ones, which None leaves as they are. Images are JPEG or PNG and upright: an
             EXIF orientation is not looked at.
     """

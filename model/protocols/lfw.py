@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facemill.model.metrics import verification
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError, UsageError
 
 # Into so many folds a list without folds is cut, as View 2 has them.
 _MADE_FOLDS = 10
@@ -156,9 +156,13 @@ def evaluate(
         fold = pairs.fold if pairs.folds > 1 else _make_folds(genuine)
         count = int(fold.max()) + 1
         if count < 2:
-            raise UsageError(
-                "--pairs must have at least two folds, or two pairs of each class, to give its own "
-                f"threshold, got {len(genuine)} pairs; add --threshold-pairs."
+            raise ParameterError(
+                "pairs",
+                len(genuine),
+                must="have at least two folds, or two pairs of each class, to give its own "
+                "threshold",
+                got=f"{len(genuine)} pairs",
+                do="add `threshold_pairs`",
             )
         thresholds = [
             _threshold(scores[fold != held_out], genuine[fold != held_out])

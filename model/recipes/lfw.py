@@ -1,12 +1,8 @@
 """Labeled Faces in the Wild, trained on the development identities alone.
 
-With `LFW` the directory that holds the funneled images and the lists:
-
-    facemill ingest --input $LFW/images --output dataset --image-size 64 --crop-fraction 0.5 \\
-        --min-images 2 --include-identities $LFW/peopleDevTrain.txt --split train=0.95,val=0.05
-    facemill train --dataset dataset --output model --recipe lfw
-    facemill score --input $LFW/images --model model --output embeddings
-    facemill evaluate --embeddings embeddings --pairs $LFW/pairsDevTest.txt --output evaluation
+Ingest the funneled images with `image_size` 64, `crop_fraction` 0.5, `min_images` 2,
+`include_identities` peopleDevTrain.txt and `split` train=0.95,val=0.05; train this recipe on that,
+score all images, and evaluate the pairs of pairsDevTest.txt. docs/training.md has the commands.
 
 On two cores training takes about 20 minutes (40 minutes of CPU time; 6,338 images of 1,118
 identities, 40 epochs) and the rest under two. Result on the 1,000 pairs of pairsDevTest.txt, which

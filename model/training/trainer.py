@@ -19,7 +19,7 @@ from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training.history import History
 from facemill.model.training.schedule import WarmupCosine
-from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.core.errors import ParameterError, RunError
 
 _EMBED_BATCH = 64
 _CHECK_EVERY = 20
@@ -38,16 +38,21 @@ def count_replicas(cpu_replicas: int, batch_size: int) -> int:
     """
     gpus = len(tf.config.list_physical_devices("GPU"))
     if gpus and cpu_replicas > 1:
-        raise UsageError(
-            f"--cpu-replicas must be 1 where TensorFlow has GPUs, got {cpu_replicas} beside "
-            f"{gpus}; leave it out, or hide the GPUs with CUDA_VISIBLE_DEVICES=-1."
+        raise ParameterError(
+            "cpu_replicas",
+            cpu_replicas,
+            must="be 1 where TensorFlow has GPUs",
+            got=f"{cpu_replicas} beside {gpus}",
+            do="leave it out, or hide the GPUs with CUDA_VISIBLE_DEVICES=-1",
         )
     count = gpus or cpu_replicas
     if batch_size % count:
-        what = "the GPUs that share it" if gpus else "--cpu-replicas"
-        raise UsageError(
-            f"--batch-size must be a multiple of {what} ({count}), got {batch_size}; change one "
-            "of them."
+        what = "the GPUs that share it" if gpus else "`cpu_replicas`"
+        raise ParameterError(
+            "batch_size",
+            batch_size,
+            must=f"be a multiple of {what} ({count})",
+            do="change one of them",
         )
     return count
 
@@ -71,7 +76,7 @@ def replicas(count: int) -> tf.distribute.Strategy:
         tf.config.set_logical_device_configuration(cpu, parts)
     except RuntimeError:
         raise RunError(
-            "--cpu-replicas must be set before TensorFlow starts, but it runs already in this "
+            "`cpu_replicas` must be set before TensorFlow starts, but it runs already in this "
             "process; use a new one."
         ) from None
     return tf.distribute.MirroredStrategy([f"/cpu:{index}" for index in range(count)])
@@ -272,12 +277,12 @@ class Trainer:
             if not math.isfinite(loss):
                 raise RunError(
                     f"The loss must be finite, but it is {loss} at step {start + place + 1}; lower "
-                    "--learning-rate or look at the labels, and train again."
+                    "`learning_rate` or look at the labels, and train again."
                 )
         if not self._finite():
             raise RunError(
                 f"The weights must be finite, but after step {self.step} they are not; lower "
-                "--learning-rate or look at the labels, and train again."
+                "`learning_rate` or look at the labels, and train again."
             )
         rates = [float(self._rate(start + place)) for place in range(len(losses))]
         self.history.add_steps(start, losses, rates)
@@ -300,7 +305,7 @@ class Trainer:
         except ValueError as error:
             raise RunError(
                 f"The model must embed every val image, but after step {self.step} it does not "
-                f"({error}); lower --learning-rate and train again."
+                f"({error}); lower `learning_rate` and train again."
             ) from None
         self.history.add_validation(self.step, scores.metrics)
         with self._logs.as_default():

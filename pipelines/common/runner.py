@@ -236,17 +236,17 @@ def _without_tracebacks() -> Iterator[None]:
 def _own_words(error: Exception) -> FacemillError | None:
     """What a worker told a person, out of what the engine made of it; None for other failures."""
     if isinstance(error, FacemillError):
-        kinds, sentences = [type(error)], [str(error)]
-    else:
-        # Engines of other processes have no more than the worker's traceback.
-        by_name = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in _kinds(FacemillError)}
-        names = "|".join(map(re.escape, by_name))
-        found = re.findall(rf"(?m)(?:^|\s)({names}): (.+)$", str(error))
-        kinds, sentences = [by_name[name] for name, _ in found], [text for _, text in found]
-    if not kinds:
+        return error
+    # Engines of other processes have no more than the worker's traceback.
+    by_name = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in _kinds(FacemillError)}
+    names = "|".join(map(re.escape, by_name))
+    found = re.findall(rf"(?m)(?:^|\s)({names}): (.+)$", str(error))
+    if not found:
         return None
-    sentence = re.sub(rf"{_STEP}\s*$", "", sentences[-1])
-    return UsageError(sentence) if issubclass(kinds[-1], UsageError) else RunError(sentence)
+    name, text = found[-1]
+    # Values are lost; parameters are named in the sentence.
+    sentence = re.sub(rf"{_STEP}\s*$", "", text)
+    return UsageError(sentence) if issubclass(by_name[name], UsageError) else RunError(sentence)
 
 
 def _kinds(kind: type[FacemillError]) -> Iterator[type[FacemillError]]:

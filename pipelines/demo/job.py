@@ -52,7 +52,7 @@ def run(options: DemoOptions, beam_args: Sequence[str]) -> None:
         RunError: a step failed; its own message stands above.
     """
     del beam_args
-    root = storage.absolute(options.output, "--output")
+    root = storage.absolute(options.output, "output")
     durations = []
     for step in steps(root):
         print(f"\n== {step.tells}\n$ facemill {step.name} {' '.join(step.arguments)}", flush=True)

@@ -48,15 +48,16 @@ def run(options: EvaluateOptions, beam_args: Sequence[str]) -> None:
     """
     del beam_args
     started = time.monotonic()
-    path = storage.absolute(options.embeddings, "--embeddings")
+    path = storage.absolute(options.embeddings, "embeddings")
     manifest = artifact.read_manifest(path, "embeddings")
-    inputs = {"embeddings": path, "pairs": storage.absolute(options.pairs, "--pairs")}
+    inputs = {"embeddings": path, "pairs": storage.absolute(options.pairs, "pairs")}
     pairs, digest = _read_pairs(inputs["pairs"], "--pairs")
     threshold_pairs, threshold_digest = None, None
     if options.threshold_pairs is not None:
-        flag = "--threshold-pairs"
-        inputs["threshold_pairs"] = storage.absolute(options.threshold_pairs, flag)
-        threshold_pairs, threshold_digest = _read_pairs(inputs["threshold_pairs"], flag)
+        inputs["threshold_pairs"] = storage.absolute(options.threshold_pairs, "threshold_pairs")
+        threshold_pairs, threshold_digest = _read_pairs(
+            inputs["threshold_pairs"], "--threshold-pairs"
+        )
     settings = {
         "protocol": options.protocol,
         "missing": options.missing,

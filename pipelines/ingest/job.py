@@ -30,6 +30,7 @@ from facemill.pipelines.ingest.selection import (
     selection,
 )
 from facemill.transforms import storage
+from facemill.transforms.core.errors import naming
 from facemill.transforms.core.row_ids import HELD_OUT
 from facemill.transforms.dataset import artifact
 from facemill.transforms.faces.crop import CropConfig, check_detector
@@ -52,13 +53,14 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         RunError: too many images were rejected, none is left, or the engine failed.
     """
     runner = choose(beam_args)
-    root = storage.absolute(options.input, "--input", remote=True)
+    root = storage.absolute(options.input, "input", remote=True)
     form = options.format or registry.guess(root)
     columns = (options.image_column, options.label_column)
-    source = registry.build(form, root, _manifest_root(options), *columns)
+    with naming({"images_root": "root"}):
+        source = registry.build(form, root, _manifest_root(options), *columns)
     # An input that is not there is refused before the output is touched.
     tasks = source.tasks()
-    output = storage.absolute(options.output, "--output")
+    output = storage.absolute(options.output, "output")
     storage.check_apart(root, output)
     check_exclude(options)
     crop_config = CropConfig(
@@ -77,7 +79,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         "append_to": None if base is None else artifact.fingerprint(base.manifest),
     }
     for one in known:
-        storage.check_apart(one.source.root, output, one.flag)
+        storage.check_apart(one.source.root, output, one.option)
     if base is not None:
         check_base(base, wanted)
         check_names(base, options)
@@ -113,4 +115,4 @@ def _prefetch(job: IngestJob, runner: Runner) -> contextlib.AbstractContextManag
 
 
 def _manifest_root(options: IngestOptions) -> str | None:
-    return None if options.root is None else storage.absolute(options.root, "--root", remote=True)
+    return None if options.root is None else storage.absolute(options.root, "root", remote=True)

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from facemill.pipelines.common.flags import crop_flags
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.selection import flag_of, written
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.identity_lists import read_identities
@@ -37,6 +38,8 @@ _FREE = ("format", "image_column", "label_column", "append_to", *_KEPT_AWAY)
 # be better in a better file, but whoever a held-out set names is in it.
 _ASIDE = {BASE: (CONFLICT, DUPLICATE, DROPPED), HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED)}
 _TOLD = 3
+# What to do about a held-out set that cannot be read: the options of a format are the input's own.
+_ADVICE = "check the path, or ingest these images by themselves and give that dataset"
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def read_base(path: str | None) -> Base | None:
     """
     if path is None:
         return None
-    root = storage.absolute(path, "--append-to")
+    root = storage.absolute(path, "append_to")
     manifest = _read_manifest(root)
     verify_dataset(root, manifest)
     return Base(root, manifest)
@@ -157,13 +160,13 @@ def check_names(base: Base, options: IngestOptions) -> None:
         UsageError: a record shows somebody who is to be left out, or is not among those included.
     """
     lists = (
-        ("--exclude-identities", options.exclude_identities, True),
-        ("--include-identities", options.include_identities, False),
+        ("exclude_identities", options.exclude_identities, True),
+        ("include_identities", options.include_identities, False),
     )
-    for flag, path, leaves_out in lists:
+    for option, path, leaves_out in lists:
         if path is None:
             continue
-        names = pa.array(sorted(read_identities(path, flag)), pa.string())
+        names = pa.array(sorted(read_identities(path, option)), pa.string())
         found: Counter[str | None] = Counter()
         for part in base.index:
             rows = pq.read_table(artifact.resolve(base.root, part), columns=["identity", "outcome"])
@@ -174,9 +177,9 @@ def check_names(base: Base, options: IngestOptions) -> None:
         if found:
             first = ", ".join(sorted(name or "nobody" for name in found)[:_TOLD])
             raise UsageError(
-                f"--append-to must have no records of identities that {flag} leaves out, since a "
-                f"version keeps all records of the one before, but it has {found.total():,} of "
-                f"{len(found):,} ({first}); ingest the whole collection anew."
+                f"--append-to must have no records of identities that {flag_of(option)} leaves "
+                f"out, since a version keeps all records of the one before, but it has "
+                f"{found.total():,} of {len(found):,} ({first}); ingest the whole collection anew."
             )
 
 
@@ -212,8 +215,10 @@ def reference_sets(
     if base is not None:
         found.append(_of_dataset(base.root, base.manifest, BASE, crop_config, "--append-to"))
     if options.exclude_dataset is not None:
-        root = storage.absolute(options.exclude_dataset, "--exclude-dataset", remote=True)
-        found.append(_held_out(root, crop_config))
+        # Sources speak of the input, since most of them are one.
+        with naming({"input": "--exclude-dataset"}):
+            root = storage.absolute(options.exclude_dataset, "input", remote=True)
+            found.append(_held_out(root, crop_config))
     return found
 
 
@@ -247,21 +252,14 @@ def _image_ids(root: str, part: str) -> Iterable[str]:
 
 
 def _held_out(root: str, crop_config: CropConfig) -> ReferenceSet:
-    if artifact.has_manifest(root, "--exclude-dataset"):
+    if artifact.has_manifest(root):
         manifest = _read_manifest(root)
         known = _of_dataset(root, manifest, HELD_OUT, crop_config, "--exclude-dataset")
         verify_dataset(root, manifest)
         return known
-    try:
+    with naming({}, do=_ADVICE):
         source = registry.build(registry.guess(root), root)
         return ReferenceSet(source, source.tasks(), HELD_OUT, crop_config, os.path.basename(root))
-    except UsageError as error:
-        # Sources speak of the input, since most of them are one, and of options that are its own.
-        told = str(error).replace("--input", "--exclude-dataset").rpartition("; ")[0]
-        told = told.replace(" where --format is not given", "")
-        raise UsageError(
-            f"{told}; check the path, or ingest these images by themselves and give that dataset."
-        ) from None
 
 
 def _read_manifest(root: str) -> dict[str, Any]:
@@ -314,7 +312,7 @@ def _of_dataset(
     if not there.alike(crop_config):
         raise UsageError(
             f"{flag} must be a dataset whose pictures were framed alike, but it has "
-            f"{there.words}; give the same here."
+            f"{crop_flags(there.to_manifest())}; give the same here."
         )
     # Its records are squares already: they are resized where the sizes differ, never cropped.
     source = DatasetRecords(root, manifest, _ASIDE[origin], quarantined=origin == HELD_OUT)

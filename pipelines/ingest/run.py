@@ -5,6 +5,7 @@ import functools
 import os
 from typing import Any
 
+from facemill.pipelines.common.flags import with_flags
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import Runner
 from facemill.pipelines.ingest import checks
@@ -47,7 +48,7 @@ def execute(job: IngestJob, runner: Runner) -> None:
     if not checked.named and job.scan.source.identities:
         print(
             "  no image has an identity, so there is nobody to train on: name identities by "
-            f"{job.scan.source.identities}"
+            f"{with_flags(job.scan.source.identities)}"
         )
 
 

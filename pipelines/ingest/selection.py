@@ -29,8 +29,8 @@ def selection(options: IngestOptions) -> Selection:
     Raises:
         UsageError: a list of identities cannot be read, or two splits claim the same one.
     """
-    include = _keys(options.include_identities, "--include-identities", options.seed)
-    exclude = _keys(options.exclude_identities, "--exclude-identities", options.seed)
+    include = _keys(options.include_identities, "include_identities", options.seed)
+    exclude = _keys(options.exclude_identities, "exclude_identities", options.seed)
     rules = [Rule(MIN_IMAGES, options.min_images)] if options.min_images > 1 else []
     if options.max_images is not None:
         rules.append(Rule(CAP, options.max_images))
@@ -98,11 +98,11 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
         "split": dict(options.split),
         "split_by": options.split_by,
         "split_lists": [
-            [split, _digest(path, "--split-list")] for split, path in options.split_lists
+            [split, _digest(path, "split_list")] for split, path in options.split_lists
         ],
         "seed": options.seed,
-        "include_identities": _digest(options.include_identities, "--include-identities"),
-        "exclude_identities": _digest(options.exclude_identities, "--exclude-identities"),
+        "include_identities": _digest(options.include_identities, "include_identities"),
+        "exclude_identities": _digest(options.exclude_identities, "exclude_identities"),
     }
 
 
@@ -133,7 +133,7 @@ def _lists(options: IngestOptions) -> tuple[tuple[str, np.ndarray], ...]:
     claimed: dict[str, str] = {}
     lists = []
     for split, path in options.split_lists:
-        names = read_identities(path, "--split-list")
+        names = read_identities(path, "split_list")
         for name in sorted(names):
             if claimed.setdefault(name, split) != split:
                 raise UsageError(
@@ -167,18 +167,18 @@ _WRITTEN: dict[str, Callable[[Any], str]] = {
 }
 
 
-def _keys(path: str | None, flag: str, seed: int) -> np.ndarray | None:
+def _keys(path: str | None, parameter: str, seed: int) -> np.ndarray | None:
     if path is None:
         return None
-    return _hashed(read_identities(path, flag), seed)
+    return _hashed(read_identities(path, parameter), seed)
 
 
 def _hashed(names: Iterable[str], seed: int) -> np.ndarray:
     return np.sort(np.array([identity_key(seed, name) for name in names], np.uint64))
 
 
-def _digest(path: str | None, flag: str) -> dict[str, Any] | None:
+def _digest(path: str | None, parameter: str) -> dict[str, Any] | None:
     if path is None:
         return None
-    names = read_identities(path, flag)
+    names = read_identities(path, parameter)
     return {"count": len(names), "fingerprint": artifact.fingerprint({"names": sorted(names)})}

@@ -14,12 +14,13 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 
+from facemill.pipelines.common.flags import crop_flags, flag
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.score import checks
 from facemill.pipelines.score.options import ScoreOptions
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import KEPT
@@ -72,12 +73,12 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         RunError: the model is damaged, too many images have no embedding, or the engine failed.
     """
     runner = choose(beam_args)
-    model = storage.absolute(options.model, "--model")
+    model = storage.absolute(options.model, "model")
     manifest = artifact.read_manifest(model, "model")
     crop_config = CropConfig.from_manifest(manifest["preprocessing"])
     check_detector(crop_config)
     given = _input(options, crop_config)
-    storage.check_apart(given.root, storage.absolute(options.output, "--output"))
+    storage.check_apart(given.root, storage.absolute(options.output, "output"))
     wanted = {
         "model_id": manifest["model_id"],
         "batch_size": options.batch_size,
@@ -169,25 +170,27 @@ def build_graph(
 
 
 def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
-    root = storage.absolute(options.input, "--input", remote=True)
-    if not artifact.has_manifest(root, "--input"):
+    root = storage.absolute(options.input, "input", remote=True)
+    if not artifact.has_manifest(root):
         form = options.format or registry.guess(root)
-        images_root = options.root and storage.absolute(options.root, "--root", remote=True)
+        images_root = options.root and storage.absolute(options.root, "root", remote=True)
         columns = (options.image_column, options.label_column)
-        source = registry.build(form, root, images_root, *columns)
+        with naming({"images_root": "root"}):
+            source = registry.build(form, root, images_root, *columns)
         # An input that is not there is refused before the output is touched.
         return Input(root, source, source.tasks(), form, None, None)
     manifest = artifact.read_manifest(root, "dataset")
-    for flag in ("--format", "--root", "--image-column", "--label-column"):
-        if getattr(options, flag[2:].replace("-", "_")) is not None:
+    for name in ("format", "root", "image_column", "label_column"):
+        if getattr(options, name) is not None:
             raise UsageError(
-                f"{flag} must go with images, got it with the dataset {root}; leave it out."
+                f"{flag(name)} must go with images, got it with the dataset {root}; leave it out."
             )
     there = CropConfig.from_manifest(manifest["preprocessing"])
     if not there.alike(crop_config):
+        wanted, found = (crop_flags(one.to_manifest()) for one in (crop_config, there))
         raise UsageError(
-            f"--input must be framed as --model was trained ({crop_config.words}), but the dataset "
-            f"was made with {there.words}; ingest it alike."
+            f"--input must be framed as --model was trained ({wanted}), but the dataset was made "
+            f"with {found}; ingest it alike."
         )
     kept = manifest["counts"][KEPT]
     source = DatasetRecords(root, manifest)

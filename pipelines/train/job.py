@@ -41,7 +41,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         RunError: the dataset is damaged, or the loss is not finite.
     """
     del beam_args
-    dataset = storage.absolute(options.dataset, "--dataset")
+    dataset = storage.absolute(options.dataset, "dataset")
     manifest = artifact.read_manifest(dataset, "dataset")
     _check_dataset(manifest, options)
     count = count_replicas(options.cpu_replicas, options.recipe.batch_size)

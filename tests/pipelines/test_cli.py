@@ -76,6 +76,61 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capfd, arguments, told
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("ingest", "--input", "no", "--output", "x"),
+            "--input must be an existing directory or file, but {here}/no does not exist; check "
+            "the path.",
+        ),
+        (
+            ("ingest", "--input", "faces", "--output", "x", "--format", "lfw", "--root", "faces"),
+            "--root must go with --format manifest, got it with lfw; leave it out.",
+        ),
+        (
+            ("ingest", "--input", "faces", "--output", "faces/x"),
+            "--output must not lie in --input, got {here}/faces/x in {here}/faces; give another "
+            "path.",
+        ),
+        (
+            ("ingest", "--input", "faces", "--output", "x", "--format", "webdataset"),
+            "--input must be a directory that holds *.tar files, but {here}/faces holds none; "
+            "check the path and --format.",
+        ),
+        (
+            ("ingest", "--input", "faces", "--output", "x", "--balance", "most=3"),
+            "--balance must be min-images=N, cap=N, oversample=N or effective-number=BETA with N "
+            "from 1 to 1,000,000,000 and BETA below 1, each with @COLUMN or without, got "
+            "'most=3'; write cap=100, say.",
+        ),
+        (
+            ("ingest", "--input", "faces", "--output", "x", "--exclude-dataset", "no"),
+            "--exclude-dataset must be an existing directory or file, but {here}/no does not "
+            "exist; check the path, or ingest these images by themselves and give that dataset.",
+        ),
+        (
+            ("ingest", "--input", "faces", "--output", "x", "--split-list", "val=no"),
+            "--split-list must be a text file in UTF-8, got no ([Errno 2] No such file or "
+            "directory: 'no'); check the path.",
+        ),
+        (
+            ("demo", "--output", "gs://faces/x"),
+            "--output must be a path on a disk that all workers mount, got gs://faces/x; mount "
+            "the bucket or copy it first.",
+        ),
+    ],
+)
+def test_what_the_library_refuses_is_told_by_its_flag(
+    tmp_path, monkeypatch, capsys, arguments, told
+):
+    (tmp_path / "faces" / "Ada").mkdir(parents=True)
+    (tmp_path / "faces" / "Ada" / "1.jpg").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(list(arguments)) == 2
+    assert capsys.readouterr().err == f"facemill: {told.format(here=tmp_path)}\n"
+
+
 def test_the_overview_names_every_command(capsys):
     assert cli.main([]) == 0
     shown = capsys.readouterr().out

@@ -77,8 +77,8 @@ def telling_of_kills() -> Iterator[None]:
         yield
     except BrokenProcessPool:
         raise RunError(
-            "All --workers must live to the end, but one was killed, perhaps for want of "
-            "memory; give fewer --workers and run the command again."
+            "All `workers` must live to the end, but one was killed, perhaps for want of "
+            "memory; give fewer `workers` and run the command again."
         ) from None
 
 

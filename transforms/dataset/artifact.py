@@ -18,7 +18,7 @@ from importlib import metadata
 from typing import Any
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.core.errors import ParameterError, RunError, UsageError
 
 MANIFEST = "manifest.json"
 RUN = "run.json"
@@ -121,7 +121,7 @@ def begin(
         "options": plain(options),
         "inputs": dict(inputs or {}),
     }
-    output = storage.absolute(output, "--output")
+    output = storage.absolute(output, "output")
     try:
         os.makedirs(output, exist_ok=True)
         held = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
@@ -131,9 +131,12 @@ def begin(
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(
-                f"--output must not be in use, but another facemill run is writing {output}; "
-                "wait for it or give another path."
+            raise ParameterError(
+                "output",
+                output,
+                must="not be in use",
+                but=f"another facemill run is writing {output}",
+                do="wait for it or give another path",
             ) from None
         if _is_whole(output, wanted):
             yield None
@@ -150,10 +153,13 @@ def begin(
         os.close(held)
 
 
-def _not_writable(output: str, error: OSError) -> UsageError:
-    return UsageError(
-        f"--output must be a directory that can be written, got {output} ({error.strerror}); "
-        "give another path."
+def _not_writable(output: str, error: OSError) -> ParameterError:
+    return ParameterError(
+        "output",
+        output,
+        must="be a directory that can be written",
+        got=f"{output} ({error.strerror})",
+        do="give another path",
     )
 
 
@@ -193,20 +199,23 @@ def is_unfinished(path: str) -> bool:
     return there == [True, False]
 
 
-def has_manifest(path: str, flag: str) -> bool:
+def has_manifest(path: str, parameter: str = "input") -> bool:
     """Whether a path, of an artifact or of images, is of an artifact.
 
     Args:
         path: absolute path or URL.
-        flag: the option that named it.
+        parameter: that names it.
 
     Raises:
         UsageError: it is what an unfinished run left, which is neither.
     """
     if is_unfinished(path):
-        raise UsageError(
-            f"{flag} must be images or a complete dataset, but {path} is what an unfinished run "
-            "left; run the command that writes it to its end."
+        raise ParameterError(
+            parameter,
+            path,
+            must="be images or a complete dataset",
+            but=f"{path} is what an unfinished run left",
+            do="run the command that writes it to its end",
         )
     return storage.is_file(storage.join(path, MANIFEST))
 
@@ -303,9 +312,12 @@ def _is_whole(output: str, wanted: Mapping[str, Any]) -> bool:
         run = {}
     differing += _differing(run.get("inputs", wanted["inputs"]), wanted["inputs"])
     if differing:
-        raise UsageError(
-            f"--output must be new or hold the same {wanted['kind']}, but {output} was made with "
-            f"other options ({'; '.join(differing)}); give another path or remove it."
+        raise ParameterError(
+            "output",
+            output,
+            must=f"be new or hold the same {wanted['kind']}",
+            but=f"{output} was made with other options ({'; '.join(differing)})",
+            do="give another path or remove it",
         )
     storage.remove(os.path.join(output, _MARK))
     return True
@@ -332,9 +344,12 @@ def _clear(output: str, wanted: Mapping[str, Any], keep: Sequence[str]) -> None:
     except (OSError, ValueError):
         mark = None
     if names and (not isinstance(mark, dict) or mark.get("kind") != wanted["kind"]):
-        raise UsageError(
-            f"--output must be new, empty or left by an unfinished run of the same command, "
-            f"but {output} holds other files ({sorted(names)[0]}, ...); give another path."
+        raise ParameterError(
+            "output",
+            output,
+            must="be new, empty or left by an unfinished run of the same command",
+            but=f"{output} holds other files ({sorted(names)[0]}, ...)",
+            do="give another path",
         )
     resumable = set(keep) if mark == wanted else set()
     for name in os.listdir(output):

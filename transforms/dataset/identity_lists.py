@@ -1,13 +1,13 @@
 """Lists of identities that a person keeps in a text file."""
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError
 
 # Columns of LFW's pairs files: `name i j` for one person, `name i name j` for two.
 _GENUINE, _IMPOSTOR = 3, 4
 
 
-def read_identities(path: str, flag: str) -> frozenset[str]:
+def read_identities(path: str, parameter: str) -> frozenset[str]:
     """The identities that a file names, one a line, or in one of the layouts of LFW.
 
     Of `people*.txt` (a name, a tab, a number of images) the names are taken, of `pairs*.txt` the
@@ -16,7 +16,7 @@ def read_identities(path: str, flag: str) -> frozenset[str]:
 
     Args:
         path: of the text file, UTF-8.
-        flag: the option that named it, for the message.
+        parameter: that names it, for the message.
 
     Raises:
         UsageError: it cannot be read or names nobody.
@@ -24,12 +24,22 @@ def read_identities(path: str, flag: str) -> frozenset[str]:
     try:
         text = storage.read_bytes(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{flag} must be a text file in UTF-8, got {path} ({error}); check the path."
+        raise ParameterError(
+            parameter,
+            path,
+            must="be a text file in UTF-8",
+            got=f"{path} ({error})",
+            do="check the path",
         ) from None
     found = _names([line.split("\t") for line in text.splitlines() if line.strip()])
     if not found:
-        raise UsageError(f"{flag} must name at least one identity, but {path} names none; fill it.")
+        raise ParameterError(
+            parameter,
+            path,
+            must="name at least one identity",
+            but=f"{path} names none",
+            do="fill it",
+        )
     return found
 
 

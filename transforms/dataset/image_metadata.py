@@ -18,7 +18,7 @@ METADATA = pa.schema(
         ("sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
-        # Of the decoded pixels; with `--align landmarks` of these and the landmarks.
+        # Of the decoded pixels; with landmarks for alignment of these and the landmarks.
         ("pixel_sha256", pa.string()),
         ("sharpness", pa.float32()),
         ("brightness", pa.float32()),

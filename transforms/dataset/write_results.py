@@ -11,7 +11,7 @@ from typing import Any
 import apache_beam as beam
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.errors import NotSharedError
 
 
 class WriteReceipts(beam.PTransform):
@@ -39,16 +39,12 @@ def read(path: str) -> list[dict[str, Any]]:
     """The receipts of a file that a pipeline wrote.
 
     Raises:
-        RunError: it is absent, so it was written where the launcher does not look.
+        NotSharedError: it is absent, so it was written where the launcher does not look.
     """
     try:
         return json.loads(storage.read_bytes(path))
     except FileNotFoundError:
-        raise RunError(
-            "--output must be on storage that the launcher and all workers see at the same path, "
-            f"but {path}, which a worker wrote, is not there; mount it everywhere or give another "
-            "path."
-        ) from None
+        raise NotSharedError(path, machine=None) from None
 
 
 def read_if_written(path: str) -> list[dict[str, Any]] | None:

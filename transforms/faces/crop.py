@@ -57,15 +57,6 @@ class CropConfig:
         """Whether both show the same part of a picture, be it at another size."""
         return self.to_manifest() | {"image_size": 0} == other.to_manifest() | {"image_size": 0}
 
-    @property
-    def words(self) -> str:
-        """The flags that ask for it, apart from its size."""
-        if self.align == "center":
-            return f"--align center --crop-fraction {self.fraction:g}"
-        return f"--align {self.align}" + (
-            f" --detector {self.detector}" if self.align == "detect" else ""
-        )
-
 
 @dataclass(frozen=True)
 class Framed:

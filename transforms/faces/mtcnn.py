@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import MissingPackageError
 from facemill.transforms.faces.base import Face
 
 _LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -23,16 +23,17 @@ class Mtcnn:
         min_face: side in pixels of the smallest face that is looked for.
 
     Raises:
-        UsageError: the package is missing.
+        MissingPackageError: the package is missing.
     """
 
     def __init__(self, *, min_face: int = 20) -> None:
         try:
             from mtcnn import MTCNN
         except ImportError as error:
-            raise UsageError(
-                f"The detector mtcnn must have the package {error.name or 'mtcnn'}, which is not "
-                "installed; install it with: pip install 'facemill[mtcnn]'."
+            raise MissingPackageError(
+                "The detector mtcnn must have the package",
+                error.name or "mtcnn",
+                "it with: pip install 'facemill[mtcnn]'",
             ) from None
         self._network = MTCNN()
         self._min_face = min_face

@@ -59,7 +59,7 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         manifest = artifact.read_manifest(self._path, "model")
         if artifact.fingerprint(manifest) != self._fingerprint:
             raise RunError(
-                f"--model must not change while a job runs, but {self._path} holds another model "
+                f"`model` must not change while a job runs, but {self._path} holds another model "
                 "now; run the command again."
             )
         folder = os.path.join(self._path, _SAVED_MODEL)
@@ -120,7 +120,7 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         except tf.errors.OpError as error:
             raise RunError(
                 f"The model must work on this machine, but TensorFlow failed ({_told(error)}); "
-                "mend that, or lower --batch-size where memory is short."
+                "mend that, or lower `batch_size` where memory is short."
             ) from None
         finite = np.isfinite(vectors).all(axis=1)
         return [

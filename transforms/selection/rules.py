@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError
 
 # In the order in which they are applied.
 MIN_IMAGES, CAP, OVERSAMPLE, EFFECTIVE_NUMBER = KINDS = (
@@ -71,9 +71,12 @@ def parse(text: str) -> Rule:
     whole = 1 <= value <= MOST and value == int(value)
     good = 0 <= value < 1 if kind == EFFECTIVE_NUMBER else whole
     if kind not in KINDS or not good or ("@" in text and not column):
-        raise UsageError(
-            f"--balance must be min-images=N, cap=N, oversample=N or effective-number=BETA with N "
-            f"from 1 to {MOST:,} and BETA below 1, each with @COLUMN or without, got {text!r}; "
-            "write cap=100, say."
+        raise ParameterError(
+            "balance",
+            text,
+            must="be min-images=N, cap=N, oversample=N or effective-number=BETA with N from 1 to "
+            f"{MOST:,} and BETA below 1, each with @COLUMN or without",
+            got=repr(text),
+            do="write cap=100, say",
         )
     return Rule(kind, value, column or None)

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import BinaryIO, ClassVar
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Source, Unreadable
@@ -55,14 +55,20 @@ class ContainerSource(Source):
                 if self.holds_images(entry.name.rpartition("/")[2].lower())
             ]
         except OSError as error:
-            raise UsageError(
-                f"--input must be a readable directory, got {self.root} "
-                f"({error.strerror or error}); check the path and its permissions."
+            raise ParameterError(
+                "input",
+                self.root,
+                must="be a readable directory",
+                got=f"{self.root} ({error.strerror or error})",
+                do="check the path and its permissions",
             ) from None
         if not found:
-            raise UsageError(
-                f"--input must be a directory that holds {self.what}, but {self.root} holds none; "
-                "check the path and --format."
+            raise ParameterError(
+                "input",
+                self.root,
+                must=f"be a directory that holds {self.what}",
+                but=f"{self.root} holds none",
+                do="check the path and `format`",
             )
         return found
 

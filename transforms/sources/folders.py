@@ -5,7 +5,7 @@ from typing import ClassVar
 from urllib.parse import quote, unquote
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.reading import read_image
@@ -56,18 +56,28 @@ def names_in(root: str) -> list[str]:
     try:
         names = storage.top_level(root)
     except FileNotFoundError:
-        raise UsageError(
-            f"--input must be an existing directory or file, but {root} does not exist; check the "
-            "path."
+        raise ParameterError(
+            "input",
+            root,
+            must="be an existing directory or file",
+            but=f"{root} does not exist",
+            do="check the path",
         ) from None
     except OSError as error:
-        raise UsageError(
-            f"--input must be a readable directory, got {root} ({error.strerror}); "
-            "check the path and its permissions."
+        raise ParameterError(
+            "input",
+            root,
+            must="be a readable directory",
+            got=f"{root} ({error.strerror})",
+            do="check the path and its permissions",
         ) from None
     if not names:
-        raise UsageError(
-            f"--input must hold images or files of images, but {root} is empty; check the path."
+        raise ParameterError(
+            "input",
+            root,
+            must="hold images or files of images",
+            but=f"{root} is empty",
+            do="check the path",
         )
     return names
 

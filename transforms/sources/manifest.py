@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line, readable
 from facemill.transforms.dataset.split_names import SPLITS
@@ -29,7 +29,7 @@ _LANDMARK_COLUMNS = tuple(
     for point in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
     for axis in "xy"
 )
-_OUTSIDE = "leads outside --root"
+_OUTSIDE = "leads outside the root folder"
 
 
 class Manifest(Source):
@@ -67,26 +67,38 @@ class Manifest(Source):
             UsageError: it cannot be read or has no column of paths.
         """
         if not self.path.lower().endswith(tables.SUFFIXES):
-            raise UsageError(
-                f"--input must be a manifest that ends in {', '.join(tables.SUFFIXES)}, "
-                f"got {self.path}; name such a file."
+            raise ParameterError(
+                "input",
+                self.path,
+                must=f"be a manifest that ends in {', '.join(tables.SUFFIXES)}",
+                do="name such a file",
             )
         try:
             names = tables.columns(self.path)
         except OSError as error:
-            raise UsageError(
-                f"--input must be a readable manifest, got {self.path} "
-                f"({error.strerror or one_line(error)}); check the path."
+            raise ParameterError(
+                "input",
+                self.path,
+                must="be a readable manifest",
+                got=f"{self.path} ({error.strerror or one_line(error)})",
+                do="check the path",
             ) from None
         except tables.TableError as error:
-            raise UsageError(
-                f"--input must be a manifest in UTF-8, but {self.path} {error}; correct it."
+            raise ParameterError(
+                "input",
+                self.path,
+                must="be a manifest in UTF-8",
+                but=f"{self.path} {error}",
+                do="correct it",
             ) from None
         if not any(name in _PATHS for name in names):
             got = ", ".join(readable(name) for name in names)
-            raise UsageError(
-                f"--input must be a manifest with a column {', '.join(_PATHS[:-1])} or "
-                f"{_PATHS[-1]}, but {self.path} has {got}; add one."
+            raise ParameterError(
+                "input",
+                self.path,
+                must=f"be a manifest with a column {', '.join(_PATHS[:-1])} or {_PATHS[-1]}",
+                but=f"{self.path} has {got}",
+                do="add one",
             )
         return [self._name]
 

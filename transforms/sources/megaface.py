@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.folders import decode_name, encode_name, names_in
@@ -51,9 +51,11 @@ class MegaFace(Source):
             else:
                 tasks.append(encode_name(name))
         if not found:
-            raise UsageError(
-                f"--input must hold the folder {DISTRACTORS} or one of {PROBES}, got {self.root}; "
-                "give the folder above them or another --format."
+            raise ParameterError(
+                "input",
+                self.root,
+                must=f"hold the folder {DISTRACTORS} or one of {PROBES}",
+                do="give the folder above them or another `format`",
             )
         return tasks
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line, readable
 from facemill.transforms.images.limits import MAX_BYTES
@@ -46,7 +46,7 @@ class ParquetTables(ContainerSource):
 
     format = "parquet"
     identities = (
-        f"a column {', '.join(_LABELS[:-1])} or {_LABELS[-1]}, or the one of --label-column"
+        f"a column {', '.join(_LABELS[:-1])} or {_LABELS[-1]}, or the one of `label_column`"
     )
     what = "*.parquet files"
 
@@ -75,9 +75,12 @@ class ParquetTables(ContainerSource):
                 self._columns(schema)
         except BadValueError as error:
             names = ", ".join(readable(name) for name in schema.names[:_NAMED]) or "none"
-            raise UsageError(
-                f"--input must hold tables of images, but {found[0]} {error} among {names}; "
-                "name them by --image-column and --label-column, or check --format."
+            raise ParameterError(
+                "input",
+                self.root,
+                must="hold tables of images",
+                but=f"{found[0]} {error} among {names}",
+                do="name them by `image_column` and `label_column`, or check `format`",
             ) from None
         except ARROW_ERRORS:
             # A damaged file ends in a row like any other.

@@ -18,7 +18,7 @@ from typing import BinaryIO, ClassVar, TypeVar
 import numpy as np
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Source, Unreadable
@@ -80,22 +80,31 @@ class RecordIO(Source):
         """`REC_START REC_END IDX_START IDX_END LST_START LST_END FIRST_KEY`, all but the last in
         bytes; without a sound index one for all. Files that are no use come first."""
         if len(self._found) > 1:
-            raise UsageError(
-                f"--input must hold {USUAL} or one file {SUFFIX}, got {', '.join(self._found)} in "
-                f"{self.root}; name one of these files."
+            raise ParameterError(
+                "input",
+                self.root,
+                must=f"hold {USUAL} or one file {SUFFIX}",
+                got=f"{', '.join(self._found)} in {self.root}",
+                do="name one of these files",
             )
         try:
             with self._open(self.rec) as stream:
                 size = stream.seek(0, os.SEEK_END)
         except OSError as error:
-            raise UsageError(
-                f"--input must hold {self.rec}, got {self.root} ({error.strerror or error}); "
-                "give the folder that it lies in."
+            raise ParameterError(
+                "input",
+                self.root,
+                must=f"hold {self.rec}",
+                got=f"{self.root} ({error.strerror or error})",
+                do="give the folder that it lies in",
             ) from None
         if size == 0:
-            raise UsageError(
-                f"--input must hold records, but {self.rec} in {self.root} is empty; check the "
-                "path."
+            raise ParameterError(
+                "input",
+                self.root,
+                must="hold records",
+                but=f"{self.rec} in {self.root} is empty",
+                do="check the path",
             )
         notes: list[str] = []
 

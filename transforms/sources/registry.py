@@ -6,7 +6,7 @@ import re
 import pyarrow as pa
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.text import one_line
 from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
 from facemill.transforms.sources.base import Source
@@ -25,11 +25,11 @@ _SIGNS = {
     "parquet": re.compile(r".+\.parquet$", re.IGNORECASE),
     "tfrecord": re.compile(r".+\.tfrecord[^/]*$", re.IGNORECASE),
 }
-# By format: the flags that it takes, in the order of its arguments.
+# By format: the parameters of `build` that it takes, in the order of its arguments.
 _TAKES = {
-    MANIFEST: ("--root",),
-    "parquet": ("--image-column", "--label-column"),
-    "webdataset": ("--label-column",),
+    MANIFEST: ("images_root",),
+    "parquet": ("image_column", "label_column"),
+    "webdataset": ("label_column",),
 }
 # Their shards may lie beside folders that have nothing to do with them; or be strays of `folders`.
 _SHARDS = ("webdataset", "parquet", "tfrecord")
@@ -39,7 +39,7 @@ _DATA = "data/"
 
 def build(
     format: str,
-    root: str,
+    input: str,
     images_root: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
@@ -48,7 +48,7 @@ def build(
 
     Args:
         format: one of FORMATS.
-        root: the input: an absolute path or a URL; of `manifest` the file.
+        input: an absolute path or a URL; of `manifest` the file.
         images_root: of `manifest` alone: what its paths are relative to, or None for the folder
             that the file lies in.
         image_column: of `parquet`: which column holds the images, or None to tell it by its name
@@ -60,25 +60,31 @@ def build(
         UsageError: there is no such format, or it takes no such option.
     """
     if format not in TABLE:
-        raise UsageError(f"--format must be one of {', '.join(FORMATS)}, got {format}; choose one.")
+        raise ParameterError(
+            "format", format, must=f"be one of {', '.join(FORMATS)}", do="choose one"
+        )
     given = {
-        "--root": images_root,
-        "--image-column": image_column,
-        "--label-column": label_column,
+        "images_root": images_root,
+        "image_column": image_column,
+        "label_column": label_column,
     }
     taken = _TAKES.get(format, ())
-    for flag, value in given.items():
-        if value is not None and flag not in taken:
-            fitting = " or ".join(name for name, flags in _TAKES.items() if flag in flags)
-            raise UsageError(
-                f"{flag} must go with --format {fitting}, got it with {format}; leave it out."
+    for parameter, value in given.items():
+        if value is not None and parameter not in taken:
+            fitting = " or ".join(name for name, takes in _TAKES.items() if parameter in takes)
+            raise ParameterError(
+                parameter,
+                value,
+                must=f"go with `format` {fitting}",
+                got=f"it with {format}",
+                do="leave it out",
             )
     module, _, name = TABLE[format].target.partition(":")
     made = getattr(importlib.import_module(module), name)
-    return made(root, *(given[flag] for flag in taken))
+    return made(input, *(given[parameter] for parameter in taken))
 
 
-def guess(root: str) -> str:
+def guess(input: str) -> str:
     """The format of an input, by names alone: of the file, or directly under the folder.
 
     A file is a manifest if it ends in .csv or .jsonl, or in .parquet and has a column `path` and
@@ -90,19 +96,22 @@ def guess(root: str) -> str:
     Raises:
         UsageError: there is no such input, nothing in it, or more than one format is possible.
     """
-    if storage.is_file(root):
-        return _of_file(root)
-    names = _names(root)
+    if storage.is_file(input):
+        return _of_file(input)
+    names = _names(input)
     found = _told_by(names)
     if not found and [name for name in names if name.endswith("/")] == [_DATA]:
-        names = _names(storage.join(root, _DATA.rstrip("/")))
+        names = _names(storage.join(input, _DATA.rstrip("/")))
         found = [format for format in _told_by(names) if format in _SHARDS]
     if len(found) == 1 and found[0] in _SHARDS and any(name.endswith("/") for name in names):
         found.append("folders")
     if len(found) > 1:
-        raise UsageError(
-            f"--input must be of one format where --format is not given, got {root}, which could "
-            f"be {' or '.join(found)}; choose one."
+        raise ParameterError(
+            "input",
+            input,
+            must="be of one format",
+            got=f"{input}, which could be {' or '.join(found)}",
+            do="choose one by `format`",
         )
     return found[0] if found else "folders"
 
@@ -123,9 +132,13 @@ def _of_file(path: str) -> str:
     found = _told_by([path.rpartition("/")[2]])
     if found:
         return found[0]
-    raise UsageError(
-        f"--input must be a folder, a manifest (.csv, .jsonl, .parquet) or a file of images (.tar, "
-        f".parquet, .tfrecord, .rec), got the file {path}; give the folder that it lies in."
+    raise ParameterError(
+        "input",
+        path,
+        must="be a folder, a manifest (.csv, .jsonl, .parquet) or a file of images (.tar, "
+        ".parquet, .tfrecord, .rec)",
+        got=f"the file {path}",
+        do="give the folder that it lies in",
     )
 
 
@@ -134,8 +147,12 @@ def _of_parquet(path: str) -> str:
         with storage.open_file(path) as stream:
             schema = open_table(stream).schema_arrow
     except ARROW_ERRORS as error:
-        raise UsageError(
-            f"--input must be a sound Parquet file, got {path} ({one_line(error)}); check it."
+        raise ParameterError(
+            "input",
+            path,
+            must="be a sound Parquet file",
+            got=f"{path} ({one_line(error)})",
+            do="check it",
         ) from None
     images = any(_holds_images(field.type) for field in schema)
     return MANIFEST if "path" in schema.names and not images else "parquet"

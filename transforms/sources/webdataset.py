@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode, ReasonError
 from facemill.transforms.core.text import one_line, readable
 from facemill.transforms.sources.base import Ref, Unreadable
@@ -55,15 +55,17 @@ class WebDataset(ContainerSource):
     """
 
     format = "webdataset"
-    identities = ".cls, .json or a folder in the tar, or by .txt with --label-column txt"
+    identities = ".cls, .json or a folder in the tar, or by .txt with `label_column` txt"
     what = "*.tar files"
 
     def __init__(self, root: str, label: str | None = None) -> None:
         super().__init__(root)
         if label not in (None, *_ASKED_LABELS):
-            raise UsageError(
-                f"--label-column must be one of {', '.join(_ASKED_LABELS)} with --format "
-                f"{self.format}, got {label}; choose one or leave it out."
+            raise ParameterError(
+                "label_column",
+                label,
+                must=f"be one of {', '.join(_ASKED_LABELS)} with `format` {self.format}",
+                do="choose one or leave it out",
             )
         self.label = label
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.core.errors import NotSharedError, ParameterError, RunError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import readable
 from facemill.transforms.storage.entry import (
@@ -53,36 +53,40 @@ def join(root: str, relative: str) -> str:
     return os.path.join(root, *relative.split("/"))
 
 
-def absolute(path: str, flag: str, remote: bool = False) -> str:
+def absolute(path: str, parameter: str, remote: bool = False) -> str:
     """The absolute form of a path that a person gave.
 
     Args:
         path: as typed; `~` is expanded.
-        flag: the option it came from, for the message.
+        parameter: that it is the value of, for the message.
         remote: whether an object store's URL will do.
 
     Raises:
         UsageError: it is empty, or names an object store where a disk is needed.
     """
     if not path:
-        raise UsageError(f"{flag} must name a path, got an empty one; give a directory.")
+        raise ParameterError(
+            parameter, path, must="name a path", got="an empty one", do="give a directory"
+        )
     if is_remote(path):
         if remote:
             return path.rstrip("/")
-        raise UsageError(
-            f"{flag} must be a path on a disk that all workers mount, got {path}; "
-            "mount the bucket or copy it first."
+        raise ParameterError(
+            parameter,
+            path,
+            must="be a path on a disk that all workers mount",
+            do="mount the bucket or copy it first",
         )
     return os.path.abspath(os.path.expanduser(path))
 
 
-def check_apart(root: str, output: str, flag: str = "--input") -> None:
+def check_apart(root: str, output: str, parameter: str = "input") -> None:
     """Refuses an output that a later run would take for images, or that has images in it.
 
     Args:
         root: absolute path or URL of what is read.
         output: absolute path.
-        flag: that named what is read.
+        parameter: that names what is read.
 
     Raises:
         UsageError: one lies in the other.
@@ -93,12 +97,20 @@ def check_apart(root: str, output: str, flag: str = "--input") -> None:
     outside = os.path.realpath(output)
     common = os.path.commonpath([inside, outside])
     if common == inside:
-        raise UsageError(
-            f"--output must not lie in {flag}, got {output} in {root}; give another path."
+        raise ParameterError(
+            "output",
+            output,
+            must=f"not lie in `{parameter}`",
+            got=f"{output} in {root}",
+            do="give another path",
         )
     if common == outside:
-        raise UsageError(
-            f"{flag} must not lie in --output, got {root} in {output}; give another path."
+        raise ParameterError(
+            parameter,
+            root,
+            must="not lie in `output`",
+            got=f"{root} in {output}",
+            do="give another path",
         )
 
 
@@ -207,12 +219,9 @@ def make_folder(path: str) -> None:
         raise not_seen(os.path.dirname(path)) from None
 
 
-def not_seen(path: str) -> RunError:
+def not_seen(path: str) -> NotSharedError:
     """Of something under the output that was made elsewhere, and is not there on this machine."""
-    return RunError(
-        f"--output must be on storage that all workers see at the same path, but {path} is not "
-        f"there on {platform.node() or 'a worker'}; mount it on every worker or give another path."
-    )
+    return NotSharedError(path, platform.node() or "a worker")
 
 
 def sync_to_disk(paths: Iterable[str]) -> None:

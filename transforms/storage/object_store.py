@@ -20,7 +20,12 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.options.value_provider import RuntimeValueProvider
 
-from facemill.transforms.core.errors import FacemillError, RunError, UsageError
+from facemill.transforms.core.errors import (
+    FacemillError,
+    MissingPackageError,
+    RunError,
+    UsageError,
+)
 from facemill.transforms.core.text import one_line
 from facemill.transforms.storage.entry import Entry
 
@@ -202,9 +207,7 @@ def _store(url: str) -> FileSystem:
         if module:
             importlib.import_module(module)
     except ImportError:
-        raise UsageError(
-            f"Reading {url} needs {module}, which is not installed; install apache-beam[{extra}]."
-        ) from None
+        raise MissingPackageError(f"Reading {url} needs", module, f"apache-beam[{extra}]") from None
     _options()
     try:
         store = FileSystems.get_filesystem(url)

@@ -396,5 +396,5 @@ def test_all_gpus_share_a_batch_or_else_parts_of_the_cpu(monkeypatch, gpus, want
 
 
 def test_replicas_cannot_be_set_once_tensorflow_runs(strategy):
-    with pytest.raises(RunError, match="--cpu-replicas must be set before TensorFlow starts"):
+    with pytest.raises(RunError, match="`cpu_replicas` must be set before TensorFlow starts"):
         replicas(2)

@@ -12,7 +12,14 @@ import pytest
 
 from facemill.pipelines.common import runner
 from facemill.pipelines.common.progress import Progress
-from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.core.errors import (
+    FacemillError,
+    NotSharedError,
+    ParameterError,
+    RunError,
+    UsageError,
+    naming,
+)
 from facemill.transforms.dataset.tfrecord import DamagedError
 
 
@@ -118,7 +125,14 @@ _LONG = f"--output must be on storage, but /{'x' * 400} is not there; mount it."
 
 @pytest.mark.parametrize("report", _REPORTS)
 @pytest.mark.parametrize(
-    ("raised", "kind"), [(RunError, RunError), (UsageError, UsageError), (DamagedError, RunError)]
+    ("raised", "kind"),
+    [
+        (RunError, RunError),
+        (UsageError, UsageError),
+        (DamagedError, RunError),
+        (NotSharedError, RunError),
+        (ParameterError, UsageError),
+    ],
 )
 def test_a_workers_own_sentence_is_told_as_it_is(report, raised, kind):
     def build(pipeline):
@@ -129,6 +143,41 @@ def test_a_workers_own_sentence_is_told_as_it_is(report, raised, kind):
         _run(build)
     assert type(failed.value) is kind
     assert str(failed.value) == _LONG
+
+
+def _lose_the_output(element: int) -> None:
+    raise NotSharedError("/out/x", "node7")
+
+
+def test_a_failure_in_a_worker_keeps_its_kind_and_its_values():
+    with pytest.raises(NotSharedError) as failed, naming({"output": "--output"}):
+        _run(lambda pipeline: pipeline | beam.Create([1]) | beam.Map(_lose_the_output))
+    assert (failed.value.path, failed.value.machine) == ("/out/x", "node7")
+    assert str(failed.value).startswith("--output must be on storage that all workers see")
+
+
+def test_a_failure_that_beam_makes_anew_keeps_its_sentence(monkeypatch):
+    monkeypatch.setattr(FacemillError, "_tagged_with_step", False)
+    with pytest.raises(RunError) as failed, naming({"output": "--output"}):
+        _run(lambda pipeline: pipeline | beam.Create([1]) | beam.Map(_lose_the_output))
+    assert type(failed.value) is RunError
+    assert str(failed.value).startswith("--output must be on storage that all workers see")
+    assert str(failed.value).endswith("or give another path.")
+
+
+@pytest.mark.slow
+def test_a_failure_in_a_process_of_the_engine_names_the_flag():
+    chosen = runner.choose(["--direct_running_mode=multi_processing", "--direct_num_workers=1"])
+
+    def build(pipeline) -> None:
+        _ = pipeline | beam.Create([1]) | beam.Map(_lose_the_output)
+
+    with pytest.raises(RunError) as failed, naming({"output": "--output"}):
+        chosen.run(build, Progress("things", lambda: 0))
+    assert str(failed.value) == (
+        "--output must be on storage that all workers see at the same path, but /out/x is not "
+        "there on node7; mount it on every worker or give another path."
+    )
 
 
 def raise_at_run(pipeline: beam.Pipeline, error: Exception) -> None:

@@ -120,7 +120,7 @@ def test_the_listing_is_unknown_until_it_ends(tmp_path):
 def test_a_listing_that_was_written_elsewhere_is_not_taken_for_an_empty_one(tmp_path):
     work = work_of(tmp_path)
     Path(work.path("listed.json")).unlink()
-    with pytest.raises(RunError, match="--output must be on storage that"):
+    with pytest.raises(RunError, match="`output` must be on storage that"):
         check(work, OPTIONS, None)
 
 

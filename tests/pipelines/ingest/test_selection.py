@@ -84,11 +84,11 @@ def test_an_identity_in_two_splits_is_one_sentence(names):
 
 
 def test_a_list_that_cannot_be_read_names_its_option(tmp_path):
-    for values, flag in (
-        ({"include_identities": str(tmp_path / "no")}, "--include-identities"),
-        ({"split_lists": (("val", str(tmp_path / "no")),)}, "--split-list"),
+    for values, name in (
+        ({"include_identities": str(tmp_path / "no")}, "include_identities"),
+        ({"split_lists": (("val", str(tmp_path / "no")),)}, "split_list"),
     ):
-        with pytest.raises(UsageError, match=f"^{flag} must be a text file"):
+        with pytest.raises(UsageError, match=f"^`{name}` must be a text file"):
             selection(changed(**values))
 
 

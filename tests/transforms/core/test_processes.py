@@ -102,7 +102,7 @@ def test_a_worker_that_is_killed_is_told_in_a_sentence():
     killed: Future[int] = Future()
     killed.set_exception(BrokenProcessPool("one is gone"))
     assert list(calls.wait_for(killed)) == []
-    with pytest.raises(RunError, match=r"All --workers must live to the end.*fewer --workers"):
+    with pytest.raises(RunError, match=r"All `workers` must live to the end.*fewer `workers`"):
         list(calls.rest())
 
 
@@ -114,7 +114,7 @@ def _killed() -> None:
 def test_what_is_tried_again_after_a_kill_has_living_workers():
     calls: Calls[None] = Calls(2)
     list(calls.call(_killed))
-    with pytest.raises(RunError, match="All --workers must live"):
+    with pytest.raises(RunError, match="All `workers` must live"):
         list(calls.rest())
     again: Calls[int] = Calls(2)
     assert list(again.call(os.getpid)) == []

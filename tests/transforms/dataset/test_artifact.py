@@ -184,7 +184,7 @@ def test_an_output_that_is_there_and_cannot_be_written_is_refused(tmp_path, monk
         raise PermissionError(errno.EACCES, "Permission denied", f"{path}.tmp-1")
 
     monkeypatch.setattr(artifact.storage, "write_atomically", refuse)
-    told = rf"--output .*, got {re.escape(str(tmp_path))} \(Permission denied\); give another path"
+    told = rf"`output` .*, got {re.escape(str(tmp_path))} \(Permission denied\); give another path"
     with (
         pytest.raises(UsageError, match=told),
         artifact.begin(str(tmp_path), "dataset", OPTIONS),
@@ -195,7 +195,7 @@ def test_an_output_that_is_there_and_cannot_be_written_is_refused(tmp_path, monk
 @pytest.mark.parametrize("name", ["file", "file/below"])
 def test_an_output_that_cannot_be_a_directory_is_refused(tmp_path, name):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UsageError, match="--output must be a directory that can be written"):
+    with pytest.raises(UsageError, match="`output` must be a directory that can be written"):
         write(tmp_path / name)
 
 

@@ -32,7 +32,7 @@ PAIRED = {"Abel_Pacheco", "Akhmed_Zakayev", "Abdel_Madi_Shabneh", "Dean_Barker"}
 def test_layouts(tmp_path, text, expected):
     path = tmp_path / "names.txt"
     path.write_bytes(text.encode())
-    assert read_identities(str(path), "--exclude-identities") == expected
+    assert read_identities(str(path), "exclude_identities") == expected
 
 
 @pytest.mark.parametrize("data", [b"", b"\n \n", b"\xff\xfe", None])
@@ -40,5 +40,5 @@ def test_what_names_nobody_is_a_usage_error(tmp_path, data):
     path = tmp_path / "names.txt"
     if data is not None:
         path.write_bytes(data)
-    with pytest.raises(UsageError, match="--exclude-identities must"):
-        read_identities(str(path), "--exclude-identities")
+    with pytest.raises(UsageError, match="`exclude_identities` must"):
+        read_identities(str(path), "exclude_identities")

@@ -24,6 +24,6 @@ def test_a_part_is_whole_and_its_receipt_tells_of_it(tmp_path):
 
 @pytest.mark.parametrize("name", ["part-0.parquet", "index/part-0.parquet"])
 def test_a_root_that_is_not_there_is_not_made(tmp_path, name):
-    with pytest.raises(RunError, match="--output must be on storage that all workers see"):
+    with pytest.raises(RunError, match="`output` must be on storage that all workers see"):
         write_part(ROWS, str(tmp_path / ".work-1"), name, row_group=2)
     assert not list(tmp_path.iterdir())

@@ -35,11 +35,11 @@ def test_receipts_must_be_there_at_the_end_and_need_not_before(tmp_path):
     assert write_results.read_if_written(str(path)) is None
     written(path, SOME[:1])
     assert write_results.read_if_written(str(path)) == write_results.read(str(path)) == SOME[:1]
-    with pytest.raises(RunError, match=r"--output must be on storage that.*absent, which a worker"):
+    with pytest.raises(RunError, match=r"`output` must be on storage that.*absent, which a worker"):
         write_results.read(str(tmp_path / "absent"))
 
 
 def test_a_worker_does_not_make_the_folder_of_its_receipts(tmp_path):
-    with pytest.raises(RunError, match="--output must be on storage"):
+    with pytest.raises(RunError, match="`output` must be on storage"):
         written(tmp_path / ".work-1" / "receipts", SOME)
     assert not list(tmp_path.iterdir())

@@ -122,7 +122,7 @@ def test_nothing_unfinished_stays(tmp_path, monkeypatch):
 
 
 def test_the_staging_folder_must_be_there(tmp_path):
-    told = "--output must be on storage that all workers see"
+    told = "`output` must be on storage that all workers see"
     # Something else may have made the folder that it would be in.
     with pytest.raises(RunError, match=told):
         write(tmp_path / "staging", 5, [b""])

@@ -121,7 +121,7 @@ def test_a_model_that_was_exchanged_is_refused(artifact, tmp_path):
     # The same id is not enough: a manifest can say anything.
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps(manifest | {"files": []}))
-    with pytest.raises(RunError, match="--model must not change while a job runs"):
+    with pytest.raises(RunError, match="`model` must not change while a job runs"):
         started.load_model()
     path.unlink()
     with pytest.raises(UsageError, match=r"has no manifest\.json"):

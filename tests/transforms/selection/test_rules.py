@@ -48,7 +48,7 @@ def test_a_bad_rule_is_one_sentence(text):
     with pytest.raises(UsageError) as refused:
         parse(text)
     assert repr(text) in str(refused.value)
-    assert "--balance must be" in str(refused.value)
+    assert "`balance` must be" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

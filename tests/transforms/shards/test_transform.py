@@ -124,7 +124,7 @@ def staging(tmp_path):
 
 def test_a_shard_is_not_written_where_the_launcher_does_not_look(tmp_path, staging):
     records = plan_records(decisions([1, 1]), 1, 1.0)
-    with pytest.raises(RunError, match="--output must be on storage that all workers see"):
+    with pytest.raises(RunError, match="`output` must be on storage that all workers see"):
         write_shard(staging, str(tmp_path / ".work-1"), shard_name("train", 0, 1), records, False)
     assert not (tmp_path / ".work-1").exists()
 

@@ -106,7 +106,7 @@ def test_the_first_of_several_names_of_a_column_counts_even_if_it_is_empty(tmp_p
 def test_a_path_that_leads_outside_is_a_row(tmp_path, path):
     ref = _one(tmp_path, {"path": path, "identity": "ada"})
     assert ref.image_id == "m.jsonl/line 1"
-    assert ref.reason == f"leads outside --root: {path}"
+    assert ref.reason == f"leads outside the root folder: {path}"
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_a_link_that_leads_outside_is_not_followed(tmp_path):
         source = Manifest(path, None if base is None else str(base))
         assert list(source.read(list(source.refs("m.csv")))) == [
             b"inside",
-            Unreadable(because("leads outside --root")),
-            Unreadable(because("leads outside --root")),
+            Unreadable(because("leads outside the root folder")),
+            Unreadable(because("leads outside the root folder")),
             Unreadable(because("is not a file")),
             Unreadable(because("is not a file")),
         ]
@@ -240,9 +240,9 @@ def test_a_path_may_be_absolute_if_it_lies_under_the_root(tmp_path):
     rows = [{"path": f"{tmp_path}/in/1.jpg"}, {"path": f"{tmp_path}/out/1.jpg"}]
     inside, outside = _listed(_write(tmp_path / "m.csv", rows), tmp_path / "in")
     assert (inside.image_id, inside.path, inside.reason) == ("1.jpg", "1.jpg", None)
-    assert outside.reason == f"leads outside --root: {tmp_path}/out/1.jpg"
+    assert outside.reason == f"leads outside the root folder: {tmp_path}/out/1.jpg"
     (climbing,) = _listed(_write(tmp_path / "m.csv", [{"path": f"{tmp_path}/in/../x"}]))
-    assert climbing.reason.startswith("leads outside --root")
+    assert climbing.reason.startswith("leads outside the root folder")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])

@@ -175,7 +175,7 @@ def test_an_image_above_the_limit_is_unreadable(tmp_path):
 
 def test_a_table_without_images_is_refused_at_once_or_a_row(tmp_path):
     pq.write_table(pa.table({"path": ["a.jpg"]}), tmp_path / "b.parquet")
-    told = r"but b\.parquet has no column of images among path; name them by --image-column"
+    told = r"but b\.parquet has no column of images among path; name them by `image_column`"
     with pytest.raises(UsageError, match=told):
         ParquetTables(str(tmp_path)).tasks()
     pq.write_table(pa.table({"image": _images(b"x"), "n": [1]}), tmp_path / "a.parquet")
@@ -193,7 +193,7 @@ def test_a_table_without_images_is_refused_at_once_or_a_row(tmp_path):
 
 
 def test_an_input_without_tables_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"--input must be a directory that holds \*\.parquet"):
+    with pytest.raises(UsageError, match=r"`input` must be a directory that holds \*\.parquet"):
         ParquetTables(str(tmp_path)).tasks()
 
 

@@ -55,7 +55,7 @@ def test_the_format_of_a_folder(tmp_path, names, expected):
 )
 def test_an_unclear_folder_names_its_candidates(tmp_path, names, candidates):
     with pytest.raises(
-        UsageError, match=f"--input must be of one format .* {candidates}; choose one"
+        UsageError, match=f"`input` must be of one format, got .* {candidates}; choose one by"
     ):
         guess(_files(tmp_path, *names))
 
@@ -116,15 +116,15 @@ def test_build(name, made):
 
 
 def test_wrong_options_are_usage_errors():
-    with pytest.raises(UsageError, match="--format must be one of folders, lfw"):
+    with pytest.raises(UsageError, match="`format` must be one of folders, lfw"):
         build("zip", "/in")
-    with pytest.raises(UsageError, match="--root must go with --format manifest"):
+    with pytest.raises(UsageError, match="`images_root` must go with `format` manifest"):
         build("folders", "/in", images_root="/photos")
     with pytest.raises(
-        UsageError, match="--label-column must go with --format parquet or webdataset, got it with"
+        UsageError, match="`label_column` must go with `format` parquet or webdataset, got it with"
     ):
         build("tfrecord", "/in", label_column="id")
-    with pytest.raises(UsageError, match="--image-column must go with --format parquet, got"):
+    with pytest.raises(UsageError, match="`image_column` must go with `format` parquet, got"):
         build("webdataset", "/in", image_column="jpg")
 
 

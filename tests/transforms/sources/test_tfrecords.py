@@ -209,5 +209,5 @@ def test_a_file_that_changed_since_it_was_listed_is_unreadable(tmp_path):
 
 
 def test_an_input_without_files_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"--input must be a directory that holds \*\.tfrecord"):
+    with pytest.raises(UsageError, match=r"`input` must be a directory that holds \*\.tfrecord"):
         TFRecords(str(tmp_path)).tasks()

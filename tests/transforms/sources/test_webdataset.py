@@ -136,7 +136,7 @@ def test_a_label_that_is_asked_for_counts_alone(tmp_path, label, members, identi
 
 
 def test_a_label_that_is_none_is_a_usage_error(tmp_path):
-    with pytest.raises(UsageError, match=r"--label-column must be one of cls, json, txt .* got id"):
+    with pytest.raises(UsageError, match=r"`label_column` must be one of cls, json, txt .* got id"):
         WebDataset(str(tmp_path), "id")
 
 
@@ -328,7 +328,7 @@ def test_a_member_above_the_limit_is_not_read(tmp_path):
 def test_an_input_without_shards_is_refused(tmp_path):
     (tmp_path / "0.jpg").write_bytes(b"")
     for root in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(UsageError, match=r"--input must be a .*directory"):
+        with pytest.raises(UsageError, match=r"`input` must be a .*directory"):
             WebDataset(str(root)).tasks()
 
 

@@ -16,14 +16,14 @@ from facemill.transforms.storage import Entry
 def test_paths_become_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/someone")
-    assert storage.absolute("a/../b", "--output") == str(tmp_path / "b")
-    assert storage.absolute("~/faces", "--output") == "/home/someone/faces"
+    assert storage.absolute("a/../b", "output") == str(tmp_path / "b")
+    assert storage.absolute("~/faces", "output") == "/home/someone/faces"
 
 
 @pytest.mark.parametrize("path", ["", "gs://bucket/faces", "s3://bucket", "hdfs://host/x"])
 def test_what_is_no_path_on_a_disk_is_refused(path):
-    with pytest.raises(UsageError, match=r"^--model must") as refused:
-        storage.absolute(path, "--model")
+    with pytest.raises(UsageError, match=r"^`model` must") as refused:
+        storage.absolute(path, "model")
     assert path in str(refused.value)
 
 
@@ -73,7 +73,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, sync):
 
 
 def test_what_the_launcher_did_not_make_is_not_there(tmp_path):
-    told = "--output must be on storage that all workers see at the same path, but .*absent is not"
+    told = "`output` must be on storage that all workers see at the same path, but .*absent is not"
     with pytest.raises(RunError, match=told):
         storage.make_folder(str(tmp_path / "absent" / "train"))
     with pytest.raises(RunError, match=told):
@@ -181,13 +181,13 @@ def test_join():
 def test_absolute_takes_urls_only_where_they_are_read(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/ada")
-    assert storage.absolute("faces", "--input") == str(tmp_path / "faces")
-    assert storage.absolute("~/faces", "--input") == "/home/ada/faces"
-    assert storage.absolute("s3://bucket/faces/", "--input", remote=True) == "s3://bucket/faces"
-    with pytest.raises(UsageError, match="--output must be a path on a disk"):
-        storage.absolute("s3://bucket/faces", "--output")
-    with pytest.raises(UsageError, match="--input must name a path"):
-        storage.absolute("", "--input", remote=True)
+    assert storage.absolute("faces", "input") == str(tmp_path / "faces")
+    assert storage.absolute("~/faces", "input") == "/home/ada/faces"
+    assert storage.absolute("s3://bucket/faces/", "input", remote=True) == "s3://bucket/faces"
+    with pytest.raises(UsageError, match="`output` must be a path on a disk"):
+        storage.absolute("s3://bucket/faces", "output")
+    with pytest.raises(UsageError, match="`input` must name a path"):
+        storage.absolute("", "input", remote=True)
 
 
 def test_listing_is_sorted_by_whole_paths(tmp_path):
@@ -239,9 +239,9 @@ def test_what_is_read_and_what_is_written_lie_apart(tmp_path):
     read, output = str(tmp_path / "read"), str(tmp_path / "output")
     storage.check_apart(read, output)
     storage.check_apart("gs://bucket/read", output)
-    with pytest.raises(UsageError, match=r"^--output must not lie in --input, got"):
+    with pytest.raises(UsageError, match=r"^`output` must not lie in `input`, got"):
         storage.check_apart(read, f"{read}/output")
-    with pytest.raises(UsageError, match=r"^--output must not lie in --append-to, got"):
-        storage.check_apart(read, read, "--append-to")
-    with pytest.raises(UsageError, match=r"^--append-to must not lie in --output, got"):
-        storage.check_apart(f"{output}/base", output, "--append-to")
+    with pytest.raises(UsageError, match=r"^`output` must not lie in `append_to`, got"):
+        storage.check_apart(read, read, "append_to")
+    with pytest.raises(UsageError, match=r"^`append_to` must not lie in `output`, got"):
+        storage.check_apart(f"{output}/base", output, "append_to")

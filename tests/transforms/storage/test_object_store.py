@@ -203,7 +203,7 @@ def test_a_dataset_is_read_from_where_it_lies(url, tiny_dataset):
 
 
 def test_what_cannot_be_reached_is_told_in_a_sentence(url):
-    with pytest.raises(UsageError, match=r"--input must be .*none does not exist"):
+    with pytest.raises(UsageError, match=r"`input` must be .*none does not exist"):
         Folders(f"{url}/none").tasks()
     with pytest.raises(UsageError, match="scheme of a store that Beam can reach, got nowhere://x"):
         storage.read_bytes("nowhere://x/y")
