@@ -11,6 +11,7 @@ import pytest
 
 from facemill.pipelines import cli
 from facemill.pipelines.common.flags import flags_of
+from facemill.pipelines.common.options import add_arguments
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [path for top in ("model", "transforms") for path in sorted((ROOT / top).rglob("*.py"))]
@@ -56,7 +57,8 @@ def test_each_parameter_that_the_library_names_is_an_option_of_a_command():
     options: set[str] = set()
     for command in cli.COMMANDS:
         parser = argparse.ArgumentParser()
-        importlib.import_module(f"facemill.pipelines.{command}.options").add_arguments(parser)
+        module = importlib.import_module(f"facemill.pipelines.{command}.options")
+        add_arguments(parser, module.OPTIONS)
         options |= set(flags_of(parser))
     named = {name for path in SOURCES for name in _named(path)}
     assert {"input", "output", "workers", "learning_rate", "label_column", "pairs"} <= named

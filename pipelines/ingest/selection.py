@@ -98,7 +98,7 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
         "split": dict(options.split),
         "split_by": options.split_by,
         "split_lists": [
-            [split, _digest(path, "split_list")] for split, path in options.split_lists
+            [split, _digest(path, "split_lists")] for split, path in options.split_lists
         ],
         "seed": options.seed,
         "include_identities": _digest(options.include_identities, "include_identities"),
@@ -133,7 +133,7 @@ def _lists(options: IngestOptions) -> tuple[tuple[str, np.ndarray], ...]:
     claimed: dict[str, str] = {}
     lists = []
     for split, path in options.split_lists:
-        names = read_identities(path, "split_list")
+        names = read_identities(path, "split_lists")
         for name in sorted(names):
             if claimed.setdefault(name, split) != split:
                 raise UsageError(

@@ -86,7 +86,7 @@ def test_an_identity_in_two_splits_is_one_sentence(names):
 def test_a_list_that_cannot_be_read_names_its_option(tmp_path):
     for values, name in (
         ({"include_identities": str(tmp_path / "no")}, "include_identities"),
-        ({"split_lists": (("val", str(tmp_path / "no")),)}, "split_list"),
+        ({"split_lists": (("val", str(tmp_path / "no")),)}, "split_lists"),
     ):
         with pytest.raises(UsageError, match=f"^`{name}` must be a text file"):
             selection(changed(**values))
