@@ -171,6 +171,7 @@ class TestCrossPairs:
         assert len(whole)
         assert np.array_equal(np.concatenate(parts), whole)
 
+    @pytest.mark.slow
     @settings(deadline=None, max_examples=25)
     @given(_SEEDS, st.sampled_from([0, 3, 16]), st.sampled_from([3, 2048]))
     def test_shares_of_bands_and_values_make_up_the_whole(

@@ -222,6 +222,7 @@ components = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(components, st.sampled_from(POLICIES), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=400)
 def test_every_new_picture_but_one_that_is_kept_has_a_verdict_in_any_order(members, policy, random):

@@ -188,6 +188,7 @@ def test_damage_of_any_kind_is_a_reason_and_never_another_error(name, draw):
     assert len(reason) < 260
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
 def test_a_picture_whose_exif_is_damaged_anywhere_is_whole(form):
     data = _WITH_EXIF[form]

@@ -410,6 +410,7 @@ def test_the_transform_heeds_what_unusable_images_and_those_set_aside_ask_for(tm
         assert folder_of(rows, who) == expected.get(who, folder_of(plain, who))
 
 
+@pytest.mark.slow
 def test_the_floor_of_identities_holds_whatever_a_cap_of_an_attribute_takes(tmp_path):
     people = [("ada", 9), ("bob", 3), ("eve", 1), (None, 4)]
     usable = images(people, group=lambda who, number: 1 + number % 2)
