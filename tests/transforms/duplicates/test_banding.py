@@ -140,6 +140,7 @@ def test_a_crowded_band_value_costs_a_bounded_number_of_comparisons(
 
 
 class TestCrossPairs:
+    @pytest.mark.slow
     @settings(deadline=None, max_examples=25)
     @given(_SEEDS)
     def test_against_all_with_all(self, seed: int) -> None:

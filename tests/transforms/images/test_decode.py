@@ -167,6 +167,7 @@ _SEEDS = {
 }
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(_SEEDS)), st.data())
 @settings(deadline=None, max_examples=400)
 def test_damage_of_any_kind_is_a_reason_and_never_another_error(name, draw):
