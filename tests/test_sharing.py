@@ -26,7 +26,7 @@ def test_processes_that_ask_at_once_make_it_once(tmp_path):
     assert (tmp_path / "calls").read_text() == "made\n"
 
 
-def test_what_a_failed_maker_left_is_made_anew(tmp_path):
+def test_a_failed_attempt_is_repeated_from_nothing(tmp_path):
     def fail(folder: Path) -> None:
         (folder / "half").touch()
         raise OSError("no space")

@@ -45,7 +45,7 @@ def test_small_is_64_by_64_of_any_shape(shape: tuple[int, int]) -> None:
     assert np.array_equal(perceptual_hash.small(pixels), np.full((64, 64, 3), 77))
 
 
-def test_small_of_a_small_picture_is_that_picture() -> None:
+def test_small_of_a_64_by_64_image_is_that_image() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     assert np.array_equal(perceptual_hash.small(pixels), pixels)
     assert perceptual_hash.dct_hash(
@@ -88,7 +88,7 @@ def test_a_wave_sets_its_bit_only(bit: int, sign: int) -> None:
 
 
 @pytest.mark.parametrize("level", [0, 1, 128, 255])
-def test_flat_pictures_hash_to_zeros(level: int) -> None:
+def test_uniform_images_hash_to_zeros(level: int) -> None:
     assert perceptual_hash.dct_hash(np.full((90, 70, 3), level, np.uint8)) == bytes(16)
 
 
@@ -115,7 +115,7 @@ def test_the_grey_thumbnail() -> None:
     assert abs(float(grey.mean()) - cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).mean()) < 1
 
 
-def test_pixel_sha256_tells_shapes_apart() -> None:
+def test_pixel_sha256_depends_on_the_shape() -> None:
     pixels = np.arange(24, dtype=np.uint8)
     wide, high = pixels.reshape(2, 4, 3), pixels.reshape(4, 2, 3)
     assert perceptual_hash.pixel_sha256(wide) != perceptual_hash.pixel_sha256(high)
