@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-portable lint format bench clean
+.PHONY: setup demo test test-fast test-portable lint format bench clean
 
 setup: .venv/.ready
 
@@ -18,6 +18,10 @@ demo: setup
 # A process for each core; the tests of a file share their fixtures and stay together.
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+# What an edit wants to hear at once; everything marked slow runs in `make test`.
+test-fast: setup
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not lfw and not portable" $(PYTEST_ARGS)
 
 test-portable: setup
 	$(BIN)/python -m pytest -m portable $(PYTEST_ARGS)

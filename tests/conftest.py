@@ -1,4 +1,7 @@
-"""Small artifacts that several tests read: made once, never changed."""
+"""Small artifacts that several tests read: made once in a run, by whichever worker asks first.
+
+Nobody may change them: a test that damages one copies it before.
+"""
 
 from pathlib import Path
 
@@ -6,6 +9,7 @@ import pytest
 
 from facemill.pipelines import cli
 from tests.commands import facemill
+from tests.sharing import made_once, run_folder
 
 SIZE = 32
 
@@ -13,28 +17,36 @@ SIZE = 32
 @pytest.fixture(scope="session")
 def tiny_photos(tmp_path_factory) -> Path:
     """12 identities with 8 images of 32 x 32 each."""
-    root = tmp_path_factory.mktemp("tiny") / "photos"
-    flags = ["--identities", "12", "--images-per-identity", "8", "--image-size", str(SIZE)]
-    assert cli.main(["synthesize", "--output", str(root), "--workers", "1", *flags]) == 0
-    return root / "images"
+
+    def make(folder: Path) -> None:
+        flags = ["--identities", "12", "--images-per-identity", "8", "--image-size", str(SIZE)]
+        output = ["--output", str(folder / "photos")]
+        assert cli.main(["synthesize", *output, "--workers", "1", *flags]) == 0
+
+    return made_once(run_folder(tmp_path_factory), "tiny_photos", make) / "photos" / "images"
 
 
 @pytest.fixture(scope="session")
 def tiny_dataset(tmp_path_factory, tiny_photos) -> Path:
     """The dataset of `tiny_photos`."""
-    root = tmp_path_factory.mktemp("tiny") / "dataset"
-    flags = ["--image-size", str(SIZE), "--split", "train=0.7,val=0.3"]
-    assert cli.main(["ingest", "--input", str(tiny_photos), "--output", str(root), *flags]) == 0
-    return root
+
+    def make(folder: Path) -> None:
+        flags = ["--image-size", str(SIZE), "--split", "train=0.7,val=0.3"]
+        output = ["--output", str(folder / "dataset")]
+        assert cli.main(["ingest", "--input", str(tiny_photos), *output, *flags]) == 0
+
+    return made_once(run_folder(tmp_path_factory), "tiny_dataset", make) / "dataset"
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory, tiny_dataset) -> Path:
     """A model of `tiny_dataset`; how well it does is not the point."""
-    root = tmp_path_factory.mktemp("tiny") / "model"
-    # A process of its own: TensorFlow's devices and determinism can be set once in each.
-    facemill("train", "--dataset", tiny_dataset, "--output", root, *TRAINING)
-    return root
+
+    def make(folder: Path) -> None:
+        # A process of its own: TensorFlow's devices and determinism can be set once in each.
+        facemill("train", "--dataset", tiny_dataset, "--output", folder / "model", *TRAINING)
+
+    return made_once(run_folder(tmp_path_factory), "tiny_model", make) / "model"
 
 
 TRAINING = (

@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from facemill.pipelines.common.report import figures, page, tables
 from facemill.pipelines.demo.options import DemoOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
-from facemill.pipelines.common.report import figures, page, tables
 
 # The identities of the two collections do not meet: the model is judged on faces it never saw.
 _TRAINING = {"--identities": "400", "--images-per-identity": "15", "--seed": "7"}
@@ -59,7 +59,8 @@ def run(options: DemoOptions, beam_args: Sequence[str]) -> None:
         started = time.monotonic()
         # A process each, as when a person types them: TensorFlow cannot be set up twice in one.
         done = subprocess.run(
-            [sys.executable, "-m", "facemill.pipelines.cli", step.name, *step.arguments], check=False
+            [sys.executable, "-m", "facemill.pipelines.cli", step.name, *step.arguments],
+            check=False,
         )
         if done.returncode != 0:
             raise RunError(

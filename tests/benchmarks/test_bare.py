@@ -1,9 +1,13 @@
 import json
 import sys
 
+import pytest
+
 from benchmarks import bare
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.records import from_example
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_bare_limit_writes_the_records_of_an_ingest_run(

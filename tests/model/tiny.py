@@ -5,22 +5,26 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import tensorflow as tf
 
 from tests.commands import facemill
+from tests.sharing import made_once, run_folder
 
 SIZE = 32
 
 
-def dataset(base: Path) -> Path:
-    """The dataset under `base`, which `facemill` writes when it is first asked for."""
-    photos, output = base / "tiny-photos", base / "tiny-dataset"
-    if not (output / "manifest.json").exists():
+def dataset(factory: pytest.TempPathFactory) -> Path:
+    """The dataset, which the first worker of the run that asks for it has `facemill` write."""
+
+    def make(folder: Path) -> None:
         drawn = ("--identities", 12, "--images-per-identity", 8, "--image-size", 40, "--workers", 1)
-        facemill("synthesize", "--output", photos, "--seed", 3, *drawn)
+        facemill("synthesize", "--output", folder / "photos", "--seed", 3, *drawn)
         rules = ("--image-size", SIZE, "--split", "train=0.6,val=0.4", "--seed", 2)
-        facemill("ingest", "--input", photos / "images", "--output", output, *rules)
-    return output
+        read = ("--input", folder / "photos" / "images")
+        facemill("ingest", *read, "--output", folder / "dataset", *rules)
+
+    return made_once(run_folder(factory), "model_dataset", make) / "dataset"
 
 
 def manifest(path: Path) -> dict:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sharing import made_once, run_folder
+
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory) -> Path:
@@ -11,9 +13,10 @@ def base(tmp_path_factory) -> Path:
     # Not before it is wanted: it loads TensorFlow, which quick tests do without.
     from tests.pipelines.ingest.ingesting import draw, ingest
 
-    root = tmp_path_factory.mktemp("base")
-    for identity in range(10):
-        for image in range(4):
-            draw(root / "photos", identity, image)
-    ingest(root / "photos", root / "dataset")
-    return root
+    def make(root: Path) -> None:
+        for identity in range(10):
+            for image in range(4):
+                draw(root / "photos", identity, image)
+        ingest(root / "photos", root / "dataset")
+
+    return made_once(run_folder(tmp_path_factory), "base", make)

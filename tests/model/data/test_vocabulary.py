@@ -15,7 +15,7 @@ from facemill.transforms.dataset import artifact
 from tests.model import tiny
 
 
-def test_labels_are_places_in_the_vocabulary_and_minus_one_for_strangers(dataset, transform):
+def test_labels_are_vocabulary_positions_and_minus_one_for_unknown_identities(dataset, transform):
     counts = collections.Counter(tiny.identity_of(dataset, "train").values())
     assert sorted(transform.identities) == sorted(counts)
     labels = transform.labels(tf.constant(transform.identities)).numpy()
@@ -70,7 +70,7 @@ def test_a_program_that_ingest_did_not_write_is_never_loaded(copy, monkeypatch):
 
 
 @pytest.mark.parametrize("change", ["absent", "not JSON", "[]", "{}", '{"transform": [1]}'])
-def test_a_dataset_that_does_not_tell_its_transforms_digests_is_refused(copy, change):
+def test_a_dataset_without_digests_of_its_transform_is_refused(copy, change):
     run = copy / "run.json"
     if change == "absent":
         run.unlink()
@@ -79,7 +79,7 @@ def test_a_dataset_that_does_not_tell_its_transforms_digests_is_refused(copy, ch
     assert re.search(r"run.json must list the files .* ingest again\.$", refused(copy))
 
 
-def test_a_transform_that_cannot_be_read_is_told_in_a_sentence(copy):
+def test_an_unreadable_transform_is_reported(copy):
     # Damaged before its digest was taken.
     path = copy / "transform" / "transform_fn" / "saved_model.pb"
     path.write_bytes(b"\x07 damaged")

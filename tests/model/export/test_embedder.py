@@ -66,7 +66,7 @@ def test_the_generators_of_the_process_are_left_alone():
     assert not np.array_equal(one, other)
 
 
-def test_a_flip_average_does_not_tell_an_image_from_its_mirror_image(embedder):
+def test_a_flip_average_is_equal_for_an_image_and_its_mirror_image(embedder):
     averaged = seeded(dataclasses.replace(RECIPE, flip_average=True))
     images, mirrored = pixels(), pixels()[:, :, ::-1]
     vectors = averaged.embed(images).numpy()

@@ -122,7 +122,7 @@ def test_another_size_goes_through_the_center_crop(saved, embedder, height, widt
 
 
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (65, 200), (20, 31), (20, 90)])
-def test_without_a_crop_the_whole_picture_is_resized(embedder, tmp_path, height, width):
+def test_without_a_crop_the_complete_image_is_resized(embedder, tmp_path, height, width):
     pixels = photo(height, width)
     encoded = file_of(pixels, "PNG")
     found = Exported(embedder, None)._standardized(tf.constant(encoded)).numpy()

@@ -4,7 +4,7 @@ import tensorflow as tf
 from facemill.model.heads.softmax import Softmax
 
 
-def test_logits_are_linear_with_a_bias_and_do_not_look_at_the_labels():
+def test_logits_are_linear_with_a_bias_and_independent_of_labels():
     draw = np.random.default_rng(5)
     embeddings = draw.normal(size=(7, 4)).astype(np.float32)
     layer = Softmax(3)

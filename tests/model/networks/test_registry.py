@@ -6,6 +6,7 @@ from facemill.model.networks import registry
 from facemill.model.recipes.choices import NETWORKS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_name_is_a_network_whose_weights_follow_from_the_seed(name):
     built = []

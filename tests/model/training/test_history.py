@@ -3,7 +3,7 @@ import pytest
 from facemill.model.training.history import History
 
 
-def test_steps_that_are_made_again_replace_those_before(tmp_path):
+def test_repeated_steps_replace_earlier_ones(tmp_path):
     history = History(str(tmp_path))
     history.add_steps(0, [5.0, 4.0, 3.0], [0.1, 0.2, 0.3])
     history.add_steps(2, [2.5, 2.0], [0.4, 0.5])
@@ -20,7 +20,7 @@ def test_a_validation_replaces_its_own_step_and_later_ones(tmp_path):
     assert history.validation == [{"step": 2, "accuracy": 0.2}, {"step": 4, "accuracy": 0.4}]
 
 
-def test_what_was_saved_for_a_checkpoint_is_loaded_again(tmp_path):
+def test_history_saved_with_a_checkpoint_is_loaded(tmp_path):
     history = History(str(tmp_path))
     history.add_steps(0, [0.1 + 0.2, 1e-30], [0.1, 0.2])
     history.save(2)

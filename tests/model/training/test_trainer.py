@@ -151,6 +151,7 @@ def weigh(dataset, tmp_path_factory):
     return build
 
 
+@pytest.mark.slow
 def test_weights_multiply_each_images_part_of_the_gradient(trainer, weigh):
     data = weigh(lambda place: 0.25 + (place % 5) / 2)
     trained = trainer(ONE_STEP, data=data)
@@ -178,6 +179,7 @@ def test_weights_multiply_each_images_part_of_the_gradient(trainer, weigh):
         np.testing.assert_allclose(after[name], before[name] - 0.01 * gradient, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_weights_of_1_and_no_weights_learn_the_same_bits(trainer, dataset, weigh, tmp_path):
     recipe = dataclasses.replace(ONE_STEP, steps=3)
     data = weigh(lambda place: 1.0)
@@ -237,6 +239,7 @@ def test_only_kernels_decay(trainer, network, optimizer):
             assert np.abs(lost).max() > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_both_optimizers_follow_the_schedule_and_learn(trainer, manifest, optimizer):
     recipe = Recipe(

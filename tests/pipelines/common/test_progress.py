@@ -17,7 +17,7 @@ from facemill.pipelines.common.progress import Progress
         (4500, 4500, 10.0, "images read: 4,500 of 4,500, finishing"),
     ],
 )
-def test_a_line_tells_count_rate_and_time_left(count, total, seconds, told):
+def test_a_line_shows_count_rate_and_time_left(count, total, seconds, told):
     assert Progress("images read", lambda: 0).line(count, total, seconds) == told
 
 

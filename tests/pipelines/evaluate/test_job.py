@@ -241,7 +241,7 @@ def test_pairs_that_cannot_be_compared_at_all_are_refused(tmp_path, pairs_file, 
     assert not (tmp_path / "o").exists()
 
 
-def test_rates_that_never_are_equal_are_told_so(tmp_path, capsys) -> None:
+def test_an_equal_error_rate_that_does_not_exist_is_reported_as_none(tmp_path, capsys) -> None:
     pairs = tmp_path / "pairs.txt"
     given = ("Ann/Ann_0001.jpg", "Ann/Ann_0002.jpg", "Bob/Bob_0001.jpg")
     vectors = {image: VECTORS[image] for image in given}
@@ -266,7 +266,7 @@ def test_the_threshold_can_come_from_other_pairs(tmp_path, pairs_file) -> None:
     assert len({row["threshold"] for row in results["folds"]}) == 1
 
 
-def test_wrong_inputs_end_in_one_sentence(tmp_path, pairs_file, capsys) -> None:
+def test_wrong_inputs_are_reported_in_one_sentence(tmp_path, pairs_file, capsys) -> None:
     embeddings = write_embeddings(tmp_path / "e", VECTORS)
     bad = tmp_path / "bad.txt"
     bad.write_text(PAIRS.replace("Ann\t1\t2", "Ann\t1"))

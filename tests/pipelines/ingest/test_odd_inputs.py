@@ -9,6 +9,8 @@ import pytest
 
 from tests.commands import facemill
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def photos(tiny_photos, tmp_path) -> Path:

@@ -106,6 +106,7 @@ def test_an_interrupted_run_is_not_whole_and_the_same_command_finishes_it(tmp_pa
     assert one["manifest.json"] == other["manifest.json"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_process_and_the_same_command_finishes_it(tmp_path):
     flags = ["--identities", "150", "--image-size", "64", "--workers", "2"]
     killing.run_until(

@@ -28,7 +28,7 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    return tiny.dataset(tmp_path_factory.getbasetemp())
+    return tiny.dataset(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_thresholds_are_those_of_the_exported_model_on_the_val_pairs(model, data
 
 
 @pytest.mark.slow
-def test_tensorboard_can_read_the_course(model):
+def test_tensorboard_can_read_the_learning_curves(model):
     output, manifest, _ = model
     files = list((output / "logs").glob("events.out.tfevents.*"))
     assert len(files) == 1
@@ -198,7 +198,7 @@ def test_a_loss_that_is_not_finite_ends_the_command_in_one_sentence(dataset, tmp
 
 
 @pytest.mark.slow
-def test_a_dataset_of_whole_pictures_gives_a_model_that_resizes_them(dataset, tmp_path):
+def test_a_dataset_of_uncropped_images_gives_a_model_that_resizes_them(dataset, tmp_path):
     photos = dataset.parent / "tiny-photos" / "images"
     whole, output = tmp_path / "whole", tmp_path / "model"
     rules = ("--align", "none", "--image-size", tiny.SIZE, "--split", "train=0.6,val=0.4")
@@ -226,7 +226,7 @@ def refused(capsys, dataset, output, *flags) -> str:
     return f"{code} {sentence(capsys.readouterr().err)}"
 
 
-def test_wrong_inputs_end_in_one_sentence(dataset, tmp_path, capsys):
+def test_wrong_inputs_are_reported_in_one_sentence(dataset, tmp_path, capsys):
     output = tmp_path / "model"
     said = refused(capsys, tmp_path / "nothing", output)
     assert "2 facemill: " in said
@@ -251,9 +251,7 @@ def test_a_train_split_of_one_identity_is_refused(dataset, tmp_path, capsys):
     assert "2 facemill: --dataset must have 2 or more identities to train on, got 1" in said
 
 
-def test_gpus_share_each_batch_and_parts_of_the_cpu_are_refused_beside_them(
-    dataset, tmp_path, capsys, monkeypatch
-):
+def test_gpus_share_each_batch_and_exclude_cpu_replicas(dataset, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a", "b", "c"])
     said = refused(capsys, dataset, tmp_path / "model", "--batch-size", 12, "--cpu-replicas", 2)
     assert "2 facemill: --cpu-replicas must be 1 where TensorFlow has GPUs, got 2 beside 3;" in said

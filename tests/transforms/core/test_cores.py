@@ -8,7 +8,7 @@ def test_only_cores_that_the_process_may_run_on_count(monkeypatch):
     assert cores.usable() == 3
 
 
-def test_where_the_system_cannot_tell_all_cores_count(monkeypatch):
+def test_all_cores_count_where_the_system_has_no_affinity(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     assert cores.usable() == 6

@@ -20,7 +20,7 @@ ordinals = st.integers(0, MAX_CHUNKS - 1)
 
 @given(origins, tasks, ordinals, st.integers(1, row_ids.CHUNK))
 @settings(deadline=None, max_examples=200)
-def test_a_place_tells_its_origin_chunk_and_row(origin, task, ordinal, count):
+def test_a_row_id_holds_origin_chunk_and_row(origin, task, ordinal, count):
     chunk = chunk_number(origin, task, ordinal)
     assert 0 <= chunk < 2**52
     assert row_ids.origin_of_chunk(chunk) == origin
@@ -34,14 +34,14 @@ def test_a_place_tells_its_origin_chunk_and_row(origin, task, ordinal, count):
 
 @given(st.lists(st.tuples(origins, tasks, ordinals), min_size=2, max_size=20, unique=True))
 @settings(deadline=None, max_examples=100)
-def test_places_are_different_and_ordered_as_origin_task_ordinal_row(keys):
+def test_row_ids_are_unique_and_ordered_by_origin_task_ordinal_row(keys):
     numbers = [chunk_number(*key) for key in sorted(keys)]
     assert numbers == sorted(set(numbers))
     found = np.concatenate([row_ids_of(number, row_ids.CHUNK) for number in numbers])
     assert (np.diff(found.astype(object)) > 0).all()
 
 
-def test_the_last_place_of_all_fits():
+def test_the_largest_row_id_fits():
     (*_, last) = row_ids_of(chunk_number(HELD_OUT, MAX_TASKS - 1, MAX_CHUNKS - 1), row_ids.CHUNK)
     assert last.dtype == np.uint64
     assert (row_ids.origin_of(last), row_ids.row_of(last)) == (HELD_OUT, row_ids.CHUNK - 1)

@@ -96,6 +96,13 @@ def test_the_manifest_comes_when_all_else_is_on_the_disk(tmp_path, monkeypatch):
     assert folder in happened[manifest:gone]
 
 
+def test_fingerprint_golden_value():
+    # Models and embeddings name what they were made from by this number.
+    manifest = {"kind": "dataset", "options": {"seed": 0, "split": [["train", 0.9]]}, "name": "Zoë"}
+    expected = "1c1cd7849f93720da254944d943275dd6923d4823835ba057965695ae96163ba"
+    assert artifact.fingerprint(manifest) == expected
+
+
 def test_equal_artifacts_have_equal_bytes_and_fingerprints(tmp_path):
     write(tmp_path / "a", {"x": 1, "y": 2})
     write(tmp_path / "b", {"y": 2, "x": 1})

@@ -12,7 +12,7 @@ identities = st.lists(st.integers(0, 12)).map(lambda some: np.array(some, np.uin
 
 @given(keys, st.none() | keys, identities)
 @settings(deadline=None, max_examples=80)
-def test_lists_say_who_is_left_out_and_nobody_never_is(exclude, include, who):
+def test_lists_exclude_identities_and_never_images_without_one(exclude, include, who):
     chosen = pickle.loads(pickle.dumps(IdentityFilter(include, exclude)))
     assert chosen.excluded(who).tolist() == [one in exclude for one in who]
     allowed = [include is None or one in include for one in who]

@@ -20,7 +20,7 @@ def written(some: list[bytes]) -> bytes:
 
 @given(payloads)
 @settings(deadline=None, max_examples=60)
-def test_what_was_written_is_read_again(some):
+def test_written_records_are_read_back(some):
     stream = io.BytesIO()
     places = tfrecord.write(stream, some)
     assert [length for _, length in places] == [len(payload) for payload in some]
@@ -34,7 +34,7 @@ def test_what_was_written_is_read_again(some):
 
 @given(payloads, payloads)
 @settings(deadline=None, max_examples=20)
-def test_places_count_from_the_start_of_the_file(before, after):
+def test_offsets_count_from_the_start_of_the_file(before, after):
     stream = io.BytesIO()
     tfrecord.write(stream, before)
     for (offset, _), payload in zip(tfrecord.write(stream, after), after, strict=True):

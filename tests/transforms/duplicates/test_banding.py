@@ -140,6 +140,7 @@ def test_a_crowded_band_value_costs_a_bounded_number_of_comparisons(
 
 
 class TestCrossPairs:
+    @pytest.mark.slow
     @settings(deadline=None, max_examples=25)
     @given(_SEEDS)
     def test_against_all_with_all(self, seed: int) -> None:
@@ -171,6 +172,7 @@ class TestCrossPairs:
         assert len(whole)
         assert np.array_equal(np.concatenate(parts), whole)
 
+    @pytest.mark.slow
     @settings(deadline=None, max_examples=25)
     @given(_SEEDS, st.sampled_from([0, 3, 16]), st.sampled_from([3, 2048]))
     def test_shares_of_bands_and_values_make_up_the_whole(

@@ -83,6 +83,7 @@ def test_a_long_chain_does_not_take_the_others_with_it():
     assert np.unique(rest).tolist() == list(range(3000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("total", [1, TOTAL])
 def test_the_transform_finds_the_components(total: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(2)

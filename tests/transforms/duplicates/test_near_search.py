@@ -10,6 +10,7 @@ COUNT = 400
 
 
 # By one worker, by band, by one bit of each half of a band, by as many as there are.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("one_worker", "together"), [(COUNT, 10**6), (COUNT - 1, COUNT), (10, COUNT // 2), (1, 1)]
 )

@@ -27,6 +27,7 @@ def looks(rows: np.ndarray, seed: int) -> list[Scanned]:
 
 
 # All hashes in one worker, then divided by the values of bands: no bit of them, some, all.
+@pytest.mark.slow
 @pytest.mark.parametrize(("together", "per_group"), [(COUNT, 1), (1, 10**6), (1, 300), (1, 1)])
 def test_pairs_are_the_same_however_the_work_is_divided(together, per_group, tmp_path, monkeypatch):
     monkeypatch.setattr(variant_search, "_ASKED_PER_GROUP", per_group)

@@ -222,6 +222,7 @@ components = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(components, st.sampled_from(POLICIES), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=400)
 def test_every_new_picture_but_one_that_is_kept_has_a_verdict_in_any_order(members, policy, random):
@@ -264,6 +265,7 @@ def keeper(labeled: list[Member], policy: str) -> str | None:
     return counts[0][0] if policy == KEEP_MAJORITY and not several else None
 
 
+@pytest.mark.slow
 @given(components, st.sampled_from(POLICIES))
 @settings(deadline=None, max_examples=400)
 def test_a_conflict_names_the_best_picture_under_another_identity(members, policy):

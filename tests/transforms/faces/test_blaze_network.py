@@ -79,7 +79,7 @@ def test_overlap() -> None:
 
 @given(st.integers(1, 400), st.integers(1, 400), st.sampled_from((128, 192, 256)))
 @settings(deadline=None, max_examples=40)
-def test_a_letterbox_shows_the_whole_image_in_the_middle(width, height, side) -> None:
+def test_a_letterbox_holds_the_complete_image_in_the_middle(width, height, side) -> None:
     box, scale, shift = b.letterbox(np.full((height, width, 3), 255, np.uint8), side)
     assert box.shape == (side, side, 3)
     ys, xs = np.nonzero(box[:, :, 0])

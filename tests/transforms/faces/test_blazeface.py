@@ -27,7 +27,7 @@ def detector() -> BlazeFace:
     return BlazeFace()
 
 
-def test_a_batch_gives_what_single_images_give(any_detector) -> None:
+def test_a_batch_gives_the_faces_of_single_images(any_detector) -> None:
     # Two batches of three, then one image alone.
     images = [drawn(number, size=80 + 9 * number) for number in range(7)]
     together = any_detector.detect(images)
@@ -71,7 +71,7 @@ def test_landmarks_move_with_the_face(detector) -> None:
     assert np.abs(after.landmarks - expected).max() < 3
 
 
-def test_a_mirrored_face_is_told_from_the_viewers_left(detector) -> None:
+def test_landmarks_of_a_mirrored_face_follow_the_viewers_left(detector) -> None:
     image = drawn(3)
     (straight,), (mirrored,) = detector.detect([image, np.ascontiguousarray(image[:, ::-1])])
     back = mirrored.landmarks[[1, 0, 2, 3]] * (-1, 1) + (image.shape[1] - 1, 0)
@@ -84,7 +84,7 @@ def test_two_faces_are_two(detector) -> None:
     assert abs(first.box[0] - second.box[0]) > 100
 
 
-def test_the_first_look_finds_small_faces_with_the_second_network() -> None:
+def test_the_first_pass_finds_small_faces_with_the_second_network() -> None:
     image = np.full((900, 900, 3), 128, np.uint8)
     image[300:412, 500:612] = render(0, 2, 0, 112)
     assert BlazeFace((SHORT_RANGE,)).detect([image]) == [[]]
@@ -105,7 +105,7 @@ def test_a_small_face_stays_if_the_next_network_does_not_see_it() -> None:
     assert [face.box for face in blind.detect([image])[0]] == [face.box for face in near]
 
 
-def test_further_looks_place_landmarks_of_small_faces_better(detector) -> None:
+def test_further_passes_place_landmarks_of_small_faces_better(detector) -> None:
     close = [drawn(number) for number in range(6)]
     far = [np.pad(image, ((250, 250), (250, 250), (0, 0)), constant_values=128) for image in close]
     apart = {}

@@ -32,7 +32,7 @@ def test_landmarks_lie_as_in_a_face(detector) -> None:
         assert face.landmarks.shape == (5, 2)
 
 
-def test_several_images_give_what_single_ones_give(detector) -> None:
+def test_a_batch_gives_the_faces_of_single_images(detector) -> None:
     photos = [render(0, number, 0, 100 + 20 * number) for number in range(3)]
     together = detector.detect(photos)
     for photo, faces in zip(photos, together, strict=True):

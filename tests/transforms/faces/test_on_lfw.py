@@ -98,7 +98,7 @@ def eyes_off(faces: Sequence[np.ndarray]) -> np.ndarray:
     return np.hypot(*np.moveaxis(found - goal, -1, 0))[:, :2].mean(axis=1)
 
 
-def test_eyes_come_to_their_places(photos, aligned) -> None:
+def test_eyes_are_mapped_to_the_template(photos, aligned) -> None:
     straight = eyes_off(list(aligned.values()))
     crooked = eyes_off([center(photos[name]) for name in aligned])
     # The other network's own unrest is in these figures, 1 to 2 pixels of it.

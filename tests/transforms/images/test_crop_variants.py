@@ -63,5 +63,5 @@ def test_queries_are_windows_then_mirror_image() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 200])
-def test_windows_of_flat_pictures_hash_to_zeros(level: int) -> None:
+def test_windows_of_uniform_images_hash_to_zeros(level: int) -> None:
     assert not _windows(np.full((50, 80, 3), level, np.uint8)).any()

@@ -67,7 +67,7 @@ def test_formats_that_are_not_on_the_list_are_refused(form):
     ],
     ids=["nothing", "a byte", "a page", "bomb", "only a PNG's name", "only a GIF's name"],
 )
-def test_what_is_no_image_is_refused(data, told):
+def test_files_that_are_no_images_are_refused(data, told):
     with pytest.raises(DecodeError, match=told):
         decode(data)
 
@@ -167,6 +167,7 @@ _SEEDS = {
 }
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(_SEEDS)), st.data())
 @settings(deadline=None, max_examples=400)
 def test_damage_of_any_kind_is_a_reason_and_never_another_error(name, draw):
@@ -188,8 +189,9 @@ def test_damage_of_any_kind_is_a_reason_and_never_another_error(name, draw):
     assert len(reason) < 260
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
-def test_a_picture_whose_exif_is_damaged_anywhere_is_whole(form):
+def test_damaged_exif_leaves_the_image_complete(form):
     data = _WITH_EXIF[form]
     tags = exif(6)
     if form == "PNG":
@@ -307,7 +309,7 @@ def test_of_several_frames_the_first_counts(form):
     assert np.abs(pixels.astype(int) - OBLONG).mean() < 10
 
 
-def test_a_name_is_not_needed_and_not_looked_at():
+def test_the_format_does_not_depend_on_the_name():
     assert np.array_equal(decode(broken.png(OBLONG)).pixels, OBLONG)
 
 
@@ -325,7 +327,7 @@ def test_a_plain_jpeg_has_the_pixels_that_pillow_gives(size, subsampling, progre
     assert np.array_equal(decode(stream.getvalue()).pixels, expected)
 
 
-def test_a_jpeg_cut_off_anywhere_in_its_picture_is_rejected():
+def test_a_jpeg_truncated_anywhere_in_its_image_data_is_rejected():
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     stream = io.BytesIO()
     Image.fromarray(noise).save(stream, "JPEG")

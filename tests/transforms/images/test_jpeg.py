@@ -80,7 +80,7 @@ def test_a_jpeg_that_is_not_all_there_is_refused(kind, damage):
 
 @pytest.mark.parametrize("damage", ["cut at 50 %, ended", "zeros in the middle"])
 @pytest.mark.parametrize("kind", ["plain", "CMYK", "with EXIF"])
-def test_damage_is_seen_behind_what_libjpeg_warns_of_first(kind, damage):
+def test_damage_after_the_first_libjpeg_warning_is_found(kind, damage):
     # Only the first warning is told, and these come before the picture.
     data = odd_revision(odd_scan(DAMAGES[damage](KINDS[kind])))
     with pytest.raises(DecodeError, match="damaged image: "):
@@ -120,7 +120,7 @@ HARMLESS = {
 
 @pytest.mark.parametrize("oddity", HARMLESS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_jpeg_that_is_odd_but_whole_is_read(kind, oddity):
+def test_an_unusual_but_complete_jpeg_is_read(kind, oddity):
     data = HARMLESS[oddity](KINDS[kind])
     assert np.array_equal(decode(data).pixels, decode(KINDS[kind]).pixels)
 
@@ -142,7 +142,7 @@ def test_only_the_picture_is_left_to_check(kind):
 
 
 @pytest.mark.parametrize("length", range(0, 700, 13))
-def test_a_header_that_ends_anywhere_is_no_error(length):
+def test_a_truncated_header_raises_no_error(length):
     for data in KINDS.values():
         assert jpeg.photo_only(jpeg.START + data[2:length]).startswith(jpeg.START)
         assert isinstance(jpeg.damage(data[:length]), str)

@@ -24,7 +24,7 @@ def test_the_crop_is_a_centered_square_inside(width, height, fraction):
         assert 0 <= (whole - side - start) - start <= 1
 
 
-def test_the_whole_shorter_side_is_kept_by_default():
+def test_the_complete_shorter_side_is_kept_by_default():
     assert crop_box(250, 250, 1.0) == (0, 0, 250)
     assert crop_box(300, 200, 1.0) == (50, 0, 200)
     assert crop_box(200, 301, 0.5) == (50, 100, 100)

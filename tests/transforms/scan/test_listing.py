@@ -54,6 +54,7 @@ def test_together_keeps_every_part_once_and_in_order(count):
     assert max(map(len, groups), default=0) <= 64
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 700), max_size=6), st.sampled_from([NEW, BASE, HELD_OUT]))
 @settings(deadline=None, max_examples=40)
 def test_every_image_is_in_one_chunk_and_chunks_are_numbered_the_same_again(sizes, origin):

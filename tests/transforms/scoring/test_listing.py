@@ -37,7 +37,7 @@ def calls(sizes: list[int], batch_size: int) -> int:
     return sum(math.ceil(sum(count for _, count in one) / batch_size) for one in found)
 
 
-def test_small_folders_share_stretches_so_that_calls_are_full():
+def test_small_folders_share_chunk_groups_so_that_calls_are_full():
     assert calls([8] * 12, 32) == 3
     assert calls([1] * 127, 32) == 4
     assert calls([70] * 1000, 32) <= 1.05 * 70 * 1000 / 32
@@ -54,7 +54,7 @@ def test_a_large_file_is_divided_and_fills_large_calls():
 @given(
     st.lists(st.integers(0, 3000), min_size=1, max_size=80).filter(any), st.sampled_from([7, 32])
 )
-def test_stretches_have_bounded_size_and_hold_every_chunk_once(sizes, batch_size):
+def test_chunk_groups_have_bounded_size_and_hold_every_chunk_once(sizes, batch_size):
     found = chunk_groups(sizes, batch_size)
     assert sorted(one for chunks in found.values() for one in chunks) == listing(sizes)
     neighbors = max(1, 2 * CHUNK * len(sizes) // sum(sizes))
@@ -68,7 +68,7 @@ def test_stretches_have_bounded_size_and_hold_every_chunk_once(sizes, batch_size
             assert mine == list(range(mine[0], mine[0] + len(mine)))
 
 
-def test_the_graph_gathers_the_same_stretches_in_any_order_of_arrival():
+def test_chunk_groups_do_not_depend_on_the_order_of_arrival():
     sizes = [40, 600, 3, 900]
     chunks = [
         Chunk.of(number, [Ref(f"{number}/{row}", None, "f") for row in range(count)])

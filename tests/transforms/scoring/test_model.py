@@ -108,6 +108,7 @@ def test_an_embedding_that_is_not_finite_is_a_failure_and_costs_no_call(artifact
     assert calls == 1
 
 
+@pytest.mark.slow
 def test_a_machine_that_fails_rejects_no_image(artifact):
     images = [jpeg(200, 100, 50), jpeg(*handmade.TOO_MUCH_MEMORY)]
     with pytest.raises(RunError, match=r"TensorFlow failed \(OOM when allocating tensor"):

@@ -71,6 +71,7 @@ def test_keys_are_in_the_order_of_preference(seed, prefer):
             assert (np.diff(some["sharpness"]) <= 0).all()
 
 
+@pytest.mark.slow
 @given(seeds, rules, prefers, st.integers(1, 5))
 @settings(deadline=None, max_examples=200)
 def test_rules_do_to_shares_what_they_do_to_the_whole(seed, rules, prefer, parts):

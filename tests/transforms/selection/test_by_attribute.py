@@ -85,6 +85,7 @@ def test_the_shares_of_a_value_follow_each_other():
     assert [cuts.around(share) for share in range(5)] == [(0, 3)] * 3 + [(3, 5)] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefer", ["hash", "quality"])
 @pytest.mark.parametrize("limit", [ROWS, 10**6])
 def test_the_transform_does_what_the_rules_do_to_all_rows_at_once(prefer, limit, tmp_path):

@@ -389,6 +389,7 @@ def scanned(number: int, usable: np.ndarray, requests=NOTHING) -> Scanned:
     return Scanned(number, 400_000, usable, np.empty((len(usable), 0), np.uint8), requests)
 
 
+@pytest.mark.slow
 def test_the_transform_heeds_what_unusable_images_and_those_set_aside_ask_for(tmp_path):
     people = [(f"id{n}", 2) for n in range(9)]
     usable = images(people, splits=[(("id1", 0), "test"), (("id2", 0), "val")])
@@ -410,6 +411,7 @@ def test_the_transform_heeds_what_unusable_images_and_those_set_aside_ask_for(tm
         assert folder_of(rows, who) == expected.get(who, folder_of(plain, who))
 
 
+@pytest.mark.slow
 def test_the_floor_of_identities_holds_whatever_a_cap_of_an_attribute_takes(tmp_path):
     people = [("ada", 9), ("bob", 3), ("eve", 1), (None, 4)]
     usable = images(people, group=lambda who, number: 1 + number % 2)

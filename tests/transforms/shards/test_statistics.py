@@ -54,6 +54,7 @@ def transform(tmp_path_factory) -> str:
     return analyze([metadata()], tmp_path_factory.mktemp("whole"))
 
 
+@pytest.mark.slow
 def test_the_vocabulary_is_everyone_the_most_frequent_first(transform):
     found = tft.TFTransformOutput(transform).vocabulary_by_name(statistics.VOCABULARY)
     names = [name.decode() for name in found]
@@ -62,6 +63,7 @@ def test_the_vocabulary_is_everyone_the_most_frequent_first(transform):
     assert [counts[name] for name in names] == sorted(counts.values(), reverse=True)
 
 
+@pytest.mark.slow
 def test_a_vocabulary_that_does_not_know_everyone_is_told(transform):
     known = len(set(NAMES))
     statistics.check_vocabulary(transform, known)
@@ -69,6 +71,7 @@ def test_a_vocabulary_that_does_not_know_everyone_is_told(transform):
         statistics.check_vocabulary(transform, known + 1)
 
 
+@pytest.mark.slow
 def test_moments_are_numpys(transform):
     found = statistics.moments(transform)
     table = metadata()

@@ -163,6 +163,7 @@ def test_a_row_without_image_is_unreadable(tmp_path):
     assert _read(tmp_path, _listed(tmp_path)) == [none, b"x", none, none, none]
 
 
+@pytest.mark.slow
 def test_an_image_above_the_limit_is_unreadable(tmp_path):
     table = pa.table({"image": [b"x", bytes(MAX_BYTES + 1), b"y"]})
     pq.write_table(table, tmp_path / "a.parquet")

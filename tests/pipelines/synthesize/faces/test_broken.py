@@ -20,7 +20,7 @@ def _difference(image: Image.Image, picture: np.ndarray) -> float:
     return float(np.abs(np.asarray(image.convert("RGB")).astype(int) - picture).mean())
 
 
-def test_truncated_has_a_header_but_no_whole_picture(picture):
+def test_truncated_has_a_header_but_incomplete_image_data(picture):
     image = _open(broken.truncated(picture))
     assert image.size == (112, 112)
     with pytest.raises(OSError, match="truncated"):
@@ -28,7 +28,7 @@ def test_truncated_has_a_header_but_no_whole_picture(picture):
 
 
 @pytest.mark.parametrize("data", [broken.not_an_image(), broken.zero_bytes()])
-def test_what_is_no_image_is_not_identified(data):
+def test_files_that_are_no_images_are_not_identified(data):
     with pytest.raises(UnidentifiedImageError):
         _open(data)
 
@@ -52,7 +52,7 @@ def test_png_keeps_every_pixel(picture):
     assert np.array_equal(np.asarray(image), picture)
 
 
-def test_cmyk_has_four_inks_and_the_same_look(picture):
+def test_cmyk_has_four_channels_and_the_same_colors(picture):
     image = _open(broken.cmyk(picture))
     assert (image.format, image.mode) == ("JPEG", "CMYK")
     assert _difference(image, picture) < 8

@@ -62,7 +62,7 @@ def test_any_number_of_workers_writes_the_same_bytes(root, tmp_path):
     assert _files(str(tmp_path)) == _files(root)
 
 
-def test_another_seed_writes_other_pictures_under_the_same_names(tmp_path):
+def test_another_seed_draws_other_images_under_the_same_names(tmp_path):
     for seed in (0, 1):
         collection.write(str(tmp_path / str(seed)), Recipe(2, 2, image_size=32, seed=seed))
     zero, one = (_files(str(tmp_path / name / "images")) for name in ("0", "1"))
@@ -86,7 +86,7 @@ def test_truth_lists_every_file_with_its_size_and_hash(root, rows):
         assert row.image_id.startswith(f"{row.folder_identity}/{row.folder_identity}_")
 
 
-def test_the_name_of_an_original_tells_how_to_draw_it(root, rows):
+def test_an_original_can_be_drawn_again_from_its_name(root, rows):
     row = next(row for row in rows if row.image_id == "id00009/id00009_0002.jpg")
     assert (row.kind, row.identity, row.source_image_id) == ("original", "id00009", None)
     assert _read(root, row.image_id) == faces.encode_jpeg(faces.render(5, 9, 2, 48), 92)
@@ -120,7 +120,7 @@ def test_exact_copies_are_exact_and_lie_with_their_source(root, rows):
         assert row.source_image_id.startswith(row.folder_identity + "/")
 
 
-def test_conflicts_show_a_picture_of_another_folder(root, rows):
+def test_conflicts_repeat_an_image_of_another_folder(root, rows):
     for row in _kind(rows, "conflict"):
         assert row.folder_identity != row.identity
         assert row.source_image_id.startswith(row.identity + "/")
@@ -131,7 +131,7 @@ def test_conflicts_show_a_picture_of_another_folder(root, rows):
         assert 0 < np.abs(here - there).mean() < 10
 
 
-def test_mislabeled_pictures_are_new_and_in_a_wrong_folder(rows):
+def test_mislabeled_images_are_new_and_in_a_wrong_folder(rows):
     hashes = [row.sha256 for row in rows]
     for row in _kind(rows, "mislabel"):
         assert row.folder_identity != row.identity

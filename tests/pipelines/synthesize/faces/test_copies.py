@@ -22,7 +22,7 @@ def _difference(data: bytes, expected: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("kind", COPY_KINDS)
-def test_the_size_told_is_the_size_made(encoded, kind):
+def test_the_reported_size_is_that_of_the_copy(encoded, kind):
     data, width, height = copies.copy_of(kind, encoded, 92)
     assert Image.open(io.BytesIO(data)).size == (width, height)
 

@@ -16,7 +16,7 @@ def test_same_key_same_pixels_whatever_was_drawn_before():
 
 
 @pytest.mark.parametrize("other", [(4, 5, 7), (3, 6, 7), (3, 5, 8)])
-def test_seed_identity_and_image_each_change_the_picture(other):
+def test_seed_identity_and_image_number_each_change_the_pixels(other):
     here = faces.render(3, 5, 7, 64).astype(int)
     assert np.abs(faces.render(*other, 64) - here).mean() > 10
 
@@ -28,7 +28,7 @@ def test_seed_identity_and_image_each_change_the_picture(other):
     identity=st.integers(0, 2**32 - 1),
     image=st.integers(0, 2**28 - 1),
 )
-def test_any_key_and_size_gives_a_picture(size, seed, identity, image):
+def test_any_key_and_size_gives_an_image(size, seed, identity, image):
     picture = faces.render(seed, identity, image, size)
     assert picture.shape == (size, size, 3)
     assert picture.dtype == np.uint8
@@ -48,13 +48,13 @@ def test_channels_are_in_rgb_order():
     assert red > 1.3 * blue
 
 
-def test_a_jpeg_holds_the_picture():
+def test_a_jpeg_holds_the_drawn_image():
     picture = faces.render(1, 1, 1, 112)
     decoded = cv2.imdecode(np.frombuffer(faces.encode_jpeg(picture, 95), np.uint8), 1)[..., ::-1]
     assert np.abs(decoded.astype(int) - picture).mean() < 6
 
 
-def test_no_two_pictures_are_near_duplicates():
+def test_no_two_images_are_near_duplicates():
     """By the measure of an ingest: distance of 256-bit hashes and correlation of thumbnails."""
     bits, thumbnails = [], []
     for identity in range(1, 13):

@@ -25,7 +25,7 @@ def test_the_file_is_laid_out_as_lfw_lays_it_out():
     pairs=st.integers(1, 8),
     seed=st.integers(0, 2**64 - 1),
 )
-def test_pairs_are_what_they_claim(counts, folds, pairs, seed):
+def test_pairs_are_genuine_or_impostor_as_listed(counts, folds, pairs, seed):
     images = {f"id{k:05d}": range(1, count + 1) for k, count in enumerate(counts)}
     try:
         drawn = draw_pairs(images, folds, pairs, seed)

@@ -43,7 +43,7 @@ plants = st.dictionaries(st.sampled_from(KINDS), st.integers(1, 3), max_size=6)
     seed=st.integers(0, 2**64 - 1),
     plants=plants,
 )
-def test_plants_hold_what_the_recipe_says(identities, images, first, seed, plants):
+def test_plants_follow_the_recipe(identities, images, first, seed, plants):
     recipe = Recipe(
         identities, images, long_tail=1.0, seed=seed, start_identity=first, plants=plants
     )

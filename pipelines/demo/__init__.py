@@ -1,0 +1,1 @@
+"""facemill demo: every command once, on synthetic faces."""

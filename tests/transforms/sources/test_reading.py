@@ -1,0 +1,53 @@
+import errno
+import io
+
+import pytest
+
+from facemill.transforms.sources import reading
+from facemill.transforms.sources.base import Unreadable
+
+
+@pytest.fixture(autouse=True)
+def _small_limit(monkeypatch):
+    monkeypatch.setattr(reading, "MAX_BYTES", 5)
+
+
+@pytest.mark.parametrize("content", [b"", b"1234", b"12345"])
+def test_files_up_to_the_limit_are_read(tmp_path, content):
+    (tmp_path / "image").write_bytes(content)
+    assert reading.read_image(str(tmp_path), "image") == content
+
+
+def test_a_file_above_the_limit_has_a_reason(tmp_path):
+    (tmp_path / "image").write_bytes(b"123456")
+    expected = Unreadable("file of 6 bytes is above the limit of 5")
+    assert reading.read_image(str(tmp_path), "image") == expected
+
+
+def test_an_absent_file_has_a_reason_without_a_path_of_the_machine(tmp_path):
+    found = reading.read_image(str(tmp_path), "image")
+    assert found == Unreadable("cannot be read: No such file or directory")
+
+
+def test_a_stream_above_the_limit_is_not_read():
+    class Stream(io.BytesIO):
+        def read(self, size=-1):
+            raise AssertionError("the bytes must not be read")
+
+    found = reading.read_whole(Stream(b"123456"))
+    assert found == Unreadable("file of 6 bytes is above the limit of 5")
+
+
+def test_a_stream_is_read_from_its_start():
+    stream = io.BytesIO(b"1234")
+    stream.seek(2)
+    assert reading.read_whole(stream) == b"1234"
+
+
+def test_reasons_of_errors_with_and_without_a_system_text():
+    known = OSError(errno.EACCES, "Permission denied", "/home/somebody/photo.jpg")
+    assert reading.cannot_read(known) == "cannot be read: Permission denied"
+    assert reading.cannot_read(OSError("the store\nrefused")).startswith(
+        "cannot be read: the store"
+    )
+    assert "\n" not in reading.cannot_read(OSError("the store\nrefused"))
