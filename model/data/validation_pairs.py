@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from facemill.model.metrics import verification
+from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.dataset import artifact, tfrecord
+from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.dataset.records import from_example
 
 _COLUMNS = ["image_id", "identity", "shard", "position"]
@@ -152,7 +153,7 @@ def _val_images(dataset: str, manifest: dict[str, Any]) -> pa.Table:
     parts = artifact.entries_under(manifest, "index/")
     paths = [artifact.resolve(dataset, entry["path"]) for entry in parts]
     wanted = (pc.field("split") == "val") & pc.field("position").is_valid()
-    tables = [pq.read_table(path, columns=_COLUMNS, filters=wanted) for path in paths]
+    tables = [read_part(path, _COLUMNS, wanted) for path in paths]
     return pa.concat_tables(tables).sort_by("image_id")
 
 
@@ -170,7 +171,7 @@ def _read(dataset: str, images: pa.Table) -> list[bytes]:
         by_shard.setdefault(shard, {})[position] = row
     ids = images["image_id"].to_pylist()
     for shard, rows in sorted(by_shard.items()):
-        with open(artifact.resolve(dataset, shard), "rb") as stream:
+        with storage.open_file(artifact.resolve(dataset, shard)) as stream:
             offsets = [
                 (offset, rows[position])
                 for position, (offset, _) in enumerate(tfrecord.scan(stream))

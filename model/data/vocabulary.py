@@ -49,8 +49,8 @@ class Transform:
             # Kept alive with this object: the vocabulary's table belongs to it.
             self._loaded = tf.saved_model.load(path)
             vocabulary = os.path.join(path, VOCABULARY_FILE)
-            with open(vocabulary, encoding="utf-8", newline="\n") as lines:
-                self.identities = tuple(line.rstrip("\n") for line in lines)
+            lines = storage.read_bytes(vocabulary).decode("utf-8").removesuffix("\n")
+            self.identities = tuple(lines.split("\n"))
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise RunError(
                 f"The dataset's transform must be readable, got {path} ({type(error).__name__}); "

@@ -65,9 +65,9 @@ class History:
             checkpoints: paths of those that are kept; each ends in `-<step>`.
         """
         kept = {self._name(int(path.rsplit("-", 1)[1])) for path in checkpoints}
-        for name in os.listdir(self._folder):
+        for name in storage.names(self._folder):
             if name.startswith("history-") and name not in kept:
-                os.remove(os.path.join(self._folder, name))
+                storage.remove(os.path.join(self._folder, name))
 
     def _path(self, step: int) -> str:
         return os.path.join(self._folder, self._name(step))

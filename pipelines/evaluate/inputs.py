@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.dataset import artifact
 
@@ -64,7 +65,7 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
             continue
         part = artifact.resolve(path, entry["path"])
         try:
-            with pq.ParquetFile(part) as parquet:
+            with storage.open_arrow(part) as source, pq.ParquetFile(source) as parquet:
                 _check_schema(part, parquet.schema_arrow, size)
                 for group in range(parquet.num_row_groups):
                     ids = parquet.read_row_group(group, columns=["image_id"])["image_id"]

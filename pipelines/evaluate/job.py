@@ -255,7 +255,8 @@ def _write(
     started: float,
 ) -> None:
     storage.write_atomically(work.path(RESULTS), artifact.to_json(results))
-    pq.write_table(_score_table(pairs, scores, embeddings), work.path(SCORES))
+    with storage.new_file(work.path(SCORES)) as stream:
+        pq.write_table(_score_table(pairs, scores, embeddings), stream)
     page = report.render(results, pairs, scores)
     storage.write_atomically(work.path(REPORT), page.encode("utf-8"))
     names = (RESULTS, SCORES, REPORT)

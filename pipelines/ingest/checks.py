@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from facemill.pipelines.ingest.held_out import HeldOut, check_old_apart, read_held_out
 from facemill.pipelines.ingest.options import IngestOptions
@@ -19,6 +18,7 @@ from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
+from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scan.repeated_ids import first_repeated
@@ -90,11 +90,11 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     if base is not None:
         listed += base.manifest["counts"]["listed"]
         for name in base.index:
-            part = pq.read_table(artifact.resolve(base.root, name), columns=_COLUMNS)
+            part = read_part(artifact.resolve(base.root, name), _COLUMNS)
             tally.add(part, is_new=False)
     codes, outcomes = tally.codes.copy(), tally.outcomes.copy()
     for part in parts:
-        tally.add(pq.read_table(os.path.join(work.scratch, part["path"]), columns=_COLUMNS))
+        tally.add(read_part(os.path.join(work.scratch, part["path"]), _COLUMNS))
     _check_names(work, parts)
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
     _check_accounts(counts, tally)
@@ -234,7 +234,7 @@ def _check_names(work: Work, parts: list[dict[str, Any]]) -> None:
     if not keys:
         return
     paths = [os.path.join(work.scratch, part["path"]) for part in parts]
-    columns = (pq.read_table(path, columns=["image_id"])["image_id"] for path in paths)
+    columns = (read_part(path, ["image_id"])["image_id"] for path in paths)
     names = (name for column in columns for name in column.to_pylist())
     # Where the keys of two names are equal by chance, no name comes twice.
     twice = first_repeated(name for name in names if image_key(name) in keys)

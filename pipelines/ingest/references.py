@@ -1,7 +1,6 @@
 """Images that a run compares its input with: a dataset it adds to, a set it keeps apart from."""
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from facemill.pipelines.common.flags import crop_flags
 from facemill.pipelines.ingest.options import IngestOptions
@@ -21,6 +19,7 @@ from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.identity_lists import read_identities
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
+from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.selection.rules import EFFECTIVE_NUMBER, OVERSAMPLE
@@ -169,7 +168,7 @@ def check_names(base: Base, options: IngestOptions) -> None:
         names = pa.array(sorted(read_identities(path, option)), pa.string())
         found: Counter[str | None] = Counter()
         for part in base.index:
-            rows = pq.read_table(artifact.resolve(base.root, part), columns=["identity", "outcome"])
+            rows = read_part(artifact.resolve(base.root, part), ["identity", "outcome"])
             kept = rows.filter(pc.equal(rows["outcome"], KEPT))["identity"]
             listed = pc.is_in(kept, names)
             gone = kept.filter(listed if leaves_out else pc.invert(listed))
@@ -232,23 +231,20 @@ def write_base_keys(base: Base, path: str) -> None:
     keys = [
         np.fromiter(map(image_key, _image_ids(base.root, part)), np.uint64) for part in base.index
     ]
-    np.save(path, np.sort(np.concatenate(keys)))
+    with storage.new_file(path, sync=False) as stream:
+        np.save(stream, np.sort(np.concatenate(keys)))
 
 
 def share_files(base: Base, folder: str) -> None:
     """Gives a folder the files that both versions have, without a second copy where possible."""
     for entry in base.shared:
         source, target = (artifact.resolve(root, entry["path"]) for root in (base.root, folder))
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        try:
-            os.link(source, target)
-        except OSError:
-            # Another disk, or one without links.
-            shutil.copyfile(source, target)
+        storage.make_folders(os.path.dirname(target))
+        storage.link_or_copy(source, target)
 
 
 def _image_ids(root: str, part: str) -> Iterable[str]:
-    return pq.read_table(artifact.resolve(root, part), columns=["image_id"])["image_id"].to_pylist()
+    return read_part(artifact.resolve(root, part), ["image_id"])["image_id"].to_pylist()
 
 
 def _held_out(root: str, crop_config: CropConfig) -> ReferenceSet:

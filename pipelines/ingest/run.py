@@ -82,7 +82,7 @@ def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -
     }
     names = [*FOLDERS, "index", TRANSFORM, "report.html"]
     promote = [
-        (path, name) for name in names if os.path.exists(path := os.path.join(work.scratch, name))
+        (path, name) for name in names if storage.exists(path := os.path.join(work.scratch, name))
     ]
     # Their bytes differ from run to run, but who reads them wants to know that they are these.
     others = [

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from facemill.pipelines.score.options import ScoreOptions
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.parquet_parts import part_batches
 from facemill.transforms.scan.repeated_ids import first_repeated
 
 _ROWS_AT_A_TIME = 65_536
@@ -145,9 +145,9 @@ def _start(digest: bytes) -> int:
 def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[list[str]]:
     """The values of a column of texts, some rows at a time."""
     for part in parts:
-        with pq.ParquetFile(os.path.join(work.scratch, part["path"])) as file:
-            for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=[name]):
-                yield batch.column(0).to_pylist()
+        path = os.path.join(work.scratch, part["path"])
+        for batch in part_batches(path, [name], _ROWS_AT_A_TIME):
+            yield batch.column(0).to_pylist()
 
 
 def _reasons(work: Work, errors: Sequence[dict[str, Any]]) -> str:

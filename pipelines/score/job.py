@@ -21,12 +21,13 @@ from facemill.pipelines.score import checks
 from facemill.pipelines.score.options import ScoreOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError, naming
+from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.done_marks import images_done, mark_done
 from facemill.transforms.dataset.outcomes import KEPT
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
-from facemill.transforms.scoring import progress
 from facemill.transforms.scoring.listing import GroupChunks
 from facemill.transforms.scoring.model import ModelHandlerForBatches
 from facemill.transforms.scoring.read import Reader, ReadImages
@@ -200,7 +201,9 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
 
 
 def _marked(results: list[Result], folder: str) -> list[Result]:
-    progress.mark(folder, len(results))
+    # A bundle that is tried again has the same first image.
+    key = f"{keyed_hash(0, 'done', results[0].image_id):016x}"
+    mark_done(folder, key, len(results))
     return results
 
 
@@ -219,7 +222,7 @@ def _listed(count: int) -> dict[str, int]:
 
 def _scored(work: Work) -> int:
     """Images that have been through the model so far."""
-    return progress.marked(work.path(_PROGRESS))
+    return images_done(work.path(_PROGRESS))
 
 
 def _commit(

@@ -10,8 +10,6 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
-import cv2
-
 from facemill.pipelines.synthesize.faces import collection
 from facemill.pipelines.synthesize.faces.plan import make_plan
 from facemill.pipelines.synthesize.options import SynthesizeOptions
@@ -36,7 +34,6 @@ def run(options: SynthesizeOptions, beam_args: Sequence[str]) -> None:
     recipe = options.recipe
     started = time.monotonic()
     plan = make_plan(recipe)  # before anything is written: it may refuse
-    cv2.setNumThreads(1)  # the workers are the parallelism
     with artifact.begin(options.output, KIND, dataclasses.asdict(recipe)) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to synthesize again.")

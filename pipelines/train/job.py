@@ -95,7 +95,7 @@ def _train(
         print("no two val identities have two images each: training without validation")
     folders = [os.path.join(work.output, name) for name in (_CHECKPOINTS, _LOGS)]
     for folder in folders:
-        os.makedirs(folder, exist_ok=True)
+        storage.make_folders(folder)
     # Of weights and dropout; the order of the images and their changes have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
     trainer = Trainer(Data(dataset, manifest, transform, pairs), recipe, strategy, *folders)

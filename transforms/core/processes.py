@@ -11,8 +11,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-import cv2
-
 from facemill.transforms.core.errors import RunError
 
 # Calls that each process has before it, so that none waits for the next.
@@ -121,7 +119,6 @@ class Calls(Generic[_Result]):
 
 
 def _start() -> None:
-    cv2.setNumThreads(1)  # the processes are the parallelism
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and closes
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -6,7 +6,7 @@ work goes to a scratch directory inside it, finished files are renamed into plac
 and since each step is on the disk before the next is taken, a power cut is no exception.
 """
 
-import fcntl
+import contextlib
 import hashlib
 import json
 import os
@@ -49,7 +49,7 @@ class Work:
     def path(self, *names: str) -> str:
         """A path in the scratch directory; its parent directories exist afterwards."""
         path = os.path.join(self.scratch, *names)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        storage.make_folders(os.path.dirname(path))
         return path
 
     def commit(
@@ -71,9 +71,9 @@ class Work:
         for source, relative in promote:
             target = resolve(self.output, relative)
             folders.add(os.path.dirname(target))
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            storage.make_folders(os.path.dirname(target))
             storage.remove(target)
-            os.rename(source, target)
+            storage.move(source, target)
         whole = {
             "kind": self.kind,
             "schema_version": SCHEMA_VERSION,
@@ -122,14 +122,10 @@ def begin(
         "inputs": dict(inputs or {}),
     }
     output = storage.absolute(output, "output")
-    try:
-        os.makedirs(output, exist_ok=True)
-        held = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise _not_writable(output, error) from None
-    try:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            storage.make_folders(output)
+            held.enter_context(storage.hold(output))
         except BlockingIOError:
             raise ParameterError(
                 "output",
@@ -138,19 +134,19 @@ def begin(
                 but=f"another facemill run is writing {output}",
                 do="wait for it or give another path",
             ) from None
-        if _is_whole(output, wanted):
+        except OSError as error:
+            raise _not_writable(output, error) from None
+        if _is_complete(output, wanted):
             yield None
             return
         scratch = os.path.join(output, f"{_SCRATCH}{secrets.token_hex(6)}")
         try:
             _clear(output, wanted, keep)
             storage.write_atomically(os.path.join(output, _MARK), to_json(wanted))
-            os.mkdir(scratch)
+            storage.make_new_folder(scratch)
         except OSError as error:
             raise _not_writable(output, error) from None
         yield Work(output, kind, wanted["options"], wanted["inputs"], scratch)
-    finally:
-        os.close(held)
 
 
 def _not_writable(output: str, error: OSError) -> ParameterError:
@@ -244,7 +240,7 @@ def resolve(root: str, relative: str) -> str:
 def file_entry(root: str, relative: str) -> dict[str, Any]:
     """What `files` of a manifest says of one file: path, bytes, SHA-256."""
     path = resolve(root, relative)
-    return {"path": relative, "bytes": os.path.getsize(path), "sha256": storage.sha256(path)}
+    return {"path": relative, "bytes": storage.size(path), "sha256": storage.sha256(path)}
 
 
 def entries_under(manifest: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
@@ -279,9 +275,9 @@ def verify_files(path: str, manifest: Mapping[str, Any], prefix: str = "") -> No
     """
     for entry in entries_under(manifest, prefix):
         file_path = resolve(path, entry["path"])
-        if not os.path.isfile(file_path):
+        if not storage.is_file(file_path):
             raise RunError(f"{file_path} must exist, but is missing; write the artifact again.")
-        size = os.path.getsize(file_path)
+        size = storage.size(file_path)
         if size != entry["bytes"] or storage.sha256(file_path) != entry["sha256"]:
             raise RunError(
                 f"{file_path} must have the SHA-256 of its manifest ({entry['sha256'][:12]}..., "
@@ -300,9 +296,9 @@ def plain(options: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(dict(options)))
 
 
-def _is_whole(output: str, wanted: Mapping[str, Any]) -> bool:
+def _is_complete(output: str, wanted: Mapping[str, Any]) -> bool:
     """Whether the wanted artifact is there already."""
-    if not os.path.exists(os.path.join(output, MANIFEST)):
+    if not storage.exists(os.path.join(output, MANIFEST)):
         return False
     manifest = read_manifest(output, wanted["kind"])
     differing = _differing(manifest["options"], wanted["options"])
@@ -338,7 +334,7 @@ def _clear(output: str, wanted: Mapping[str, Any], keep: Sequence[str]) -> None:
     Raises:
         UsageError: the directory holds files that no facemill run of this kind left.
     """
-    names = [name for name in os.listdir(output) if not name.startswith(f"{_MARK}.tmp-")]
+    names = [name for name in storage.names(output) if not name.startswith(f"{_MARK}.tmp-")]
     try:
         mark = json.loads(storage.read_bytes(os.path.join(output, _MARK)))
     except (OSError, ValueError):
@@ -352,6 +348,6 @@ def _clear(output: str, wanted: Mapping[str, Any], keep: Sequence[str]) -> None:
             do="give another path",
         )
     resumable = set(keep) if mark == wanted else set()
-    for name in os.listdir(output):
+    for name in storage.names(output):
         if name not in resumable and name != _MARK:
             storage.remove(os.path.join(output, name))

@@ -1,6 +1,7 @@
 """Writing one part of a table as Parquet: whole or not at all, the same rows as the same bytes."""
 
 import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -29,4 +30,29 @@ def write_part(rows: pa.Table, root: str, name: str, row_group: int) -> dict[str
         storage.make_folder(os.path.dirname(path))
     with storage.new_file(path, sync=False) as stream:
         pq.write_table(rows, stream, compression="zstd", row_group_size=row_group)
-    return {"bytes": os.path.getsize(path), "sha256": storage.sha256(path), "rows": len(rows)}
+    return {"bytes": storage.size(path), "sha256": storage.sha256(path), "rows": len(rows)}
+
+
+def read_part(path: str, columns: Sequence[str], filters: Any = None) -> pa.Table:
+    """Some columns of a part on a disk.
+
+    Args:
+        path: of the file.
+        columns: their names.
+        filters: which rows, as `pyarrow.parquet.read_table` takes it; None for all.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with storage.open_arrow(path) as source:
+        return pq.read_table(source, columns=list(columns), filters=filters)
+
+
+def part_batches(path: str, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """Some columns of a part on a disk, at most so many rows at a time.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with storage.open_arrow(path) as source:
+        yield from pq.ParquetFile(source).iter_batches(rows, columns=list(columns))

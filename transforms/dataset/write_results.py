@@ -4,7 +4,6 @@ Files, and not metrics or in-memory results, because every engine has them.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,7 +48,7 @@ def read(path: str) -> list[dict[str, Any]]:
 
 def read_if_written(path: str) -> list[dict[str, Any]] | None:
     """The receipts of a file, or None as long as it is not written."""
-    return read(path) if os.path.exists(path) else None
+    return read(path) if storage.exists(path) else None
 
 
 def _to_json(receipt: dict[str, Any]) -> str:

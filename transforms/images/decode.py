@@ -1,14 +1,12 @@
 """Encoded bytes to RGB pixels, or a reason why not. Nothing else in the project opens an image."""
 
-import ctypes
 import io
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageFile, _imaging
+from PIL import Image
 
 from facemill.transforms.core.reasons import ReasonCode, ReasonError
 from facemill.transforms.core.text import one_line
@@ -33,26 +31,6 @@ _TURNS: dict[object, Image.Transpose] = {
 }
 # Begins the segment of a JPEG in which EXIF and XMP lie. Data of the picture never hold it.
 _APP1 = b"\xff\xe1"
-
-# Our own limit is checked first; Pillow's would only warn between one and two times its value.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-ImageFile.LOAD_TRUNCATED_IMAGES = False
-
-
-def _silence_libtiff() -> None:
-    """libtiff writes on standard error what is wrong with a file, which its row's reason says.
-
-    The symbols are looked up in Pillow's own module, which is linked with its own libtiff.
-    """
-    with suppress(OSError, AttributeError):
-        library = ctypes.CDLL(_imaging.__file__)
-        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
-            setter = getattr(library, name)
-            setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
-            setter(None)
-
-
-_silence_libtiff()
 
 
 class DecodeError(ReasonError):

@@ -12,9 +12,6 @@ _JPEG = (
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
 )
 
-# The threads are ours: OpenCV's own pool would fight with them for the cores.
-cv2.setNumThreads(1)
-
 
 def crop_box(width: int, height: int, fraction: float) -> tuple[int, int, int]:
     """(left, top, side) of the centered square whose side is `fraction` of the shorter side.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import apache_beam as beam
 import numpy as np
 
+from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.row_ids import (
@@ -120,7 +121,7 @@ def list_chunks(
     # A picture is kept apart from whoever it shows.
     refs = map(ignore_missing_identity if origin == HELD_OUT else of_one_line, refs)
     if known is not None:
-        keys = np.load(known, mmap_mode="r")
+        keys = storage.map_array(known)
         refs = _unknown(refs, keys, passed_over)
     for ordinal in range(MAX_CHUNKS):
         some = list(itertools.islice(refs, CHUNK))

@@ -24,6 +24,7 @@ from facemill.transforms.dataset.splits import SPLIT_REQUEST, split_requests
 from facemill.transforms.faces.crop import CropConfig, Framed, frame
 from facemill.transforms.images import crop_variants, perceptual_hash
 from facemill.transforms.images.decode import Decoded, DecodeError, decode
+from facemill.transforms.images.process import prepare_process
 from facemill.transforms.images.quality import Quality, QualityThresholds, measure
 from facemill.transforms.images.resize import encode_jpeg
 from facemill.transforms.scan.chunk import Chunk
@@ -119,6 +120,7 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
         chunk: its number.
         refs: its images.
     """
+    prepare_process()
     metadata: list[dict[str, Any]] = []
     pixels: list[tuple[np.ndarray, bytes] | None] = []
     usable = np.zeros(len(refs), USABLE)

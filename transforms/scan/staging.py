@@ -29,6 +29,7 @@ from facemill.transforms.core.row_ids import (
     row_ids_of,
     row_of,
 )
+from facemill.transforms.dataset.done_marks import images_done, mark_done
 from facemill.transforms.images.perceptual_hash import SMALL_SIDE
 
 STAGING = "staging"
@@ -79,17 +80,9 @@ def write_chunk(
         writer.write_table(metadata.combine_chunks())
     with storage.new_file(_metadata_path(folder, chunk), sync=False) as stream:
         stream.write(sink.getvalue())
-    _mark_done(os.path.join(folder, _DONE), f"{chunk:013x}-{len(metadata)}")
-
-
-def _mark_done(folder: str, name: str) -> None:
-    path = os.path.join(folder, name)
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
-    except FileNotFoundError:
-        # Of a run's first chunk only.
-        storage.make_folder(folder)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+    # The progress line counts the images of the input alone.
+    if origin_of_chunk(chunk) == NEW:
+        mark_done(os.path.join(folder, _DONE), f"{chunk:013x}", len(metadata))
 
 
 def read_metadata(folder: str, chunk: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -99,11 +92,7 @@ def read_metadata(folder: str, chunk: int, columns: Sequence[str] | None = None)
         RunError: this machine does not see the file.
     """
     path = _metadata_path(folder, chunk)
-    try:
-        source = pa.memory_map(path)
-    except FileNotFoundError:
-        raise storage.not_seen(path) from None
-    with source:
+    with storage.map_shared(path) as source:
         table = pa.ipc.open_file(source).read_all()
     return table if columns is None else table.select(columns)
 
@@ -120,7 +109,7 @@ def row_ids_of_names(folder: str, origin: int, names: Collection[str]) -> dict[s
         return {}
     wanted = pa.array(sorted(names), pa.string())
     found: dict[str, int] = {}
-    for name in sorted(os.listdir(folder)):
+    for name in storage.names(folder):
         stem, _, ending = name.rpartition(".")
         if ending != _METADATA_ENDING or origin_of_chunk(chunk := int(stem, 16)) != origin:
             continue
@@ -132,15 +121,8 @@ def row_ids_of_names(folder: str, origin: int, names: Collection[str]) -> dict[s
 
 
 def images_staged(folder: str) -> int:
-    """How many images of the input were scanned so far, as their files tell on every engine."""
-    try:
-        return sum(
-            int(name.rpartition("-")[2])
-            for name in os.listdir(os.path.join(folder, _DONE))
-            if origin_of_chunk(int(name.partition("-")[0], 16)) == NEW
-        )
-    except FileNotFoundError:
-        return 0
+    """How many images of the input were scanned so far, as their marks say on every runner."""
+    return images_done(os.path.join(folder, _DONE))
 
 
 class StagingReader:
@@ -190,12 +172,7 @@ class StagingReader:
             return found
         if len(self._open) >= self._limit:
             self._open.popitem(last=False)[1][0].close()
-        # Without a buffer, which would only cost: of each file little is read, here and there.
-        path = _pixels_path(self._folder, chunk)
-        try:
-            stream = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by __exit__
-        except FileNotFoundError:
-            raise storage.not_seen(path) from None
+        stream = storage.open_shared(_pixels_path(self._folder, chunk))  # closed by __exit__
         header = storage.read_range(stream, 0, _HEADER_BYTES)
         self._open[chunk] = stream, header
         return stream, header

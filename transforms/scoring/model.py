@@ -20,10 +20,6 @@ _SAVED_MODEL = "saved_model"
 _ASIDE = re.compile(r"\[\[.*|\[Op:.*|\{\{.*?\}\}|Hint: .*")
 _NOT_FINITE = Reason(ReasonCode.NOT_FINITE, "its embedding is not finite")
 
-# Beam imports `resource` and PyTorch in one breath, so without PyTorch it takes both for absent:
-# it warns twice in every worker process, and counts no memory.
-base.resource = resource
-
 
 class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
     """Batch -> one `Scored` or `Failure` for each of its images, in order.
@@ -47,6 +43,13 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         self._path = path
         self._fingerprint = fingerprint
         self._batch_size = batch_size
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # The handler arrives in a worker process before its model is loaded. Beam imports
+        # `resource` and PyTorch in one breath, so without PyTorch it takes both for absent: it
+        # would warn twice in every worker process, and count no memory.
+        self.__dict__.update(state)
+        base.resource = resource
 
     def load_model(self) -> Any:
         """Loads the SavedModel after checking its files; called once in each worker process.

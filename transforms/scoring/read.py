@@ -13,6 +13,7 @@ from facemill.transforms.core.reasons import Reason
 from facemill.transforms.core.row_ids import CHUNK
 from facemill.transforms.faces.crop import CropConfig, Framed, frame
 from facemill.transforms.images.decode import DecodeError, decode
+from facemill.transforms.images.process import prepare_process
 from facemill.transforms.images.resize import encode_jpeg
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scoring.rows import Failure, Measures
@@ -149,6 +150,7 @@ class _Read(beam.DoFn):
         self._images = images
 
     def setup(self) -> None:
+        prepare_process()
         # Pillow and OpenCV work outside the interpreter's lock, so threads use the cores.
         self._pool = ThreadPoolExecutor(self._threads)
 

@@ -178,7 +178,7 @@ def stable_files(transform_dir: str) -> list[str]:
 
     The graph's own file holds names and an order that change from run to run.
     """
-    return [name for name in _STABLE if os.path.exists(os.path.join(transform_dir, name))]
+    return [name for name in _STABLE if storage.exists(os.path.join(transform_dir, name))]
 
 
 def other_files(transform_dir: str) -> list[str]:
@@ -210,7 +210,7 @@ def check_vocabulary(transform_dir: str, identities: int) -> None:
         RunError: the vocabulary has more or fewer.
     """
     path = os.path.join(transform_dir, SAVED_MODEL, VOCABULARY_FILE)
-    with open(path, "rb") as lines:
+    with storage.open_file(path) as lines:
         known = sum(1 for _ in lines)
     if known != identities:
         raise RunError(

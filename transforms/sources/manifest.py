@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -124,7 +123,7 @@ class Manifest(Source):
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Reads each file, once it is sure that it lies under the root."""
-        real_root = None if storage.is_remote(self.root) else os.path.realpath(self.root)
+        real_root = None if storage.is_remote(self.root) else storage.real_path(self.root)
         for ref in refs:
             try:
                 yield self._read(ref.path, real_root)
@@ -135,10 +134,10 @@ class Manifest(Source):
         full = storage.join(self.root, path)
         if real_root is not None:
             # What is opened is what was checked, links and all.
-            full = os.path.realpath(full)
-            if os.path.commonpath([full, real_root]) != real_root:
+            full = storage.real_path(full)
+            if not storage.lies_under(full, real_root):
                 return Unreadable(Reason(ReasonCode.OUTSIDE_ROOT, _OUTSIDE))
-            if os.path.exists(full) and not os.path.isfile(full):
+            if storage.is_special(full):
                 # A pipe would wait forever for someone to write.
                 return Unreadable(Reason(ReasonCode.NOT_A_FILE, "is not a file"))
         with storage.open_file(full) as stream:

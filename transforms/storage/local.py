@@ -8,7 +8,6 @@ which is imported when the first such path is met, so that this module needs no 
 import errno
 import hashlib
 import os
-import platform
 import re
 import secrets
 import shutil
@@ -17,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from facemill.transforms.core.errors import NotSharedError, ParameterError, RunError
+from facemill.transforms.core.errors import ParameterError, RunError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import readable
 from facemill.transforms.storage.entry import (
@@ -28,6 +27,7 @@ from facemill.transforms.storage.entry import (
     NOT_UTF8,
     Entry,
 )
+from facemill.transforms.storage.folders import not_seen
 
 _BLOCK = 1 << 20
 # One by one they are waited for in milliseconds each. More of them, such as the images of a
@@ -199,29 +199,6 @@ def write_atomically(path: str, data: bytes) -> None:
     """Writes `data` so that the file is seen either whole or not at all, after a power cut too."""
     with new_file(path) as stream:
         stream.write(data)
-
-
-def make_folder(path: str) -> None:
-    """Makes a folder, if it is absent, in one that is there.
-
-    Workers call this for what they write, and never make what is above: the launcher has made it,
-    under a name that chance gave. Where it is absent, another disk is mounted, or none, and what
-    is written there nobody sees.
-
-    Raises:
-        RunError: the folder that it is to be in is not there.
-    """
-    try:
-        os.mkdir(path)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        raise not_seen(os.path.dirname(path)) from None
-
-
-def not_seen(path: str) -> NotSharedError:
-    """Of something under the output that was made elsewhere, and is not there on this machine."""
-    return NotSharedError(path, platform.node() or "a worker")
 
 
 def sync_to_disk(paths: Iterable[str]) -> None:

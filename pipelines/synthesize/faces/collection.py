@@ -24,7 +24,9 @@ from facemill.pipelines.synthesize.faces.recipe import (
     identity_name,
 )
 from facemill.pipelines.synthesize.faces.truth import TrueRow, write_truth
+from facemill.transforms import storage
 from facemill.transforms.core import processes
+from facemill.transforms.images.process import prepare_process
 
 IMAGES, TRUTH, PAIRS = "images", "truth.parquet", "pairs.txt"
 
@@ -71,11 +73,10 @@ def write(root: str, recipe: Recipe, workers: int = 1) -> dict[str, int]:
 def write_plan(root: str, plan: Plan, workers: int = 1) -> dict[str, int]:
     """Does what `write` does for a recipe whose plan was made before."""
     folder = os.path.join(root, IMAGES)
-    os.makedirs(root, exist_ok=True)
-    os.mkdir(folder)
+    storage.make_folders(root)
+    storage.make_new_folder(folder)
     if plan.pairs is not None:
-        with open(os.path.join(root, PAIRS), "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(plan.pairs)
+        storage.write_new(os.path.join(root, PAIRS), plan.pairs.encode("utf-8"))
     chunks = list(_chunks(folder, plan))
     truth = os.path.join(root, TRUTH)
     if min(workers, len(chunks)) < 2:
@@ -114,12 +115,13 @@ def _chunks(folder: str, plan: Plan) -> Iterator[Chunk]:
 
 def write_chunk(chunk: Chunk) -> list[TrueRow]:
     """Draws and writes the files of some identities; returns their rows by folder and number."""
+    prepare_process()
     recipe = chunk.recipe
     plants = iter(chunk.plants)
     waiting = next(plants, None)
     rows = []
     for identity, count in chunk.counts:
-        os.mkdir(os.path.join(chunk.folder, identity_name(identity)))
+        storage.make_new_folder(os.path.join(chunk.folder, identity_name(identity)))
         for number in range(1, count + 1):
             pixels = render(recipe.seed, identity, number, recipe.image_size)
             data = encode_jpeg(pixels, recipe.quality)
@@ -136,8 +138,7 @@ def _write(
 ) -> TrueRow:
     extension = ".png" if plant.kind in _PNG_KINDS else ".jpg"
     image_id = file_name(plant.folder, plant.number, extension)
-    with open(os.path.join(folder, image_id), "wb") as stream:
-        stream.write(data)
+    storage.write_new(os.path.join(folder, image_id), data)
     return TrueRow(
         image_id=image_id,
         identity=identity_name(plant.identity),

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from facemill.transforms import storage
+
 
 @dataclasses.dataclass(frozen=True)
 class TrueRow:
@@ -57,7 +59,10 @@ SCHEMA = pa.schema(
 def write_truth(path: str, groups: Iterable[list[TrueRow]]) -> dict[str, int]:
     """Writes a Parquet file, a row group for each list of rows; returns the rows of each kind."""
     counts: Counter[str] = Counter()
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+    with (
+        storage.new_file(path, sync=False) as stream,
+        pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer,
+    ):
         for rows in groups:
             writer.write_table(pa.Table.from_pylist([vars(row) for row in rows], SCHEMA))
             counts.update(row.kind for row in rows)
@@ -66,4 +71,5 @@ def write_truth(path: str, groups: Iterable[list[TrueRow]]) -> dict[str, int]:
 
 def read_truth(path: str) -> list[TrueRow]:
     """Returns the rows of a truth file in the order of the collection."""
-    return [TrueRow(**row) for row in pq.read_table(path, schema=SCHEMA).to_pylist()]
+    with storage.open_arrow(path) as source:
+        return [TrueRow(**row) for row in pq.read_table(source, schema=SCHEMA).to_pylist()]

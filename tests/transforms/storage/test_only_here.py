@@ -1,0 +1,74 @@
+"""Files of a user's paths are opened, listed and made in storage alone, and nowhere else."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+FOLDERS = ("transforms", "model", "pipelines", "facemill")
+
+# What reads, writes, lists or changes a file system by a path.
+CALLS = {
+    *("open", "io.open", "os.open", "os.listdir", "os.scandir", "os.walk", "os.mkdir"),
+    *("os.makedirs", "os.remove", "os.unlink", "os.rename", "os.replace", "os.link", "os.symlink"),
+    *("os.rmdir", "os.stat", "os.lstat", "os.path.exists", "os.path.isfile", "os.path.isdir"),
+    *("os.path.getsize", "os.path.getmtime", "os.path.realpath", "os.path.islink", "os.utime"),
+    *("pq.read_table", "pq.write_table", "pq.ParquetFile", "pq.ParquetWriter", "pa.memory_map"),
+    *("pa.OSFile", "np.load", "np.save", "cv2.imread", "cv2.imwrite", "Image.open", "glob.glob"),
+    *("tf.io.gfile.GFile", "tf.io.read_file", "tf.io.write_file"),
+}
+MODULES = ("shutil", "fcntl", "pathlib", "glob", "tempfile")
+# Parquet and image libraries may be given what storage opened: a name that stands for a stream.
+STREAMS = {"stream", "source", "sink"}
+
+ALLOWED = {
+    ("pipelines/cli.py", "os.open"): "the null device",
+    ("pipelines/common/lazy_import.py", "tempfile"): "a file without a name, for stderr",
+    ("pipelines/common/runner.py", "shutil"): "Beam's own temporary folder",
+}
+
+
+def name_of(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{name_of(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def uses(path: Path) -> Iterator[tuple[str, int]]:
+    """Forbidden calls and modules of a file, with their lines."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((a.name, node.lineno) for a in node.names if a.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            yield node.module, node.lineno
+        elif isinstance(node, ast.Call) and (name := name_of(node.func)) in CALLS:
+            given = [*node.args, *(word.value for word in node.keywords)]
+            streams = (isinstance(one, ast.Name) and one.id in STREAMS for one in given)
+            in_memory = (
+                isinstance(one, ast.Call) and "Bytes" in name_of(one.func) for one in given
+            )
+            buffered = (
+                isinstance(one, ast.Call) and name_of(one.func) == "pa.BufferReader"
+                for one in given
+            )
+            if not (any(streams) or any(in_memory) or any(buffered)):
+                yield name, node.lineno
+
+
+def test_file_calls_stand_in_storage_alone():
+    found = []
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            if name.startswith("transforms/storage/"):
+                continue
+            found += [
+                f"{name}:{line} {what}" for what, line in uses(path) if (name, what) not in ALLOWED
+            ]
+    assert not found, "\n".join(found)
+
+
+def test_the_search_finds_what_it_looks_for(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("import shutil\nopen('x')\nos.path.exists(p)\npq.read_table(stream)\n")
+    assert [what for what, _ in uses(path)] == ["shutil", "open", "os.path.exists"]
