@@ -15,6 +15,7 @@ from facemill.transforms.storage.entry import (
 from facemill.transforms.storage.local import (
     absolute,
     check_apart,
+    claim,
     is_file,
     is_remote,
     join,
@@ -43,6 +44,7 @@ __all__ = [
     "Entry",
     "absolute",
     "check_apart",
+    "claim",
     "is_file",
     "is_remote",
     "join",
