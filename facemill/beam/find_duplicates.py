@@ -1,40 +1,27 @@
 """Duplicate search in anybody's Beam pipeline, by keys that are the caller's.
 
 scan (where the element is) -> order by key -> search -> Exclusion
-
-The search of ingest addresses images by row ids, which follow from a listing. Here is no listing,
-and which images share a bundle is left to the runner. So the scan writes each batch of a bundle
-into the staging folder under a number that is its own for the moment, and a second step numbers the
-images anew: a fixed number of groups by a hash of the key, each sorted by hash and key. Then the
-row ids, and all that follows from them, depend on the keys alone. Only the numbers that `USABLE`
-has of an image pass the grouping, about 80 bytes of each (2 KB where the search is thorough);
-thumbnails and keys are read from the staging folder.
 """
 
-import atexit
-import itertools
 import os
 import secrets
-import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import apache_beam as beam
 import numpy as np
-import pyarrow as pa
-from apache_beam.options.pipeline_options import GoogleCloudOptions
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
+from facemill.beam.order_by_key import ROW, UNORDERED, OrderByKey, Rows
 from facemill.beam.rows import MAX_WAITING_BYTES, Exclusion, Image, as_image, as_ref
+from facemill.beam.temporary import staging_folder
 from facemill.transforms import storage
-from facemill.transforms.core.errors import RunError, UsageError
-from facemill.transforms.core.grouping import group_count
+from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.processes import Calls
-from facemill.transforms.core.row_ids import CHUNK, NEW, chunk_number, chunk_of, row_ids_of, row_of
+from facemill.transforms.core.row_ids import CHUNK, row_ids_of, row_of
 from facemill.transforms.core.windowed import at_end
 from facemill.transforms.dataset.identity_filter import IdentityFilter
 from facemill.transforms.dataset.outcomes import REJECTED
@@ -43,12 +30,10 @@ from facemill.transforms.duplicates.verdicts import POLICIES
 from facemill.transforms.duplicates.verdicts import Exclusion as Excluded
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.images.quality import QualityThresholds
-from facemill.transforms.scan.scan_chunk import USABLE, ScanJob, Scanned, scan_chunk
+from facemill.transforms.scan.scan_chunk import ScanJob, Scanned, scan_chunk
 from facemill.transforms.scan.staging import (
     MetadataReader,
-    StagingReader,
     read_metadata,
-    write_chunk,
 )
 from facemill.transforms.sources.memory import InMemory
 
@@ -57,17 +42,10 @@ LEVELS = tuple(level for level in search.LEVELS if level != "off")
 # Nothing is drawn here; the seed only keys the hashes.
 _SEED = 0
 _REJECTED = "rejected"
-# Under the staging folder: what the scan writes, before the images have their row ids.
-_UNORDERED = "unordered"
-# A worker holds what is known of so many images, about 1 KB each, while it sorts them.
-_ROWS_PER_GROUP = 1 << 14
 # Random numbers of chunks: those of the origin NEW, see `transforms.core.row_ids`.
 _NUMBER_BITS = 50
-# Runners whose workers are on this machine, so that its temporary directory will do.
-_LOCAL_RUNNERS = (
-    *("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner"),
-    *("TestDirectRunner", "PrismRunner", "InteractiveRunner"),
-)
+# Images that are scanned together.
+_BATCH = CHUNK
 
 
 class FindDuplicates(beam.PTransform):
@@ -135,7 +113,8 @@ class FindDuplicates(beam.PTransform):
                 "FindDuplicates must have a bounded collection, which ends, but got an unbounded "
                 "one; read a finished collection."
             )
-        staging = _staging_folder(self._temp_location, images.pipeline)
+        staging = staging_folder(self._temp_location, images.pipeline)
+        storage.make_folder(os.path.join(staging, UNORDERED))
         scan = _Scan(staging, self._crop_config, self._level == "thorough", self._workers)
         found = (
             images
@@ -147,17 +126,9 @@ class FindDuplicates(beam.PTransform):
             | "Sizes" >> beam.Map(len).with_output_types(int)
             | "Total" >> beam.CombineGlobally(sum)
         )
-        ordered = (
-            found.scanned
-            | "ByKey"
-            >> beam.FlatMap(_by_key, beam.pvalue.AsSingleton(total)).with_output_types(
-                tuple[int, _Rows]
-            )
-            | "GroupKeys" >> beam.GroupByKey()
-            | "Order" >> beam.FlatMap(_order, staging).with_output_types(Scanned)
-        )
         excluded = (
-            ordered
+            found.scanned
+            | "OrderByKey" >> OrderByKey(staging, total)
             | "Search"
             >> search.FindDuplicates(
                 staging, self._level, self._policy, _SEED, total, IdentityFilter()
@@ -179,39 +150,11 @@ class FindDuplicates(beam.PTransform):
         return rows
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """What the scan knows of some images in numbers.
-
-    Attributes:
-        rows: _ROW [N].
-        windows: uint8 [N, W], see `Scanned`; zeros where an image is not usable.
-    """
-
-    rows: np.ndarray
-    windows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-_ROW = np.dtype(
-    [
-        # Hash of the key.
-        ("order", "<u8"),
-        # Where the scan wrote it, in the folder _UNORDERED.
-        ("row_id", "<u8"),
-        ("is_usable", "?"),
-        ("usable", USABLE),
-    ]
-)
-
-
 class _Scan(beam.DoFn):
-    """Elements -> _Rows of each batch of a bundle; (key, reason) under the tag "rejected"."""
+    """Elements -> Rows of each batch of a bundle; (key, reason) under the tag "rejected"."""
 
     def __init__(self, staging: str, crop_config: CropConfig, windows: bool, workers: int) -> None:
-        self._staging = os.path.join(staging, _UNORDERED)
+        self._staging = os.path.join(staging, UNORDERED)
         self._crop_config = crop_config
         self._windows = windows
         self._workers = workers
@@ -223,11 +166,11 @@ class _Scan(beam.DoFn):
 
     def process(
         self, element: Any
-    ) -> Iterator[_Rows | TaggedOutput[Literal["rejected"], tuple[str, str]]]:
+    ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], tuple[str, str]]]:
         image = as_image(element)
         self._waiting.append(image)
         self._bytes += len(image.data or b"")
-        if len(self._waiting) == CHUNK or self._bytes >= MAX_WAITING_BYTES:
+        if len(self._waiting) >= _BATCH or self._bytes >= MAX_WAITING_BYTES:
             for scanned in self._scan():
                 yield from self._outputs(scanned)
 
@@ -255,10 +198,10 @@ class _Scan(beam.DoFn):
 
     def _outputs(
         self, scanned: Scanned
-    ) -> Iterator[_Rows | TaggedOutput[Literal["rejected"], tuple[str, str]]]:
+    ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], tuple[str, str]]]:
         known = read_metadata(self._staging, scanned.chunk, ["image_id", "reason"])
         keys, reasons = (known[name].to_pylist() for name in ("image_id", "reason"))
-        rows = np.zeros(scanned.count, _ROW)
+        rows = np.zeros(scanned.count, ROW)
         rows["order"] = [keyed_hash(_SEED, "order", key) for key in keys]
         rows["row_id"] = row_ids_of(scanned.chunk, scanned.count)
         places = [row_of(row_id) for row_id in scanned.usable["row_id"].tolist()]
@@ -266,81 +209,10 @@ class _Scan(beam.DoFn):
         rows["usable"][places] = scanned.usable
         windows = np.zeros((scanned.count, scanned.windows.shape[1]), np.uint8)
         windows[places] = scanned.windows
-        yield _Rows(rows, windows)
+        yield Rows(rows, windows)
         for key, reason in zip(keys, reasons, strict=True):
             if reason:
                 yield TaggedOutput(_REJECTED, (key, reason))
-
-
-def _by_key(scanned: _Rows, total: int) -> Iterator[tuple[int, _Rows]]:
-    groups = scanned.rows["order"] % np.uint64(group_count(total, _ROWS_PER_GROUP))
-    for group in np.unique(groups):
-        mine = groups == group
-        yield int(group), _Rows(scanned.rows[mine], scanned.windows[mine])
-
-
-def _order(group: tuple[int, Iterable[_Rows]], staging: str) -> Iterator[Scanned]:
-    """Numbers the images of a group by their keys, and stages them under these numbers.
-
-    Raises:
-        RunError: two images have the same key.
-    """
-    parts = list(group[1])
-    rows = np.concatenate([part.rows for part in parts])
-    windows = np.concatenate([part.windows for part in parts])
-    unordered = os.path.join(staging, _UNORDERED)
-    metadata = _metadata(unordered, rows["row_id"])
-    keys = metadata["image_id"].to_pylist()
-    # Two keys may have the same hash; which comes first is then for the keys to say.
-    order = sorted(range(len(rows)), key=lambda place: (int(rows["order"][place]), keys[place]))
-    for one, following in itertools.pairwise(order):
-        if keys[one] == keys[following]:
-            raise RunError(
-                f"Each key must be unique, but {keys[one]!r} came twice; give the images keys of "
-                "their own."
-            )
-    with StagingReader(unordered) as reader:
-        for ordinal, start in enumerate(range(0, len(order), CHUNK)):
-            some = order[start : start + CHUNK]
-            yield _stage(
-                staging,
-                chunk_number(NEW, group[0], ordinal),
-                metadata.take(some),
-                rows[some],
-                windows[some],
-                reader,
-            )
-
-
-def _metadata(folder: str, row_ids: np.ndarray) -> pa.Table:
-    """What the scan wrote of some images, in the order of `row_ids`."""
-    chunks = np.array([chunk_of(one) for one in row_ids.tolist()])
-    tables: list[pa.Table] = []
-    places: list[np.ndarray] = []
-    for chunk in np.unique(chunks):
-        mine = np.flatnonzero(chunks == chunk)
-        table = read_metadata(folder, int(chunk))
-        tables.append(table.take([row_of(one) for one in row_ids[mine].tolist()]))
-        places.append(mine)
-    return pa.concat_tables(tables).take(np.argsort(np.concatenate(places)))
-
-
-def _stage(
-    staging: str,
-    chunk: int,
-    metadata: pa.Table,
-    rows: np.ndarray,
-    windows: np.ndarray,
-    reader: StagingReader,
-) -> Scanned:
-    good = rows["is_usable"]
-    thumbnails = iter(reader.thumbnails(rows["row_id"][good]))
-    # Records are for shards, which nobody writes here.
-    pixels = [(next(thumbnails), b"") if usable else None for usable in good]
-    write_chunk(staging, chunk, metadata, pixels)
-    usable = rows["usable"].copy()
-    usable["row_id"] = row_ids_of(chunk, len(rows))
-    return Scanned(chunk, len(rows), usable[good], windows[good])
 
 
 class _Name(beam.DoFn):
@@ -374,35 +246,3 @@ def _new_number(folder: str) -> int:
 def _remove(count: int, staging: str) -> int:
     storage.remove(staging)
     return count
-
-
-def _staging_folder(given: str | None, pipeline: beam.Pipeline) -> str:
-    """A new folder for the files between the steps.
-
-    Raises:
-        UsageError: it would have to be where not every worker sees it.
-    """
-    runner = type(pipeline.runner).__name__
-    if given is None:
-        given = pipeline.options.view_as(GoogleCloudOptions).temp_location
-        if runner in _LOCAL_RUNNERS and (given is None or storage.is_remote(given)):
-            folder = tempfile.mkdtemp(prefix="facemill-")
-            # A pipeline that fails does not come to its last step.
-            atexit.register(storage.remove, folder)
-            storage.make_folder(os.path.join(folder, _UNORDERED))
-            return folder
-    if given is None:
-        raise UsageError(
-            f"FindDuplicates must have a directory that all workers of {runner} see at the same "
-            "path, got none; give temp_location."
-        )
-    parent = storage.absolute(given, "temp_location")
-    folder = os.path.join(parent, f"facemill-{secrets.token_hex(6)}")
-    try:
-        os.makedirs(os.path.join(folder, _UNORDERED))
-    except OSError as error:
-        raise UsageError(
-            f"temp_location must be a directory that can be written, got {parent} "
-            f"({error.strerror}); give another path."
-        ) from None
-    return folder

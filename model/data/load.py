@@ -35,8 +35,9 @@ def load_dataset(
     - `weight`: float32 [B], by which the image's loss is to be multiplied; only of a dataset that
       was ingested with `--balance effective-number`.
 
-    The last batch can be smaller than the others. The order is that of the shards, or with
-    `shuffle` one that follows from the seed alone; either is the same whenever the split is read.
+    The last batch can be smaller than the others, and `len` gives their number. The order is that
+    of the shards, or with `shuffle` one that follows from the seed alone; either is the same
+    whenever the split is read.
 
     Args:
         path: the dataset's directory.
@@ -65,6 +66,7 @@ def load_dataset(
     transform = Transform(root, manifest)
     size = manifest["options"]["image_size"]
     with_weights = tfdata.weighted(manifest)
+    count = -(-manifest["splits"][split]["records"] // batch_size)
 
     def read(record: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = tfdata.parse(record, size, with_weights)
@@ -85,6 +87,8 @@ def load_dataset(
     return (
         records.map(read, tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size)
+        # Its length is known to Keras then, and shards that hold too few records fail.
+        .apply(tf.data.experimental.assert_cardinality(count))
         .map(label, tf.data.AUTOTUNE, deterministic=True)
         .prefetch(_BATCHES_AHEAD)
         .with_options(tfdata.untuned())
