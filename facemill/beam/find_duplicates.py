@@ -189,7 +189,7 @@ class _Scan(beam.DoFn):
             source=InMemory([image.data or b"" for image in images]),
             staging=self._staging,
             crop_config=self._crop_config,
-            floor=QualityThresholds(),
+            thresholds=QualityThresholds(),
             seed=_SEED,
             windows=self._windows,
         )

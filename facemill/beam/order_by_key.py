@@ -11,12 +11,15 @@ thumbnails and keys are read from the staging folder.
 
 import itertools
 import os
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam import coders
 
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.grouping import group_count
@@ -29,6 +32,8 @@ UNORDERED = "unordered"
 
 # A worker holds what is known of so many images, about 1 KB each, while it sorts them.
 _ROWS_PER_GROUP = 1 << 14
+
+_HEAD = struct.Struct("<II")
 
 # What the scan knows of an image in numbers.
 ROW = np.dtype(
@@ -57,6 +62,33 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+class RowsCoder(coders.Coder):
+    """Of `Rows`: one array after the other. They are read-only when they arrive."""
+
+    def encode(self, value: Rows) -> bytes:
+        """Both arrays."""
+        head = _HEAD.pack(*value.windows.shape)
+        return b"".join([head, value.rows.tobytes(), value.windows.tobytes()])
+
+    def decode(self, encoded: bytes) -> Rows:
+        """The rows."""
+        count, width = _HEAD.unpack_from(encoded)
+        rows = np.frombuffer(encoded, ROW, count, _HEAD.size)
+        windows = np.frombuffer(encoded, np.uint8, count * width, _HEAD.size + rows.nbytes)
+        return Rows(rows, windows.reshape(count, width))
+
+    def is_deterministic(self) -> bool:
+        """Equal arrays have equal bytes."""
+        return True
+
+    def to_type_hint(self) -> Any:
+        """The class."""
+        return Rows
+
+
+coders.registry.register_coder(Rows, RowsCoder)
 
 
 class OrderByKey(beam.PTransform):
