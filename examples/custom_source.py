@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 
 import facemill
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 
 
@@ -43,7 +44,8 @@ class ZipArchive(Source):
                 try:
                     yield archive.read(ref.path)
                 except zipfile.BadZipFile as error:
-                    yield Unreadable(f"the archive is damaged: {error}")
+                    text = f"the archive is damaged: {error}"
+                    yield Unreadable(Reason(ReasonCode.DAMAGED_CONTAINER, text))
 
 
 def main(arguments: Sequence[str]) -> None:

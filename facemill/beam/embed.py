@@ -127,8 +127,9 @@ def _embeddings(results: Iterable[Result]) -> Iterator[Embedding]:
         if isinstance(one, Failure):
             yield _failed(one)
         else:
-            yield Embedding(one.image_id, np.frombuffer(one.embedding, "<f4"), None)
+            yield Embedding(one.image_id, np.frombuffer(one.embedding, "<f4"), None, None)
 
 
 def _failed(failure: Failure) -> Embedding:
-    return Embedding(failure.image_id, None, failure.reason)
+    reason = failure.reason
+    return Embedding(failure.image_id, None, str(reason), reason.code.value)

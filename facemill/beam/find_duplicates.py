@@ -25,8 +25,8 @@ from facemill.transforms.core.row_ids import CHUNK, row_ids_of, row_of
 from facemill.transforms.core.windowed import at_end
 from facemill.transforms.dataset.identity_filter import IdentityFilter
 from facemill.transforms.dataset.outcomes import REJECTED
+from facemill.transforms.duplicates import choices
 from facemill.transforms.duplicates import transform as search
-from facemill.transforms.duplicates.verdicts import POLICIES
 from facemill.transforms.duplicates.verdicts import Exclusion as Excluded
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.images.quality import QualityThresholds
@@ -37,7 +37,7 @@ from facemill.transforms.scan.staging import (
 )
 from facemill.transforms.sources.memory import InMemory
 
-LEVELS = tuple(level for level in search.LEVELS if level != "off")
+LEVELS = tuple(level for level in choices.LEVELS if level != "off")
 
 # Nothing is drawn here; the seed only keys the hashes.
 _SEED = 0
@@ -89,13 +89,13 @@ class FindDuplicates(beam.PTransform):
         workers: int = 1,
     ) -> None:
         super().__init__()
-        for name, value, choices in (
+        for name, value, allowed in (
             ("level", level, LEVELS),
-            ("on_conflict", on_conflict, POLICIES),
+            ("on_conflict", on_conflict, choices.POLICIES),
         ):
-            if value not in choices:
+            if value not in allowed:
                 raise UsageError(
-                    f"{name} must be one of {', '.join(choices)}, got {value!r}; choose one."
+                    f"{name} must be one of {', '.join(allowed)}, got {value!r}; choose one."
                 )
         if workers < 1:
             raise UsageError(f"workers must be 1 or more, got {workers}; give 1.")
@@ -135,9 +135,8 @@ class FindDuplicates(beam.PTransform):
             )
             | "Name" >> beam.ParDo(_Name(staging)).with_output_types(Exclusion)
         )
-        rejected = found[_REJECTED] | "Rejected" >> beam.Map(_rejected).with_output_types(Exclusion)
         rows = (
-            (excluded, rejected)
+            (excluded, found[_REJECTED])
             | "All" >> beam.Flatten()
             # What the staging folder is needed for ends here, on runners that keep to it.
             | "Spread" >> beam.Reshuffle()
@@ -151,7 +150,7 @@ class FindDuplicates(beam.PTransform):
 
 
 class _Scan(beam.DoFn):
-    """Elements -> Rows of each batch of a bundle; (key, reason) under the tag "rejected"."""
+    """Elements -> Rows of each batch; Exclusion of each unreadable image under "rejected"."""
 
     def __init__(self, staging: str, crop_config: CropConfig, windows: bool, workers: int) -> None:
         self._staging = os.path.join(staging, UNORDERED)
@@ -166,7 +165,7 @@ class _Scan(beam.DoFn):
 
     def process(
         self, element: Any
-    ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], tuple[str, str]]]:
+    ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], Exclusion]]:
         image = as_image(element)
         self._waiting.append(image)
         self._bytes += len(image.data or b"")
@@ -198,9 +197,9 @@ class _Scan(beam.DoFn):
 
     def _outputs(
         self, scanned: Scanned
-    ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], tuple[str, str]]]:
-        known = read_metadata(self._staging, scanned.chunk, ["image_id", "reason"])
-        keys, reasons = (known[name].to_pylist() for name in ("image_id", "reason"))
+    ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], Exclusion]]:
+        known = read_metadata(self._staging, scanned.chunk, ["image_id", "reason", "reason_code"])
+        keys, reasons, codes = (column.to_pylist() for column in known.columns)
         rows = np.zeros(scanned.count, ROW)
         rows["order"] = [keyed_hash(_SEED, "order", key) for key in keys]
         rows["row_id"] = row_ids_of(scanned.chunk, scanned.count)
@@ -210,9 +209,9 @@ class _Scan(beam.DoFn):
         windows = np.zeros((scanned.count, scanned.windows.shape[1]), np.uint8)
         windows[places] = scanned.windows
         yield Rows(rows, windows)
-        for key, reason in zip(keys, reasons, strict=True):
-            if reason:
-                yield TaggedOutput(_REJECTED, (key, reason))
+        for key, reason, code in zip(keys, reasons, codes, strict=True):
+            if code:
+                yield TaggedOutput(_REJECTED, Exclusion(key, REJECTED, None, reason, code))
 
 
 class _Name(beam.DoFn):
@@ -226,13 +225,9 @@ class _Name(beam.DoFn):
 
     def process(self, one: Excluded) -> Iterator[Exclusion]:
         key = self._metadata.row(one.row_id)["image_id"]
-        verdict = one.verdict
-        yield Exclusion(key, verdict.outcome, verdict.duplicate_of or None, verdict.reason)
-
-
-def _rejected(rejected: tuple[str, str]) -> Exclusion:
-    key, reason = rejected
-    return Exclusion(key, REJECTED, None, reason)
+        verdict, reason = one.verdict, one.verdict.reason
+        other = verdict.duplicate_of or None
+        yield Exclusion(key, verdict.outcome, other, str(reason), reason.code.value)
 
 
 def _new_number(folder: str) -> int:

@@ -12,8 +12,8 @@ from facemill.transforms.dataset import artifact
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import ListImages
 from facemill.transforms.sources import registry
-from facemill.transforms.sources.anybody import reason_of
 from facemill.transforms.sources.base import Source, Unreadable
+from facemill.transforms.sources.missing_identity import reason_of
 
 
 class ReadImages(beam.PTransform):
@@ -91,8 +91,9 @@ def _read(chunk: Chunk, source: Source) -> Iterator[Image]:
     for ref in refs:
         reason = reason_of(ref)
         content = Unreadable(reason) if reason else next(contents)
-        known = (ref.identity, None, ref.landmarks)
         if isinstance(content, Unreadable):
-            yield Image(ref.image_id, None, ref.identity, content.reason, ref.landmarks)
+            why = content.reason
+            told = (str(why), ref.landmarks, why.code.value)
+            yield Image(ref.image_id, None, ref.identity, *told)
         else:
-            yield Image(ref.image_id, content, *known)
+            yield Image(ref.image_id, content, ref.identity, None, ref.landmarks)

@@ -7,6 +7,7 @@ import numpy as np
 from apache_beam import coders
 
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.labels import is_text
 
@@ -24,6 +25,7 @@ class Image(NamedTuple):
         reason: why it cannot be read, or None.
         landmarks: x and y of left eye, right eye, nose, left and right corner of the mouth, in
             pixels of the upright photo, where the source knows them; or None.
+        reason_code: the reason for programs, a value of `ReasonCode`, or None.
     """
 
     image_id: str
@@ -31,6 +33,7 @@ class Image(NamedTuple):
     identity: str | None = None
     reason: str | None = None
     landmarks: Sequence[float] | None = None
+    reason_code: str | None = None
 
 
 class Exclusion(NamedTuple):
@@ -42,12 +45,14 @@ class Exclusion(NamedTuple):
             another identity, or `rejected` because it cannot be read.
         duplicate_of: key of the other image; None of a rejected one.
         reason: a phrase, such as "near duplicate".
+        reason_code: the same for programs, a value of `ReasonCode`.
     """
 
     key: str
     outcome: str
     duplicate_of: str | None
     reason: str
+    reason_code: str
 
 
 class Embedding(NamedTuple):
@@ -57,11 +62,13 @@ class Embedding(NamedTuple):
         key: of the image.
         vector: float32 [D] of length 1; None where there is none.
         reason: why there is none, or None.
+        reason_code: the same for programs, a value of `ReasonCode`, or None.
     """
 
     key: str
     vector: np.ndarray | None
     reason: str | None
+    reason_code: str | None
 
 
 # Rows that Beam SQL, `beam.Select` and other languages can read too.
@@ -104,5 +111,6 @@ def as_ref(image: Image, place: int) -> Ref:
         place: of its bytes among those that the source holds.
     """
     landmarks = None if image.landmarks is None else tuple(image.landmarks)
-    reason = image.reason or ""
+    code = ReasonCode(image.reason_code or ReasonCode.UNREADABLE.value)
+    reason = Reason(code, image.reason) if image.reason else None
     return Ref(image.image_id, image.identity, "", place, reason=reason, landmarks=landmarks)

@@ -40,6 +40,7 @@ def test_a_bad_image_has_a_reason_and_takes_no_other_with_it(tiny_photos, tiny_m
         "c": "gone",
     }
     assert found["bad"].vector is None
+    assert [found[key].reason_code for key in ("a", "bad")] == [None, "not_an_image"]
     assert found["c"].vector is None
     np.testing.assert_array_equal(found["a"].vector, found["b"].vector)
 

@@ -72,7 +72,7 @@ def test_verdicts_are_those_of_ingest(collection, folder, tmp_path, level, polic
     flags = ["--dedup", level, "--on-conflict", policy, "--split", "train=1", "--workers", "1"]
     command = ["ingest", "--input", str(folder), "--output", str(tmp_path / "dataset"), *flags]
     assert cli.main([*command, "--max-rejected", "1"]) == 0
-    columns = ["image_id", "outcome", "duplicate_of", "reason"]
+    columns = ["image_id", "outcome", "duplicate_of", "reason", "reason_code"]
     index = read_index(tmp_path / "dataset", columns, [("outcome", "!=", "kept")])
     expected = {Exclusion(*row.values()) for row in index.to_pylist()}
     assert set(found(images(collection), level=level, on_conflict=policy)) == expected
@@ -142,6 +142,7 @@ def test_unreadable_rows_of_the_reader_come_through_with_their_reason(tmp_path):
     (row,) = gathered(lambda pipeline: pipeline | ReadImages(tmp_path) | FindDuplicates())
     assert (row.key, row.outcome, row.duplicate_of) == ("ada/gone.jpg", "rejected", None)
     assert "leads out" in row.reason
+    assert row.reason_code == "link_out_of_input"
 
 
 def test_no_elements_give_no_rows():

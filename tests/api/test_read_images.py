@@ -42,10 +42,14 @@ def test_what_cannot_be_read_has_a_reason_and_no_bytes(tmp_path):
 def test_a_row_survives_its_coder():
     coder = coders.registry.get_coder(Image)
     assert isinstance(coder, coders.RowCoder)
-    for row in (Image("a", b"b"), Image("a", None, "ada", "cannot be read", (1.0,) * 10)):
+    for row in (
+        Image("a", b"b"),
+        Image("a", None, "ada", "cannot be read", (1.0,) * 10, "unreadable"),
+    ):
         decoded = coder.decode(coder.encode(row))
         assert isinstance(decoded, Image)
         assert decoded[:4] == row[:4]
+        assert decoded.reason_code == row.reason_code
         assert row.landmarks is None or list(decoded.landmarks) == list(row.landmarks)
 
 
