@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-fast test-portable lint format bench clean
+.PHONY: setup demo test test-fast test-portable lint format bench docs clean
 
 setup: .venv/.ready
 
@@ -40,5 +40,13 @@ bench: setup
 	for name in ingest scale duplicates detectors synthesize; do \
 	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
+# Pages from docs/ and the docstrings, in site/; a broken link or anchor fails the build.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+.venv/.docs: .venv/.ready
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf .venv .tools demo
+	rm -rf .venv .tools demo site

@@ -63,19 +63,9 @@ def batches(
         each image's loss is multiplied: 1 where the dataset has none).
     """
     size = manifest["options"]["image_size"]
-    seed = keyed_hash(recipe.seed, "epoch", str(epoch)) % (1 << 31)
-    paths = sorted(
-        manifest["splits"]["train"]["shards"],
-        key=lambda name: keyed_hash(recipe.seed, f"shards {epoch}", name),
-    )
-    records = (
-        tf.data.Dataset.from_tensor_slices([os.path.join(dataset, name) for name in paths])
-        .interleave(
-            tf.data.TFRecordDataset, cycle_length=_STREAMS, num_parallel_calls=1, deterministic=True
-        )
-        .shuffle(_SHUFFLE_BUFFER, seed=seed, reshuffle_each_iteration=False)
-        .skip(first * recipe.batch_size)
-    )
+    seed = epoch_seed(recipe.seed, epoch)
+    shards = manifest["splits"]["train"]["shards"]
+    records = shuffled_records(dataset, shards, recipe.seed, epoch).skip(first * recipe.batch_size)
 
     with_weights = weighted(manifest)
 
@@ -94,11 +84,37 @@ def batches(
         .batch(recipe.batch_size, drop_remainder=True)
         .map(prepare, tf.data.AUTOTUNE, deterministic=True)
         .prefetch(_BATCHES_AHEAD)
-        .with_options(_untuned())
+        .with_options(untuned())
     )
 
 
-def _untuned() -> tf.data.Options:
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of an epoch's draws, in [0, 2**31)."""
+    return keyed_hash(seed, "epoch", str(epoch)) % (1 << 31)
+
+
+def shuffled_records(
+    dataset: str, shards: Sequence[str], seed: int, epoch: int = 0
+) -> tf.data.Dataset:
+    """The records of some shards, string [], in an order that depends on seed and epoch alone.
+
+    Args:
+        dataset: path of the dataset.
+        shards: relative to it; one or more.
+        seed: any non-negative integer.
+        epoch: from 0 on; each has its own order.
+    """
+    paths = sorted(shards, key=lambda name: keyed_hash(seed, f"shards {epoch}", name))
+    return (
+        tf.data.Dataset.from_tensor_slices([os.path.join(dataset, name) for name in paths])
+        .interleave(
+            tf.data.TFRecordDataset, cycle_length=_STREAMS, num_parallel_calls=1, deterministic=True
+        )
+        .shuffle(_SHUFFLE_BUFFER, seed=epoch_seed(seed, epoch), reshuffle_each_iteration=False)
+    )
+
+
+def untuned() -> tf.data.Options:
     """Without the thread that tunes a pipeline.
 
     It sleeps for up to a minute, and closing the iterator at the end of an epoch waits for it.
@@ -173,5 +189,5 @@ def images(encoded: Sequence[bytes], size: int, batch_size: int = 64) -> tf.data
         .map(lambda one: decode(one, size), tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size)
         .prefetch(_BATCHES_AHEAD)
-        .with_options(_untuned())
+        .with_options(untuned())
     )

@@ -286,6 +286,28 @@ def verify_files(path: str, manifest: Mapping[str, Any], prefix: str = "") -> No
             )
 
 
+def check_sizes(path: str, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Checks that files are there and as long as the manifest says, without reading them.
+
+    Args:
+        path: the artifact's directory.
+        entries: of `files` in its manifest.
+
+    Raises:
+        RunError: names the first file that is absent or of another length.
+    """
+    for entry in entries:
+        file_path = resolve(path, entry["path"])
+        if not os.path.isfile(file_path):
+            raise RunError(f"{file_path} must exist, but is missing; write the artifact again.")
+        size = os.path.getsize(file_path)
+        if size != entry["bytes"]:
+            raise RunError(
+                f"{file_path} must have the {entry['bytes']} bytes of its manifest, got {size}; it "
+                "was changed or damaged, so write the artifact again."
+            )
+
+
 def to_json(value: Mapping[str, Any]) -> bytes:
     """JSON for people and for comparison: sorted keys, two spaces, ASCII, final newline."""
     return (json.dumps(value, sort_keys=True, indent=2) + "\n").encode("ascii")

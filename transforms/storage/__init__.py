@@ -13,6 +13,7 @@ from facemill.transforms.storage.entry import (
     Entry,
 )
 from facemill.transforms.storage.folders import (
+    claim,
     exists,
     hold,
     is_special,
@@ -62,6 +63,7 @@ __all__ = [
     "Entry",
     "absolute",
     "check_apart",
+    "claim",
     "exists",
     "hold",
     "is_file",

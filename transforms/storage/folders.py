@@ -38,6 +38,21 @@ def make_folder(path: str) -> None:
         raise not_seen(os.path.dirname(path)) from None
 
 
+def claim(path: str) -> bool:
+    """Makes an empty file; False if it is there already, so that of several callers one gets it.
+
+    Raises:
+        RunError: the folder that it is to be in is not there.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        raise not_seen(os.path.dirname(path)) from None
+    return True
+
+
 def not_seen(path: str) -> NotSharedError:
     """Of something under the output that was made elsewhere, and is not there on this machine."""
     return NotSharedError(path, platform.node() or "a worker")

@@ -260,3 +260,18 @@ def test_files_that_were_changed_are_noticed(tmp_path):
     manifest["files"][0]["path"] = "../out/index/part.bin"
     with pytest.raises(RunError, match="must lie under it"):
         artifact.verify_files(str(tmp_path / "out"), manifest)
+
+
+def test_sizes_are_checked_without_reading(tmp_path):
+    write(tmp_path / "out")
+    entries = artifact.read_manifest(str(tmp_path / "out"), "dataset")["files"]
+    artifact.check_sizes(str(tmp_path / "out"), entries)
+    part = tmp_path / "out" / "index" / "part.bin"
+    part.write_bytes(b"c0ntent")
+    artifact.check_sizes(str(tmp_path / "out"), entries)
+    part.write_bytes(b"contents")
+    with pytest.raises(RunError, match="must have the 7 bytes of its manifest, got 8"):
+        artifact.check_sizes(str(tmp_path / "out"), entries)
+    part.unlink()
+    with pytest.raises(RunError, match="is missing"):
+        artifact.check_sizes(str(tmp_path / "out"), entries)

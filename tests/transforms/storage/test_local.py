@@ -245,3 +245,11 @@ def test_what_is_read_and_what_is_written_lie_apart(tmp_path):
         storage.check_apart(read, read, "append_to")
     with pytest.raises(UsageError, match=r"^`append_to` must not lie in `output`, got"):
         storage.check_apart(f"{output}/base", output, "append_to")
+
+
+def test_one_of_two_callers_gets_a_claim(tmp_path):
+    path = str(tmp_path / "taken")
+    assert storage.claim(path)
+    assert not storage.claim(path)
+    with pytest.raises(RunError, match="is not there on"):
+        storage.claim(str(tmp_path / "absent" / "taken"))

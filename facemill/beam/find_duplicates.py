@@ -1,0 +1,243 @@
+"""Duplicate search in anybody's Beam pipeline, by keys that are the caller's.
+
+scan (where the element is) -> order by key -> search -> Exclusion
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
+
+from facemill.beam.order_by_key import ROW, UNORDERED, OrderByKey, Rows
+from facemill.beam.rows import MAX_WAITING_BYTES, Exclusion, Image, as_image, as_ref
+from facemill.beam.temporary import staging_folder
+from facemill.transforms import storage
+from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.processes import Calls
+from facemill.transforms.core.row_ids import CHUNK, row_ids_of, row_of
+from facemill.transforms.core.windowed import at_end
+from facemill.transforms.dataset.identity_filter import IdentityFilter
+from facemill.transforms.dataset.outcomes import REJECTED
+from facemill.transforms.duplicates import choices
+from facemill.transforms.duplicates import transform as search
+from facemill.transforms.duplicates.verdicts import Exclusion as Excluded
+from facemill.transforms.faces.crop import CropConfig, check_detector
+from facemill.transforms.images.quality import QualityThresholds
+from facemill.transforms.scan.scan_chunk import ScanJob, Scanned, scan_chunk
+from facemill.transforms.scan.staging import (
+    MetadataReader,
+    read_metadata,
+)
+from facemill.transforms.sources.memory import InMemory
+
+LEVELS = tuple(level for level in choices.LEVELS if level != "off")
+
+# Nothing is drawn here; the seed only keys the hashes.
+_SEED = 0
+_REJECTED = "rejected"
+# Random numbers of chunks: those of the origin NEW, see `transforms.core.row_ids`.
+_NUMBER_BITS = 50
+# Images that are scanned together.
+_BATCH = CHUNK
+
+
+class FindDuplicates(beam.PTransform):
+    """(key, bytes) or Image -> Exclusion of each image that is the same picture as another.
+
+    Of the images of one picture one stays without a row: the largest, then the sharpest, then the
+    first by key; one that has an identity comes before those that have none. Where the picture has
+    several identities, all are conflicts, or as `on_conflict` says. An image that cannot be read
+    gets a row with the outcome `rejected`. The rows are in the global window, in no order.
+
+    The rows depend on the set of elements alone: not on their order, on bundles, on the number of
+    workers or on the runner. Keys must be unique; two equal ones fail the pipeline.
+
+    While the pipeline runs, about 15 KB of each image lie in a folder of chance name in the
+    temporary location, which every worker must see at the same path. The last step removes it; what
+    a killed pipeline left can be removed by hand.
+
+    Args:
+        level: `exact` (equal pixels), `near` (also resized, encoded anew, slightly changed) or
+            `thorough` (also crops, rotations and mirror images).
+        on_conflict: `drop` makes all images under doubt conflicts, `keep-majority` keeps the best
+            of the identity that has most of them, `quarantine` does as `drop`.
+        temp_location: a directory on a disk; None for the `temp_location` of the pipeline, or on a
+            runner of this machine for a directory under that of `tempfile`.
+        crop_config: which part of a photo is compared, and with what detector; None for its
+            centered square.
+        workers: processes that scan in each worker process of the runner; with 1 it scans itself.
+
+    Raises:
+        UsageError: an argument is out of its range. When the transform is applied: the runner is
+            remote and no temporary location is given, or the collection is unbounded.
+    """
+
+    def __init__(
+        self,
+        level: str = "near",
+        on_conflict: str = "drop",
+        *,
+        temp_location: str | os.PathLike[str] | None = None,
+        crop_config: CropConfig | None = None,
+        workers: int = 1,
+    ) -> None:
+        super().__init__()
+        for name, value, allowed in (
+            ("level", level, LEVELS),
+            ("on_conflict", on_conflict, choices.POLICIES),
+        ):
+            if value not in allowed:
+                raise UsageError(
+                    f"{name} must be one of {', '.join(allowed)}, got {value!r}; choose one."
+                )
+        if workers < 1:
+            raise UsageError(f"workers must be 1 or more, got {workers}; give 1.")
+        self._level = level
+        self._policy = on_conflict
+        self._temp_location = None if temp_location is None else os.fspath(temp_location)
+        self._crop_config = crop_config or CropConfig()
+        self._workers = workers
+        check_detector(self._crop_config)
+
+    def expand(self, images: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        if not images.is_bounded:
+            raise UsageError(
+                "FindDuplicates must have a bounded collection, which ends, but got an unbounded "
+                "one; read a finished collection."
+            )
+        staging = staging_folder(self._temp_location, images.pipeline)
+        storage.make_folder(os.path.join(staging, UNORDERED))
+        scan = _Scan(staging, self._crop_config, self._level == "thorough", self._workers)
+        found = (
+            images
+            | "Global" >> beam.WindowInto(GlobalWindows())
+            | "Scan" >> beam.ParDo(scan).with_outputs(_REJECTED, main="scanned")
+        )
+        total = (
+            found.scanned
+            | "Sizes" >> beam.Map(len).with_output_types(int)
+            | "Total" >> beam.CombineGlobally(sum)
+        )
+        excluded = (
+            found.scanned
+            | "OrderByKey" >> OrderByKey(staging, total)
+            | "Search"
+            >> search.FindDuplicates(
+                staging, self._level, self._policy, _SEED, total, IdentityFilter()
+            )
+            | "Name" >> beam.ParDo(_Name(staging)).with_output_types(Exclusion)
+        )
+        rows = (
+            (excluded, found[_REJECTED])
+            | "All" >> beam.Flatten()
+            # What the staging folder is needed for ends here, on runners that keep to it.
+            | "Spread" >> beam.Reshuffle()
+        )
+        _ = (
+            rows
+            | "Count" >> beam.combiners.Count.Globally()
+            | "RemoveStaging" >> beam.Map(_remove, staging)
+        )
+        return rows
+
+
+class _Scan(beam.DoFn):
+    """Elements -> Rows of each batch; Exclusion of each unreadable image under "rejected"."""
+
+    def __init__(self, staging: str, crop_config: CropConfig, windows: bool, workers: int) -> None:
+        self._staging = os.path.join(staging, UNORDERED)
+        self._crop_config = crop_config
+        self._windows = windows
+        self._workers = workers
+
+    def start_bundle(self) -> None:
+        self._calls: Calls[Scanned] = Calls(self._workers)
+        self._waiting: list[Image] = []
+        self._bytes = 0
+
+    def process(
+        self, element: Any
+    ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], Exclusion]]:
+        image = as_image(element)
+        self._waiting.append(image)
+        self._bytes += len(image.data or b"")
+        if len(self._waiting) >= _BATCH or self._bytes >= MAX_WAITING_BYTES:
+            for scanned in self._scan():
+                yield from self._outputs(scanned)
+
+    def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
+        last = list(self._scan()) if self._waiting else []
+        for scanned in (*last, *self._calls.rest()):
+            for one in self._outputs(scanned):
+                if isinstance(one, TaggedOutput):
+                    yield TaggedOutput(one.tag, at_end(one.value))
+                else:
+                    yield at_end(one)
+
+    def _scan(self) -> Iterator[Scanned]:
+        images, self._waiting, self._bytes = self._waiting, [], 0
+        job = ScanJob(
+            source=InMemory([image.data or b"" for image in images]),
+            staging=self._staging,
+            crop_config=self._crop_config,
+            thresholds=QualityThresholds(),
+            seed=_SEED,
+            windows=self._windows,
+        )
+        refs = [as_ref(image, place) for place, image in enumerate(images)]
+        return self._calls.call(scan_chunk, job, _new_number(self._staging), refs)
+
+    def _outputs(
+        self, scanned: Scanned
+    ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], Exclusion]]:
+        known = read_metadata(self._staging, scanned.chunk, ["image_id", "reason", "reason_code"])
+        keys, reasons, codes = (column.to_pylist() for column in known.columns)
+        rows = np.zeros(scanned.count, ROW)
+        rows["order"] = [keyed_hash(_SEED, "order", key) for key in keys]
+        rows["row_id"] = row_ids_of(scanned.chunk, scanned.count)
+        places = [row_of(row_id) for row_id in scanned.usable["row_id"].tolist()]
+        rows["is_usable"][places] = True
+        rows["usable"][places] = scanned.usable
+        windows = np.zeros((scanned.count, scanned.windows.shape[1]), np.uint8)
+        windows[places] = scanned.windows
+        yield Rows(rows, windows)
+        for key, reason, code in zip(keys, reasons, codes, strict=True):
+            if code:
+                yield TaggedOutput(_REJECTED, Exclusion(key, REJECTED, None, reason, code))
+
+
+class _Name(beam.DoFn):
+    """Gives an exclusion of the search the caller's key."""
+
+    def __init__(self, staging: str) -> None:
+        self._staging = staging
+
+    def setup(self) -> None:
+        self._metadata = MetadataReader(self._staging, ["image_id"])
+
+    def process(self, one: Excluded) -> Iterator[Exclusion]:
+        key = self._metadata.row(one.row_id)["image_id"]
+        verdict, reason = one.verdict, one.verdict.reason
+        other = verdict.duplicate_of or None
+        yield Exclusion(key, verdict.outcome, other, str(reason), reason.code.value)
+
+
+def _new_number(folder: str) -> int:
+    """A number of a chunk that nobody else has, whoever else is scanning."""
+    while True:
+        number = secrets.randbits(_NUMBER_BITS)
+        if storage.claim(os.path.join(folder, f"{number:013x}.taken")):
+            return number
+
+
+def _remove(count: int, staging: str) -> int:
+    storage.remove(staging)
+    return count

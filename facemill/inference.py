@@ -1,0 +1,183 @@
+"""A trained model as a Python function: images in, embeddings out."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from facemill.transforms import storage
+from facemill.transforms.core import cores
+from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.dataset import artifact
+from facemill.transforms.faces.crop import CropConfig, check_detector, frame
+from facemill.transforms.images.resize import encode_jpeg
+from facemill.transforms.scoring.model import ModelHandlerForBatches
+from facemill.transforms.scoring.read import Batch, Reader, Standardized
+from facemill.transforms.scoring.rows import Failure, Measures
+from facemill.transforms.sources.base import Ref
+from facemill.transforms.sources.memory import InMemory
+
+# What `facemill score` uses: equal calls of the model give equal bits.
+_BATCH_SIZE = 32
+
+
+class Model:
+    """A model that `facemill train` wrote; made by `load`.
+
+    Attributes:
+        path: absolute path of the model.
+        model_id: hex SHA-256 of all that the embeddings depend on.
+        embedding_size: D.
+        image_size: side of the square that the network sees, in pixels.
+        crop_config: how a photo becomes that square, as in the dataset that it was trained on.
+    """
+
+    def __init__(self, path: str, manifest: dict[str, Any], batch_size: int, threads: int) -> None:
+        self.path = path
+        self.model_id: str = manifest["model_id"]
+        self.embedding_size: int = manifest["embedding_size"]
+        self.crop_config = CropConfig.from_manifest(manifest["preprocessing"])
+        self.image_size = self.crop_config.size
+        self._batch_size = batch_size
+        self._threads = threads
+        check_detector(self.crop_config)
+        self._handler = ModelHandlerForBatches(path, artifact.fingerprint(manifest), batch_size)
+        self._loaded = self._handler.load_model()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        batch_size: int = _BATCH_SIZE,
+        threads: int | None = None,
+    ) -> "Model":
+        """Loads a model after checking its files against the SHA-256 of its manifest.
+
+        Args:
+            path: the model's directory.
+            batch_size: images in one call of the network, 1 or more; fewer are filled up.
+            threads: that decode photos; None for one for each core. Never changes a result.
+
+        Raises:
+            UsageError: there is no complete model at the path, its detector is not installed, or
+                an argument is out of its range.
+            RunError: a file of the model is missing, damaged or listed nowhere.
+        """
+        threads = cores.usable() if threads is None else threads
+        if batch_size < 1 or threads < 1:
+            raise UsageError(
+                "batch_size and threads must be 1 or more, got "
+                f"batch_size={batch_size} and threads={threads}; give others."
+            )
+        root = storage.absolute(os.fspath(path), "path")
+        return cls(root, artifact.read_manifest(root, "model"), batch_size, threads)
+
+    def __repr__(self) -> str:
+        return f"Model({self.path!r}, model_id={self.model_id[:12]!r})"
+
+    def __call__(
+        self, images: np.ndarray | Sequence[np.ndarray] | Sequence[bytes], framed: bool = False
+    ) -> np.ndarray:
+        """The embeddings of some images, as `facemill score` writes them.
+
+        Args:
+            images: uint8 [N, H, W, 3] (RGB, upright), a list of such arrays [H, W, 3] of different
+                sizes, or a list of the bytes of JPEG, PNG or other image files. Each becomes the
+                network's square as `crop_config` says.
+            framed: whether the arrays are such squares already, uint8 [N, S, S, 3], as
+                `facemill.load_dataset` gives them; then they are not cropped a second time.
+
+        Returns:
+            float32 [N, D], each row of length 1.
+
+        Raises:
+            UsageError: the images are of another shape or type.
+            RunError: an image has no embedding: it cannot be read, or shows no face where the
+                model needs one. `embed_each` goes on with the others.
+        """
+        results = self._framed(images) if framed else self.embed_each(images)
+        for place, one in enumerate(results):
+            if isinstance(one, str):
+                raise RunError(
+                    f"Each image must have an embedding, but image {place} has none ({one}); leave "
+                    "it out, or use embed_each."
+                )
+        return np.array(results, np.float32).reshape(len(results), self.embedding_size)
+
+    def embed_each(
+        self, images: np.ndarray | Sequence[np.ndarray] | Sequence[bytes]
+    ) -> list[np.ndarray | str]:
+        """Of each image its embedding, or the reason why it has none.
+
+        Args:
+            images: as for a call of the model, in any number.
+
+        Returns:
+            N times float32 [D] of length 1, or a phrase.
+
+        Raises:
+            UsageError: the images are of another shape or type.
+        """
+        results: list[np.ndarray | str] = []
+        for start in range(0, len(images), self._batch_size):
+            some: Any = images[start : start + self._batch_size]
+            encoded = all(isinstance(one, bytes) for one in some)
+            found = list(self._of_bytes(some) if encoded else self._of_arrays(some))
+            ready = [one for one in found if isinstance(one, Standardized)]
+            vectors = iter(self._embed(ready))
+            results += [one if isinstance(one, str) else next(vectors) for one in found]
+        return results
+
+    def _of_bytes(self, contents: Sequence[bytes]) -> Iterator[Standardized | str]:
+        source = InMemory(contents)
+        with ThreadPoolExecutor(self._threads) as pool:
+            for one in Reader(source, self.crop_config).read(list(source.refs("")), pool):
+                yield one.reason if isinstance(one, Failure) else one
+
+    def _of_arrays(self, images: Sequence[np.ndarray]) -> Iterator[Standardized | str]:
+        pictures = [_checked(one) for one in images]
+        for one in frame(self.crop_config, pictures, [None] * len(pictures)):
+            if isinstance(one, str):
+                yield one
+            else:
+                # Encoded as in training, whose images are records' JPEGs.
+                yield Standardized(encode_jpeg(one.pixels), Measures.of(one))
+
+    def _embed(self, images: list[Standardized]) -> list[np.ndarray | str]:
+        refs = [Ref(str(place), None, "") for place in range(len(images))]
+        (results,) = self._handler.run_inference([Batch(refs, images)], self._loaded)
+        return [
+            one.reason if isinstance(one, Failure) else np.frombuffer(one.embedding, "<f4")
+            for one in results
+        ]
+
+    def _framed(self, images: Any) -> list[np.ndarray]:
+        squares = np.asarray(images)
+        shape = (self.image_size, self.image_size, 3)
+        if squares.dtype != np.uint8 or squares.shape[1:] != shape:
+            raise UsageError(
+                f"Framed images must be uint8 [N, {', '.join(map(str, shape))}], got "
+                f"{squares.dtype} {list(squares.shape)}; leave framed=True out for photos."
+            )
+        results: list[np.ndarray] = []
+        for start in range(0, len(squares), self._batch_size):
+            some = squares[start : start + self._batch_size]
+            filled = np.resize(some, (self._batch_size, *shape))
+            output = self._loaded.signatures["pixels"](pixels=tf.constant(filled))
+            results += list(output["embedding"].numpy()[: len(some)])
+        return results
+
+
+def _checked(image: Any) -> np.ndarray:
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8:
+        if image.ndim == 3 and image.shape[2] == 3 and image.size:
+            return image
+        got = f"uint8 {list(image.shape)}"
+    else:
+        got = f"{getattr(image, 'dtype', type(image).__name__)}"
+    raise UsageError(
+        f"Each image must be uint8 [H, W, 3] or the bytes of an image file, got {got}; convert it."
+    )

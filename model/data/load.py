@@ -1,0 +1,114 @@
+"""A split of a dataset as batches for anybody's TensorFlow code."""
+
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from facemill.model.data import tfdata
+from facemill.model.data.vocabulary import Transform
+from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.dataset import artifact
+
+_BATCHES_AHEAD = 4
+
+
+def load_dataset(
+    path: str | os.PathLike[str],
+    split: str = "train",
+    batch_size: int = 64,
+    *,
+    shuffle: bool = False,
+    seed: int = 0,
+    verify: bool = False,
+) -> tf.data.Dataset:
+    """The images of one split, in batches.
+
+    Each element is a dictionary:
+
+    - `image`: uint8 [B, S, S, 3], RGB, S being the dataset's image size;
+    - `label`: int64 [B], the identity's place among those of the train split in the order of the
+      dataset's vocabulary, -1 for an identity that is not among them;
+    - `identity`: string [B], "" where nobody is named;
+    - `image_id`: string [B];
+    - `weight`: float32 [B], by which the image's loss is to be multiplied; only of a dataset that
+      was ingested with `--balance effective-number`.
+
+    The last batch can be smaller than the others, and `len` gives their number. The order is that
+    of the shards, or with `shuffle` one that follows from the seed alone; either is the same
+    whenever the split is read.
+
+    Args:
+        path: the dataset's directory.
+        split: `train`, `val`, `test`, or another that the dataset has (`unlabeled`, `quarantine`).
+        batch_size: B, 1 or more.
+        shuffle: whether to mix the records, in a buffer of 16,384.
+        seed: of the shuffling, 0 or more; give each epoch its own.
+        verify: whether to compare the split's files with the SHA-256 of the manifest, which reads
+            all of them; their presence and sizes are checked in any case.
+
+    Raises:
+        UsageError: there is no complete dataset at the path, no images in such a split, or an
+            argument is out of its range.
+        RunError: a file of the split is missing or damaged.
+    """
+    if batch_size < 1 or seed < 0:
+        raise UsageError(
+            "batch_size must be 1 or more and seed 0 or more, got "
+            f"batch_size={batch_size} and seed={seed}; give others."
+        )
+    root = storage.absolute(os.fspath(path), "path")
+    manifest = artifact.read_manifest(root, "dataset")
+    shards = _shards(root, manifest, split)
+    if verify:
+        artifact.verify_files(root, manifest, f"{split}/")
+    transform = Transform(root, manifest)
+    size = manifest["options"]["image_size"]
+    with_weights = tfdata.weighted(manifest)
+    count = -(-manifest["splits"][split]["records"] // batch_size)
+
+    def read(record: tf.Tensor) -> dict[str, tf.Tensor]:
+        parsed = tfdata.parse(record, size, with_weights)
+        found = {
+            "image": parsed.pixels,
+            "identity": parsed.identity,
+            "image_id": parsed.image_id,
+        }
+        return found | ({"weight": parsed.weight} if with_weights else {})
+
+    def label(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return batch | {"label": transform.labels(batch["identity"])}
+
+    if shuffle:
+        records = tfdata.shuffled_records(root, shards, seed)
+    else:
+        records = tf.data.TFRecordDataset([os.path.join(root, name) for name in shards])
+    return (
+        records.map(read, tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size)
+        # Its length is known to Keras then, and shards that hold too few records fail.
+        .apply(tf.data.experimental.assert_cardinality(count))
+        .map(label, tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(_BATCHES_AHEAD)
+        .with_options(tfdata.untuned())
+    )
+
+
+def _shards(root: str, manifest: dict[str, Any], split: str) -> list[str]:
+    """The shards of a split, relative to the dataset, which are there and of the right length."""
+    filled = [name for name, about in manifest["splits"].items() if about["shards"]]
+    if split not in filled:
+        raise UsageError(
+            f"split must be one in which the dataset has images ({', '.join(filled)}), got "
+            f"{split!r}; choose one."
+        )
+    shards = sorted(manifest["splits"][split]["shards"])
+    entries = {entry["path"]: entry for entry in manifest["files"]}
+    if unlisted := [name for name in shards if name not in entries]:
+        raise RunError(
+            f"The manifest of {root} must list the shards of {split} among its files, but "
+            f"{unlisted[0]} is not; write the dataset again."
+        )
+    artifact.check_sizes(root, [entries[name] for name in shards])
+    return shards

@@ -1,0 +1,24 @@
+"""Running a transform to its end and getting what it gives."""
+
+import pickle
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+
+def gathered(build: Callable[[beam.Pipeline], beam.PCollection], *flags: str) -> list[Any]:
+    """The elements of a collection, in no order."""
+    with tempfile.TemporaryDirectory() as folder:
+        with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(flags))) as pipeline:
+            _ = build(pipeline) | "Keep" >> beam.Map(_keep, folder)
+        return [pickle.loads(path.read_bytes()) for path in Path(folder).iterdir()]
+
+
+def _keep(element: Any, folder: str) -> None:
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as stream:
+        stream.write(pickle.dumps(element))

@@ -1,0 +1,68 @@
+"""Reading the index of a complete dataset as one table."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.core.text import one_line
+from facemill.transforms.dataset import artifact
+
+_INDEX = "index/"
+
+
+def read_index(
+    path: str | os.PathLike[str],
+    columns: Sequence[str] | None = None,
+    filters: pc.Expression | list[Any] | None = None,
+) -> pa.Table:
+    """The index of a dataset: one row for each image that ingest listed, kept or not.
+
+    All rows that pass the filters are in memory at once. Of a large dataset ask for few columns,
+    or let DuckDB or Polars read `index/*.parquet`.
+
+    Args:
+        path: the dataset's directory.
+        columns: those that are wanted, in this order; None for all.
+        filters: which rows, as `pyarrow.parquet.read_table` takes it: an expression such as
+            `pyarrow.compute.field("outcome") == "kept"`, or a list of tuples such as
+            `[("outcome", "==", "kept")]`. None for all.
+
+    Returns:
+        The rows in the order of the parts, and in each part by image_id.
+
+    Raises:
+        UsageError: there is no complete dataset at the path, or no such column.
+        RunError: a part of the index is missing or damaged.
+    """
+    root = storage.absolute(os.fspath(path), "The dataset's path")
+    manifest = artifact.read_manifest(root, "dataset")
+    parts = artifact.entries_under(manifest, _INDEX)
+    artifact.check_sizes(root, parts)
+    paths = [artifact.resolve(root, entry["path"]) for entry in parts]
+    try:
+        names = pq.read_schema(paths[0]).names
+        for name in columns or ():
+            if name not in names:
+                raise UsageError(
+                    f"Each column must be one of the index ({', '.join(names)}), got {name!r}; "
+                    "choose among these."
+                )
+        return pq.read_table(
+            paths, columns=None if columns is None else list(columns), filters=filters
+        )
+    except (pa.ArrowException, OSError) as error:
+        if filters is not None and "FieldRef" in str(error):
+            raise UsageError(
+                f"filters must name columns of the index ({', '.join(names)}), but Arrow says: "
+                f"{one_line(error)}; choose among these."
+            ) from None
+        raise RunError(
+            f"The index of {root} must be readable, but Arrow says: {one_line(error)}; write the "
+            "dataset again."
+        ) from None
