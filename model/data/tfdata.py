@@ -40,6 +40,11 @@ def weighted(manifest: dict[str, Any]) -> bool:
     return give_weights(rule["kind"] for rule in rules)
 
 
+def epoch_seed(recipe: Recipe, epoch: int) -> int:
+    """The seed of one epoch, in [0, 2**31), see `augment.draw`."""
+    return keyed_hash(recipe.seed, "epoch", str(epoch)) % (1 << 31)
+
+
 def batches(
     dataset: str,
     manifest: dict[str, Any],
@@ -63,7 +68,7 @@ def batches(
         each image's loss is multiplied: 1 where the dataset has none).
     """
     size = manifest["options"]["image_size"]
-    seed = keyed_hash(recipe.seed, "epoch", str(epoch)) % (1 << 31)
+    seed = epoch_seed(recipe, epoch)
     paths = sorted(
         manifest["splits"]["train"]["shards"],
         key=lambda name: keyed_hash(recipe.seed, f"shards {epoch}", name),
