@@ -10,7 +10,7 @@ from facemill.pipelines.ingest.held_out import HeldOut
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.report_groups import plural
 from facemill.transforms.dataset.outcomes import CONFLICT, KEPT, REJECTED
-from facemill.transforms.dataset.splits import SPLITS
+from facemill.transforms.dataset.split_names import SPLITS
 
 # Of the listed images, from which on a person should see why they were rejected.
 _MANY_REJECTED = 0.05

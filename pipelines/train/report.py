@@ -10,7 +10,7 @@ from facemill.model.data.validation_pairs import Pairs, Scores, hardest
 from facemill.model.metrics import verification
 from facemill.model.training.history import History
 from facemill.pipelines.common.report import charts, figures, images, page, tables
-from facemill.transforms.dataset.splits import FOLDERS
+from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.images.decode import decode
 
 # More points than a chart has pixels tell nothing.

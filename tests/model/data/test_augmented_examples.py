@@ -8,7 +8,7 @@ from facemill.model.data import augmented_examples, tfdata
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
 
-RECIPE = Recipe(flip=True, crop=0.2, light=0.3, erase=0.5, batch_size=1)
+RECIPE = Recipe(flip=True, crop=0.2, color_jitter=0.3, erase=0.5, batch_size=1)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_examples_show_different_identities_and_repeat(dataset, manifest, exampl
 
 
 def test_what_is_stored_is_shown_unchanged(dataset, manifest):
-    plain = Recipe(flip=False, crop=0.0, light=0.0, erase=0.0)
+    plain = Recipe(flip=False, crop=0.0, color_jitter=0.0, erase=0.0)
     (example,) = augmented_examples.read(str(dataset), manifest, plain, images=1, epochs=1)
     np.testing.assert_array_equal(example.augmented[0], example.stored)
     size = manifest["options"]["image_size"]
