@@ -28,11 +28,15 @@ class Pairs:
         encoded: the JPEGs of the images that the pairs name.
         genuine: int64 [G, 2], places in `encoded` of two images of one identity.
         impostor: int64 [I, 2], of two identities.
+        image_ids: of the images, for a person who looks at a pair.
+        identities: whose faces they show.
     """
 
     encoded: list[bytes]
     genuine: np.ndarray
     impostor: np.ndarray
+    image_ids: Sequence[str] = ()
+    identities: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,14 @@ def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs
     rows = list(dict.fromkeys(np.hstack([genuine, impostor[:, 1:]]).ravel().tolist()))
     places = np.zeros(len(images), np.int64)
     places[rows] = np.arange(len(rows))
-    return Pairs(_read(dataset, images.take(rows)), places[genuine], places[impostor])
+    named = images.take(rows)
+    return Pairs(
+        _read(dataset, named),
+        places[genuine],
+        places[impostor],
+        named["image_id"].to_pylist(),
+        named["identity"].to_pylist(),
+    )
 
 
 def choose(
@@ -146,6 +157,21 @@ def score(pairs: Pairs, embed: Callable[[list[bytes]], np.ndarray]) -> Scores:
     genuine = verification.cosine(vectors[left], vectors[right])
     left, right = pairs.impostor.T
     return Scores(genuine, verification.cosine(vectors[left], vectors[right]))
+
+
+def hardest(scores: Scores, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs that the model got most wrong, the worst first; of equal ones the first drawn.
+
+    Args:
+        scores: of the pairs.
+        count: of each kind, at most.
+
+    Returns:
+        (int64 [<= count], rows of the genuine pairs with the lowest scores; int64 [<= count], rows
+        of the impostor pairs with the highest).
+    """
+    lowest = np.argsort(scores.genuine, kind="stable")[:count]
+    return lowest, np.argsort(-scores.impostor, kind="stable")[:count]
 
 
 def _val_images(dataset: str, manifest: dict[str, Any]) -> pa.Table:

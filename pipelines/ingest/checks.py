@@ -46,6 +46,9 @@ class Checked:
         added: of a new version of a dataset the part of `counts` that came with it, or None.
         passed_over: how many images of the input were not looked at, since the dataset that is
             added to has their image_ids; or None.
+        of_two: per split, how many identities have two or more different images in it.
+        of_two_in_all: how many have two or more in train, val and test together.
+        in_two_splits: how many identities are in more than one of train, val and test.
     """
 
     counts: dict[str, int]
@@ -57,6 +60,9 @@ class Checked:
     named: bool = True
     added: dict[str, int] | None = None
     passed_over: int | None = None
+    of_two: dict[str, int] = field(default_factory=dict)
+    of_two_in_all: int = 0
+    in_two_splits: int = 0
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -116,6 +122,9 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     _check_attribute(tally, options)
     _check_rejected(counts, tally, options, base)
     _check_outcomes(counts, tally, splits)
+    together: Counter[str] = Counter()
+    for name in SPLITS:
+        together.update(tally.identities.get(name, Counter()))
     total = sum(int(part["fingerprint"], 16) for part in parts)
     if base is not None:
         total += int(base.manifest["source"]["fingerprint"], 16)
@@ -131,6 +140,9 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
         named=bool(tally.before),
         added=added,
         passed_over=passed_over,
+        of_two={name: _of_two(counts) for name, counts in tally.identities.items()},
+        of_two_in_all=_of_two(together),
+        in_two_splits=sum(len(tally.identities.get(name, ())) for name in SPLITS) - len(together),
     )
 
 
@@ -149,7 +161,7 @@ class _Tally:
     codes: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
-    identities: dict[str, set[str]] = field(default_factory=dict)
+    identities: dict[str, Counter[str]] = field(default_factory=dict)
     before: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
     attributes: set[str] = field(default_factory=set)
@@ -173,8 +185,7 @@ class _Tally:
             some = written.filter(pc.equal(written["split"], split))
             # A quarantined picture is written once, and has no number of copies.
             self.records[split] += pc.sum(pc.fill_null(some["copies"], 1)).as_py()
-            names = self.identities.setdefault(split, set())
-            names.update(name for name in some["identity"].unique().to_pylist() if name is not None)
+            _count(self.identities.setdefault(split, Counter()), some["identity"])
         kept = part.filter(pc.equal(part["outcome"], KEPT))
         sums = kept.group_by("identity").aggregate([("copies", "sum")])
         for name, count in zip(
@@ -211,6 +222,10 @@ def _count(counter: Counter[str], column: pa.ChunkedArray) -> None:
     for entry in column.value_counts().to_pylist():
         if entry["values"] is not None:
             counter[entry["values"]] += entry["counts"]
+
+
+def _of_two(counts: Counter[str]) -> int:
+    return sum(count > 1 for count in counts.values())
 
 
 def _histogram(counter: Counter[str]) -> dict[str, int]:

@@ -1,30 +1,30 @@
 """The report of an ingest run: what came in, what stayed, and pictures to check it by."""
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from facemill.pipelines.common.report import charts, figures, images, page, tables
-from facemill.pipelines.ingest import report_data
+from facemill.pipelines.common.report import answer, charts, figures, images, page, tables
+from facemill.pipelines.ingest import report_answer, report_data, report_groups
 from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.options import IngestOptions
-from facemill.pipelines.ingest.report_data import Cluster, Counted, Shown
+from facemill.pipelines.ingest.report_data import Counted, Shown
+from facemill.pipelines.ingest.report_groups import Pictures
 from facemill.transforms.core import reasons
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
-from facemill.transforms.dataset.records import QUALITY, from_example
-from facemill.transforms.images.decode import decode
+from facemill.transforms.dataset.records import QUALITY
 from facemill.transforms.scan.scan_chunk import ScanJob
-from facemill.transforms.scan.staging import StagingReader, row_ids_of_names
+from facemill.transforms.scan.staging import StagingReader
 
 # A page is for a person: more than these are in the index.
 _SAMPLES = 24
+# Of these the first screen shows one row.
+_STRIP = 12
 _REASONS = 20
 _VALUES = 40
-_WHERE = {BASE: "in the version before", HELD_OUT: "in the held-out set"}
 _UNITS = {
     "sharpness": "variance of the Laplacian",
     "brightness": "mean of the grey picture",
@@ -49,24 +49,39 @@ def render(work: Work, scan: ScanJob, checked: Checked, options: IngestOptions) 
     new = "" if checked.added is None else " Of the images that came with this version."
     whole = "" if checked.added is None else "Of all images of this version."
     with StagingReader(scan.staging) as staging:
+        pictures = Pictures(scan.staging, staging, options.dedup == "thorough")
+
+        def groups(outcome: str, origin: int, name: str) -> list[page.Markup | str]:
+            return report_groups.sheet(
+                pictures, index.clusters[outcome], index.groups[outcome], origin, name
+            )
+
+        samples = [
+            pictures.thumbnail(
+                row["row_id"], images.short_name(row["image_id"]), "", row["image_id"]
+            )
+            for row in index.drawn.slice(0, _SAMPLES).to_pylist()
+        ]
+        leaks = groups(DROPPED, HELD_OUT, "leakage") if index.clusters[DROPPED] else []
         sections = [
+            report_answer.section(checked, options, samples[:_STRIP]),
             page.Section("Outcomes", [*_counts(checked), _outcomes(added)], new.strip()),
             page.Section("Splits", [_splits(checked)], whole),
             page.Section("Balance", [_balance(checked), *_attributes(checked)], whole),
             page.Section("Quality", [_quality(index)], new.strip()),
             page.Section(
                 "Conflicts",
-                _sheet(scan, staging, index.clusters[CONFLICT], BASE),
+                groups(CONFLICT, BASE, "conflicts"),
                 f"The same picture under two identities.{new}",
             ),
             page.Section(
                 "Duplicates",
-                _sheet(scan, staging, index.clusters[DUPLICATE], BASE),
+                groups(DUPLICATE, BASE, "duplicates"),
                 f"The first of each group is kept.{new}",
             ),
-            *_leakage(scan, staging, index, checked),
+            page.Section("Leakage", [*_leakage(index, checked, options), *leaks]),
             page.Section("Rejected and dropped", [_reasons(index)], new.strip()),
-            page.Section("Samples", _samples(staging, index), f"As a network will see them.{new}"),
+            page.Section("Samples", _samples(samples), f"As a network will see them.{new}"),
         ]
     listed = f"{counts['listed']:,} images listed"
     if checked.added is not None:
@@ -149,13 +164,14 @@ def _quality(index: Shown) -> page.Markup | str:
     return charts.beside(shown)
 
 
-def _leakage(
-    scan: ScanJob, staging: StagingReader, index: Shown, checked: Checked
-) -> list[page.Section]:
-    """What overlapped with a held-out set, where one was given, and what was compared at all."""
+def _leakage(index: Shown, checked: Checked, options: IngestOptions) -> list[page.Markup | str]:
+    """What was checked between the splits and with a held-out set, and what was found."""
+    shown: list[page.Markup | str] = [
+        answer.findings([*report_answer.between_splits(checked, options)])
+    ]
     held_out = checked.held_out
     if held_out is None:
-        return []
+        return [*shown, answer.findings([report_answer.held_out(None)])]
     images = tables.Column("images", True)
     cards = [
         figures.Card("held out", held_out.listed),
@@ -165,7 +181,8 @@ def _leakage(
         figures.Card("dropped by identity", held_out.dropped_identity),
         figures.Card("dropped by picture", held_out.dropped_photo),
     ]
-    shown: list[page.Markup | str] = [figures.cards(cards)]
+    shown.append("What a held-out set has too was dropped.")
+    shown.append(figures.cards(cards))
     if held_out.reasons:
         caption = "Why images of the held-out set could not be compared as pictures"
         rows: list[list[str | int]] = [list(one) for one in held_out.reasons.items()]
@@ -181,9 +198,7 @@ def _leakage(
         shown.append(tables.table(["reason", images, "for example"], overlap))
     else:
         shown.append("Nothing of the input was found in it.")
-    if index.clusters[DROPPED]:
-        shown += _sheet(scan, staging, index.clusters[DROPPED], HELD_OUT)
-    return [page.Section("Leakage", shown, "What a held-out set has too was dropped.")]
+    return shown
 
 
 def _reasons(index: Shown) -> page.Markup | str:
@@ -203,44 +218,6 @@ def _examples(counted: Counted) -> str:
     return ", ".join(counted.examples)
 
 
-def _sheet(
-    scan: ScanJob, staging: StagingReader, clusters: Sequence[Cluster], origin: int
-) -> list[page.Markup | str]:
-    """Pictures of clusters, and before them those of a known set that they are the same as."""
-    if not clusters:
-        return ["None were found."]
-    elsewhere = row_ids_of_names(
-        scan.staging, origin, {name for cluster in clusters for name in _named(cluster, origin)}
-    )
-    shown = []
-    for cluster in clusters:
-        title = " and ".join([*cluster.names, *(["others"] if cluster.others else [])])
-        note = f"{cluster.images} images" if cluster.images > len(cluster.rows) else ""
-        thumbnails = [
-            _thumbnail(staging, {"row_id": elsewhere[name], "image_id": name}, _WHERE[origin])
-            for name in _named(cluster, origin)
-            if name in elsewhere
-        ]
-        thumbnails += [_thumbnail(staging, row, row["reason"]) for row in cluster.rows]
-        shown.append(images.Group(title, thumbnails, note))
-    return [images.sheet(shown)]
-
-
-def _named(cluster: Cluster, origin: int) -> list[str]:
-    """Images that a cluster names and does not hold; a held-out set has names of its own."""
-    own = () if origin == HELD_OUT else {row["image_id"] for row in cluster.rows}
-    named = {row["duplicate_of"] for row in cluster.rows} - {None, *own}
-    return sorted(named)
-
-
-def _samples(staging: StagingReader, index: Shown) -> list[page.Markup | str]:
+def _samples(drawn: Sequence[images.Thumbnail]) -> list[page.Markup | str]:
     """A few kept images, drawn by the hash of their place."""
-    if not len(index.drawn):
-        return ["No image was kept."]
-    drawn = index.drawn.slice(0, _SAMPLES).to_pylist()
-    return [images.sheet([images.Group("", [_thumbnail(staging, row, "") for row in drawn])])]
-
-
-def _thumbnail(staging: StagingReader, row: Mapping[str, Any], note: str) -> images.Thumbnail:
-    pixels = decode(from_example(staging.record(row["row_id"])).encoded).pixels
-    return images.Thumbnail(images.encode(pixels), row["image_id"], note)
+    return [images.sheet([images.Group("", drawn)])] if drawn else ["No image was kept."]

@@ -16,14 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facemill.transforms.core.keyed import splitmix64
-from facemill.transforms.dataset.outcomes import DROPPED, KEPT, REJECTED
+from facemill.transforms.core.keyed import keyed_hash, splitmix64
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, KEPT, REJECTED
 from facemill.transforms.dataset.records import QUALITY
 from facemill.transforms.shards.index import ROW_IDS, SCHEMA
 
 # Kept images whose quality stands for that of all; a share of them is right to half a percent.
 DRAWN = 65_536
-CLUSTERS = 24
+# Groups that are read: the page shows some of them, those with the least likely copies among them.
+CLUSTERS = 96
 MEMBERS = 8
 EXAMPLES = 3
 _NAMES = 8
@@ -81,12 +82,14 @@ class Shown:
         drawn: `DRAWN` of them, or all if there are fewer, in the order of a hash of their places:
             image_id, place and the columns of quality.
         clusters: of each outcome that was asked for, those that come first by name.
+        groups: how many of them there are in all.
     """
 
     counted: Sequence[Counted]
     kept: int
     drawn: pa.Table
     clusters: Mapping[str, Sequence[Cluster]]
+    groups: Mapping[str, int]
 
 
 def read(folder: str, outcomes: Sequence[str], seed: int) -> Shown:
@@ -100,12 +103,15 @@ def read(folder: str, outcomes: Sequence[str], seed: int) -> Shown:
     """
     reasons, sample = _Reasons(), _Sample(seed)
     firsts = {outcome: _FirstNamed() for outcome in outcomes}
+    totals = {outcome: _Groups() for outcome in outcomes}
     for part in _parts(folder, _COLUMNS, row_ids=True):
         reasons.add(part)
         sample.add(part)
         for outcome, first in firsts.items():
             naming = pc.and_(pc.equal(part["outcome"], outcome), pc.is_valid(part["duplicate_of"]))
-            first.add(part.filter(naming))
+            rows = part.filter(naming)
+            first.add(rows)
+            totals[outcome].add(rows, mutual=outcome == CONFLICT)
     groups = {outcome: first.lowest for outcome, first in firsts.items() if first.lowest}
     clusters = {} if not groups else _clusters(folder, groups)
     return Shown(
@@ -113,6 +119,7 @@ def read(folder: str, outcomes: Sequence[str], seed: int) -> Shown:
         sample.seen,
         sample.rows,
         {outcome: clusters.get(outcome, []) for outcome in outcomes},
+        {outcome: groups.count for outcome, groups in totals.items()},
     )
 
 
@@ -199,6 +206,38 @@ class _FirstNamed:
             self.lowest[named] = min(first, self.lowest.get(named, first))
         ranked = sorted(self.lowest, key=lambda named: (self.lowest[named], named))
         self.lowest = {named: self.lowest[named] for named in ranked[: 2 * CLUSTERS]}
+
+
+class _Groups:
+    """How many groups there are: 8 bytes for each, and for each conflict, are kept.
+
+    All images of a group name one other, so there are as many groups as images that are named. Of
+    a conflict the best two identities may name each other: then two are named in one group.
+    """
+
+    def __init__(self) -> None:
+        self._named = [np.empty(0, np.uint64)]
+        self._pairs = [np.empty(0, np.uint64)]
+
+    def add(self, rows: pa.Table, mutual: bool) -> None:
+        if not len(rows):
+            return
+        named = _hashes(rows["duplicate_of"])
+        self._named.append(np.unique(named))
+        if mutual:
+            # The same for both ways round.
+            self._pairs.append(named ^ _hashes(rows["image_id"]))
+
+    @property
+    def count(self) -> int:
+        _, times = np.unique(np.concatenate(self._pairs), return_counts=True)
+        return len(np.unique(np.concatenate(self._named))) - int(np.sum(times > 1))
+
+
+def _hashes(names: pa.ChunkedArray) -> np.ndarray:
+    """uint64 [N]."""
+    hashes = (keyed_hash(0, "groups", name) for name in names.to_pylist())
+    return np.fromiter(hashes, np.uint64, len(names))
 
 
 def _clusters(folder: str, lowest: Mapping[str, Mapping[str, str]]) -> dict[str, list[Cluster]]:

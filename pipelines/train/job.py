@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from facemill.model.data import augmented_examples, validation_pairs
 from facemill.model.data import tfdata as training_input
-from facemill.model.data import validation_pairs
 from facemill.model.data.vocabulary import Transform
 from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
 from facemill.model.metrics import verification
@@ -119,7 +119,8 @@ def _train(
         if scores is None
         else verification.thresholds_at(scores.genuine, scores.impostor, _FALSE_MATCH_RATES),
     }
-    page = report.render(described, trainer.history, scores, manifest)
+    examples = augmented_examples.read(dataset, manifest, recipe)
+    page = report.render(described, trainer.history, scores, pairs, manifest, examples)
     storage.write_atomically(work.path("report.html"), page.encode("utf-8"))
     _commit(
         work,

@@ -1,17 +1,26 @@
-"""The report of a training run: the curves, the pairs told apart, and the recipe."""
+"""The report of a training run: curves, validation pairs, the dataset, its images, the recipe."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from facemill.model.data.validation_pairs import Scores
+from facemill.model.data.augmented_examples import Example
+from facemill.model.data.validation_pairs import Pairs, Scores, hardest
 from facemill.model.metrics import verification
 from facemill.model.training.history import History
-from facemill.pipelines.common.report import charts, figures, page, tables
+from facemill.pipelines.common.report import charts, figures, images, page, tables
+from facemill.transforms.dataset.split_names import FOLDERS
+from facemill.transforms.images.decode import decode
 
 # More points than a chart has pixels tell nothing.
 _POINTS = 400
+# Of each kind.
+_HARDEST = 12
+_AUGMENTED = (
+    "Images of the train split as they are stored, and as the first epochs see them: each epoch "
+    "draws its own changes of each image, as the recipe says."
+)
 _WORDS = {True: "yes", False: "no"}
 
 
@@ -19,7 +28,9 @@ def render(
     described: Mapping[str, Any],
     history: History,
     scores: Scores | None,
+    pairs: Pairs | None,
     dataset: Mapping[str, Any],
+    examples: Sequence[Example],
 ) -> str:
     """The page, the same for the same run.
 
@@ -27,11 +38,13 @@ def render(
         described: the model manifest's own keys.
         history: of the run.
         scores: of the validation pairs in the end, or None.
+        pairs: the validation pairs, or None.
         dataset: manifest of the dataset.
+        examples: training images and what the augmentation makes of them.
     """
     sections = [
         page.Section("Result", [figures.cards(_cards(described, history, dataset))]),
-        page.Section("Course", [charts.beside(_course(history))]),
+        page.Section("Learning curves", [charts.beside(_curves(history))]),
     ]
     if scores is not None:
         note = (
@@ -39,6 +52,11 @@ def render(
             "identities that were not trained on; the accuracy's threshold is chosen on them."
         )
         sections.append(page.Section("Validation pairs", [charts.beside(_pairs(scores))], note))
+    if scores is not None and pairs is not None:
+        sections += _hardest(scores, pairs)
+    sections.append(page.Section("Dataset", _dataset(dataset)))
+    if examples:
+        sections.append(page.Section("Augmented examples", [_augmented(examples)], _AUGMENTED))
     recipe = tables.table(["setting", tables.Column("value", True)], _recipe(described["recipe"]))
     sections.append(page.Section("Recipe", [recipe]))
     return page.render("Training", sections, f"model {described['model_id'][:12]}")
@@ -72,7 +90,7 @@ def _recipe(recipe: Mapping[str, Any]) -> list[list[tables.Cell]]:
     ]
 
 
-def _course(history: History) -> list[charts.Markup]:
+def _curves(history: History) -> list[charts.Markup]:
     losses = np.array(history.losses)
     width = max(1, len(losses) // _POINTS)
     edges = np.arange(0, len(losses), width)
@@ -127,3 +145,87 @@ def _pairs(scores: Scores) -> list[charts.Markup]:
             share=True,
         ),
     ]
+
+
+def _hardest(scores: Scores, pairs: Pairs) -> list[page.Section]:
+    """The pairs that the model got most wrong, as pictures."""
+    _, threshold = verification.best_accuracy(scores.genuine, scores.impostor)
+    genuine, impostor = hardest(scores, _HARDEST)
+    kinds = (
+        ("Hardest genuine pairs", genuine, scores.genuine, pairs.genuine),
+        ("Hardest impostor pairs", impostor, scores.impostor, pairs.impostor),
+    )
+    notes = (
+        f"One identity, and the lowest cosines. Pairs below {threshold:.3f} were taken for two.",
+        f"Two identities, and the highest cosines. Pairs from {threshold:.3f} on were taken for "
+        "one.",
+    )
+    sections = []
+    for (title, rows, values, sides), note in zip(kinds, notes, strict=True):
+        wrong = (values < threshold) if sides is pairs.genuine else (values >= threshold)
+        groups = [
+            images.Group(
+                f"cosine {values[row]:.3f}",
+                [_side(pairs, place) for place in sides[row].tolist()],
+                "wrong" if wrong[row] else "right",
+            )
+            for row in rows.tolist()
+        ]
+        counted = f" {int(wrong.sum()):,} of {len(values):,} are wrong."
+        if len(groups) < len(values):
+            counted += f" The {len(groups)} hardest are shown."
+        sections.append(page.Section(title, [images.sheet(groups)], note + counted))
+    return sections
+
+
+def _side(pairs: Pairs, place: int) -> images.Thumbnail:
+    pixels = decode(pairs.encoded[place]).pixels
+    name, identity = pairs.image_ids[place], pairs.identities[place]
+    note = "" if identity in name.split("/")[:-1] else identity
+    return images.Thumbnail(images.encode(pixels), images.short_name(name), note, name)
+
+
+def _dataset(dataset: Mapping[str, Any]) -> list[page.Markup | str]:
+    """What was trained on, as its manifest tells."""
+    counts, preprocessing = dataset["counts"], dataset["preprocessing"]
+    held_out = dataset["held_out"]
+    set_aside = counts["rejected"] + counts["dropped"]
+    side = f"{preprocessing['image_size']} px"
+    cards = [
+        figures.Card("Kept", counts["kept"], f"of {counts['listed']:,} images listed"),
+        figures.Card("Duplicate", counts["duplicate"]),
+        figures.Card("Conflict", counts["conflict"]),
+        figures.Card("Rejected or dropped", set_aside),
+        figures.Card("Side", side, f"align {preprocessing['align']}"),
+        figures.Card("Held-out set", "none")
+        if held_out is None
+        else figures.Card("Held-out set", held_out["listed"], "images that were kept apart"),
+    ]
+    splits = dataset["splits"]
+    rows: list[list[str | int]] = [
+        [name, splits[name]["identities"], splits[name]["records"]]
+        for name in FOLDERS
+        if name in splits
+    ]
+    numbers = [tables.Column(name, True) for name in ("identities", "records")]
+    sizes = dataset["balance"]["identity"]["after"]
+    chart = charts.count_histogram(
+        "Identities by number of records",
+        "records of an identity",
+        "identities",
+        [charts.Sample("after", np.repeat([int(size) for size in sizes], list(sizes.values())))],
+        f"{sum(sizes.values()):,} identities of all splits.",
+    )
+    return [figures.cards(cards), charts.beside([tables.table(["split", *numbers], rows), chart])]
+
+
+def _augmented(examples: Sequence[Example]) -> page.Markup:
+    groups = []
+    for example in examples:
+        tiles = [images.Thumbnail(images.encode(example.stored), "as stored")]
+        tiles += [
+            images.Thumbnail(images.encode(pixels), f"epoch {epoch}")
+            for epoch, pixels in enumerate(example.augmented, start=1)
+        ]
+        groups.append(images.Group(images.short_name(example.image_id), tiles))
+    return images.sheet(groups)

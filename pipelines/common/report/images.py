@@ -1,4 +1,4 @@
-"""Sheets of thumbnails, embedded in the page as data: URIs."""
+"""Sheets of pictures in groups, embedded in the page as data: URIs."""
 
 import base64
 from collections.abc import Sequence
@@ -9,32 +9,60 @@ import numpy as np
 
 from facemill.pipelines.common.report.markup import Markup, fill
 
-_SHEET = """{% for group in groups %}
-<div>
+# The filter is two radio buttons and the style sheet: the page's policy lets no script run.
+_SHEET = """{% if orders %}
+<fieldset class="orders">
+<legend>Show</legend>
+{% for label in orders %}
+<label><input type="radio" name="{{ name }}" class="order-{{ loop.index }}"\
+{% if loop.first %} checked{% endif %}> {{ label }}</label>
+{% endfor %}
+</fieldset>
+{% endif %}
+<div class="groups">
+{% for group in groups %}
+<div class="{{ group.classes }}"{% if group.rank is not none %} style="--rank: {{ group.rank }}"\
+{% endif %}>
 {% if group.title %}
 <h3>{{ group.title }}</h3>
 {% endif %}
 {% if group.note %}
 <p class="quiet">{{ group.note }}</p>
 {% endif %}
-<div class="sheet">
+<div class="tiles">
 {% for image in group.thumbnails %}
-<figure><img src="{{ image.source }}" alt="{{ image.caption }}" loading="lazy">
+<figure><img src="{{ image.source }}" alt="{{ image.alt }}" title="{{ image.alt }}">
 <figcaption>{{ image.caption }}
 {%- if image.note %}<br><span class="quiet">{{ image.note }}</span>{% endif %}</figcaption></figure>
 {% endfor %}
 </div>
 </div>
-{% endfor %}"""
+{% endfor %}
+</div>"""
+
+_STRIP = """<div class="strip">
+{% for image in thumbnails %}
+<img src="{{ image.source }}" alt="{{ image.alt }}" title="{{ image.alt }}">
+{% endfor %}
+</div>"""
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One small picture: JPEG bytes, what it is called, and a quiet note or ""."""
+    """One small picture.
+
+    Attributes:
+        jpeg: its bytes.
+        caption: what stands below it.
+        note: a quiet line below that, or "".
+        full_name: what a reader who does not see the picture hears, and what shows under the
+            pointer; the caption if "".
+    """
 
     jpeg: bytes
     caption: str
     note: str = ""
+    full_name: str = ""
 
     def __post_init__(self) -> None:
         if not self.jpeg.startswith(b"\xff\xd8\xff"):
@@ -45,17 +73,42 @@ class Thumbnail:
         """The picture as a data: URI."""
         return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode("ascii")
 
+    @property
+    def alt(self) -> str:
+        """The text in place of the picture."""
+        return self.full_name or self.caption
+
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that belong together: a duplicate cluster, a conflict, the samples."""
+    """Pictures that belong together: a duplicate cluster, a conflict, the samples.
+
+    Attributes:
+        title: above the pictures, or "".
+        thumbnails: the pictures.
+        note: a quiet line below the title, or "".
+        rank: place in the second order of `sheet`; None for a group that is not part of it.
+        is_first: whether the group is part of the first order.
+    """
 
     title: str
     thumbnails: Sequence[Thumbnail]
     note: str = ""
+    rank: int | None = None
+    is_first: bool = True
+
+    @property
+    def classes(self) -> str:
+        """Of its HTML element."""
+        return " ".join(
+            ["group"]
+            + ["plain"] * (not self.title)
+            + ["first"] * self.is_first
+            + ["second"] * (self.rank is not None)
+        )
 
 
-def encode(pixels: np.ndarray, side: int = 112, quality: int = 80) -> bytes:
+def encode(pixels: np.ndarray, side: int = 128, quality: int = 80) -> bytes:
     """A small JPEG of the pixels, in their proportions, for `Thumbnail`.
 
     Args:
@@ -80,6 +133,39 @@ def encode(pixels: np.ndarray, side: int = 112, quality: int = 80) -> bytes:
     return data.tobytes()
 
 
-def sheet(groups: Sequence[Group]) -> Markup:
-    """The groups one under the other, each a grid of thumbnails with captions."""
-    return fill(_SHEET, groups=groups)
+def short_name(name: str, folder: str = "") -> str:
+    """An image_id as a caption: without what stands beside it already.
+
+    Args:
+        name: the image_id.
+        folder: the folder that the title has; it is left out, and so is one that the file's name
+            begins with.
+    """
+    short = name.removeprefix(f"{folder}/") if folder else name
+    parts = short.split("/")
+    return parts[-1] if len(parts) > 1 and parts[-1].startswith(parts[-2]) else short
+
+
+def strip(thumbnails: Sequence[Thumbnail]) -> Markup:
+    """One row of pictures without captions, as many as the page is wide enough for."""
+    return fill(_STRIP, thumbnails=thumbnails)
+
+
+def sheet(groups: Sequence[Group], name: str = "", orders: Sequence[str] = ()) -> Markup:
+    """The groups side by side over the width of the page, each with pictures and captions.
+
+    Args:
+        groups: in the first order.
+        name: of the choice between the orders, unique on the page.
+        orders: labels of the first and of the second order, between which a reader can choose;
+            none for a sheet with one order.
+
+    Raises:
+        ValueError: there are labels of one order or of more than two, or labels without a name.
+    """
+    if len(orders) not in (0, 2) or (orders and not name):
+        raise ValueError(
+            f"a sheet must have two orders and a name for them, or none, got {list(orders)!r} "
+            f"and {name!r}"
+        )
+    return fill(_SHEET, groups=groups, name=name, orders=orders)

@@ -16,13 +16,23 @@ _PAGE = """<!doctype html>
 <title>{{ title }}</title>
 <style>{{ css }}</style>
 </head>
-<body>
+<body{% if contents %} class="has-contents"{% endif %}>
 <header>
 <h1>{{ title }}</h1>
 {% if subtitle %}
 <p class="quiet">{{ subtitle }}</p>
 {% endif %}
 </header>
+<div class="layout{% if contents %} wide{% endif %}">
+{% if contents %}
+<nav class="contents" aria-label="Contents">
+<ol>
+{% for section in sections %}
+<li><a href="#section-{{ loop.index }}">{{ section.title }}</a></li>
+{% endfor %}
+</ol>
+</nav>
+{% endif %}
 <main>
 {% for section in sections %}
 <section aria-labelledby="section-{{ loop.index }}">
@@ -38,11 +48,14 @@ _PAGE = """<!doctype html>
 </section>
 {% endfor %}
 </main>
+</div>
 <footer>Made by facemill. This page loads nothing from the network.</footer>
 </body>
 </html>
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+# A page of fewer sections shows all of them without a table of contents.
+_FEWEST_LISTED = 4
 _PARAGRAPH = "<p>{{ text }}</p>"
 
 
@@ -64,7 +77,8 @@ class Section:
 def render(title: str, sections: Sequence[Section], subtitle: str = "") -> str:
     """The whole page as text that is safe to encode as UTF-8.
 
-    The same arguments give the same text: no time, host or version is in it.
+    A page of four sections or more has a table of contents that stays in view. The same arguments
+    give the same text: no time, host or version is in it.
 
     Args:
         title: the page's title and first heading.
@@ -76,7 +90,13 @@ def render(title: str, sections: Sequence[Section], subtitle: str = "") -> str:
         for section in sections
     ]
     text = fill(
-        _PAGE, title=title, subtitle=subtitle, sections=shown, css=Markup(CSS), policy=_POLICY
+        _PAGE,
+        title=title,
+        subtitle=subtitle,
+        sections=shown,
+        contents=len(shown) >= _FEWEST_LISTED,
+        css=Markup(CSS),
+        policy=_POLICY,
     )
     # File names that are not UTF-8 reach us as lone surrogates, which no encoder takes.
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8") + "\n"

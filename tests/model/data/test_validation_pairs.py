@@ -43,6 +43,12 @@ def test_genuine_pairs_share_an_identity_and_impostors_do_not(dataset, manifest,
     assert len({frozenset(row) for row in pairs.genuine.tolist()}) == len(genuine)
     assert len({tuple(row) for row in pairs.impostor.tolist()}) == len(impostor)
     assert len(set(pairs.encoded)) == len(pairs.encoded)
+    # What is told of an image is what the index tells of it.
+    assert list(pairs.identities) == [identity_of[one] for one in pairs.encoded]
+    assert len(set(pairs.image_ids)) == len(pairs.encoded)
+    assert all(
+        name.startswith(who) for name, who in zip(pairs.image_ids, pairs.identities, strict=True)
+    )
 
 
 def test_the_draw_follows_from_the_seed(dataset, manifest):
@@ -162,3 +168,10 @@ def test_metrics_are_those_of_the_verification_module():
         "accuracy": verification.best_accuracy(scores.genuine, scores.impostor)[0],
         "equal_error_rate": verification.equal_error_rate(curve)[0],
     }
+
+
+def test_the_hardest_pairs_are_the_lowest_genuine_and_the_highest_impostors():
+    scores = validation_pairs.Scores(np.array([0.5, 0.1, 0.9, 0.1]), np.array([0.2, 0.8, 0.2]))
+    genuine, impostor = validation_pairs.hardest(scores, 3)
+    assert genuine.tolist() == [1, 3, 0]
+    assert impostor.tolist() == [1, 0, 2]

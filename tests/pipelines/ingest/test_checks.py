@@ -101,6 +101,23 @@ def test_figures_are_sums_of_the_index_and_the_shards(tmp_path):
     ]
 
 
+def test_identities_with_two_images_are_counted_by_images_and_not_by_copies(tmp_path):
+    rows = [
+        *(row("a/1"), row("a/2")),
+        row("b/1", copies=9),
+        *(row("c/1"), row("c/2", split="val")),
+        *(row(f"d/{number}", split="test") for number in range(3)),
+        row("d/9", "duplicate"),
+        row("e/1", "conflict", split="quarantine"),
+    ]
+    shards = {"train/x": 12, "val/x": 1, "test/x": 3, "quarantine/x": 1}
+    found = check(work_of(tmp_path, parts=(rows[:4], rows[4:]), shards=shards), OPTIONS, None)
+    assert [found.of_two[name] for name in ("train", "val", "test")] == [1, 0, 1]
+    # c has its two images in two splits.
+    assert found.of_two_in_all == 3
+    assert found.in_two_splits == 1
+
+
 def test_names_that_only_share_a_key_are_two(tmp_path):
     found = check(work_of(tmp_path, repeated=["a/1", "b/2"]), OPTIONS, None)
     assert found.counts["listed"] == 8

@@ -10,8 +10,10 @@ from facemill.pipelines.ingest import report
 from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.held_out import HeldOut
 from facemill.pipelines.ingest.options import IngestOptions
+from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.row_ids import row_ids_of
 from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.outcomes import OUTCOMES
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.scan_chunk import ScanJob, scan_chunk
@@ -21,6 +23,10 @@ from facemill.transforms.sources.folders import Folders
 
 CHUNK = 9
 HELD_OUT = HeldOut(1_009, 1_000, 2, {"not an image <at all>": 9}, 77, 1, 1, "abc")
+CODES = {
+    "identity is in the held-out set": ReasonCode.HELD_OUT_IDENTITY.value,
+    "near duplicate in the held-out set": ReasonCode.HELD_OUT_NEAR_DUPLICATE.value,
+}
 NOTHING = HeldOut(8, 8, 0, {}, 3, 0, 0, "abc")
 
 
@@ -28,7 +34,7 @@ def fates(names: list[str]) -> dict[str, tuple[str, str, str | None]]:
     """Of some images: outcome, reason and duplicate_of; the others are kept."""
     return {
         names[1]: ("duplicate", "same pixels", names[0]),
-        names[2]: ("duplicate", "near duplicate", names[1]),
+        names[2]: ("duplicate", "near duplicate", names[0]),
         names[8]: ("conflict", "near duplicate under identity id00003", names[16]),
         names[16]: ("conflict", "near duplicate under identity id00002", names[8]),
         names[20]: ("rejected", "not an image <of a known> format", None),
@@ -59,6 +65,7 @@ def rendered(
         outcome, reason, other = told.get(name, ("kept", "", None))
         row = {**dict.fromkeys(SCHEMA.names), "image_id": name, "identity": name.split("/")[0]}
         row |= {"outcome": outcome, "reason": reason, "duplicate_of": other}
+        row["reason_code"] = CODES.get(reason)
         row |= {"sharpness": 5.0, "brightness": 100.0, "contrast": 30.0}
         rows.append({**row, "split": "train" if outcome == "kept" else None})
     size = -(-len(rows) // parts)
@@ -71,8 +78,11 @@ def rendered(
             (root / folder).mkdir(parents=True, exist_ok=True)
             pq.write_table(table, root / folder / f"part-{part}.parquet")
     outcomes = Counter(row["outcome"] for row in rows)
-    counts = {"listed": len(rows), **outcomes}
-    splits = {"train": {"identities": 12, "records": outcomes["kept"], "shards": ["train/x"]}}
+    counts = {"listed": len(rows), **{name: outcomes[name] for name in OUTCOMES}}
+    identities = 12 if outcomes["kept"] else 0
+    splits = {
+        "train": {"identities": identities, "records": outcomes["kept"], "shards": ["train/x"]}
+    }
     balance = {"identity": {"before": {"8": 12}, "after": {"8": 8, "7": 4}}}
     checked = Checked(counts, splits, balance, [], "", held_out)
     work = Work(str(root), "dataset", {}, {}, str(root))
@@ -113,11 +123,42 @@ def test_the_page_tells_what_became_of_the_images(tmp_path, scanned):
     ):
         assert re.search(rf"<dt>{label}</dt><dd class=\"value\">{value}</dd>", leakage)
     assert section(page, "Samples").count("data:image/") == 24
+    first_screen = section(page, r"Can I train on this\?")
+    assert first_screen.count("data:image/") == 12
+    assert "facemill train --dataset DATASET" in re.sub("<[^>]+>", "", first_screen)
 
 
-def test_without_a_held_out_set_there_is_no_leakage_section(tmp_path, scanned):
+def test_a_caption_has_the_folder_once(tmp_path, scanned):
+    _, names = scanned
+    page = rendered(tmp_path, scanned, fates(names))
+    duplicates = section(page, "Duplicates")
+    group = re.search(r"<h3>id00001</h3>(.*?)</div>", duplicates, re.DOTALL)
+    assert group is not None
+    captions = re.findall(r"<figcaption>([^<]+)<", group.group(1))
+    assert captions == [name.rpartition("/")[2] for name in names[:3]]
+    # The pointer and a reader who does not see the picture get all of it.
+    assert f'alt="{names[0]}"' in group.group(1)
+
+
+def test_the_page_says_how_many_groups_there_are_when_some_are_shown(tmp_path, scanned):
+    _, names = scanned
+    told = {
+        one: ("duplicate", "near duplicate", other)
+        for one, other in zip(names[1::2], names[::2], strict=True)
+    }
+    duplicates = section(rendered(tmp_path, scanned, told), "Duplicates")
+    assert "24 of 48 groups are shown" in duplicates
+    # The 24 first by name, and those of the 24 least alike that are not among them.
+    assert duplicates.count('class="group first') == 24
+    assert len(re.findall(r'class="group[^"]* second"', duplicates)) == 24
+
+
+def test_without_a_held_out_set_the_page_says_that_none_was_compared(tmp_path, scanned):
     page = rendered(tmp_path, scanned, {})
-    assert "Leakage" not in page
+    leakage = section(page, "Leakage")
+    assert "No held-out set was given" in leakage
+    assert "No identity is in more than one of train, val and test." in leakage
+    assert "<img" not in leakage
     assert "None were found." in section(page, "Duplicates")
     assert "No image was rejected or dropped." in section(page, "Rejected and dropped")
 
@@ -142,6 +183,7 @@ def test_a_run_that_keeps_nothing_new_has_a_page_too(tmp_path, scanned):
     # A page is for a person: a few of the group stand for all.
     assert "96 images" in section(page, "Duplicates")
     assert section(page, "Duplicates").count("data:image/") == 8
+    assert "1 group." in section(page, "Duplicates")
 
 
 def test_more_reasons_than_a_table_has_rows_are_counted(tmp_path, scanned):

@@ -66,8 +66,9 @@ def collection(rng: np.random.Generator, clusters: int) -> list[dict[str, Any]]:
     return rows
 
 
-def plainly(rows: list[dict[str, Any]], outcome: str) -> list[tuple[int, list[str]]]:
-    """(images, image_ids of the first few) of each cluster, over all rows at once."""
+def plainly(rows: list[dict[str, Any]], outcome: str) -> tuple[list[tuple[int, list[str]]], int]:
+    """(images, image_ids of the first few) of each cluster that is shown, over all rows at once,
+    and how many clusters there are."""
     label: dict[str, str] = {}
     pairs = [(one["image_id"], one["duplicate_of"]) for one in rows if one["outcome"] == outcome]
     for a, b in pairs:
@@ -85,7 +86,7 @@ def plainly(rows: list[dict[str, Any]], outcome: str) -> list[tuple[int, list[st
         members = [name for name, mine in label.items() if mine == low and name in by_id]
         members.sort(key=lambda name: (by_id[name]["outcome"] != "kept", name))
         found.append((len(members), members[: report_data.MEMBERS]))
-    return found
+    return found, len(set(label.values()))
 
 
 def told(clusters: list[Cluster]) -> list[tuple[int, list[str]]]:
@@ -100,13 +101,15 @@ def shown(rows: list[dict[str, Any]], parts: int, rng: np.random.Generator) -> S
 
 
 @settings(deadline=None, max_examples=15)
-@given(seeds, st.integers(1, 80), st.integers(1, 6))
+@given(seeds, st.integers(1, 300), st.integers(1, 6))
 def test_what_is_shown_is_what_all_rows_at_once_would_tell(seed, clusters, parts):
     rng = np.random.default_rng(seed)
     rows = collection(rng, clusters)
     found = shown(rows, parts, rng)
     for outcome in BOTH:
-        assert told(found.clusters[outcome]) == plainly(rows, outcome)
+        shown_by_all, count = plainly(rows, outcome)
+        assert told(found.clusters[outcome]) == shown_by_all
+        assert found.groups[outcome] == count
     counts = Counter(
         (one["outcome"], one["reason"]) for one in rows if one["outcome"] in ("rejected", "dropped")
     )
@@ -142,7 +145,9 @@ def test_of_one_picture_under_many_names_a_few_are_told():
         row(f"i{n:04d}", "conflict", duplicate_of="i0000", identity=f"p{n}") for n in range(500)
     ]
     rows[0]["duplicate_of"] = "i0001"
-    (found,) = shown(rows, 3, np.random.default_rng(0)).clusters["conflict"]
+    read_rows = shown(rows, 3, np.random.default_rng(0))
+    (found,) = read_rows.clusters["conflict"]
+    assert read_rows.groups["conflict"] == 1
     assert (found.images, len(found.rows), found.others) == (500, report_data.MEMBERS, True)
     assert list(found.names) == sorted(f"p{n}" for n in range(500))[: len(found.names)]
     assert len(found.names) < 10
@@ -181,6 +186,8 @@ def test_pictures_of_a_held_out_set_are_told_by_names_of_its_own(tmp_path):
         row("c", **leak, duplicate_of="c", identity="p3"),
         row("d", "dropped", reason="identity is excluded"),
     ]
-    found = read(write(tmp_path, [rows[:2], rows[2:]]), ("dropped",), 1).clusters["dropped"]
+    everything = read(write(tmp_path, [rows[:2], rows[2:]]), ("dropped",), 1)
+    found = everything.clusters["dropped"]
+    assert everything.groups["dropped"] == 2
     assert [[one["image_id"] for one in cluster.rows] for cluster in found] == [["a", "b"], ["c"]]
     assert [cluster.names for cluster in found] == [["p1", "p2"], ["p3"]]

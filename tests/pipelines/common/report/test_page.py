@@ -2,11 +2,9 @@
 
 import re
 
-import cv2
-import numpy as np
 import pytest
 
-from facemill.pipelines.common.report import charts, figures, images, page, tables
+from facemill.pipelines.common.report import charts, figures, page, tables
 
 
 def test_names_are_escaped_everywhere() -> None:
@@ -52,18 +50,20 @@ def test_links_stay_below_the_report() -> None:
             figures.Link(path, "x")
 
 
-def test_thumbnails_are_jpeg_data_uris() -> None:
-    group = images.Group("g", [images.Thumbnail(b"\xff\xd8\xff\xe0", "c")])
-    assert 'src="data:image/jpeg;base64,/9j/4A=="' in images.sheet([group])
-    with pytest.raises(ValueError, match="JPEG"):
-        images.Thumbnail(b"GIF89a", "c")
+def test_the_table_of_contents_links_every_section_of_a_longer_page() -> None:
+    def make(count: int) -> str:
+        return page.render("t", [page.Section(f"part <{n}>", []) for n in range(count)])
+
+    text = make(4)
+    links = re.findall(r'<a href="#([^"]+)">([^<]+)</a>', text)
+    heads = re.findall(r'<h2 id="([^"]+)">([^<]+)</h2>', text)
+    assert links == heads
+    assert len(links) == 4
+    assert "<nav" not in make(3)
 
 
-def test_encode_shrinks_in_proportion_and_keeps_colors() -> None:
-    pixels = np.zeros((100, 200, 3), np.uint8)
-    pixels[:, :, 0] = 250
-    shown = cv2.imdecode(np.frombuffer(images.encode(pixels, 50), np.uint8), cv2.IMREAD_COLOR)
-    assert shown.shape == (25, 50, 3)
-    assert shown[12, 25].tolist() == pytest.approx([0, 0, 250], abs=6)
-    with pytest.raises(ValueError, match="uint8"):
-        images.encode(pixels[:, :, 0])
+def test_the_page_lets_no_script_run() -> None:
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page.render("t", []))
+    assert policy is not None
+    assert "default-src &#39;none&#39;" in policy.group(1)
+    assert "script" not in policy.group(1)

@@ -1,0 +1,74 @@
+"""A few training images and what the augmentation makes of them, for a person to look at."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from facemill.model.data import tfdata
+from facemill.model.data.augment import augment, draw
+from facemill.model.recipes.recipe import Recipe
+
+IMAGES = 6
+EPOCHS = 6
+# Of so many records at most the first of each identity are looked for.
+_RECORDS = 256
+
+
+@dataclass(frozen=True)
+class Example:
+    """One record of the train split.
+
+    Attributes:
+        image_id: its key.
+        stored: uint8 [S, S, 3], as the dataset has it.
+        augmented: uint8 [E, S, S, 3], as the first E epochs see it.
+    """
+
+    image_id: str
+    stored: np.ndarray
+    augmented: np.ndarray
+
+
+def read(
+    dataset: str,
+    manifest: Mapping[str, Any],
+    recipe: Recipe,
+    images: int = IMAGES,
+    epochs: int = EPOCHS,
+) -> list[Example]:
+    """The first records of the first train shard that show different identities.
+
+    Where a record is was drawn by hash when the dataset was written, so these are a sample of it,
+    and the same in every run. The augmentation is that of training, with the numbers that training
+    draws for these records.
+
+    Args:
+        dataset: its path.
+        manifest: its manifest.
+        recipe: its augmentation and seed count.
+        images: how many examples, at most.
+        epochs: how many epochs.
+    """
+    size = manifest["options"]["image_size"]
+    shard = min(manifest["splits"]["train"]["shards"])
+    found: list[Example] = []
+    identities: set[bytes] = set()
+    for record in tf.data.TFRecordDataset(os.path.join(dataset, shard)).take(_RECORDS):
+        parsed = tfdata.parse(record, size, with_weight=False)
+        identity = parsed.identity.numpy()
+        if identity in identities:
+            continue
+        identities.add(identity)
+        seeds = [tfdata.epoch_seed(recipe.seed, epoch) for epoch in range(epochs)]
+        draws = tf.stack([draw(seed, parsed.image_id, parsed.copy) for seed in seeds])
+        stored = tf.repeat(parsed.pixels[tf.newaxis], epochs, axis=0)
+        changed = np.rint(augment(stored, recipe, draws).numpy()).astype(np.uint8)
+        image_id = parsed.image_id.numpy().decode("utf-8")
+        found.append(Example(image_id, parsed.pixels.numpy(), changed))
+        if len(found) == images:
+            break
+    return found
