@@ -31,13 +31,21 @@ class CoGroup(beam.PTransform):
 
     Beam's CoGroupByKey loses the types of the values on the way to the grouping, so that they are
     pickled there. Here each is encoded by its stream's own coder.
+
+    Raises:
+        TypeError: the keys of the streams are not of one type.
     """
 
     def expand(self, streams: Any) -> beam.PCollection:
         """Builds the graph."""
         names = tuple(streams)
         types = [trivial_inference.key_value_types(streams[name].element_type) for name in names]
-        (key,) = {key for key, _ in types}
+        keys = {key for key, _ in types}
+        if len(keys) != 1:
+            raise TypeError(
+                f"{', '.join(names)} must have keys of one type, got {keys}; give them type hints."
+            )
+        (key,) = keys
         of_values = [coders.registry.get_coder(value) for _, value in types]
         tagged = [
             streams[name]

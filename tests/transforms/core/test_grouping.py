@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from facemill.transforms.core.grouping import group_count, partition
+from facemill.transforms.core.rows import KeyRows
 from facemill.transforms.duplicates.candidates import HASH
 from facemill.transforms.duplicates.transform import CANDIDATE
-from facemill.transforms.scan import repeated_ids
 from facemill.transforms.selection import selection
 from facemill.transforms.selection.decisions import DECISION
 from facemill.transforms.shards import index
@@ -33,7 +33,7 @@ def test_the_documents_tell_how_many_bytes_are_grouped():
         ("`--balance` by an attribute", f"{DECISION.itemsize} bytes;"),
         ("the shards", f"{RECORD.itemsize} bytes,"),
         ("the index", f"{index._DECISION.itemsize} bytes, and {POSITION.itemsize} of each kept"),
-        ("names that come twice", f"{repeated_ids._KEY.itemsize} bytes |"),
+        ("names that come twice", f"{KeyRows.dtype.itemsize} bytes |"),
     ):
         assert f"| grouped for {what} | {told}" in scale
     architecture = (DOCS / "architecture.md").read_text()
