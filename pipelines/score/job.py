@@ -194,8 +194,8 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
     kept = manifest["counts"][KEPT]
     source = DatasetRecords(root, manifest)
     verify_dataset(root, manifest)
-    told = artifact.fingerprint(manifest)
-    return Input(root, source, source.tasks(), source.format, told, kept)
+    fingerprint = artifact.fingerprint(manifest)
+    return Input(root, source, source.tasks(), source.format, fingerprint, kept)
 
 
 class _Divide(beam.DoFn):

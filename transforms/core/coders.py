@@ -14,6 +14,7 @@ from typing import Any
 from apache_beam import coders
 from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.rows import Rows
 
 
@@ -60,8 +61,8 @@ class RowsCoder(coders.Coder):
 class DataclassCoder(coders.Coder):
     """Of a frozen dataclass: its fields one after another, each by the coder of its type.
 
-    A field is an int of any size, a str, bytes, a float or a bool; an enum, a dataclass; or a list
-    or tuple of these; each may be optional.
+    A field is an int of any size, a str, bytes, a float or a bool; an enum, a reason, a dataclass;
+    or a list or tuple of these; each may be optional.
 
     Args:
         kind: the class.
@@ -134,6 +135,29 @@ class EnumCoder(coders.Coder):
         return self._kind
 
 
+class ReasonCoder(coders.Coder):
+    """Of `Reason`: its code and its text."""
+
+    _parts = coders.TupleCoder([coders.StrUtf8Coder(), coders.StrUtf8Coder()])
+
+    def encode(self, value: Reason) -> bytes:
+        """Both."""
+        return self._parts.encode((value.code.value, str(value)))
+
+    def decode(self, encoded: bytes) -> Reason:
+        """The reason."""
+        code, text = self._parts.decode(encoded)
+        return Reason(ReasonCode(code), text)
+
+    def is_deterministic(self) -> bool:
+        """Equal texts with equal codes have equal bytes."""
+        return True
+
+    def to_type_hint(self) -> type[Reason]:
+        """The class."""
+        return Reason
+
+
 def register(*kinds: type) -> None:
     """Gives Beam the coders of kinds of `Rows` and of frozen dataclasses.
 
@@ -149,6 +173,8 @@ def _coder_of(hint: Any) -> coders.Coder:
     if hint is int:
         # Row ids and hashes are unsigned 64-bit numbers, and Beam's usual coder ends at 63 bits.
         return coders.BigIntegerCoder()
+    if hint is Reason:
+        return ReasonCoder()
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return EnumCoder(hint)
     if dataclasses.is_dataclass(hint):

@@ -279,6 +279,6 @@ def _located(rows: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """
     groups = rows["group"].view(np.int64)
     at = np.searchsorted(values, groups)
-    known = np.append(values, 0)[at] == groups
-    places = np.flatnonzero(known & _classed(rows))
+    found = np.append(values, 0)[at] == groups
+    places = np.flatnonzero(found & _classed(rows))
     return places, at[places]

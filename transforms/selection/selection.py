@@ -134,8 +134,8 @@ def select(
         requests: SPLIT_REQUEST [K], of images that are not among the rows: an image counts for the
             split of its identity even if it cannot be used.
     """
-    known = rows["identity"] != NO_IDENTITY
-    _drop(rows, known & np.isin(rows["identity"], held_out), HELD_OUT)
+    named = rows["identity"] != NO_IDENTITY
+    _drop(rows, named & np.isin(rows["identity"], held_out), HELD_OUT)
     _drop(rows, selection.chosen.excluded(rows["identity"]), EXCLUDED)
     _drop(rows, selection.chosen.not_included(rows["identity"]), NOT_INCLUDED)
     _split(rows, selection, requests)
@@ -326,7 +326,7 @@ def _only_new(decided: DecisionRows) -> DecisionRows:
 
 def _split(rows: np.ndarray, selection: Selection, requests: np.ndarray) -> None:
     """Puts each image into a split; images without identity into `unlabeled`."""
-    known = rows["identity"] != NO_IDENTITY
+    named = rows["identity"] != NO_IDENTITY
     if selection.split_by == BY_IMAGE:
         hashes = splitmix64(rows["order"], _IMAGE_SPLIT_SALT)
         drawn = draw_splits(hashes, selection.fractions)
@@ -343,7 +343,7 @@ def _split(rows: np.ndarray, selection: Selection, requests: np.ndarray) -> None
         drawn = draw_splits(rows["identity"], selection.fractions)
         rows["split"] = np.where(given >= 0, given, drawn)
         _drop(rows, several, TWO_SPLITS)
-    rows["split"][~known] = FOLDERS.index(UNLABELED)
+    rows["split"][~named] = FOLDERS.index(UNLABELED)
 
 
 def _requested(rows: np.ndarray) -> np.ndarray:

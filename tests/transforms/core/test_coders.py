@@ -12,12 +12,18 @@ from apache_beam.internal import pickler
 from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 
 from facemill.transforms.core.coders import DataclassCoder, EnumCoder, RowsCoder, register
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.rows import KeyRows, RowIds
 from facemill.transforms.duplicates.verdicts import Exclusion, Verdict
 
 ROOT = Path(__file__).parents[3]
 BEYOND_63_BITS = 2**64 - 1
-EXCLUSION = Exclusion(BEYOND_63_BITS, 0, 1 << 63, Verdict("duplicate", "same pixels", "Zoë/1.jpg"))
+EXCLUSION = Exclusion(
+    BEYOND_63_BITS,
+    0,
+    1 << 63,
+    Verdict("duplicate", Reason(ReasonCode.NAME_NOT_UTF8, "same pixels"), "Zoë/1.jpg"),
+)
 
 
 class Color(enum.Enum):
@@ -65,6 +71,12 @@ def test_what_is_decoded_equals_what_was_encoded(value):
     several = coders.ListCoder(coder)
     assert several.decode(several.encode([value, value])) == [value, value]
     assert coder.estimate_size(value) == len(coder.encode(value))
+
+
+def test_a_reason_keeps_its_code():
+    coder = DataclassCoder(Exclusion)
+    reason = coder.decode(coder.encode(EXCLUSION)).verdict.reason
+    assert (reason.code, str(reason)) == (ReasonCode.NAME_NOT_UTF8, "same pixels")
 
 
 def test_rows_are_encoded_as_the_bytes_of_their_array():

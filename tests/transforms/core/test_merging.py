@@ -5,12 +5,15 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.merging import CoGroup, Merge
+from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.rows import RowIds
 from facemill.transforms.duplicates.verdicts import Exclusion, Verdict
 from tests.pipelines.graphs import Graph, check
 
 register(RowIds, Exclusion)
-EXCLUSION = Exclusion(1, 2, 2**63, Verdict("conflict", "near duplicate", ""))
+EXCLUSION = Exclusion(
+    1, 2, 2**63, Verdict("conflict", Reason(ReasonCode.NAME_NOT_UTF8, "near duplicate"), "")
+)
 
 
 def row_ids(*values: int) -> RowIds:
