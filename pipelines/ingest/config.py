@@ -19,7 +19,7 @@ class IngestJob:
         scan: what is read, and how.
         tasks: the parts of what is read, see `transforms.sources.base.Source.tasks`.
         rules: what stays.
-        known: what it is compared with.
+        reference_sets: what it is compared with.
         base: the dataset of which it makes a new version, or None.
         work: where it is written.
     """
@@ -28,7 +28,7 @@ class IngestJob:
     scan: ScanJob
     tasks: Sequence[str]
     rules: Selection
-    known: Sequence[ReferenceSet]
+    reference_sets: Sequence[ReferenceSet]
     base: Base | None
     work: Work
 

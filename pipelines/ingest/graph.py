@@ -14,6 +14,7 @@ from facemill.pipelines.ingest.checks import LISTED, PASSED_OVER, REPEATED
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.held_out import HELD_OUT_COUNTS, NAMED, OVERLAP
 from facemill.pipelines.ingest.references import ReferenceSet
+from facemill.transforms.core.merging import Merge
 from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, origin_of, origin_of_chunk, row_of
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.image_metadata import ANALYZED
@@ -31,8 +32,9 @@ from facemill.transforms.scan.repeated_ids import FindRepeated
 from facemill.transforms.scan.scan_chunk import Scanned
 from facemill.transforms.scan.staging import read_metadata
 from facemill.transforms.scan.transform import ScanImages
+from facemill.transforms.selection.decisions import DECISION, DecisionRows
 from facemill.transforms.selection.held_out import CountNamed, CountOverlap, CountUsable
-from facemill.transforms.selection.selection import DECISION, SelectImages, normalizing_sums
+from facemill.transforms.selection.selection import SelectImages, normalizing_sums
 from facemill.transforms.shards import statistics
 from facemill.transforms.shards.index import TRAIN_TAG, WriteIndex
 from facemill.transforms.shards.transform import RECEIPTS_TAG, WriteShards
@@ -41,19 +43,21 @@ from facemill.transforms.shards.transform import RECEIPTS_TAG, WriteShards
 def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     """The Beam graph of an ingest run; it reads like the drawing in `pipelines.ingest.job`."""
     work, staging = job.work, job.scan.staging
-    listed = pipeline | "ListImages" >> ListImages(job.scan.source, job.tasks, known=job.base_keys)
+    listed = pipeline | "ListImages" >> ListImages(
+        job.scan.source, job.tasks, base_keys=job.base_keys
+    )
     filled = listed
     if job.base is not None:
         filled = listed | "Filled" >> beam.Filter(holds_images).with_output_types(Chunk)
     scanned = filled | "ScanImages" >> ScanImages(job.scan, job.options.workers)
     total = listed | "CountListed" >> CountImages()
-    known = [_scan_reference(pipeline, job, one) for one in job.known]
+    references = [_scan_reference(pipeline, job, one) for one in job.reference_sets]
     everything, size = scanned, total
-    if known:
-        chunks, looked = zip(*known, strict=True)
-        everything = (scanned, *looked) | "WithKnown" >> beam.Flatten()
-        size = (listed, *chunks) | "AllChunks" >> beam.Flatten() | "CountAll" >> CountImages()
-    aside = everything | "FindDuplicates" >> FindDuplicates(
+    if references:
+        chunks, looked = zip(*references, strict=True)
+        everything = (scanned, *looked) | "WithReferences" >> Merge()
+        size = (listed, *chunks) | "AllChunks" >> Merge() | "CountAll" >> CountImages()
+    exclusions = everything | "FindDuplicates" >> FindDuplicates(
         staging,
         job.options.dedup,
         job.options.on_conflict,
@@ -61,14 +65,14 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         size,
         job.rules.chosen,
     )
-    decisions = everything | "SelectImages" >> SelectImages(aside, job.rules, size)
+    decisions = everything | "SelectImages" >> SelectImages(exclusions, job.rules, size)
     if job.base is not None:
-        _tell_old(listed, aside, job)
-        aside = aside | "OfTheInput" >> beam.Filter(_is_new).with_output_types(Exclusion)
-    if any(one.origin == HELD_OUT for one in job.known):
+        _count_of_base(listed, exclusions, job)
+        exclusions = exclusions | "OfTheInput" >> beam.Filter(_is_new).with_output_types(Exclusion)
+    if any(one.origin == HELD_OUT for one in job.reference_sets):
         named = everything | "CountNamed" >> CountNamed(size)
         _ = named | "NamedCounts" >> write_results.WriteReceipts(work.path(NAMED))
-    written = _to_write(decisions, aside, job) | "WriteShards" >> WriteShards(
+    written = _to_write(decisions, exclusions, job) | "WriteShards" >> WriteShards(
         staging,
         work.scratch,
         job.rules.weighted,
@@ -79,7 +83,7 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     index = scanned | "WriteIndex" >> WriteIndex(
         staging,
         os.path.join(work.scratch, "index"),
-        aside,
+        exclusions,
         decisions,
         written.positions,
         total,
@@ -88,10 +92,10 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     )
     train = [index[TRAIN_TAG]]
     if job.base is not None:
-        train.append(everything | "OldTrain" >> beam.FlatMap(_old_train, staging))
+        train.append(everything | "BaseTrain" >> beam.FlatMap(_base_train, staging))
     _ = (
-        train
-        | "Train" >> beam.Flatten()
+        tuple(train)
+        | "Train" >> Merge()
         | "TrainBatches" >> beam.FlatMap(statistics.batches).with_output_types(statistics.BATCH)
         | "Statistics"
         >> statistics.Analyze(
@@ -106,18 +110,18 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     _ = index.receipts | "Index" >> write_results.WriteReceipts(work.path("index.json"))
 
 
-def _tell_old(listed: beam.PCollection, aside: beam.PCollection, job: IngestJob) -> None:
-    """What is told of the dataset that is added to: images passed over, records to hold apart."""
+def _count_of_base(listed: beam.PCollection, exclusions: beam.PCollection, job: IngestJob) -> None:
+    """Counts images of the base that are passed over, and its records that a held-out set has."""
     passed_over = listed | "CountPassedOver" >> CountImages(passed_over=True)
     counts = passed_over | "PassedOverCount" >> beam.Map(_passed_over)
     _ = counts | "PassedOver" >> write_results.WriteReceipts(job.work.path(PASSED_OVER))
-    if any(one.origin == HELD_OUT for one in job.known):
-        overlap = aside | "CountOverlap" >> CountOverlap(job.scan.staging)
+    if any(one.origin == HELD_OUT for one in job.reference_sets):
+        overlap = exclusions | "CountOverlap" >> CountOverlap(job.scan.staging)
         _ = overlap | "Overlap" >> write_results.WriteReceipts(job.work.path(OVERLAP))
 
 
-def _is_new(aside: Exclusion) -> bool:
-    return origin_of(aside.row_id) == NEW
+def _is_new(exclusion: Exclusion) -> bool:
+    return origin_of(exclusion.row_id) == NEW
 
 
 def _passed_over(count: int) -> dict[str, int]:
@@ -125,24 +129,29 @@ def _passed_over(count: int) -> dict[str, int]:
 
 
 def _scan_reference(
-    pipeline: beam.Pipeline, job: IngestJob, known: ReferenceSet
+    pipeline: beam.Pipeline, job: IngestJob, reference: ReferenceSet
 ) -> tuple[beam.PCollection, beam.PCollection]:
-    label = "Old" if known.origin == BASE else "HeldOut"
-    chunks = pipeline | f"List{label}" >> ListImages(known.source, known.tasks, known.origin)
+    label = "Base" if reference.origin == BASE else "HeldOut"
+    chunks = pipeline | f"List{label}" >> ListImages(
+        reference.source, reference.tasks, reference.origin
+    )
     # A dataset's records passed thresholds of quality once.
     scan = dataclasses.replace(
-        job.scan, source=known.source, crop_config=known.crop_config, thresholds=QualityThresholds()
+        job.scan,
+        source=reference.source,
+        crop_config=reference.crop_config,
+        thresholds=QualityThresholds(),
     )
     scanned = chunks | f"Scan{label}" >> ScanImages(scan, job.options.workers)
-    if known.origin == HELD_OUT:
+    if reference.origin == HELD_OUT:
         counts = scanned | "CountUsable" >> CountUsable(scan.staging)
         path = job.work.path(HELD_OUT_COUNTS)
         _ = counts | "HeldOutCounts" >> write_results.WriteReceipts(path)
     return chunks, scanned
 
 
-def _old_train(scanned: Scanned, staging: str) -> list[pa.Table]:
-    """What the statistics need of the train images of the dataset that is added to."""
+def _base_train(scanned: Scanned, staging: str) -> list[pa.Table]:
+    """What the statistics need of the train images of the base."""
     train = scanned.usable[scanned.usable["split"] == SPLITS.index("train")]
     if origin_of_chunk(scanned.chunk) != BASE or not len(train):
         return []
@@ -151,22 +160,25 @@ def _old_train(scanned: Scanned, staging: str) -> list[pa.Table]:
 
 
 def _to_write(
-    decisions: beam.PCollection, aside: beam.PCollection, job: IngestJob
+    decisions: beam.PCollection, exclusions: beam.PCollection, job: IngestJob
 ) -> beam.PCollection:
     if job.options.on_conflict != QUARANTINE:
         return decisions
-    quarantined = aside | "Quarantine" >> beam.FlatMap(_quarantined).with_output_types(bytes)
-    return (decisions, quarantined) | "WithQuarantine" >> beam.Flatten()
+    quarantined = exclusions | "Quarantine" >> beam.FlatMap(_quarantined).with_output_types(
+        DecisionRows
+    )
+    return (decisions, quarantined) | "WithQuarantine" >> Merge()
 
 
-def _quarantined(aside: Exclusion) -> list[bytes]:
+def _quarantined(exclusion: Exclusion) -> list[DecisionRows]:
     """A conflict as something to be written: into a folder of its own, which nobody trains on."""
-    if aside.verdict.outcome != CONFLICT:
+    if exclusion.verdict.outcome != CONFLICT:
         return []
     row = np.zeros(1, DECISION)
-    row["row_id"], row["order"], row["copies"], row["weight"] = aside.row_id, aside.order, 1, 1.0
+    row["row_id"], row["order"] = exclusion.row_id, exclusion.order
+    row["copies"], row["weight"] = 1, 1.0
     row["split"] = FOLDERS.index(QUARANTINE_FOLDER)
-    return [row.tobytes()]
+    return [DecisionRows.of(row)]
 
 
 def _weight_scale(decisions: beam.PCollection) -> beam.PCollection:

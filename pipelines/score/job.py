@@ -1,18 +1,19 @@
 """`facemill score`: photos or a dataset in, embeddings out.
 
-list -> stretches -> read -> model (RunInference) -> embeddings
-                       |        |
-                       +--------+-- failures -> errors
+list -> chunk groups -> read -> model (RunInference) -> embeddings
+                          |        |
+                          +--------+-- failures -> errors
 """
 
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
+from apache_beam.pvalue import TaggedOutput
 
 from facemill.pipelines.common.flags import crop_flags, flag
 from facemill.pipelines.common.progress import Progress
@@ -22,6 +23,7 @@ from facemill.pipelines.score.options import ScoreOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.merging import Merge
 from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.done_marks import images_done, mark_done
@@ -30,7 +32,7 @@ from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
 from facemill.transforms.scoring.listing import GroupChunks
 from facemill.transforms.scoring.model import ModelHandlerForBatches
-from facemill.transforms.scoring.read import Reader, ReadImages
+from facemill.transforms.scoring.read import FAILED_TAG, Reader, ReadImages
 from facemill.transforms.scoring.rows import Failure, Result, Scored
 from facemill.transforms.scoring.write import WriteEmbeddings, WriteErrors
 from facemill.transforms.sources import registry
@@ -140,25 +142,22 @@ def build_graph(
     total = listed | "CountListed" >> CountImages()
     images = (
         listed
-        | "Stretches" >> GroupChunks(tasks, total, options.batch_size)
+        | "ChunkGroups" >> GroupChunks(tasks, total, options.batch_size)
         | "ReadImages" >> ReadImages(reader, options.workers, options.batch_size)
     )
     handler = ModelHandlerForBatches(model, artifact.fingerprint(manifest), options.batch_size)
     results = (
         images.batches
         | "Model" >> RunInference(handler)
-        | "Mark" >> beam.Map(_marked, work.path(_PROGRESS)).with_output_types(list[Result])
+        | "Results"
+        >> beam.ParDo(_Divide(work.path(_PROGRESS))).with_outputs(FAILED_TAG, main="scored")
     )
-    embeddings = (
-        results
-        | "Scored" >> beam.Map(_only_scored).with_output_types(list[Scored])
-        | "WriteEmbeddings"
-        >> WriteEmbeddings(work.scratch, manifest["embedding_size"], manifest["model_id"], total)
+    embeddings = results.scored | "WriteEmbeddings" >> WriteEmbeddings(
+        work.scratch, manifest["embedding_size"], manifest["model_id"], total
     )
-    refused = results | "Refused" >> beam.FlatMap(_only_failures).with_output_types(list[Failure])
     errors = (
-        (images.failed, refused)
-        | "Failures" >> beam.Flatten()
+        (images.failed, results.failed)
+        | "Failures" >> Merge()
         | "WriteErrors" >> WriteErrors(work.scratch)
     )
     _ = (
@@ -196,24 +195,30 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
     kept = manifest["counts"][KEPT]
     source = DatasetRecords(root, manifest)
     verify_dataset(root, manifest)
-    told = artifact.fingerprint(manifest)
-    return Input(root, source, source.tasks(), source.format, told, kept)
+    fingerprint = artifact.fingerprint(manifest)
+    return Input(root, source, source.tasks(), source.format, fingerprint, kept)
 
 
-def _marked(results: list[Result], folder: str) -> list[Result]:
-    # A bundle that is tried again has the same first image.
-    key = f"{keyed_hash(0, 'done', results[0].image_id):016x}"
-    mark_done(folder, key, len(results))
-    return results
+class _Divide(beam.DoFn):
+    """list[Result] -> list[Scored], and list[Failure] under the tag "failed"; counts both.
 
+    Args:
+        folder: in which progress is counted.
+    """
 
-def _only_scored(results: Iterable[Result]) -> list[Scored]:
-    return [one for one in results if isinstance(one, Scored)]
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
 
-
-def _only_failures(results: Iterable[Result]) -> list[list[Failure]]:
-    failures = [one for one in results if isinstance(one, Failure)]
-    return [failures] if failures else []
+    def process(
+        self, results: list[Result]
+    ) -> Iterator[list[Scored] | TaggedOutput[Literal["failed"], list[Failure]]]:
+        # A bundle that is tried again has the same first image.
+        key = f"{keyed_hash(0, 'done', results[0].image_id):016x}"
+        mark_done(self._folder, key, len(results))
+        yield [one for one in results if isinstance(one, Scored)]
+        failures = [one for one in results if isinstance(one, Failure)]
+        if failures:
+            yield TaggedOutput(FAILED_TAG, failures)
 
 
 def _listed(count: int) -> dict[str, int]:

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from facemill.transforms.duplicates.connect import EDGE, ConnectedComponents
+from facemill.transforms.core.rows import Rows
+from facemill.transforms.duplicates.candidates import HashRows
+from facemill.transforms.duplicates.connect import ConnectedComponents, EdgeRows
 from facemill.transforms.duplicates.near_search import NearPairs
 from facemill.transforms.duplicates.variant_search import VariantPairs
 from facemill.transforms.selection.by_attribute import BalanceAttribute
+from facemill.transforms.selection.decisions import DecisionRows
 from facemill.transforms.selection.rules import Rule
 from tests.transforms.duplicates.searching import hash_rows
 from tests.transforms.duplicates.test_variant_search import looks
@@ -27,22 +30,24 @@ def run(folder: Path, flags: list[str]) -> dict[str, bytes]:
     """What each transform gives, in order, by its name."""
     folder.mkdir()
 
-    def writer(name: str) -> Callable[[list[bytes]], int]:
-        return lambda found: (folder / name).write_bytes(b"".join(sorted(found)))
+    def writer(name: str) -> Callable[[list[Rows]], int]:
+        return lambda found: (folder / name).write_bytes(
+            b"".join(sorted(rows.data for rows in found))
+        )
 
     with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
         total = pipeline | "Total" >> beam.Create([COUNT])
 
-        def create(name: str, rows: np.ndarray, parts: int = 5) -> beam.PCollection:
-            data = [part.tobytes() for part in np.array_split(rows, parts)]
-            return pipeline | name >> beam.Create(data).with_output_types(bytes)
+        def create(kind: type[Rows], rows: np.ndarray, parts: int = 5) -> beam.PCollection:
+            data = [kind.of(part) for part in np.array_split(rows, parts)]
+            return pipeline | kind.__name__ >> beam.Create(data)
 
         rows = hash_rows(1, COUNT)
-        hashes = create("Hashes", rows)
+        hashes = create(HashRows, rows)
         scanned = pipeline | "Scanned" >> beam.Create(looks(rows, 3))
-        nodes = np.arange(COUNT, dtype=EDGE)
-        chain = create("Chain", np.stack([nodes[:-1], nodes[1:]], axis=1), COUNT - 1)
-        decided = create("Decided", decisions(4, COUNT, values=3))
+        nodes = np.arange(COUNT, dtype=np.uint64)
+        chain = create(EdgeRows, np.stack([nodes[:-1], nodes[1:]], axis=1), COUNT - 1)
+        decided = create(DecisionRows, decisions(4, COUNT, values=3))
         for name, found in (
             ("balanced", decided | BalanceAttribute(RULES, "hash", total, 64)),
             ("by band", hashes | "ByBand" >> NearPairs(total, 10, COUNT)),

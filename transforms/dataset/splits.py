@@ -5,10 +5,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from facemill.transforms.core.rows import Rows
 from facemill.transforms.dataset.split_names import SPLITS
 
 # An identity's key, and the place in SPLITS of a split that is asked for one of its images.
 SPLIT_REQUEST = np.dtype([("identity", "<u8"), ("split", "<i1")])
+
+
+class SplitRequestRows(Rows):
+    """SPLIT_REQUEST rows."""
+
+    __slots__ = ()
+    dtype = SPLIT_REQUEST
 
 
 def draw_splits(hashes: np.ndarray, fractions: Sequence[tuple[str, float]]) -> np.ndarray:

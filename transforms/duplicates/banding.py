@@ -129,7 +129,7 @@ def cross_pairs(
     return pairs, hits["variant"].astype(np.int64)
 
 
-# A variant of the first picture looks like the second: their places, or rows in the first form.
+# A variant of the first picture looks like the second: their row ids, or rows in the first form.
 HIT = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1"), ("distance", "u1")])
 _SMALL_HIT = np.dtype([("first", "<u4"), ("second", "<u4"), ("variant", "u1"), ("distance", "u1")])
 
@@ -139,7 +139,7 @@ def cross_share(
     askers: np.ndarray,
     variant: np.ndarray,
     hashes: np.ndarray,
-    places: np.ndarray,
+    row_ids: np.ndarray,
     band: int,
     radius: int = CROSS_RADIUS,
 ) -> np.ndarray:
@@ -150,10 +150,10 @@ def cross_share(
 
     Args:
         asked: uint8 [K, 16], variants of pictures.
-        askers: uint64 [K], places of these pictures.
+        askers: uint64 [K], row ids of these pictures.
         variant: integers [K], which of its variants each is, from 1 on.
         hashes: uint8 [M, 16].
-        places: uint64 [M], ascending.
+        row_ids: uint64 [M], ascending.
         band: in [0, 8).
         radius: see `cross_pairs`.
 
@@ -167,7 +167,7 @@ def cross_share(
     found = [np.empty(0, HIT)]
     for left, right, distance in _hits(words, index, band, radius):
         hits = np.empty(len(left), HIT)
-        hits["first"], hits["second"] = askers[left], places[leaders[right]]
+        hits["first"], hits["second"] = askers[left], row_ids[leaders[right]]
         hits["distance"], hits["variant"] = distance, variant[left]
         found.append(hits[hits["first"] != hits["second"]])
     return np.concatenate(found)

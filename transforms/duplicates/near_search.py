@@ -6,9 +6,12 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from facemill.transforms.core.grouping import divide, join
+from facemill.transforms.core.coders import register
+from facemill.transforms.core.merging import Merge
 from facemill.transforms.duplicates import banding
-from facemill.transforms.duplicates.candidates import HASH, TOGETHER, in_chunks
+from facemill.transforms.duplicates.candidates import TOGETHER, HashRows, PairRows, in_chunks
+
+register(HashRows, PairRows)
 
 # One worker searches all bands of so many hashes; of more, each band has a worker of its own.
 _ONE_WORKER = 1 << 16
@@ -17,7 +20,7 @@ _EVERY_BAND = -1
 
 
 class NearPairs(beam.PTransform):
-    """HASH arrays as bytes -> PAIR arrays as bytes.
+    """HashRows -> PairRows.
 
     Args:
         total: a PCollection of one number, how many images there are.
@@ -39,45 +42,45 @@ class NearPairs(beam.PTransform):
         parts = (
             hashes
             | "ByPart"
-            >> beam.FlatMap(by_part, total, self._together).with_output_types(tuple[int, bytes])
+            >> beam.FlatMap(by_part, total, self._together).with_output_types(tuple[int, HashRows])
             | "GroupParts" >> beam.GroupByKey()
-            | "Parts" >> beam.Map(ordered).with_output_types(tuple[int, bytes])
+            | "Parts" >> beam.Map(ordered).with_output_types(tuple[int, HashRows])
         )
         everything = beam.pvalue.AsIter(
-            parts | "Everything" >> beam.FlatMap(_everything).with_output_types(bytes)
+            parts | "Everything" >> beam.FlatMap(_everything).with_output_types(HashRows)
         )
-        by_bits = parts | "PartPairs" >> beam.FlatMap(part_pairs).with_output_types(bytes)
+        by_bits = parts | "PartPairs" >> beam.FlatMap(part_pairs).with_output_types(PairRows)
         by_band = (
             self._total
             | "Bands"
             >> beam.FlatMap(bands, self._one_worker, self._together).with_output_types(int)
             | "SpreadBands" >> beam.Reshuffle()
-            | "BandPairs" >> beam.FlatMap(band_pairs, everything).with_output_types(bytes)
+            | "BandPairs" >> beam.FlatMap(band_pairs, everything).with_output_types(PairRows)
         )
-        return (by_bits, by_band) | "Pairs" >> beam.Flatten()
+        return (by_bits, by_band) | "Pairs" >> Merge()
 
 
-def by_part(hashes: bytes, total: int, together: int) -> Iterator[tuple[int, bytes]]:
+def by_part(hashes: HashRows, total: int, together: int) -> Iterator[tuple[int, HashRows]]:
     """Rows to the parts in which near pairs meet: one part, or by some bits of each band."""
     bits = max(0, (total - 1) // together).bit_length()
     if bits == 0:
         yield _EVERYTHING, hashes
         return
-    rows = np.frombuffer(hashes, HASH)
+    rows = hashes.array
     values = banding.partition_keys(rows["fingerprint"], min(bits, banding.HALF_BITS))
     for band in range(banding.BANDS):
         for side in range(banding.SIDES):
-            for value, part in divide(rows, values[:, band, side]):
+            for value, part in HashRows.divide(rows, values[:, band, side]):
                 yield (band * banding.SIDES + side) << banding.HALF_BITS | value, part
 
 
-def ordered(group: tuple[int, Iterable[bytes]]) -> tuple[int, bytes]:
+def ordered(group: tuple[int, Iterable[HashRows]]) -> tuple[int, HashRows]:
     """A part in the order in which it is searched, so that no band has to sort it again."""
-    rows = join(group[1], HASH)
-    # Equal hashes by place, so that the first of them are the same wherever they meet.
+    rows = HashRows.join(group[1])
+    # Equal hashes by row id, so that the first of them are the same wherever they meet.
     rows = rows[np.argsort(rows["row_id"])]
     order = banding.content_order(np.ascontiguousarray(rows["fingerprint"]))
-    return group[0], rows[order].tobytes()
+    return group[0], HashRows.of(rows[order])
 
 
 def bands(total: int, one_worker: int, together: int) -> Iterable[int]:
@@ -87,25 +90,25 @@ def bands(total: int, one_worker: int, together: int) -> Iterable[int]:
     return range(banding.BANDS) if total > one_worker else [_EVERY_BAND]
 
 
-def band_pairs(band: int, everything: Iterable[bytes]) -> Iterator[bytes]:
+def band_pairs(band: int, everything: Iterable[HashRows]) -> Iterator[PairRows]:
     """Candidates that a band brings together; `everything` is one part or, of no image, none."""
     for part in everything:
         yield from _pairs(part, None if band == _EVERY_BAND else band, None)
 
 
-def part_pairs(part: tuple[int, bytes]) -> Iterator[bytes]:
+def part_pairs(part: tuple[int, HashRows]) -> Iterator[PairRows]:
     """Candidates among rows that share some bits of a band."""
-    key, data = part
+    key, hashes = part
     if key != _EVERYTHING:
-        yield from _pairs(data, *divmod(key >> banding.HALF_BITS, banding.SIDES))
+        yield from _pairs(hashes, *divmod(key >> banding.HALF_BITS, banding.SIDES))
 
 
-def _everything(part: tuple[int, bytes]) -> list[bytes]:
+def _everything(part: tuple[int, HashRows]) -> list[HashRows]:
     return [part[1]] if part[0] == _EVERYTHING else []
 
 
-def _pairs(data: bytes, band: int | None, side: int | None) -> Iterator[bytes]:
-    rows = np.frombuffer(data, HASH)
+def _pairs(hashes: HashRows, band: int | None, side: int | None) -> Iterator[PairRows]:
+    rows = hashes.array
     pairs = rows["row_id"][banding.near_pairs(rows["fingerprint"], band, side)]
     # Confirmation brings the first onto the second, so which is first must not be left to chance.
     yield from in_chunks(np.sort(pairs, axis=1), np.zeros(len(pairs), np.uint8))

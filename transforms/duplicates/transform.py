@@ -7,14 +7,17 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
-from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.core.coders import register
+from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.merging import Merge
 from facemill.transforms.core.reasons import from_columns
+from facemill.transforms.core.rows import RowIds, Rows
 from facemill.transforms.dataset.identity_filter import IdentityFilter, identity_key
 from facemill.transforms.dataset.outcomes import REJECTED
 from facemill.transforms.duplicates import confirm
-from facemill.transforms.duplicates.candidates import HASH, PAIR
-from facemill.transforms.duplicates.connect import EDGE, ConnectedComponents
+from facemill.transforms.duplicates.candidates import HASH, HashRows, PairRows
+from facemill.transforms.duplicates.connect import ConnectedComponents, EdgeRows
 from facemill.transforms.duplicates.left_out import verdicts_of_filtered
 from facemill.transforms.duplicates.near_search import NearPairs
 from facemill.transforms.duplicates.variant_search import VariantPairs
@@ -26,10 +29,21 @@ from facemill.transforms.scan.staging import MetadataReader, StagingReader
 CANDIDATE = np.dtype(
     [
         *((name, USABLE[name]) for name in ("row_id", "pixels", "fingerprint")),
-        # Of what a known set could not use, or set aside, there is no thumbnail.
+        # Of what a reference set could not use, or excluded, there is no thumbnail.
         ("usable", "?"),
     ]
 )
+
+
+class CandidateRows(Rows):
+    """CANDIDATE rows."""
+
+    __slots__ = ()
+    dtype = CANDIDATE
+
+
+register(CandidateRows, EdgeRows, HashRows, PairRows, RowIds, Exclusion)
+
 _METADATA = (
     *("image_id", "identity", "pixel_sha256", "width", "height", "sharpness"),
     *("reason", "reason_code", "outcome", "duplicate_of"),
@@ -73,27 +87,28 @@ class FindDuplicates(beam.PTransform):
         total = beam.pvalue.AsSingleton(self._total)
         exact = (
             scanned
-            | "ByPixels" >> beam.FlatMap(_by_pixels, total).with_output_types(tuple[int, bytes])
+            | "ByPixels"
+            >> beam.FlatMap(_by_pixels, total).with_output_types(tuple[int, CandidateRows])
             | "GroupPixels" >> beam.GroupByKey()
             | "ExactGroups" >> beam.ParDo(_ExactGroups()).with_outputs("edges", main="unique")
         )
         edges = [exact.edges]
         candidates = []
         if self._level != "exact":
-            hashes = exact.unique | "Hashes" >> beam.Map(_hashes).with_output_types(bytes)
+            hashes = exact.unique | "Hashes" >> beam.Map(_hashes).with_output_types(HashRows)
             candidates.append(hashes | "NearPairs" >> NearPairs(self._total))
             if self._level == "thorough":
                 candidates.append(hashes | "VariantPairs" >> VariantPairs(scanned, self._total))
         if candidates:
             edges.append(
-                candidates
-                | "Candidates" >> beam.Flatten()
+                tuple(candidates)
+                | "Candidates" >> Merge()
                 | "SpreadPairs" >> beam.Reshuffle()
-                | "Confirm" >> beam.ParDo(_Confirm(self._staging)).with_output_types(bytes)
+                | "Confirm" >> beam.ParDo(_Confirm(self._staging)).with_output_types(EdgeRows)
             )
         return (
-            edges
-            | "Edges" >> beam.Flatten()
+            tuple(edges)
+            | "Edges" >> Merge()
             | "Connect" >> ConnectedComponents(self._total)
             | "Verdicts" >> beam.ParDo(self._verdicts).with_output_types(Exclusion)
         )
@@ -104,42 +119,42 @@ def _nothing(scanned: Scanned) -> list[Exclusion]:
     return []
 
 
-def _by_pixels(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
-    known = scanned.unusable[scanned.unusable["pixels"].any(axis=1)]
-    rows = np.zeros(len(scanned.usable) + len(known), CANDIDATE)
+def _by_pixels(scanned: Scanned, total: int) -> Iterable[tuple[int, CandidateRows]]:
+    others = scanned.unusable[scanned.unusable["pixels"].any(axis=1)]
+    rows = np.zeros(len(scanned.usable) + len(others), CANDIDATE)
     for name in ("row_id", "pixels"):
-        rows[name] = np.concatenate([scanned.usable[name], known[name]])
+        rows[name] = np.concatenate([scanned.usable[name], others[name]])
     rows["fingerprint"][: len(scanned.usable)] = scanned.usable["fingerprint"]
     rows["usable"][: len(scanned.usable)] = True
-    return divide(rows, rows["pixels"][:, 0] % np.uint64(group_count(total)))
+    return CandidateRows.divide(rows, rows["pixels"][:, 0] % np.uint64(group_count(total)))
 
 
 class _ExactGroups(beam.DoFn):
     """One representative of each group of equal pixels, and the edges within the group."""
 
     def process(
-        self, group: tuple[int, Iterable[bytes]]
-    ) -> Iterator[bytes | TaggedOutput[Literal["edges"], bytes]]:
-        rows = join(group[1], CANDIDATE)
+        self, group: tuple[int, Iterable[CandidateRows]]
+    ) -> Iterator[CandidateRows | TaggedOutput[Literal["edges"], EdgeRows]]:
+        rows = CandidateRows.join(group[1])
         # What can be searched further comes first, and so represents its group.
         keys = rows["row_id"], ~rows["usable"], rows["pixels"][:, 1], rows["pixels"][:, 0]
         rows = rows[np.lexsort(keys)]
         first = np.r_[True, (rows["pixels"][1:] != rows["pixels"][:-1]).any(axis=1)]
-        yield rows[first & rows["usable"]].tobytes()
+        yield CandidateRows.of(rows[first & rows["usable"]])
         leaders = rows[np.flatnonzero(first)[np.cumsum(first) - 1]]
         # Where nothing can be used, nothing is new.
         some = ~first & leaders["usable"]
         edges = np.stack([leaders["row_id"][some], rows["row_id"][some]], axis=1)
         if len(edges):
-            yield TaggedOutput("edges", edges.astype(EDGE).tobytes())
+            yield TaggedOutput("edges", EdgeRows.of(edges))
 
 
-def _hashes(unique: bytes) -> bytes:
-    candidates = np.frombuffer(unique, CANDIDATE)
+def _hashes(unique: CandidateRows) -> HashRows:
+    candidates = unique.array
     rows = np.zeros(len(candidates), HASH)
     for name in HASH.names or ():
         rows[name] = candidates[name]
-    return rows.tobytes()
+    return HashRows.of(rows)
 
 
 class _Confirm(beam.DoFn):
@@ -148,8 +163,8 @@ class _Confirm(beam.DoFn):
     def __init__(self, staging: str) -> None:
         self._staging = staging
 
-    def process(self, data: bytes) -> Iterator[bytes]:
-        pairs = np.frombuffer(data, PAIR)
+    def process(self, candidates: PairRows) -> Iterator[EdgeRows]:
+        pairs = candidates.array
         with StagingReader(self._staging) as staging:
             same = confirm.same_photo(
                 staging.thumbnails(pairs["first"]),
@@ -158,11 +173,11 @@ class _Confirm(beam.DoFn):
             )
         edges = np.stack([pairs["first"][same], pairs["second"][same]], axis=1)
         if len(edges):
-            yield edges.astype(EDGE).tobytes()
+            yield EdgeRows.of(edges)
 
 
 class _Verdicts(beam.DoFn):
-    """The places of one component -> what becomes of its images."""
+    """The row ids of one component -> what becomes of its images."""
 
     def __init__(self, staging: str, policy: str, seed: int, chosen: IdentityFilter) -> None:
         self._staging = staging
@@ -173,10 +188,8 @@ class _Verdicts(beam.DoFn):
     def setup(self) -> None:
         self._metadata = MetadataReader(self._staging, _METADATA)
 
-    def process(self, component: bytes) -> Iterator[Exclusion]:
-        members = {
-            row_id: self._member(row_id) for row_id in np.frombuffer(component, EDGE).tolist()
-        }
+    def process(self, component: RowIds) -> Iterator[Exclusion]:
+        members = {row_id: self._member(row_id) for row_id in component.array.tolist()}
         names = [identity_key(self._seed, one.identity) for one in members.values()]
         identities = dict(zip(members, names, strict=True))
         row_ids, keys = (np.array(list(of), np.uint64) for of in (members, names))

@@ -12,10 +12,13 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.core.coders import register
+from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.keyed import splitmix64
+from facemill.transforms.core.merging import CoGroup, Merge
+from facemill.transforms.core.rows import RowIds, Rows
 from facemill.transforms.duplicates import banding
-from facemill.transforms.duplicates.candidates import HASH, TOGETHER, in_chunks
+from facemill.transforms.duplicates.candidates import TOGETHER, HashRows, PairRows, in_chunks
 from facemill.transforms.images import crop_variants
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 
@@ -29,13 +32,37 @@ QUERY = np.dtype(
 # One variant, where variants and hashes meet by band.
 ASKED = np.dtype([("row_id", "<u8"), ("variant", "u1"), ("fingerprint", USABLE["fingerprint"])])
 
+
+class QueryRows(Rows):
+    """QUERY rows."""
+
+    __slots__ = ()
+    dtype = QUERY
+
+
+class AskedRows(Rows):
+    """ASKED rows."""
+
+    __slots__ = ()
+    dtype = ASKED
+
+
+class HitRows(Rows):
+    """HIT rows, see `transforms.duplicates.banding`."""
+
+    __slots__ = ()
+    dtype = banding.HIT
+
+
+register(HashRows, PairRows, QueryRows, AskedRows, HitRows, RowIds)
+
 _QUERY_SALT, _HIT_SALT = 48, 49
 # Variants that meet in a group, about.
 _ASKED_PER_GROUP = 1 << 20
 
 
 class VariantPairs(beam.PTransform):
-    """HASH arrays as bytes -> PAIR arrays as bytes.
+    """HashRows -> PairRows.
 
     Args:
         scanned: a PCollection of Scanned, with windows.
@@ -55,47 +82,52 @@ class VariantPairs(beam.PTransform):
         """Builds the graph."""
         total, together = beam.pvalue.AsSingleton(self._total), self._together
         queries = self._scanned | "Queries" >> beam.FlatMap(queries_of, total).with_output_types(
-            tuple[int, bytes]
+            tuple[int, QueryRows]
         )
         searched = hashes | "Searched" >> beam.FlatMap(_by_row_id, total).with_output_types(
-            tuple[int, bytes]
+            tuple[int, RowIds]
         )
         asking = (
             {"queries": queries, "searched": searched}
-            | "GroupQueries" >> beam.CoGroupByKey()
-            | "Once" >> beam.FlatMap(_once).with_output_types(bytes)
+            | "GroupQueries" >> CoGroup()
+            | "Once" >> beam.FlatMap(_once).with_output_types(QueryRows)
         )
         everything = beam.pvalue.AsIter(
-            hashes | "Few" >> beam.FlatMap(_few, total, together).with_output_types(bytes)
+            hashes | "Few" >> beam.FlatMap(_few, total, together).with_output_types(HashRows)
         )
         of_few = asking | "LookUp" >> beam.FlatMap(
             _look_up, total, together, everything
-        ).with_output_types(bytes)
+        ).with_output_types(PairRows)
         parts = {
             "asked": asking
             | "AskedByBand"
-            >> beam.FlatMap(asked_by_band, total, together).with_output_types(tuple[int, bytes]),
+            >> beam.FlatMap(asked_by_band, total, together).with_output_types(
+                tuple[int, AskedRows]
+            ),
             "hashes": hashes
             | "HashesByBand"
-            >> beam.FlatMap(hashes_by_band, total, together).with_output_types(tuple[int, bytes]),
+            >> beam.FlatMap(hashes_by_band, total, together).with_output_types(
+                tuple[int, HashRows]
+            ),
         }
         of_many = (
             parts
-            | "GroupBands" >> beam.CoGroupByKey()
-            | "LookUpBand" >> beam.FlatMap(look_up_band, total).with_output_types(tuple[int, bytes])
+            | "GroupBands" >> CoGroup()
+            | "LookUpBand"
+            >> beam.FlatMap(look_up_band, total).with_output_types(tuple[int, HitRows])
             | "GroupHits" >> beam.GroupByKey()
-            | "Nearest" >> beam.FlatMap(nearest).with_output_types(bytes)
+            | "Nearest" >> beam.FlatMap(nearest).with_output_types(PairRows)
         )
-        return (of_few, of_many) | "Pairs" >> beam.Flatten()
+        return (of_few, of_many) | "Pairs" >> Merge()
 
 
-def queries_of(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
-    """QUERY rows by the group of their place."""
+def queries_of(scanned: Scanned, total: int) -> Iterable[tuple[int, QueryRows]]:
+    """QUERY rows by the group of their row id."""
     rows = np.zeros(len(scanned.usable), QUERY)
     rows["row_id"] = scanned.usable["row_id"]
     rows["fingerprint"] = scanned.usable["fingerprint"]
     rows["windows"] = scanned.windows
-    return divide(rows, _group_of(rows["row_id"], _QUERY_SALT, total))
+    return QueryRows.divide(rows, _group_of(rows["row_id"], _QUERY_SALT, total))
 
 
 def part_bits(total: int, together: int) -> int | None:
@@ -109,12 +141,12 @@ def part_bits(total: int, together: int) -> int | None:
     return min(banding.BAND_BITS, ((asked - 1) // _ASKED_PER_GROUP).bit_length())
 
 
-def asked_by_band(queries: bytes, total: int, together: int) -> Iterator[tuple[int, bytes]]:
+def asked_by_band(queries: QueryRows, total: int, together: int) -> Iterator[tuple[int, AskedRows]]:
     """ASKED rows of QUERY rows by the band and its value, all variants in all bands."""
     bits = part_bits(total, together)
     if bits is None:
         return
-    rows = np.frombuffer(queries, QUERY)
+    rows = queries.array
     asked = crop_variants.queries(rows["fingerprint"], rows["windows"])
     count = asked.shape[1]
     asked = asked.reshape(-1, asked.shape[2])
@@ -128,29 +160,29 @@ def asked_by_band(queries: bytes, total: int, together: int) -> Iterator[tuple[i
             part["row_id"] = rows["row_id"][mine // count]
             part["variant"] = mine % count + 1
             part["fingerprint"] = asked[mine]
-            yield band << banding.BAND_BITS | value, part.tobytes()
+            yield band << banding.BAND_BITS | value, AskedRows.of(part)
 
 
-def hashes_by_band(hashes: bytes, total: int, together: int) -> Iterator[tuple[int, bytes]]:
+def hashes_by_band(hashes: HashRows, total: int, together: int) -> Iterator[tuple[int, HashRows]]:
     """HASH rows by the band and its value, in all bands."""
     bits = part_bits(total, together)
     if bits is None:
         return
-    rows = np.frombuffer(hashes, HASH)
+    rows = hashes.array
     for band in range(banding.BANDS):
         values = banding.band_values(rows["fingerprint"], band)
-        for value, part in divide(rows, values >> np.uint16(banding.BAND_BITS - bits)):
+        for value, part in HashRows.divide(rows, values >> np.uint16(banding.BAND_BITS - bits)):
             yield band << banding.BAND_BITS | value, part
 
 
 def look_up_band(
-    group: tuple[int, dict[str, Iterable[bytes]]], total: int
-) -> Iterable[tuple[int, bytes]]:
-    """Hits of variants among hashes that share a value of a band, by the group of their place."""
+    group: tuple[int, dict[str, Iterable[Any]]], total: int
+) -> Iterable[tuple[int, HitRows]]:
+    """Hits of variants among hashes that share a value of a band, by the group of their row id."""
     key, parts = group
-    rows = join(parts["hashes"], HASH)
+    rows = HashRows.join(parts["hashes"])
     rows = rows[np.argsort(rows["row_id"])]
-    asked = join(parts["asked"], ASKED)
+    asked = AskedRows.join(parts["asked"])
     found = banding.cross_share(
         asked["fingerprint"],
         asked["row_id"],
@@ -159,12 +191,12 @@ def look_up_band(
         rows["row_id"],
         key >> banding.BAND_BITS,
     )
-    return divide(found, _group_of(found["first"], _HIT_SALT, total))
+    return HitRows.divide(found, _group_of(found["first"], _HIT_SALT, total))
 
 
-def nearest(group: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
+def nearest(group: tuple[int, Iterable[HitRows]]) -> Iterator[PairRows]:
     """Of the hits of each pair the nearest, as candidates."""
-    found = banding.nearest(join(group[1], banding.HIT))
+    found = banding.nearest(HitRows.join(group[1]))
     yield from in_chunks(np.stack([found["first"], found["second"]], axis=1), found["variant"])
 
 
@@ -172,31 +204,31 @@ def _group_of(row_ids: np.ndarray, salt: int, total: int) -> np.ndarray:
     return splitmix64(row_ids, salt) % np.uint64(group_count(total))
 
 
-def _by_row_id(hashes: bytes, total: int) -> Iterable[tuple[int, bytes]]:
-    row_ids = np.frombuffer(hashes, HASH)["row_id"]
-    return divide(row_ids, _group_of(row_ids, _QUERY_SALT, total))
+def _by_row_id(hashes: HashRows, total: int) -> Iterable[tuple[int, RowIds]]:
+    row_ids = hashes.array["row_id"]
+    return RowIds.divide(row_ids, _group_of(row_ids, _QUERY_SALT, total))
 
 
-def _once(group: tuple[int, dict[str, Iterable[bytes]]]) -> list[bytes]:
+def _once(group: tuple[int, dict[str, Iterable[Any]]]) -> list[QueryRows]:
     """An image of equal pixels is asked for once, like it is found once."""
-    rows = join(group[1]["queries"], QUERY)
-    searched = join(group[1]["searched"], np.dtype("<u8"))
+    rows = QueryRows.join(group[1]["queries"])
+    searched = RowIds.join(group[1]["searched"])
     rows = rows[np.isin(rows["row_id"], searched)]
-    return [rows.tobytes()] if len(rows) else []
+    return [QueryRows.of(rows)] if len(rows) else []
 
 
-def _few(hashes: bytes, total: int, together: int) -> list[bytes]:
+def _few(hashes: HashRows, total: int, together: int) -> list[HashRows]:
     return [hashes] if total <= together else []
 
 
 def _look_up(
-    queries: bytes, total: int, together: int, everything: Iterable[bytes]
-) -> Iterator[bytes]:
+    queries: QueryRows, total: int, together: int, everything: Iterable[HashRows]
+) -> Iterator[PairRows]:
     if total > together:
         return
-    rows = join(everything, HASH)
+    rows = HashRows.join(everything)
     rows = rows[np.argsort(rows["row_id"])]
-    asking = np.frombuffer(queries, QUERY)
+    asking = queries.array
     asking = asking[np.argsort(asking["row_id"])]
     pairs, variant = banding.cross_pairs(
         crop_variants.queries(asking["fingerprint"], asking["windows"]),

@@ -18,6 +18,7 @@ from facemill.transforms.core.row_ids import (
     NEW,
     chunk_number,
 )
+from facemill.transforms.scan import coders as _coders  # noqa: F401 - gives Chunk its coder
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.sources.base import Ref, Source
 from facemill.transforms.sources.labels import of_one_line
@@ -30,30 +31,30 @@ _FEWEST_GROUPS = 64
 class ListImages(beam.PTransform):
     """PBegin -> Chunk.
 
-    The parts of the input are listed by the workers; only their names come from the submitter.
+    The parts of the input are listed by the workers; only their names come from the launcher.
 
     Args:
         source: of the images.
         tasks: its parts, as `source.tasks()` gave them.
-        origin: that their places will tell, see `transforms.core.row_ids`.
-        known: file of the keys of images that are passed over, in increasing order; or None.
+        origin: that their row ids will have, see `transforms.core.row_ids`.
+        base_keys: file of the keys of images that are passed over, in increasing order; or None.
     """
 
     def __init__(
-        self, source: Source, tasks: Sequence[str], origin: int = NEW, known: str | None = None
+        self, source: Source, tasks: Sequence[str], origin: int = NEW, base_keys: str | None = None
     ) -> None:
         super().__init__()
         self._source = source
         self._tasks = tasks
         self._origin = origin
-        self._known = known
+        self._base_keys = base_keys
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
         """Builds the graph."""
         return (
             begin
             | "Parts" >> beam.Create(list(enumerate(together(self._tasks))), reshuffle=True)
-            | "List" >> beam.FlatMap(list_chunks, self._source, self._origin, self._known)
+            | "List" >> beam.FlatMap(list_chunks, self._source, self._origin, self._base_keys)
             # One part may be one large file: its images are spread over all workers.
             | "Spread" >> beam.Reshuffle()
         )
@@ -63,7 +64,7 @@ class CountImages(beam.PTransform):
     """Chunk -> one number: how many images were listed.
 
     Args:
-        passed_over: counts, instead of these, those that were passed over as known already.
+        passed_over: counts, instead of these, those that were passed over since the base has them.
     """
 
     def __init__(self, passed_over: bool = False) -> None:
@@ -85,7 +86,7 @@ def together(tasks: Sequence[str]) -> list[Sequence[str]]:
     Many identities have a few images each; a collection has few or many parts.
 
     Raises:
-        RunError: there are more than places have numbers for.
+        RunError: there are more than row ids have numbers for.
     """
     size = min(_MOST_TOGETHER, max(1, len(tasks) // _FEWEST_GROUPS))
     if len(tasks) > size * MAX_TASKS:
@@ -97,7 +98,7 @@ def together(tasks: Sequence[str]) -> list[Sequence[str]]:
 
 
 def holds_images(chunk: Chunk) -> bool:
-    """Whether there is something to scan: a chunk can tell of passed over images alone."""
+    """Whether there is something to scan: a chunk may only count images passed over."""
     return chunk.count > 0
 
 
@@ -105,23 +106,23 @@ def list_chunks(
     numbered: tuple[int, Sequence[str]],
     source: Source,
     origin: int = NEW,
-    known: str | None = None,
+    base_keys: str | None = None,
 ) -> Iterator[Chunk]:
     """The chunks of some parts of the listing; see `holds_images`.
 
     Args:
-        numbered: place among all groups of parts, and the parts.
+        numbered: number among all groups of parts, and the parts.
         source: that they are of.
         origin: see `transforms.core.row_ids`.
-        known: see `ListImages`.
+        base_keys: see `ListImages`.
     """
     number, tasks = numbered
     passed_over: Counter[str] = Counter()
     refs: Iterator[Ref] = itertools.chain.from_iterable(map(source.refs, tasks))
-    # A picture is kept apart from whoever it shows.
+    # A held-out photo is kept apart from whoever it shows.
     refs = map(ignore_missing_identity if origin == HELD_OUT else of_one_line, refs)
-    if known is not None:
-        keys = storage.map_array(known)
+    if base_keys is not None:
+        keys = storage.map_array(base_keys)
         refs = _unknown(refs, keys, passed_over)
     for ordinal in range(MAX_CHUNKS):
         some = list(itertools.islice(refs, CHUNK))
@@ -139,22 +140,24 @@ def list_chunks(
     )
 
 
-def all_chunks(source: Source, tasks: Sequence[str], known: str | None = None) -> Iterator[Chunk]:
-    """What `ListImages` gives of new images, without an engine and in order.
+def all_chunks(
+    source: Source, tasks: Sequence[str], base_keys: str | None = None
+) -> Iterator[Chunk]:
+    """What `ListImages` gives of new images, without a runner and in order.
 
     Args:
         source: of the images.
         tasks: its parts.
-        known: see `ListImages`.
+        base_keys: see `ListImages`.
     """
     for numbered in enumerate(together(tasks)):
         yield from (
-            chunk for chunk in list_chunks(numbered, source, NEW, known) if holds_images(chunk)
+            chunk for chunk in list_chunks(numbered, source, NEW, base_keys) if holds_images(chunk)
         )
 
 
 def image_key(image_id: str) -> int:
-    """The hash by which a dataset that is added to knows its images, in [0, 2**64)."""
+    """The hash by which the images of a base are found, in [0, 2**64)."""
     return keyed_hash(0, "known", image_id)
 
 

@@ -6,22 +6,25 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.core.coders import register
+from facemill.transforms.core.grouping import group_count
+from facemill.transforms.core.rows import KeyRows
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scan.scan_chunk import Scanned
 from facemill.transforms.scan.staging import read_metadata
 
-_KEY = np.dtype("<u8")
+register(KeyRows)
+
 # Each fails the run; one would do.
-_TOLD = 8
+_REPORTED = 8
 
 
 class FindRepeated(beam.PTransform):
     """Scanned -> a dict with `key` for each `image_key` that more than one image has.
 
     Eight bytes of each image are grouped, so that nobody holds all names. Two different names have
-    the same key with a chance of 3e-6 among ten million, so whoever is told of a key has to look
-    at the names.
+    the same key with a chance of 3e-6 among ten million, so whoever gets a key has to compare
+    the names.
 
     Args:
         staging: the staging folder.
@@ -38,7 +41,9 @@ class FindRepeated(beam.PTransform):
         return (
             scanned
             | "Keys"
-            >> beam.FlatMap(_keys, self._staging, self._total).with_output_types(tuple[int, bytes])
+            >> beam.FlatMap(_keys, self._staging, self._total).with_output_types(
+                tuple[int, KeyRows]
+            )
             | "GroupKeys" >> beam.GroupByKey()
             | "Repeated" >> beam.FlatMap(_repeated)
         )
@@ -54,12 +59,12 @@ def first_repeated(names: Iterable[str]) -> str | None:
     return None
 
 
-def _keys(scanned: Scanned, staging: str, total: int) -> Iterator[tuple[int, bytes]]:
+def _keys(scanned: Scanned, staging: str, total: int) -> Iterator[tuple[int, KeyRows]]:
     names = read_metadata(staging, scanned.chunk, ["image_id"])["image_id"].to_pylist()
-    keys = np.fromiter(map(image_key, names), _KEY, len(names))
-    yield from divide(keys, keys % np.uint64(group_count(total)))
+    keys = np.fromiter(map(image_key, names), KeyRows.dtype, len(names))
+    yield from KeyRows.divide(keys, keys % np.uint64(group_count(total)))
 
 
-def _repeated(group: tuple[int, Iterable[bytes]]) -> list[dict[str, Any]]:
-    found, counts = np.unique(join(group[1], _KEY), return_counts=True)
-    return [{"key": key} for key in found[counts > 1][:_TOLD].tolist()]
+def _repeated(group: tuple[int, Iterable[KeyRows]]) -> list[dict[str, Any]]:
+    found, counts = np.unique(KeyRows.join(group[1]), return_counts=True)
+    return [{"key": key} for key in found[counts > 1][:_REPORTED].tolist()]

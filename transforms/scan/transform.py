@@ -7,6 +7,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from facemill.transforms.core.processes import Calls
 from facemill.transforms.core.windowed import at_end
+from facemill.transforms.scan import coders as _coders  # noqa: F401 - gives Scanned its coder
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.prefetch import prefetched
 from facemill.transforms.scan.scan_chunk import ScanJob, Scanned, scan_packed
@@ -17,7 +18,7 @@ class ScanImages(beam.PTransform):
 
     Args:
         job: what all chunks have in common.
-        workers: processes in each of the engine's worker processes; never changes the result.
+        workers: processes in each of the runner's worker processes; never changes the result.
     """
 
     def __init__(self, job: ScanJob, workers: int) -> None:

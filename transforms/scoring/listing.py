@@ -1,4 +1,4 @@
-"""From a listing to the stretches of it that a worker reads and scores in one go."""
+"""From a listing to the groups of chunks that a worker reads and scores in one go."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,18 @@ from facemill.transforms.core.row_ids import CHUNK, MAX_CHUNKS, NEW, chunk_numbe
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import together
 
-# Chunks, and calls of the model, in a stretch: enough that its last call, which is filled up,
+# Chunks, and calls of the model, in a group: enough that its last call, which is filled up,
 # counts for little.
 _IN_GROUP = 2
 
 
 class GroupChunks(beam.PTransform):
-    """Chunk -> (stretch, its chunks in any order).
+    """Chunk -> (number of a chunk group, its chunks in any order).
 
-    A stretch is neighbors in the listing, enough of them to fill calls of the model; where folders
-    hold a few images each, it takes several folders. It follows from the listing alone, so which
-    images share a call does too; and in the listing's order files are read from front to back.
+    A chunk group is neighbors in the listing, enough of them to fill calls of the model; where
+    folders hold a few images each, it takes several folders. It follows from the listing alone, so
+    which images share a call does too; and in the listing's order files are read from front to
+    back.
 
     Args:
         tasks: parts of the listing.
@@ -36,22 +37,22 @@ class GroupChunks(beam.PTransform):
         """Builds the graph."""
         return (
             chunks
-            | "ByStretch"
+            | "ByChunkGroup"
             >> beam.Map(_by_chunk_group, self._total, self._groups, self._images).with_output_types(
                 tuple[int, Chunk]
             )
-            | "GroupStretches" >> beam.GroupByKey()
+            | "GroupChunks" >> beam.GroupByKey()
         )
 
 
 def chunk_group_number(chunk: int, total: int, groups: int, images: int) -> int:
-    """The stretch that a chunk belongs to.
+    """The chunk group that a chunk belongs to.
 
     Args:
         chunk: its number; see `transforms.core.row_ids`.
         total: images that were listed.
         groups: parts of the listing, as `transforms.scan.listing.together` has them.
-        images: that a stretch should have.
+        images: that a chunk group should have.
     """
     group, ordinal = divmod(chunk, MAX_CHUNKS)
     neighbors = max(1, images * groups // max(1, total))

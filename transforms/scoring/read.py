@@ -9,6 +9,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
+from facemill.transforms.core.coders import register
 from facemill.transforms.core.reasons import Reason
 from facemill.transforms.core.row_ids import CHUNK
 from facemill.transforms.faces.crop import CropConfig, Framed, frame
@@ -51,6 +52,9 @@ class Batch:
 
     refs: list[Ref]
     images: list[Standardized]
+
+
+register(Batch, Failure)
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,10 @@ class Reader:
 
 
 class ReadImages(beam.PTransform):
-    """(stretch, its chunks) -> Batch, and list[Failure] under the tag "failed".
+    """(number, chunks of a group) -> Batch, and list[Failure] under the tag "failed".
 
-    The batches of a stretch hold its readable images in the order of the listing; all but the last
-    fill a whole number of the model's calls.
+    The batches of a chunk group hold its readable images in the order of the listing; all but the
+    last fill a whole number of the model's calls.
 
     Args:
         reader: of the images.

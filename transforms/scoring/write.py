@@ -8,12 +8,15 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from facemill.transforms.core.coders import register
 from facemill.transforms.core.grouping import group_count, partition
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.reasons import reason_columns
 from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.scoring.rows import Failure, Measures, Scored
+
+register(Failure, Scored)
 
 # A worker holds one part's embeddings while it sorts them: at 512 numbers each, 100 MB.
 _ROWS_PER_PART = 50_000
@@ -133,7 +136,7 @@ def _by_part(
     """The rows by the part that a hash of their key puts them in.
 
     Args:
-        rows: of one batch or stretch.
+        rows: of one batch or chunk group.
         prefix: of the parts' names.
         total: rows in all parts, at most.
     """

@@ -15,11 +15,15 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
-from facemill.transforms.core.grouping import ROWS_PER_GROUP, divide, group_count, join
+from facemill.transforms.core.coders import register
+from facemill.transforms.core.grouping import ROWS_PER_GROUP, group_count
 from facemill.transforms.core.keyed import splitmix64
+from facemill.transforms.core.merging import Merge
 from facemill.transforms.selection.apply import apply, apply_to_share, preference_keys, tally
-from facemill.transforms.selection.decisions import DECISION, KEEP
+from facemill.transforms.selection.decisions import KEEP, DecisionRows
 from facemill.transforms.selection.rules import Rule
+
+register(DecisionRows)
 
 _LARGE_TAG = "large"
 _SAMPLE_SALT = 3
@@ -52,7 +56,7 @@ class Cuts:
 
 
 class BalanceAttribute(beam.PTransform):
-    """DECISION arrays as bytes -> the same after rules whose classes are values of the attribute.
+    """DecisionRows -> the same after rules whose classes are values of the attribute.
 
     Args:
         rules: in order.
@@ -97,7 +101,7 @@ class BalanceAttribute(beam.PTransform):
             | "ByAttribute"
             >> beam.FlatMap(
                 by_attribute, cuts, self._total, self._prefer, self._rows
-            ).with_output_types(tuple[int, bytes])
+            ).with_output_types(tuple[int, DecisionRows])
             | "GroupAttributes" >> beam.GroupByKey()
             | "Balance"
             >> beam.ParDo(
@@ -114,14 +118,14 @@ class BalanceAttribute(beam.PTransform):
             )
             shares = shares | f"Share{number}" >> beam.Map(
                 balance_share, rule, cuts, tallies
-            ).with_output_types(tuple[int, bytes])
-        balanced = shares | "Shares" >> beam.Values().with_output_types(bytes)
-        return (grouped.whole, balanced) | "Balanced" >> beam.Flatten()
+            ).with_output_types(tuple[int, DecisionRows])
+        balanced = shares | "Shares" >> beam.Values().with_output_types(DecisionRows)
+        return (grouped.whole, balanced) | "Balanced" >> Merge()
 
 
-def sizes(data: bytes) -> Iterator[tuple[int, int]]:
-    """(value, images) of DECISION [N]; a value as a signed number, which engines can carry."""
-    rows = np.frombuffer(data, DECISION)
+def sizes(decided: DecisionRows) -> Iterator[tuple[int, int]]:
+    """(value, images); a value as a signed number, which runners can carry."""
+    rows = decided.array
     groups, counts = np.unique(rows["group"][_classed(rows)], return_counts=True)
     yield from zip(groups.view(np.int64).tolist(), counts.tolist(), strict=True)
 
@@ -132,12 +136,12 @@ def is_large(size: tuple[int, int], rows_per_group: int) -> bool:
 
 
 def sampled(
-    data: bytes, large: Sequence[tuple[int, int]], prefer: str, rows_per_group: int
+    decided: DecisionRows, large: Sequence[tuple[int, int]], prefer: str, rows_per_group: int
 ) -> Iterator[tuple[int, list[bytes]]]:
     """Preference keys of some images of each large value, drawn by hash.
 
     Args:
-        data: DECISION [N].
+        decided: some images.
         large: of `sizes`, those of all images that are large.
         prefer: see `BalanceAttribute`.
         rows_per_group: see `BalanceAttribute`.
@@ -145,7 +149,7 @@ def sampled(
     Yields:
         (value as in `sizes`, keys).
     """
-    rows = np.frombuffer(data, DECISION)
+    rows = decided.array
     values, images = np.array(sorted(large), np.int64).reshape(-1, 2).T
     rates = np.array([_SAMPLED * _shares(count, rows_per_group) / count for count in images])
     places, at = _located(rows, values)
@@ -183,18 +187,18 @@ def cut(
 
 
 def by_attribute(
-    data: bytes, cuts: Cuts, total: int, prefer: str, rows_per_group: int
-) -> Iterator[tuple[int, bytes]]:
+    decided: DecisionRows, cuts: Cuts, total: int, prefer: str, rows_per_group: int
+) -> Iterator[tuple[int, DecisionRows]]:
     """Rows by group: of small values from 0 on, and after these the shares of large ones.
 
     Args:
-        data: DECISION [N].
+        decided: some images.
         cuts: see `cut`.
         total: images of the run.
         prefer: see `BalanceAttribute`.
         rows_per_group: see `BalanceAttribute`.
     """
-    rows = np.frombuffer(data, DECISION)
+    rows = decided.array
     groups = group_count(total, rows_per_group)
     # What is in no class need not meet.
     keys = np.where(_classed(rows), rows["group"], rows["order"]) % np.uint64(groups)
@@ -203,7 +207,7 @@ def by_attribute(
         mine = places[at == one]
         share = np.searchsorted(cuts.starts[one], preference_keys(rows[mine], prefer), "right")
         keys[mine] = (groups + cuts.firsts[one] + share).astype(np.uint64)
-    yield from divide(rows, keys)
+    yield from DecisionRows.divide(rows, keys)
 
 
 class _Balance(beam.DoFn):
@@ -215,43 +219,46 @@ class _Balance(beam.DoFn):
         self._rows = rows_per_group
 
     def process(
-        self, group: tuple[int, Iterable[bytes]], total: int
-    ) -> Iterator[bytes | TaggedOutput[Literal["large"], tuple[int, bytes]]]:
-        rows = join(group[1], DECISION)
+        self, group: tuple[int, Iterable[DecisionRows]], total: int
+    ) -> Iterator[DecisionRows | TaggedOutput[Literal["large"], tuple[int, DecisionRows]]]:
+        rows = DecisionRows.join(group[1])
         share = group[0] - group_count(total, self._rows)
         if share >= 0:
             ordered = rows[np.argsort(preference_keys(rows, self._prefer))]
-            yield TaggedOutput(_LARGE_TAG, (share, ordered.tobytes()))
+            yield TaggedOutput(_LARGE_TAG, (share, DecisionRows.of(ordered)))
             return
         for rule in self._rules:
             apply(rows, rule, "group", self._prefer)
-        yield rows.tobytes()
+        yield DecisionRows.of(rows)
 
 
-def tally_share(share: tuple[int, bytes], rule: Rule) -> tuple[int, int, int]:
+def tally_share(share: tuple[int, DecisionRows], rule: Rule) -> tuple[int, int, int]:
     """(number of the share, images that the rule concerns, records of them)."""
-    return share[0], *tally(np.frombuffer(share[1], DECISION), rule)
+    return share[0], *tally(share[1].array, rule)
 
 
 def balance_share(
-    share: tuple[int, bytes], rule: Rule, cuts: Cuts, tallies: Sequence[tuple[int, int, int]]
-) -> tuple[int, bytes]:
+    share: tuple[int, DecisionRows],
+    rule: Rule,
+    cuts: Cuts,
+    tallies: Sequence[tuple[int, int, int]],
+) -> tuple[int, DecisionRows]:
     """A share after a rule.
 
     Args:
-        share: (number, DECISION [N] in order).
+        share: (number, images in order).
         rule: the rule.
         cuts: see `cut`.
         tallies: of all shares, in any order, see `tally_share`.
     """
-    number, data = share
-    rows = join([data], DECISION)
+    number, decided = share
+    rows = DecisionRows.join([decided])
     first, stop = cuts.around(number)
     mine = [one for one in tallies if first <= one[0] < stop]
     before = sum(images for other, images, _ in mine if other < number)
     images, records = (sum(one[column] for one in mine) for column in (1, 2))
     apply_to_share(rows, rule, before, images, records)
-    return number, rows.tobytes()
+    return number, DecisionRows.of(rows)
 
 
 def _shares(images: int, rows_per_group: int) -> int:
@@ -272,6 +279,6 @@ def _located(rows: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """
     groups = rows["group"].view(np.int64)
     at = np.searchsorted(values, groups)
-    known = np.append(values, 0)[at] == groups
-    places = np.flatnonzero(known & _classed(rows))
+    found = np.append(values, 0)[at] == groups
+    places = np.flatnonzero(found & _classed(rows))
     return places, at[places]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from facemill.transforms.core import row_ids
+from facemill.transforms.core.rows import Rows
 from facemill.transforms.dataset.split_names import SPLITS
 
 # Why an image is not kept; `selection.explain` gives the words.
@@ -30,6 +31,13 @@ DECISION = np.dtype(
 )
 
 TRAIN = SPLITS.index("train")
+
+
+class DecisionRows(Rows):
+    """DECISION rows."""
+
+    __slots__ = ()
+    dtype = DECISION
 
 
 def is_new(rows: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.core.coders import register
+from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.row_ids import (
     BASE,
     HELD_OUT,
@@ -18,6 +19,7 @@ from facemill.transforms.core.row_ids import (
     origin_of_chunk,
     row_of,
 )
+from facemill.transforms.core.rows import Rows
 from facemill.transforms.dataset.fingerprint import content_sum
 from facemill.transforms.dataset.identity_filter import NO_IDENTITY
 from facemill.transforms.duplicates.verdicts import Exclusion
@@ -26,7 +28,17 @@ from facemill.transforms.scan.staging import read_metadata
 
 EXAMPLES = 3
 
-_NAMED = np.dtype([("identity", "<u8"), ("held_out", "?"), ("records", "<u4")])
+NAMED = np.dtype([("identity", "<u8"), ("held_out", "?"), ("records", "<u4")])
+
+
+class NamedRows(Rows):
+    """NAMED rows: an identity, whether a held-out set names it, and its records in the base."""
+
+    __slots__ = ()
+    dtype = NAMED
+
+
+register(NamedRows)
 
 
 @dataclass
@@ -85,7 +97,7 @@ class CountNamed(beam.PTransform):
         """Builds the graph."""
         return (
             scanned
-            | "Names" >> beam.FlatMap(_names, self._total).with_output_types(tuple[int, bytes])
+            | "Names" >> beam.FlatMap(_names, self._total).with_output_types(tuple[int, NamedRows])
             | "GroupNames" >> beam.GroupByKey()
             | "Named" >> beam.Map(_count_named).with_output_types(tuple[int, int])
             | "AllNamed" >> beam.CombineGlobally(_add_pairs)
@@ -105,10 +117,10 @@ class CountOverlap(beam.PTransform):
         super().__init__()
         self._staging = staging
 
-    def expand(self, aside: beam.PCollection) -> beam.PCollection:
+    def expand(self, exclusions: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         return (
-            aside
+            exclusions
             | "Overlapping" >> beam.FlatMap(_overlapping, self._staging)
             | "AllOverlapping" >> beam.CombineGlobally(_First())
         )
@@ -155,7 +167,7 @@ class _Sum(beam.CombineFn):
         }
 
 
-def _names(scanned: Scanned, total: int) -> Iterator[tuple[int, bytes]]:
+def _names(scanned: Scanned, total: int) -> Iterator[tuple[int, NamedRows]]:
     origin = origin_of_chunk(scanned.chunk)
     if origin not in (BASE, HELD_OUT):
         return
@@ -163,14 +175,14 @@ def _names(scanned: Scanned, total: int) -> Iterator[tuple[int, bytes]]:
     if origin == HELD_OUT:
         keys = np.concatenate([keys, scanned.unusable["identity"]])
     found, counts = np.unique(keys[keys != NO_IDENTITY], return_counts=True)
-    rows = np.zeros(len(found), _NAMED)
+    rows = np.zeros(len(found), NAMED)
     rows["identity"], rows["held_out"] = found, origin == HELD_OUT
     rows["records"] = 0 if origin == HELD_OUT else counts
-    yield from divide(rows, found % np.uint64(group_count(total)))
+    yield from NamedRows.divide(rows, found % np.uint64(group_count(total)))
 
 
-def _count_named(group: tuple[int, Iterable[bytes]]) -> tuple[int, int]:
-    rows = join(group[1], _NAMED)
+def _count_named(group: tuple[int, Iterable[NamedRows]]) -> tuple[int, int]:
+    rows = NamedRows.join(group[1])
     held_out = np.unique(rows["identity"][rows["held_out"]])
     records = rows["records"][np.isin(rows["identity"], held_out)]
     return len(held_out), int(records.sum(dtype=np.int64))
@@ -183,11 +195,11 @@ def _add_pairs(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:
     return first, second
 
 
-def _overlapping(aside: Exclusion, staging: str) -> list[str]:
-    if origin_of(aside.row_id) != BASE or not aside.verdict.is_leak:
+def _overlapping(exclusion: Exclusion, staging: str) -> list[str]:
+    if origin_of(exclusion.row_id) != BASE or not exclusion.verdict.is_leak:
         return []
-    metadata = read_metadata(staging, chunk_of(aside.row_id), ["image_id"])
-    return [metadata["image_id"][row_of(aside.row_id)].as_py()]
+    metadata = read_metadata(staging, chunk_of(exclusion.row_id), ["image_id"])
+    return [metadata["image_id"][row_of(exclusion.row_id)].as_py()]
 
 
 _Names = tuple[int, list[str]]

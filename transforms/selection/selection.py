@@ -10,14 +10,17 @@ import apache_beam as beam
 import numpy as np
 
 from facemill.transforms.core import row_ids as origins
-from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.core.coders import register
+from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.keyed import splitmix64
+from facemill.transforms.core.merging import CoGroup
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.row_ids import origin_of_chunk
+from facemill.transforms.core.rows import KeyRows, Rows
 from facemill.transforms.dataset.identity_filter import NO_IDENTITY, IdentityFilter
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS, UNLABELED
 from facemill.transforms.dataset.splits import (
-    SPLIT_REQUEST,
+    SplitRequestRows,
     draw_splits,
     resolve_split_requests,
     split_requests,
@@ -38,6 +41,7 @@ from facemill.transforms.selection.decisions import (
     TOO_MANY,
     TRAIN,
     TWO_SPLITS,
+    DecisionRows,
     is_new,
 )
 from facemill.transforms.selection.rules import Rule, give_weights
@@ -45,6 +49,16 @@ from facemill.transforms.selection.rules import Rule, give_weights
 # What the selection takes from the scan; an engine may keep all of it in memory.
 _SCANNED = ("row_id", "identity", "order", "group", "sharpness", "split")
 _UNDECIDED = np.dtype([(name, DECISION[name]) for name in (*_SCANNED, "reason")])
+
+
+class UndecidedRows(Rows):
+    """What the selection groups, until it has decided."""
+
+    __slots__ = ()
+    dtype = _UNDECIDED
+
+
+register(UndecidedRows, DecisionRows, SplitRequestRows, KeyRows)
 
 _IMAGE_SPLIT_SALT = 2
 
@@ -120,8 +134,8 @@ def select(
         requests: SPLIT_REQUEST [K], of images that are not among the rows: an image counts for the
             split of its identity even if it cannot be used.
     """
-    known = rows["identity"] != NO_IDENTITY
-    _drop(rows, known & np.isin(rows["identity"], held_out), HELD_OUT)
+    named = rows["identity"] != NO_IDENTITY
+    _drop(rows, named & np.isin(rows["identity"], held_out), HELD_OUT)
     _drop(rows, selection.chosen.excluded(rows["identity"]), EXCLUDED)
     _drop(rows, selection.chosen.not_included(rows["identity"]), NOT_INCLUDED)
     _split(rows, selection, requests)
@@ -160,7 +174,7 @@ def explain(reason: int, have: int, limit: int, column: str | None) -> Reason | 
 
 
 class SelectImages(beam.PTransform):
-    """Scanned -> DECISION arrays as bytes, of all new images that are not set aside.
+    """Scanned -> DecisionRows of all new images that are not excluded.
 
     What is scanned of a dataset that is added to, or of a held-out set, takes part, and has no
     decision.
@@ -183,25 +197,25 @@ class SelectImages(beam.PTransform):
     def expand(self, scanned: beam.PCollection) -> Any:
         """Builds the graph."""
         rows = scanned | "ByIdentity" >> beam.FlatMap(_by_identity, self._total).with_output_types(
-            tuple[int, bytes]
+            tuple[int, UndecidedRows]
         )
         held_out = scanned | "HeldOut" >> beam.FlatMap(_held_out, self._total).with_output_types(
-            tuple[int, bytes]
+            tuple[int, KeyRows]
         )
-        aside = self._exclusions | "AsideByIdentity" >> beam.Map(
+        exclusions = self._exclusions | "ExclusionsByIdentity" >> beam.Map(
             _exclusion_by_identity, self._total
         ).with_output_types(tuple[int, int])
-        requests = scanned | "Demands" >> beam.FlatMap(
+        requests = scanned | "SplitRequests" >> beam.FlatMap(
             _split_requests, self._total
-        ).with_output_types(tuple[int, bytes])
+        ).with_output_types(tuple[int, SplitRequestRows])
         decided = (
-            {"rows": rows, "held_out": held_out, "aside": aside, "asked": requests}
-            | "GroupIdentities" >> beam.CoGroupByKey()
-            | "Select" >> beam.FlatMap(_select, self._selection).with_output_types(bytes)
+            {"rows": rows, "held_out": held_out, "excluded": exclusions, "requests": requests}
+            | "GroupIdentities" >> CoGroup()
+            | "Select" >> beam.FlatMap(_select, self._selection).with_output_types(DecisionRows)
         )
         for number, rules in enumerate(self._selection.stages[1:], start=1):
             decided = decided | f"Balance{number}" >> self._balance(rules)
-        return decided | "New" >> beam.Map(_only_new).with_output_types(bytes)
+        return decided | "New" >> beam.Map(_only_new).with_output_types(DecisionRows)
 
     def _balance(self, rules: Sequence[Rule]) -> beam.PTransform:
         if rules[0].column is not None:
@@ -210,7 +224,7 @@ class SelectImages(beam.PTransform):
 
 
 class _BalanceIdentities(beam.PTransform):
-    """DECISION arrays as bytes -> the same after rules of identities that come after others."""
+    """DecisionRows -> the same after rules of identities that come after others."""
 
     def __init__(self, rules: Sequence[Rule], prefer: str, total: beam.pvalue.AsSingleton) -> None:
         super().__init__()
@@ -222,14 +236,18 @@ class _BalanceIdentities(beam.PTransform):
         return (
             decided
             | "ByIdentity"
-            >> beam.FlatMap(_decided_by_identity, self._total).with_output_types(tuple[int, bytes])
+            >> beam.FlatMap(_decided_by_identity, self._total).with_output_types(
+                tuple[int, DecisionRows]
+            )
             | "GroupIdentities" >> beam.GroupByKey()
             | "Balance"
-            >> beam.Map(_balance_identities, self._rules, self._prefer).with_output_types(bytes)
+            >> beam.Map(_balance_identities, self._rules, self._prefer).with_output_types(
+                DecisionRows
+            )
         )
 
 
-def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, UndecidedRows]]:
     if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
         return ()
     # What a dataset dropped for its class's size counts in the class, and nothing else.
@@ -240,28 +258,28 @@ def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
         rows[name][: len(scanned.usable)] = scanned.usable[name]
     for name in ("row_id", "identity", "order"):
         rows[name][len(scanned.usable) :] = dropped[name]
-    return divide(rows, _groups(rows, total))
+    return UndecidedRows.divide(rows, _groups(rows, total))
 
 
-def _held_out(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+def _held_out(scanned: Scanned, total: int) -> Iterable[tuple[int, KeyRows]]:
     if origin_of_chunk(scanned.chunk) != origins.HELD_OUT:
         return ()
     # Whoever is named is in the set, whether or not the picture can be used.
     keys = np.union1d(scanned.usable["identity"], scanned.unusable["identity"])
     keys = keys[keys != NO_IDENTITY]
-    return divide(keys, keys % np.uint64(group_count(total)))
+    return KeyRows.divide(keys, keys % np.uint64(group_count(total)))
 
 
-def _exclusion_by_identity(aside: Exclusion, total: int) -> tuple[int, int]:
-    key = aside.identity if aside.identity != NO_IDENTITY else aside.order
-    return key % group_count(total), aside.row_id
+def _exclusion_by_identity(exclusion: Exclusion, total: int) -> tuple[int, int]:
+    key = exclusion.identity if exclusion.identity != NO_IDENTITY else exclusion.order
+    return key % group_count(total), exclusion.row_id
 
 
-def _split_requests(scanned: Scanned, total: int) -> Iterable[tuple[int, bytes]]:
+def _split_requests(scanned: Scanned, total: int) -> Iterable[tuple[int, SplitRequestRows]]:
     # What a held-out set says of its own images is nothing to the input's.
     if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
         return ()
-    return divide(
+    return SplitRequestRows.divide(
         scanned.split_requests, scanned.split_requests["identity"] % np.uint64(group_count(total))
     )
 
@@ -273,39 +291,42 @@ def _groups(rows: np.ndarray, total: int) -> np.ndarray:
     return keys % np.uint64(group_count(total))
 
 
-def _decided_by_identity(data: bytes, total: int) -> Iterator[tuple[int, bytes]]:
-    rows = np.frombuffer(data, DECISION)
-    yield from divide(rows, _groups(rows, total))
+def _decided_by_identity(decided: DecisionRows, total: int) -> Iterator[tuple[int, DecisionRows]]:
+    rows = decided.array
+    yield from DecisionRows.divide(rows, _groups(rows, total))
 
 
 def _balance_identities(
-    group: tuple[int, Iterable[bytes]], rules: Sequence[Rule], prefer: str
-) -> bytes:
-    rows = join(group[1], DECISION)
+    group: tuple[int, Iterable[DecisionRows]], rules: Sequence[Rule], prefer: str
+) -> DecisionRows:
+    rows = DecisionRows.join(group[1])
     for rule in rules:
         apply(rows, rule, "identity", prefer)
-    return rows.tobytes()
+    return DecisionRows.of(rows)
 
 
-def _select(group: tuple[int, dict[str, Iterable[Any]]], selection: Selection) -> Iterator[bytes]:
-    rows = undecided(join(group[1]["rows"], _UNDECIDED))
-    aside = np.isin(rows["row_id"], np.fromiter(group[1]["aside"], np.uint64))
-    requests = np.concatenate([join(group[1]["asked"], SPLIT_REQUEST), _requested(rows[aside])])
-    rows = rows[~aside]
-    held_out = join(group[1]["held_out"], np.dtype("<u8"))
+def _select(
+    group: tuple[int, dict[str, Iterable[Any]]], selection: Selection
+) -> Iterator[DecisionRows]:
+    rows = undecided(UndecidedRows.join(group[1]["rows"]))
+    excluded = np.isin(rows["row_id"], np.fromiter(group[1]["excluded"], np.uint64))
+    requests = SplitRequestRows.join(group[1]["requests"])
+    requests = np.concatenate([requests, _requested(rows[excluded])])
+    rows = rows[~excluded]
+    held_out = KeyRows.join(group[1]["held_out"])
     select(rows, selection, held_out, requests)
     if len(rows):
-        yield rows.tobytes()
+        yield DecisionRows.of(rows)
 
 
-def _only_new(data: bytes) -> bytes:
-    rows = np.frombuffer(data, DECISION)
-    return rows[is_new(rows)].tobytes()
+def _only_new(decided: DecisionRows) -> DecisionRows:
+    rows = decided.array
+    return DecisionRows.of(rows[is_new(rows)])
 
 
 def _split(rows: np.ndarray, selection: Selection, requests: np.ndarray) -> None:
     """Puts each image into a split; images without identity into `unlabeled`."""
-    known = rows["identity"] != NO_IDENTITY
+    named = rows["identity"] != NO_IDENTITY
     if selection.split_by == BY_IMAGE:
         hashes = splitmix64(rows["order"], _IMAGE_SPLIT_SALT)
         drawn = draw_splits(hashes, selection.fractions)
@@ -322,7 +343,7 @@ def _split(rows: np.ndarray, selection: Selection, requests: np.ndarray) -> None
         drawn = draw_splits(rows["identity"], selection.fractions)
         rows["split"] = np.where(given >= 0, given, drawn)
         _drop(rows, several, TWO_SPLITS)
-    rows["split"][~known] = FOLDERS.index(UNLABELED)
+    rows["split"][~named] = FOLDERS.index(UNLABELED)
 
 
 def _requested(rows: np.ndarray) -> np.ndarray:
@@ -352,9 +373,9 @@ def _drop(rows: np.ndarray, gone: np.ndarray, reason: int) -> None:
     rows["reason"][gone & is_new(rows) & (rows["reason"] == KEEP)] = reason
 
 
-def normalizing_sums(data: bytes) -> tuple[float, int]:
+def normalizing_sums(decided: DecisionRows) -> tuple[float, int]:
     """(sum of weights, number) of the train records, each as often as it is written."""
-    rows = np.frombuffer(data, DECISION)
+    rows = decided.array
     train = rows[(rows["reason"] == KEEP) & (rows["split"] == TRAIN)]
     # fsum is exact, so no order of addition shows in the last bits.
     return math.fsum(train["weight"] * train["copies"]), int(train["copies"].sum())

@@ -10,11 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.pvalue import TaggedOutput
 
+from facemill.transforms.core.coders import register
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.core.grouping import divide, group_count, join
+from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.keyed import splitmix64
+from facemill.transforms.core.merging import CoGroup
 from facemill.transforms.core.reasons import reason_columns
 from facemill.transforms.core.row_ids import ROW_BITS, chunk_of, row_ids_of
+from facemill.transforms.core.rows import Kind, Rows
 from facemill.transforms.dataset.fingerprint import content_sum
 from facemill.transforms.dataset.image_metadata import ANALYZED, METADATA
 from facemill.transforms.dataset.outcomes import DROPPED, KEPT, REJECTED
@@ -23,12 +26,13 @@ from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.duplicates.verdicts import Exclusion
 from facemill.transforms.scan.scan_chunk import Scanned
 from facemill.transforms.scan.staging import read_metadata
-from facemill.transforms.selection.selection import DECISION, KEEP, explain
+from facemill.transforms.selection.decisions import DECISION, KEEP, DecisionRows
+from facemill.transforms.selection.selection import explain
 from facemill.transforms.shards.transform import shard_name, version_mark
-from facemill.transforms.shards.write_shard import POSITION
+from facemill.transforms.shards.write_shard import PositionRows
 
 TRAIN_TAG = "train"
-# Ending of the folder beside the index that tells the place of each of its rows.
+# Ending of the folder beside the index that holds the row id of each of its rows.
 ROW_IDS = "-row-ids"
 
 # One worker holds one part's rows while it sorts them: with all columns and their sorted copy 1 to
@@ -38,10 +42,20 @@ _ROW_GROUP = 65_536
 _PART_SALT = 32
 _SHIFT = np.uint64(ROW_BITS)
 
-# What the index needs of a decision: a third of it, and an engine may keep all of them in memory.
+# What the index needs of a decision: a third of it, and a runner may keep all of them in memory.
 _DECISION = np.dtype(
     [(name, DECISION[name]) for name in ("row_id", "reason", "have", "limit", "copies")]
 )
+
+
+class OutcomeRows(Rows):
+    """What the index needs of decisions."""
+
+    __slots__ = ()
+    dtype = _DECISION
+
+
+register(DecisionRows, OutcomeRows, PositionRows, Exclusion)
 
 _DECIDED = pa.schema(
     [
@@ -80,8 +94,8 @@ class WriteIndex(beam.PTransform):
         staging: the staging folder.
         folder: where the parts are written.
         exclusions: a PCollection of Exclusion.
-        decisions: DECISION arrays as bytes.
-        positions: POSITION arrays as bytes.
+        decisions: a PCollection of DecisionRows.
+        positions: a PCollection of PositionRows.
         total: a PCollection of one number, how many images were listed.
         column: the attribute whose values are the classes of balance, or None.
         version: of the dataset.
@@ -100,27 +114,34 @@ class WriteIndex(beam.PTransform):
     ) -> None:
         super().__init__()
         self._fn = _WritePart(staging, folder, column, version)
-        self._inputs = {"aside": exclusions, "decisions": decisions, "positions": positions}
+        self._exclusions = exclusions
+        self._decisions = decisions
+        self._positions = positions
         self._total = beam.pvalue.AsSingleton(total)
 
     def expand(self, scanned: beam.PCollection) -> Any:
         """Builds the graph."""
         total = self._total
-        aside = self._inputs["aside"] | "AsideByPart" >> beam.Map(
+        exclusions = self._exclusions | "ExclusionsByPart" >> beam.Map(
             _exclusion_by_part, total
         ).with_output_types(tuple[str, Exclusion])
-        rows = {
-            name: self._inputs[name]
-            | f"{name.title()}ByPart"
-            >> beam.FlatMap(_by_part, kind, total).with_output_types(tuple[str, bytes])
-            for name, kind in (("decisions", DECISION), ("positions", POSITION))
-        }
-        chunks = scanned | "ChunkByPart" >> beam.Map(_chunk_by_part, total).with_output_types(
+        decisions = self._decisions | "DecisionsByPart" >> beam.FlatMap(
+            _decisions_by_part, total
+        ).with_output_types(tuple[str, OutcomeRows])
+        positions = self._positions | "PositionsByPart" >> beam.FlatMap(
+            _positions_by_part, total
+        ).with_output_types(tuple[str, PositionRows])
+        chunks = scanned | "ChunksByPart" >> beam.Map(_chunk_by_part, total).with_output_types(
             tuple[str, tuple[int, int]]
         )
         return (
-            {"chunks": chunks, "aside": aside, **rows}
-            | "GroupParts" >> beam.CoGroupByKey()
+            {
+                "chunks": chunks,
+                "exclusions": exclusions,
+                "decisions": decisions,
+                "positions": positions,
+            }
+            | "GroupParts" >> CoGroup()
             | "Write" >> beam.ParDo(self._fn).with_outputs(TRAIN_TAG, main="receipts")
         )
 
@@ -143,24 +164,26 @@ def _chunk_by_part(scanned: Scanned, total: int) -> tuple[str, tuple[int, int]]:
     return _part_of_chunk(scanned.chunk, total), (scanned.chunk, scanned.count)
 
 
-def _exclusion_by_part(aside: Exclusion, total: int) -> tuple[str, Exclusion]:
-    return _part_of_chunk(chunk_of(aside.row_id), total), aside
+def _exclusion_by_part(exclusion: Exclusion, total: int) -> tuple[str, Exclusion]:
+    return _part_of_chunk(chunk_of(exclusion.row_id), total), exclusion
 
 
-def _by_part(data: bytes, kind: np.dtype, total: int) -> Iterator[tuple[str, bytes]]:
-    rows = np.frombuffer(data, kind)
-    parts, count = _part_names(rows["row_id"] >> _SHIFT, total)
-    for index, part in divide(_needed(rows), parts):
-        yield _part_name(index, count), part
-
-
-def _needed(rows: np.ndarray) -> np.ndarray:
-    if rows.dtype != DECISION:
-        return rows
-    slim = np.zeros(len(rows), _DECISION)
+def _decisions_by_part(decided: DecisionRows, total: int) -> Iterator[tuple[str, OutcomeRows]]:
+    rows = decided.array
+    needed = np.zeros(len(rows), _DECISION)
     for name in _DECISION.names or ():
-        slim[name] = rows[name]
-    return slim
+        needed[name] = rows[name]
+    yield from _by_part(OutcomeRows, needed, total)
+
+
+def _positions_by_part(written: PositionRows, total: int) -> Iterator[tuple[str, PositionRows]]:
+    yield from _by_part(PositionRows, written.array, total)
+
+
+def _by_part(kind: type[Kind], rows: np.ndarray, total: int) -> Iterator[tuple[str, Kind]]:
+    parts, count = _part_names(rows["row_id"] >> _SHIFT, total)
+    for index, part in kind.divide(rows, parts):
+        yield _part_name(index, count), part
 
 
 class _WritePart(beam.DoFn):
@@ -180,9 +203,9 @@ class _WritePart(beam.DoFn):
         decided = decide(
             metadata.select(["reason", "reason_code"]),
             row_ids,
-            list(found["aside"]),
-            join(found["decisions"], _DECISION),
-            join(found["positions"], POSITION),
+            list(found["exclusions"]),
+            OutcomeRows.join(found["decisions"]),
+            PositionRows.join(found["positions"]),
             self._column,
             self._version,
         )

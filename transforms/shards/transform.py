@@ -8,13 +8,21 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
-from facemill.transforms.core.grouping import divide, join
+from facemill.transforms.core.coders import register
 from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.core.processes import Calls
 from facemill.transforms.core.windowed import at_end
 from facemill.transforms.dataset.split_names import FOLDERS
-from facemill.transforms.selection.selection import DECISION, KEEP
-from facemill.transforms.shards.write_shard import RECORD, Written, write_shard
+from facemill.transforms.selection.decisions import KEEP, DecisionRows
+from facemill.transforms.shards.write_shard import (
+    RECORD,
+    PositionRows,
+    RecordRows,
+    Written,
+    write_shard,
+)
+
+register(DecisionRows, RecordRows, PositionRows)
 
 RECEIPTS_TAG = "receipts"
 
@@ -79,7 +87,7 @@ def plan_records(rows: np.ndarray, shards: int, weight_scale: float) -> np.ndarr
 
 
 class WriteShards(beam.PTransform):
-    """DECISION arrays -> POSITION arrays, both as bytes, and a receipt per shard ("receipts").
+    """DecisionRows -> PositionRows, and a receipt per shard ("receipts").
 
     Args:
         staging: the staging folder.
@@ -87,7 +95,7 @@ class WriteShards(beam.PTransform):
         weighted: whether records carry a weight.
         weight_scale: a PCollection of one number, by which weights are multiplied.
         version: of the dataset.
-        workers: processes in each of the engine's worker processes; never changes the result.
+        workers: processes in each of the runner's worker processes; never changes the result.
     """
 
     def __init__(
@@ -115,34 +123,34 @@ class WriteShards(beam.PTransform):
             decisions
             | "ByShard"
             >> beam.FlatMap(_by_shard, counts, self._weight_scale, self._version).with_output_types(
-                tuple[str, bytes]
+                tuple[str, RecordRows]
             )
             | "GroupShards" >> beam.GroupByKey()
             | "Write" >> beam.ParDo(self._writer).with_outputs(RECEIPTS_TAG, main="positions")
         )
 
 
-def _kept(data: bytes) -> Iterator[tuple[int, np.ndarray]]:
+def _kept(decided: DecisionRows) -> Iterator[tuple[int, np.ndarray]]:
     """(folder, DECISION array) of the images that are written."""
-    rows = np.frombuffer(data, DECISION)
+    rows = decided.array
     rows = rows[rows["reason"] == KEEP]
     for folder in np.unique(rows["split"]).tolist():
         yield folder, rows[rows["split"] == folder]
 
 
-def _folder_sizes(data: bytes) -> Iterable[tuple[int, int]]:
-    return [(folder, int(rows["copies"].sum())) for folder, rows in _kept(data)]
+def _folder_sizes(decided: DecisionRows) -> Iterable[tuple[int, int]]:
+    return [(folder, int(rows["copies"].sum())) for folder, rows in _kept(decided)]
 
 
 def _by_shard(
-    data: bytes, counts: Mapping[int, int], weight_scale: float, version: int
-) -> Iterator[tuple[str, bytes]]:
-    for folder, rows in _kept(data):
+    decided: DecisionRows, counts: Mapping[int, int], weight_scale: float, version: int
+) -> Iterator[tuple[str, RecordRows]]:
+    for folder, rows in _kept(decided):
         shards = shard_count(counts[folder])
         # Only what is trained on has weights that rules of balance gave.
         scale = weight_scale if folder == _TRAIN else 1.0
         records = plan_records(rows, shards, scale)
-        for index, part in divide(records, records["shard"]):
+        for index, part in RecordRows.divide(records, records["shard"]):
             yield shard_name(FOLDERS[folder], index, shards, version), part
 
 
@@ -157,16 +165,16 @@ class _WriteShard(beam.DoFn):
         self._calls: Calls[Written] = Calls(self._workers)
 
     def process(
-        self, group: tuple[str, Iterable[bytes]]
-    ) -> Iterator[bytes | TaggedOutput[Literal["receipts"], dict[str, Any]]]:
+        self, group: tuple[str, Iterable[RecordRows]]
+    ) -> Iterator[PositionRows | TaggedOutput[Literal["receipts"], dict[str, Any]]]:
         name, parts = group
-        records = join(parts, RECORD)
+        records = RecordRows.join(parts)
         given = (self._staging, self._output, name, records, self._weighted)
         for written in self._calls.call(write_shard, *given):
             yield TaggedOutput(RECEIPTS_TAG, written.receipt)
-            yield written.positions.tobytes()
+            yield PositionRows.of(written.positions)
 
     def finish_bundle(self) -> Iterable[Any]:
         for written in self._calls.rest():
             yield TaggedOutput(RECEIPTS_TAG, at_end(written.receipt))
-            yield at_end(written.positions.tobytes())
+            yield at_end(PositionRows.of(written.positions))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from facemill.transforms import storage
+from facemill.transforms.core.rows import Rows
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.records import extra_features
 from facemill.transforms.dataset.split_names import FOLDERS
@@ -33,6 +34,20 @@ POSITION = np.dtype(
 )
 
 _BUFFER = 1 << 20
+
+
+class RecordRows(Rows):
+    """RECORD rows."""
+
+    __slots__ = ()
+    dtype = RECORD
+
+
+class PositionRows(Rows):
+    """POSITION rows."""
+
+    __slots__ = ()
+    dtype = POSITION
 
 
 @dataclass(frozen=True)

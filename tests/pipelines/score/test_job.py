@@ -5,18 +5,25 @@ import os
 import shutil
 from pathlib import Path
 
+import apache_beam as beam
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from facemill.pipelines import cli
+from facemill.pipelines.score.job import build_graph
+from facemill.pipelines.score.options import ScoreOptions
 from facemill.pipelines.synthesize.faces import broken
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.dataset import artifact, tfrecord
+from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.faces.crop import NO_FACE, CropConfig
+from facemill.transforms.scoring.read import Reader
+from facemill.transforms.sources.folders import Folders
 from tests.artifacts import contents
 from tests.commands import facemill
+from tests.pipelines.graphs import Graph, check
 from tests.transforms.scoring import handmade
 
 pytestmark = pytest.mark.slow
@@ -356,3 +363,19 @@ def test_wrong_options_are_one_sentence(tiny_photos, tmp_path, capfd, flags, tol
     assert score(tiny_photos, tmp_path / "model", tmp_path / "out", *flags) == 2
     assert told in sentence(capfd)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_grouped_has_a_type(tmp_path):
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    build_graph(
+        pipeline,
+        ScoreOptions("photos", "model", "embeddings"),
+        Reader(Folders(str(tmp_path)), CropConfig(32)),
+        ["ada", "bob"],
+        str(tmp_path / "model"),
+        {"embedding_size": SIZE, "model_id": "tiny"},
+        Work(str(tmp_path), "embeddings", {}, {}, str(tmp_path / "scratch")),
+    )
+    # What a model gives has the type that Beam's RunInference says; the writers give None.
+    pickled = {step for step in check(Graph(pipeline)) if not step.startswith("Model/")}
+    assert pickled == {f"{name}/Write" for name in ("WriteReceipts", "Parts", "Errors")}

@@ -1,45 +1,17 @@
-from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from facemill.transforms.core.grouping import divide, group_count, join, partition
+from facemill.transforms.core.grouping import group_count, partition
+from facemill.transforms.core.rows import KeyRows
 from facemill.transforms.duplicates.candidates import HASH
 from facemill.transforms.duplicates.transform import CANDIDATE
-from facemill.transforms.scan import repeated_ids
 from facemill.transforms.selection import selection
 from facemill.transforms.selection.decisions import DECISION
 from facemill.transforms.shards import index
 from facemill.transforms.shards.write_shard import POSITION, RECORD
 
 DOCS = Path(__file__).parents[3] / "docs"
-ROW = np.dtype([("row_id", "<u8"), ("value", "<f4")])
-
-
-@given(st.lists(st.integers(0, 2**64 - 1), max_size=50), st.integers(1, 7))
-@settings(deadline=None, max_examples=100)
-def test_divided_rows_come_back_whole_under_their_keys(places, groups):
-    rows = np.zeros(len(places), ROW)
-    rows["row_id"] = places
-    parts = list(divide(rows, rows["row_id"] % np.uint64(groups)))
-    keys = [key for key, _ in parts]
-    assert len(set(keys)) == len(keys)
-    for key, data in parts:
-        found = np.frombuffer(data, ROW)["row_id"]
-        # In the order that they had.
-        assert found.tolist() == [place for place in places if place % groups == key]
-    joined = join([data for _, data in parts], ROW)
-    assert Counter(joined["row_id"].tolist()) == Counter(places)
-
-
-def test_joined_rows_can_be_written():
-    rows = join([np.ones(2, ROW).tobytes(), b""], ROW)
-    rows["value"] = 5
-    assert rows["value"].tolist() == [5, 5]
-    assert len(join([], ROW)) == 0
 
 
 @pytest.mark.parametrize(("rows", "groups"), [(0, 1), (1, 1), (10, 1), (11, 2), (20, 2), (21, 3)])
@@ -61,7 +33,7 @@ def test_the_documents_tell_how_many_bytes_are_grouped():
         ("`--balance` by an attribute", f"{DECISION.itemsize} bytes;"),
         ("the shards", f"{RECORD.itemsize} bytes,"),
         ("the index", f"{index._DECISION.itemsize} bytes, and {POSITION.itemsize} of each kept"),
-        ("names that come twice", f"{repeated_ids._KEY.itemsize} bytes |"),
+        ("names that come twice", f"{KeyRows.dtype.itemsize} bytes |"),
     ):
         assert f"| grouped for {what} | {told}" in scale
     architecture = (DOCS / "architecture.md").read_text()

@@ -7,11 +7,11 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from facemill.transforms.duplicates.candidates import HASH, PAIR
+from facemill.transforms.duplicates.candidates import HASH, PAIR, HashRows, PairRows
 
 
 def hash_rows(seed: int, count: int) -> np.ndarray:
-    """HASH rows in no order of places, in clusters, some more often than all are searched for."""
+    """HASH rows in no order of row ids, in clusters, some more often than all are searched for."""
     rng = np.random.default_rng(seed)
     centers = rng.integers(0, 2, (count // 20, 128), np.uint8)
     bits = centers[rng.integers(len(centers), size=count)]
@@ -25,7 +25,7 @@ def hash_rows(seed: int, count: int) -> np.ndarray:
 
 def found(
     folder: Path,
-    parts: Sequence[bytes],
+    parts: Sequence[np.ndarray],
     total: int,
     search: Callable[[beam.Pipeline, beam.PCollection], Any],
 ) -> np.ndarray:
@@ -39,14 +39,14 @@ def found(
     """
     result = folder / "pairs"
 
-    def write(pairs: list[bytes]) -> None:
-        result.write_bytes(b"".join(pairs))
+    def write(pairs: list[PairRows]) -> None:
+        result.write_bytes(PairRows.join(pairs).tobytes())
 
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         number = pipeline | "Total" >> beam.Create([total])
         _ = (
             pipeline
-            | "Hashes" >> beam.Create(parts).with_output_types(bytes)
+            | "Hashes" >> beam.Create([HashRows.of(part) for part in parts])
             | search(pipeline, number)
             | beam.combiners.ToList()
             | "Write" >> beam.Map(write)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facemill.transforms.core.rows import RowIds
 from facemill.transforms.duplicates import components, connect
-from facemill.transforms.duplicates.connect import EDGE, ConnectedComponents
+from facemill.transforms.duplicates.connect import ConnectedComponents, EdgeRows
 
 # As many images as make four groups.
 TOTAL = 1_000_000
@@ -18,7 +19,7 @@ _EDGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=60
 
 
 def _array(edges: list[tuple[int, int]]) -> np.ndarray:
-    return np.array(edges, EDGE).reshape(-1, 2)
+    return np.array(edges, np.uint64).reshape(-1, 2)
 
 
 def _plainly(edges: np.ndarray) -> list[list[int]]:
@@ -26,7 +27,9 @@ def _plainly(edges: np.ndarray) -> list[list[int]]:
     return sorted(nodes[roots == root].tolist() for root in np.unique(roots))
 
 
-def _grouped(data: bytes, by: Callable[..., Iterable[tuple[int, bytes]]]) -> dict[int, list[bytes]]:
+def _grouped(
+    data: EdgeRows, by: Callable[..., Iterable[tuple[int, EdgeRows]]]
+) -> dict[int, list[EdgeRows]]:
     groups = defaultdict(list)
     for key, part in by(data, TOTAL):
         groups[key].append(part)
@@ -35,18 +38,18 @@ def _grouped(data: bytes, by: Callable[..., Iterable[tuple[int, bytes]]]) -> dic
 
 def _last_step(edges: np.ndarray) -> tuple[list[list[int]], np.ndarray]:
     """Components that are finished, and the edges of the others, as workers would tell them."""
-    data = edges.astype(EDGE).tobytes()
+    data = EdgeRows.of(edges)
     tied = defaultdict(list)
     for group in _grouped(data, connect._by_end).items():
         for key, part in connect._tied(group, TOTAL):
             tied[key].append(part)
-    finished, rest = [], [np.empty((0, 2), EDGE)]
+    finished, rest = [], [np.empty((0, 2), np.uint64)]
     for key, parts in _grouped(data, connect._by_center).items():
         for found in connect._Finished().process((key, {"edges": parts, "tied": tied[key]})):
-            if isinstance(found, bytes):
-                finished.append(np.frombuffer(found, EDGE).tolist())
+            if isinstance(found, RowIds):
+                finished.append(found.array.tolist())
             else:
-                rest.append(np.frombuffer(found.value, EDGE).reshape(-1, 2))
+                rest.append(found.value.array)
     return sorted(finished), np.concatenate(rest)
 
 
@@ -75,7 +78,7 @@ def test_only_what_is_no_star_yet_is_left_for_one_worker(edges, rounds):
 def test_a_long_chain_does_not_take_the_others_with_it():
     chain = np.random.default_rng(1).permutation(3000)
     pairs = np.arange(10_000, 14_000).reshape(-1, 2)
-    edges = np.concatenate([np.stack([chain[:-1], chain[1:]], axis=1), pairs]).astype(EDGE)
+    edges = np.concatenate([np.stack([chain[:-1], chain[1:]], axis=1), pairs]).astype(np.uint64)
     finished, rest = _last_step(_after_rounds(edges, connect._ROUNDS))
     assert finished == pairs.tolist()
     # The chain is shorter by now, and still no star.
@@ -95,18 +98,18 @@ def test_the_transform_finds_the_components(total: int, tmp_path: Path) -> None:
         (nodes[110 + 10 * star], node) for star in range(9) for node in nodes[111 + 10 * star :][:4]
     ]
     edges += [*zip(nodes[300:350], nodes[350:400], strict=True), (nodes[300], nodes[350])]
-    given = [part.tobytes() for part in np.array_split(_array(edges), 30)]
+    given = [EdgeRows.of(part) for part in np.array_split(_array(edges), 30)]
     result = tmp_path / "found"
 
-    def write(found: list[bytes]) -> None:
-        lines = (" ".join(map(str, np.frombuffer(one, EDGE).tolist())) for one in found)
+    def write(found: list[RowIds]) -> None:
+        lines = (" ".join(map(str, one.array.tolist())) for one in found)
         result.write_text("\n".join(lines))
 
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         numbers = pipeline | "Total" >> beam.Create([total])
         _ = (
             pipeline
-            | "Edges" >> beam.Create(given).with_output_types(bytes)
+            | "Edges" >> beam.Create(given)
             | ConnectedComponents(numbers)
             | beam.combiners.ToList()
             | beam.Map(write)

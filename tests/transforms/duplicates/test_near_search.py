@@ -16,7 +16,7 @@ COUNT = 400
 )
 def test_pairs_are_the_same_however_the_work_is_divided(one_worker, together, tmp_path):
     rows = hash_rows(1, COUNT)
-    parts = [part.tobytes() for part in np.array_split(rows, 5)]
+    parts = np.array_split(rows, 5)
     pairs = found(tmp_path, parts, COUNT, lambda _, total: NearPairs(total, one_worker, together))
     rows = rows[np.argsort(rows["row_id"])]
     near = rows["row_id"][banding.near_pairs(rows["fingerprint"])]

@@ -35,7 +35,7 @@ def test_pairs_are_the_same_however_the_work_is_divided(together, per_group, tmp
     chunks = looks(rows, 3)
     # Of equal pixels one is searched, and so it is asked for once.
     rows = rows[np.random.default_rng(4).random(COUNT) < 0.8]
-    parts = [part.tobytes() for part in np.array_split(rows, 5)]
+    parts = np.array_split(rows, 5)
     pairs = found(
         tmp_path,
         parts,

@@ -16,7 +16,7 @@ from facemill.transforms.selection.by_attribute import (
     sampled,
     sizes,
 )
-from facemill.transforms.selection.decisions import DECISION
+from facemill.transforms.selection.decisions import DecisionRows
 from facemill.transforms.selection.rules import Rule
 from tests.transforms.selection.decided import decisions
 
@@ -29,11 +29,11 @@ RULES = (
 ROWS = 64
 
 
-def by_place(rows: np.ndarray) -> bytes:
+def by_row_id(rows: np.ndarray) -> bytes:
     return rows[np.argsort(rows["row_id"])].tobytes()
 
 
-def large_of(parts: list[bytes]) -> list[tuple[int, int]]:
+def large_of(parts: list[DecisionRows]) -> list[tuple[int, int]]:
     counts: Counter[int] = Counter()
     for part in parts:
         counts.update(dict(sizes(part)))
@@ -45,7 +45,7 @@ def large_of(parts: list[bytes]) -> list[tuple[int, int]]:
 def test_no_group_grows_with_a_value_and_what_is_small_stays_whole(seed, prefer, parts):
     rows = decisions(seed, 1000, values=5)
     dealt = np.random.default_rng(seed).integers(0, parts, len(rows))
-    data = [rows[dealt == part].tobytes() for part in range(parts)]
+    data = [DecisionRows.of(rows[dealt == part]) for part in range(parts)]
     large = large_of(data)
     samples = [one for part in data for one in sampled(part, large, prefer, ROWS)]
     cuts = cut(samples, large, ROWS)
@@ -53,9 +53,9 @@ def test_no_group_grows_with_a_value_and_what_is_small_stays_whole(seed, prefer,
     for part in data:
         for key, some in by_attribute(part, cuts, len(rows), prefer, ROWS):
             assert 0 <= key < 2**63
-            groups[key].append(np.frombuffer(some, DECISION))
+            groups[key].append(some.array)
     joined = {key: np.concatenate(some) for key, some in groups.items()}
-    assert by_place(np.concatenate(list(joined.values()))) == by_place(rows)
+    assert by_row_id(np.concatenate(list(joined.values()))) == by_row_id(rows)
     assert max(map(len, joined.values())) <= 3 * ROWS
     values = {value for value, _ in large}
     for value in np.unique(rows["group"][rows["reason"] == 0]).tolist():
@@ -69,7 +69,7 @@ def test_no_group_grows_with_a_value_and_what_is_small_stays_whole(seed, prefer,
 
 
 def test_cuts_do_not_depend_on_the_order_of_samples():
-    data = [decisions(seed, 500, values=2).tobytes() for seed in (1, 1)]
+    data = [DecisionRows.of(decisions(seed, 500, values=2)) for seed in (1, 1)]
     large = large_of(data)
     samples = [one for part in data for one in sampled(part, large, "hash", ROWS)]
     one, other = (
@@ -90,18 +90,18 @@ def test_the_shares_of_a_value_follow_each_other():
 @pytest.mark.parametrize("limit", [ROWS, 10**6])
 def test_the_transform_does_what_the_rules_do_to_all_rows_at_once(prefer, limit, tmp_path):
     rows = decisions(4, 1500, values=6)
-    parts = [part.tobytes() for part in np.array_split(rows, 7)]
+    parts = [DecisionRows.of(part) for part in np.array_split(rows, 7)]
     result = tmp_path / "rows"
 
-    def write(found: list[bytes]) -> None:
-        result.write_bytes(b"".join(found))
+    def write(found: list[DecisionRows]) -> None:
+        result.write_bytes(DecisionRows.join(found).tobytes())
 
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         total = pipeline | "Total" >> beam.Create([len(rows)])
-        decided = pipeline | beam.Create(parts).with_output_types(bytes)
+        decided = pipeline | beam.Create(parts)
         balanced = decided | BalanceAttribute(RULES, prefer, total, limit)
         _ = balanced | beam.combiners.ToList() | beam.Map(write)
     for rule in RULES:
         apply(rows, rule, "group", prefer)
-    assert by_place(np.fromfile(result, DECISION)) == by_place(rows)
+    assert by_row_id(np.fromfile(result, DecisionRows.dtype)) == by_row_id(rows)
     assert len(np.unique(rows["reason"])) == 4

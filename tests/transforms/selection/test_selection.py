@@ -11,6 +11,7 @@ from facemill.transforms.core import row_ids
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.row_ids import BASE, NEW, chunk_number, row_ids_of
 from facemill.transforms.core.row_ids import HELD_OUT as HELD_OUT_SET
+from facemill.transforms.core.rows import KeyRows
 from facemill.transforms.dataset.identity_filter import NO_IDENTITY, IdentityFilter, identity_key
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS, UNLABELED
 from facemill.transforms.dataset.splits import SPLIT_REQUEST, draw_splits
@@ -18,7 +19,7 @@ from facemill.transforms.duplicates.verdicts import EXACT, Exclusion, Verdict
 from facemill.transforms.scan.scan_chunk import UNUSABLE, USABLE, Scanned
 from facemill.transforms.selection import selection
 from facemill.transforms.selection.apply import apply
-from facemill.transforms.selection.decisions import DECISION
+from facemill.transforms.selection.decisions import DECISION, DecisionRows
 from facemill.transforms.selection.rules import Rule, in_order
 from facemill.transforms.selection.selection import (
     EXCLUDED,
@@ -332,7 +333,7 @@ def test_a_demand_against_the_split_of_old_images_drops_the_new_ones_only():
 def test_normalized_weights_have_mean_1_over_the_records_of_train(given, beta, least):
     rules = Selection(SHARES, rules=(Rule("oversample", least), Rule("effective-number", beta)))
     rows = decide(images([*given, (None, 2)]), rules)
-    weight, count = normalizing_sums(rows.tobytes())
+    weight, count = normalizing_sums(DecisionRows.of(rows))
     train = rows[rows["split"] == SPLITS.index("train")]
     assert count == train["copies"].sum()
     if count:
@@ -340,7 +341,7 @@ def test_normalized_weights_have_mean_1_over_the_records_of_train(given, beta, l
         assert scaled.mean() == pytest.approx(1.0, rel=1e-12)
     order = np.random.default_rng(1).permutation(len(rows))
     # To the last bit: a manifest's bytes depend on it.
-    assert normalizing_sums(rows[order].tobytes()) == (weight, count)
+    assert normalizing_sums(DecisionRows.of(rows[order])) == (weight, count)
 
 
 def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
@@ -349,7 +350,7 @@ def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
     for key, data in selection._by_identity(
         Scanned(0, len(usable), usable, np.empty((len(usable), 0), np.uint8)), 1_000_000
     ):
-        groups[key] += np.frombuffer(data, selection._UNDECIDED)["row_id"].tolist()
+        groups[key] += data.array["row_id"].tolist()
     assert sorted(row_id for some in groups.values() for row_id in some) == sorted(
         usable["row_id"].tolist()
     )
@@ -360,25 +361,25 @@ def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
         assert sum(bool(mine & set(some)) for some in groups.values()) == 1
 
 
-def selected(path, chunks: list[Scanned], rules: Selection, aside=()) -> np.ndarray:
+def selected(path, chunks: list[Scanned], rules: Selection, excluded=()) -> np.ndarray:
     """DECISION rows that the transform gives.
 
     Args:
         path: of a file that it may write.
         chunks: that were scanned.
         rules: of the selection.
-        aside: USABLE rows that the duplicate search set aside.
+        excluded: USABLE rows that the duplicate search excluded.
     """
     verdict = Verdict("duplicate", EXACT, "another")
-    fields = (row[["row_id", "identity", "order"]].tolist() for row in aside)
+    fields = (row[["row_id", "identity", "order"]].tolist() for row in excluded)
 
-    def write(found: list[bytes]) -> None:
-        path.write_bytes(b"".join(found))
+    def write(found: list[DecisionRows]) -> None:
+        path.write_bytes(DecisionRows.join(found).tobytes())
 
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         scanned = pipeline | "Chunks" >> beam.Create(chunks)
         total = pipeline | "Total" >> beam.Create([sum(chunk.count for chunk in chunks)])
-        gone = pipeline | "Aside" >> beam.Create([Exclusion(*some, verdict) for some in fields])
+        gone = pipeline | "Excluded" >> beam.Create([Exclusion(*some, verdict) for some in fields])
         decided = scanned | SelectImages(gone, rules, total)
         _ = decided | beam.combiners.ToList() | beam.Map(write)
     return np.fromfile(path, DECISION)
@@ -452,7 +453,7 @@ def with_unusable(
 
 def test_whom_unusable_held_out_images_name_is_held_out_too():
     given = with_unusable(row_ids.HELD_OUT, images([("ada", 2)]), [("bob", False), (None, False)])
-    keys = np.frombuffer(b"".join(data for _, data in selection._held_out(given, 9)), np.uint64)
+    keys = KeyRows.join(data for _, data in selection._held_out(given, 9))
     assert sorted(keys.tolist()) == sorted(identity_key(1, who) for who in ("ada", "bob"))
 
 
@@ -464,9 +465,9 @@ def test_what_a_dataset_dropped_counts_for_the_floor_alone(floor, kept):
     parts = [data for one in (old, new) for _, data in selection._by_identity(one, 9)]
     rules = Selection((("train", 1.0),), rules=(Rule("min-images", floor), Rule("cap", 3)))
     (found,) = selection._select(
-        (0, {"rows": parts, "held_out": [], "aside": [], "asked": []}), rules
+        (0, {"rows": parts, "held_out": [], "excluded": [], "requests": []}), rules
     )
-    rows = np.frombuffer(selection._only_new(found), selection.DECISION)
+    rows = selection._only_new(found).array
     # Under the cap of three they take no place.
     assert rows["reason"].tolist() == [KEEP if kept else TOO_FEW] * 2
     if not kept:

@@ -9,7 +9,8 @@ from facemill.transforms.core.row_ids import NEW, chunk_number, row_ids_of
 from facemill.transforms.dataset.fingerprint import content_sum
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.duplicates.verdicts import Exclusion, Verdict
-from facemill.transforms.selection.selection import DECISION, TOO_FEW, TOO_MANY
+from facemill.transforms.selection.decisions import DECISION, DecisionRows
+from facemill.transforms.selection.selection import TOO_FEW, TOO_MANY
 from facemill.transforms.shards import index
 from facemill.transforms.shards.index import SCHEMA, decide
 from facemill.transforms.shards.write_shard import POSITION
@@ -147,8 +148,8 @@ def test_all_chunks_of_an_image_are_in_its_part():
     usable = np.zeros(3, DECISION)
     usable["row_id"] = ROW_IDS[[0, 3, 5]]
     found = {
-        name: np.frombuffer(data, index._DECISION)["row_id"].tolist()
-        for name, data in index._by_part(usable.tobytes(), DECISION, total)
+        name: data.array["row_id"].tolist()
+        for name, data in index._decisions_by_part(DecisionRows.of(usable), total)
     }
     for name, row_ids in found.items():
         for row_id in row_ids:

@@ -13,10 +13,10 @@ from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.records import AUGMENTATION_SEED, WEIGHT, Record, decode_example
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.scan.staging import write_chunk
-from facemill.transforms.selection.selection import DECISION, EXCLUDED
+from facemill.transforms.selection.decisions import DECISION, EXCLUDED, DecisionRows
 from facemill.transforms.shards import transform
 from facemill.transforms.shards.transform import plan_records, shard_count, shard_name
-from facemill.transforms.shards.write_shard import POSITION, RECORD, write_shard
+from facemill.transforms.shards.write_shard import RECORD, RecordRows, write_shard
 
 quick = settings(deadline=None, max_examples=80)
 CHUNK = chunk_number(NEW, 0, 0)
@@ -92,8 +92,8 @@ def test_only_what_is_trained_on_has_its_weight_scaled():
     rows = decisions([1, 1])
     rows["weight"], rows["split"] = 1.0, [FOLDERS.index("train"), FOLDERS.index("val")]
     found = {
-        name.split("/")[0]: np.frombuffer(part, RECORD)["weight"].tolist()
-        for name, part in transform._by_shard(rows.tobytes(), {0: 1, 1: 1}, 4.0, 1)
+        name.split("/")[0]: part.array["weight"].tolist()
+        for name, part in transform._by_shard(DecisionRows.of(rows), {0: 1, 1: 1}, 4.0, 1)
     }
     assert found == {"train": [4.0], "val": [1.0]}
 
@@ -101,9 +101,9 @@ def test_only_what_is_trained_on_has_its_weight_scaled():
 def test_what_is_not_kept_is_not_written():
     rows = decisions([1, 2, 3])
     rows["reason"][1] = EXCLUDED
-    assert transform._folder_sizes(rows.tobytes()) == [(0, 4)]
-    (part,) = [part for _, part in transform._by_shard(rows.tobytes(), {0: 4}, 1.0, 1)]
-    row_ids = np.frombuffer(part, RECORD)["row_id"].tolist()
+    assert transform._folder_sizes(DecisionRows.of(rows)) == [(0, 4)]
+    (part,) = [part for _, part in transform._by_shard(DecisionRows.of(rows), {0: 4}, 1.0, 1)]
+    row_ids = part.array["row_id"].tolist()
     assert sorted(row_ids) == sorted([rows["row_id"][0].item()] + 3 * [rows["row_id"][2].item()])
 
 
@@ -135,10 +135,10 @@ def test_a_shard_holds_its_records_by_rank_and_tells_where(tmp_path, staging, we
     name = shard_name("train", 0, 1)
     (tmp_path / "out").mkdir()
     written = []
-    for parts in ([records.tobytes()], [records[5:].tobytes(), records[:5].tobytes()]):
+    for parts in ([records], [records[5:], records[:5]]):
         writer = transform._WriteShard(staging, str(tmp_path / "out"), weighted, 1)
         writer.start_bundle()
-        receipt, positions = list(writer.process((name, parts)))
+        receipt, positions = list(writer.process((name, map(RecordRows.of, parts))))
         assert list(writer.finish_bundle()) == []
         data = (tmp_path / "out" / name).read_bytes()
         written.append((data, positions))
@@ -160,7 +160,7 @@ def test_a_shard_holds_its_records_by_rank_and_tells_where(tmp_path, staging, we
         assert features["image/id"] == b"a/%d" % row
         assert features.get(AUGMENTATION_SEED) == ([copy] if copy else None)
         assert features.get(WEIGHT) == ([row + 1.0] if weighted else None)
-    positions = np.frombuffer(written[0][1], POSITION)
+    positions = written[0][1].array
     # One for each image: of its first copy.
     assert len(positions) == 6
     for one in positions:

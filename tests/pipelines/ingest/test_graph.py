@@ -1,0 +1,64 @@
+import os
+
+import apache_beam as beam
+import pytest
+
+from facemill.pipelines.ingest.config import IngestJob
+from facemill.pipelines.ingest.graph import build_graph
+from facemill.pipelines.ingest.options import IngestOptions
+from facemill.pipelines.ingest.references import Base, ReferenceSet
+from facemill.transforms.core.row_ids import BASE, HELD_OUT
+from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.faces.crop import CropConfig
+from facemill.transforms.images.quality import QualityThresholds
+from facemill.transforms.scan.scan_chunk import ScanJob
+from facemill.transforms.selection.rules import Rule, in_order
+from facemill.transforms.selection.selection import Selection
+from facemill.transforms.sources.folders import Folders
+from tests.pipelines.graphs import Graph, check
+
+RULES = in_order(
+    [Rule("cap", 9, "age"), Rule("oversample", 4), Rule("effective-number", 0.9, "age")]
+)
+
+
+def graph_of(folder, dedup: str, on_conflict: str, references: tuple[int, ...], rules=()) -> Graph:
+    source, crop_config = Folders(str(folder)), CropConfig(32)
+    (folder / "staging").mkdir()
+    scan = ScanJob(source, str(folder / "staging"), crop_config, QualityThresholds(), 1)
+    job = IngestJob(
+        options=IngestOptions("photos", "dataset", dedup=dedup, on_conflict=on_conflict, workers=1),
+        scan=scan,
+        tasks=["ada", "bob"],
+        rules=Selection((("train", 1.0),), rules=rules),
+        reference_sets=[ReferenceSet(source, ["eve"], one, crop_config, "") for one in references],
+        base=Base(str(folder), {}) if BASE in references else None,
+        work=Work(str(folder), "dataset", {}, {}, os.path.join(folder, "scratch")),
+    )
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    build_graph(pipeline, job)
+    return Graph(pipeline)
+
+
+# What is pickled: tables of pyarrow for the statistics, the None that writers of receipts give, and
+# a few values that are there once in a run, or once for each chunk of a held-out set.
+PICKLED = {
+    *("BaseTrain", "Train/Input0", "Train/Input1", "Train/All", "TrainBatches"),
+    "WriteIndex/Write/ParDo(_WritePart)",
+    *("SelectImages/Balance1/Cut", "SelectImages/Balance3/Cut", "CountUsable/Tally"),
+    *(f"{name}/Write" for name in ("RepeatedKeys", "Shards", "Index", "NamedCounts", "Overlap")),
+    *(f"{name}/Write" for name in ("PassedOver", "HeldOutCounts", "WriteReceipts")),
+}
+
+
+@pytest.mark.slow
+def test_what_is_grouped_has_a_type(tmp_path):
+    assert check(graph_of(tmp_path, "off", "drop", ()), "Statistics/") < PICKLED
+
+
+@pytest.mark.slow
+def test_what_is_grouped_has_a_type_with_every_option(tmp_path):
+    graph = graph_of(tmp_path, "thorough", "quarantine", (BASE, HELD_OUT), RULES)
+    assert check(graph, "Statistics/") == PICKLED
+    tops = {step.split("/")[0] for step in graph.steps}
+    assert {"ListBase", "ScanBase", "ListHeldOut", "ScanHeldOut", "WithReferences"} <= tops

@@ -1,0 +1,61 @@
+"""How what the listing and the scan give travels. Importing it registers the coders."""
+
+import struct
+from typing import Any
+
+import numpy as np
+from apache_beam import coders
+
+from facemill.transforms.core.coders import register
+from facemill.transforms.dataset.splits import SPLIT_REQUEST
+from facemill.transforms.scan.chunk import Chunk
+from facemill.transforms.scan.scan_chunk import UNUSABLE, USABLE, Scanned
+
+# Number and images of the chunk, bytes of a picture's windows, then the rows of three arrays.
+_HEAD = struct.Struct("<QIIIII")
+
+
+class ScannedCoder(coders.Coder):
+    """Of `Scanned`: its arrays one after another. They are read-only when they arrive."""
+
+    def encode(self, value: Scanned) -> bytes:
+        """The arrays."""
+        head = _HEAD.pack(
+            value.chunk,
+            value.count,
+            value.windows.shape[1],
+            len(value.usable),
+            len(value.split_requests),
+            len(value.unusable),
+        )
+        arrays = (value.usable, value.windows, value.split_requests, value.unusable)
+        return b"".join([head, *(array.tobytes() for array in arrays)])
+
+    def decode(self, encoded: bytes) -> Scanned:
+        """What was scanned."""
+        chunk, count, width, usable, requests, unusable = _HEAD.unpack_from(encoded)
+        arrays = []
+        start = _HEAD.size
+        kinds = ((USABLE, usable), (np.dtype("u1"), usable * width))
+        for dtype, rows in (*kinds, (SPLIT_REQUEST, requests), (UNUSABLE, unusable)):
+            arrays.append(np.frombuffer(encoded, dtype, rows, start))
+            start += rows * dtype.itemsize
+        arrays[1] = arrays[1].reshape(usable, width)
+        return Scanned(chunk, count, *arrays)
+
+    def estimate_size(self, value: Scanned) -> int:
+        """Bytes."""
+        arrays = (value.usable, value.windows, value.split_requests, value.unusable)
+        return _HEAD.size + sum(array.nbytes for array in arrays)
+
+    def is_deterministic(self) -> bool:
+        """Equal arrays have equal bytes."""
+        return True
+
+    def to_type_hint(self) -> Any:
+        """The class."""
+        return Scanned
+
+
+register(Chunk)
+coders.registry.register_coder(Scanned, ScannedCoder)
