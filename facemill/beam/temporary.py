@@ -3,7 +3,6 @@
 import atexit
 import os
 import secrets
-import tempfile
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions
@@ -28,7 +27,7 @@ def staging_folder(given: str | None, pipeline: beam.Pipeline) -> str:
     if given is None:
         given = pipeline.options.view_as(GoogleCloudOptions).temp_location
         if runner in _LOCAL_RUNNERS and (given is None or storage.is_remote(given)):
-            folder = tempfile.mkdtemp(prefix="facemill-")
+            folder = storage.make_temporary_folder()
             # A pipeline that fails does not come to its last step.
             atexit.register(storage.remove, folder)
             return folder
@@ -40,7 +39,7 @@ def staging_folder(given: str | None, pipeline: beam.Pipeline) -> str:
     parent = storage.absolute(given, "temp_location")
     folder = os.path.join(parent, f"facemill-{secrets.token_hex(6)}")
     try:
-        os.makedirs(folder)
+        storage.make_folders(folder)
     except OSError as error:
         raise UsageError(
             f"temp_location must be a directory that can be written, got {parent} "

@@ -33,7 +33,7 @@ def load_dataset(
     - `identity`: string [B], "" where nobody is named;
     - `image_id`: string [B];
     - `weight`: float32 [B], by which the image's loss is to be multiplied; only of a dataset that
-      was ingested with `--balance effective-number`.
+      was ingested with a rule of balance that gives weights.
 
     The last batch can be smaller than the others, and `len` gives their number. The order is that
     of the shards, or with `shuffle` one that follows from the seed alone; either is the same

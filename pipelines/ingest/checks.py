@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from facemill.pipelines.ingest.held_out import HeldOut, check_old_apart, read_held_out
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base
+from facemill.pipelines.ingest.report_data import COLUMNS, IndexSummary
 from facemill.pipelines.ingest.selection import no_attribute
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.text import first_counted
@@ -20,12 +22,14 @@ from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
-from facemill.transforms.scan.listing import image_key
-from facemill.transforms.scan.repeated_ids import first_repeated
+from facemill.transforms.scan.repeated_ids import repeated_name
+from facemill.transforms.shards.index import ROW_IDS
 
 LISTED = "listed.json"
 PASSED_OVER = "passed_over.json"
 REPEATED = "repeated.json"
+INDEX = "index.json"
+_FOLDER = "index"
 
 _COLUMNS = ["identity", "outcome", "reason", "reason_code", "split", "copies", "attributes"]
 
@@ -71,13 +75,26 @@ def listed_so_far(work: Work) -> int | None:
     return found[0]["listed"] if found else None
 
 
-def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
+def index_parts(work: Work, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of each part of the index that a run wrote, and the row id of each row."""
+    for part in write_results.read(work.path(INDEX)):
+        path = part["path"].removeprefix(f"{_FOLDER}/")
+        rows = read_part(os.path.join(work.scratch, _FOLDER, path), columns)
+        row_ids = read_part(os.path.join(work.scratch, _FOLDER + ROW_IDS, path), ["row_id"])
+        yield rows.append_column("row_id", row_ids["row_id"])
+
+
+def check(
+    work: Work, options: IngestOptions, base: Base | None, summary: IndexSummary | None = None
+) -> Checked:
     """Sums up the index and compares it with the listing and the shards.
 
     Args:
         work: the run.
         options: of the run.
         base: the dataset of which it makes a new version: its rows count too. Or None.
+        summary: is given what is read of the parts that the run wrote, so that nobody has to read
+            them again; or None.
 
     Raises:
         RunError: rows and listing differ, an image has two rows, too many were rejected,
@@ -85,7 +102,7 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
     """
     listed = write_results.read(work.path(LISTED))[0]["listed"]
     shards = write_results.read(work.path("shards.json"))
-    parts = write_results.read(work.path("index.json"))
+    parts = write_results.read(work.path(INDEX))
     passed_over = None
     if base is not None:
         passed_over = write_results.read(work.path(PASSED_OVER))[0]["passed_over"]
@@ -99,8 +116,11 @@ def check(work: Work, options: IngestOptions, base: Base | None) -> Checked:
             part = read_part(artifact.resolve(base.root, name), _COLUMNS)
             tally.add(part, is_new=False)
     codes, outcomes = tally.codes.copy(), tally.outcomes.copy()
-    for part in parts:
-        tally.add(read_part(os.path.join(work.scratch, part["path"]), _COLUMNS))
+    columns_of_both = dict.fromkeys((*_COLUMNS, *(COLUMNS if summary else ())))
+    for rows in index_parts(work, list(columns_of_both)):
+        tally.add(rows)
+        if summary is not None:
+            summary.add(rows)
     _check_names(work, parts)
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
     _check_accounts(counts, tally)
@@ -245,14 +265,10 @@ def _split(
 
 
 def _check_names(work: Work, parts: list[dict[str, Any]]) -> None:
-    keys = {one["key"] for one in write_results.read(work.path(REPEATED))}
-    if not keys:
-        return
-    paths = [os.path.join(work.scratch, part["path"]) for part in parts]
-    columns = (read_part(path, ["image_id"])["image_id"] for path in paths)
-    names = (name for column in columns for name in column.to_pylist())
-    # Where the keys of two names are equal by chance, no name comes twice.
-    twice = first_repeated(name for name in names if image_key(name) in keys)
+    twice = repeated_name(
+        write_results.read(work.path(REPEATED)),
+        lambda: (read_part(os.path.join(work.scratch, one["path"]), ["image_id"]) for one in parts),
+    )
     if twice is not None:
         raise RunError(
             f"Every image must have one row, but {twice} has two; give each image a name of its "

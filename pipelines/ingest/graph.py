@@ -10,7 +10,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from facemill.pipelines.ingest.checks import LISTED, PASSED_OVER, REPEATED
+from facemill.pipelines.ingest.checks import INDEX, LISTED, PASSED_OVER, REPEATED
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.held_out import HELD_OUT_COUNTS, NAMED, OVERLAP
 from facemill.pipelines.ingest.references import ReferenceSet
@@ -28,7 +28,7 @@ from facemill.transforms.duplicates.verdicts import Exclusion
 from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import CountImages, ListImages, holds_images
-from facemill.transforms.scan.repeated_ids import FindRepeated
+from facemill.transforms.scan.repeated_ids import FindRepeated, scanned_names
 from facemill.transforms.scan.scan_chunk import Scanned
 from facemill.transforms.scan.staging import read_metadata
 from facemill.transforms.scan.transform import ScanImages
@@ -103,11 +103,13 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
             temp_dir=os.path.join(work.scratch, "tft"),
         )
     )
-    repeated = scanned | "FindRepeated" >> FindRepeated(staging, total)
+    repeated = scanned | "FindRepeated" >> FindRepeated(
+        functools.partial(scanned_names, staging=staging), total
+    )
     _ = repeated | "RepeatedKeys" >> write_results.WriteReceipts(work.path(REPEATED))
     _ = total | "Listed" >> beam.Map(_listed) | write_results.WriteReceipts(work.path(LISTED))
     _ = written[RECEIPTS_TAG] | "Shards" >> write_results.WriteReceipts(work.path("shards.json"))
-    _ = index.receipts | "Index" >> write_results.WriteReceipts(work.path("index.json"))
+    _ = index.receipts | "Index" >> write_results.WriteReceipts(work.path(INDEX))
 
 
 def _count_of_base(listed: beam.PCollection, exclusions: beam.PCollection, job: IngestJob) -> None:

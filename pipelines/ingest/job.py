@@ -26,6 +26,7 @@ from facemill.pipelines.ingest.references import (
 from facemill.pipelines.ingest.selection import (
     check_attribute,
     quality_thresholds,
+    read_name_lists,
     result_options,
     selection,
 )
@@ -67,14 +68,15 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         options.image_size, options.align, options.crop_fraction, options.detector
     )
     check_detector(crop_config)
-    rules = selection(options)
+    lists = read_name_lists(options)
+    rules = selection(options, lists)
     base = read_base(options.append_to)
     if base is None:
         # Else the images that are there already may have it.
         check_attribute(rules, source)
     known = reference_sets(options, crop_config, base)
     wanted = {
-        **result_options(options, form),
+        **result_options(options, form, lists),
         "exclude_dataset": next((one.name for one in known if one.origin == HELD_OUT), None),
         "append_to": None if base is None else artifact.fingerprint(base.manifest),
     }
@@ -82,7 +84,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         storage.check_apart(one.source.root, output, one.option)
     if base is not None:
         check_base(base, wanted)
-        check_names(base, options)
+        check_names(base, lists)
     inputs = {"input": root, **{one.option: one.source.root for one in known}}
     if form == registry.MANIFEST:
         inputs["root"] = source.root

@@ -12,12 +12,11 @@ import pyarrow.compute as pc
 
 from facemill.pipelines.common.flags import crop_flags
 from facemill.pipelines.ingest.options import IngestOptions
-from facemill.pipelines.ingest.selection import flag_of, written
+from facemill.pipelines.ingest.selection import NameLists, flag_of, written
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset import artifact
-from facemill.transforms.dataset.identity_lists import read_identities
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.faces.crop import CropConfig
@@ -148,24 +147,23 @@ def check_base(base: Base, options: dict[str, Any]) -> None:
             )
 
 
-def check_names(base: Base, options: IngestOptions) -> None:
+def check_names(base: Base, lists: NameLists) -> None:
     """Refuses lists of identities that the records of the dataset do not keep to.
 
     Args:
         base: see `Base`.
-        options: of the run.
+        lists: that the options name.
 
     Raises:
         UsageError: a record shows somebody who is to be left out, or is not among those included.
     """
-    lists = (
-        ("exclude_identities", options.exclude_identities, True),
-        ("include_identities", options.include_identities, False),
-    )
-    for option, path, leaves_out in lists:
-        if path is None:
+    for option, listed_names, leaves_out in (
+        ("exclude_identities", lists.exclude, True),
+        ("include_identities", lists.include, False),
+    ):
+        if listed_names is None:
             continue
-        names = pa.array(sorted(read_identities(path, option)), pa.string())
+        names = pa.array(sorted(listed_names), pa.string())
         found: Counter[str | None] = Counter()
         for part in base.index:
             rows = read_part(artifact.resolve(base.root, part), ["identity", "outcome"])

@@ -1,23 +1,23 @@
 """The report of an ingest run: what came in, what stayed, and pictures to check it by."""
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
 from facemill.pipelines.common.report import answer, charts, figures, images, page, tables
-from facemill.pipelines.ingest import report_answer, report_data, report_groups
+from facemill.pipelines.ingest import report_answer, report_groups
 from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.report_data import Counted, Shown
 from facemill.pipelines.ingest.report_groups import Pictures
 from facemill.transforms.core import reasons
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
-from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
 from facemill.transforms.dataset.records import QUALITY
 from facemill.transforms.scan.scan_chunk import ScanJob
 from facemill.transforms.scan.staging import StagingReader
+
+SHOWN_OUTCOMES = (CONFLICT, DUPLICATE, DROPPED)
 
 # A page is for a person: more than these are in the index.
 _SAMPLES = 24
@@ -32,17 +32,15 @@ _UNITS = {
 }
 
 
-def render(work: Work, scan: ScanJob, checked: Checked, options: IngestOptions) -> str:
+def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions) -> str:
     """The page, the same for the same index and images.
 
     Args:
-        work: the run; its index parts are read, one at a time.
+        index: what is shown of the index.
         scan: what was read; its staging folder has the pictures.
         checked: figures of the run.
         options: of the run.
     """
-    folder = os.path.join(work.scratch, "index")
-    index = report_data.read(folder, (CONFLICT, DUPLICATE, DROPPED), options.seed)
     counts = checked.counts
     added = checked.added or counts
     # What the index parts of the version before tell is in its own report.

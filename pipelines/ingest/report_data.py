@@ -6,20 +6,19 @@ the parts, and how the rows lie in them, do not show.
 """
 
 import heapq
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from facemill.transforms.core.keyed import keyed_hash, splitmix64
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, KEPT, REJECTED
 from facemill.transforms.dataset.records import QUALITY
-from facemill.transforms.shards.index import ROW_IDS, SCHEMA
+from facemill.transforms.shards.index import SCHEMA
 
 # Kept images whose quality stands for that of all; a share of them is right to half a percent.
 DRAWN = 65_536
@@ -29,8 +28,7 @@ MEMBERS = 8
 EXAMPLES = 3
 _NAMES = 8
 
-_NAMED = ["image_id", "outcome", "duplicate_of"]
-_COLUMNS = [*_NAMED, "reason", "reason_code", "identity", *QUALITY]
+COLUMNS = ("image_id", "outcome", "duplicate_of", "reason", "reason_code", "identity", *QUALITY)
 _DRAWN_COLUMNS = pa.schema(
     [("row_id", pa.uint64()), *(SCHEMA.field(name) for name in ("image_id", *QUALITY))]
 )
@@ -92,45 +90,48 @@ class Shown:
     groups: Mapping[str, int]
 
 
-def read(folder: str, outcomes: Sequence[str], seed: int) -> Shown:
-    """Reads the index, and once or twice more the names in it to tell which images are the same.
+class IndexSummary:
+    """What the page needs of the index, summed up part by part.
+
+    The checks of a run read each part once, and this sees what they read. The groups that are
+    shown are known only then, so for their rows alone the parts are read a second time.
 
     Args:
-        folder: of the index's parts; beside it is that of their places.
-        outcomes: whose clusters are wanted: `duplicate`, `conflict`; `dropped` for pictures that a
+        outcomes: whose clusters are wanted: `duplicate`, `conflict`; `dropped` for photos that a
             held-out set has, whose names are of that set.
         seed: of the sample.
     """
-    reasons, sample = _Reasons(), _Sample(seed)
-    firsts = {outcome: _FirstNamed() for outcome in outcomes}
-    totals = {outcome: _Groups() for outcome in outcomes}
-    for part in _parts(folder, _COLUMNS, row_ids=True):
-        reasons.add(part)
-        sample.add(part)
-        for outcome, first in firsts.items():
+
+    def __init__(self, outcomes: Sequence[str], seed: int) -> None:
+        self._reasons, self._sample = _Reasons(), _Sample(seed)
+        self._firsts = {outcome: _FirstNamed() for outcome in outcomes}
+        self._totals = {outcome: _Groups() for outcome in outcomes}
+
+    def add(self, part: pa.Table) -> None:
+        """Adds the rows of a part: at least COLUMNS and `row_id`."""
+        self._reasons.add(part)
+        self._sample.add(part)
+        for outcome, first in self._firsts.items():
             naming = pc.and_(pc.equal(part["outcome"], outcome), pc.is_valid(part["duplicate_of"]))
             rows = part.filter(naming)
             first.add(rows)
-            totals[outcome].add(rows, mutual=outcome == CONFLICT)
-    groups = {outcome: first.lowest for outcome, first in firsts.items() if first.lowest}
-    clusters = {} if not groups else _clusters(folder, groups)
-    return Shown(
-        reasons.sorted(),
-        sample.seen,
-        sample.rows,
-        {outcome: clusters.get(outcome, []) for outcome in outcomes},
-        {outcome: groups.count for outcome, groups in totals.items()},
-    )
+            self._totals[outcome].add(rows, mutual=outcome == CONFLICT)
 
+    def shown(self, parts: Callable[[], Iterable[pa.Table]]) -> Shown:
+        """The sums.
 
-def _parts(folder: str, columns: list[str], row_ids: bool = False) -> Iterator[pa.Table]:
-    """Each part, with the place of each of its rows if that is asked for."""
-    for name in sorted(os.listdir(folder)):
-        part = pq.read_table(os.path.join(folder, name), columns=columns)
-        if row_ids:
-            located = pq.read_table(os.path.join(folder + ROW_IDS, name), columns=["row_id"])
-            part = part.append_column("row_id", located["row_id"])
-        yield part
+        Args:
+            parts: gives the same parts once more.
+        """
+        lowest = {outcome: one.lowest for outcome, one in self._firsts.items() if one.lowest}
+        clusters = _clusters(parts, lowest) if lowest else {}
+        return Shown(
+            self._reasons.sorted(),
+            self._sample.seen,
+            self._sample.rows,
+            {outcome: clusters.get(outcome, []) for outcome in self._firsts},
+            {outcome: groups.count for outcome, groups in self._totals.items()},
+        )
 
 
 @dataclass
@@ -240,35 +241,71 @@ def _hashes(names: pa.ChunkedArray) -> np.ndarray:
     return np.fromiter(hashes, np.uint64, len(names))
 
 
-def _clusters(folder: str, lowest: Mapping[str, Mapping[str, str]]) -> dict[str, list[Cluster]]:
+def _clusters(
+    parts: Callable[[], Iterable[pa.Table]], lowest: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[Cluster]]:
     """Outcome to clusters, of outcome to named images to the first name of each."""
-    partners: dict[str, dict[str, str]] = {outcome: {} for outcome in lowest}
-    for part in _parts(folder, _NAMED):
-        for outcome, named in lowest.items():
-            if outcome == DROPPED:
-                continue
-            rows = part.filter(
-                pc.and_(pc.equal(part["outcome"], outcome), _among(part["image_id"], named))
-            )
-            pairs = zip(rows["image_id"].to_pylist(), rows["duplicate_of"].to_pylist(), strict=True)
-            partners[outcome].update(pairs)
-    # Outcome to named image to its cluster.
-    mine = {outcome: _joined(lowest[outcome], partners[outcome]) for outcome in lowest}
-    for part in _parts(folder, _COLUMNS, row_ids=True):
-        for outcome, clusters in mine.items():
-            follows = pc.and_(
-                pc.equal(part["outcome"], outcome), _among(part["duplicate_of"], clusters)
-            )
-            # A held-out set has names of its own.
-            own = {} if outcome == DROPPED else clusters
-            rows = part.filter(pc.or_(follows, _among(part["image_id"], own)))
-            for row in rows.to_pylist():
-                itself = own.get(row["image_id"])
-                (itself or clusters[row["duplicate_of"]]).add(row)
-    return {
-        outcome: [one.cluster() for one in dict.fromkeys(clusters.values())]
-        for outcome, clusters in mine.items()
-    }
+    rows = {outcome: _RowsOfNamed(outcome) for outcome in lowest}
+    wanted: dict[str, AbstractSet[str]] = {outcome: set(named) for outcome, named in lowest.items()}
+    # The second image that a conflict names may be none of those that come first by name: with
+    # more conflicts than are shown, its rows are looked up too.
+    while any(wanted.values()):
+        for part in parts():
+            for outcome, names in wanted.items():
+                rows[outcome].add(part, names)
+        wanted = {outcome: one.partners.keys() - one.known for outcome, one in rows.items()}
+    return {outcome: one.clusters(lowest[outcome]) for outcome, one in rows.items()}
+
+
+class _RowsOfNamed:
+    """The rows of some named images and of the images that name them.
+
+    Attributes:
+        known: named images whose rows were collected.
+        partners: the images that conflicts name each other with, by name, both ways round.
+    """
+
+    def __init__(self, outcome: str) -> None:
+        self._outcome = outcome
+        self._naming: dict[str, _Members] = {}
+        self._own: dict[str, dict[str, Any]] = {}
+        self._before: AbstractSet[str] = frozenset()
+        self.known: set[str] = set()
+        self.partners: dict[str, str] = {}
+
+    def add(self, part: pa.Table, names: AbstractSet[str]) -> None:
+        """Adds what a part has of some named images, which were not added before.
+
+        All parts are to be added with the same names, and then perhaps with others.
+        """
+        if not names <= self.known:
+            self._before = frozenset(self.known)
+            self.known |= names
+        follows = pc.and_(
+            pc.equal(part["outcome"], self._outcome), _among(part["duplicate_of"], names)
+        )
+        # A held-out set has names of its own.
+        own = names if self._outcome != DROPPED else frozenset()
+        for row in part.filter(pc.or_(follows, _among(part["image_id"], own))).to_pylist():
+            name, other = row["image_id"], row["duplicate_of"]
+            if name in own:
+                # With the names before, it was added as one that names another.
+                if row["outcome"] != self._outcome or other not in self._before:
+                    self._own[name] = row
+                if row["outcome"] == self._outcome:
+                    self.partners |= {name: other}
+                    self.partners.setdefault(other, name)
+            elif row["outcome"] == self._outcome and other in names and name not in self._own:
+                self._naming.setdefault(other, _Members()).add(row)
+
+    def clusters(self, lowest: Mapping[str, str]) -> list[Cluster]:
+        """Those that are shown, in the order of their first names."""
+        found = _joined(lowest, self.partners)
+        for name, members in found.items():
+            members.join(self._naming.get(name))
+            if name in self._own:
+                members.add(self._own[name])
+        return [one.cluster() for one in dict.fromkeys(found.values())]
 
 
 def _among(column: pa.ChunkedArray, names: Iterable[str]) -> pa.ChunkedArray:
@@ -288,8 +325,20 @@ class _Members:
         names = {*self.names, row["identity"] or "nobody"}
         self.names = heapq.nsmallest(_NAMES + 1, names)
         self.rows.append(row)
+        self._order()
+
+    def _order(self) -> None:
         self.rows.sort(key=lambda one: (one["outcome"] != KEPT, one["image_id"]))
         del self.rows[MEMBERS:]
+
+    def join(self, other: "_Members | None") -> None:
+        """Takes the members of another, none of which it has."""
+        if other is None:
+            return
+        self.images += other.images
+        self.names = heapq.nsmallest(_NAMES + 1, {*self.names, *other.names})
+        self.rows += other.rows
+        self._order()
 
     def cluster(self) -> Cluster:
         return Cluster(self.images, self.names[:_NAMES], len(self.names) > _NAMES, self.rows)

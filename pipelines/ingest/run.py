@@ -13,6 +13,7 @@ from facemill.pipelines.ingest import report as ingest_report
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.graph import build_graph
 from facemill.pipelines.ingest.references import share_files
+from facemill.pipelines.ingest.report_data import COLUMNS, IndexSummary
 from facemill.transforms import storage
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.split_names import FOLDERS
@@ -38,8 +39,10 @@ def execute(job: IngestJob, runner: Runner) -> None:
         functools.partial(checks.listed_so_far, work),
     )
     run_info = runner.run(functools.partial(build_graph, job=job), progress)
-    checked = checks.check(work, options, job.base)
-    report = ingest_report.render(work, job.scan, checked, options)
+    summary = IndexSummary(ingest_report.SHOWN_OUTCOMES, options.seed)
+    checked = checks.check(work, options, job.base, summary)
+    index = summary.shown(lambda: checks.index_parts(work, COLUMNS))
+    report = ingest_report.render(index, job.scan, checked, options)
     storage.write_atomically(work.path("report.html"), report.encode("utf-8"))
     if job.base is not None:
         share_files(job.base, work.scratch)

@@ -23,25 +23,60 @@ from facemill.transforms.sources.base import Source
 _NAMED = 8
 
 
-def selection(options: IngestOptions) -> Selection:
-    """The rules that the options ask for.
+@dataclasses.dataclass(frozen=True)
+class NameLists:
+    """The identities that a person's files name; each file is read once.
+
+    Attributes:
+        include: of `include_identities`, or None.
+        exclude: of `exclude_identities`, or None.
+        splits: split and the identities that belong there, of each of `split_lists`.
+    """
+
+    include: frozenset[str] | None
+    exclude: frozenset[str] | None
+    splits: tuple[tuple[str, frozenset[str]], ...]
+
+
+def read_name_lists(options: IngestOptions) -> NameLists:
+    """Reads the files of identities that the options name.
 
     Raises:
-        UsageError: a list of identities cannot be read, or two splits claim the same one.
+        UsageError: one cannot be read or names nobody.
     """
-    include = _keys(options.include_identities, "include_identities", options.seed)
-    exclude = _keys(options.exclude_identities, "exclude_identities", options.seed)
+
+    def read(path: str | None, parameter: str) -> frozenset[str] | None:
+        return None if path is None else read_identities(path, parameter)
+
+    return NameLists(
+        read(options.include_identities, "include_identities"),
+        read(options.exclude_identities, "exclude_identities"),
+        tuple((split, read_identities(path, "split_lists")) for split, path in options.split_lists),
+    )
+
+
+def selection(options: IngestOptions, lists: NameLists) -> Selection:
+    """The rules that the options ask for.
+
+    Args:
+        options: of the run.
+        lists: that the options name.
+
+    Raises:
+        UsageError: two splits claim the same identity.
+    """
+    include = None if lists.include is None else _hashed(lists.include, options.seed)
+    exclude = _hashed(lists.exclude or (), options.seed)
     rules = [Rule(MIN_IMAGES, options.min_images)] if options.min_images > 1 else []
     if options.max_images is not None:
         rules.append(Rule(CAP, options.max_images))
-    lists = _lists(options)
     return Selection(
         fractions=options.split,
         split_by=options.split_by,
-        listed=lists,
+        listed=_split_lists(lists, options.seed),
         rules=in_order((*rules, *options.balance)),
         prefer=options.prefer,
-        chosen=IdentityFilter(include, np.empty(0, np.uint64) if exclude is None else exclude),
+        chosen=IdentityFilter(include, exclude),
     )
 
 
@@ -78,8 +113,8 @@ def quality_thresholds(options: IngestOptions) -> QualityThresholds:
     return QualityThresholds(options.min_sharpness, options.min_contrast, options.brightness)
 
 
-def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
-    """The options that change the result; files of names are told by their content."""
+def result_options(options: IngestOptions, form: str, lists: NameLists) -> dict[str, Any]:
+    """The options that change the result; files of names stand there by their content."""
     return {
         "format": form,
         "image_column": options.image_column,
@@ -97,12 +132,10 @@ def result_options(options: IngestOptions, form: str) -> dict[str, Any]:
         "prefer": options.prefer,
         "split": dict(options.split),
         "split_by": options.split_by,
-        "split_lists": [
-            [split, _digest(path, "split_lists")] for split, path in options.split_lists
-        ],
+        "split_lists": [[split, _digest(names)] for split, names in lists.splits],
         "seed": options.seed,
-        "include_identities": _digest(options.include_identities, "include_identities"),
-        "exclude_identities": _digest(options.exclude_identities, "exclude_identities"),
+        "include_identities": _digest(lists.include),
+        "exclude_identities": _digest(lists.exclude),
     }
 
 
@@ -129,19 +162,18 @@ def written(name: str, value: Any) -> str:
         return json.dumps(value)
 
 
-def _lists(options: IngestOptions) -> tuple[tuple[str, np.ndarray], ...]:
+def _split_lists(lists: NameLists, seed: int) -> tuple[tuple[str, np.ndarray], ...]:
     claimed: dict[str, str] = {}
-    lists = []
-    for split, path in options.split_lists:
-        names = read_identities(path, "split_lists")
+    found = []
+    for split, names in lists.splits:
         for name in sorted(names):
             if claimed.setdefault(name, split) != split:
                 raise UsageError(
                     f"--split-list must put an identity into one split, got {name} for "
                     f"{claimed[name]} and {split}; take it out of one list."
                 )
-        lists.append((split, _hashed(names, options.seed)))
-    return tuple(lists)
+        found.append((split, _hashed(names, seed)))
+    return tuple(found)
 
 
 def _rule(rule: Mapping[str, Any]) -> str:
@@ -167,18 +199,11 @@ _WRITTEN: dict[str, Callable[[Any], str]] = {
 }
 
 
-def _keys(path: str | None, parameter: str, seed: int) -> np.ndarray | None:
-    if path is None:
-        return None
-    return _hashed(read_identities(path, parameter), seed)
-
-
 def _hashed(names: Iterable[str], seed: int) -> np.ndarray:
     return np.sort(np.array([identity_key(seed, name) for name in names], np.uint64))
 
 
-def _digest(path: str | None, parameter: str) -> dict[str, Any] | None:
-    if path is None:
+def _digest(names: frozenset[str] | None) -> dict[str, Any] | None:
+    if names is None:
         return None
-    names = read_identities(path, parameter)
     return {"count": len(names), "fingerprint": artifact.fingerprint({"names": sorted(names)})}

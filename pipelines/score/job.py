@@ -30,6 +30,7 @@ from facemill.transforms.dataset.done_marks import images_done, mark_done
 from facemill.transforms.dataset.outcomes import KEPT
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
+from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
 from facemill.transforms.scoring.listing import GroupChunks
 from facemill.transforms.scoring.model import ModelHandlerForBatches
 from facemill.transforms.scoring.read import FAILED_TAG, Reader, ReadImages
@@ -160,6 +161,8 @@ def build_graph(
         | "Failures" >> Merge()
         | "WriteErrors" >> WriteErrors(work.scratch)
     )
+    repeated = listed | "FindRepeated" >> FindRepeated(listed_names, total)
+    _ = repeated | "RepeatedKeys" >> write_results.WriteReceipts(work.path(checks.REPEATED))
     _ = (
         total
         | "Listed" >> beam.Map(_listed)

@@ -298,9 +298,9 @@ def check_sizes(path: str, entries: Iterable[Mapping[str, Any]]) -> None:
     """
     for entry in entries:
         file_path = resolve(path, entry["path"])
-        if not os.path.isfile(file_path):
+        if not storage.is_file(file_path):
             raise RunError(f"{file_path} must exist, but is missing; write the artifact again.")
-        size = os.path.getsize(file_path)
+        size = storage.size(file_path)
         if size != entry["bytes"]:
             raise RunError(
                 f"{file_path} must have the {entry['bytes']} bytes of its manifest, got {size}; it "

@@ -33,19 +33,21 @@ def write_part(rows: pa.Table, root: str, name: str, row_group: int) -> dict[str
     return {"bytes": storage.size(path), "sha256": storage.sha256(path), "rows": len(rows)}
 
 
-def read_part(path: str, columns: Sequence[str], filters: Any = None) -> pa.Table:
+def read_part(path: str, columns: Sequence[str] | None, filters: Any = None) -> pa.Table:
     """Some columns of a part on a disk.
 
     Args:
         path: of the file.
-        columns: their names.
+        columns: their names; None for all.
         filters: which rows, as `pyarrow.parquet.read_table` takes it; None for all.
 
     Raises:
         OSError: it cannot be read.
     """
     with storage.open_arrow(path) as source:
-        return pq.read_table(source, columns=list(columns), filters=filters)
+        return pq.read_table(
+            source, columns=None if columns is None else list(columns), filters=filters
+        )
 
 
 def part_batches(path: str, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:

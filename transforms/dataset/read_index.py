@@ -12,6 +12,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.core.text import one_line
 from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.parquet_parts import read_part
 
 _INDEX = "index/"
 
@@ -40,22 +41,21 @@ def read_index(
         UsageError: there is no complete dataset at the path, or no such column.
         RunError: a part of the index is missing or damaged.
     """
-    root = storage.absolute(os.fspath(path), "The dataset's path")
+    root = storage.absolute(os.fspath(path), "path")
     manifest = artifact.read_manifest(root, "dataset")
     parts = artifact.entries_under(manifest, _INDEX)
     artifact.check_sizes(root, parts)
     paths = [artifact.resolve(root, entry["path"]) for entry in parts]
     try:
-        names = pq.read_schema(paths[0]).names
+        with storage.open_arrow(paths[0]) as source:
+            names = pq.read_schema(source).names
         for name in columns or ():
             if name not in names:
                 raise UsageError(
                     f"Each column must be one of the index ({', '.join(names)}), got {name!r}; "
                     "choose among these."
                 )
-        return pq.read_table(
-            paths, columns=None if columns is None else list(columns), filters=filters
-        )
+        return pa.concat_tables(read_part(one, columns, filters) for one in paths)
     except (pa.ArrowException, OSError) as error:
         if filters is not None and "FieldRef" in str(error):
             raise UsageError(

@@ -1,14 +1,16 @@
 """Finding image_ids that come twice, wherever in the input the two are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.rows import KeyRows
+from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scan.scan_chunk import Scanned
 from facemill.transforms.scan.staging import read_metadata
@@ -20,48 +22,71 @@ _REPORTED = 8
 
 
 class FindRepeated(beam.PTransform):
-    """Scanned -> a dict with `key` for each `image_key` that more than one image has.
+    """Anything that has image_ids -> a dict with `key` for each `image_key` that comes twice.
 
     Eight bytes of each image are grouped, so that nobody holds all names. Two different names have
     the same key with a chance of 3e-6 among ten million, so whoever gets a key has to compare
-    the names.
+    the names: see `repeated_name`.
 
     Args:
-        staging: the staging folder.
+        names: the image_ids of one element.
         total: a PCollection of one number, how many images were listed.
     """
 
-    def __init__(self, staging: str, total: beam.PCollection) -> None:
+    def __init__(self, names: Callable[[Any], Iterable[str]], total: beam.PCollection) -> None:
         super().__init__()
-        self._staging = staging
+        self._names = names
         self._total = beam.pvalue.AsSingleton(total)
 
-    def expand(self, scanned: beam.PCollection) -> beam.PCollection:
+    def expand(self, elements: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         return (
-            scanned
+            elements
             | "Keys"
-            >> beam.FlatMap(_keys, self._staging, self._total).with_output_types(
-                tuple[int, KeyRows]
-            )
+            >> beam.FlatMap(_keys, self._names, self._total).with_output_types(tuple[int, KeyRows])
             | "GroupKeys" >> beam.GroupByKey()
             | "Repeated" >> beam.FlatMap(_repeated)
         )
 
 
-def first_repeated(names: Iterable[str]) -> str | None:
-    """The first of some names that comes a second time, or None."""
+def scanned_names(scanned: Scanned, staging: str) -> list[str]:
+    """The image_ids of a chunk that was scanned."""
+    return read_metadata(staging, scanned.chunk, ["image_id"])["image_id"].to_pylist()
+
+
+def listed_names(chunk: Chunk) -> list[str]:
+    """The image_ids of a chunk that was listed."""
+    return [ref.image_id for ref in chunk.refs]
+
+
+def repeated_name(
+    found: Sequence[Mapping[str, Any]], tables: Callable[[], Iterable[pa.Table]]
+) -> str | None:
+    """The first image_id that comes twice, or None: the one place that decides it.
+
+    Args:
+        found: what `FindRepeated` gave.
+        tables: gives all rows, with a column image_id; not called where no key came twice.
+    """
+    keys = {one["key"] for one in found}
+    if not keys:
+        return None
     seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
+    for table in tables():
+        for name in table["image_id"].to_pylist():
+            # Where the keys of two names are equal by chance, no name comes twice.
+            if image_key(name) in keys:
+                if name in seen:
+                    return name
+                seen.add(name)
     return None
 
 
-def _keys(scanned: Scanned, staging: str, total: int) -> Iterator[tuple[int, KeyRows]]:
-    names = read_metadata(staging, scanned.chunk, ["image_id"])["image_id"].to_pylist()
-    keys = np.fromiter(map(image_key, names), KeyRows.dtype, len(names))
+def _keys(
+    element: Any, names: Callable[[Any], Iterable[str]], total: int
+) -> Iterator[tuple[int, KeyRows]]:
+    found = list(names(element))
+    keys = np.fromiter(map(image_key, found), KeyRows.dtype, len(found))
     yield from KeyRows.divide(keys, keys % np.uint64(group_count(total)))
 
 

@@ -12,6 +12,7 @@ from facemill.transforms.core.coders import register
 from facemill.transforms.core.grouping import group_count, partition
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.reasons import reason_columns
+from facemill.transforms.dataset.fingerprint import name_sum
 from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.scoring.rows import Failure, Measures, Scored
@@ -165,4 +166,5 @@ def _write_errors(group: tuple[str, Iterable[list[Failure]]], folder: str) -> di
 
 
 def _write(rows: pa.Table, folder: str, name: str) -> dict[str, Any]:
-    return {"path": name, **write_part(rows, folder, name, _ROW_GROUP)}
+    written = write_part(rows, folder, name, _ROW_GROUP)
+    return {"path": name, **written, "names": f"{name_sum(rows):064x}"}

@@ -4,6 +4,7 @@ import fcntl
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -65,6 +66,11 @@ def make_new_folder(path: str) -> None:
         OSError: it is there, or cannot be made.
     """
     os.mkdir(path)
+
+
+def make_temporary_folder() -> str:
+    """Makes a new folder among the temporary files of this machine; its path."""
+    return tempfile.mkdtemp(prefix="facemill-")
 
 
 def exists(path: str) -> bool:

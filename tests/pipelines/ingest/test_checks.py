@@ -56,10 +56,13 @@ def work_of(
 ) -> Work:
     scratch = root / ".work-1"
     (scratch / "index").mkdir(parents=True)
+    (scratch / "index-row-ids").mkdir()
     receipts = []
     for number, rows in enumerate(parts):
         path = f"index/part-{number}.parquet"
         pq.write_table(pa.Table.from_pylist(rows, SCHEMA), scratch / path)
+        row_ids = pa.table({"row_id": pa.array(range(len(rows)), pa.uint64())})
+        pq.write_table(row_ids, scratch / f"index-row-ids/part-{number}.parquet")
         receipts.append({"path": path, "fingerprint": f"{number + 5:064x}"})
     count = sum(map(len, parts)) if listed is None else listed
     for name, found in {

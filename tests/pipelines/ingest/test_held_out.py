@@ -9,10 +9,10 @@ from facemill.transforms.dataset.artifact import Work
 
 DROPPED = Counter(
     {
-        "identity is in the held-out set": 3,
-        "same pixels in the held-out set": 1,
-        "near duplicate in the held-out set": 1,
-        "identity is excluded": 9,
+        "held_out_identity": 3,
+        "held_out_same_pixels": 1,
+        "held_out_near_duplicate": 1,
+        "excluded_identity": 9,
     }
 )
 

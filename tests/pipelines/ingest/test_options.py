@@ -90,7 +90,7 @@ def test_repeated_flags_add_up_in_order():
         (("--max-images", "5000000000"), "--max-images must be 1 to"),
         (("--min-images", "4", "--max-images", "3"), "--max-images must be at least --min-images"),
         (("--balance", "cap=5@age", "--balance", "cap=5@sex"), "one attribute, got age, sex"),
-        (("--balance", "cap"), "--balance must be"),
+        (("--balance", "cap"), "`balance` must be"),
         (("--balance", "min-images=5000000000"), "with N from 1 to 1,000,000,000"),
         (("--split", "train=0.5,val=0.6"), "--split must sum to 1"),
         (("--split", "train=x"), "--split must give shares"),

@@ -19,7 +19,7 @@ from facemill.pipelines.ingest.references import (
     share_files,
     write_base_keys,
 )
-from facemill.pipelines.ingest.selection import result_options
+from facemill.pipelines.ingest.selection import read_name_lists, result_options
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.artifact import fingerprint, read_manifest
@@ -36,7 +36,9 @@ def options(**values) -> IngestOptions:
 
 
 def wanted(base, **values) -> dict:
-    return {**result_options(options(**values), "folders"), "append_to": "a fingerprint"}
+    given = options(**values)
+    found = result_options(given, "folders", read_name_lists(given))
+    return {**found, "append_to": "a fingerprint"}
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def test_options_are_told_as_a_person_writes_them(base):
     with pytest.raises(UsageError, match=r"--balance is cap=5 min-images=2@age here and not given"):
         check_base(base, wanted(base, balance=rules))
     given = options(split=parse_split("train=1"))
-    here = {**result_options(given, "folders"), "append_to": "x"}
+    here = {**result_options(given, "folders", read_name_lists(given)), "append_to": "x"}
     told = r"--split is train=1 here and train=0.7,val=0.3 there; give the same"
     with pytest.raises(UsageError, match=told):
         check_base(base, here)
@@ -114,15 +116,15 @@ def test_lists_that_records_of_the_base_do_not_keep_to_are_refused(base, tmp_pat
     kept = sorted({row["identity"] for row in rows if row["outcome"] == "kept"})
     names = tmp_path / "names.txt"
     names.write_text("somebody else\n")
-    check_names(base, options(exclude_identities=str(names)))
+    check_names(base, read_name_lists(options(exclude_identities=str(names))))
     with pytest.raises(UsageError, match=f"--include-identities leaves out.* of 12 .{kept[0]}, "):
-        check_names(base, options(include_identities=str(names)))
+        check_names(base, read_name_lists(options(include_identities=str(names))))
     names.write_text(f"somebody else\n{kept[3]}\n")
     count = sum(row["outcome"] == "kept" and row["identity"] == kept[3] for row in rows)
     with pytest.raises(UsageError, match=rf"has {count} of 1 \({kept[3]}\); ingest the whole"):
-        check_names(base, options(exclude_identities=str(names)))
+        check_names(base, read_name_lists(options(exclude_identities=str(names))))
     names.write_text("".join(f"{name}\n" for name in kept))
-    check_names(base, options(include_identities=str(names)))
+    check_names(base, read_name_lists(options(include_identities=str(names))))
 
 
 def test_a_held_out_set_needs_a_search_for_its_pictures():

@@ -1,18 +1,16 @@
 import re
 from collections import Counter
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from facemill.pipelines.ingest import report
 from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.held_out import HeldOut
 from facemill.pipelines.ingest.options import IngestOptions
+from facemill.pipelines.ingest.report_data import IndexSummary
 from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.row_ids import row_ids_of
-from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import OUTCOMES
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images.quality import QualityThresholds
@@ -57,7 +55,7 @@ def scanned(tiny_photos, tmp_path_factory):
 
 
 def rendered(
-    root: Path, scanned, told: dict, parts: int = 1, held_out: HeldOut | None = None, **options
+    scanned, told: dict, parts: int = 1, held_out: HeldOut | None = None, **options
 ) -> str:
     job, names = scanned
     rows, row_ids = [], row_ids_of(CHUNK, len(names))
@@ -69,14 +67,7 @@ def rendered(
         row |= {"sharpness": 5.0, "brightness": 100.0, "contrast": 30.0}
         rows.append({**row, "split": "train" if outcome == "kept" else None})
     size = -(-len(rows) // parts)
-    for part in range(parts):
-        here = slice(part * size, (part + 1) * size)
-        for folder, table in (
-            ("index", pa.Table.from_pylist(rows[here], SCHEMA)),
-            ("index-row-ids", pa.table({"row_id": row_ids[here]})),
-        ):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-            pq.write_table(table, root / folder / f"part-{part}.parquet")
+    starts = range(0, len(rows), size)
     outcomes = Counter(row["outcome"] for row in rows)
     counts = {"listed": len(rows), **{name: outcomes[name] for name in OUTCOMES}}
     identities = 12 if outcomes["kept"] else 0
@@ -85,8 +76,16 @@ def rendered(
     }
     balance = {"identity": {"before": {"8": 12}, "after": {"8": 8, "7": 4}}}
     checked = Checked(counts, splits, balance, [], "", held_out)
-    work = Work(str(root), "dataset", {}, {}, str(root))
-    return report.render(work, job, checked, IngestOptions("i", "o", **options))
+    tables = [pa.Table.from_pylist(rows[start : start + size], SCHEMA) for start in starts]
+    parts = [
+        table.append_column("row_id", pa.array(row_ids[start : start + size]))
+        for start, table in zip(starts, tables, strict=True)
+    ]
+    given = IngestOptions("i", "o", **options)
+    summary = IndexSummary(report.SHOWN_OUTCOMES, given.seed)
+    for part in parts:
+        summary.add(part)
+    return report.render(summary.shown(lambda: parts), job, checked, given)
 
 
 def section(page: str, title: str) -> str:
@@ -96,7 +95,7 @@ def section(page: str, title: str) -> str:
 
 def test_the_page_tells_what_became_of_the_images(tmp_path, scanned):
     _, names = scanned
-    page = rendered(tmp_path, scanned, fates(names), held_out=HELD_OUT)
+    page = rendered(scanned, fates(names), held_out=HELD_OUT)
     duplicates = section(page, "Duplicates")
     # One group of three, the kept one first.
     assert duplicates.index(names[0]) < duplicates.index(names[1])
@@ -130,7 +129,7 @@ def test_the_page_tells_what_became_of_the_images(tmp_path, scanned):
 
 def test_a_caption_has_the_folder_once(tmp_path, scanned):
     _, names = scanned
-    page = rendered(tmp_path, scanned, fates(names))
+    page = rendered(scanned, fates(names))
     duplicates = section(page, "Duplicates")
     group = re.search(r"<h3>id00001</h3>(.*?)</div>", duplicates, re.DOTALL)
     assert group is not None
@@ -146,7 +145,7 @@ def test_the_page_says_how_many_groups_there_are_when_some_are_shown(tmp_path, s
         one: ("duplicate", "near duplicate", other)
         for one, other in zip(names[1::2], names[::2], strict=True)
     }
-    duplicates = section(rendered(tmp_path, scanned, told), "Duplicates")
+    duplicates = section(rendered(scanned, told), "Duplicates")
     assert "24 of 48 groups are shown" in duplicates
     # The 24 first by name, and those of the 24 least alike that are not among them.
     assert duplicates.count('class="group first') == 24
@@ -154,7 +153,7 @@ def test_the_page_says_how_many_groups_there_are_when_some_are_shown(tmp_path, s
 
 
 def test_without_a_held_out_set_the_page_says_that_none_was_compared(tmp_path, scanned):
-    page = rendered(tmp_path, scanned, {})
+    page = rendered(scanned, {})
     leakage = section(page, "Leakage")
     assert "No held-out set was given" in leakage
     assert "No identity is in more than one of train, val and test." in leakage
@@ -164,7 +163,7 @@ def test_without_a_held_out_set_the_page_says_that_none_was_compared(tmp_path, s
 
 
 def test_a_held_out_set_without_overlap_is_told_too(tmp_path, scanned):
-    page = rendered(tmp_path / "near", scanned, {}, held_out=NOTHING)
+    page = rendered(scanned, {}, held_out=NOTHING)
     leakage = section(page, "Leakage")
     assert "Nothing of the input was found in it." in leakage
     assert "<table" not in leakage
@@ -172,13 +171,13 @@ def test_a_held_out_set_without_overlap_is_told_too(tmp_path, scanned):
 
 def test_the_page_follows_from_the_rows_and_not_from_their_parts(tmp_path, scanned):
     told = fates(scanned[1])
-    one, three = (rendered(tmp_path / str(parts), scanned, told, parts=parts) for parts in (1, 3))
+    one, three = (rendered(scanned, told, parts=parts) for parts in (1, 3))
     assert one == three
 
 
 def test_a_run_that_keeps_nothing_new_has_a_page_too(tmp_path, scanned):
     told = dict.fromkeys(scanned[1], ("duplicate", "near duplicate", "old/1.jpg"))
-    page = rendered(tmp_path, scanned, told)
+    page = rendered(scanned, told)
     assert "No image was kept." in section(page, "Samples")
     # A page is for a person: a few of the group stand for all.
     assert "96 images" in section(page, "Duplicates")
@@ -192,7 +191,7 @@ def test_more_reasons_than_a_table_has_rows_are_counted(tmp_path, scanned):
         name: ("rejected", f"reason {place:02d}", None) for place, name in enumerate(names[:25])
     }
     told |= dict.fromkeys(names[25:40], ("rejected", "the usual", None))
-    rejected = section(rendered(tmp_path, scanned, told), "Rejected and dropped")
+    rejected = section(rendered(scanned, told), "Rejected and dropped")
     assert "The 20 most frequent of 26 reasons" in rejected
     assert rejected.index("the usual") < rejected.index("reason 00")
     assert "reason 18" in rejected

@@ -1,5 +1,6 @@
 import weakref
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemill.pipelines.ingest import report_data
-from facemill.pipelines.ingest.report_data import Cluster, Shown, read
+from facemill.pipelines.ingest.report_data import COLUMNS, Cluster, IndexSummary, Shown
 from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.shards.index import SCHEMA
 
 BOTH = ("conflict", "duplicate")
 seeds = st.integers(0, 2**32 - 1)
+SCHEMA_AND_ROW_ID = SCHEMA.append(pa.field("row_id", pa.uint64()))
 
 
 def row(image_id: str, outcome: str = "kept", **values: Any) -> dict[str, Any]:
@@ -89,6 +91,20 @@ def plainly(rows: list[dict[str, Any]], outcome: str) -> tuple[list[tuple[int, l
     return found, len(set(label.values()))
 
 
+def read(folder: str, outcomes: tuple[str, ...], seed: int) -> Shown:
+    """What is shown of an index, read as the checks of a run read it."""
+
+    def parts() -> Iterator[pa.Table]:
+        for path in sorted(Path(folder).iterdir()):
+            row_ids = pq.read_table(path.parent.with_name("index-row-ids") / path.name)
+            yield pq.read_table(path, columns=list(COLUMNS)).append_column("row_id", row_ids[0])
+
+    summary = IndexSummary(outcomes, seed)
+    for part in parts():
+        summary.add(part)
+    return summary.shown(parts)
+
+
 def told(clusters: list[Cluster]) -> list[tuple[int, list[str]]]:
     return [(one.images, [member["image_id"] for member in one.rows]) for one in clusters]
 
@@ -153,27 +169,26 @@ def test_of_one_picture_under_many_names_a_few_are_told():
     assert len(found.names) < 10
 
 
-def test_one_part_is_in_memory_at_a_time(tmp_path, monkeypatch):
+def test_no_part_is_kept(tmp_path):
     rng = np.random.default_rng(1)
     rows = collection(rng, 60)
-    size = len(rows) // 12 + 1
-    folder = write(tmp_path, [rows[start : start + size] for start in range(0, len(rows), size)])
     alive: list[weakref.ref] = []
-    most = 0
-    read_table = pq.read_table
 
-    def counting(path, **options):
-        nonlocal most
-        table = read_table(path, **options)
-        alive.append(weakref.ref(table))
-        most = max(most, sum(one() is not None for one in alive))
-        return table
+    def parts() -> Iterator[pa.Table]:
+        size = len(rows) // 12 + 1
+        for start in range(0, len(rows), size):
+            part = pa.Table.from_pylist(rows[start : start + size], SCHEMA_AND_ROW_ID)
+            alive.append(weakref.ref(part))
+            yield part
+            del part
+            assert sum(one() is not None for one in alive) <= 1
 
-    monkeypatch.setattr(pq, "read_table", counting)
-    read(folder, BOTH, seed=1)
-    assert len(alive) > 24
-    # A part and its places, while the one before may still have a name.
-    assert most <= 4
+    summary = IndexSummary(BOTH, 1)
+    for part in parts():
+        summary.add(part)
+        del part
+    summary.shown(parts)
+    assert len(alive) >= 24
 
 
 def test_pictures_of_a_held_out_set_are_told_by_names_of_its_own(tmp_path):

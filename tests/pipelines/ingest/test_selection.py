@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from facemill.pipelines.ingest.selection import (
     check_attribute,
     no_attribute,
     quality_thresholds,
+    read_name_lists,
     result_options,
     selection,
 )
@@ -17,9 +19,18 @@ from facemill.transforms.dataset.artifact import plain
 from facemill.transforms.dataset.identity_filter import identity_key
 from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.selection.rules import Rule
+from facemill.transforms.selection.selection import Selection
 from facemill.transforms.sources.folders import Folders
 
 PLAIN = IngestOptions("i", "o")
+
+
+def rules_of(options: IngestOptions) -> Selection:
+    return selection(options, read_name_lists(options))
+
+
+def told_options(options: IngestOptions, form: str) -> dict[str, Any]:
+    return result_options(options, form, read_name_lists(options))
 
 
 def changed(**values) -> IngestOptions:
@@ -37,7 +48,7 @@ def names(tmp_path):
 
 
 def test_no_options_make_no_rules():
-    found = selection(PLAIN)
+    found = rules_of(PLAIN)
     assert found.rules == ()
     assert found.listed == ()
     assert found.chosen.include is None
@@ -48,17 +59,17 @@ def test_no_options_make_no_rules():
 
 def test_least_and_most_images_come_before_further_rules():
     more = (Rule("oversample", 9), Rule("effective-number", 0.9, "age"))
-    found = selection(changed(min_images=2, max_images=5, balance=more, prefer="quality"))
+    found = rules_of(changed(min_images=2, max_images=5, balance=more, prefer="quality"))
     assert found.rules == (Rule("min-images", 2), Rule("cap", 5), *more)
     assert found.weighted
     assert found.columns == ("age",)
     assert found.prefer == "quality"
-    late = selection(changed(max_images=5, balance=(*more, Rule("min-images", 3))))
+    late = rules_of(changed(max_images=5, balance=(*more, Rule("min-images", 3))))
     assert late.rules == (Rule("min-images", 3), Rule("cap", 5), *more)
 
 
 def test_lists_become_sorted_keys(names):
-    found = selection(
+    found = rules_of(
         changed(
             include_identities=names("in", "ada", "bob", "eve"),
             exclude_identities=names("out", "bob"),
@@ -78,9 +89,9 @@ def test_lists_become_sorted_keys(names):
 def test_an_identity_in_two_splits_is_one_sentence(names):
     lists = (("test", names("a", "ada", "joe")), ("val", names("b", "joe")))
     with pytest.raises(UsageError, match="into one split, got joe for test and val; take it out"):
-        selection(changed(split_lists=lists))
+        rules_of(changed(split_lists=lists))
     # Twice for the same split does no harm.
-    selection(changed(split_lists=(lists[0], ("test", names("c", "joe")))))
+    rules_of(changed(split_lists=(lists[0], ("test", names("c", "joe")))))
 
 
 def test_a_list_that_cannot_be_read_names_its_option(tmp_path):
@@ -89,7 +100,7 @@ def test_a_list_that_cannot_be_read_names_its_option(tmp_path):
         ({"split_lists": (("val", str(tmp_path / "no")),)}, "split_lists"),
     ):
         with pytest.raises(UsageError, match=f"^`{name}` must be a text file"):
-            selection(changed(**values))
+            rules_of(changed(**values))
 
 
 class Telling(Folders):
@@ -104,7 +115,7 @@ class Telling(Folders):
 
 
 def test_a_rule_of_an_attribute_that_is_known_not_to_be_there_is_refused():
-    rules = selection(changed(balance=(Rule("cap", 5, "agee"),)))
+    rules = rules_of(changed(balance=(Rule("cap", 5, "agee"),)))
     with pytest.raises(UsageError, match="have, got agee, but they have age, sex; name one"):
         check_attribute(rules, Telling(["age", "sex"]))
     with pytest.raises(UsageError, match="but they have none; leave @agee out, or give a mani"):
@@ -112,7 +123,7 @@ def test_a_rule_of_an_attribute_that_is_known_not_to_be_there_is_refused():
     check_attribute(rules, Telling(["agee"]))
     # Only reading will tell.
     check_attribute(rules, Telling(None))
-    check_attribute(selection(changed(balance=(Rule("cap", 5),))), Folders("/photos"))
+    check_attribute(rules_of(changed(balance=(Rule("cap", 5),))), Folders("/photos"))
 
 
 def test_of_many_attributes_some_are_named():
@@ -156,15 +167,15 @@ _OTHERS = {
 def test_the_manifest_tells_every_option_that_changes_the_result(field, names):
     # A detector counts only where there is one.
     given = {"align": "detect"} if field == "detector" else {}
-    before = result_options(changed(**given), "folders")
+    before = told_options(changed(**given), "folders")
     if field in _ELSEWHERE:
         other = {"format": "lfw", "workers": 5, "max_rejected": 0.1}.get(field, "other")
-        assert result_options(changed(**{field: other}), "folders") == before
+        assert told_options(changed(**{field: other}), "folders") == before
         return
     value = _OTHERS[field]
     if "FILE" in str(value):
         value = json.loads(json.dumps(value).replace("FILE", names("list", "ada")))
-    after = result_options(changed(**given, **{field: value}), "folders")
+    after = told_options(changed(**given, **{field: value}), "folders")
     assert after != before
     # It can be written, and nothing of this machine is in it.
     assert str(names("list", "ada")) not in json.dumps(plain(after))
@@ -173,13 +184,13 @@ def test_the_manifest_tells_every_option_that_changes_the_result(field, names):
 def test_lists_are_told_by_what_they_name(names):
     def told(*identities: str) -> dict:
         path = names(f"list {len(identities)} {identities[0]}", *identities)
-        return result_options(changed(include_identities=path), "folders")
+        return told_options(changed(include_identities=path), "folders")
 
     assert told("ada", "bob") == told("bob", "ada")
     assert told("ada", "bob") != told("ada", "eve")
     assert told("ada", "bob")["include_identities"]["count"] == 2
     two = (("val", names("a", "ada")), ("val", names("b", "bob")))
     one = two[1:]
-    assert result_options(changed(split_lists=two), "x") != result_options(
+    assert told_options(changed(split_lists=two), "x") != told_options(
         changed(split_lists=one), "x"
     )

@@ -378,4 +378,6 @@ def test_what_is_grouped_has_a_type(tmp_path):
     )
     # What a model gives has the type that Beam's RunInference says; the writers give None.
     pickled = {step for step in check(Graph(pipeline)) if not step.startswith("Model/")}
-    assert pickled == {f"{name}/Write" for name in ("WriteReceipts", "Parts", "Errors")}
+    assert pickled == {
+        f"{name}/Write" for name in ("WriteReceipts", "Parts", "Errors", "RepeatedKeys")
+    }

@@ -168,7 +168,7 @@ def test_after_a_kill_the_same_command_ends_in_the_same_model(model, dataset, tm
         process.wait()
     assert not (output / "manifest.json").exists()
 
-    photos = Path(dataset).parent / "tiny-photos" / "images"
+    photos = Path(dataset).parent / "photos" / "images"
     asked = ("--input", photos, "--model", output, "--output", tmp_path / "embeddings")
     refused = facemill("score", *asked, code=2)
     assert "must be a complete model artifact, but it has no manifest.json" in refused.stderr
@@ -199,7 +199,7 @@ def test_a_loss_that_is_not_finite_ends_the_command_in_one_sentence(dataset, tmp
 
 @pytest.mark.slow
 def test_a_dataset_of_uncropped_images_gives_a_model_that_resizes_them(dataset, tmp_path):
-    photos = dataset.parent / "tiny-photos" / "images"
+    photos = dataset.parent / "photos" / "images"
     whole, output = tmp_path / "whole", tmp_path / "model"
     rules = ("--align", "none", "--image-size", tiny.SIZE, "--split", "train=0.6,val=0.4")
     facemill("ingest", "--input", photos, "--output", whole, *rules)

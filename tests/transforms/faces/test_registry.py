@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.faces import base, registry
+from facemill.transforms.faces import choices, registry
 from facemill.transforms.faces.base import Face, choose
 
 POINTS = np.zeros((5, 2), np.float32)
@@ -74,7 +74,7 @@ def test_an_unknown_detector_is_refused() -> None:
         registry.load("haar")
 
 
-@pytest.mark.parametrize("name", base.DETECTORS)
+@pytest.mark.parametrize("name", choices.DETECTORS)
 def test_a_missing_package_names_the_extra(name, monkeypatch) -> None:
     import importlib.metadata
     import sys

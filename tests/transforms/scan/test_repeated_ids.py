@@ -1,3 +1,5 @@
+import functools
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
@@ -7,10 +9,17 @@ from apache_beam.testing.util import assert_that, equal_to
 from facemill.transforms.core.row_ids import NEW, chunk_number
 from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.scan import repeated_ids
+from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import image_key
-from facemill.transforms.scan.repeated_ids import FindRepeated
+from facemill.transforms.scan.repeated_ids import (
+    FindRepeated,
+    listed_names,
+    repeated_name,
+    scanned_names,
+)
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 from facemill.transforms.scan.staging import write_chunk
+from facemill.transforms.sources.base import Ref
 
 NOTHING = np.zeros(0, USABLE), np.zeros((0, 0), np.uint8)
 
@@ -29,7 +38,11 @@ def staged(folder: str, *chunks: list[str]) -> list[Scanned]:
 def told(scanned: list[Scanned], staging: str, total: int, names: list[str]) -> None:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         count = pipeline | "Total" >> beam.Create([total])
-        found = pipeline | beam.Create(scanned) | FindRepeated(staging, count)
+        found = (
+            pipeline
+            | beam.Create(scanned)
+            | FindRepeated(functools.partial(scanned_names, staging=staging), count)
+        )
         assert_that(found, equal_to([{"key": image_key(name)} for name in names]))
 
 
@@ -44,9 +57,28 @@ def test_names_that_all_differ_are_no_news(tmp_path):
     told(staged(str(tmp_path), ["a", "A"], ["a/", "b"]), str(tmp_path), 4, [])
 
 
-def test_a_few_of_many_repeats_are_enough(tmp_path):
+def test_a_few_of_many_repeats_are_enough():
     names = [str(number) for number in range(100)]
-    (scanned,) = staged(str(tmp_path), names * 2)
-    groups = [(0, [part]) for _, part in repeated_ids._keys(scanned, str(tmp_path), 200)]
+    groups = [(0, [part]) for _, part in repeated_ids._keys(names * 2, list, 200)]
     (found,) = [repeated_ids._repeated(group) for group in groups]
     assert found == [{"key": key} for key in sorted(map(image_key, names))[:8]]
+
+
+def test_names_of_a_listed_chunk_are_those_of_its_references():
+    refs = [Ref(name, None, name) for name in ("a/1.jpg", "b/2.jpg")]
+    assert listed_names(Chunk.of(3, refs)) == ["a/1.jpg", "b/2.jpg"]
+
+
+def test_the_first_name_that_comes_twice_is_given_whichever_table_it_is_in():
+    tables = [pa.table({"image_id": names}) for names in (["a", "b"], ["c", "b"], ["c"])]
+    found = [{"key": image_key(name)} for name in "bc"]
+    assert repeated_name(found, lambda: tables) == "b"
+    # Two names whose keys are equal by chance are two names.
+    assert repeated_name([{"key": image_key("a")}], lambda: tables) is None
+
+
+def test_without_a_repeated_key_no_row_is_read():
+    def never():
+        raise AssertionError("rows were read")
+
+    assert repeated_name([], never) is None

@@ -1,0 +1,22 @@
+import subprocess
+import sys
+
+CODE = """
+import cv2
+from PIL import Image, ImageFile
+before = cv2.getNumThreads(), Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+ImageFile.LOAD_TRUNCATED_IMAGES = True
+from facemill.transforms.images import decode, jpeg, process, resize
+from facemill.transforms.scan import scan_chunk
+from facemill.transforms.scoring import read
+assert (cv2.getNumThreads(), Image.MAX_IMAGE_PIXELS) == before[:2], "an import changed it"
+assert ImageFile.LOAD_TRUNCATED_IMAGES
+process.prepare_process()
+print(cv2.getNumThreads(), Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+"""
+
+
+def test_imports_change_nothing_and_preparing_sets_what_bulk_reading_needs():
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", "100000000", "False"]
