@@ -1,6 +1,7 @@
 """The rooms of the house: who may import whom, read from the sources."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,3 +105,24 @@ def test_nobody_imports_the_folders_by_their_bare_names():
         )
     ]
     assert not bare
+
+
+def test_the_rooms_that_the_architecture_page_names_are_there():
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if re.match(r"\| an? ", line)]
+    assert len(rows) == 15
+    for row in rows:
+        _, _, room, files, _ = row.split("|")
+        folder = re.findall(r"`([^`]+/)`", room)[0].replace("<command>", "ingest")
+        for name in re.findall(r"`([^`]+\.py)`", files):
+            assert (ROOT / folder / name).is_file() or (ROOT / name).is_file(), row
+
+
+def test_the_architecture_page_draws_the_floors_that_the_sources_have():
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    drawn = [
+        {f"transforms/{room}" for room in re.findall(r"[a-z]+", line[4:30])}
+        for line in page.split("reads the imports and holds this:")[1].splitlines()[2:10]
+    ]
+    there = {room_of(name) for name in MODULES}
+    assert drawn == [set(rooms) & there for rooms in FLOORS[2:]]
