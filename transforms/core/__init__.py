@@ -1,1 +1,1 @@
-"""What every other room stands on: errors, text, keyed hashes, row ids, worker processes."""
+"""What all other folders use: errors, text, keyed hashes, row ids, coders, worker processes."""

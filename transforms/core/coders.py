@@ -1,8 +1,8 @@
 """How rows and small dataclasses are encoded where they leave a worker.
 
-A value that is encoded the same way in every process may be a key, and may be compared. A coder
-travels to the workers by the name of its class and of the type it is for, and nothing of it is
-kept in the process that built the graph.
+Beam may use a value as a key only if every process encodes it in the same way. A coder is pickled
+as the names of its class and of the type that it encodes, so it does not depend on the process
+that built the graph.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ from facemill.transforms.core.rows import Rows
 
 
 class RowsCoder(coders.Coder):
-    """Of a kind of `Rows`: the bytes that they hold.
+    """Encodes rows of one kind as the bytes that they hold.
 
     Args:
-        kind: the class.
+        kind: the subclass of `Rows`.
     """
 
     def __init__(self, kind: type[Rows]) -> None:
@@ -59,10 +59,10 @@ class RowsCoder(coders.Coder):
 
 
 class DataclassCoder(coders.Coder):
-    """Of a frozen dataclass: its fields one after another, each by the coder of its type.
+    """Encodes a frozen dataclass: its fields one after another, each by the coder of its type.
 
-    A field is an int of any size, a str, bytes, a float or a bool; an enum, a reason, a dataclass;
-    or a list or tuple of these; each may be optional.
+    A field is an int of any size, a str, bytes, a float or a bool; an enum, a `Reason`, a
+    dataclass; or a list or tuple of these. Each may be optional.
 
     Args:
         kind: the class.
@@ -80,7 +80,7 @@ class DataclassCoder(coders.Coder):
             raise TypeError(f"{kind.__name__} must have fields with deterministic coders.")
 
     def encode(self, value: Any) -> bytes:
-        """The fields."""
+        """The encoded fields."""
         return self._fields.encode(tuple([getattr(value, name) for name in self._names]))
 
     def decode(self, encoded: bytes) -> Any:
@@ -88,7 +88,7 @@ class DataclassCoder(coders.Coder):
         return self._kind(*self._fields.decode(encoded))
 
     def is_deterministic(self) -> bool:
-        """Every field is."""
+        """Every field's coder is deterministic."""
         return True
 
     def to_type_hint(self) -> type:
@@ -109,10 +109,10 @@ class DataclassCoder(coders.Coder):
 
 
 class EnumCoder(coders.Coder):
-    """Of an enum: the member's name.
+    """Encodes a member of an enum as its name.
 
     Args:
-        kind: the class.
+        kind: the enum.
     """
 
     def __init__(self, kind: type[enum.Enum]) -> None:
@@ -136,12 +136,12 @@ class EnumCoder(coders.Coder):
 
 
 class ReasonCoder(coders.Coder):
-    """Of `Reason`: its code and its text."""
+    """Encodes a `Reason` as its code and its text."""
 
     _parts = coders.TupleCoder([coders.StrUtf8Coder(), coders.StrUtf8Coder()])
 
     def encode(self, value: Reason) -> bytes:
-        """Both."""
+        """The encoded code and text."""
         return self._parts.encode((value.code.value, str(value)))
 
     def decode(self, encoded: bytes) -> Reason:
@@ -159,9 +159,9 @@ class ReasonCoder(coders.Coder):
 
 
 def register(*kinds: type) -> None:
-    """Gives Beam the coders of kinds of `Rows` and of frozen dataclasses.
+    """Registers coders for kinds of `Rows` and for frozen dataclasses.
 
-    The modules that build graphs call it for what travels in them.
+    Each module that builds a graph calls it for the types of the elements in that graph.
     """
     for kind in kinds:
         coder = RowsCoder if issubclass(kind, Rows) else DataclassCoder

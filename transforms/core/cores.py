@@ -4,9 +4,9 @@ import os
 
 
 def usable() -> int:
-    """Cores that this process may run on; all of the machine's where the system cannot tell.
+    """Cores that this process may run on; all of the machine's where the system has no affinity.
 
-    A share of time, as containers are given one, is not seen here: only which cores there are.
+    A container's quota of CPU time is not considered, only the set of cores.
     """
     try:
         return len(os.sched_getaffinity(0))

@@ -1,7 +1,7 @@
-"""The errors that a person is meant to read: one sentence each, and the exit code they end in.
+"""Errors for people to read: each has a one-sentence message and an exit code.
 
-A sentence names a parameter in back quotes: "`output` must be new, ...". Whoever calls it something
-else, as the command line does, says so by `naming` around the call; no sentence is rewritten.
+A sentence names a parameter in back quotes: "`output` must be new, ...". A caller that has another
+name for the parameter, such as a flag, wraps the call in `naming`; no sentence is rewritten.
 """
 
 import copyreg
@@ -14,31 +14,31 @@ _PARAMETER = re.compile(r"`([a-z][a-z0-9_]*)`")
 
 
 class FacemillError(Exception):
-    """A failure told in one sentence: what must hold, what was got, what to do.
+    """A failure described in one sentence: what must hold, what was got, what to do.
 
-    Its text is the sentence, with names of parameters in back quotes, or as `naming` has them.
+    `str` gives the sentence, with names of parameters in back quotes or replaced by `naming`.
 
-    A subclass makes its sentence of what it is given, two arguments or more, and hands that alone
-    to this class; what else it keeps are attributes, which pickle takes over.
+    The constructor of a subclass takes two or more arguments, composes the sentence from them and
+    passes only the sentence to this class. It keeps other values as attributes, which are pickled.
     """
 
     exit_code = 1
-    # Beam makes an error of a step anew, from its text and the step's name, unless it finds this
-    # mark of its own: then type and attributes stay. A Beam that does not look for it cannot make
-    # an error of its text alone that takes two arguments, and goes on with the text.
+    # Beam replaces an error of a step by a new one, made of its text and the step's name, unless
+    # the error has this attribute of Beam's: then type and attributes stay. A version of Beam that
+    # does not read it cannot construct an error that takes two arguments, and reports the text.
     _tagged_with_step = True
-    # What `naming` said, the innermost first.
+    # The mappings given to `naming`, the innermost block's first.
     _names: tuple[Mapping[str, str], ...] = ()
 
     def __str__(self) -> str:
         return _PARAMETER.sub(self._called, super().__str__())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Made without `__init__`, which takes other arguments than the sentence.
+        # Unpickled without `__init__`, whose arguments differ from the sentence.
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def call(self, names: Mapping[str, str]) -> None:
-        """Has the sentence call parameters by other names, see `naming`."""
+        """Replaces names of parameters in the sentence, see `naming`."""
         self._names = (*self._names, dict(names))
 
     def _called(self, found: re.Match[str]) -> str:
@@ -49,13 +49,13 @@ class FacemillError(Exception):
 
 
 class UsageError(FacemillError):
-    """What was asked for cannot be done: options or inputs are wrong. Exit code 2."""
+    """The options or the inputs are wrong, so the command cannot run. Exit code 2."""
 
     exit_code = 2
 
 
 class RunError(FacemillError):
-    """The run itself failed, or found data that is not what it claims to be. Exit code 1."""
+    """The run failed, or it read data that is damaged or inconsistent. Exit code 1."""
 
     exit_code = 1
 
@@ -67,7 +67,7 @@ class ParameterError(UsageError):
 
     Attributes:
         parameter: its name.
-        value: what it is.
+        value: its value.
         must: what must hold, as it follows "must".
         do: what to do about it.
     """
@@ -82,22 +82,22 @@ class ParameterError(UsageError):
         got: str | None = None,
         but: str | None = None,
     ) -> None:
-        """Makes the sentence.
+        """Composes the sentence.
 
         Args:
             parameter: its name.
-            value: what it is.
+            value: its value.
             must: what must hold, as it follows "must".
             do: what to do about it.
-            got: what follows "got" where that is not the value alone.
-            but: what follows "but" instead of "got" and the value.
+            got: what follows "got", where that is more than the value.
+            but: what follows "but", which replaces "got" and the value.
         """
         self.parameter, self.value, self.must, self.do = parameter, value, must, do
         self._instead = f"got {value if got is None else got}" if but is None else f"but {but}"
         super().__init__(self._sentence())
 
     def advise(self, do: str) -> None:
-        """Says what else is to be done about it, see `naming`."""
+        """Replaces what to do about the value, see `naming`."""
         self.do = do
         self.args = (self._sentence(),)
 
@@ -106,7 +106,7 @@ class ParameterError(UsageError):
 
 
 class MissingPackageError(UsageError):
-    """Something needs a package that is not installed.
+    """An operation needs a package that is not installed.
 
     Attributes:
         package: its name.
@@ -114,23 +114,23 @@ class MissingPackageError(UsageError):
     """
 
     def __init__(self, who: str, package: str, install: str) -> None:
-        """Makes the sentence.
+        """Composes the sentence.
 
         Args:
-            who: needs the package, with the verb: "Reading s3://faces needs".
+            who: the operation that needs the package, with the verb: "Reading s3://faces needs".
             package: its name.
-            install: what follows "install" in what to do.
+            install: what follows "install" in the sentence.
         """
         self.package, self.install = package, install
         super().__init__(f"{who} {package}, which is not installed; install {install}.")
 
 
 class NotSharedError(RunError):
-    """Something under the output that was made elsewhere is not there on this machine.
+    """A machine does not see a file or folder under the output that another machine wrote.
 
     Attributes:
-        path: of what is not there.
-        machine: name of the worker that does not see it, or None where the launcher does not.
+        path: of the missing file or folder.
+        machine: name of the worker that does not see it, or None for the launcher.
     """
 
     def __init__(self, path: str, machine: str | None) -> None:
@@ -150,13 +150,13 @@ class NotSharedError(RunError):
 
 @contextmanager
 def naming(names: Mapping[str, str], do: str | None = None) -> Iterator[None]:
-    """Has errors of a block call its parameters by the caller's own names.
+    """Makes errors raised in a block use the caller's names for parameters.
 
     Args:
-        names: by parameter: the caller's parameter that the value came from, or the words that are
-            to stand there without back quotes, as of an option. Blocks can lie in each other: the
-            outer one has its names for what the inner one made of them.
-        do: what to do about a parameter whose value cannot be used, where the caller knows better.
+        names: parameter to the caller's name for it: an identifier, which stays in back quotes, or
+            other text, such as a flag, which replaces name and quotes. Blocks can be nested: the
+            outer block maps the names that the inner block gave.
+        do: what to do about a value that cannot be used; replaces the error's own advice.
     """
     try:
         yield

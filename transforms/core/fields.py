@@ -1,4 +1,4 @@
-"""Fields of a dataclass that state what they mean and what they may hold, each in one place."""
+"""Dataclass fields that carry their help text, their choices or range, and their parser."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ _KEY = "option"
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """What a field states of itself; see `option` for each attribute."""
+    """The metadata of a field; see `option` for each attribute."""
 
     help: str
     choices: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Option:
                 and (self.above is None or self.above < value)
                 and (self.most is None or value <= self.most)
             )
-        # What is parsed is a choice no longer.
+        # A parsed value is no longer one of the texts in `choices`.
         return not self.choices or self.parse is not None or value in self.choices
 
     def complaint(self, name: str, value: Any) -> str:
@@ -53,10 +53,10 @@ class Option:
 
         Args:
             name: of the field, as the reader knows it.
-            value: what was got.
+            value: the refused value.
         """
         if self.bounded:
-            # As a person writes the number: 2, not 2.0.
+            # As people write the number: 2, not 2.0.
             got = str(value).removesuffix(".0")
             return f"{name} must be {self.must or self._range()}, got {got}; {self.advice}."
         *others, last = self.choices
@@ -94,28 +94,28 @@ def option(
 ) -> Any:
     """A field of a dataclass, such as `size: int = option(112, help="pixels", least=16)`.
 
-    Its type and default are the dataclass's own; all else that the command line needs is here.
+    The dataclass declares type and default; this holds all else that the command line needs.
 
     Args:
-        default: the field must be given where this, `factory` and `written` are left out.
+        default: without this, `factory` and `written`, the field is required.
         help: what it means, for help texts.
-        factory: makes the default, where it depends on the machine.
+        factory: returns the default, where it depends on the machine.
         choices: the texts that are allowed.
         least: smallest number allowed.
         above: the number must be greater than this one.
         most: largest number allowed.
-        must: the range in words, where the numbers alone do not say enough.
-        advice: what a person should do whose number is out of range.
-        parse: makes the value from its text, or from the list of its texts where it is repeated;
+        must: the range in words, for the error message; by default made of the numbers.
+        advice: what to do about a number that is out of range.
+        parse: converts the text, or the list of texts where the option is repeated, to the value;
             not needed for `str`, `int`, `float` and `bool`. It may raise UsageError.
         written: the default as text, in place of `default`.
         repeated: whether it may be given several times.
         instead_of: another field, which cannot be given together with this one; where that one is
             given, this one goes back to its default.
-        metavar: what stands for the value in help texts; the field's name if left out.
-        flag: the flag, where it is not the field's name.
-        inner_flags: of a field that is a dataclass itself: the flags of its fields that are not
-            called like them.
+        metavar: placeholder of the value in help texts; by default the field's name.
+        flag: the flag, where it differs from the field's name.
+        inner_flags: for a field that is itself a dataclass: flags of its fields, where they differ
+            from the fields' names.
 
     Returns:
         What `dataclasses.field` returns.
@@ -150,19 +150,19 @@ def _parsed(parse: Callable[[Any], Any], text: str) -> Callable[[], Any]:
 
 
 def option_of(field: dataclasses.Field) -> Option | None:
-    """What a field states of itself, or None where `option` did not make it."""
+    """The metadata of a field, or None if `option` did not make the field."""
     return field.metadata.get(_KEY)
 
 
 def check(instance: Any, name_of: Callable[[str], str] | None = None) -> None:
-    """Checks each field of a dataclass that states its choices or its range.
+    """Checks each field of a dataclass against its choices or its range.
 
     Args:
         instance: of the dataclass.
-        name_of: what the reader calls a field; by default its name in words.
+        name_of: the reader's name for a field; by default its name in words.
 
     Raises:
-        UsageError: one holds what it may not; the sentence names it and what was got.
+        UsageError: a value is not allowed; the sentence names the field and the value.
     """
     for field in dataclasses.fields(instance):
         how, value = option_of(field), getattr(instance, field.name)

@@ -1,4 +1,4 @@
-"""Keyed hashes: where chance is wanted, it follows from a seed and a key, never from order."""
+"""Keyed hashes: every random choice follows from a seed and a key, never from the order of work."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ def keyed_hash(seed: int, purpose: str, key: str) -> int:
 
     Args:
         seed: the run's seed, any non-negative integer.
-        purpose: what is decided by it ("split", "shard", ...).
+        purpose: the choice that the hash is for ("split", "shard", ...).
         key: the image_id or identity.
     """
     digest = hashlib.blake2b(digest_size=_BITS // 8, person=purpose.encode("ascii"))
@@ -29,7 +29,7 @@ def splitmix64(hashes: np.ndarray, salt: int) -> np.ndarray:
 
     Args:
         hashes: uint64 [N].
-        salt: which further hash, 0 or more.
+        salt: number of the further hash, 0 or more.
     """
     with np.errstate(over="ignore"):
         z = hashes + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % (1 << 64))

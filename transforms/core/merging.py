@@ -1,4 +1,4 @@
-"""Several streams as one: all their elements, or what they have under a key."""
+"""Joins several streams: all their elements, or their values by key."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,9 @@ from apache_beam.typehints import trivial_inference
 class Merge(beam.PTransform):
     """A tuple of streams of one type -> one stream of all their elements.
 
-    Portable runners refuse a Flatten one of whose inputs is also read by something that cannot be
+    Portable runners refuse a Flatten if one of its inputs is also read by a step that cannot be
     fused with it, such as a grouping or a side input (Beam's issue 34647). So each input passes
-    through a step of its own, which nothing else reads.
+    through a step of its own, whose output nothing else reads.
     """
 
     def expand(self, streams: Any) -> beam.PCollection:
@@ -29,8 +29,8 @@ class Merge(beam.PTransform):
 class CoGroup(beam.PTransform):
     """A dict of streams of (key, value) by name -> (key, lists of values by name).
 
-    Beam's CoGroupByKey loses the types of the values on the way to the grouping, so that they are
-    pickled there. Here each is encoded by its stream's own coder.
+    Beam's CoGroupByKey loses the types of the values before it groups them, so it pickles them.
+    Here each value is encoded by its stream's own coder.
 
     Raises:
         TypeError: the keys of the streams are not of one type.
@@ -46,21 +46,21 @@ class CoGroup(beam.PTransform):
                 f"{', '.join(names)} must have keys of one type, got {keys}; give them type hints."
             )
         (key,) = keys
-        of_values = [coders.registry.get_coder(value) for _, value in types]
+        value_coders = [coders.registry.get_coder(value) for _, value in types]
         tagged = [
             streams[name]
             | f"Tag{name.title().replace('_', '')}"
             >> beam.MapTuple(functools.partial(_tagged, number, coder)).with_output_types(
                 tuple[key, tuple[int, bytes]]  # type: ignore[valid-type]
             )
-            for number, (name, coder) in enumerate(zip(names, of_values, strict=True))
+            for number, (name, coder) in enumerate(zip(names, value_coders, strict=True))
         ]
         return (
             tagged
             | "All" >> beam.Flatten()
             | "Group" >> beam.GroupByKey()
             | "Collect"
-            >> beam.MapTuple(functools.partial(_collected, names, of_values)).with_output_types(
+            >> beam.MapTuple(functools.partial(_collected, names, value_coders)).with_output_types(
                 tuple[key, dict[str, list[Any]]]  # type: ignore[valid-type]
             )
         )
@@ -76,11 +76,11 @@ def _tagged(number: int, coder: coders.Coder, key: Any, value: Any) -> Any:
 
 def _collected(
     names: Sequence[str],
-    of_values: Sequence[coders.Coder],
+    value_coders: Sequence[coders.Coder],
     key: Any,
     values: Iterable[tuple[int, bytes]],
 ) -> Any:
     found: dict[str, list[Any]] = {name: [] for name in names}
     for number, encoded in values:
-        found[names[number]].append(of_values[number].decode(encoded))
+        found[names[number]].append(value_coders[number].decode(encoded))
     return key, found

@@ -1,4 +1,4 @@
-"""Worker processes on this machine, for work that Python's lock would keep on one core."""
+"""Worker processes on this machine, for work that Python's GIL would keep on one core."""
 
 import multiprocessing
 import os
@@ -13,21 +13,21 @@ from typing import Any, Generic, TypeVar
 
 from facemill.transforms.core.errors import RunError
 
-# Calls that each process has before it, so that none waits for the next.
+# Calls queued for each process, so that no process waits for its next call.
 AHEAD = 2
 
 _Result = TypeVar("_Result")
 
 
 def executor(workers: int) -> ProcessPoolExecutor:
-    """So many processes, which end when this one does, however it ends.
+    """A pool of worker processes, which end when this process ends, however it ends.
 
     Spawned, not forked: a fork would copy the locks of whatever threads the caller has. An
     executor, not a Pool: a Pool waits for ever for a worker that was killed.
 
-    Python has each of them import the main module of this process, beside what it is called for.
-    That of `facemill` is light. That of an engine's worker is Beam's `sdk_worker_main`, which costs
-    each process about a second of CPU and 200 MB.
+    Python makes each of them import the main module of this process. That of `facemill` is light.
+    That of a runner's worker is Beam's `sdk_worker_main`, which costs each process about a second
+    of CPU and 200 MB.
     """
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start)
 
@@ -37,39 +37,39 @@ _lock = threading.Lock()
 
 
 def shared(workers: int) -> ProcessPoolExecutor:
-    """One executor for the whole process: an engine makes many DoFns, cores are few."""
+    """The one executor of this process: a runner makes many DoFns, but cores are few."""
     with _lock:
         if workers not in _executors:
             _executors[workers] = executor(workers)
         return _executors[workers]
 
 
-def submit(workers: int, function: Callable[..., _Result], *given: Any) -> Future[_Result]:
-    """A call of the shared processes; of new ones if one of them was killed since the last call.
+def submit(workers: int, function: Callable[..., _Result], *arguments: Any) -> Future[_Result]:
+    """Calls a function in the shared processes; in new ones if one was killed since the last call.
 
-    Those who wait for an earlier call are told of the kill. This one can still succeed, and so can
-    what an engine tries again in this process.
+    Callers that wait for an earlier call get an error about the kill. This call can still succeed,
+    and so can a bundle that a runner retries in this process.
 
     Raises:
-        RunError: new ones were killed at once.
+        RunError: a new process was killed too.
     """
     pool = shared(workers)
     try:
-        return pool.submit(function, *given)
+        return pool.submit(function, *arguments)
     except BrokenProcessPool:
         with _lock:
             if _executors.get(workers) is pool:
                 del _executors[workers]
-    with telling_of_kills():
-        return shared(workers).submit(function, *given)
+    with reporting_kills():
+        return shared(workers).submit(function, *arguments)
 
 
 @contextmanager
-def telling_of_kills() -> Iterator[None]:
-    """Tells in a sentence that a process was killed, where a block waits for processes.
+def reporting_kills() -> Iterator[None]:
+    """Raises a RunError if a worker process is killed while a block waits for it.
 
     Raises:
-        RunError: one was.
+        RunError: a worker process was killed.
     """
     try:
         yield
@@ -81,50 +81,51 @@ def telling_of_kills() -> Iterator[None]:
 
 
 class Calls(Generic[_Result]):
-    """Calls of worker processes, whose results come in the order of the calls.
+    """Calls in worker processes, with results in the order of the calls.
 
     Args:
-        workers: processes; with one, this process makes the calls itself.
+        workers: number of processes; with 1, this process runs the calls itself.
     """
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._pending: deque[Future[_Result]] = deque()
 
-    def call(self, function: Callable[..., _Result], *given: Any) -> Iterator[_Result]:
-        """Makes a call; results of earlier ones where enough calls wait, or else nothing.
+    def call(self, function: Callable[..., _Result], *arguments: Any) -> Iterator[_Result]:
+        """Submits a call; yields results of earlier calls once enough calls are pending.
 
         Raises:
             RunError: a process was killed.
         """
         if self._workers == 1:
-            yield function(*given)
+            yield function(*arguments)
             return
-        yield from self.wait_for(submit(self._workers, function, *given))
+        yield from self.wait_for(submit(self._workers, function, *arguments))
 
     def wait_for(self, future: Future[_Result]) -> Iterator[_Result]:
-        """`call` for a call that was made elsewhere."""
+        """Like `call`, for a call that was already submitted."""
         self._pending.append(future)
         while len(self._pending) > AHEAD * self._workers:
             yield self._next()
 
     def rest(self) -> Iterator[_Result]:
-        """The results that are still to come."""
+        """The results of all pending calls."""
         while self._pending:
             yield self._next()
 
     def _next(self) -> _Result:
-        with telling_of_kills():
+        with reporting_kills():
             return self._pending.popleft().result()
 
 
 def _start() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and closes
+    # The parent process gets the signal too, and shuts the pool down.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """Ends this process when its parent is gone, so that it won't write where another run does."""
+    """Ends this process with its parent, so that it cannot write beside a later run."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

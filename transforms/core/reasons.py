@@ -1,7 +1,7 @@
 """Why an image is not kept: a code that programs read, and the sentence that people read.
 
 The codes are stable: scripts select rows of the index by `reason_code`. A sentence is made where
-the cause is known and may be worded better in any version; no code reads it.
+the cause is known and may be reworded in any version; no code reads it.
 """
 
 from enum import Enum
@@ -32,7 +32,7 @@ class ReasonCode(str, Enum):
     NO_IMAGE_IN_RECORD = "no_image_in_record"
     UNSUPPORTED_TABLE = "unsupported_table"
 
-    # What a source says of an image.
+    # The source's metadata of an image.
     NO_IDENTITY_FOLDER = "no_identity_folder"
     OUTSIDE_LAYOUT = "outside_layout"
     ANNOTATION_WITHOUT_IMAGE = "annotation_without_image"
@@ -57,11 +57,11 @@ class ReasonCode(str, Enum):
     TOO_DARK = "too_dark"
     TOO_BRIGHT = "too_bright"
 
-    # Duplicates and conflicts: how the two images are the same; `outcome` tells which it is.
+    # Duplicates and conflicts: how the two images match; `outcome` says which of both it is.
     SAME_PIXELS = "same_pixels"
     NEAR_DUPLICATE = "near_duplicate"
 
-    # Dropped for what a held-out set or a list of identities has.
+    # Dropped because of a held-out set or a list of identities.
     HELD_OUT_SAME_PIXELS = "held_out_same_pixels"
     HELD_OUT_NEAR_DUPLICATE = "held_out_near_duplicate"
     HELD_OUT_IDENTITY = "held_out_identity"
@@ -77,28 +77,28 @@ class ReasonCode(str, Enum):
     ATTRIBUTE_TOO_SMALL = "attribute_too_small"
     ATTRIBUTE_TOO_LARGE = "attribute_too_large"
 
-    # Of scoring alone.
+    # Scoring only.
     MODEL_FAILED = "model_failed"
     NOT_FINITE = "not_finite"
 
 
-# Dropped since a held-out set has the image, or names whom it shows.
+# Dropped because a held-out set has the image, or (HELD_OUT) its identity.
 HELD_OUT_IMAGE = (ReasonCode.HELD_OUT_SAME_PIXELS, ReasonCode.HELD_OUT_NEAR_DUPLICATE)
 HELD_OUT = (*HELD_OUT_IMAGE, ReasonCode.HELD_OUT_IDENTITY)
-# Dropped for whom it shows, by a list or a held-out set.
+# Dropped because of its identity, by a list or a held-out set.
 BY_NAME = (
     ReasonCode.HELD_OUT_IDENTITY,
     ReasonCode.EXCLUDED_IDENTITY,
     ReasonCode.IDENTITY_NOT_INCLUDED,
 )
-# Dropped for the size of its class.
+# Dropped because its class has too few or too many images.
 BY_CLASS_SIZE = (
     ReasonCode.IDENTITY_TOO_SMALL,
     ReasonCode.IDENTITY_TOO_LARGE,
     ReasonCode.ATTRIBUTE_TOO_SMALL,
     ReasonCode.ATTRIBUTE_TOO_LARGE,
 )
-# The source does not say whom the image shows, which matters to ingest alone.
+# The source gives no identity for the image, which only ingest rejects.
 WITHOUT_IDENTITY = (ReasonCode.NO_IDENTITY_FOLDER,)
 
 
@@ -110,7 +110,7 @@ class Reason(str):
         text: what people read: one phrase.
 
     Attributes:
-        code: see there.
+        code: what programs read.
     """
 
     __slots__ = ("code",)
@@ -126,7 +126,7 @@ class Reason(str):
         return Reason, (self.code, str(self))
 
     def with_text(self, text: str) -> "Reason":
-        """The same code with other words."""
+        """The same code with another text."""
         return Reason(self.code, text)
 
 
@@ -138,19 +138,19 @@ def reason_columns(reason: Reason | None) -> dict[str, str | None]:
 
 
 def from_columns(reason: str | None, code: str | None) -> Reason | None:
-    """What `reason_columns` wrote, or None where there is no reason."""
+    """The reason that `reason_columns` wrote, or None if there was none."""
     return Reason(ReasonCode(code), reason or code) if code else None
 
 
 class ReasonError(ValueError):
-    """Something of an image cannot be used.
+    """An image, or a part of its metadata, cannot be used.
 
     Args:
         code: see `Reason`.
         text: see `Reason`; also the message.
 
     Attributes:
-        reason: of the image's row.
+        reason: for the image's row.
     """
 
     def __init__(self, code: ReasonCode, text: str) -> None:

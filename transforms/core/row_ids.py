@@ -1,16 +1,16 @@
-"""Places: one number for each image of a run, by which its facts and pixels are found again.
+"""Row ids: one number for each image of a run, which locates its metadata and pixels.
 
-What travels between stages and through groupings is a place and a few numbers; names, reasons and
-pixels stay where the scan wrote them. A place follows from the listing alone (the number of the
-chunk and the row in it), so the same input has the same places in every run and on every engine.
+Stages exchange and group row ids and a few numbers; names, reasons and pixels stay in the files
+that the scan wrote. A row id packs the number of the chunk and the row in it, and follows from the
+listing alone, so the same input has the same row ids in every run and on every runner.
 """
 
 import numpy as np
 
-# Images in one chunk, so that an engine's cost per element is paid once for all of them.
+# Images in one chunk, which share a runner's cost per element.
 CHUNK = 256
 
-# Where an image comes from: the input, a dataset that is added to, a set to keep apart from.
+# Where an image comes from: the input, the base dataset that is appended to, a held-out set.
 NEW, BASE, HELD_OUT = range(3)
 
 ROW_BITS = 12
@@ -27,7 +27,7 @@ def chunk_number(origin: int, task: int, ordinal: int) -> int:
 
 
 def row_ids_of(chunk: int, count: int) -> np.ndarray:
-    """The places of a chunk's first `count` rows: uint64 [count]."""
+    """The row ids of a chunk's first `count` rows: uint64 [count]."""
     return np.uint64(chunk << ROW_BITS) | np.arange(count, dtype=np.uint64)
 
 
@@ -37,7 +37,7 @@ def origin_of(row_id: int) -> int:
 
 
 def origins_of(row_ids: np.ndarray) -> np.ndarray:
-    """NEW, BASE or HELD_OUT of each place: uint64 [N]."""
+    """NEW, BASE or HELD_OUT for each row id: uint64 [N]."""
     return row_ids >> np.uint64(64 - _ORIGIN_BITS)
 
 
@@ -47,10 +47,10 @@ def origin_of_chunk(chunk: int) -> int:
 
 
 def chunk_of(row_id: int) -> int:
-    """The number of the chunk that a place is in."""
+    """The number of the chunk that a row id is in."""
     return int(row_id) >> ROW_BITS
 
 
 def row_of(row_id: int) -> int:
-    """The row of a place in its chunk, from 0 on."""
+    """The row of a row id in its chunk, from 0 on."""
     return int(row_id) & ((1 << ROW_BITS) - 1)

@@ -1,8 +1,8 @@
-"""Rows of one kind on their way between stages. No Beam here: worker processes import this module.
+"""Rows of one kind, as stages exchange them. No Beam here: worker processes import this module.
 
-What stages exchange about images is a structured numpy array: a row id and a few numbers for each
-image. It travels as its bytes, since arrays as such cost a runner more than they hold, in a class
-that names the kind of row. `transforms.core.coders` has the coder of these classes.
+Stages exchange structured numpy arrays: a row id and a few numbers for each image. An element holds
+the bytes of such an array, which a runner encodes faster than the array itself, in a class that
+names the kind of row. `transforms.core.coders` has the coder of these classes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ Kind = TypeVar("Kind", bound="Rows")
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Some rows; a subclass for each kind says which by `dtype`.
+    """Rows of one kind; each kind is a subclass with its `dtype`.
 
     Attributes:
         data: the bytes of the array.
@@ -30,7 +30,7 @@ class Rows:
         """The rows of an array.
 
         Args:
-            array: [N] of `dtype`; where that has a shape of its own, [N, *shape] of its base.
+            array: [N] of `dtype`; if `dtype` is a subarray, [N, *shape] of its base.
 
         Raises:
             TypeError: the array is of another kind.
@@ -57,7 +57,7 @@ class Rows:
 
     @classmethod
     def divide(cls: type[Kind], array: np.ndarray, keys: np.ndarray) -> Iterator[tuple[int, Kind]]:
-        """Rows by key, keys in increasing order.
+        """Groups rows by key; yields (key, rows) in increasing order of the keys.
 
         Args:
             array: [N], see `of`.

@@ -1,4 +1,4 @@
-"""Text as rows and messages can hold it."""
+"""Text for rows and messages."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ _FEW = 3
 
 
 def readable(text: str) -> str:
-    """A name as UTF-8 can hold it: bytes that are none, lone surrogates here, become escapes."""
+    """A name that UTF-8 can encode: lone surrogates (bytes that are not UTF-8) become escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -17,5 +17,5 @@ def one_line(error: BaseException) -> str:
 
 
 def first_counted(counts: Mapping[str, int]) -> str:
-    """The first few of what was counted, each after its number."""
+    """The first few entries of counts, each as "COUNT NAME"."""
     return "; ".join(f"{count} {what}" for what, count in list(counts.items())[:_FEW])

@@ -1,4 +1,4 @@
-"""What a DoFn gives at the end of a bundle, where no element tells it the window."""
+"""Elements that a DoFn emits in `finish_bundle`, where no input element gives the window."""
 
 from typing import Any
 
@@ -7,6 +7,6 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 
 def at_end(value: Any) -> WindowedValue:
-    """An element of the one window that batch jobs have."""
+    """An element in the global window, the only one that batch jobs have."""
     window = GlobalWindow()
     return WindowedValue(value, window.max_timestamp(), [window])

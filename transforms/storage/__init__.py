@@ -1,4 +1,4 @@
-"""Where files lie: every path that a job reads or writes goes through here.
+"""Files on disks and object stores: every path that a job reads or writes goes through here.
 
 Callers write `storage.open_file(path)` and need not know whether the path is on a disk or on an
 object store.

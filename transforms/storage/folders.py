@@ -1,4 +1,4 @@
-"""What the launcher and the workers do with folders and files beside reading and writing them."""
+"""Operations of the launcher and the workers on folders and files, beside reading and writing."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ from facemill.transforms.core.errors import NotSharedError
 
 
 def make_folders(path: str) -> None:
-    """Makes a folder and those above it; for the launcher alone, see `make_folder`.
+    """Makes a folder and its parents; only the launcher may call this, see `make_folder`.
 
     Raises:
         OSError: one cannot be made.
@@ -22,14 +22,14 @@ def make_folders(path: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Makes a folder, if it is absent, in one that is there.
+    """Makes a folder, if it is absent, in an existing parent folder.
 
-    Workers call this for what they write, and never make what is above: the launcher has made it,
-    under a name that chance gave. Where it is absent, another disk is mounted, or none, and what
-    is written there nobody sees.
+    Workers call this for their files and never make the parent: the launcher made that, under a
+    random name. Where the parent is absent, this machine mounts another disk or none, and no other
+    machine would see the files.
 
     Raises:
-        RunError: the folder that it is to be in is not there.
+        RunError: the parent folder is absent.
     """
     try:
         os.mkdir(path)
@@ -40,10 +40,10 @@ def make_folder(path: str) -> None:
 
 
 def claim(path: str) -> bool:
-    """Makes an empty file; False if it is there already, so that of several callers one gets it.
+    """Makes an empty file; False if it exists, so that only one of several callers succeeds.
 
     Raises:
-        RunError: the folder that it is to be in is not there.
+        RunError: the parent folder is absent.
     """
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
@@ -55,40 +55,40 @@ def claim(path: str) -> bool:
 
 
 def not_seen(path: str) -> NotSharedError:
-    """Of something under the output that was made elsewhere, and is not there on this machine."""
+    """The error for a path under the output that another machine wrote and this one lacks."""
     return NotSharedError(path, platform.node() or "a worker")
 
 
 def make_new_folder(path: str) -> None:
-    """Makes a folder that must not be there yet.
+    """Makes a folder that must not exist yet.
 
     Raises:
-        OSError: it is there, or cannot be made.
+        OSError: it exists, or cannot be made.
     """
     os.mkdir(path)
 
 
 def make_temporary_folder() -> str:
-    """Makes a new folder among the temporary files of this machine; its path."""
+    """Makes a new folder among the temporary files of this machine and returns its path."""
     return tempfile.mkdtemp(prefix="facemill-")
 
 
 def exists(path: str) -> bool:
-    """Whether there is anything at a path on a disk."""
+    """Whether a path on a disk exists."""
     return os.path.exists(path)
 
 
 def size(path: str) -> int:
-    """Of a file on a disk, in bytes.
+    """The size of a file on a disk, in bytes.
 
     Raises:
-        OSError: there is none.
+        OSError: there is no such file.
     """
     return os.path.getsize(path)
 
 
 def names(folder: str) -> list[str]:
-    """The names of what lies directly in a folder on a disk, sorted.
+    """The names directly in a folder on a disk, sorted.
 
     Raises:
         OSError: there is no such folder.
@@ -97,7 +97,7 @@ def names(folder: str) -> list[str]:
 
 
 def write_new(path: str, data: bytes) -> None:
-    """Writes a file under its final name, in a folder that nobody reads before all of it is there.
+    """Writes a file directly under its final name; its folder must not be read yet.
 
     Raises:
         OSError: it cannot be written.
@@ -110,13 +110,13 @@ def touch(path: str) -> None:
     """Makes an empty file, if it is absent.
 
     Raises:
-        FileNotFoundError: its folder is not there.
+        FileNotFoundError: its folder is absent.
     """
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
 
 
 def move(source: str, target: str) -> None:
-    """Gives a file or folder another name on the same disk; what had that name is replaced.
+    """Renames a file or folder on the same disk; an existing file of the new name is replaced.
 
     Raises:
         OSError: it cannot be moved.
@@ -125,38 +125,38 @@ def move(source: str, target: str) -> None:
 
 
 def link_or_copy(source: str, target: str) -> None:
-    """Gives a file a second name, or makes a second file where the disk has no links.
+    """Makes a hard link to a file, or a copy where the disk has no links.
 
     Raises:
-        OSError: neither can be done.
+        OSError: neither can be made.
     """
     try:
         os.link(source, target)
     except OSError:
-        # Another disk, or one without links.
+        # The target is on another disk, or the disk has no links.
         shutil.copyfile(source, target)
 
 
 @contextmanager
 def hold(folder: str) -> Iterator[None]:
-    """Holds a folder against other runs while a block runs.
+    """Locks a folder against other runs while a block runs.
 
     Raises:
-        BlockingIOError: another run holds it.
+        BlockingIOError: another run has locked it.
         OSError: it cannot be opened.
     """
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)
 
 
 def open_shared(path: str) -> BinaryIO:
-    """Opens a file that a worker wrote under the output, for reads here and there.
+    """Opens a file that a worker wrote under the output, for reads at random offsets.
 
-    Without a buffer, which would only cost: of each such file little is read at a time.
+    It has no buffer, which would slow down small reads at random offsets.
 
     Raises:
         NotSharedError: this machine does not see it.
@@ -207,7 +207,7 @@ def open_arrow(path: str) -> Any:
 
 
 def real_path(path: str) -> str:
-    """The path of a file on a disk after all links."""
+    """The path of a file on a disk with all links resolved."""
     return os.path.realpath(path)
 
 
@@ -217,5 +217,5 @@ def lies_under(path: str, root: str) -> bool:
 
 
 def is_special(path: str) -> bool:
-    """Whether something other than a file is there: a pipe would be waited for without end."""
+    """Whether a path exists and is not a regular file: reading a pipe could wait without end."""
     return os.path.exists(path) and not os.path.isfile(path)

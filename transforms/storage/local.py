@@ -1,8 +1,8 @@
-"""Where files lie: every path that a job reads or writes goes through here.
+"""Reading, writing and listing files: every path that a job reads or writes goes through here.
 
-Paths are on disks that every worker sees at the same place. What is only read may also lie on an
-object store (`gs://`, `s3://`, any other that Beam knows): see `transforms.storage.object_store`,
-which is imported when the first such path is met, so that this module needs no Beam.
+Paths are on disks that every worker mounts at the same path. Files that are only read may also be
+on an object store (`gs://`, `s3://`, any other that Beam supports). The module `object_store` reads
+these; it is imported at the first such path, so that this module needs no Beam.
 """
 
 import errno
@@ -30,8 +30,8 @@ from facemill.transforms.storage.entry import (
 from facemill.transforms.storage.folders import not_seen
 
 _BLOCK = 1 << 20
-# One by one they are waited for in milliseconds each. More of them, such as the images of a
-# synthetic collection, are left to one call for all that the machine has not written yet.
+# Syncing one file takes milliseconds. For more files than this, such as the images of a synthetic
+# collection, one call syncs all that the machine has not written yet.
 _MANY_FILES = 10_000
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -58,8 +58,8 @@ def absolute(path: str, parameter: str, remote: bool = False) -> str:
 
     Args:
         path: as typed; `~` is expanded.
-        parameter: that it is the value of, for the message.
-        remote: whether an object store's URL will do.
+        parameter: whose value it is, for the message.
+        remote: whether an object store's URL is allowed.
 
     Raises:
         UsageError: it is empty, or names an object store where a disk is needed.
@@ -81,15 +81,15 @@ def absolute(path: str, parameter: str, remote: bool = False) -> str:
 
 
 def check_apart(root: str, output: str, parameter: str = "input") -> None:
-    """Refuses an output that a later run would take for images, or that has images in it.
+    """Refuses an output inside the input, whose files a later run would read, and the reverse.
 
     Args:
         root: absolute path or URL of what is read.
         output: absolute path.
-        parameter: that names what is read.
+        parameter: that gives `root`.
 
     Raises:
-        UsageError: one lies in the other.
+        UsageError: one is inside the other.
     """
     inside = os.path.realpath(root)
     if is_remote(root):
@@ -142,7 +142,7 @@ def read_bytes(path: str) -> bytes:
 def read_range(stream: BinaryIO, offset: int, length: int) -> bytes:
     """`length` bytes of an open file from `offset` on.
 
-    From a file on a disk several threads may read at the same time.
+    Several threads may read from one file on a disk at the same time.
 
     Raises:
         RunError: the file ends before that.
@@ -164,19 +164,19 @@ def read_range(stream: BinaryIO, offset: int, length: int) -> bytes:
 
 @contextmanager
 def new_file(path: str, sync: bool = True, buffering: int = -1) -> Iterator[BinaryIO]:
-    """A file to be written in a block, seen under its name when that ends: whole or not at all.
+    """Opens a file for writing in a block; it gets its name, complete, when the block ends.
 
     Args:
-        path: of the file; its folder must be there.
-        sync: whether to wait for the disk, as for what is relied on after a power cut. What counts
-            only as long as the run lives need not.
-        buffering: as `open` has it.
+        path: of the file; its folder must exist.
+        sync: whether to wait for the disk, as for files that must survive a power cut. Files that
+            only this run reads need not.
+        buffering: as for `open`.
 
     Raises:
-        RunError: its folder is not there.
+        RunError: its folder is absent.
         OSError: it cannot be written.
     """
-    # Containers share numbers of processes, so only chance tells writers apart.
+    # A random name: writers in different containers may have the same process id.
     temporary = f"{path}.tmp-{secrets.token_hex(6)}"
     try:
         stream = open(temporary, "wb", buffering)  # noqa: SIM115 - closed below
@@ -196,13 +196,13 @@ def new_file(path: str, sync: bool = True, buffering: int = -1) -> Iterator[Bina
 
 
 def write_atomically(path: str, data: bytes) -> None:
-    """Writes `data` so that the file is seen either whole or not at all, after a power cut too."""
+    """Writes `data` so that the file is either complete or absent, also after a power cut."""
     with new_file(path) as stream:
         stream.write(data)
 
 
 def sync_to_disk(paths: Iterable[str]) -> None:
-    """Returns when files, and folders with all that is in them, are on their disks.
+    """Waits until files, and folders with all their content, are on their disks.
 
     Raises:
         OSError: a disk failed.
@@ -221,7 +221,7 @@ def sync_to_disk(paths: Iterable[str]) -> None:
 
 
 def sync(path: str) -> None:
-    """Returns when a file, or the names of what is in a folder, are on their disk.
+    """Waits until a file, or the entries of a folder, are on their disk.
 
     Raises:
         OSError: the disk failed.
@@ -230,7 +230,7 @@ def sync(path: str) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network disks know no such thing for folders.
+        # Some network disks cannot sync folders.
         if not (os.path.isdir(path) and error.errno in (errno.EINVAL, errno.ENOTSUP, errno.EBADF)):
             raise
     finally:
@@ -247,7 +247,7 @@ def walk_files(root: str) -> Iterator[str]:
 
 
 def is_file(path: str) -> bool:
-    """Whether a path names one file."""
+    """Whether a path is a file."""
     if is_remote(path):
         from facemill.transforms.storage import object_store
 
@@ -258,11 +258,11 @@ def is_file(path: str) -> bool:
 def top_level(root: str) -> list[str]:
     """The names directly under `root`, sorted; those of folders end in "/".
 
-    A link is not a folder, wherever it leads. A name that is not UTF-8 holds lone surrogates, as
-    the system's functions have it.
+    A link never counts as a folder. A name that is not UTF-8 has lone surrogates, as Python's `os`
+    functions give it.
 
     Raises:
-        OSError: there is no such directory, or it cannot be listed.
+        OSError: the directory is absent or cannot be listed.
     """
     if is_remote(root):
         from facemill.transforms.storage import object_store
@@ -275,11 +275,11 @@ def top_level(root: str) -> list[str]:
 
 
 def list_files(root: str, under: str = "") -> Iterator[Entry]:
-    """All files under a root or a part of it, sorted by their names, folders left out.
+    """All files under a root or a part of it, sorted by name, without folders.
 
-    On a disk nothing is left out because of what it is: links, devices and folders that cannot be
-    listed come with the reason why they must not be opened. Links are opened only where they lead
-    to a file inside the root.
+    On a disk every other entry is listed: links, devices and folders that cannot be listed come
+    with the reason why they must not be opened. A link may be opened only if it leads to a file
+    inside the root.
 
     Args:
         root: a directory or an object store's URL.
@@ -307,7 +307,7 @@ def _walk(root: str, under: str, real_root: str) -> Iterator[Entry]:
         text = f"folder cannot be listed: {error.strerror or error}"
         yield _entry(under.rstrip("/"), Reason(ReasonCode.FOLDER_NOT_LISTABLE, text))
         return
-    # Folders sort with their "/", so that the order is that of the whole paths.
+    # Folders sort with their "/", which gives the order of the complete paths.
     for name in names:
         if name.endswith("/"):
             yield from _walk(root, under + name, real_root)
@@ -316,7 +316,7 @@ def _walk(root: str, under: str, real_root: str) -> Iterator[Entry]:
 
 
 def _reason(path: str, real_root: str) -> Reason | None:
-    """Why a file that is no folder must not be opened, or None."""
+    """Why an entry that is not a folder must not be opened, or None."""
     try:
         mode = os.lstat(path).st_mode
         if stat.S_ISLNK(mode):
@@ -332,10 +332,10 @@ def _reason(path: str, real_root: str) -> Reason | None:
 
 
 def _entry(name: str, reason: Reason | None) -> Entry:
-    # Bytes that are not UTF-8 come from the system as lone surrogates, which no column can hold.
+    # Python gives bytes that are not UTF-8 as lone surrogates, which no column can hold.
     if readable(name) == name:
         return Entry(name, reason)
-    # Another file may bear the escapes as its name, but no listed one is in a folder ".".
+    # Another file may have the escapes as its name, but no listed file is in a folder ".".
     folder, slash, base = readable(name.replace("\\", r"\\")).rpartition("/")
     return Entry(f"{folder}{slash}./{base}", NOT_UTF8)
 
@@ -350,7 +350,7 @@ def sha256(path: str) -> str:
 
 
 def remove(path: str) -> None:
-    """Removes a file or a directory with all that is in it; nothing happens if it is absent."""
+    """Removes a file, or a directory with all its content; does nothing if it is absent."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):

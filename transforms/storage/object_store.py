@@ -1,8 +1,8 @@
 """Reading inputs from object stores, through Beam's FileSystems.
 
-Only `transforms.storage` imports this module, and only when it meets a URL. What a store answers
-to a request becomes an OSError, so that callers need not know the store; a store that does not
-answer is not the input's fault, and ends the run.
+Only `transforms.storage` imports this module, and only for a URL. If a store answers with an error,
+an OSError is raised, as for a disk. If a store does not answer, the input is not at fault, and a
+RunError ends the run.
 """
 
 import contextlib
@@ -30,14 +30,14 @@ from facemill.transforms.core.text import one_line
 from facemill.transforms.storage.entry import Entry
 
 _BUFFER = 1 << 18
-# By scheme: the module that Beam's client needs, and Beam's extra that brings it.
+# By scheme: the module that Beam's client needs, and Beam's extra that installs it.
 _NEEDS = {
     "s3": ("boto3", "aws"),
     "gs": ("google.cloud.storage", "gcp"),
     "azfs": ("azure.storage.blob", "azure"),
 }
 
-# A URL that names something in a bucket.
+# The URL of an object in a bucket.
 _OBJECT = re.compile(r"[^:]+://[^/]+/.")
 
 _local = threading.local()
@@ -51,9 +51,9 @@ def use_options(beam_args: Sequence[str]) -> None:
 def is_file(url: str) -> bool:
     """Whether there is an object of exactly this name."""
     if not _OBJECT.match(url):
-        # A bucket; asked for it, Beam would try for minutes.
+        # The URL of a bucket: Beam would retry such a request for minutes.
         return False
-    with _told(url):
+    with _translating_errors(url):
         store = _store(url)
         if FileSystems.get_scheme(url) == "s3":
             return _s3().exists(url)
@@ -61,15 +61,15 @@ def is_file(url: str) -> bool:
 
 
 def top_level(root: str) -> list[str]:
-    """See `transforms.storage.top_level`; S3 and Google's store name folders without what is in
-    them, of others all names are listed.
+    """See `transforms.storage.top_level`. S3 and Google's store list one level; from others, all
+    names are listed.
 
     Raises:
-        FileNotFoundError: no object's name begins like that.
+        FileNotFoundError: no object's name begins with the root.
     """
     prefix = f"{root.rstrip('/')}/"
-    with _told(prefix):
-        # Asked first, since it says what is missing.
+    with _translating_errors(prefix):
+        # Called first, because its errors say what is missing.
         _store(prefix)
         listing = _LISTINGS.get(FileSystems.get_scheme(prefix))
         below = _names(prefix[:-1]) if listing is None else listing(prefix)
@@ -94,13 +94,13 @@ def list_files(root: str, under: str) -> Iterator[Entry]:
 
 def open_file(url: str) -> BinaryIO:
     """Opens an object for reading; see `transforms.storage.open_file`."""
-    with _told(url):
+    with _translating_errors(url):
         stream = _open(url)
     return cast(BinaryIO, io.BufferedReader(_Stream(stream, url), _BUFFER))
 
 
 class _Stream(io.RawIOBase):
-    """A store's stream with the errors of a file."""
+    """A stream of a store that raises the errors of a file."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         super().__init__()
@@ -114,11 +114,11 @@ class _Stream(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        with _told(self.name):
+        with _translating_errors(self.name):
             return self._stream.seek(offset, whence)
 
     def readinto(self, buffer: Any) -> int:
-        with _told(self.name):
+        with _translating_errors(self.name):
             data = self._stream.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
@@ -133,13 +133,13 @@ def _open(url: str) -> BinaryIO:
     store = _store(url)
     if FileSystems.get_scheme(url) == "s3":
         return _s3().open(url, "rb")
-    # Names ending in .gz or .bz2 must come as they are.
+    # Otherwise Beam would decompress files whose names end in .gz or .bz2.
     return store.open(url, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
 def _s3_client() -> Any:
-    """Beam makes a client for each object that it opens, which takes 0.3 s. A client holds one
-    object's stream at a time, so each thread has its own."""
+    """This thread's client. Beam would make one per object, which takes 0.3 s. A client holds one
+    object's stream at a time, so threads cannot share it."""
     from apache_beam.io.aws.clients.s3.boto3_client import Client
 
     options = _options()
@@ -177,7 +177,7 @@ def _gs_level(prefix: str) -> Iterator[str]:
     found = client.list_blobs(bucket, prefix=key, delimiter="/")
     for blob in found:
         yield blob.name[len(key) :]
-    # Known once all pages have come.
+    # Complete only after the last page was read.
     for name in found.prefixes:
         yield name[len(key) :]
 
@@ -187,7 +187,7 @@ _LISTINGS: dict[str, Callable[[str], Iterator[str]]] = {"s3": _s3_level, "gs": _
 
 
 def _names(folder: str) -> list[str]:
-    """Names of all objects under a prefix, relative to it; empty markers of folders left out."""
+    """Names of all objects under a prefix, relative to it, without empty markers of folders."""
     prefix = f"{folder}/"
     return [
         found.path[len(prefix) :]
@@ -197,7 +197,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _match(pattern: str) -> list[FileMetadata]:
-    with _told(pattern):
+    with _translating_errors(pattern):
         return _store(pattern).match([pattern])[0].metadata_list
 
 
@@ -225,7 +225,7 @@ def _store(url: str) -> FileSystem:
 
 
 def _options() -> Any:
-    # On a worker the pipeline has set one of them.
+    # On a worker Beam has set one of them.
     if FileSystems._pipeline_options is None and RuntimeValueProvider.runtime_options is None:
         use_options([])
     return FileSystems._pipeline_options or RuntimeValueProvider.runtime_options
@@ -237,12 +237,12 @@ def _quoted(url: str) -> str:
 
 
 @contextlib.contextmanager
-def _told(url: str) -> Iterator[None]:
-    """Turns the stores' own errors into what callers are told.
+def _translating_errors(url: str) -> Iterator[None]:
+    """Translates the stores' own errors into those that callers expect.
 
     Raises:
         OSError: the store answered that there is no such object, or that access is refused.
-        RunError: it did not answer, or not sensibly.
+        RunError: it did not answer, or answered with another error.
     """
     try:
         yield
@@ -251,7 +251,7 @@ def _told(url: str) -> Iterator[None]:
 
 
 def _http_status(error: Exception) -> int | None:
-    """Of an error of boto3 that Beam did not translate."""
+    """The HTTP status of an error of boto3 that Beam did not translate, or None."""
     response = getattr(error, "response", None)
     found = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
     return found.get("HTTPStatusCode")
@@ -260,7 +260,7 @@ def _http_status(error: Exception) -> int | None:
 def _translated(error: Exception, url: str) -> Exception:
     if isinstance(error, FacemillError):
         return error
-    # Beam packs the errors of a listing, by pattern.
+    # Beam wraps the errors of a listing in a dict by pattern.
     for inner in (getattr(error, "exception_details", None) or {}).values():
         return _translated(inner, url)
     code = getattr(error, "code", None) or _http_status(error)

@@ -62,7 +62,7 @@ THING = Thing(
         RowIds(b""),
     ],
 )
-def test_what_is_decoded_equals_what_was_encoded(value):
+def test_a_decoded_value_equals_the_encoded_one(value):
     register(RowIds, Exclusion, Thing)
     coder = coders.registry.get_coder(type(value))
     assert coder.to_type_hint() is type(value)
@@ -94,12 +94,12 @@ def test_a_stream_of_pairs_gets_the_registered_coders():
     assert repr(found) == "ListCoder[DataclassCoder[Exclusion]]"
 
 
-def test_a_dataclass_whose_encoding_may_differ_is_refused():
+def test_a_dataclass_without_a_deterministic_encoding_is_refused():
     with pytest.raises(TypeError, match=r"^Untyped must have fields with deterministic coders"):
         DataclassCoder(Untyped)
 
 
-def test_coders_and_values_arrive_in_another_process():
+def test_a_pickled_coder_decodes_values_in_another_process():
     values = (EXCLUSION, RowIds.of(np.arange(3, dtype=np.uint64)), Color.BLUE)
     kinds = (DataclassCoder(Exclusion), RowsCoder(RowIds), EnumCoder(Color))
     coder = coders.TupleCoder(kinds)

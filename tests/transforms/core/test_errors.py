@@ -1,4 +1,4 @@
-"""Errors name parameters, and keep kind, values and names on their way to a person."""
+"""Errors name parameters, and keep type, values and names when they are pickled."""
 
 import pickle
 
@@ -30,7 +30,7 @@ MADE = [
 ]
 
 
-def test_a_parameter_error_is_a_sentence_and_has_its_values():
+def test_a_parameter_error_has_its_sentence_and_its_values():
     error = ParameterError("input", "/photos", **INPUT)
     assert str(error) == (
         "`input` must hold images, but /photos is empty; check the path or `format`."
@@ -40,14 +40,14 @@ def test_a_parameter_error_is_a_sentence_and_has_its_values():
     assert error.exit_code == 2
 
 
-def test_what_was_got_is_the_value_unless_other_words_are_given():
+def test_the_sentence_shows_the_value_unless_got_is_given():
     error = ParameterError("size", 7, must="be even", do="give another")
     assert str(error) == "`size` must be even, got 7; give another."
     error = ParameterError("size", 7, must="be even", got="7 of 8", do="give another")
     assert str(error) == "`size` must be even, got 7 of 8; give another."
 
 
-def test_a_missing_package_is_named():
+def test_a_missing_package_error_names_the_package():
     error = MissingPackageError("Reading s3://faces needs", "boto3", "apache-beam[aws]")
     assert str(error) == (
         "Reading s3://faces needs boto3, which is not installed; install apache-beam[aws]."
@@ -55,14 +55,14 @@ def test_a_missing_package_is_named():
     assert (error.package, error.install, error.exit_code) == ("boto3", "apache-beam[aws]", 2)
 
 
-def test_what_is_not_shared_is_told_of_a_worker_and_of_the_launcher():
+def test_a_not_shared_error_names_the_machine_that_does_not_see_the_path():
     error = NotSharedError("/out/x", "node7")
     assert (str(error), error.path, error.machine) == (SHARED, "/out/x", "node7")
     assert error.exit_code == 1
     assert "launcher and all workers see" in str(NotSharedError("/out/x", None))
 
 
-def test_a_block_calls_parameters_by_names_of_its_own():
+def test_naming_replaces_names_of_parameters():
     with pytest.raises(ParameterError) as raised, naming({"input": "exclude_dataset"}):
         raise ParameterError("input", "/photos", **INPUT)
     assert str(raised.value).startswith("`exclude_dataset` must hold images")
@@ -70,7 +70,7 @@ def test_a_block_calls_parameters_by_names_of_its_own():
     assert raised.value.parameter == "input"
 
 
-def test_an_outer_block_names_what_the_inner_one_made_of_a_parameter():
+def test_an_outer_naming_maps_the_names_that_the_inner_one_gave():
     flags = {"input": "--input", "exclude_dataset": "--exclude-dataset", "format": "--format"}
     inner = {"input": "exclude_dataset"}
     with pytest.raises(ParameterError) as raised, naming(flags), naming(inner):
@@ -80,7 +80,7 @@ def test_an_outer_block_names_what_the_inner_one_made_of_a_parameter():
     )
 
 
-def test_a_block_knows_better_what_to_do_about_a_value():
+def test_naming_can_replace_the_advice_of_a_parameter_error():
     with pytest.raises(ParameterError) as raised, naming({}, do="give a dataset"):
         raise ParameterError("input", "/photos", **INPUT)
     assert str(raised.value) == "`input` must hold images, but /photos is empty; give a dataset."
@@ -89,14 +89,14 @@ def test_a_block_knows_better_what_to_do_about_a_value():
         raise RunError("It broke.")
 
 
-def test_only_names_in_back_quotes_are_names_of_parameters():
+def test_naming_replaces_only_names_in_back_quotes():
     path = "/input/`input images`/--input/input"
     with pytest.raises(UsageError) as raised, naming({"input": "--given"}):
         raise UsageError(f"`input` must be input, got {path}; give `facemill`.")
     assert str(raised.value) == f"--given must be input, got {path}; give `facemill`."
 
 
-def test_other_errors_pass_a_block_as_they_are():
+def test_naming_leaves_other_errors_unchanged():
     with pytest.raises(ValueError, match=r"^`input`$"), naming({"input": "--input"}):
         raise ValueError("`input`")
 
@@ -107,7 +107,7 @@ def _raise(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(MADE)))
-def test_an_error_comes_from_another_process_as_it_was_raised(number):
+def test_an_error_from_another_process_keeps_type_text_and_values(number):
     wanted = MADE[number]
     with processes.executor(1) as pool:
         found = pool.submit(_raise, number).exception()
@@ -121,7 +121,7 @@ def test_an_error_comes_from_another_process_as_it_was_raised(number):
     assert ("--target" in str(raised.value)) == isinstance(wanted, NotSharedError)
 
 
-def test_advice_outlives_pickle():
+def test_pickling_keeps_replaced_advice():
     error = ParameterError("input", "/photos", **INPUT)
     error.advise("give a dataset")
     error = pickle.loads(pickle.dumps(error))
@@ -131,7 +131,7 @@ def test_advice_outlives_pickle():
 
 
 @pytest.mark.parametrize("error", MADE)
-def test_an_error_comes_from_a_step_of_beam_as_it_was_raised(error):
+def test_an_error_from_a_step_of_beam_keeps_type_text_and_values(error):
     def fail(element: int) -> None:
         raise error
 
@@ -142,7 +142,7 @@ def test_an_error_comes_from_a_step_of_beam_as_it_was_raised(error):
 
 
 @pytest.mark.parametrize("kind", [ParameterError, MissingPackageError, NotSharedError])
-def test_a_text_alone_makes_no_error_that_takes_values(kind):
-    """Else an engine that makes errors anew from a text would put one sentence into another."""
+def test_error_types_with_values_cannot_be_made_of_a_text_alone(kind):
+    """Otherwise a runner that makes new errors from texts would nest one sentence in another."""
     with pytest.raises(TypeError):
         kind(SHARED)

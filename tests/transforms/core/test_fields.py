@@ -23,7 +23,7 @@ class Thing:
     tags: dict[str, int] = option(factory=dict, help="of it")
 
 
-def test_a_field_keeps_its_default_and_what_it_states():
+def test_a_field_keeps_its_default_and_its_option():
     thing = Thing("a")
     assert (thing.size, thing.pair, thing.tags) == (4, ("1", "2"), {})
     assert Thing("b").tags is not thing.tags
@@ -36,7 +36,7 @@ def test_a_field_without_default_must_be_given():
         Thing()
 
 
-def test_a_plain_field_states_nothing_and_is_not_checked():
+def test_a_plain_field_has_no_option_and_is_not_checked():
     plain = dataclasses.make_dataclass("Plain", [("size", int, dataclasses.field(default=1))])
     assert option_of(dataclasses.fields(plain)[0]) is None
     check(plain(size="anything"))
@@ -57,7 +57,7 @@ def test_a_plain_field_states_nothing_and_is_not_checked():
         {"pair": "what a parser made is not looked at"},
     ],
 )
-def test_what_is_in_its_range_or_choices_passes(values):
+def test_a_value_in_its_range_or_choices_passes(values):
     check(Thing("a", **values))
 
 
@@ -78,17 +78,17 @@ def test_what_is_in_its_range_or_choices_passes(values):
         ({"only": "two"}, "only must be one, got 'two'; give one of them."),
     ],
 )
-def test_what_is_not_is_refused_in_one_sentence(values, sentence):
+def test_a_value_outside_its_range_or_choices_is_refused_in_one_sentence(values, sentence):
     with pytest.raises(UsageError) as refused:
         check(Thing("a", **values))
     assert str(refused.value) == sentence
 
 
-def test_the_reader_s_name_of_a_field_is_used():
+def test_the_sentence_uses_the_given_name_of_the_field():
     with pytest.raises(UsageError, match=r"^THE size OF IT must be 1 to 8, got 0"):
         check(Thing("a", size=0), lambda name: f"THE {name} OF IT")
 
 
-def test_a_default_as_text_needs_its_parser():
+def test_a_default_as_text_needs_a_parser():
     with pytest.raises(TypeError, match="must come with its parser"):
         option(written="1,2", help="of it")

@@ -15,18 +15,18 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.mark.parametrize(("rows", "groups"), [(0, 1), (1, 1), (10, 1), (11, 2), (20, 2), (21, 3)])
-def test_no_group_has_more_rows_than_allowed_on_average(rows, groups):
+def test_the_average_group_has_at_most_the_given_rows(rows, groups):
     assert group_count(rows, 10) == groups
 
 
-def test_partition_keeps_order():
+def test_partition_keeps_the_order_of_items():
     assert partition([3, 1, 4, 1, 5], lambda one: one % 2) == {1: [3, 1, 1, 5], 0: [4]}
 
 
-def test_the_documents_tell_how_many_bytes_are_grouped():
+def test_the_docs_state_the_bytes_that_are_grouped_per_image():
     kept = index._DECISION.itemsize + POSITION.itemsize
     scale = (DOCS / "scale.md").read_text()
-    for what, told in (
+    for what, stated in (
         ("equal pixels", f"{CANDIDATE.itemsize} bytes |"),
         ("near duplicates", f"{HASH.itemsize} bytes;"),
         ("the selection", f"{selection._UNDECIDED.itemsize} bytes |"),
@@ -35,11 +35,11 @@ def test_the_documents_tell_how_many_bytes_are_grouped():
         ("the index", f"{index._DECISION.itemsize} bytes, and {POSITION.itemsize} of each kept"),
         ("names that come twice", f"{KeyRows.dtype.itemsize} bytes |"),
     ):
-        assert f"| grouped for {what} | {told}" in scale
+        assert f"| grouped for {what} | {stated}" in scale
     architecture = (DOCS / "architecture.md").read_text()
-    for told in (
+    for stated in (
         f"{CANDIDATE.itemsize} for equal pixels, {HASH.itemsize} for near duplicates",
         f"{selection._UNDECIDED.itemsize} for the selection (and {DECISION.itemsize} where",
         f"{RECORD.itemsize} for the shards, {kept} for the index",
     ):
-        assert told in architecture
+        assert stated in architecture

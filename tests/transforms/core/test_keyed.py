@@ -13,7 +13,7 @@ seeds = st.integers(0, 2**64)
 
 @given(seeds, texts)
 @settings(deadline=None, max_examples=100)
-def test_hashes_are_64_bits_and_always_the_same(seed, key):
+def test_hashes_have_64_bits_and_are_reproducible(seed, key):
     value = keyed_hash(seed, "split", key)
     assert 0 <= value < 2**64
     assert value == keyed_hash(seed, "split", key)
@@ -49,11 +49,11 @@ def test_splitmix64_golden_values(salt, expected):
     assert tuple(result.tolist()) == expected
 
 
-def test_seed_purpose_and_key_all_count():
-    given_ones = [(1, "split", "a"), (2, "split", "a"), (1, "shard", "a"), (1, "split", "b")]
+def test_seed_purpose_and_key_each_change_the_hash():
+    inputs = [(1, "split", "a"), (2, "split", "a"), (1, "shard", "a"), (1, "split", "b")]
     # The seed's digits and the key's must not run into one another.
-    given_ones += [(1, "split", "1"), (11, "split", "")]
-    assert len({keyed_hash(*one) for one in given_ones}) == len(given_ones)
+    inputs += [(1, "split", "1"), (11, "split", "")]
+    assert len({keyed_hash(*one) for one in inputs}) == len(inputs)
 
 
 def test_hashes_are_spread_evenly():

@@ -32,7 +32,7 @@ def test_merged_streams_have_all_elements(count):
         assert_that(merged, equal_to([*map(row_ids, range(count)), *[row_ids()] * count]))
 
 
-def test_what_is_merged_may_be_grouped_beside():
+def test_a_merged_stream_may_also_be_grouped():
     pipeline = beam.Pipeline(runner="FnApiRunner")
     one, other = (
         pipeline | name >> beam.Create([(1, row_ids(2))]).with_output_types(tuple[int, RowIds])

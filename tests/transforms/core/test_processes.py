@@ -25,7 +25,7 @@ if __name__ == "__main__":
 """
 
 
-def lives(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:
             return stream.read().rpartition(")")[2].split()[0] != "Z"
@@ -46,12 +46,12 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     try:
         workers = [int(word) for word in parent.stdout.readline().split()]
         assert workers
-        assert all(map(lives, workers))
+        assert all(map(is_running, workers))
         parent.kill()
         parent.wait()
         deadline = time.monotonic() + 60
-        while any(map(lives, workers)):
-            assert time.monotonic() < deadline, "a worker lives on without its parent"
+        while any(map(is_running, workers)):
+            assert time.monotonic() < deadline, "a worker still runs without its parent"
             time.sleep(0.05)
     finally:
         with suppress(ProcessLookupError):
@@ -60,13 +60,13 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_leave_an_interrupt_to_the_parent():
+def test_workers_ignore_an_interrupt():
     with processes.executor(1) as pool:
         assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
         assert pool.submit(os.getpid).result() != os.getpid()
 
 
-def test_an_executor_is_made_once_for_each_number_of_workers():
+def test_callers_with_equal_numbers_of_workers_share_an_executor():
     assert processes.shared(2) is processes.shared(2)
     assert processes.shared(2) is not processes.shared(3)
 
@@ -89,13 +89,13 @@ def _slept(seconds: float) -> float:
     return seconds
 
 
-def test_one_worker_is_this_process():
+def test_with_one_worker_calls_run_in_this_process():
     calls: Calls[int] = Calls(1)
     assert list(calls.call(os.getpid)) == [os.getpid()]
     assert list(calls.rest()) == []
 
 
-def test_a_worker_that_is_killed_is_told_in_a_sentence():
+def test_a_killed_worker_is_reported_in_a_sentence():
     calls: Calls[int] = Calls(2)
     killed: Future[int] = Future()
     killed.set_exception(BrokenProcessPool("one is gone"))
@@ -109,7 +109,7 @@ def _killed() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_tried_again_after_a_kill_has_living_workers():
+def test_calls_after_a_kill_run_in_new_workers():
     calls: Calls[None] = Calls(2)
     list(calls.call(_killed))
     with pytest.raises(RunError, match="All `workers` must live"):
@@ -120,7 +120,7 @@ def test_what_is_tried_again_after_a_kill_has_living_workers():
 
 
 @pytest.mark.slow
-def test_a_kill_after_the_last_call_is_not_felt_by_the_next():
+def test_a_kill_between_calls_does_not_fail_the_next_call():
     pool = processes.shared(2)
     with suppress(BrokenProcessPool):
         pool.submit(_killed).result()

@@ -30,7 +30,7 @@ def test_divided_rows_come_back_complete_under_their_keys(row_ids, groups):
     keys = [key for key, _ in parts]
     assert keys == sorted(set(keys))
     for key, part in parts:
-        # In the order that they had.
+        # In their original order.
         expected = [row_id for row_id in row_ids if row_id % groups == key]
         assert part.array["row_id"].tolist() == expected
         assert len(part) == len(expected)
@@ -38,7 +38,7 @@ def test_divided_rows_come_back_complete_under_their_keys(row_ids, groups):
     assert Counter(joined["row_id"].tolist()) == Counter(row_ids)
 
 
-def test_joined_rows_can_be_written_and_rows_cannot():
+def test_joined_rows_are_writable_and_the_rows_of_a_part_are_not():
     part = ValueRows.of(np.ones(2, ROW))
     rows = ValueRows.join([part, ValueRows(b"")])
     rows["value"] = 5
@@ -48,7 +48,7 @@ def test_joined_rows_can_be_written_and_rows_cannot():
         part.array["value"] = 5
 
 
-def test_pairs_keep_their_shape():
+def test_rows_of_a_subarray_dtype_keep_their_shape():
     pairs = np.arange(6, dtype=np.uint64).reshape(-1, 2)
     assert PairsOfIds.of(pairs).array.tolist() == pairs.tolist()
     assert len(PairsOfIds.of(pairs)) == 3

@@ -21,13 +21,13 @@ def test_paths_become_absolute(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["", "gs://bucket/faces", "s3://bucket", "hdfs://host/x"])
-def test_what_is_no_path_on_a_disk_is_refused(path):
+def test_an_empty_path_or_a_url_is_refused_where_a_disk_is_needed(path):
     with pytest.raises(UsageError, match=r"^`model` must") as refused:
         storage.absolute(path, "model")
     assert path in str(refused.value)
 
 
-def test_a_file_is_seen_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_a_failed_atomic_write_keeps_the_previous_file(tmp_path, monkeypatch):
     path = tmp_path / "file"
     storage.write_atomically(str(path), b"old")
 
@@ -43,7 +43,7 @@ def test_a_file_is_seen_whole_or_not_at_all(tmp_path, monkeypatch):
     assert path.read_bytes() == b"new"
 
 
-def test_writers_of_one_number_do_not_meet(tmp_path, monkeypatch):
+def test_writers_with_equal_process_ids_use_different_temporary_files(tmp_path, monkeypatch):
     # As in two containers, whose processes have the same numbers.
     monkeypatch.setattr(os, "getpid", lambda: 1)
     path = str(tmp_path / "file")
@@ -56,7 +56,7 @@ def test_writers_of_one_number_do_not_meet(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("sync", [True, False])
-def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, sync):
+def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch, sync):
     synced = []
     monkeypatch.setattr(os, "fsync", synced.append)
 
@@ -72,11 +72,13 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, sync):
     assert len(synced) == (1 if sync else 0)
 
 
-def test_what_the_launcher_did_not_make_is_not_there(tmp_path):
-    told = "`output` must be on storage that all workers see at the same path, but .*absent is not"
-    with pytest.raises(RunError, match=told):
+def test_a_missing_parent_folder_is_an_error_and_is_not_made(tmp_path):
+    message = (
+        "`output` must be on storage that all workers see at the same path, but .*absent is not"
+    )
+    with pytest.raises(RunError, match=message):
         storage.make_folder(str(tmp_path / "absent" / "train"))
-    with pytest.raises(RunError, match=told):
+    with pytest.raises(RunError, match=message):
         storage.write_atomically(str(tmp_path / "absent" / "receipts.json"), b"")
     assert not list(tmp_path.iterdir())
     for _ in range(2):
@@ -84,7 +86,7 @@ def test_what_the_launcher_did_not_make_is_not_there(tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["train"]
 
 
-def test_files_and_folders_are_synced_once_each(tmp_path, monkeypatch):
+def test_each_file_and_folder_is_synced_once(tmp_path, monkeypatch):
     for name in ("train/a", "train/deeper/b", "c"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -101,7 +103,7 @@ def test_files_and_folders_are_synced_once_each(tmp_path, monkeypatch):
     assert sorted(synced) == sorted(str(tmp_path / name) for name in expected)
 
 
-def test_very_many_files_are_synced_at_once(tmp_path, monkeypatch):
+def test_many_files_are_synced_in_one_call(tmp_path, monkeypatch):
     for name in "abc":
         (tmp_path / name).touch()
     calls = []
@@ -112,10 +114,8 @@ def test_very_many_files_are_synced_at_once(tmp_path, monkeypatch):
     assert calls == ["all"]
 
 
-@pytest.mark.parametrize(("code", "told"), [(errno.EINVAL, False), (errno.EIO, True)])
-def test_a_disk_that_cannot_sync_folders_is_no_failure_and_a_broken_one_is(
-    tmp_path, monkeypatch, code, told
-):
+@pytest.mark.parametrize(("code", "raises"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_only_the_lack_of_folder_sync_is_ignored(tmp_path, monkeypatch, code, raises):
     def fsync(descriptor: int) -> None:
         raise OSError(code, os.strerror(code))
 
@@ -123,13 +123,15 @@ def test_a_disk_that_cannot_sync_folders_is_no_failure_and_a_broken_one_is(
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OSError, match=os.strerror(code)):
         storage.sync(str(tmp_path / "file"))
-    with pytest.raises(OSError, match=os.strerror(code)) if told else contextlib.nullcontext():
+    with pytest.raises(OSError, match=os.strerror(code)) if raises else contextlib.nullcontext():
         storage.sync(str(tmp_path))
 
 
 @given(st.binary(max_size=100), st.integers(0, 120), st.integers(0, 120))
 @settings(deadline=None, max_examples=60)
-def test_a_range_is_read_or_refused(tmp_path_factory, data, offset, length):
+def test_a_range_is_read_or_refused_if_the_file_is_too_short(
+    tmp_path_factory, data, offset, length
+):
     path = tmp_path_factory.mktemp("range") / "file"
     path.write_bytes(data)
     with path.open("rb") as stream:
@@ -140,7 +142,7 @@ def test_a_range_is_read_or_refused(tmp_path_factory, data, offset, length):
                 storage.read_range(stream, offset, length)
 
 
-def test_files_are_listed_in_order(tmp_path):
+def test_walked_files_are_sorted(tmp_path):
     for name in ("b/c.txt", "a.txt", "b/a/z.txt", "b-1.txt", ".hidden"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -149,13 +151,13 @@ def test_files_are_listed_in_order(tmp_path):
     assert list(storage.walk_files(str(tmp_path))) == expected
 
 
-def test_the_sha256_is_that_of_all_bytes(tmp_path):
+def test_the_sha256_of_a_file_covers_all_blocks(tmp_path):
     data = bytes(range(256)) * 10_000
     (tmp_path / "file").write_bytes(data)
     assert storage.sha256(str(tmp_path / "file")) == hashlib.sha256(data).hexdigest()
 
 
-def test_removing_takes_files_folders_and_links_but_not_what_they_point_to(tmp_path):
+def test_remove_removes_files_folders_and_links_but_not_the_targets_of_links(tmp_path):
     (tmp_path / "folder" / "deeper").mkdir(parents=True)
     (tmp_path / "folder" / "deeper" / "file").touch()
     (tmp_path / "kept").mkdir()
@@ -166,19 +168,19 @@ def test_removing_takes_files_folders_and_links_but_not_what_they_point_to(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_urls_are_told_from_paths():
+def test_is_remote_distinguishes_urls_from_paths():
     assert storage.is_remote("s3://bucket/x")
     assert storage.is_remote("gs://bucket")
     assert not storage.is_remote("/data/s3://x")
     assert not storage.is_remote("C:/x")
 
 
-def test_join():
+def test_join_of_a_url_and_of_a_directory():
     assert storage.join("s3://bucket/faces/", "Ada/1.jpg") == "s3://bucket/faces/Ada/1.jpg"
     assert storage.join("/faces", "Ada/1.jpg") == os.path.join("/faces", "Ada", "1.jpg")
 
 
-def test_absolute_takes_urls_only_where_they_are_read(monkeypatch, tmp_path):
+def test_urls_are_allowed_only_for_inputs(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/ada")
     assert storage.absolute("faces", "input") == str(tmp_path / "faces")
@@ -190,7 +192,7 @@ def test_absolute_takes_urls_only_where_they_are_read(monkeypatch, tmp_path):
         storage.absolute("", "input", remote=True)
 
 
-def test_listing_is_sorted_by_whole_paths(tmp_path):
+def test_listings_are_sorted_by_complete_paths(tmp_path):
     names = ["b/2", "b/10", "b-c", "b.d/1", "a/x/y", "c"]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -202,7 +204,7 @@ def test_listing_is_sorted_by_whole_paths(tmp_path):
     assert list(storage.list_files(root, "c")) == [Entry("c")]
 
 
-def test_a_range_of_a_file_and_of_a_stream_without_a_descriptor(tmp_path):
+def test_a_range_is_read_with_and_without_a_file_descriptor(tmp_path):
     (tmp_path / "a").write_bytes(b"0123456789")
     memory = io.BytesIO(b"0123456789")
     memory.name = "memory"
@@ -213,7 +215,7 @@ def test_a_range_of_a_file_and_of_a_stream_without_a_descriptor(tmp_path):
                 storage.read_range(opened, 8, 5)
 
 
-def test_no_two_files_are_listed_under_one_name(tmp_path):
+def test_files_with_names_that_are_not_utf8_are_listed_under_unique_names(tmp_path):
     root = os.fsencode(tmp_path)
     names = [
         b"\xff",
@@ -235,7 +237,7 @@ def test_no_two_files_are_listed_under_one_name(tmp_path):
         assert bool(entry.reason) == ("/./" in f"/{entry.name}")
 
 
-def test_what_is_read_and_what_is_written_lie_apart(tmp_path):
+def test_an_output_inside_an_input_and_the_reverse_are_refused(tmp_path):
     read, output = str(tmp_path / "read"), str(tmp_path / "output")
     storage.check_apart(read, output)
     storage.check_apart("gs://bucket/read", output)
@@ -247,7 +249,7 @@ def test_what_is_read_and_what_is_written_lie_apart(tmp_path):
         storage.check_apart(f"{output}/base", output, "append_to")
 
 
-def test_one_of_two_callers_gets_a_claim(tmp_path):
+def test_only_the_first_of_two_callers_gets_a_claim(tmp_path):
     path = str(tmp_path / "taken")
     assert storage.claim(path)
     assert not storage.claim(path)

@@ -1,4 +1,4 @@
-"""Against moto's S3 server on this machine, through the client that is used in earnest."""
+"""Object stores, against moto's S3 server on this machine and through the real client."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def test_a_source_of_folders_lists_and_reads(url):
     ]
 
 
-def test_listing_a_part(url):
+def test_a_folder_and_a_bucket_are_listed(url):
     assert storage.top_level(f"{url}/faces/") == ["Ada-L/", "Ada/", "Zoë [1]*?/", "loose.jpg"]
     listed = list(storage.list_files(f"{url}/faces", "Ada/"))
     assert listed == [Entry("Ada/1.jpg"), Entry("Ada/old/2.jpg.gz")]
@@ -74,7 +74,7 @@ def test_listing_a_part(url):
     assert everything == sorted(key for key in OBJECTS if not key.endswith("/"))
 
 
-def test_the_top_is_named_without_a_listing_of_what_is_below(url, monkeypatch):
+def test_the_top_level_is_listed_without_the_names_below(url, monkeypatch):
     monkeypatch.setattr(object_store, "_names", None)
     assert storage.top_level(f"{url}/faces") == ["Ada-L/", "Ada/", "Zoë [1]*?/", "loose.jpg"]
     assert storage.top_level(url) == ["faces-other/", "faces/", "rec/"]
@@ -83,7 +83,7 @@ def test_the_top_is_named_without_a_listing_of_what_is_below(url, monkeypatch):
             storage.top_level(absent)
 
 
-def test_a_store_that_refuses_to_list_is_told(url, monkeypatch):
+def test_a_refused_listing_is_reported(url, monkeypatch):
     def refused(self, **_):
         raise ClientError({"ResponseMetadata": {"HTTPStatusCode": 403}}, "ListObjectsV2")
 
@@ -100,7 +100,7 @@ class _Google(BaseHTTPRequestHandler):
     def do_GET(self):
         path, _, query = self.path.partition("?")
         if path != "/storage/v1/b/bucket/o":
-            # The client may look for more about the bucket.
+            # The client may request more about the bucket.
             self.send_error(404)
             return
         values = {name: value for name, (value,) in parse_qs(query).items()}
@@ -119,11 +119,11 @@ class _Google(BaseHTTPRequestHandler):
         pass
 
 
-def test_google_names_the_top_in_the_same_way(url, monkeypatch):
+def test_the_top_level_of_google_storage_is_read_from_all_pages(url, monkeypatch):
     with ThreadingHTTPServer(("127.0.0.1", 0), _Google) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server.server_port}")
-        # Nobody's: looking for credentials takes half a minute.
+        # Anonymous: the search for credentials takes half a minute.
         monkeypatch.setattr(auth, "get_service_credentials", lambda options: None)
         found = storage.top_level("gs://bucket/faces")
         server.shutdown()
@@ -131,7 +131,7 @@ def test_google_names_the_top_in_the_same_way(url, monkeypatch):
     assert _Google.asked == [None, "2"]
 
 
-def test_a_stream_can_be_read_at_any_place(url):
+def test_a_stream_is_read_at_any_offset(url):
     with storage.open_file(f"{url}/faces/Ada/old/2.jpg.gz") as stream:
         assert stream.seek(0, os.SEEK_END) == 8
         assert storage.read_range(stream, 3, 2) == b"it"
@@ -153,20 +153,20 @@ def test_two_streams_of_one_thread_do_not_disturb_each_other(url):
         )
 
 
-def test_names_are_no_patterns(url):
+def test_names_are_not_patterns(url):
     assert storage.is_file(f"{url}/faces/Zoë [1]*?/a.jpg")
     assert not storage.is_file(f"{url}/faces/*.jpg")
     assert not storage.is_file(f"{url}/faces/Ada")
 
 
-def test_a_bucket_is_an_input_too(url):
+def test_a_bucket_can_be_an_input(url):
     assert not storage.is_file(url)
     assert not storage.is_file(f"{url}/")
     assert guess(url) == "folders"
     assert storage.top_level(f"{url}/") == storage.top_level(url) != []
 
 
-def test_other_sources_and_the_guess_work_too(url):
+def test_a_recordio_source_and_the_guess_of_the_format_read_from_a_store(url):
     assert guess(f"{url}/faces") == "folders"
     assert guess(f"{url}/rec") == "casia-rec"
     source = RecordIO(f"{url}/rec")
@@ -175,7 +175,7 @@ def test_other_sources_and_the_guess_work_too(url):
     assert "wrong magic number" in ref.reason
 
 
-def test_a_dataset_is_read_from_where_it_lies(url, tiny_dataset):
+def test_a_dataset_is_read_and_verified_in_a_store(url, tiny_dataset):
     client = boto3.client("s3")
     client.create_bucket(Bucket="sets")
     upload(client, tiny_dataset, "sets", "dataset")
@@ -202,7 +202,7 @@ def test_a_dataset_is_read_from_where_it_lies(url, tiny_dataset):
     assert artifact.is_unfinished("s3://sets/half")
 
 
-def test_what_cannot_be_reached_is_told_in_a_sentence(url):
+def test_a_missing_input_and_an_unknown_scheme_are_reported_in_a_sentence(url):
     with pytest.raises(UsageError, match=r"`input` must be .*none does not exist"):
         Folders(f"{url}/none").tasks()
     with pytest.raises(UsageError, match="scheme of a store that Beam can reach, got nowhere://x"):
@@ -218,13 +218,13 @@ def test_a_store_that_does_not_answer_ends_the_run(url, monkeypatch):
         storage.read_bytes(f"{url}/x")
 
 
-def test_a_missing_client_names_the_extra(monkeypatch):
+def test_the_error_for_a_missing_client_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(UsageError, match=r"install apache-beam\[aws\]"):
         storage.read_bytes("s3://photos/x")
 
 
-def test_storage_alone_imports_no_beam():
+def test_storage_does_not_import_beam():
     code = (
         "import sys; from facemill.transforms import storage; "
         "assert 'apache_beam' not in sys.modules"

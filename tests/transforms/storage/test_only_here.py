@@ -1,4 +1,4 @@
-"""Files of a user's paths are opened, listed and made in storage alone, and nowhere else."""
+"""Only the storage folder opens, lists and makes files by path."""
 
 import ast
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("transforms", "model", "pipelines", "facemill")
 
-# What reads, writes, lists or changes a file system by a path.
+# Calls that read, write, list or change a file system by a path.
 CALLS = {
     *("open", "io.open", "os.open", "os.listdir", "os.scandir", "os.walk", "os.mkdir"),
     *("os.makedirs", "os.remove", "os.unlink", "os.rename", "os.replace", "os.link", "os.symlink"),
@@ -18,7 +18,7 @@ CALLS = {
     *("tf.io.gfile.GFile", "tf.io.read_file", "tf.io.write_file"),
 }
 MODULES = ("shutil", "fcntl", "pathlib", "glob", "tempfile")
-# Parquet and image libraries may be given what storage opened: a name that stands for a stream.
+# Parquet and image libraries may read streams that storage opened: variables of these names.
 STREAMS = {"stream", "source", "sink"}
 
 ALLOWED = {
@@ -55,7 +55,7 @@ def uses(path: Path) -> Iterator[tuple[str, int]]:
                 yield name, node.lineno
 
 
-def test_file_calls_stand_in_storage_alone():
+def test_only_storage_calls_the_file_system():
     found = []
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -68,7 +68,7 @@ def test_file_calls_stand_in_storage_alone():
     assert not found, "\n".join(found)
 
 
-def test_the_search_finds_what_it_looks_for(tmp_path):
+def test_uses_finds_forbidden_calls_and_modules(tmp_path):
     path = tmp_path / "a.py"
     path.write_text("import shutil\nopen('x')\nos.path.exists(p)\npq.read_table(stream)\n")
     assert [what for what, _ in uses(path)] == ["shutil", "open", "os.path.exists"]
