@@ -1,1 +1,1 @@
-"""The artifacts: manifests, records, index rows, and what can become of an image."""
+"""Artifacts: manifests, records, the index, outcomes, splits and lists of identities."""

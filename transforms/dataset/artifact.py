@@ -1,9 +1,9 @@
-"""Artifacts: directories that describe themselves and are whole once `manifest.json` is there.
+"""Artifacts: directories with a `manifest.json`, which is written last and makes them complete.
 
-The life of an output directory: `.incomplete` marks it as ours before anything else is written,
-work goes to a scratch directory inside it, finished files are renamed into place, then comes
-`manifest.json`, and the mark goes. Killed at any point, the directory is either whole or marked;
-and since each step is on the disk before the next is taken, a power cut is no exception.
+A run writes an output directory in this order: the file `.incomplete` marks it as facemill's;
+work goes to a scratch directory inside it; finished files are renamed into place; `manifest.json`
+is written; the mark is removed. If the run is killed at any point, the directory is either complete
+or marked. Each step is on the disk before the next one starts, so a power cut makes no difference.
 """
 
 import contextlib
@@ -35,9 +35,9 @@ class Work:
     Attributes:
         output: its absolute path.
         kind: the artifact's kind.
-        options: the options that change the result, as they will stand in the manifest.
-        inputs: what the job reads, name to absolute path; goes to `run.json`.
-        scratch: a directory inside `output` that vanishes at commit.
+        options: the options that change the result, as the manifest will hold them.
+        inputs: what the job reads, name to absolute path; written to `run.json`.
+        scratch: a directory inside `output`, which `commit` removes.
     """
 
     output: str
@@ -47,7 +47,7 @@ class Work:
     scratch: str
 
     def path(self, *names: str) -> str:
-        """A path in the scratch directory; its parent directories exist afterwards."""
+        """A path in the scratch directory, whose parent directories are made."""
         path = os.path.join(self.scratch, *names)
         storage.make_folders(os.path.dirname(path))
         return path
@@ -58,13 +58,13 @@ class Work:
         promote: Sequence[tuple[str, str]],
         run_info: Mapping[str, Any],
     ) -> None:
-        """Makes the artifact whole: files into place, `run.json`, then `manifest.json`.
+        """Completes the artifact: moves files into place, writes `run.json`, then `manifest.json`.
 
         Args:
             manifest: at least `counts` and `files`; kind, schema_version, created_by and options
                 are added here.
             promote: (scratch path, path relative to the output) of files and directories.
-            run_info: what may differ from run to run (engine, workers, times).
+            run_info: values that may differ from run to run (runner, workers, times).
         """
         storage.sync_to_disk(source for source, _ in promote)
         folders = {self.output}
@@ -74,20 +74,20 @@ class Work:
             storage.make_folders(os.path.dirname(target))
             storage.remove(target)
             storage.move(source, target)
-        whole = {
+        complete = {
             "kind": self.kind,
             "schema_version": SCHEMA_VERSION,
             "created_by": f"facemill {metadata.version('facemill')}",
             "options": self.options,
             **manifest,
         }
-        # The scratch goes before the manifest comes: a whole artifact holds no leftovers.
+        # The scratch is removed before the manifest is written: complete artifacts have none.
         storage.remove(self.scratch)
         run = {"inputs": self.inputs, **run_info}
         storage.write_atomically(os.path.join(self.output, RUN), to_json(run))
         for folder in sorted(folders):
             storage.sync(folder)
-        storage.write_atomically(os.path.join(self.output, MANIFEST), to_json(whole))
+        storage.write_atomically(os.path.join(self.output, MANIFEST), to_json(complete))
         storage.sync(self.output)
         storage.remove(os.path.join(self.output, _MARK))
 
@@ -100,21 +100,21 @@ def begin(
     inputs: Mapping[str, str] | None = None,
     keep: Sequence[str] = (),
 ) -> Iterator[Work | None]:
-    """Opens an output directory for writing and holds it against other runs.
+    """Opens an output directory for writing and locks it against other runs.
 
-    Yields None if the artifact is already whole and of the same options and inputs. What a
-    killed run left is removed, except the names in `keep` when that run had the same options
-    and inputs: those can be gone on with.
+    Yields None if the artifact is already complete, with the same options and inputs. Files of a
+    killed run are removed, except the names in `keep` if that run had the same options and inputs:
+    this run can resume from these.
 
     Args:
         output: directory; made if it is absent.
         kind: "dataset", "model", "embeddings", ...
         options: JSON values, those that change the result.
         inputs: name to absolute path of what the job reads. Compared, but not in the manifest.
-        keep: names in the output directory that a later run can go on with.
+        keep: names in the output directory from which a later run can resume.
 
     Raises:
-        UsageError: the directory holds something else, another artifact, or a running job.
+        UsageError: the directory holds other files or another artifact, or another run writes it.
     """
     wanted: dict[str, Any] = {
         "kind": kind,
@@ -160,10 +160,10 @@ def _not_writable(output: str, error: OSError) -> ParameterError:
 
 
 def read_manifest(path: str, kind: str) -> dict[str, Any]:
-    """The manifest of a whole artifact.
+    """The manifest of a complete artifact.
 
     Raises:
-        UsageError: there is none at `path`, or it is of another kind or schema version.
+        UsageError: `path` has no manifest, or one of another kind or schema version.
     """
     manifest_path = storage.join(path, MANIFEST)
     try:
@@ -189,21 +189,21 @@ def read_manifest(path: str, kind: str) -> dict[str, Any]:
 
 
 def is_unfinished(path: str) -> bool:
-    """Whether a directory is what a killed or running job has written so far."""
+    """Whether a directory is the unfinished output of a killed or running job."""
     there = [storage.is_file(storage.join(path, name)) for name in (_MARK, MANIFEST)]
-    # Killed between its last two steps, a run leaves the mark beside the manifest.
+    # A run that is killed between its last two steps leaves the mark beside the manifest.
     return there == [True, False]
 
 
 def has_manifest(path: str, parameter: str = "input") -> bool:
-    """Whether a path, of an artifact or of images, is of an artifact.
+    """Whether a path is an artifact, and not a collection of photos.
 
     Args:
         path: absolute path or URL.
-        parameter: that names it.
+        parameter: that gives the path.
 
     Raises:
-        UsageError: it is what an unfinished run left, which is neither.
+        UsageError: it is the output of an unfinished run, which is neither.
     """
     if is_unfinished(path):
         raise ParameterError(
@@ -217,16 +217,16 @@ def has_manifest(path: str, parameter: str = "input") -> bool:
 
 
 def fingerprint(manifest: Mapping[str, Any]) -> str:
-    """Hex SHA-256 over the manifest's canonical JSON: equal for equal artifacts."""
+    """Hex SHA-256 of the manifest's canonical JSON: equal for equal artifacts."""
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
 def resolve(root: str, relative: str) -> str:
-    """The path of something that a manifest names, which must lie under `root`.
+    """The path of a file that a manifest names, which must be under `root`.
 
     Raises:
-        RunError: the name leads elsewhere.
+        RunError: the name leads out of `root`.
     """
     parts = relative.split("/")
     if os.path.isabs(relative) or not relative or any(part in ("", ".", "..") for part in parts):
@@ -238,22 +238,22 @@ def resolve(root: str, relative: str) -> str:
 
 
 def file_entry(root: str, relative: str) -> dict[str, Any]:
-    """What `files` of a manifest says of one file: path, bytes, SHA-256."""
+    """The entry of one file in `files` of a manifest: path, bytes, SHA-256."""
     path = resolve(root, relative)
     return {"path": relative, "bytes": storage.size(path), "sha256": storage.sha256(path)}
 
 
 def entries_under(manifest: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
-    """What `files` of a manifest says of those whose relative path begins with `prefix`."""
+    """The entries in `files` of a manifest whose relative path begins with `prefix`."""
     return [entry for entry in manifest["files"] if entry["path"].startswith(prefix)]
 
 
 def unlisted_files(path: str, listed: Iterable[Mapping[str, Any]], folder: str) -> Iterator[str]:
-    """Relative paths of files that lie in a folder of an artifact and are not among those listed.
+    """Relative paths of files in a folder of an artifact that are not among the listed entries.
 
     Args:
         path: the artifact's directory.
-        listed: entries of files.
+        listed: entries of `files` in its manifest.
         folder: relative to the directory.
     """
     names = {entry["path"] for entry in listed}
@@ -267,8 +267,8 @@ def verify_files(path: str, manifest: Mapping[str, Any], prefix: str = "") -> No
 
     Args:
         path: the artifact's directory.
-        manifest: what `read_manifest` returned.
-        prefix: only files whose relative path starts with it are checked.
+        manifest: the result of `read_manifest`.
+        prefix: checks only files whose relative path starts with it.
 
     Raises:
         RunError: names the first file that is absent or differs.
@@ -287,14 +287,14 @@ def verify_files(path: str, manifest: Mapping[str, Any], prefix: str = "") -> No
 
 
 def check_sizes(path: str, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Checks that files are there and as long as the manifest says, without reading them.
+    """Checks that files exist and have the sizes of the manifest, without reading them.
 
     Args:
         path: the artifact's directory.
         entries: of `files` in its manifest.
 
     Raises:
-        RunError: names the first file that is absent or of another length.
+        RunError: names the first file that is absent or of another size.
     """
     for entry in entries:
         file_path = resolve(path, entry["path"])
@@ -314,12 +314,16 @@ def to_json(value: Mapping[str, Any]) -> bytes:
 
 
 def plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """As the options will be read back: tuples become lists."""
+    """The options as JSON gives them back: tuples become lists."""
     return json.loads(json.dumps(dict(options)))
 
 
 def _is_complete(output: str, wanted: Mapping[str, Any]) -> bool:
-    """Whether the wanted artifact is there already."""
+    """Whether the output already is the wanted artifact, complete.
+
+    Raises:
+        UsageError: it is another artifact, or has other options or inputs.
+    """
     if not storage.exists(os.path.join(output, MANIFEST)):
         return False
     manifest = read_manifest(output, wanted["kind"])
@@ -351,10 +355,10 @@ def _differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
 
 
 def _clear(output: str, wanted: Mapping[str, Any], keep: Sequence[str]) -> None:
-    """Removes what a killed run left.
+    """Removes the files of a killed run.
 
     Raises:
-        UsageError: the directory holds files that no facemill run of this kind left.
+        UsageError: the directory holds files that are not of a killed run of this kind.
     """
     names = [name for name in storage.names(output) if not name.startswith(f"{_MARK}.tmp-")]
     try:

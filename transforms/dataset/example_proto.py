@@ -1,13 +1,12 @@
 """The messages of `tf.train.Example`, without TensorFlow.
 
-They are described here field by field as TensorFlow's `example.proto` and `feature.proto` have
-them, because importing TensorFlow costs every worker process seconds. The description lies in a
-pool of its own, so that it does not clash with TensorFlow's where both are loaded.
+This module describes them field by field, as TensorFlow's `example.proto` and `feature.proto` do,
+because importing TensorFlow takes seconds in every worker process. The description has its own
+descriptor pool, so that it does not clash with TensorFlow's where both are loaded.
 
-One thing differs: the map of names to features is described as what it is on the wire, a repeated
-entry of key and value. So the order of the entries is the writer's. Protocol Buffers sorts a map
-only in an order of its own, which may change: of `a` and `ab` its C implementation writes `ab`
-first.
+One thing differs: the map of names to features is described as its wire format, a repeated entry of
+key and value. So the writer decides the order of the entries. For a map, Protocol Buffers uses an
+order of its own, which may change: its C implementation writes `ab` before `a`.
 """
 
 from typing import Any
@@ -71,5 +70,5 @@ def _example_class() -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Example"))
 
 
-# The class of the message.
+# The message class of `tf.train.Example`.
 Example: Any = _example_class()

@@ -1,25 +1,25 @@
-"""Lists of identities that a person keeps in a text file."""
+"""Lists of identities in text files."""
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 
-# Columns of LFW's pairs files: `name i j` for one person, `name i name j` for two.
+# Columns of LFW's pairs files: `name i j` is a genuine pair, `name i name j` an impostor pair.
 _GENUINE, _IMPOSTOR = 3, 4
 
 
 def read_identities(path: str, parameter: str) -> frozenset[str]:
-    """The identities that a file names, one a line, or in one of the layouts of LFW.
+    """The identities in a file: one per line, or in a layout of LFW.
 
-    Of `people*.txt` (a name, a tab, a number of images) the names are taken, of `pairs*.txt` the
-    one or two names of each pair. In both, lines that hold only numbers of folds, pairs or people
-    are passed over. In a file without tabs every line is a name, also one of digits.
+    From `people*.txt` (a name, a tab, a number of images) it takes the names, from `pairs*.txt` the
+    one or two names of each pair. In both it skips lines that hold only numbers of folds, pairs or
+    people. In a file without tabs every line is a name, even if it consists of digits.
 
     Args:
         path: of the text file, UTF-8.
-        parameter: that names it, for the message.
+        parameter: that gives the path, for the message.
 
     Raises:
-        UsageError: it cannot be read or names nobody.
+        UsageError: the file cannot be read or names no identity.
     """
     try:
         text = storage.read_bytes(path).decode("utf-8-sig")
@@ -47,7 +47,7 @@ def _names(lines: list[list[str]]) -> frozenset[str]:
     widest = max(map(len, lines), default=0)
     found = set()
     for columns in lines:
-        # A line of counts has fewer columns than the others; an identity may be a number too.
+        # A line of counts has fewer columns than the others; an identity may also be a number.
         header = len(columns) < min(widest, _GENUINE) and all(c.strip().isdigit() for c in columns)
         if not header:
             found.add(columns[0].strip())

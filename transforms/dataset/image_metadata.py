@@ -1,4 +1,4 @@
-"""What the scan knows of each image: the columns of the facts tables."""
+"""Image metadata: the columns of the tables that the scan writes, one row per image."""
 
 import pyarrow as pa
 
@@ -6,19 +6,19 @@ from facemill.transforms.dataset.records import QUALITY
 
 METADATA = pa.schema(
     [
-        # Of the listing.
+        # From the listing.
         ("image_id", pa.string()),
         ("source", pa.string()),
         ("identity", pa.string()),
         ("attributes", pa.map_(pa.string(), pa.string())),
-        # Why it is rejected; "" and null for an image that can be used. What follows is then null.
+        # Why it is rejected; "" and null for a usable image. A rejected one has nulls below.
         ("reason", pa.string()),
         ("reason_code", pa.string()),
         ("bytes", pa.int64()),
         ("sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
-        # Of the decoded pixels; with landmarks for alignment of these and the landmarks.
+        # Of the decoded pixels; if the source's landmarks align it, of the pixels and landmarks.
         ("pixel_sha256", pa.string()),
         ("sharpness", pa.float32()),
         ("brightness", pa.float32()),
@@ -26,17 +26,17 @@ METADATA = pa.schema(
         ("fingerprint", pa.binary(16)),
         ("channel_mean", pa.list_(pa.float32(), 3)),
         ("channel_square_mean", pa.list_(pa.float32(), 3)),
-        # Of an image that another dataset set aside: what became of it there. The index has columns
-        # of these names, which tell of the run itself.
+        # Of an image that another dataset did not keep: its outcome there. The index has columns of
+        # the same names, which hold the outcomes of this run.
         ("outcome", pa.string()),
         ("duplicate_of", pa.string()),
-        # Of the detector, where there is one.
+        # From the detector, where one is used.
         ("faces", pa.int16()),
         ("face_score", pa.float32()),
-        # Not of fixed size: Parquet cannot read such a column back where some rows are null.
+        # Not of fixed size: Parquet cannot read back a fixed-size list column with nulls.
         ("face_box", pa.list_(pa.float32())),
     ]
 )
 
-# What the statistics of the train split need; the rest need not travel there.
+# The columns that the statistics of the train split need.
 ANALYZED = ("identity", "channel_mean", "channel_square_mean", *QUALITY)

@@ -1,4 +1,4 @@
-"""The outcomes that an image can have."""
+"""The outcomes of an image: every value of the index column `outcome`."""
 
 KEPT = "kept"
 DUPLICATE = "duplicate"

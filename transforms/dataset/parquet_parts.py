@@ -1,4 +1,4 @@
-"""Writing one part of a table as Parquet: whole or not at all, the same rows as the same bytes."""
+"""Parts of a table as Parquet files: complete or absent, equal rows as equal bytes."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,15 +15,15 @@ def write_part(rows: pa.Table, root: str, name: str, row_group: int) -> dict[str
 
     Args:
         rows: of the part, in their final order.
-        root: the folder that the launcher made.
-        name: of the file in it, or FOLDER/NAME; such a folder is made if it is absent.
+        root: a folder that the launcher made.
+        name: of the file in it, or FOLDER/NAME; FOLDER is made if it is absent.
         row_group: rows in a row group.
 
     Returns:
         For a receipt: bytes, sha256, rows.
 
     Raises:
-        RunError: the root is not there.
+        RunError: the root is absent.
     """
     path = os.path.join(root, name)
     if "/" in name:
@@ -34,7 +34,7 @@ def write_part(rows: pa.Table, root: str, name: str, row_group: int) -> dict[str
 
 
 def read_part(path: str, columns: Sequence[str] | None, filters: Any = None) -> pa.Table:
-    """Some columns of a part on a disk.
+    """Reads columns of a part on a disk.
 
     Args:
         path: of the file.
@@ -51,7 +51,7 @@ def read_part(path: str, columns: Sequence[str] | None, filters: Any = None) -> 
 
 
 def part_batches(path: str, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """Some columns of a part on a disk, at most so many rows at a time.
+    """Reads columns of a part on a disk, at most `rows` rows at a time.
 
     Raises:
         OSError: it cannot be read.

@@ -24,12 +24,12 @@ def read_index(
 ) -> pa.Table:
     """The index of a dataset: one row for each image that ingest listed, kept or not.
 
-    All rows that pass the filters are in memory at once. Of a large dataset ask for few columns,
-    or let DuckDB or Polars read `index/*.parquet`.
+    All rows that pass the filters are in memory at once. For a large dataset read few columns, or
+    query `index/*.parquet` with DuckDB or Polars.
 
     Args:
         path: the dataset's directory.
-        columns: those that are wanted, in this order; None for all.
+        columns: names of the columns to read, in this order; None for all.
         filters: which rows, as `pyarrow.parquet.read_table` takes it: an expression such as
             `pyarrow.compute.field("outcome") == "kept"`, or a list of tuples such as
             `[("outcome", "==", "kept")]`. None for all.

@@ -1,8 +1,8 @@
-"""The record schema, shared by what writes datasets and what reads them, and its encoding.
+"""The record schema, which the writers and the readers of datasets share, and its encoding.
 
-A record is one serialized `tf.train.Example`. Protocol Buffers encodes it, from a description of
-that message of our own (`example_proto`), because the writing side must not pay TensorFlow's
-import; and in the order of its features' names, because equal records must give equal bytes.
+A record is one serialized `tf.train.Example`. The module `example_proto` describes that message for
+Protocol Buffers, so that the workers that write records need not import TensorFlow. Features are
+written in the order of their names, because equal records must give equal bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ CHANNEL_MEAN = "image/channel_mean"
 CHANNEL_SQUARE_MEAN = "image/channel_square_mean"
 # Columns of the index that measure an image; the dataset's transform has their statistics.
 QUALITY = ("sharpness", "brightness", "contrast")
-# Only where a rule of balance asked for them.
+# Only where a balance rule set them.
 WEIGHT = "weight"
 AUGMENTATION_SEED = "augmentation_seed"
 
@@ -35,11 +35,11 @@ class Record:
 
     Attributes:
         image_id: stable key, '/'-separated path relative to the input.
-        identity: whose face it is.
+        identity: label of the person.
         encoded: JPEG bytes, RGB, square, of the dataset's image size.
-        channel_mean: mean of R, G and B of the square before it was encoded, each in [0, 255];
-            the decoded JPEG's differ by some tenths.
-        channel_square_mean: mean of their squares, each in [0, 65025].
+        channel_mean: means of R, G and B of the crop before it was encoded, each in [0, 255];
+            those of the decoded JPEG differ by some tenths.
+        channel_square_mean: means of the squares of R, G and B, each in [0, 65025].
     """
 
     image_id: str
@@ -92,14 +92,14 @@ def from_example(data: bytes) -> Record:
 
 
 def extra_features(copy: int, weight: float | None) -> bytes:
-    """What a rule of balance adds to a record, to be appended to its bytes.
+    """The features that a balance rule adds to a record, to be appended to its bytes.
 
     Two serialized messages one after the other are one message with the features of both, as
     Protocol Buffers defines it.
 
     Args:
-        copy: which copy of the image it is, from 0 on; later ones carry it as the seed by which
-            their augmentation differs.
+        copy: number of the copy of the image, from 0 on; from 1 on it is stored as the seed of the
+            copy's augmentation.
         weight: of the image in training, or None for no weight.
     """
     features: dict[str, Feature] = {}
@@ -114,11 +114,11 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
     """Serializes features as a `tf.train.Example`, in the order of their names.
 
     Args:
-        features: name, not empty, to bytes (a bytes_list of one), to a whole number in
-            [-2**63, 2**63) (an int64_list of one) or to one or more floats (a float_list).
+        features: non-empty name to bytes (a bytes_list of one), an integer in [-2**63, 2**63) (an
+            int64_list of one) or one or more floats (a float_list).
     """
     example = Example()
-    # `features` is there even if nothing is in it.
+    # `features` is written even if it is empty.
     example.features.SetInParent()
     entries = example.features.feature
     for name in sorted(features):
@@ -157,18 +157,18 @@ def decode_example(data: bytes) -> dict[str, Decoded]:
 
 
 def parse_example(data: bytes) -> dict[str, list[bytes] | list[float] | list[int]]:
-    """The features of any serialized `tf.train.Example`, as others write them.
+    """The features of any serialized `tf.train.Example`, also one that other programs wrote.
 
     Args:
-        data: of the example. Fields that no example has are skipped, also those with the number
-            of a known field and another wire type, as TensorFlow skips them.
+        data: of the example. As in TensorFlow, unknown fields are skipped, also those with the
+            number of a field of the schema and another wire type.
 
     Returns:
-        the values of each feature: bytes, floats, or integers in [-2**63, 2**63); an empty list
+        The values of each feature: bytes, floats, or integers in [-2**63, 2**63); an empty list
         where it has none.
 
     Raises:
-        ValueError: the bytes are no such example; the message says why.
+        ValueError: the bytes are not an example; the message says why.
     """
     result = {}
     for name, feature in _features(data).items():
@@ -178,7 +178,7 @@ def parse_example(data: bytes) -> dict[str, list[bytes] | list[float] | list[int
 
 
 def _features(data: bytes) -> dict[str, Any]:
-    """Name to `Feature` of a serialized example; of a name that comes twice the last counts.
+    """Name to `Feature` of a serialized example; if a name is repeated, the last entry counts.
 
     Raises:
         ValueError: the bytes are not an example.
@@ -186,7 +186,7 @@ def _features(data: bytes) -> dict[str, Any]:
     try:
         example = Example.FromString(data)
     except DecodeError:
-        # Protocol Buffers says no more than this either, and names our copy of the message.
+        # Protocol Buffers' message gives no more detail, and names our copy of the message type.
         raise ValueError("not a serialized tf.train.Example") from None
     return {entry.key: entry.value for entry in example.features.feature}
 

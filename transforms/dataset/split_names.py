@@ -1,8 +1,8 @@
-"""Names of the splits, and of the folders of a dataset; light, for the command line."""
+"""Names of the splits and folders of a dataset; imports nothing, for the command line."""
 
 SPLITS = ("train", "val", "test")
-# Kept images of nobody in particular: a gallery's distractors. They cannot be trained on.
+# Kept images without an identity: a gallery's distractors. They cannot be trained on.
 UNLABELED = "unlabeled"
-# Pictures under two identities, written apart for a person to look at.
+# Images that the input has under two identities, written to their own folder for review.
 QUARANTINE = "quarantine"
 FOLDERS = (*SPLITS, UNLABELED, QUARANTINE)

@@ -1,7 +1,7 @@
-"""TFRecord framing: length, masked CRC of it, payload, masked CRC of that.
+"""TFRecord framing: length, its masked CRC, payload, its masked CRC.
 
-Ours rather than Beam's sink or TensorFlow's writer, because a reader must be able to ask for the
-record at an offset, and neither of them tells where a record lies. The format is the one of
+This replaces Beam's sink and TensorFlow's writer because our readers access records by offset, and
+neither of these returns the offsets of the records it writes. The format is described at
 https://www.tensorflow.org/tutorials/load_data/tfrecord.
 """
 
@@ -16,11 +16,11 @@ from facemill.transforms.core.errors import RunError
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
 
-# What is wrong with a file when not even the length of a record can be trusted.
+# The damage of a file in which not even the length of a record can be trusted.
 BAD_LENGTH = "the CRC of a length does not fit"
 
 _MASK_DELTA = 0xA282EAD8
-# No record of ours comes near it; what claims more is not read into memory on its word.
+# Far above any record of ours; a longer one is refused before memory is allocated for it.
 _MAX_PAYLOAD = 1 << 30
 
 
@@ -28,7 +28,7 @@ class DamagedError(RunError):
     """A TFRecord file is cut off or damaged.
 
     Attributes:
-        what: is wrong with it, without the file's path.
+        what: description of the damage, without the file's path.
     """
 
     def __init__(self, message: str, what: str = "") -> None:
@@ -37,7 +37,7 @@ class DamagedError(RunError):
 
 
 def frame(payload: bytes) -> bytes:
-    """The payload as it stands in a TFRecord file."""
+    """The payload with its TFRecord header and footer."""
     length = struct.pack("<Q", len(payload))
     return b"".join(
         (length, struct.pack("<I", _mask(length)), payload, struct.pack("<I", _mask(payload)))
@@ -50,18 +50,18 @@ def write(stream: BinaryIO, payloads: Iterable[bytes]) -> list[tuple[int, int]]:
     Returns:
         (offset of the frame, length of the payload) of each, in bytes.
     """
-    places = []
+    positions = []
     offset = stream.tell()
     for payload in payloads:
         framed = frame(payload)
         stream.write(framed)
-        places.append((offset, len(payload)))
+        positions.append((offset, len(payload)))
         offset += len(framed)
-    return places
+    return positions
 
 
 def read(stream: BinaryIO) -> Iterator[bytes]:
-    """The payloads of a TFRecord file from where the stream stands.
+    """The payloads of a TFRecord file from the stream's position on.
 
     Raises:
         DamagedError: a frame is cut off or a CRC does not fit.
@@ -78,7 +78,7 @@ def read_at(stream: BinaryIO, offset: int) -> bytes:
     """The payload of the frame that starts at `offset`.
 
     Raises:
-        DamagedError: there is no whole frame, or a CRC does not fit.
+        DamagedError: there is no complete frame, or a CRC does not fit.
     """
     stream.seek(offset)
     for payload in read(stream):

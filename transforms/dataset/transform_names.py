@@ -1,18 +1,18 @@
-"""Names of what tensorflow-transform leaves in a dataset, for its writer and its reader.
+"""Names of tensorflow-transform's files in a dataset, for ingest and for training.
 
-The reader trains, and imports neither tensorflow-transform nor Beam.
+Training imports neither tensorflow-transform nor Beam, so the names have a module of their own.
 """
 
-# Of the dataset; its files lie here, and run.json lists under this name those that the manifest
-# cannot list.
+# Folder in the dataset. Also the key in run.json of its files whose bytes differ from run to run,
+# which the manifest cannot list.
 TRANSFORM = "transform"
 # A SavedModel, relative to TRANSFORM.
 SAVED_MODEL = "transform_fn"
-# One identity a line, in the order of their labels, relative to SAVED_MODEL.
+# One identity per line, in the order of the labels; the file is relative to SAVED_MODEL.
 VOCABULARY = "identities"
 VOCABULARY_FILE = f"assets/{VOCABULARY}"
 
-# What it gives for each record.
+# Its outputs for each record.
 LABEL = "label"
 PIXEL_MEAN = "pixel_mean"
 PIXEL_STD = "pixel_std"

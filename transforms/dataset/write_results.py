@@ -1,6 +1,6 @@
-"""Receipts: small JSON files by which a pipeline tells its submitter what it wrote.
+"""Receipts: small JSON files in which a pipeline reports to the launcher what it wrote.
 
-Files, and not metrics or in-memory results, because every engine has them.
+They are files, and not metrics or in-memory results, because files work with every runner.
 """
 
 import json
@@ -14,7 +14,7 @@ from facemill.transforms.core.errors import NotSharedError
 
 
 class WriteReceipts(beam.PTransform):
-    """dict -> one JSON file that holds them all as a list, sorted; also where there are none.
+    """Receipts (dicts) -> one JSON file that holds them as a sorted list, empty if there are none.
 
     Args:
         path: of the file, whose folder the launcher has made.
@@ -38,7 +38,7 @@ def read(path: str) -> list[dict[str, Any]]:
     """The receipts of a file that a pipeline wrote.
 
     Raises:
-        NotSharedError: it is absent, so it was written where the launcher does not look.
+        NotSharedError: it is absent: a worker wrote it to storage that the launcher does not see.
     """
     try:
         return json.loads(storage.read_bytes(path))
@@ -47,7 +47,7 @@ def read(path: str) -> list[dict[str, Any]]:
 
 
 def read_if_written(path: str) -> list[dict[str, Any]] | None:
-    """The receipts of a file, or None as long as it is not written."""
+    """The receipts of a file, or None if it is not written yet."""
     return read(path) if storage.exists(path) else None
 
 

@@ -13,7 +13,7 @@ OPTIONS = {"size": 32, "split": (("train", 1.0),)}
 
 
 def write(output, options=OPTIONS, inputs=None, content: bytes = b"content", keep=()) -> bool:
-    """Writes an artifact with one file; whether there was anything to do."""
+    """Writes an artifact with one file; False if it was already complete."""
     with artifact.begin(str(output), "dataset", options, inputs=inputs, keep=keep) as work:
         if work is None:
             return False
@@ -25,7 +25,7 @@ def write(output, options=OPTIONS, inputs=None, content: bytes = b"content", kee
 
 
 def interrupted(output, options=OPTIONS, inputs=None) -> None:
-    """Begins an artifact and ends without a commit, leaving things as a killed run does."""
+    """Begins an artifact and ends without a commit, as a killed run does."""
     with artifact.begin(str(output), "dataset", options, inputs=inputs) as work:
         assert work is not None
         Path(work.path("index", "half.bin")).write_bytes(b"half")
@@ -34,7 +34,7 @@ def interrupted(output, options=OPTIONS, inputs=None) -> None:
         (output / "index").mkdir()
 
 
-def test_the_life_of_an_artifact(tmp_path):
+def test_the_steps_of_writing_an_artifact(tmp_path):
     output = tmp_path / "deep" / "out"
     with artifact.begin(str(output), "dataset", OPTIONS, inputs={"input": "/photos"}) as work:
         assert artifact.is_unfinished(str(output))
@@ -58,7 +58,7 @@ def test_the_life_of_an_artifact(tmp_path):
     artifact.verify_files(str(output), manifest)
 
 
-def test_the_manifest_comes_when_all_else_is_on_the_disk(tmp_path, monkeypatch):
+def test_the_manifest_is_written_after_all_else_is_synced(tmp_path, monkeypatch):
     happened = []
     fsync, replace, remove = os.fsync, os.replace, os.remove
 
@@ -91,13 +91,13 @@ def test_the_manifest_comes_when_all_else_is_on_the_disk(tmp_path, monkeypatch):
     for name in names:
         assert ("synced", os.stat(output / name).st_ino) in happened[:manifest], name
     folder = ("synced", os.stat(output).st_ino)
-    # The names of all files before the manifest's; that one before the mark goes.
+    # The names of all files are synced before the manifest's, and that before the mark is removed.
     assert happened.index(("renamed", "run.json")) < happened.index(folder) < manifest
     assert folder in happened[manifest:gone]
 
 
 def test_fingerprint_golden_value():
-    # Models and embeddings name what they were made from by this number.
+    # Models and embeddings refer to the artifact they were made from by this number.
     manifest = {"kind": "dataset", "options": {"seed": 0, "split": [["train", 0.9]]}, "name": "Zoë"}
     expected = "1c1cd7849f93720da254944d943275dd6923d4823835ba057965695ae96163ba"
     assert artifact.fingerprint(manifest) == expected
@@ -117,7 +117,7 @@ def test_equal_artifacts_have_equal_bytes_and_fingerprints(tmp_path):
     assert artifact.fingerprint(one) != artifact.fingerprint(third)
 
 
-def test_a_whole_artifact_is_not_written_again(tmp_path):
+def test_a_complete_artifact_is_not_written_again(tmp_path):
     assert write(tmp_path / "out")
     assert not write(tmp_path / "out", content=b"other")
     assert (tmp_path / "out/index/part.bin").read_bytes() == b"content"
@@ -136,7 +136,7 @@ def test_another_artifact_is_not_overwritten(tmp_path):
         pass
 
 
-def test_a_mark_that_outlived_its_manifest_goes(tmp_path):
+def test_a_mark_beside_a_manifest_is_removed(tmp_path):
     write(tmp_path / "out")
     (tmp_path / "out" / ".incomplete").write_text("{}")
     assert not artifact.is_unfinished(str(tmp_path / "out"))
@@ -144,7 +144,7 @@ def test_a_mark_that_outlived_its_manifest_goes(tmp_path):
     assert not (tmp_path / "out" / ".incomplete").exists()
 
 
-def test_what_a_killed_run_left_is_cleared(tmp_path):
+def test_files_of_a_killed_run_are_removed(tmp_path):
     output = tmp_path / "out"
     interrupted(output)
     (output / ".incomplete.tmp-123").write_bytes(b"")
@@ -154,7 +154,7 @@ def test_what_a_killed_run_left_is_cleared(tmp_path):
     assert os.listdir(output / "index") == ["part.bin"]
 
 
-def test_what_can_be_gone_on_with_stays_for_the_same_options_only(tmp_path):
+def test_a_run_resumes_only_with_the_same_options(tmp_path):
     output = tmp_path / "out"
     interrupted(output)
     write(output, keep=["checkpoints"])
@@ -164,7 +164,7 @@ def test_what_can_be_gone_on_with_stays_for_the_same_options_only(tmp_path):
     assert not (tmp_path / "other" / "checkpoints").exists()
 
 
-def test_other_peoples_files_are_left_alone(tmp_path):
+def test_an_output_with_other_files_is_refused_and_unchanged(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"mine")
     with pytest.raises(UsageError, match=r"holds other files \(photo\.jpg, \.\.\.\)"):
         write(tmp_path)
@@ -186,14 +186,16 @@ def test_an_output_in_use_is_refused(tmp_path):
     assert write(tmp_path / "out")
 
 
-def test_an_output_that_is_there_and_cannot_be_written_is_refused(tmp_path, monkeypatch):
+def test_an_existing_output_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     def refuse(path: str, data: bytes) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", f"{path}.tmp-1")
 
     monkeypatch.setattr(artifact.storage, "write_atomically", refuse)
-    told = rf"`output` .*, got {re.escape(str(tmp_path))} \(Permission denied\); give another path"
+    message = (
+        rf"`output` .*, got {re.escape(str(tmp_path))} \(Permission denied\); give another path"
+    )
     with (
-        pytest.raises(UsageError, match=told),
+        pytest.raises(UsageError, match=message),
         artifact.begin(str(tmp_path), "dataset", OPTIONS),
     ):
         pass
@@ -207,7 +209,7 @@ def test_an_output_that_cannot_be_a_directory_is_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "must be readable JSON"),
         (b"\xff\xfe", "must be readable JSON"),
@@ -217,11 +219,11 @@ def test_an_output_that_cannot_be_a_directory_is_refused(tmp_path, name):
         (b'{"kind": "dataset", "schema_version": 2}', "must have schema version 1, got 2"),
     ],
 )
-def test_a_manifest_that_is_none_is_refused(tmp_path, content, told):
+def test_an_invalid_manifest_is_refused(tmp_path, content, message):
     (tmp_path / "manifest.json").write_bytes(content)
     with pytest.raises(UsageError, match="must") as refused:
         artifact.read_manifest(str(tmp_path), "dataset")
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_missing_manifest_is_refused(tmp_path):
@@ -235,7 +237,7 @@ def test_a_missing_manifest_is_refused(tmp_path):
     "relative",
     ["", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "./a", "a//b", "a/", ".", "a/./b"],
 )
-def test_no_name_leads_out_of_an_artifact(relative):
+def test_a_name_that_leads_out_of_an_artifact_is_refused(relative):
     with pytest.raises(RunError, match="must lie under it"):
         artifact.resolve("/root", relative)
 
@@ -245,7 +247,7 @@ def test_names_under_an_artifact_are_resolved():
     assert artifact.resolve("/data", "..a/b..") == "/data/..a/b.."
 
 
-def test_files_that_were_changed_are_noticed(tmp_path):
+def test_changed_and_missing_files_are_reported(tmp_path):
     write(tmp_path / "out")
     manifest = artifact.read_manifest(str(tmp_path / "out"), "dataset")
     path = tmp_path / "out/index/part.bin"

@@ -9,7 +9,7 @@ from facemill.transforms.dataset.example_proto import Example
 
 
 def described(message: Descriptor) -> descriptor_pb2.DescriptorProto:
-    """What counts on the wire: without packages, nesting and options of the generated code."""
+    """The parts that affect the wire format: no packages, nesting and options of generated code."""
     proto = descriptor_pb2.DescriptorProto()
     message.CopyToProto(proto)
     # A map is a repeated entry.
@@ -24,13 +24,13 @@ def described(message: Descriptor) -> descriptor_pb2.DescriptorProto:
 
 
 def messages(example: Descriptor) -> list[Descriptor]:
-    """A message and all inside it."""
+    """A message and all messages nested in it."""
     inner = [field.message_type for field in example.fields if field.message_type]
     return [example, *(one for message in inner for one in messages(message))]
 
 
 @pytest.mark.slow
-def test_the_messages_are_those_of_tensorflow():
+def test_the_messages_equal_those_of_tensorflow():
     import tensorflow as tf
 
     ours, theirs = messages(Example.DESCRIPTOR), messages(tf.train.Example.DESCRIPTOR)
@@ -46,7 +46,7 @@ def test_the_messages_are_those_of_tensorflow():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", ["tensorflow", "facemill.transforms.dataset.records"])
-def test_it_lives_beside_tensorflow_whichever_comes_first(first):
+def test_both_definitions_can_be_imported_in_either_order(first):
     code = (
         f"import {first}; import tensorflow as tf; from facemill.transforms.dataset import records;"
         "data = records.encode_example({'a': (0.5, 2.0), 'b': b'x'});"
@@ -57,7 +57,7 @@ def test_it_lives_beside_tensorflow_whichever_comes_first(first):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_workers_that_encode_and_decode_do_not_import_tensorflow():
+def test_encoding_and_decoding_do_not_import_tensorflow():
     code = (
         "import sys; from facemill.transforms.dataset import records;"
         "from facemill.transforms.scan import scan_chunk; from facemill.transforms.shards import "

@@ -36,7 +36,7 @@ def test_content_sum_changes_with_a_name_a_file_and_a_repetition():
         (("Ada/3.jpg", digest), *rest),
         ((name, "01" * 32), *rest),
         (*ENTRIES, ENTRIES[0]),
-        # Names and files that change places.
+        # Two names whose files are exchanged.
         ((name, "ab" * 32), ("Zoë/2.png", digest), *rest[1:]),
     ]
     sums = {content_sum(_rows(*entries)) for entries in (ENTRIES, *changed)}

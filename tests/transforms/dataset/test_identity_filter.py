@@ -12,23 +12,23 @@ identities = st.lists(st.integers(0, 12)).map(lambda some: np.array(some, np.uin
 
 @given(keys, st.none() | keys, identities)
 @settings(deadline=None, max_examples=80)
-def test_lists_exclude_identities_and_never_images_without_one(exclude, include, who):
+def test_lists_exclude_identities_and_never_images_without_one(exclude, include, queried):
     chosen = pickle.loads(pickle.dumps(IdentityFilter(include, exclude)))
-    assert chosen.excluded(who).tolist() == [one in exclude for one in who]
-    allowed = [include is None or one in include for one in who]
-    assert chosen.not_included(who).tolist() == [not good for good in allowed]
-    assert chosen.left_out(who).tolist() == [
+    assert chosen.excluded(queried).tolist() == [one in exclude for one in queried]
+    allowed = [include is None or one in include for one in queried]
+    assert chosen.not_included(queried).tolist() == [not good for good in allowed]
+    assert chosen.left_out(queried).tolist() == [
         one != NO_IDENTITY and (one in exclude or not good)
-        for one, good in zip(who, allowed, strict=True)
+        for one, good in zip(queried, allowed, strict=True)
     ]
 
 
-def test_without_lists_everybody_is_there():
-    who = np.array([NO_IDENTITY, 1, 2**64 - 1], np.uint64)
-    assert not IdentityFilter().excluded(who).any()
-    assert not IdentityFilter().not_included(who).any()
-    # A list of the only ones to keep that names nobody who is here keeps nobody.
-    assert IdentityFilter(include=np.empty(0, np.uint64)).left_out(who).tolist() == [
+def test_without_lists_no_identity_is_left_out():
+    queried = np.array([NO_IDENTITY, 1, 2**64 - 1], np.uint64)
+    assert not IdentityFilter().excluded(queried).any()
+    assert not IdentityFilter().not_included(queried).any()
+    # An empty list of identities to keep leaves out every identity.
+    assert IdentityFilter(include=np.empty(0, np.uint64)).left_out(queried).tolist() == [
         False,
         True,
         True,

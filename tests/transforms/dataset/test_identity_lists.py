@@ -29,14 +29,14 @@ PAIRED = {"Abel_Pacheco", "Akhmed_Zakayev", "Abdel_Madi_Shabneh", "Dean_Barker"}
         ("1\n0000045\t1\t4\n0000045\t1\t0000099\t2\n", {"0000045", "0000099"}),
     ],
 )
-def test_layouts(tmp_path, text, expected):
+def test_identities_are_read_from_each_layout(tmp_path, text, expected):
     path = tmp_path / "names.txt"
     path.write_bytes(text.encode())
     assert read_identities(str(path), "exclude_identities") == expected
 
 
 @pytest.mark.parametrize("data", [b"", b"\n \n", b"\xff\xfe", None])
-def test_what_names_nobody_is_a_usage_error(tmp_path, data):
+def test_a_file_without_identities_is_a_usage_error(tmp_path, data):
     path = tmp_path / "names.txt"
     if data is not None:
         path.write_bytes(data)

@@ -27,7 +27,7 @@ def dataset(tmp_path):
     return tmp_path
 
 
-def test_the_listed_parts_are_one_table(dataset):
+def test_the_listed_parts_are_read_as_one_table(dataset):
     assert read_index(dataset).equals(pa.concat_tables([ROWS, ROWS]))
 
 
@@ -44,12 +44,12 @@ def test_filters_choose_rows_by_columns_that_are_not_read(dataset, filters):
     assert table.to_pydict() == {"image_id": ["a", "c", "a", "c"]}
 
 
-def test_an_unknown_column_is_told_with_the_known_ones(dataset):
+def test_an_unknown_column_is_reported_with_the_existing_ones(dataset):
     with pytest.raises(UsageError, match=r"\(image_id, outcome\), got 'name'; choose"):
         read_index(dataset, columns=["name"])
 
 
-def test_an_unknown_column_in_a_filter_is_told(dataset):
+def test_an_unknown_column_in_a_filter_is_reported(dataset):
     with pytest.raises(UsageError, match=r"columns of the index \(image_id, outcome\)"):
         read_index(dataset, filters=pc.field("name") == "x")
 
@@ -59,13 +59,13 @@ def test_a_directory_without_a_manifest_is_refused(tmp_path):
         read_index(tmp_path)
 
 
-def test_a_missing_part_is_never_an_empty_one(dataset):
+def test_a_missing_part_is_an_error(dataset):
     (dataset / "index" / "part-1.parquet").unlink()
     with pytest.raises(RunError, match=r"part-1.parquet must exist, but is missing"):
         read_index(dataset)
 
 
-def test_a_damaged_part_is_told(dataset):
+def test_a_damaged_part_is_reported(dataset):
     part = dataset / "index" / "part-0.parquet"
     part.write_bytes(bytes(part.stat().st_size))
     with pytest.raises(RunError, match="must be readable, but Arrow says"):

@@ -32,7 +32,7 @@ RECORD = Record("a/1.jpg", "a", b"\xff\xd8jpeg", (1.0, 2.0, 3.5), (4.0, 5.0, 6.5
 
 @given(some_records)
 @settings(deadline=None, max_examples=100)
-def test_a_record_comes_back_the_same(record):
+def test_a_decoded_record_equals_the_encoded_one(record):
     assert from_example(record.to_example()) == record
     assert record.to_example() == record.to_example()
 
@@ -40,7 +40,7 @@ def test_a_record_comes_back_the_same(record):
 @pytest.mark.slow
 @given(some_records)
 @settings(deadline=None, max_examples=50)
-def test_tensorflow_reads_the_same(record):
+def test_tensorflow_reads_the_same_record(record):
     import tensorflow as tf
 
     feature = tf.train.Example.FromString(record.to_example()).features.feature
@@ -61,7 +61,7 @@ def test_tensorflow_reads_the_same(record):
 @pytest.mark.slow
 @given(some_records)
 @settings(deadline=None, max_examples=50)
-def test_what_tensorflow_writes_is_read_in_any_order(record):
+def test_records_of_tensorflow_are_read_in_any_order_of_features(record):
     import tensorflow as tf
 
     def raw(value: bytes) -> tf.train.Feature:
@@ -124,7 +124,7 @@ def test_floats_that_are_not_packed_are_read():
         ),
     ],
 )
-def test_the_bytes_of_records_stay_as_they_are(record, written):
+def test_record_bytes_golden_values(record, written):
     assert record.to_example().hex() == written
 
 
@@ -142,7 +142,7 @@ def test_the_bytes_of_records_stay_as_they_are(record, written):
         ),
     ],
 )
-def test_the_bytes_of_what_balance_adds_stay_as_they_are(copy, weight, written):
+def test_extra_features_bytes_golden_values(copy, weight, written):
     assert extra_features(copy, weight).hex() == written
 
 
@@ -159,21 +159,21 @@ def test_the_bytes_of_what_balance_adds_stay_as_they_are(copy, weight, written):
         ({"i": (1 << 63) - 1}, "0a140a120a0169120d1a0b0a09ffffffffffffffff7f"),
         ({"b": b"x" * 128}, "0a8f010a8c010a01621286010a83010a8001" + "78" * 128),
         (
-            # By their UTF-8: in UTF-16 the last two would change places.
+            # By their UTF-8: in UTF-16 the last two would be exchanged.
             {"\U00010000": b"4", "\uffff": b"3", "z": b"1", "é": b"2"},
             "0a360a0a0a017a12050a030a01310a0b0a02c3a912050a030a01320a0c0a03efbfbf12050a030a01330a0d"
             "0a04f090808012050a030a0134",
         ),
     ],
 )
-def test_the_bytes_of_features_stay_as_they_are(features, written):
+def test_feature_bytes_golden_values(features, written):
     assert encode_example(features).hex() == written
 
 
 @given(st.dictionaries(texts.filter(bool), st.binary(max_size=4), max_size=12))
 @example({"ab": b"", "a": b"", "b": b""})
 @settings(deadline=None, max_examples=100)
-def test_features_lie_in_the_order_of_their_names_in_utf_8(features):
+def test_features_are_written_in_the_order_of_their_utf_8_names(features):
     def field(number: int, content: bytes) -> bytes:
         assert len(content) < 1 << 14
         size = len(content)
@@ -189,7 +189,7 @@ def test_features_lie_in_the_order_of_their_names_in_utf_8(features):
 
 @given(some_records, st.integers(0, (1 << 32) - 1), st.none() | singles)
 @settings(deadline=None, max_examples=100)
-def test_what_balance_adds_is_appended_and_read_as_one_message(record, copy, weight):
+def test_a_record_with_appended_extra_features_is_one_message(record, copy, weight):
     data = record.to_example() + extra_features(copy, weight)
     assert from_example(data) == record
     features = parse_example(data)
@@ -198,7 +198,7 @@ def test_what_balance_adds_is_appended_and_read_as_one_message(record, copy, wei
     assert len(features) == 5 + bool(copy) + (weight is not None)
 
 
-def test_the_order_of_features_changes_no_byte():
+def test_the_order_of_given_features_does_not_change_the_bytes():
     features = {"b": b"2", "a": [1.0], "c": b""}
     assert encode_example(features) == encode_example(dict(reversed(features.items())))
     assert decode_example(encode_example(features)) == features
@@ -212,7 +212,7 @@ def test_the_order_of_features_changes_no_byte():
         (b"", "and the channel moments, got [] ("),
     ],
 )
-def test_what_is_no_record_is_refused_in_one_sentence(data, reported):
+def test_bytes_that_are_not_a_record_are_refused_in_one_sentence(data, reported):
     with pytest.raises(RunError) as error:
         from_example(data)
     assert reported in str(error.value)
@@ -229,16 +229,16 @@ def test_an_example_cut_at_any_byte_is_refused():
 
 @given(st.binary(max_size=60))
 @settings(deadline=None, max_examples=200)
-def test_other_bytes_are_refused(data):
+def test_bytes_that_are_not_an_example_are_refused(data):
     with pytest.raises(RunError):
         from_example(data)
 
 
 @given(st.integers(0, len(RECORD.to_example()) - 1), st.integers(1, 255))
 @settings(deadline=None, max_examples=200)
-def test_a_damaged_example_is_read_or_refused(place, change):
+def test_a_damaged_example_is_read_or_refused(position, change):
     data = bytearray(RECORD.to_example())
-    data[place] ^= change
+    data[position] ^= change
     with suppress(RunError):
         assert isinstance(from_example(bytes(data)), Record)
 

@@ -54,7 +54,7 @@ def _of_one(feature: bytes) -> bytes:
 
 @settings(deadline=None, max_examples=60)
 @given(features=_FEATURES)
-def test_what_tensorflow_writes_is_parsed(features):
+def test_examples_of_tensorflow_are_parsed(features):
     assert parse_example(_example(features)) == features
 
 
@@ -70,19 +70,19 @@ def test_what_tensorflow_writes_is_parsed(features):
         (_field(9, b"unknown") + _field(1, _field(1, b"x")), [b"x"]),
         (b"\x41" + b"\0" * 8 + _field(1, _field(1, b"x")), [b"x"]),
         (b"", []),
-        # A known number with another wire type is a field that no example has.
+        # The number of a field of the schema with another wire type is an unknown field.
         (_field(1, b"\x08\x01"), []),
         (b"\x08\x01" + _field(1, _field(1, b"x")), [b"x"]),
     ],
 )
-def test_other_ways_to_write_the_same(feature, values):
+def test_other_encodings_of_the_same_feature_are_parsed(feature, values):
     assert parse_example(_of_one(feature)) == {"a": values}
     parsed = tf.train.Example.FromString(_of_one(feature)).features.feature["a"]
     kind = parsed.WhichOneof("kind")
     assert values == (list(getattr(parsed, kind).value) if kind else [])
 
 
-def test_of_a_name_that_comes_twice_the_last_counts():
+def test_the_last_of_two_features_with_one_name_counts():
     def entry(value: bytes) -> bytes:
         return _field(1, _field(1, b"a") + _field(2, _field(1, _field(1, value))))
 
@@ -108,7 +108,7 @@ def test_of_a_name_that_comes_twice_the_last_counts():
         _field(1, _field(1, _field(1, b"\xff"))),
     ],
 )
-def test_what_is_no_example_is_an_error(data):
+def test_bytes_that_are_not_an_example_are_an_error(data):
     with pytest.raises(ValueError, match=r"."):
         parse_example(data)
     with pytest.raises(RunError, match=r"must be a tf\.train\.Example"):
@@ -117,7 +117,7 @@ def test_what_is_no_example_is_an_error(data):
 
 @settings(deadline=None, max_examples=100)
 @given(data=st.binary(max_size=60))
-def test_any_bytes_are_an_example_or_an_error(data):
+def test_any_bytes_are_parsed_or_are_an_error(data):
     try:
         parse_example(data)
     except ValueError:
@@ -134,7 +134,7 @@ def test_one_bytes_value_and_lists_of_numbers_are_decoded():
             decode_example(bad)
 
 
-def test_a_record_survives_further_features_and_not_wrong_ones():
+def test_a_record_may_have_further_features_but_not_wrong_ones():
     record = Record("a/1.jpg", "a", b"jpeg", (1.0, 2.0, 3.0), (1.0, 4.0, 9.0))
     assert from_example(record.to_example() + _example({"more": [1]})) == record
     for name, values in (
@@ -149,7 +149,7 @@ def test_a_record_survives_further_features_and_not_wrong_ones():
             from_example(record.to_example() + _example({name: values}))
 
 
-def test_damage_tells_what_it_is_and_travels_between_processes():
+def test_a_pickled_damaged_error_keeps_its_description():
     error = tfrecord.DamagedError("a sentence", "cut")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.what) == ("a sentence", "cut")

@@ -22,12 +22,12 @@ def written(some: list[bytes]) -> bytes:
 @settings(deadline=None, max_examples=60)
 def test_written_records_are_read_back(some):
     stream = io.BytesIO()
-    places = tfrecord.write(stream, some)
-    assert [length for _, length in places] == [len(payload) for payload in some]
+    positions = tfrecord.write(stream, some)
+    assert [length for _, length in positions] == [len(payload) for payload in some]
     stream.seek(0)
     assert list(tfrecord.read(stream)) == some
-    assert list(tfrecord.scan(stream)) == places
-    for (offset, _), payload in zip(places, some, strict=True):
+    assert list(tfrecord.scan(stream)) == positions
+    for (offset, _), payload in zip(positions, some, strict=True):
         assert tfrecord.read_at(stream, offset) == payload
     assert stream.getvalue() == b"".join(map(tfrecord.frame, some))
 
@@ -41,7 +41,7 @@ def test_offsets_count_from_the_start_of_the_file(before, after):
         assert tfrecord.read_at(stream, offset) == payload
 
 
-def test_tensorflow_reads_the_same(tmp_path):
+def test_tensorflow_reads_the_same_records(tmp_path):
     import tensorflow as tf
 
     some = [b"", b"one", bytes(range(256)) * 30]
@@ -72,18 +72,18 @@ def test_a_file_cut_at_any_byte_is_refused():
             list(tfrecord.scan(stream))
 
 
-def test_a_change_of_any_bit_is_noticed():
+def test_a_change_of_any_bit_is_detected():
     whole = written([b"first", b"second"])
-    for place in range(len(whole)):
+    for index in range(len(whole)):
         for bit in range(8):
             changed = bytearray(whole)
-            changed[place] ^= 1 << bit
+            changed[index] ^= 1 << bit
             with pytest.raises(RunError):
                 list(tfrecord.read(io.BytesIO(changed)))
 
 
 @pytest.mark.parametrize("length", [1 << 31, 1 << 62, (1 << 64) - 1])
-def test_a_length_beyond_reason_is_refused_and_not_allocated(length):
+def test_a_length_above_the_limit_is_refused_and_not_allocated(length):
     header = struct.pack("<Q", length)
     crc = google_crc32c.value(header)
     masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
@@ -95,7 +95,7 @@ def test_a_length_beyond_reason_is_refused_and_not_allocated(length):
 
 
 @pytest.mark.parametrize("offset", [1, 12, 22, 1000])
-def test_no_record_is_read_from_the_middle_or_the_end(offset):
+def test_reading_inside_a_record_or_at_the_end_is_refused(offset):
     with pytest.raises(RunError):
         tfrecord.read_at(io.BytesIO(written([b"second"])), offset)
 

@@ -15,7 +15,7 @@ def written(path, some) -> bytes:
     return path.read_bytes()
 
 
-def test_receipts_come_back_in_one_order(tmp_path):
+def test_receipts_are_written_in_one_order(tmp_path):
     orders = list(itertools.permutations(SOME))[::2]
     assert len({written(tmp_path / str(number), one) for number, one in enumerate(orders)}) == 1
     assert sorted(write_results.read(str(tmp_path / "0")), key=lambda one: one["path"]) == [
@@ -25,12 +25,12 @@ def test_receipts_come_back_in_one_order(tmp_path):
     ]
 
 
-def test_nothing_to_say_is_said(tmp_path):
+def test_a_file_is_written_even_without_receipts(tmp_path):
     assert written(tmp_path / "nothing", []) == b"[]\n"
     assert write_results.read(str(tmp_path / "nothing")) == []
 
 
-def test_receipts_must_be_there_at_the_end_and_need_not_before(tmp_path):
+def test_absent_receipts_are_an_error_except_for_read_if_written(tmp_path):
     path = tmp_path / "receipts"
     assert write_results.read_if_written(str(path)) is None
     written(path, SOME[:1])
