@@ -164,7 +164,7 @@ def _way(name: str) -> Callable[[Sequence[np.ndarray]], tuple[list[np.ndarray], 
 
 def _finder(name: str) -> base.Detector:
     if name in ONE_CROP:
-        return BlazeFace((ONE_CROP[name],), looks=1)
+        return BlazeFace((ONE_CROP[name],), passes=1)
     return registry.load(name)
 
 

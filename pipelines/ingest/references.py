@@ -303,7 +303,7 @@ def _of_dataset(
     root: str, manifest: dict[str, Any], origin: int, crop_config: CropConfig, flag: str
 ) -> ReferenceSet:
     there = CropConfig.from_manifest(manifest["preprocessing"])
-    if not there.alike(crop_config):
+    if not there.same_region(crop_config):
         raise UsageError(
             f"{flag} must be a dataset whose pictures were framed alike, but it has "
             f"{crop_flags(there.to_manifest())}; give the same here."

@@ -189,7 +189,7 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
                 f"{flag(name)} must go with images, got it with the dataset {root}; leave it out."
             )
     there = CropConfig.from_manifest(manifest["preprocessing"])
-    if not there.alike(crop_config):
+    if not there.same_region(crop_config):
         wanted, found = (crop_flags(one.to_manifest()) for one in (crop_config, there))
         raise UsageError(
             f"--input must be framed as --model was trained ({wanted}), but the dataset was made "

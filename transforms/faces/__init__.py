@@ -1,1 +1,1 @@
-"""Faces in photos: where they are, which one counts, and how it is put upright."""
+"""Face detection, the choice of the face in a photo, and its alignment and crop."""

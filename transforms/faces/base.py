@@ -1,4 +1,4 @@
-"""What a face detector gives, and which of the faces in a photo counts."""
+"""The interface of face detectors, and the choice of one face of a photo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +6,14 @@ from typing import Protocol
 
 import numpy as np
 
-# Of half the diagonal: a face whose center is this far out weighs nothing.
-_REACH = 1.0
-
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One face in a photo; the center of the photo's first pixel is (0, 0).
+    """One detected face; the center of the image's first pixel is (0, 0).
 
     Attributes:
-        box: left, top, right and bottom edge in pixels; may reach beyond the photo.
-        score: in [0, 1], how sure the detector is.
+        box: left, top, right and bottom edge in pixels; may reach beyond the image.
+        score: confidence of the detector, in [0, 1].
         landmarks: float32 [5, 2], (x, y) of the left eye, the right eye, the tip of the nose and
             the left and right corner of the mouth, in pixels, left as the viewer sees it. A
             detector that knows only the center of the mouth gives [4, 2].
@@ -28,16 +25,16 @@ class Face:
 
     @property
     def area(self) -> float:
-        """Of the box, in square pixels."""
+        """The area of the box in square pixels."""
         left, top, right, bottom = self.box
         return max(0.0, right - left) * max(0.0, bottom - top)
 
 
 class Detector(Protocol):
-    """Finds faces. The answer for an image never depends on the others of its batch."""
+    """Finds faces. The result for an image never depends on the other images of its batch."""
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
-        """The faces of each image, the surest first.
+        """The faces of each image, by decreasing score.
 
         Args:
             images: uint8 [height, width, 3], RGB, of any sizes.
@@ -47,11 +44,11 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class Choice:
-    """The face of a photo that counts.
+    """The face that is chosen for a photo.
 
     Attributes:
-        face: None if the photo shows none.
-        found: how many faces it shows.
+        face: None if no face was found.
+        found: number of faces found.
     """
 
     face: Face | None
@@ -64,12 +61,12 @@ class Choice:
 
 
 def choose(faces: Sequence[Face], width: int, height: int) -> Choice:
-    """The largest face near the center: photos are framed around the person they are of.
+    """Chooses the largest face near the center, where photos usually show their subject.
 
     The weight of a face is the area of its box times (1 - d)^2, where d is the distance of the
     box's center from the photo's, 0 in the center and 1 in a corner or beyond. So a face in the
-    middle wins against one of four times its area halfway to a corner. Of equal weights the surer
-    one wins, then the one further left, then the upper one.
+    middle has the weight of one of four times its area halfway to a corner. Of equal weights the
+    higher score wins, then the face further left, then the upper one.
 
     Args:
         faces: of one photo.

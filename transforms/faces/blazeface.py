@@ -1,9 +1,9 @@
-"""BlazeFace, the detector of MediaPipe, as a detector of this project.
+"""BlazeFace, the detector of MediaPipe, as a `Detector`.
 
-The first look at the whole photo finds the faces: with the network for near faces, and where that
-finds only small ones or none, with the slower one for those. Each further look at a face, upright
-and always of the same size, and at its mirror image, places its landmarks anew: so they hardly
-depend on how the photo is framed, and a mirrored photo has mirrored landmarks.
+The first pass finds faces in the whole image: with the network for near faces, and where that finds
+only small ones or none, with the slower network for small faces. Each further pass runs the network
+on each face, upright and at a fixed size, and on its mirror image, and replaces the landmarks. So
+they hardly depend on the framing of the photo, and a mirrored photo has mirrored landmarks.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from facemill.transforms.faces.blaze_network import (
     merge,
 )
 
-# Of the longer side of a photo: smaller faces than this are for the next network. The short range
-# network still answers for them, but at times so far off that no further look finds the face.
+# Share of the longer side of an image: faces smaller than this are left to the next network. The
+# short range network detects some, but at times so far off that further passes miss the face.
 _NEAR = 0.2
-# Distance between the eyes in a further look, as a part of its side.
+# Distance between the eyes in a further pass, as a share of the network's input.
 _EYES = 0.22
-# What mirroring makes of the left eye, the right eye, the nose and the mouth.
+# Order of left eye, right eye, nose and mouth after mirroring.
 _MIRRORED = [1, 0, 2, 3]
 
 
@@ -35,11 +35,11 @@ class BlazeFace:
     """Finds faces in batches.
 
     Args:
-        networks: for the first look; each sees the photos in which those before it found no face of
-            a fifth of the longer side; if it finds none, what they found stays.
-        looks: 1 or more; after the first, always with SHORT_RANGE.
-        min_score: in (0, 1), below which nothing is a face.
-        max_overlap: intersection over union, in (0, 1), from which two boxes are one face.
+        networks: for the first pass; each gets the images in which the earlier ones found no face
+            of a fifth of the longer side; if it finds none, the earlier faces stay.
+        passes: 1 or more; after the first, always with SHORT_RANGE.
+        min_score: in (0, 1); detections below it are dropped.
+        max_overlap: intersection over union, in (0, 1), from which two detections are one face.
         batch_size: images in one call of a network.
         threads: of a network.
 
@@ -51,7 +51,7 @@ class BlazeFace:
         self,
         networks: Sequence[Network] = (SHORT_RANGE, BACK_RANGE),
         *,
-        looks: int = 3,
+        passes: int = 3,
         min_score: float = 0.5,
         max_overlap: float = 0.3,
         batch_size: int = 8,
@@ -61,33 +61,33 @@ class BlazeFace:
         self._max_overlap = max_overlap
         self._runners = [Runner(network, batch_size, threads) for network in networks]
         self._near: Runner | None = None
-        if looks > 1:
-            # The first look may have it loaded already.
+        if passes > 1:
+            # The first pass may have loaded it already.
             loaded = (one for one in self._runners if one.network == SHORT_RANGE)
             self._near = next(loaded, None) or Runner(SHORT_RANGE, batch_size, threads)
-        self._inspect = looks
+        self._passes = passes
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
-        """The faces of each image, the surest first; `Detector` gives the terms."""
+        """See `Detector.detect`."""
         found: list[list[Face]] = [[] for _ in images]
         for runner in self._runners:
-            left = [place for place, faces in enumerate(found) if _is_far(faces, images[place])]
-            looks = self._look(runner, [images[place] for place in left])
-            for place, faces in zip(left, looks, strict=True):
-                found[place] = faces or found[place]
+            left = [index for index, faces in enumerate(found) if _is_far(faces, images[index])]
+            detected = self._first_pass(runner, [images[index] for index in left])
+            for index, faces in zip(left, detected, strict=True):
+                found[index] = faces or found[index]
         if self._near is not None:
-            for _ in range(self._inspect - 1):
-                found = self._look_again(self._near, images, found)
+            for _ in range(self._passes - 1):
+                found = self._refine(self._near, images, found)
         return found
 
-    def _look(self, runner: Runner, images: Sequence[np.ndarray]) -> list[list[Face]]:
+    def _first_pass(self, runner: Runner, images: Sequence[np.ndarray]) -> list[list[Face]]:
         side = runner.network.side
         boxed = [letterbox(image, side) for image in images]
         results = runner.run([square for square, _, _ in boxed])
         found = []
         for (_, scale, shift), (values, logits) in zip(boxed, results, strict=True):
             faces, scores = self._faces(runner, values, logits)
-            # Edges of pixels in the square to centers of pixels in the photo.
+            # From pixel edges in the letterbox to pixel centers in the image.
             faces = (faces - shift) / scale - 0.5
             found.append([_face(face, score) for face, score in zip(faces, scores, strict=True)])
         return found
@@ -100,34 +100,34 @@ class BlazeFace:
         scores = 1 / (1 + np.exp(-logits[chosen].astype(np.float64)))
         return merge(faces, scores, self._max_overlap)
 
-    def _look_again(
+    def _refine(
         self, near: Runner, images: Sequence[np.ndarray], found: list[list[Face]]
     ) -> list[list[Face]]:
         side = near.network.side
-        views, squares = [], []
-        for place, faces in enumerate(found):
+        views, crops = [], []
+        for index, faces in enumerate(found):
             for rank, face in enumerate(faces):
                 view = _view(face.landmarks, side)
                 if view is None:
                     continue
-                square = template.warp(images[place], view, side)
-                views.append((place, rank, view))
-                squares += [square, square[:, ::-1]]
-        looks = iter(near.run(squares))
-        for place, rank, view in views:
-            points = [self._nearest(near, *next(looks)), self._nearest(near, *next(looks))]
+                crop = template.warp(images[index], view, side)
+                views.append((index, rank, view))
+                crops += [crop, crop[:, ::-1]]
+        outputs = iter(near.run(crops))
+        for index, rank, view in views:
+            points = [self._nearest(near, *next(outputs)), self._nearest(near, *next(outputs))]
             if points[0] is None or points[1] is None:
                 continue
             mirrored = points[1][_MIRRORED] * (-1, 1) + (side - 1, 0)
             landmarks = view.inverse().apply((points[0] + mirrored) / 2).astype(np.float32)
-            face = found[place][rank]
-            found[place][rank] = Face(face.box, face.score, landmarks)
+            face = found[index][rank]
+            found[index][rank] = Face(face.box, face.score, landmarks)
         return found
 
     def _nearest(self, near: Runner, values: np.ndarray, logits: np.ndarray) -> np.ndarray | None:
-        """Landmarks of the face in the middle, float64 [4, 2] in the square's pixels.
+        """Landmarks of the face in the middle of a crop, float64 [4, 2] in the crop's pixels.
 
-        None if there is none: what is further off than the eyes are apart is a neighbor.
+        None if there is none: a face further off than the eyes are apart is a neighbor.
         """
         faces, _ = self._faces(near, values, logits)
         if not len(faces):
@@ -139,13 +139,13 @@ class BlazeFace:
 
 
 def _is_far(faces: Sequence[Face], image: np.ndarray) -> bool:
-    """Whether there is no face large enough for the network just used to have placed it well."""
+    """Whether no face is large enough for the landmarks of the last network to be reliable."""
     largest = max((face.area for face in faces), default=0.0)
     return largest < (_NEAR * max(image.shape[:2])) ** 2
 
 
 def _goal(side: int) -> np.ndarray:
-    """Where a further look expects the landmarks, float64 [4, 2]."""
+    """Where a further pass expects the landmarks, float64 [4, 2]."""
     points = template.template(side, 4)
     middle = (side - 1) / 2
     return middle + (points - middle) * (_EYES * side / (points[1, 0] - points[0, 0]))

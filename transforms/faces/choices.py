@@ -1,4 +1,4 @@
-"""Names of the detectors and alignments that there are; light, for the command line."""
+"""Names of the detectors and alignments; imports nothing, for the command line."""
 
 # The first is the default.
 DETECTORS = ("blazeface", "mtcnn")

@@ -1,4 +1,4 @@
-"""MTCNN, a cascade of three networks that knows five landmarks, run by TensorFlow.
+"""MTCNN, a cascade of three networks that finds five landmarks, run by TensorFlow.
 
 Zhang, Zhang, Li, Qiao: Joint face detection and alignment using multitask cascaded convolutional
 networks, IEEE Signal Processing Letters 23(10), 2016. Networks and weights are those of the PyPI
@@ -17,10 +17,10 @@ _LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
 
 class Mtcnn:
-    """Finds faces, one image at a time: in a batch the package pads images to one size.
+    """Finds faces, one image at a time: in a batch the package would pad images to one size.
 
     Args:
-        min_face: side in pixels of the smallest face that is looked for.
+        min_face: side in pixels of the smallest face to find.
 
     Raises:
         MissingPackageError: the package is missing.
@@ -39,7 +39,7 @@ class Mtcnn:
         self._min_face = min_face
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
-        """The faces of each image, the surest first; `Detector` gives the terms."""
+        """See `Detector.detect`."""
         return [self._detect_one(image) for image in images]
 
     def _detect_one(self, image: np.ndarray) -> list[Face]:

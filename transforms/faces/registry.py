@@ -1,4 +1,4 @@
-"""Detectors by name."""
+"""Loads detectors by name."""
 
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.faces.base import Detector
@@ -6,17 +6,17 @@ from facemill.transforms.faces.choices import DETECTORS
 
 
 def load(name: str, threads: int = 1) -> Detector:
-    """The detector of that name, ready to work.
+    """Loads a detector.
 
     Args:
         name: one of DETECTORS.
-        threads: of the network of blazeface, which finds the same with any number. mtcnn runs in
-            TensorFlow, whose threads are the process's.
+        threads: for the networks of blazeface, whose results do not depend on it. mtcnn uses
+            TensorFlow's threads, which are set for the whole process.
 
     Raises:
         UsageError: no such detector, or the package with its weights is not installed.
     """
-    # Each brings its own engine, which takes a second or more to import.
+    # Each imports its own inference library, which takes a second or more.
     if name == "blazeface":
         from facemill.transforms.faces.blazeface import BlazeFace
 

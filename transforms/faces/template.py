@@ -1,4 +1,4 @@
-"""A face's landmarks onto one template: every aligned image has its eyes in the same place.
+"""Alignment of faces to a template: every aligned crop has its eyes in the same place.
 
 The template is the one that ArcFace's networks are trained on (Deng, Guo, Xue, Zafeiriou: ArcFace,
 CVPR 2019; coordinates as the insightface project publishes them). The map is the similarity
@@ -6,7 +6,7 @@ transform of least squares (Umeyama: Least-squares estimation of transformation 
 two point patterns, IEEE PAMI 13(4), 1991, equations 40 to 43, without its reflections).
 
 All coordinates are (x, y) in pixels, y downwards, and the center of the first pixel is (0, 0).
-Left and right are the viewer's.
+Left and right are as the viewer sees them.
 """
 
 import math
@@ -27,17 +27,17 @@ _FIVE = (
     (70.7299, 92.2041),
 )
 
-# Left eye, right eye, tip of the nose and center of the mouth as BlazeFace means them: their median
-# places in faces that MTCNN's five landmarks put onto the template above (220 images of the
-# development identities of Labeled Faces in the Wild). Its eyes lie further apart. Symmetrical, by
-# a shift of 0.4 pixels, so that a mirrored photo gives the mirrored face.
+# Left eye, right eye, tip of the nose and center of the mouth as BlazeFace defines them: their
+# median positions in faces that MTCNN's five landmarks align to the template above (220 images of
+# the development identities of Labeled Faces in the Wild). BlazeFace's eyes are further apart. A
+# shift of 0.4 pixels made the points symmetrical, so that a mirrored photo gives the mirrored crop.
 _FOUR = ((36.9, 53.4), (74.1, 53.4), (55.5, 73.5), (55.5, 93.0))
-# There the nose varies two to three times as much as the others, with every turn of the head.
+# The nose varies two to three times as much as the others, because it moves as the head turns.
 _FOUR_WEIGHTS = (1.0, 1.0, 0.25, 1.0)
 
-# Below this distance between the eyes' and the mouth's level nothing of the face is left.
+# Pixels; landmarks that all lie closer than this to their mean are no face.
 _MIN_SPREAD = 1.0
-# Landmarks may be guessed beyond the border of a photo that cuts a face, but not far from it.
+# In sides of the photo: a landmark may be this far outside, since the border may cut the face.
 _OUTSIDE = 0.5
 # Faces in profile fit the template and its mirror image equally badly; only landmarks that fit
 # the mirror image much better have left and right exchanged.
@@ -46,14 +46,14 @@ _SWAPPED = 0.5
 # Labeled Faces in the Wild, profiles among them, the worst has 0.32.
 _MAX_RESIDUAL = 0.5
 
-# OpenCV's warping samples single points, so what it shrinks aliases. Below, it samples a grid
-# `n` times as fine, whose cells are then averaged, from pixels that are already averaged to at
-# most this many times the result's resolution.
+# OpenCV's warping samples single points, so it aliases when it shrinks. `warp` therefore first
+# averages the photo to at most this many times the result's resolution, then samples a grid finer
+# than the result, and averages its cells.
 _FINEST = 4
 
 
 class AlignmentError(ReasonError):
-    """These landmarks do not place a face; the message is the row's reason."""
+    """The landmarks cannot align a face; the message is the row's reason."""
 
     def __init__(self, text: str) -> None:
         super().__init__(ReasonCode.BAD_LANDMARKS, text)
@@ -87,21 +87,21 @@ class Similarity:
         return np.array([[self.a, -self.b, self.tx], [self.b, self.a, self.ty]])
 
     def inverse(self) -> "Similarity":
-        """The way back."""
+        """The inverse map."""
         factor = 1 / complex(self.a, self.b)
         shift = -factor * complex(self.tx, self.ty)
         return Similarity(factor.real, factor.imag, shift.real, shift.imag)
 
     def apply(self, points: np.ndarray) -> np.ndarray:
-        """Where points float [N, 2] of the source land, float64 [N, 2]."""
+        """Maps points float [N, 2] of the source to float64 [N, 2] of the result."""
         return np.asarray(points, np.float64) @ self.matrix[:, :2].T + self.matrix[:, 2]
 
 
 def template(size: int, points: int = 5) -> np.ndarray:
-    """Where landmarks belong in an aligned image.
+    """The positions of the landmarks in an aligned crop.
 
     Args:
-        size: side of the image in pixels.
+        size: side of the crop in pixels.
         points: 5 (left eye, right eye, nose, left and right corner of the mouth) or 4 (left eye,
             right eye, nose, center of the mouth).
 
@@ -110,9 +110,9 @@ def template(size: int, points: int = 5) -> np.ndarray:
     """
     if points not in (4, 5):
         raise ValueError(f"a template must have 4 or 5 points, got {points}")
-    places = np.array(_FIVE if points == 5 else _FOUR)
-    # Pixels are squares: it is their edges that scale, and centers lie half a pixel inside.
-    return (places + 0.5) * (size / TEMPLATE_SIZE) - 0.5
+    positions = np.array(_FIVE if points == 5 else _FOUR)
+    # Edges of pixels scale with the size; centers are half a pixel inside.
+    return (positions + 0.5) * (size / TEMPLATE_SIZE) - 0.5
 
 
 def similarity(
@@ -126,7 +126,7 @@ def similarity(
     Args:
         source: float [N, 2], at least two different points.
         target: float [N, 2].
-        weights: float [N], above 0, of the squared distances; all the same unless given.
+        weights: float [N], above 0, of the squared distances; equal if None.
 
     Raises:
         AlignmentError: the source's points all coincide, or no rotation is better than another.
@@ -139,7 +139,7 @@ def similarity(
     start, end = start - start_mean, end - end_mean
     spread = float(shares @ np.abs(start) ** 2)
     factor = (shares * start.conj()) @ end / spread if spread > 0 else 0
-    # Relative to what two patterns of these sizes could reach.
+    # The largest possible absolute value of the factor for point sets of these sizes.
     reach = math.sqrt(float(shares @ np.abs(end) ** 2) / spread) if spread > 0 else 0
     if abs(factor) <= 1e-9 * reach or not math.isfinite(abs(factor)):
         raise AlignmentError("landmarks do not determine a position of the face")
@@ -148,11 +148,11 @@ def similarity(
 
 
 def fit(landmarks: np.ndarray, size: int, width: int, height: int) -> Similarity:
-    """The map from a photo to its aligned face, after checking that the landmarks are a face's.
+    """The map from a photo to its aligned crop, after checks that the landmarks can be a face's.
 
     Args:
         landmarks: float [5, 2] or [4, 2], in the order of `template`.
-        size: side of the aligned image in pixels.
+        size: side of the aligned crop in pixels.
         width: of the photo in pixels.
         height: of the photo in pixels.
 
@@ -185,7 +185,7 @@ def fit(landmarks: np.ndarray, size: int, width: int, height: int) -> Similarity
 
 
 def align(pixels: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
-    """The face, upright and in the template's place; black where the photo ends.
+    """The crop of the face, aligned to the template; black outside the photo.
 
     Args:
         pixels: uint8 [height, width, 3].
@@ -203,7 +203,7 @@ def align(pixels: np.ndarray, landmarks: np.ndarray, size: int) -> np.ndarray:
 
 
 def warp(pixels: np.ndarray, transform: Similarity, size: int) -> np.ndarray:
-    """A photo seen through a map, every pixel of the result an average of what it covers.
+    """Warps a photo; every pixel of the result is an average of the area that it covers.
 
     Args:
         pixels: uint8 [height, width, 3].
@@ -211,7 +211,7 @@ def warp(pixels: np.ndarray, transform: Similarity, size: int) -> np.ndarray:
         size: side of the result in pixels.
 
     Returns:
-        uint8 [size, size, 3], black where the photo ends.
+        uint8 [size, size, 3], black outside the photo.
     """
     left, top, right, bottom = _covered(pixels, transform, size)
     if left >= right or top >= bottom:
@@ -222,7 +222,7 @@ def warp(pixels: np.ndarray, transform: Similarity, size: int) -> np.ndarray:
     if before > 1:
         part = _averaged(part, before)
     fine = max(1, math.ceil(shrink / before - 1e-6))
-    # From centers of the averaged part to centers of the photo, to the result, to its fine grid.
+    # Maps of pixel centers: averaged part to photo, and result to its finer grid.
     into = np.array([[before, 0, left + (before - 1) / 2], [0, before, top + (before - 1) / 2]])
     outof = np.array([[fine, 0, (fine - 1) / 2], [0, fine, (fine - 1) / 2]])
     square = np.array((0, 0, 1))
@@ -239,7 +239,7 @@ def _residual(transform: Similarity, points: np.ndarray, goal: np.ndarray) -> fl
 
 
 def _covered(pixels: np.ndarray, transform: Similarity, size: int) -> tuple[int, int, int, int]:
-    """The part of the photo, (left, top, right, bottom), that the result shows, and a margin."""
+    """The part of the photo, (left, top, right, bottom), that the result covers, with a margin."""
     corners = np.array([(-1, -1), (size, -1), (-1, size), (size, size)], np.float64)
     back = transform.inverse().apply(corners)
     left, top = np.floor(back.min(axis=0)) - 2
@@ -249,7 +249,7 @@ def _covered(pixels: np.ndarray, transform: Similarity, size: int) -> tuple[int,
 
 
 def _averaged(pixels: np.ndarray, times: int) -> np.ndarray:
-    """Shrunk by a whole number; the last, partial cells repeat the border."""
+    """Shrinks by an integer factor by area averaging; partial cells repeat the border."""
     height, width = pixels.shape[:2]
     below, beside = -height % times, -width % times
     if below or beside:

@@ -1,1 +1,1 @@
-"""From the bytes of a photo to pixels, and what is measured on them."""
+"""Decoding photos to pixels, resizing and encoding them, and measuring and hashing them."""

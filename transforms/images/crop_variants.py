@@ -1,8 +1,8 @@
-"""Hashes of what a crop or a mirror image of a picture would show.
+"""Perceptual hashes of possible crops (windows) and of the mirror image of an image.
 
-A crop of B that hashes like B's window is found by looking up the windows of every picture among
-the plain hashes of all. Windows need no pixels of their own: the DCT over a part of a side is the
-image times cosines that are stretched over that part.
+A cropped copy of B hashes like one of B's windows, so it is found by looking up the window hashes
+of every image among the plain hashes of all images. Windows are not cut out and resized: the DCT
+over a part of a side is the image times cosines that span only that part.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ from facemill.transforms.images import perceptual_hash
 
 # Up to this share of each side may be missing from a crop, however it is split between both ends.
 MAX_CROP = 0.1
-# Ends of windows lie on a grid of three cells over that share; the end of a crop is then at most
-# a sixtieth of the side from that of a window, which changes about 10 of 128 bits.
+# Ends of windows lie on a grid of three cells over that share, so the end of a crop is at most a
+# sixtieth of the side away from the end of a window, which changes about 10 of 128 bits.
 _CELLS = 3
 
 
@@ -26,7 +26,7 @@ def _windows() -> tuple[list[tuple[float, float]], list[tuple[int, int]]]:
         if before + after < _CELLS
     ]
     parts = [(cell * (before + 0.5), 1 - cell * (after + 0.5)) for before, after in spans]
-    # A picture keeps its proportions when it is cropped, or nearly.
+    # A crop keeps the proportions of the image, or nearly.
     windows = [
         (x, y)
         for x in range(len(parts))
@@ -46,7 +46,7 @@ _ODD = np.packbits(perceptual_hash.HORIZONTAL % 2 == 1)
 WINDOWS = len(_PAIRS)
 MIRROR = WINDOWS + 1
 VARIANT_BYTES = WINDOWS * perceptual_hash.HASH_BYTES
-# Of each variant (plain, windows, mirror): left, top, right, bottom as shares of the sides.
+# For each variant (plain, windows, mirror): left, top, right, bottom as shares of the sides.
 FRAMES = np.array(
     [(0.0, 0.0, 1.0, 1.0)]
     + [(_PARTS[x][0], _PARTS[y][0], _PARTS[x][1], _PARTS[y][1]) for x, y in _PAIRS]
@@ -55,10 +55,10 @@ FRAMES = np.array(
 
 
 def window_hashes(pixels: np.ndarray) -> bytes:
-    """Hashes of the windows of a picture, in the order of `FRAMES[1:-1]`.
+    """Hashes of the windows of an image, in the order of `FRAMES[1:-1]`.
 
     Args:
-        pixels: uint8 [height, width, 3], RGB; give `hashing.small(pixels)` if it is at hand.
+        pixels: uint8 [height, width, 3], RGB, or `perceptual_hash.small` of them.
 
     Returns:
         `VARIANT_BYTES` bytes.
@@ -68,20 +68,20 @@ def window_hashes(pixels: np.ndarray) -> bytes:
 
 
 def mirrored(hashes: np.ndarray) -> np.ndarray:
-    """Hashes of the mirror images of pictures with the hashes uint8 [..., 16].
+    """Hashes of mirror images, from the hashes of the images: uint8 [..., 16] of the same.
 
-    Mirroring changes the sign of the odd horizontal frequencies, so it needs no second look at
-    the picture. Bits of coefficients that are almost nothing come out wrong.
+    Mirroring changes the sign of the odd horizontal frequencies, so pixels are not needed. Bits of
+    coefficients near zero may be wrong.
     """
     return hashes ^ _ODD
 
 
 def queries(hashes: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """What `banding.cross_pairs` looks up for each picture: its windows, then its mirror image.
+    """The hashes that `banding.cross_pairs` looks up: each image's windows, then its mirror image.
 
     Args:
         hashes: uint8 [N, 16].
-        windows: uint8 [N, VARIANT_BYTES] of `window_hashes`.
+        windows: uint8 [N, VARIANT_BYTES], from `window_hashes`.
 
     Returns:
         uint8 [N, WINDOWS + 1, 16].

@@ -1,4 +1,4 @@
-"""Encoded bytes to RGB pixels, or a reason why not. Nothing else in the project opens an image."""
+"""Decodes photos to RGB pixels, or gives the reason why not. Only this module opens photos."""
 
 import io
 import warnings
@@ -14,12 +14,13 @@ from facemill.transforms.images import jpeg
 from facemill.transforms.images.limits import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-# Of these Pillow gives 16-bit samples in 32 bits; elsewhere such samples may mean anything.
+# For these formats Pillow gives 16-bit samples in 32 bits; for others 32-bit samples have no known
+# scale.
 _SIXTEEN_BITS_AS_I = ("PPM", "PNG")
-# Of a JPEG, as simplejpeg calls them; of others Adobe's marks must be read.
-_KNOWN_COLORS = ("YCbCr", "Gray")
+# Color spaces of a JPEG, as simplejpeg names them; others depend on Adobe's segment.
+_COMMON_COLORS = ("YCbCr", "Gray")
 _EXIF_ORIENTATION = 0x0112
-# What brings a picture upright; other values of the tag mean nothing.
+# How to bring an image upright, by the tag's value; other values are ignored.
 _TURNS: dict[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -29,17 +30,17 @@ _TURNS: dict[object, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Begins the segment of a JPEG in which EXIF and XMP lie. Data of the picture never hold it.
+# Marker of a JPEG's segments for EXIF and XMP. It never occurs in entropy-coded data.
 _APP1 = b"\xff\xe1"
 
 
 class DecodeError(ReasonError):
-    """The bytes are not an image that can be used; the message is the row's reason."""
+    """The photo cannot be used; the message is the row's reason."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels of one image.
+    """The decoded image of one photo.
 
     Attributes:
         pixels: uint8 [height, width, 3], RGB, upright.
@@ -53,20 +54,19 @@ class Decoded:
 
 
 def decode(data: bytes) -> Decoded:
-    """Decodes an image file to upright 8-bit RGB.
+    """Decodes a photo to upright 8-bit RGB.
 
-    The format is told by the content, never by the name. EXIF orientation is applied; where EXIF
-    cannot be read, the picture stays as it lies. Grey, palette, CMYK and 16-bit images are
-    converted (16-bit samples keep their high byte); alpha is laid over black; of an animation the
-    first frame counts. Samples of 32 bits, whole or floating, are refused: no file says which value
-    is white.
+    The content decides the format, never the name. EXIF orientation is applied; if EXIF cannot be
+    read, the image is not turned. Grey, palette, CMYK and 16-bit images are converted (16-bit
+    samples keep their high byte); alpha is composited over black; of an animation the first frame
+    is used. Samples of 32 bits, integer or floating, are refused: no file says which value is
+    white.
 
-    A JPEG of which libjpeg says that data of the picture are missing or damaged is refused, also
-    where it ends as it should. What lies behind its end does not count, nor what lies between the
-    segments of its header.
+    A JPEG is refused if libjpeg reports that image data are missing or damaged, even if the file
+    has an end marker. Bytes behind the end, or between the segments of the header, are ignored.
 
     Args:
-        data: the file's bytes.
+        data: the photo's bytes.
 
     Raises:
         DecodeError: empty, too large, not an image, cut off or damaged.
@@ -83,41 +83,41 @@ def decode(data: bytes) -> Decoded:
 
 
 def _jpeg(data: bytes) -> np.ndarray | None:
-    """The pixels of a JPEG, or None if only Pillow can tell what its colors are.
+    """The pixels of a JPEG, or None if Pillow must convert its colors.
 
-    The same pixels as Pillow's (both are libjpeg-turbo with its exact transform) in about half of
-    the time.
+    The pixels are the same as Pillow's (both use libjpeg-turbo with its exact transform) and take
+    about half of the time.
 
     Raises:
-        DecodeError: part of the picture is missing or damaged, or it has a size that is refused.
+        DecodeError: image data are missing or damaged, or the size is refused.
     """
     try:
-        pixels = _of_known_colors(data)
+        pixels = _decode_common_colors(data)
     except DecodeError:
         raise
-    except Exception:  # noqa: BLE001 - of damage libjpeg warns; the rest Pillow may be able to do
+    except Exception:  # noqa: BLE001 - damage is checked below; Pillow may read the rest
         pixels = None
     if pixels is None:
-        _check_whole(data)
+        _check_complete(data)
         return None
-    return _turned_by_exif(data, pixels) if _APP1 in data else pixels
+    return _apply_exif_orientation(data, pixels) if _APP1 in data else pixels
 
 
-def _of_known_colors(data: bytes) -> np.ndarray | None:
+def _decode_common_colors(data: bytes) -> np.ndarray | None:
     height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
     _check_size(width, height)
-    return simplejpeg.decode_jpeg(data) if colorspace in _KNOWN_COLORS else None
+    return simplejpeg.decode_jpeg(data) if colorspace in _COMMON_COLORS else None
 
 
-def _check_whole(data: bytes) -> None:
-    """Refuses a JPEG that Pillow would half-read.
+def _check_complete(data: bytes) -> None:
+    """Refuses a JPEG of which Pillow would read only a part.
 
     Raises:
-        DecodeError: part of the picture is missing or damaged, or it has a size that is refused.
+        DecodeError: image data are missing or damaged, or the size is refused.
     """
     try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(jpeg.photo_only(data))
-    except Exception:  # noqa: BLE001 - Pillow has the last word on what a decoder cannot do
+        height, width, *_ = simplejpeg.decode_jpeg_header(jpeg.strip_metadata(data))
+    except Exception:  # noqa: BLE001 - Pillow decides on what simplejpeg cannot read
         return
     _check_size(width, height)
     damage = jpeg.damage(data)
@@ -125,22 +125,22 @@ def _check_whole(data: bytes) -> None:
         raise DecodeError(ReasonCode.DAMAGED_IMAGE, f"damaged image: {damage}")
 
 
-def _turned_by_exif(data: bytes, pixels: np.ndarray) -> np.ndarray:
+def _apply_exif_orientation(data: bytes, pixels: np.ndarray) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-                turn = _turn(image)
-    except Exception:  # noqa: BLE001 - damage to EXIF is no damage to the picture
+                turn = _exif_turn(image)
+    except Exception:  # noqa: BLE001 - damage to EXIF is no damage to the image
         return pixels
     return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
 
 
 def _any_format(data: bytes) -> np.ndarray:
-    """The pixels of what Pillow can read.
+    """The pixels of a photo, read by Pillow.
 
     Raises:
-        DecodeError: it cannot, or the samples have no known scale.
+        DecodeError: Pillow cannot read it, or the samples have no known scale.
     """
     try:
         with warnings.catch_warnings():
@@ -158,7 +158,7 @@ def _any_format(data: bytes) -> np.ndarray:
         raise DecodeError(ReasonCode.NOT_AN_IMAGE, "not an image of a known format") from None
     except MemoryError:
         raise DecodeError(ReasonCode.OUT_OF_MEMORY, "image does not fit in memory") from None
-    # On damaged input Pillow's decoders raise whatever the damage leads to: OSError, SyntaxError,
+    # On damaged input Pillow's decoders raise errors of many types: OSError, SyntaxError,
     # struct.error, OverflowError, AttributeError... None of them may end a run.
     except Exception as error:  # noqa: BLE001
         raise DecodeError(ReasonCode.DAMAGED_IMAGE, f"damaged image: {one_line(error)}") from None
@@ -174,15 +174,15 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    turn = _turn(image)
+    turn = _exif_turn(image)
     return image if turn is None else image.transpose(turn)
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """By the tag alone: `ImageOps.exif_transpose` also writes EXIF anew, which can fail."""
+def _exif_turn(image: Image.Image) -> Image.Transpose | None:
+    """Reads only the tag: `ImageOps.exif_transpose` also rewrites EXIF, which can fail."""
     try:
         return _TURNS.get(image.getexif().get(_EXIF_ORIENTATION))
-    except Exception:  # noqa: BLE001 - damage to EXIF is no damage to the picture
+    except Exception:  # noqa: BLE001 - damage to EXIF is no damage to the image
         return None
 
 
@@ -193,12 +193,12 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         text = f"samples of mode {image.mode} have no known scale from black to white"
         raise DecodeError(ReasonCode.UNSUPPORTED_SAMPLES, text)
     if image.mode.startswith("I;16") or image.mode == "I":
-        # Pillow clips such samples to 255 in `convert`; the high byte is what 8 bits can hold.
+        # Pillow's `convert` clips such samples to 255; we keep the high byte instead.
         samples = np.asarray(image).astype(np.uint32)
         grey = np.minimum(samples >> 8, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if "A" in image.mode or "transparency" in image.info:
         layer = image.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, (0, 0, 0, 255))
-        return np.asarray(Image.alpha_composite(ground, layer).convert("RGB"))
+        background = Image.new("RGBA", layer.size, (0, 0, 0, 255))
+        return np.asarray(Image.alpha_composite(background, layer).convert("RGB"))
     return np.asarray(image.convert("RGB"))

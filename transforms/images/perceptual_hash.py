@@ -1,4 +1,4 @@
-"""What tells that two files show the same picture: a DCT hash to find, a thumbnail to confirm.
+"""Fingerprints of duplicates: a DCT hash finds candidates, a thumbnail confirms them.
 
 The hash follows Zauner (Implementation and Benchmarking of Perceptual Image Hash Functions, 2010,
 section 3.2.1), but takes the signs of the 128 lowest frequencies: 64 bits are too few for faces,
@@ -13,14 +13,14 @@ import numpy as np
 
 HASH_BITS = 128
 HASH_BYTES = HASH_BITS // 8
-# The hash is searched in bands of 16 bits; bits are dealt to bands, see `_order`.
+# The hash is searched in bands of 16 bits; `_order` distributes the bits over the bands.
 BANDS = 8
 SMALL_SIDE = 64
 
-# With whole numbers as cosines every sum below stays under 2^53, so float64 holds it exactly, in
-# whatever order a BLAS adds: the hash of an image is the same on every processor.
+# With integers as cosines every sum below stays under 2^53, so float64 holds it exactly in whatever
+# order a BLAS adds: the hash of an image is the same on every processor.
 COSINE_SCALE = 4096
-# A coefficient of this size is 0.02 grey levels of amplitude: flat pictures hash to zeros instead
+# A coefficient of this size is 0.02 grey levels of amplitude: flat images hash to zeros instead
 # of to the signs of their noise.
 _NOISE = 16 * COSINE_SCALE**2
 
@@ -28,14 +28,14 @@ _NOISE = 16 * COSINE_SCALE**2
 def _order() -> tuple[np.ndarray, np.ndarray]:
     """(vertical, horizontal) frequencies of the bits: int64 [128] each.
 
-    The lowest 128 by radius, without the zeroth, dealt like cards, each round beginning one band
-    further, so that each band of 16 neighboring bits has low frequencies, which survive most, and
-    high ones, which tell more.
+    The lowest 128 by radius, without the zeroth, are dealt to the bands like cards, each round
+    starting one band further. So each band of 16 neighboring bits has low frequencies, which are
+    the most robust, and high ones, which distinguish better.
     """
     vertical, horizontal = np.mgrid[:HASH_BITS, :HASH_BITS].reshape(2, -1)
     lowest = np.lexsort((vertical, vertical**2 + horizontal**2))[1 : HASH_BITS + 1]
     rounds = lowest.reshape(-1, BANDS)
-    dealt = np.stack([np.roll(one, place) for place, one in enumerate(rounds)]).T.ravel()
+    dealt = np.stack([np.roll(one, start) for start, one in enumerate(rounds)]).T.ravel()
     return vertical[dealt], horizontal[dealt]
 
 
@@ -74,10 +74,10 @@ def pixel_sha256(pixels: np.ndarray) -> str:
 
 
 def small(pixels: np.ndarray) -> np.ndarray:
-    """The picture at 64x64, from which hashes and thumbnail are made; itself if it has that size.
+    """The image at 64x64, from which hashes and thumbnail are made; unchanged if it has that size.
 
-    Sides are halved by bilinear sampling, which at a factor of at most two leaves no gaps: a
-    third of the time of one area average from 250 pixels, with hashes as stable.
+    Sides are halved by bilinear sampling, which skips no pixels at a factor of at most two. From
+    250 pixels it takes a third of the time of area averaging, and the hashes are as stable.
 
     Args:
         pixels: uint8 [height, width, 3].
@@ -95,13 +95,13 @@ def small(pixels: np.ndarray) -> np.ndarray:
 
 
 def dct_hash(pixels: np.ndarray) -> bytes:
-    """128-bit perceptual hash of a picture.
+    """128-bit perceptual hash of an image.
 
-    The grey image at 64x64 goes through a DCT; a bit tells which of the 128 lowest frequencies
-    (without the zeroth, the brightness) are positive.
+    The bits say which of the 128 lowest frequencies of the DCT of the grey 64x64 image (without the
+    zeroth, the brightness) are positive.
 
     Args:
-        pixels: uint8 [height, width, 3], RGB; give `small(pixels)` if it is at hand.
+        pixels: uint8 [height, width, 3], RGB, or `small` of them.
 
     Returns:
         16 bytes.
@@ -111,18 +111,18 @@ def dct_hash(pixels: np.ndarray) -> bytes:
 
 
 def grey_thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [64, 64] of the whole picture; give `small(pixels)` if it is at hand."""
+    """The grey thumbnail uint8 [64, 64] of an image, or of `small` of it."""
     return cv2.cvtColor(small(pixels), cv2.COLOR_RGB2GRAY)
 
 
 def levels(pixels: np.ndarray) -> np.ndarray:
-    """float64 [64, 64] of whole grey levels about their mean."""
+    """Integer grey levels minus their rounded mean: float64 [64, 64]."""
     grey = grey_thumbnail(pixels).astype(np.float64)
     return grey - np.round(grey.mean())
 
 
 def signs(coefficients: np.ndarray) -> np.ndarray:
-    """Packed bits uint8 [..., 16] of coefficients float64 [..., 128]."""
+    """Packed sign bits uint8 [..., 16] of coefficients float64 [..., 128]."""
     return np.packbits(coefficients > _NOISE, axis=-1)
 
 

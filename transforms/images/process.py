@@ -1,7 +1,7 @@
-"""Settings of a whole process that reading images needs, set where images are read in bulk.
+"""Process-wide settings for reading many photos.
 
-They concern other code of the process too, so no import sets them: the jobs do, the processes that
-they start, and their Beam transforms. docs/architecture.md lists them.
+They also affect other code in the process, so no import applies them: the jobs, their worker
+processes and their Beam transforms call `prepare_process`.
 """
 
 import ctypes
@@ -16,22 +16,22 @@ from facemill.transforms.images.limits import MAX_PIXELS
 
 @functools.cache
 def prepare_process() -> None:
-    """Prepares this process for reading many images; a second call does nothing.
+    """Prepares this process for reading many photos; a second call does nothing.
 
-    - OpenCV uses one thread for each call: the threads and processes are ours, and its own pool
-      would fight with them for the cores.
-    - Pillow refuses images above `MAX_PIXELS`, and what is cut off.
-    - libtiff is silent: what it writes on standard error, the row's reason says.
+    - OpenCV uses one thread for each call: its thread pool would compete with our threads and
+      processes for the cores.
+    - Pillow refuses images above `MAX_PIXELS` and truncated files.
+    - libtiff writes nothing to standard error: the row's reason describes the damage.
     """
     cv2.setNumThreads(1)
-    # Our own limit is checked first; Pillow's would only warn between one and two times its value.
+    # `decode` checks the limit first; Pillow only warns between one and two times its value.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     _silence_libtiff()
 
 
 def _silence_libtiff() -> None:
-    # The symbols are looked up in Pillow's own module, which is linked with its own libtiff.
+    # Pillow's extension module is linked with its own libtiff, so the symbols are looked up there.
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(_imaging.__file__)
         for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):

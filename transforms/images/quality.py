@@ -1,4 +1,4 @@
-"""Sharpness, exposure and contrast of a framed face, and the thresholds that a run may set."""
+"""Sharpness, brightness and contrast of a crop, and the thresholds that a run may set."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from facemill.transforms.core.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True)
 class Quality:
-    """Measures of the grey picture.
+    """Measures of the grey crop.
 
     Attributes:
         sharpness: variance of the Laplacian (Pech-Pacheco et al., ICPR 2000), 0 or more.
@@ -26,12 +26,12 @@ class Quality:
 
 @dataclass(frozen=True)
 class QualityThresholds:
-    """What an image must reach; the defaults let everything pass.
+    """Thresholds of the measures; with the defaults every image passes.
 
     Attributes:
-        sharpness: least.
-        contrast: least.
-        brightness: (least, most).
+        sharpness: minimum.
+        contrast: minimum.
+        brightness: (minimum, maximum).
     """
 
     sharpness: float = 0.0
@@ -39,14 +39,14 @@ class QualityThresholds:
     brightness: tuple[float, float] = (0.0, 255.0)
 
     def why_rejected(self, quality: Quality) -> Reason | None:
-        """The reason, or None if it passes."""
+        """The reason, or None if the image passes."""
         low, high = self.brightness
         for name, below, value, least, most in (
             ("sharpness", ReasonCode.LOW_SHARPNESS, quality.sharpness, self.sharpness, math.inf),
             ("contrast", ReasonCode.LOW_CONTRAST, quality.contrast, self.contrast, math.inf),
             ("brightness", ReasonCode.TOO_DARK, quality.brightness, low, high),
         ):
-            # Without the value itself: a report counts reasons.
+            # The text omits the measured value, because reports count equal reasons.
             if value < least:
                 return Reason(below, f"{name} is below {least:g}")
             if value > most:

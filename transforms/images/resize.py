@@ -1,4 +1,4 @@
-"""Cutting, resizing and encoding the squares that training and serving see."""
+"""Cropping, resizing and encoding the crops that training and serving read."""
 
 import cv2
 import numpy as np
@@ -34,21 +34,21 @@ def center_square(pixels: np.ndarray, size: int, fraction: float) -> np.ndarray:
         fraction: of the shorter side that is kept, in (0, 1].
 
     Returns:
-        uint8 [size, size, 3]. The very pixels where no resizing is needed.
+        uint8 [size, size, 3]. The pixels are unchanged if the size already fits.
     """
     left, top, side = crop_box(pixels.shape[1], pixels.shape[0], fraction)
-    return whole_picture(pixels[top : top + side, left : left + side], size)
+    return resize_to_square(pixels[top : top + side, left : left + side], size)
 
 
-def whole_picture(pixels: np.ndarray, size: int) -> np.ndarray:
-    """The picture resized to a square, whatever its proportions, by area averaging.
+def resize_to_square(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The whole image resized to a square, whatever its proportions, by area averaging.
 
     Args:
         pixels: uint8 [height, width, 3].
         size: side of the result in pixels.
 
     Returns:
-        uint8 [size, size, 3]. The very pixels where no resizing is needed.
+        uint8 [size, size, 3]. The pixels are unchanged if the size already fits.
     """
     if pixels.shape[:2] == (size, size):
         return np.ascontiguousarray(pixels)

@@ -21,7 +21,7 @@ from facemill.transforms.dataset.outcomes import DROPPED
 from facemill.transforms.dataset.records import Record
 from facemill.transforms.dataset.split_names import SPLITS
 from facemill.transforms.dataset.splits import SPLIT_REQUEST, split_requests
-from facemill.transforms.faces.crop import CropConfig, Framed, frame
+from facemill.transforms.faces.crop import Crop, CropConfig, frame
 from facemill.transforms.images import crop_variants, perceptual_hash
 from facemill.transforms.images.decode import Decoded, DecodeError, decode
 from facemill.transforms.images.process import prepare_process
@@ -269,7 +269,7 @@ def _framed(
         yield ref, _judged(job, seen, framed)
 
 
-def _judged(job: ScanJob, seen: _Inspected, framed: Framed) -> _Inspected:
+def _judged(job: ScanJob, seen: _Inspected, framed: Crop) -> _Inspected:
     quality: Quality = measure(framed.pixels)
     metadata = {
         **seen.metadata,

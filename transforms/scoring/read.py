@@ -12,7 +12,7 @@ from apache_beam.pvalue import TaggedOutput
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.reasons import Reason
 from facemill.transforms.core.row_ids import CHUNK
-from facemill.transforms.faces.crop import CropConfig, Framed, frame
+from facemill.transforms.faces.crop import Crop, CropConfig, frame
 from facemill.transforms.images.decode import DecodeError, decode
 from facemill.transforms.images.process import prepare_process
 from facemill.transforms.images.resize import encode_jpeg
@@ -117,7 +117,7 @@ class Reader:
             # A dataset's records are squares already.
             if pixels.shape[:2] == (self.crop_config.size, self.crop_config.size):
                 # What ingest standardized must not be encoded a second time.
-                return Standardized(content, Measures.of(Framed(pixels)))
+                return Standardized(content, Measures.of(Crop(pixels)))
             return _framed(CropConfig(self.crop_config.size, "none"), pixels, ref)
         return (
             pixels if self.crop_config.align == "detect" else _framed(self.crop_config, pixels, ref)
@@ -188,7 +188,7 @@ def _framed(crop_config: CropConfig, pixels: np.ndarray, ref: Ref) -> Standardiz
     return _standardized(framed)
 
 
-def _standardized(framed: Framed | Reason) -> Standardized | Reason:
+def _standardized(framed: Crop | Reason) -> Standardized | Reason:
     if isinstance(framed, Reason):
         return framed
     return Standardized(encode_jpeg(framed.pixels), Measures.of(framed))

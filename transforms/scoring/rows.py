@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from facemill.transforms.core.reasons import Reason
-from facemill.transforms.faces.crop import Framed
+from facemill.transforms.faces.crop import Crop
 from facemill.transforms.images.quality import measure
 
 
@@ -28,7 +28,7 @@ class Measures:
     face_box: tuple[float, float, float, float] | None = None
 
     @classmethod
-    def of(cls, framed: Framed) -> "Measures":
+    def of(cls, framed: Crop) -> "Measures":
         """The measures of a square that is not encoded yet."""
         quality = measure(framed.pixels)
         return cls(

@@ -12,7 +12,7 @@ from facemill.model.data import tfdata as training_input
 from facemill.model.export.embedder import Embedder
 from facemill.model.export.saved_model import Exported, copy_outside_strategy, export, model_id
 from facemill.model.recipes.recipe import Recipe
-from facemill.transforms.images.resize import whole_picture
+from facemill.transforms.images.resize import resize_to_square
 from tests.model import tiny
 
 RECIPE = Recipe(network="plain", embedding_size=16)
@@ -126,7 +126,7 @@ def test_without_a_crop_the_complete_image_is_resized(embedder, tmp_path, height
     pixels = photo(height, width)
     encoded = file_of(pixels, "PNG")
     found = Exported(embedder, None)._standardized(tf.constant(encoded)).numpy()
-    difference = np.abs(found.astype(int) - whole_picture(pixels, tiny.SIZE))
+    difference = np.abs(found.astype(int) - resize_to_square(pixels, tiny.SIZE))
     assert difference.max() <= 1
     assert difference.mean() < 0.15
     export(embedder, None, str(tmp_path / "model"))

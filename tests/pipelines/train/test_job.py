@@ -15,7 +15,7 @@ from facemill.model.data import validation_pairs
 from facemill.model.metrics import verification
 from facemill.pipelines import cli
 from facemill.transforms.dataset import artifact
-from facemill.transforms.images.resize import whole_picture
+from facemill.transforms.images.resize import resize_to_square
 from tests.commands import facemill
 from tests.model import tiny
 
@@ -212,7 +212,7 @@ def test_a_dataset_of_uncropped_images_gives_a_model_that_resizes_them(dataset, 
     wide = pixels[:30]
     encoded = cv2.imencode(".png", cv2.cvtColor(wide, cv2.COLOR_RGB2BGR))[1].tobytes()
     served = saved.signatures["serving_default"](image_bytes=tf.constant([encoded]))["embedding"]
-    resized = whole_picture(wide, tiny.SIZE)[np.newaxis]
+    resized = resize_to_square(wide, tiny.SIZE)[np.newaxis]
     expected = saved.signatures["pixels"](pixels=tf.constant(resized))["embedding"]
     # The two libraries' resizing differs by a grey level.
     np.testing.assert_allclose(served, expected, atol=0.02)

@@ -1,4 +1,4 @@
-"""Anchors, decoding, merging, and how a photo is fitted into the square."""
+"""Anchors, decoding, merging, and the letterbox."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from facemill.transforms.faces import blaze_network as b
 
 
-def square(x: float, y: float, side: float, eye: float = 0.0) -> np.ndarray:
+def face(x: float, y: float, side: float, eye: float = 0.0) -> np.ndarray:
     """A face as `decode` gives it: box corners, then four points in one place."""
     points = np.full((6, 2), eye)
     points[0], points[1] = (x, y), (x + side, y + side)
@@ -19,7 +19,7 @@ def square(x: float, y: float, side: float, eye: float = 0.0) -> np.ndarray:
     ("network", "count", "first"),
     [(b.SHORT_RANGE, 896, 1 / 32), (b.BACK_RANGE, 896, 1 / 32), (b.FULL_RANGE, 2304, 1 / 96)],
 )
-def test_anchors_fill_the_square_evenly(network, count, first) -> None:
+def test_anchors_cover_the_input_evenly(network, count, first) -> None:
     centers = b.anchors(network)
     assert centers.shape == (count, 2)
     assert centers[0] == pytest.approx((first, first))
@@ -39,8 +39,8 @@ def test_decoding_is_relative_to_the_anchor() -> None:
     assert np.array_equal(faces[0, 2:], [(36, 69), (38, 71), (40, 73), (42, 75)])
 
 
-def test_overlapping_answers_become_their_weighted_mean() -> None:
-    faces = np.array([square(0, 0, 10, 4), square(1, 0, 10, 8), square(50, 50, 10, 1)])
+def test_overlapping_detections_become_their_weighted_mean() -> None:
+    faces = np.array([face(0, 0, 10, 4), face(1, 0, 10, 8), face(50, 50, 10, 1)])
     merged, scores = b.merge(faces, np.array([0.9, 0.3, 0.6]), 0.3)
     assert scores == pytest.approx([0.9, 0.6])
     assert merged[0, 0] == pytest.approx((0.25, 0))
@@ -48,7 +48,7 @@ def test_overlapping_answers_become_their_weighted_mean() -> None:
     assert merged[1] == pytest.approx(faces[2])
 
 
-def test_nothing_merges_to_nothing() -> None:
+def test_no_detections_merge_to_no_faces() -> None:
     merged, scores = b.merge(np.zeros((0, 6, 2)), np.zeros(0), 0.3)
     assert merged.shape == (0, 6, 2)
     assert scores.shape == (0,)
@@ -62,17 +62,17 @@ def test_nothing_merges_to_nothing() -> None:
     )
 )
 @settings(deadline=None, max_examples=60)
-def test_merging_ends_and_keeps_the_surest(places) -> None:
-    faces = np.array([square(x, y, side) for x, y, side, _ in places], np.float64)
-    scores = np.array([score / 100 for *_, score in places])
-    merged, sure = b.merge(faces, scores, 0.3)
-    assert 1 <= len(merged) == len(sure) <= len(places)
-    assert sure[0] == scores.max()
-    assert (np.diff(sure) <= 0).all()
+def test_merging_ends_and_keeps_the_highest_score(boxes) -> None:
+    faces = np.array([face(x, y, side) for x, y, side, _ in boxes], np.float64)
+    scores = np.array([score / 100 for *_, score in boxes])
+    merged, highest = b.merge(faces, scores, 0.3)
+    assert 1 <= len(merged) == len(highest) <= len(boxes)
+    assert highest[0] == scores.max()
+    assert (np.diff(highest) <= 0).all()
 
 
-def test_overlap() -> None:
-    others = np.array([square(0, 0, 10), square(5, 0, 10), square(20, 20, 5), square(3, 3, 0)])
+def test_overlap_is_intersection_over_union() -> None:
+    others = np.array([face(0, 0, 10), face(5, 0, 10), face(20, 20, 5), face(3, 3, 0)])
     assert b.overlap(others[0], others) == pytest.approx([1, 1 / 3, 0, 0])
     assert b.overlap(others[3], others) == pytest.approx([0, 0, 0, 0])
 

@@ -1,4 +1,4 @@
-"""What is found in drawn faces: alone and in batches, moved, mirrored, beside others."""
+"""Detection of drawn faces: alone and in batches, moved, mirrored, beside others."""
 
 import cv2
 import numpy as np
@@ -19,7 +19,9 @@ def drawn(identity: int, image: int = 0, size: int = 112, border: int = 50) -> n
     scope="module", params=(SHORT_RANGE, BACK_RANGE, FULL_RANGE), ids=lambda network: network.file
 )
 def any_detector(request) -> BlazeFace:
-    return BlazeFace((request.param,), looks=2 if request.param is SHORT_RANGE else 1, batch_size=3)
+    return BlazeFace(
+        (request.param,), passes=2 if request.param is SHORT_RANGE else 1, batch_size=3
+    )
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_a_batch_gives_the_faces_of_single_images(any_detector) -> None:
         assert np.array_equal(first[0].landmarks, third[0].landmarks)
 
 
-def test_threads_change_nothing(detector) -> None:
+def test_the_number_of_threads_does_not_change_faces(detector) -> None:
     images = [drawn(number) for number in range(9)]
     threaded = BlazeFace(threads=2).detect(images)
     for first, second in zip(detector.detect(images), threaded, strict=True):
@@ -49,7 +51,7 @@ def test_threads_change_nothing(detector) -> None:
         assert np.array_equal(first[0].landmarks, second[0].landmarks)
 
 
-def test_landmarks_lie_as_in_a_face(any_detector) -> None:
+def test_landmarks_have_the_order_of_a_face(any_detector) -> None:
     for faces in any_detector.detect([drawn(number) for number in range(8)]):
         (face,) = faces
         left, top, right, bottom = face.box
@@ -78,7 +80,7 @@ def test_landmarks_of_a_mirrored_face_follow_the_viewers_left(detector) -> None:
     assert np.abs(back - straight.landmarks).max() < 2
 
 
-def test_two_faces_are_two(detector) -> None:
+def test_two_faces_in_a_photo_are_both_found(detector) -> None:
     image = np.concatenate([drawn(1), drawn(4)], axis=1)
     ((first, second),) = detector.detect([image])
     assert abs(first.box[0] - second.box[0]) > 100
@@ -94,22 +96,22 @@ def test_the_first_pass_finds_small_faces_with_the_second_network() -> None:
     assert 290 < top < bottom < 422
 
 
-def test_a_small_face_stays_if_the_next_network_does_not_see_it() -> None:
+def test_a_small_face_stays_if_the_next_network_finds_none() -> None:
     image = np.pad(drawn(2), ((180, 180), (180, 180), (0, 0)), constant_values=128)
-    (near,) = BlazeFace((SHORT_RANGE,), looks=1, min_score=0.2).detect([image])
+    (near,) = BlazeFace((SHORT_RANGE,), passes=1, min_score=0.2).detect([image])
     assert near
-    blind = BlazeFace((SHORT_RANGE, BACK_RANGE), looks=1, min_score=0.2)
+    blind = BlazeFace((SHORT_RANGE, BACK_RANGE), passes=1, min_score=0.2)
     blind._runners[1].run = lambda squares: (
         (np.zeros((896, 16), np.float32), np.full(896, -9, np.float32)) for _ in squares
     )
     assert [face.box for face in blind.detect([image])[0]] == [face.box for face in near]
 
 
-def test_further_passes_place_landmarks_of_small_faces_better(detector) -> None:
+def test_further_passes_improve_the_landmarks_of_small_faces(detector) -> None:
     close = [drawn(number) for number in range(6)]
     far = [np.pad(image, ((250, 250), (250, 250), (0, 0)), constant_values=128) for image in close]
     apart = {}
-    for name, finder in (("one", BlazeFace(looks=1)), ("more", detector)):
+    for name, finder in (("one", BlazeFace(passes=1)), ("more", detector)):
         pairs = zip(finder.detect(close), finder.detect(far), strict=True)
         apart[name] = np.mean(
             [np.abs(b[0].landmarks - 250 - a[0].landmarks).mean() for a, b in pairs if a and b]
@@ -128,5 +130,5 @@ def test_wide_and_tall_photos_keep_their_coordinates(detector) -> None:
     assert np.abs(below.landmarks - (0, 250) - alone.landmarks).max() < 5
 
 
-def test_no_images_no_answers(detector) -> None:
+def test_no_images_give_no_faces(detector) -> None:
     assert detector.detect([]) == []

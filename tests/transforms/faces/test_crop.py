@@ -10,40 +10,40 @@ from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.faces import crop
 from facemill.transforms.faces.base import Face
 from facemill.transforms.faces.crop import CropConfig, frame
-from facemill.transforms.images.resize import center_square, whole_picture
+from facemill.transforms.images.resize import center_square, resize_to_square
 
-PICTURES = [
+IMAGES = [
     np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
     for seed, shape in enumerate([(40, 60), (50, 30), (24, 24)])
 ]
 
 
-def test_none_shows_the_whole_picture_and_center_its_middle():
-    nothing = [None] * 3
-    whole = frame(CropConfig(24, "none"), PICTURES, nothing)
-    middle = frame(CropConfig(24, "center", 0.8), PICTURES, nothing)
-    for picture, all_of_it, part in zip(PICTURES, whole, middle, strict=True):
-        np.testing.assert_array_equal(all_of_it.pixels, whole_picture(picture, 24))
-        np.testing.assert_array_equal(part.pixels, center_square(picture, 24, 0.8))
-        assert (all_of_it.faces, all_of_it.score, all_of_it.box) == (None, None, None)
-    np.testing.assert_array_equal(whole[2].pixels, PICTURES[2])
+def test_none_resizes_the_whole_image_and_center_crops_its_middle():
+    no_landmarks = [None] * 3
+    whole = frame(CropConfig(24, "none"), IMAGES, no_landmarks)
+    middle = frame(CropConfig(24, "center", 0.8), IMAGES, no_landmarks)
+    for image, resized, part in zip(IMAGES, whole, middle, strict=True):
+        np.testing.assert_array_equal(resized.pixels, resize_to_square(image, 24))
+        np.testing.assert_array_equal(part.pixels, center_square(image, 24, 0.8))
+        assert (resized.faces, resized.score, resized.box) == (None, None, None)
+    np.testing.assert_array_equal(whole[2].pixels, IMAGES[2])
     assert not np.array_equal(whole[0].pixels, middle[0].pixels)
 
 
 @pytest.mark.parametrize(
     "crop_config", [CropConfig(), CropConfig(64, "none"), CropConfig(112, "center", 0.7)]
 )
-def test_a_look_comes_back_from_a_manifest(crop_config):
+def test_a_crop_config_is_read_back_from_its_manifest(crop_config):
     assert CropConfig.from_manifest(crop_config.to_manifest()) == crop_config
 
 
-def test_looks_are_alike_at_any_size():
-    assert CropConfig(64, "center", 0.5).alike(CropConfig(112, "center", 0.5))
-    assert not CropConfig(64, "center", 0.5).alike(CropConfig(64, "center", 0.6))
-    assert not CropConfig(64, "center").alike(CropConfig(64, "none"))
+def test_same_region_ignores_only_the_size():
+    assert CropConfig(64, "center", 0.5).same_region(CropConfig(112, "center", 0.5))
+    assert not CropConfig(64, "center", 0.5).same_region(CropConfig(64, "center", 0.6))
+    assert not CropConfig(64, "center").same_region(CropConfig(64, "none"))
 
 
-def test_threads_that_detect_at_the_same_time_find_what_one_alone_finds():
+def test_concurrent_threads_find_the_same_faces_as_one_thread():
     crop_config = CropConfig(64, "detect")
     border = ((40, 40), (40, 40), (0, 0))
     batches = [
@@ -53,13 +53,13 @@ def test_threads_that_detect_at_the_same_time_find_what_one_alone_finds():
         ]
         for batch in range(4)
     ]
-    nothing = [None] * 8
-    alone = [frame(crop_config, batch, nothing) for batch in batches]
+    no_landmarks = [None] * 8
+    alone = [frame(crop_config, batch, no_landmarks) for batch in batches]
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
         with ThreadPoolExecutor(4) as pool:
-            rounds = [pool.submit(frame, crop_config, batch, nothing) for batch in batches * 6]
+            rounds = [pool.submit(frame, crop_config, batch, no_landmarks) for batch in batches * 6]
             together = [one.result() for one in rounds]
     finally:
         sys.setswitchinterval(interval)
@@ -78,7 +78,7 @@ class _Exclusive:
     def detect(self, images: list[np.ndarray]) -> list[list[Face]]:
         assert self._lock.acquire(blocking=False), "two threads at the same time"
         try:
-            # Both threads are here at the same time, or the barrier breaks.
+            # Both threads must be here at the same time, or the barrier breaks.
             _both.wait(60)
         finally:
             self._lock.release()
@@ -88,7 +88,7 @@ class _Exclusive:
 _both = threading.Barrier(2)
 
 
-def test_each_of_two_threads_has_a_detector_and_keeps_it_for_the_next(monkeypatch):
+def test_each_of_two_threads_has_a_detector_and_later_threads_reuse_both(monkeypatch):
     loaded = []
 
     def load(name):
@@ -96,13 +96,13 @@ def test_each_of_two_threads_has_a_detector_and_keeps_it_for_the_next(monkeypatc
         return loaded[-1]
 
     monkeypatch.setattr(crop.registry, "load", load)
-    monkeypatch.setattr(crop, "_free", defaultdict(list))
-    monkeypatch.setattr(crop, "_at_a_time", threading.BoundedSemaphore(2))
-    picture = np.zeros((20, 20, 3), np.uint8)
+    monkeypatch.setattr(crop, "_idle", defaultdict(list))
+    monkeypatch.setattr(crop, "_detector_slots", threading.BoundedSemaphore(2))
+    image = np.zeros((20, 20, 3), np.uint8)
     for _ in range(3):
         with ThreadPoolExecutor(2) as pool:
             found = list(
-                pool.map(lambda _: frame(CropConfig(16, "detect"), [picture], [None]), range(2))
+                pool.map(lambda _: frame(CropConfig(16, "detect"), [image], [None]), range(2))
             )
         assert found == [[crop.NO_FACE]] * 2
     assert len(loaded) == 2
@@ -114,7 +114,7 @@ def test_a_detector_that_failed_is_not_used_again(monkeypatch):
             raise RuntimeError("tensor")
 
     monkeypatch.setattr(crop.registry, "load", lambda name: Failing())
-    monkeypatch.setattr(crop, "_free", defaultdict(list))
+    monkeypatch.setattr(crop, "_idle", defaultdict(list))
     with pytest.raises(RuntimeError, match="tensor"):
-        frame(CropConfig(16, "detect"), PICTURES[:1], [None])
-    assert not crop._free["blazeface"]
+        frame(CropConfig(16, "detect"), IMAGES[:1], [None])
+    assert not crop._idle["blazeface"]

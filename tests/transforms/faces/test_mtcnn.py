@@ -1,4 +1,4 @@
-"""The adapter of MTCNN: coordinates and order of what it finds in drawn faces."""
+"""The adapter of MTCNN: coordinates and order of the landmarks in drawn faces."""
 
 import numpy as np
 import pytest
@@ -14,11 +14,11 @@ def detector() -> Mtcnn:
     return Mtcnn()
 
 
-def test_landmarks_lie_as_in_a_face(detector) -> None:
+def test_landmarks_have_the_order_of_a_face(detector) -> None:
     around = ((60, 40), (90, 20), (0, 0))
     faces = [render(0, number, 0, 112) for number in range(6)]
     found = detector.detect([np.pad(face, around, constant_values=128) for face in faces])
-    # These are drawings: not each of them looks like a photo to it.
+    # MTCNN does not find every drawn face.
     assert sum(len(faces) == 1 for faces in found) >= 4
     for face in (faces[0] for faces in found if faces):
         left, top, right, bottom = face.box

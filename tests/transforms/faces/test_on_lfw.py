@@ -1,4 +1,4 @@
-"""Detection and alignment of real photos: found, in place, steady, and worth it."""
+"""Detection and alignment of real photos: recall, accuracy, stability and use for recognition."""
 
 import os
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ CROP = (47, 57, 136)
 
 
 def absent(what: str) -> None:
-    """Skips, but not where everything is to be tested."""
+    """Skips the test, or fails it where every test must run."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(what)
     pytest.skip(what)
@@ -52,12 +52,12 @@ def photos(data, pairs) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def finder() -> base.Detector:
+def detector() -> base.Detector:
     return registry.load("blazeface")
 
 
-def landmarks(finder: base.Detector, images: Sequence[np.ndarray]) -> list[np.ndarray | None]:
-    found = finder.detect(images)
+def landmarks(detector: base.Detector, images: Sequence[np.ndarray]) -> list[np.ndarray | None]:
+    found = detector.detect(images)
     choices = [
         base.choose(faces, image.shape[1], image.shape[0])
         for image, faces in zip(images, found, strict=True)
@@ -66,14 +66,16 @@ def landmarks(finder: base.Detector, images: Sequence[np.ndarray]) -> list[np.nd
 
 
 @pytest.fixture(scope="module")
-def places(finder, photos) -> dict[str, np.ndarray]:
-    found = zip(photos, landmarks(finder, list(photos.values())), strict=True)
+def landmarks_of(detector, photos) -> dict[str, np.ndarray]:
+    found = zip(photos, landmarks(detector, list(photos.values())), strict=True)
     return {name: points for name, points in found if points is not None}
 
 
 @pytest.fixture(scope="module")
-def aligned(photos, places) -> dict[str, np.ndarray]:
-    return {name: template.align(photos[name], points, SIZE) for name, points in places.items()}
+def aligned(photos, landmarks_of) -> dict[str, np.ndarray]:
+    return {
+        name: template.align(photos[name], points, SIZE) for name, points in landmarks_of.items()
+    }
 
 
 def center(photo: np.ndarray) -> np.ndarray:
@@ -82,16 +84,16 @@ def center(photo: np.ndarray) -> np.ndarray:
     return cv2.resize(part, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
 
-def test_faces_are_found(photos, places) -> None:
+def test_almost_all_faces_are_found(photos, landmarks_of) -> None:
     assert len(photos) > 150
-    assert len(places) >= 0.99 * len(photos)
+    assert len(landmarks_of) >= 0.99 * len(photos)
 
 
 def eyes_off(faces: Sequence[np.ndarray]) -> np.ndarray:
-    """How far another network, looking once, sees the eyes from their places, in pixels."""
+    """Distances in pixels of the eyes, found by one pass of another network, from the template."""
     border = 40
     around = [cv2.copyMakeBorder(face, *[border] * 4, cv2.BORDER_REPLICATE) for face in faces]
-    points = landmarks(BlazeFace((FULL_RANGE,), looks=1), around)
+    points = landmarks(BlazeFace((FULL_RANGE,), passes=1), around)
     found = np.array([each for each in points if each is not None])
     assert len(found) > 0.9 * len(faces)
     goal = template.template(SIZE, 4) + border
@@ -101,7 +103,7 @@ def eyes_off(faces: Sequence[np.ndarray]) -> np.ndarray:
 def test_eyes_are_mapped_to_the_template(photos, aligned) -> None:
     straight = eyes_off(list(aligned.values()))
     crooked = eyes_off([center(photos[name]) for name in aligned])
-    # The other network's own unrest is in these figures, 1 to 2 pixels of it.
+    # These figures include the error of the other network, 1 to 2 pixels.
     assert np.median(straight) < 2.3
     assert np.percentile(straight, 95) < 5
     # The photos are funneled: one crop for all is not far from the eyes either.
@@ -146,16 +148,18 @@ CHANGES = {
         ("small in a large photo", 1.0),
     ],
 )
-def test_landmarks_stay_where_they_are(change, limit, finder, photos, places) -> None:
-    names = sorted(places)[::2]
+def test_landmarks_are_stable_under_changes_of_the_photo(
+    change, limit, detector, photos, landmarks_of
+) -> None:
+    names = sorted(landmarks_of)[::2]
     pairs = [CHANGES[change](photos[name]) for name in names]
-    moved = landmarks(finder, [photo for photo, _ in pairs])
+    moved = landmarks(detector, [photo for photo, _ in pairs])
     apart = []
     for name, (_, back), points in zip(names, pairs, moved, strict=True):
         assert points is not None
         height, width = photos[name].shape[:2]
-        transform = template.fit(places[name], SIZE, width, height)
-        before, after = transform.apply(places[name]), transform.apply(back(points))
+        transform = template.fit(landmarks_of[name], SIZE, width, height)
+        before, after = transform.apply(landmarks_of[name]), transform.apply(back(points))
         apart.append(np.hypot(*(before - after).T).mean())
     assert np.median(apart) < limit
     # In a few photos with several faces another one may win after the change.
@@ -178,13 +182,13 @@ def embed(weights: Path, faces: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def test_alignment_sets_persons_further_apart(data, pairs, photos, aligned) -> None:
+def test_alignment_separates_persons_better(data, pairs, photos, aligned) -> None:
     weights = data.parent / "models" / "MobileFaceNet.tflite"
     if not weights.is_file():
         absent(f"{weights} must be the reference network")
     chosen = [pair for pair in pairs if pair.left in aligned and pair.right in aligned]
     names = sorted(aligned)
-    row = {name: place for place, name in enumerate(names)}
+    row = {name: index for index, name in enumerate(names)}
     genuine = np.array([pair.genuine for pair in chosen])
     apart = []
     for faces in ([center(photos[name]) for name in names], [aligned[name] for name in names]):

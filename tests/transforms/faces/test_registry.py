@@ -1,4 +1,4 @@
-"""Which face of a photo counts, and how a detector is named."""
+"""The choice of a face in a photo, and loading detectors by name."""
 
 import numpy as np
 import pytest
@@ -18,19 +18,19 @@ def face(x: float, y: float, side: float, score: float = 0.9) -> Face:
     return Face((x - half, y - half, x + half, y + half), score, POINTS)
 
 
-def test_no_face() -> None:
+def test_a_photo_without_faces_has_no_chosen_face() -> None:
     choice = choose([], 100, 100)
     assert (choice.face, choice.found, choice.outcome) == (None, 0, "none")
 
 
-def test_one_face_wins_wherever_it_is() -> None:
+def test_the_only_face_is_chosen_wherever_it_is() -> None:
     only = face(2, 3, 10)
     choice = choose([only], 100, 100)
     assert choice.face is only
     assert choice.outcome == "one"
 
 
-def test_the_largest_of_equally_central_faces_wins() -> None:
+def test_the_largest_of_equally_central_faces_is_chosen() -> None:
     faces = [face(49.5, 49.5, 20, 0.99), face(49.5, 49.5, 30, 0.6)]
     choice = choose(faces, 100, 100)
     assert choice.face is faces[1]
@@ -43,7 +43,7 @@ def test_halfway_to_a_corner_takes_four_times_the_area(times, winner) -> None:
     assert choose(faces, 100, 100).face is faces[winner]
 
 
-def test_between_equals_the_surer_then_the_left_one_wins() -> None:
+def test_of_equal_weights_the_higher_score_then_the_left_face_is_chosen() -> None:
     left, right = face(39.5, 49.5, 10), face(59.5, 49.5, 10)
     assert choose([right, left], 100, 100).face is left
     surer = face(59.5, 49.5, 10, 0.95)
@@ -59,8 +59,8 @@ def test_between_equals_the_surer_then_the_left_one_wins() -> None:
     st.randoms(),
 )
 @settings(deadline=None, max_examples=50)
-def test_the_order_of_the_faces_does_not_matter(places, random) -> None:
-    faces = [face(*place) for place in places]
+def test_the_choice_does_not_depend_on_the_order_of_the_faces(boxes, random) -> None:
+    faces = [face(*box) for box in boxes]
     shuffled = list(faces)
     random.shuffle(shuffled)
     first, second = choose(faces, 100, 100).face, choose(shuffled, 100, 100).face
@@ -75,7 +75,7 @@ def test_an_unknown_detector_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", choices.DETECTORS)
-def test_a_missing_package_names_the_extra(name, monkeypatch) -> None:
+def test_the_error_for_a_missing_package_names_the_extra(name, monkeypatch) -> None:
     import importlib.metadata
     import sys
 

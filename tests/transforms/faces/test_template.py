@@ -31,14 +31,14 @@ def blobs(points: np.ndarray, width: int, height: int, sigma: float) -> np.ndarr
 
 
 def spot(pixels: np.ndarray, around: np.ndarray, reach: int) -> np.ndarray:
-    """(x, y) of the center of light within `reach` pixels of a place."""
+    """(x, y) of the center of light within `reach` pixels of a position."""
     left, top = np.rint(around).astype(int) - reach
     part = pixels[top : top + 2 * reach + 1, left : left + 2 * reach + 1, 0].astype(float)
     y, x = np.mgrid[: part.shape[0], : part.shape[1]]
     return np.array([(part * x).sum(), (part * y).sum()]) / part.sum() + (left, top)
 
 
-def test_template_is_the_published_one_at_112() -> None:
+def test_the_template_at_112_pixels_is_the_published_one() -> None:
     five = t.template(112)
     assert five[0] == pytest.approx((38.2946, 51.6963))
     assert five[4] == pytest.approx((70.7299, 92.2041))
@@ -95,7 +95,7 @@ def test_no_similarity_nearby_is_closer(noise, angle, factor, shift) -> None:
     assert cost(found) <= cost(other) * (1 + 1e-9) + 1e-9
 
 
-def test_least_squares_agrees_with_a_linear_solver() -> None:
+def test_similarity_agrees_with_a_linear_solver() -> None:
     random = np.random.default_rng(5)
     goal = t.template(SIZE)
     points = moved(goal, 0.4, 2.0, (90, 140)) + random.normal(0, 4, (5, 2))
@@ -118,7 +118,7 @@ def test_a_weight_of_two_is_the_same_point_twice() -> None:
 
 @given(angles, scales, shifts)
 @settings(deadline=None, max_examples=40)
-def test_the_way_back_leads_back(angle, scale, shift) -> None:
+def test_the_inverse_maps_points_back(angle, scale, shift) -> None:
     goal = t.template(SIZE)
     found = t.similarity(moved(goal, angle, scale, shift), goal)
     assert found.inverse().apply(found.apply(goal)) == pytest.approx(goal, abs=1e-8)
@@ -157,8 +157,8 @@ def test_landmarks_land_on_the_template(scale, count) -> None:
     aligned = t.align(photo, points, SIZE)
     assert aligned.shape == (SIZE, SIZE, 3)
     assert aligned.dtype == np.uint8
-    for place in goal:
-        assert spot(aligned, place, 6) == pytest.approx(place, abs=0.12)
+    for position in goal:
+        assert spot(aligned, position, 6) == pytest.approx(position, abs=0.12)
 
 
 @pytest.mark.parametrize(("scale", "limit"), [(1.5, 45), (3.0, 45), (7.3, 12), (21.3, 6)])
@@ -181,7 +181,7 @@ def test_an_identical_map_keeps_the_pixels() -> None:
     assert np.array_equal(t.align(photo, t.template(SIZE), SIZE), photo)
 
 
-def test_beyond_the_photo_is_black() -> None:
+def test_pixels_outside_the_photo_are_black() -> None:
     photo = np.full((80, 80, 3), 200, np.uint8)
     aligned = t.align(photo, t.template(SIZE) - (0, 30), SIZE)
     assert (aligned[:25] == 0).all()
@@ -189,7 +189,7 @@ def test_beyond_the_photo_is_black() -> None:
     assert (aligned[:, 84:] == 0).all()
 
 
-def test_a_photo_wider_than_opencv_warps() -> None:
+def test_a_photo_wider_than_opencv_can_warp_is_aligned() -> None:
     photo = np.zeros((60, 40_000, 3), np.uint8)
     photo[:, 39_900:] = 90
     aligned = t.align(photo, t.template(SIZE) * 0.5 + np.array((39_930, 0)), SIZE)
@@ -213,7 +213,7 @@ def test_a_photo_wider_than_opencv_warps() -> None:
         (np.zeros((3, 2)), r"must be 5 or 4 points \(x, y\), got shape \(3, 2\)"),
     ],
 )
-def test_landmarks_that_are_no_face_give_a_reason(landmarks, reason) -> None:
+def test_landmarks_that_are_not_a_face_raise_their_reason(landmarks, reason) -> None:
     photo = np.zeros((112, 112, 3), np.uint8)
     with pytest.raises(t.AlignmentError, match=reason) as caught:
         t.align(photo, landmarks, SIZE)
@@ -223,7 +223,7 @@ def test_landmarks_that_are_no_face_give_a_reason(landmarks, reason) -> None:
 
 @given(st.lists(st.tuples(st.floats(), st.floats()), min_size=4, max_size=5))
 @settings(deadline=None, max_examples=150)
-def test_any_numbers_give_a_face_or_a_reason(points) -> None:
+def test_any_landmarks_give_a_crop_or_a_reason(points) -> None:
     photo = np.full((40, 60, 3), 7, np.uint8)
     try:
         aligned = t.align(photo, np.array(points), 32)

@@ -40,7 +40,7 @@ def of(form: str, pixels: np.ndarray = OBLONG, **options) -> bytes:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_of_the_list(form):
+def test_every_supported_format_is_decoded(form):
     decoded = decode(of(form))
     assert (decoded.width, decoded.height) == (48, 36)
     assert decoded.pixels.dtype == np.uint8
@@ -50,13 +50,13 @@ def test_every_format_of_the_list(form):
 
 
 @pytest.mark.parametrize("form", ["ICO", "PCX", "TGA", "JPEG2000", "SGI", "PDF", "EPS"])
-def test_formats_that_are_not_on_the_list_are_refused(form):
+def test_other_formats_are_refused(form):
     with pytest.raises(DecodeError, match="not an image of a known format"):
         decode(of(form, FACE))
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "empty file"),
         (b"\xff", "not an image"),
@@ -67,8 +67,8 @@ def test_formats_that_are_not_on_the_list_are_refused(form):
     ],
     ids=["nothing", "a byte", "a page", "bomb", "only a PNG's name", "only a GIF's name"],
 )
-def test_files_that_are_no_images_are_refused(data, told):
-    with pytest.raises(DecodeError, match=told):
+def test_files_that_are_not_images_are_refused(data, message):
+    with pytest.raises(DecodeError, match=message):
         decode(data)
 
 
@@ -81,7 +81,7 @@ def test_a_file_above_the_limit_is_not_opened(monkeypatch):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_pixels_above_the_limit_are_not_unpacked(form, monkeypatch):
+def test_an_image_above_the_pixel_limit_is_not_decoded(form, monkeypatch):
     data = of(form)
     monkeypatch.setattr(module, "MAX_PIXELS", 48 * 36 - 1)
 
@@ -98,7 +98,7 @@ def test_pixels_above_the_limit_are_not_unpacked(form, monkeypatch):
 
 
 @pytest.mark.parametrize("side", [10_001, 14_000, 15_000, 50_000])
-def test_a_bomb_of_any_size_is_refused(side):
+def test_a_decompression_bomb_of_any_size_is_refused(side):
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n"
     for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
@@ -127,7 +127,7 @@ def test_an_image_cut_at_any_byte_is_refused_or_has_all_its_pixels(form):
             refused += 1
         else:
             # Only what follows the last pixel may be missing.
-            assert np.array_equal(pixels, whole), f"half a picture of {length} bytes"
+            assert np.array_equal(pixels, whole), f"half an image of {length} bytes"
             assert length > len(data) / 2
     assert refused > 0.8 * len(range(0, len(data), 7))
 
@@ -170,7 +170,7 @@ _SEEDS = {
 @pytest.mark.slow
 @given(st.sampled_from(sorted(_SEEDS)), st.data())
 @settings(deadline=None, max_examples=400)
-def test_damage_of_any_kind_is_a_reason_and_never_another_error(name, draw):
+def test_damage_of_any_kind_raises_only_a_decode_error(name, draw):
     data = bytearray(_SEEDS[name])
     for _ in range(draw.draw(st.integers(1, 4))):
         # Headers are short, and where most decoders fail.
@@ -201,10 +201,10 @@ def test_damaged_exif_leaves_the_image_complete(form):
     else:
         start, length = data.index(tags[6:]), len(tags) - 6
     turned, as_it_lies = (36, 48), (48, 36)
-    for place in range(start, start + length):
+    for position in range(start, start + length):
         for value in (0x00, 0x02, 0x7F, 0xFF):
             damaged = bytearray(data)
-            damaged[place] = value
+            damaged[position] = value
             if form == "PNG":
                 chunk = damaged[start - 4 : start + length]
                 damaged[start + length : start + length + 4] = struct.pack(">I", zlib.crc32(chunk))
@@ -235,7 +235,7 @@ def test_exif_orientation_is_applied_once(form, orientation):
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 255])
-def test_an_orientation_that_means_nothing_is_left_alone(orientation):
+def test_an_invalid_orientation_is_ignored(orientation):
     assert np.array_equal(decode(of("PNG", exif=exif(orientation))).pixels, OBLONG)
 
 
@@ -244,7 +244,7 @@ def _grey() -> np.ndarray:
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
-def test_16_bits_keep_their_high_byte(form):
+def test_grey_samples_of_16_bits_keep_their_high_byte(form):
     grey = _grey()
     samples = grey.astype(np.uint16) * 256 + 37
     pixels = decode(saved(Image.fromarray(samples), form)).pixels
@@ -252,7 +252,7 @@ def test_16_bits_keep_their_high_byte(form):
     assert 0 < pixels.min() + 20 < pixels.max()
 
 
-def test_16_bits_per_color_keep_their_high_byte():
+def test_color_samples_of_16_bits_keep_their_high_byte():
     samples = np.ascontiguousarray(OBLONG[:, :, ::-1]).astype(np.uint16) * 257
     pixels = decode(cv2.imencode(".png", samples)[1].tobytes()).pixels
     assert np.array_equal(pixels, OBLONG)
@@ -260,7 +260,7 @@ def test_16_bits_per_color_keep_their_high_byte():
 
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_samples_of_unknown_scale_are_refused(mode):
-    # 0 to 1 or 0 to 4 billion: nobody can tell what is white, and a guess gives black squares.
+    # 0 to 1 or 0 to 4 billion: no file says which value is white, and a guess gives black crops.
     image = Image.fromarray(_grey()).convert(mode)
     with pytest.raises(DecodeError, match="samples"):
         decode(saved(image, "TIFF"))
@@ -280,7 +280,7 @@ def test_a_cmyk_jpeg_is_not_a_negative():
     assert np.abs(pixels.astype(int) - FACE).mean() < 10
 
 
-def test_alpha_is_laid_over_black():
+def test_alpha_is_composited_over_black():
     image = np.dstack([OBLONG, np.full(OBLONG.shape[:2], 128, np.uint8)])
     image[:18, :, 3] = 0
     image[:9, :, 3] = 255
@@ -293,7 +293,7 @@ def test_alpha_is_laid_over_black():
 _EXACT = {"WEBP": {"exact": True}}
 
 
-def test_a_palette_with_a_transparent_color_is_laid_over_black():
+def test_a_transparent_palette_color_is_composited_over_black():
     image = Image.fromarray(OBLONG).quantize(8)
     transparent = image.getpixel((24, 18))
     pixels = decode(saved(image, "PNG", transparency=transparent)).pixels
@@ -303,7 +303,7 @@ def test_a_palette_with_a_transparent_color_is_laid_over_black():
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF", "MPO"])
-def test_of_several_frames_the_first_counts(form):
+def test_the_first_of_several_frames_is_decoded(form):
     first, second = Image.fromarray(OBLONG), Image.fromarray(255 - OBLONG)
     pixels = decode(saved(first, form, save_all=True, append_images=[second])).pixels
     assert np.abs(pixels.astype(int) - OBLONG).mean() < 10
@@ -338,7 +338,7 @@ def test_a_jpeg_truncated_anywhere_in_its_image_data_is_rejected():
 
 
 @pytest.mark.parametrize("compression", ["group3", "group4", "tiff_lzw"])
-def test_libtiff_writes_nothing_of_a_damaged_file(compression, capfd):
+def test_libtiff_writes_nothing_about_a_damaged_file(compression, capfd):
     image = Image.fromarray(FACE)
     if compression != "tiff_lzw":
         image = image.convert("1")

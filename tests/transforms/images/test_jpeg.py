@@ -1,4 +1,4 @@
-"""JPEGs of which libjpeg would show a part and paint the rest grey."""
+"""JPEGs that libjpeg decodes only in part, with the rest grey."""
 
 import io
 
@@ -42,9 +42,9 @@ def frame_of(data: bytes) -> int:
 
 
 def with_height(data: bytes, factor: float) -> bytes:
-    place = frame_of(data) + 5
-    height = int(int.from_bytes(data[place : place + 2], "big") * factor)
-    return data[:place] + height.to_bytes(2, "big") + data[place + 2 :]
+    position = frame_of(data) + 5
+    height = int(int.from_bytes(data[position : position + 2], "big") * factor)
+    return data[:position] + height.to_bytes(2, "big") + data[position + 2 :]
 
 
 def middle_zeroed(data: bytes) -> bytes:
@@ -72,7 +72,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_jpeg_that_is_not_all_there_is_refused(kind, damage):
+def test_an_incomplete_jpeg_is_refused(kind, damage):
     assert decode(KINDS[kind]).pixels.shape == (250, 250, 3)
     with pytest.raises(DecodeError, match="damaged image: "):
         decode(DAMAGES[damage](KINDS[kind]))
@@ -81,25 +81,25 @@ def test_a_jpeg_that_is_not_all_there_is_refused(kind, damage):
 @pytest.mark.parametrize("damage", ["cut at 50 %, ended", "zeros in the middle"])
 @pytest.mark.parametrize("kind", ["plain", "CMYK", "with EXIF"])
 def test_damage_after_the_first_libjpeg_warning_is_found(kind, damage):
-    # Only the first warning is told, and these come before the picture.
+    # simplejpeg reports only the first warning, and these come before the image data.
     data = odd_revision(odd_scan(DAMAGES[damage](KINDS[kind])))
     with pytest.raises(DecodeError, match="damaged image: "):
         decode(data)
 
 
 def odd_revision(data: bytes) -> bytes:
-    place = data.find(b"JFIF\0")
-    return data if place < 0 else data[: place + 5] + b"\x07" + data[place + 6 :]
+    position = data.find(b"JFIF\0")
+    return data if position < 0 else data[: position + 5] + b"\x07" + data[position + 6 :]
 
 
 def odd_scan(data: bytes) -> bytes:
-    """Some telephones write no frequencies into the head of the scan."""
+    """Sets the frequencies in the header of the scan to zeros, as some phones do."""
     scan = data.index(b"\xff\xda")
     end = scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")
     return data[: end - 3] + b"\0\0\0" + data[end:]
 
 
-def stray_bytes(data: bytes) -> bytes:
+def extra_bytes(data: bytes) -> bytes:
     scan = data.index(b"\xff\xda")
     return data[:scan] + b"stray" + data[scan:]
 
@@ -109,7 +109,7 @@ HARMLESS = {
     "zeros behind the end": lambda data: data + bytes(4096),
     "another behind the end": lambda data: data + data,
     "filled up before the end": lambda data: data[:-2] + bytes(16) + END,
-    "stray bytes in the header": stray_bytes,
+    "extra bytes in the header": extra_bytes,
     "a comment": lambda data: data[:2] + b"\xff\xfe\x00\x06face" + data[2:],
     "more than one FF before a marker": lambda data: data.replace(
         b"\xff\xdb", b"\xff" * 3 + b"\xdb"
@@ -131,18 +131,18 @@ def test_a_scan_without_frequencies_is_read(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_the_picture_is_left_to_check(kind):
+def test_strip_metadata_keeps_only_segments_that_affect_the_image(kind):
     data = KINDS[kind]
-    only = jpeg.photo_only(stray_bytes(data))
-    assert only == jpeg.photo_only(data)
-    assert b"JFIF" not in only
-    assert b"Adobe" not in only
-    assert b"Exif" not in only
-    assert only.endswith(data[data.index(b"\xff\xda") :])
+    stripped = jpeg.strip_metadata(extra_bytes(data))
+    assert stripped == jpeg.strip_metadata(data)
+    assert b"JFIF" not in stripped
+    assert b"Adobe" not in stripped
+    assert b"Exif" not in stripped
+    assert stripped.endswith(data[data.index(b"\xff\xda") :])
 
 
 @pytest.mark.parametrize("length", range(0, 700, 13))
 def test_a_truncated_header_raises_no_error(length):
     for data in KINDS.values():
-        assert jpeg.photo_only(jpeg.START + data[2:length]).startswith(jpeg.START)
+        assert jpeg.strip_metadata(jpeg.START + data[2:length]).startswith(jpeg.START)
         assert isinstance(jpeg.damage(data[:length]), str)

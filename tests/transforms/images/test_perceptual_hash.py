@@ -53,11 +53,11 @@ def test_small_of_a_64_by_64_image_is_that_image() -> None:
     ) == perceptual_hash.dct_hash(render(0, 1, 0, 250))
 
 
-def test_small_leaves_no_gaps() -> None:
+def test_small_depends_on_every_part_of_the_image() -> None:
     # A bright spot of four by four anywhere changes the result.
-    for place in range(0, 496, 3):
+    for start in range(0, 496, 3):
         pixels = np.zeros((500, 500, 3), np.uint8)
-        pixels[place : place + 4, place : place + 4] = 255
+        pixels[start : start + 4, start : start + 4] = 255
         assert perceptual_hash.small(pixels).sum() > 0
 
 
@@ -96,7 +96,7 @@ def test_rows_of_cosines_add_up_to_zero_exactly() -> None:
     assert not perceptual_hash.cosines(0, 1)[1:].sum(axis=1).any()
 
 
-def test_copies_stay_within_the_radius_and_other_faces_do_not() -> None:
+def test_hashes_of_copies_are_near_and_of_other_faces_are_not() -> None:
     faces = [render(0, identity, 0, 250) for identity in range(12)]
     codes = [perceptual_hash.dct_hash(face) for face in faces]
     for face, code in zip(faces, codes, strict=True):

@@ -9,7 +9,7 @@ from facemill.transforms.images.quality import Quality, QualityThresholds, measu
 STRIPES = np.tile(np.array([0, 255], np.uint8), (32, 16))[:, :, None].repeat(3, axis=2)
 
 
-def test_measures_are_those_of_the_grey_picture():
+def test_measures_equal_those_of_the_grey_crop():
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (40, 40, 3), np.uint8)
     found = measure(pixels)
@@ -23,7 +23,7 @@ def test_measures_are_those_of_the_grey_picture():
     assert found.sharpness == pytest.approx((around - 4 * grey).var(), rel=1e-5)
 
 
-def test_known_pictures():
+def test_measures_of_flat_striped_and_blurred_images():
     flat = measure(np.full((32, 32, 3), 100, np.uint8))
     assert (flat.sharpness, flat.brightness, flat.contrast) == (0, 100, 0)
     stripes = measure(STRIPES)
@@ -34,7 +34,7 @@ def test_known_pictures():
 
 
 @pytest.mark.parametrize(
-    ("thresholds", "told"),
+    ("thresholds", "reason"),
     [
         (QualityThresholds(), None),
         (QualityThresholds(sharpness=20, contrast=30, brightness=(100, 100)), None),
@@ -42,9 +42,9 @@ def test_known_pictures():
         (QualityThresholds(contrast=31), "contrast is below 31"),
         (QualityThresholds(brightness=(101, 255)), "brightness is below 101"),
         (QualityThresholds(brightness=(0, 99)), "brightness is above 99"),
-        # The first that is missed is told.
+        # Only the first missed threshold is named.
         (QualityThresholds(sharpness=math.inf, contrast=math.inf), "sharpness is below inf"),
     ],
 )
-def test_the_reason_names_the_threshold_that_was_missed(thresholds, told):
-    assert thresholds.why_rejected(Quality(sharpness=20, brightness=100, contrast=30)) == told
+def test_the_reason_names_the_threshold_that_was_missed(thresholds, reason):
+    assert thresholds.why_rejected(Quality(sharpness=20, brightness=100, contrast=30)) == reason

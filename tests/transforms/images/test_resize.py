@@ -8,7 +8,7 @@ from PIL import Image
 
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.images.decode import decode
-from facemill.transforms.images.resize import center_square, crop_box, encode_jpeg, whole_picture
+from facemill.transforms.images.resize import center_square, crop_box, encode_jpeg, resize_to_square
 
 sides = st.integers(1, 5000)
 
@@ -24,13 +24,13 @@ def test_the_crop_is_a_centered_square_inside(width, height, fraction):
         assert 0 <= (whole - side - start) - start <= 1
 
 
-def test_the_complete_shorter_side_is_kept_by_default():
+def test_with_fraction_1_the_crop_has_the_shorter_side():
     assert crop_box(250, 250, 1.0) == (0, 0, 250)
     assert crop_box(300, 200, 1.0) == (50, 0, 200)
     assert crop_box(200, 301, 0.5) == (50, 100, 100)
 
 
-def test_pixels_of_the_right_size_are_untouched():
+def test_an_image_of_the_right_size_is_unchanged():
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     assert np.array_equal(center_square(pixels, 48, 1.0), pixels[:, 8:56])
 
@@ -41,7 +41,7 @@ def test_shrinking_averages_areas():
     assert np.abs(center_square(pixels, 16, 1.0) - means).max() <= 0.5 + 1e-6
 
 
-def test_enlarging_makes_no_blocks():
+def test_enlarging_interpolates():
     ramp = np.repeat(np.arange(0, 256, 16, dtype=np.uint8)[None, :, None], 16, 0)
     larger = center_square(np.repeat(ramp, 3, 2), 64, 1.0)
     assert larger.shape == (64, 64, 3)
@@ -54,11 +54,11 @@ def test_enlarging_makes_no_blocks():
 @settings(deadline=None, max_examples=40)
 def test_every_image_comes_out_square(width, height, size, fraction):
     pixels = np.random.default_rng(width * height).integers(0, 256, (height, width, 3), np.uint8)
-    for square in (center_square(pixels, size, fraction), whole_picture(pixels, size)):
-        assert square.shape == (size, size, 3)
-        assert square.dtype == np.uint8
-        assert square.flags.c_contiguous
-        assert decode(encode_jpeg(square)).pixels.shape == (size, size, 3)
+    for crop in (center_square(pixels, size, fraction), resize_to_square(pixels, size)):
+        assert crop.shape == (size, size, 3)
+        assert crop.dtype == np.uint8
+        assert crop.flags.c_contiguous
+        assert decode(encode_jpeg(crop)).pixels.shape == (size, size, 3)
 
 
 def test_the_jpeg_is_full_chroma_and_close_to_its_pixels():
@@ -74,7 +74,7 @@ def test_the_jpeg_is_full_chroma_and_close_to_its_pixels():
     assert difference.mean() < 3.5
 
 
-def test_red_stays_red():
+def test_the_jpeg_keeps_the_order_of_the_channels():
     red = np.zeros((32, 32, 3), np.uint8)
     red[:, :, 0] = 200
     decoded = decode(encode_jpeg(red)).pixels

@@ -14,7 +14,7 @@ from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.row_ids import CHUNK
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.records import Record
-from facemill.transforms.faces.crop import NO_FACE, CropConfig, Framed, frame
+from facemill.transforms.faces.crop import NO_FACE, Crop, CropConfig, frame
 from facemill.transforms.images.resize import encode_jpeg
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import all_chunks
@@ -121,7 +121,7 @@ def test_a_record_of_the_models_size_is_not_encoded_again(root):
     crop_config = CropConfig(48, "center", 0.5)
     (found,) = read(Reader(source, crop_config), [record_at(offset)])
     pixels = np.asarray(Image.open(io.BytesIO(encoded)))
-    assert found == Standardized(encoded, Measures.of(Framed(pixels)))
+    assert found == Standardized(encoded, Measures.of(Crop(pixels)))
 
 
 def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):
