@@ -63,7 +63,7 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         job.options.on_conflict,
         job.scan.seed,
         size,
-        job.rules.chosen,
+        job.rules.identity_filter,
     )
     decisions = everything | "SelectImages" >> SelectImages(exclusions, job.rules, size)
     if job.base is not None:

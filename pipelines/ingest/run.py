@@ -62,7 +62,7 @@ def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -
     if train["records"]:
         statistics.check_vocabulary(transform, train["identities"])
     else:
-        statistics.settle_empty(transform)
+        statistics.write_placeholder_vocabulary(transform)
     moments = statistics.moments(transform)
     files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in checked.files]
     files += [] if job.base is None else job.base.shared

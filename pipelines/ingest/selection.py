@@ -76,7 +76,7 @@ def selection(options: IngestOptions, lists: NameLists) -> Selection:
         listed=_split_lists(lists, options.seed),
         rules=in_order((*rules, *options.balance)),
         prefer=options.prefer,
-        chosen=IdentityFilter(include, exclude),
+        identity_filter=IdentityFilter(include, exclude),
     )
 
 

@@ -17,7 +17,7 @@ from facemill.transforms.selection.by_attribute import BalanceAttribute
 from facemill.transforms.selection.decisions import DecisionRows
 from facemill.transforms.selection.rules import Rule
 from tests.transforms.duplicates.searching import hash_rows
-from tests.transforms.duplicates.test_variant_search import looks
+from tests.transforms.duplicates.test_variant_search import scanned_chunks
 from tests.transforms.selection.decided import decisions
 
 pytestmark = pytest.mark.portable
@@ -44,7 +44,7 @@ def run(folder: Path, flags: list[str]) -> dict[str, bytes]:
 
         rows = hash_rows(1, COUNT)
         hashes = create(HashRows, rows)
-        scanned = pipeline | "Scanned" >> beam.Create(looks(rows, 3))
+        scanned = pipeline | "Scanned" >> beam.Create(scanned_chunks(rows, 3))
         nodes = np.arange(COUNT, dtype=np.uint64)
         chain = create(EdgeRows, np.stack([nodes[:-1], nodes[1:]], axis=1), COUNT - 1)
         decided = create(DecisionRows, decisions(4, COUNT, values=3))

@@ -1,1 +1,1 @@
-"""Finding the same picture again: exact and near duplicates, and conflicts between identities."""
+"""The duplicate search: exact and near duplicates, and conflicts between identities."""

@@ -1,13 +1,14 @@
-"""Pairs of near hashes without comparing all with all.
+"""Pairs of near hashes, found without comparing all hashes with all.
 
 A hash is cut into 8 bands of 16 bits. Two hashes within 15 bits of each other have at least one
-band in which they differ by at most one bit (pigeonhole), and there they meet: multi-index
-hashing, Norouzi, Punjani and Fleet, CVPR 2012, with a search radius of one bit in each band.
+band in which they differ by at most one bit (pigeonhole), so a lookup in that band finds them:
+multi-index hashing, Norouzi, Punjani and Fleet, CVPR 2012, with a search radius of one bit in each
+band.
 
-Work and memory stay bounded when many pictures look alike. Of equal hashes only the first
-`LEADERS` are searched; those after them are paired with these. A band value shared by more than
-`MAX_BUCKET` rows brings together neighbors of its sorted order only. Where neither bound is met,
-no pair within the radius is missed.
+Two limits bound work and memory when many images look alike. Of equal hashes only the first
+`LEADERS` are searched; each later one is paired with these. Among the rows of a band value that
+more than `MAX_BUCKET` rows share, only neighbors in sorted order are compared. Where neither limit
+is reached, no pair within the radius is missed.
 """
 
 from collections.abc import Iterator
@@ -18,17 +19,17 @@ from facemill.transforms.images.perceptual_hash import BANDS, HASH_BYTES
 
 BAND_BITS = 16
 RADIUS = 2 * BANDS - 1
-# Hashes of crops differ more, and are looked up by equal bands only: within 7 bits all are found,
-# further away a share that falls with the distance; see docs/duplicates.md.
+# Hashes of crops differ more, and are looked up by equal bands only. That finds all pairs within
+# 7 bits, and a share of the others that falls with the distance; see docs/duplicates.md.
 CROSS_RADIUS = 21
 
 LEADERS = 16
 MAX_BUCKET = 2048
 _WINDOW = 64
-# Comparisons at a time: some tens of MB, and long enough for numpy's own cost not to matter.
+# Comparisons at a time: they take some tens of MB, and are enough to hide numpy's cost per call.
 _CHUNK = 1 << 20
 
-# A partition holds the rows that agree in half of a band: the first or the second eight bits.
+# The rows of a partition agree in half of a band: in its first or its second eight bits.
 SIDES = 2
 HALF_BITS = BAND_BITS // SIDES
 
@@ -40,11 +41,11 @@ def near_pairs(
 ) -> np.ndarray:
     """Pairs within `radius` bits.
 
-    Without `band` all of them. With it, the share that this band is the first to bring together:
-    the shares of all bands are disjoint and make up the whole. A share splits again by `side`:
-    pairs of side 0 agree in the first half of the band, those of side 1 in the second half only.
-    So a worker that holds the rows of one `partition_keys` value of a band and side finds its
-    part of that share.
+    Without `band` the function finds all pairs. With it, the function finds the pairs of which this
+    is the first matching band: the shares of the bands are disjoint, and together they are all
+    pairs. A share splits again by `side`: pairs of side 0 agree in the first half of the band,
+    pairs of side 1 in the second half only. So a worker that holds the rows of one
+    `partition_keys` value of a band and side finds its part of that share.
 
     Args:
         hashes: uint8 [N, 16].
@@ -66,7 +67,7 @@ def near_pairs(
 
 
 def partition_keys(hashes: np.ndarray, bits: int = HALF_BITS) -> np.ndarray:
-    """Where each row has to be sent so that all near pairs meet.
+    """The partitions that each row belongs to: every near pair shares at least one of them.
 
     Args:
         hashes: uint8 [N, 16].
@@ -74,15 +75,15 @@ def partition_keys(hashes: np.ndarray, bits: int = HALF_BITS) -> np.ndarray:
             holds about N / 2^bits rows.
 
     Returns:
-        uint8 [N, BANDS, SIDES]: the value; band, side and value are the key.
+        uint8 [N, BANDS, SIDES]: values; the key of a partition is (band, side, value).
     """
     return hashes.reshape(-1, BANDS, SIDES) >> np.uint8(HALF_BITS - bits)
 
 
 def content_order(hashes: np.ndarray) -> np.ndarray:
-    """Rows by content, equal ones in the order that they have: int64 [N].
+    """The order of rows by content, which is stable for equal rows: int64 [N].
 
-    Rows that are given in this order are searched a little faster.
+    The search is a little faster on rows that are in this order.
 
     Args:
         hashes: uint8 [N, 16], contiguous.
@@ -95,31 +96,33 @@ def content_order(hashes: np.ndarray) -> np.ndarray:
 def cross_pairs(
     queries: np.ndarray, rows: np.ndarray, hashes: np.ndarray, radius: int = CROSS_RADIUS
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which variants of which pictures look like which other picture.
+    """Finds the variants of images that are near the hash of another image.
 
-    A variant and a hash meet if one of their bands is equal, so all pairs within 7 bits are
-    found, and a share of those further away. Band values of more than `MAX_BUCKET` hashes are
-    not followed. Workers may each take a part of the queries, with all hashes.
+    A variant is compared with the hashes that equal it in a band, which finds all pairs within
+    7 bits, and a share of those further away. Band values of more than `MAX_BUCKET` hashes are
+    skipped. Workers may each take a part of the queries, with all hashes.
 
     Args:
-        queries: uint8 [N, V, 16], variants of the pictures; see `variants.queries`.
-        rows: int64 [N], which row of `hashes` each picture is; it does not meet itself.
+        queries: uint8 [N, V, 16], variants of the images; see `crop_variants.queries`.
+        rows: int64 [N], the row of `hashes` that belongs to each image; an image never pairs with
+            itself.
         hashes: uint8 [M, 16].
         radius: largest Hamming distance.
 
     Returns:
-        (pairs int64 [P, 2] of rows, the one with the variant first, variant int64 [P], 1 for the
-        first), in lexicographic order, no pair twice: the nearest variant, of these the first.
+        (pairs int64 [P, 2] of rows, the image with the variant first; variant int64 [P], from 1
+        on), in lexicographic order, no pair twice. Each pair has its nearest variant, and among
+        equally near ones the first.
     """
     hashes = np.ascontiguousarray(hashes)
     leaders, _ = _leaders(hashes)
     words = hashes[leaders].view(np.uint64)
     found = [np.empty(0, _SMALL_HIT)]
     for band in range(BANDS):
-        index = _followed(words, band)
+        index = _uncrowded_buckets(words, band)
         for variant in range(queries.shape[1]):
-            asked = np.ascontiguousarray(queries[:, variant]).view(np.uint64)
-            for left, right, distance in _hits(asked, index, band, radius):
+            searched = np.ascontiguousarray(queries[:, variant]).view(np.uint64)
+            for left, right, distance in _hits(searched, index, band, radius):
                 hits = np.empty(len(left), _SMALL_HIT)
                 hits["first"], hits["second"] = rows[left], leaders[right]
                 hits["distance"], hits["variant"] = distance, variant + 1
@@ -129,29 +132,29 @@ def cross_pairs(
     return pairs, hits["variant"].astype(np.int64)
 
 
-# A variant of the first picture looks like the second: their row ids, or rows in the first form.
+# A variant of the first image is near the second image. HIT holds row ids, _SMALL_HIT row numbers.
 HIT = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1"), ("distance", "u1")])
 _SMALL_HIT = np.dtype([("first", "<u4"), ("second", "<u4"), ("variant", "u1"), ("distance", "u1")])
 
 
 def cross_share(
-    asked: np.ndarray,
-    askers: np.ndarray,
+    queries: np.ndarray,
+    query_row_ids: np.ndarray,
     variant: np.ndarray,
     hashes: np.ndarray,
     row_ids: np.ndarray,
     band: int,
     radius: int = CROSS_RADIUS,
 ) -> np.ndarray:
-    """The share of `cross_pairs` that a band brings together, where only some rows are at hand.
+    """The hits of `cross_pairs` that one band finds first, for a worker with a part of the rows.
 
-    A worker that holds all variants and all hashes with some values of a band finds what that band
-    has of these; `nearest` of all shares is the whole.
+    The worker must hold all variants and all hashes with certain values of the band. `nearest` of
+    the hits of all workers gives the pairs of `cross_pairs`.
 
     Args:
-        asked: uint8 [K, 16], variants of pictures.
-        askers: uint64 [K], row ids of these pictures.
-        variant: integers [K], which of its variants each is, from 1 on.
+        queries: uint8 [K, 16], variants of images.
+        query_row_ids: uint64 [K], row ids of these images.
+        variant: integers [K], the number of each variant, from 1 on.
         hashes: uint8 [M, 16].
         row_ids: uint64 [M], ascending.
         band: in [0, 8).
@@ -162,19 +165,19 @@ def cross_share(
     """
     hashes = np.ascontiguousarray(hashes)
     leaders, _ = _leaders(hashes)
-    index = _followed(hashes[leaders].view(np.uint64), band)
-    words = np.ascontiguousarray(asked).view(np.uint64)
+    index = _uncrowded_buckets(hashes[leaders].view(np.uint64), band)
+    words = np.ascontiguousarray(queries).view(np.uint64)
     found = [np.empty(0, HIT)]
     for left, right, distance in _hits(words, index, band, radius):
         hits = np.empty(len(left), HIT)
-        hits["first"], hits["second"] = askers[left], row_ids[leaders[right]]
+        hits["first"], hits["second"] = query_row_ids[left], row_ids[leaders[right]]
         hits["distance"], hits["variant"] = distance, variant[left]
         found.append(hits[hits["first"] != hits["second"]])
     return np.concatenate(found)
 
 
 def nearest(hits: np.ndarray) -> np.ndarray:
-    """Of each pair the hit of the nearest variant, of these the first, in the order of pairs.
+    """The hit of the nearest variant of each pair, in the order of pairs; of equal ones the first.
 
     Args:
         hits: HIT [P].
@@ -195,11 +198,11 @@ class _Buckets:
     """Rows of uint64 [N, 2], in the order of their content, by their value in a band.
 
     Attributes:
-        order: int64 [N], rows by value, then by content, so that places do not depend on the
-            order of the input.
+        order: int64 [N], rows by value, then by content, so that positions do not depend on
+            the order of the input.
         words: uint64 [N, 2] in that order.
         values: uint16 [N] in that order.
-        starts: int64 [65536], the first place of each value.
+        starts: int64 [65536], the first position of each value.
         counts: int64 [65536].
     """
 
@@ -213,30 +216,30 @@ class _Buckets:
         self.starts = np.cumsum(self.counts) - self.counts
 
 
-def _followed(words: np.ndarray, band: int) -> _Buckets:
-    """Buckets in which variants are looked up: crowded ones are passed over."""
+def _uncrowded_buckets(words: np.ndarray, band: int) -> _Buckets:
+    """Buckets in which variants are looked up; crowded ones count as empty."""
     index = _Buckets(words, band)
     index.counts[index.counts > MAX_BUCKET] = 0
     return index
 
 
 def _hits(
-    asked: np.ndarray, index: _Buckets, band: int, radius: int
+    queries: np.ndarray, index: _Buckets, band: int, radius: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Variants and rows within the radius that no band before this one brings together.
+    """Variants and rows within the radius that agree in this band, and in no earlier one.
 
     Yields:
-        (rows of `asked`, rows of the words that the index is of, distances uint8).
+        (rows of `queries`, rows of the words in the index, distances uint8).
     """
-    values = _values(asked, band)
+    values = _values(queries, band)
     starts, reach = index.starts[values], index.counts[values]
-    for left, right, distance in _compare(asked, index.words, starts, reach, band, radius):
-        fresh = _first_equal(asked[left] ^ index.words[right]) == band
+    for left, right, distance in _compare(queries, index.words, starts, reach, band, radius):
+        fresh = _first_equal(queries[left] ^ index.words[right]) == band
         yield left[fresh], index.order[right[fresh]], distance[fresh]
 
 
 def _leaders(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to search, and the pairs of the others with them.
+    """The rows to search, and pairs of each other row with its leaders.
 
     Returns:
         (int64 [L] rows in the order of their content, int64 [P, 2]).
@@ -250,21 +253,21 @@ def _leaders(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not len(sizes) or sizes.max() <= LEADERS:
         return order, NO_PAIRS
     rank = np.arange(len(order)) - np.repeat(starts, sizes)
-    places = np.flatnonzero(rank >= LEADERS)
-    firsts = (places - rank[places])[:, None] + np.arange(LEADERS)
-    pairs = np.stack([order[firsts].ravel(), np.repeat(order[places], LEADERS)], axis=1)
+    others = np.flatnonzero(rank >= LEADERS)
+    firsts = (others - rank[others])[:, None] + np.arange(LEADERS)
+    pairs = np.stack([order[firsts].ravel(), np.repeat(order[others], LEADERS)], axis=1)
     return order[rank < LEADERS], pairs
 
 
 def _band_pairs(
     words: np.ndarray, band: int, side: int | None, radius: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows of near pairs that this band, and side of it, is the first to bring together."""
+    """Rows of near pairs of which this band, with this side, is the first that matches."""
     buckets = _Buckets(words, band)
-    for asking, starts, reach in _lookups(buckets, side):
-        asked = buckets.words[asking]
-        for left, right, _ in _compare(asked, buckets.words, starts, reach, band, radius):
-            left = asking[left]
+    for positions, starts, reach in _lookups(buckets, side):
+        queries = buckets.words[positions]
+        for left, right, _ in _compare(queries, buckets.words, starts, reach, band, radius):
+            left = positions[left]
             differing = buckets.words[left] ^ buckets.words[right]
             fresh = _first_within_one(differing) == band
             yield buckets.order[left[fresh]], buckets.order[right[fresh]]
@@ -273,57 +276,57 @@ def _band_pairs(
 def _lookups(
     buckets: _Buckets, side: int | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Places that look at others: (places, the first other place, how many), all int64."""
+    """Comparisons to make: (positions, the first position to compare with, how many), all int64."""
     counts = buckets.counts[buckets.values]
     crowded = counts > MAX_BUCKET
-    places = np.arange(len(counts))
+    positions = np.arange(len(counts))
     if side in (None, 0):
-        # Ahead within its own bucket.
-        reach = buckets.starts[buckets.values] + counts - places - 1
+        # Each row with those after it in its own bucket.
+        reach = buckets.starts[buckets.values] + counts - positions - 1
         reach[crowded] = np.minimum(reach[crowded], _WINDOW)
-        yield places, places + 1, reach
+        yield positions, positions + 1, reach
     open_counts = np.where(buckets.counts > MAX_BUCKET, 0, buckets.counts)
     for bit in _flips(side):
-        # Each pair of buckets once: from the value without the bit to that with it.
-        asking = np.flatnonzero((buckets.values & bit == 0) & ~crowded)
-        other = buckets.values[asking] | bit
-        yield asking, buckets.starts[other], open_counts[other]
+        # Each pair of buckets once: from the value without the bit to the value with it.
+        positions = np.flatnonzero((buckets.values & bit == 0) & ~crowded)
+        other = buckets.values[positions] | bit
+        yield positions, buckets.starts[other], open_counts[other]
 
 
 def _compare(
-    asked: np.ndarray,
+    queries: np.ndarray,
     words: np.ndarray,
     starts: np.ndarray,
     reach: np.ndarray,
     band: int,
     radius: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Each asked row against `reach` rows from `starts` on: those within the radius.
+    """Compares each query with `reach` rows from `starts` on, and keeps pairs within the radius.
 
     Yields:
-        (rows of `asked`, rows of `words`, distances uint8), a bounded number at a time.
+        (rows of `queries`, rows of `words`, distances uint8), a bounded number at a time.
     """
-    # In the word with the band the rows agree already, so the other one tells more.
+    # The rows agree in a part of the word with the band, so the other word rejects more of them.
     far = 1 - band // (BANDS // 2)
-    far_asked, far_words = asked[:, far].copy(), words[:, far].copy()
-    asking = np.flatnonzero(reach)
-    stops = np.cumsum(reach[asking])
+    far_queries, far_words = queries[:, far].copy(), words[:, far].copy()
+    active = np.flatnonzero(reach)
+    stops = np.cumsum(reach[active])
     low = 0
-    while low < len(asking):
+    while low < len(active):
         done = stops[low - 1] if low else 0
         high = max(low + 1, int(np.searchsorted(stops, done + _CHUNK, "right")))
-        rows = asking[low:high]
+        rows = active[low:high]
         lengths = reach[rows]
         # The k-th comparison of this chunk is with row k + shift.
         shift = starts[rows] - (stops[low:high] - lengths - done)
         right = np.repeat(shift.astype(np.int32), lengths)
         right += np.arange(len(right), dtype=np.int32)
-        differing = np.repeat(far_asked[rows], lengths)
+        differing = np.repeat(far_queries[rows], lengths)
         differing ^= far_words[right]
         kept = np.flatnonzero(np.bitwise_count(differing) <= radius)
         left = rows[np.searchsorted(stops[low:high] - done, kept, "right")]
         right = right[kept]
-        distance = np.bitwise_count(asked[left] ^ words[right]).sum(axis=1, dtype=np.uint8)
+        distance = np.bitwise_count(queries[left] ^ words[right]).sum(axis=1, dtype=np.uint8)
         close = distance <= radius
         yield left[close], right[close].astype(np.int64), distance[close]
         low = high

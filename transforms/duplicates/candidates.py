@@ -1,4 +1,4 @@
-"""What the searches for near duplicates take and give."""
+"""The rows that the searches for near duplicates read and return."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,9 @@ import numpy as np
 from facemill.transforms.core.rows import Rows
 from facemill.transforms.scan.scan_chunk import USABLE
 
-# An image to search: one of each group of equal pixels.
+# An image to search: the representative of its group of equal pixels.
 HASH = np.dtype([(name, USABLE[name]) for name in ("row_id", "fingerprint")])
-# A candidate pair: which variant of the first picture the second looks like.
+# A candidate pair: the hash of the second image is near this variant of the first.
 PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1")])
 
 
@@ -27,22 +27,22 @@ class PairRows(Rows):
     dtype = PAIR
 
 
-# So many hashes one worker holds at a time, in 24 bytes each. Of more, each sees those that share
-# some bits.
+# Hashes that one worker holds at a time, at 24 bytes each. Of more hashes, each worker holds those
+# that share some bits.
 TOGETHER = 1 << 21
 
 _CONFIRM_CHUNK = 512
 
 
 def in_chunks(row_ids: np.ndarray, variant: np.ndarray) -> Iterator[PairRows]:
-    """Candidate pairs as they travel: as many together as are confirmed at a time.
+    """Candidate pairs in elements of as many pairs as a worker confirms at a time.
 
     Args:
         row_ids: uint64 [P, 2].
         variant: integers [P].
     """
-    found = np.zeros(len(row_ids), PAIR)
-    found["first"], found["second"] = row_ids.T
-    found["variant"] = variant
-    for start in range(0, len(found), _CONFIRM_CHUNK):
-        yield PairRows.of(found[start : start + _CONFIRM_CHUNK])
+    pairs = np.zeros(len(row_ids), PAIR)
+    pairs["first"], pairs["second"] = row_ids.T
+    pairs["variant"] = variant
+    for start in range(0, len(pairs), _CONFIRM_CHUNK):
+        yield PairRows.of(pairs[start : start + _CONFIRM_CHUNK])

@@ -1,4 +1,4 @@
-"""How hard duplicates are searched, and what becomes of conflicts; light, for the command line."""
+"""Levels of the duplicate search and policies for conflicts, for the command line."""
 
 LEVELS = ("off", "exact", "near", "thorough")
 

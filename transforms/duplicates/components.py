@@ -1,25 +1,26 @@
 """Connected components of pairs, on one worker or on many.
 
-On one worker: `components`. On many: rounds of `large_star` and `small_star`, each over edges
-grouped by node, turn any graph into stars around the smallest node of each component (Kiveris,
-Lattanzi, Mirrokni, Rastogi and Vassilvitskii, Connected Components in MapReduce and Beyond, SoCC
-2014). Both shrink what is left, so a few rounds can be followed by `components` on one worker.
+One worker calls `components`. Many workers run rounds of `large_star` and `small_star`, each over
+edges grouped by node. The rounds turn any graph into stars around the smallest node of each
+component (Kiveris, Lattanzi, Mirrokni, Rastogi and Vassilvitskii, Connected Components in MapReduce
+and Beyond, SoCC 2014). Each round simplifies the graph, so one worker can finish with `components`
+after a few rounds.
 """
 
 import numpy as np
 
 
 def components(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and the component of each: union-find, all edges at a time.
+    """Finds the component of each node by union-find over all edges at a time.
 
-    Roots hang below the smallest root next to them, then every node finds its root by doubling
-    steps, until no edge joins two trees.
+    Each round attaches every root to the smallest root that an edge leads to, then points every
+    node at its root by pointer doubling. The rounds end when no edge joins two trees.
 
     Args:
         edges: uint64 [E, 2], in any order and direction.
 
     Returns:
-        (nodes uint64 [N] ascending, the smallest node of the component of each uint64 [N]).
+        (nodes uint64 [N] ascending, uint64 [N] the smallest node of each node's component).
     """
     nodes, ends = np.unique(edges, return_inverse=True)
     left, right = ends.reshape(-1, 2).T
@@ -39,7 +40,7 @@ def components(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def both_ways(edges: np.ndarray) -> np.ndarray:
-    """Every edge from both of its ends: what `large_star` needs, keyed by the first column.
+    """Every edge in both directions, as `large_star` needs it, keyed by the first column.
 
     Args:
         edges: uint64 [E, 2].
@@ -51,7 +52,7 @@ def both_ways(edges: np.ndarray) -> np.ndarray:
 
 
 def downward(edges: np.ndarray) -> np.ndarray:
-    """Every edge from its larger to its smaller end: what `small_star` needs, keyed by the first.
+    """Every edge from its larger to its smaller end, as `small_star` needs it, keyed by the first.
 
     Args:
         edges: uint64 [E, 2].
@@ -96,7 +97,7 @@ def small_star(edges: np.ndarray) -> np.ndarray:
 
 
 def _smallest_neighbor(edges: np.ndarray) -> np.ndarray:
-    """Of the node of each of the lexicographically ordered edges: uint64 [E]."""
+    """Smallest neighbor of each edge's first node, for edges in lexicographic order: uint64 [E]."""
     starts = np.flatnonzero(np.r_[len(edges) > 0, edges[1:, 0] != edges[:-1, 0]])
     return np.repeat(edges[starts, 1], np.diff(np.r_[starts, len(edges)]))
 

@@ -1,43 +1,45 @@
-"""Whether two thumbnails show the same picture: the candidates of a search are only likely.
+"""Confirmation of candidates: whether the thumbnails of two images show the same photo.
 
-The first picture is brought onto the second: the frame of the variant that was found, then Lucas
-and Kanade's registration over affine maps with gain and offset of brightness, first at 32x32
-pixels, where most candidates drop out, then at 64x64. Copies then correlate nearly fully, also
-when they were cropped by a little more or less than the variant; photos taken a moment apart do
-not, because what moved between them was not affine, and at 64 pixels a mouth is large enough.
+The first image is registered to the second. The start is the frame of the variant that the search
+found; then follows Lucas and Kanade's registration over affine maps with gain and offset of
+brightness, first at 32x32 pixels, which rejects most candidates, then at 64x64. Registered copies
+correlate nearly fully, even if a copy was cropped by a little more or less than the variant. Photos
+taken a moment apart do not: what moved between them did not move by an affine map, and at 64 pixels
+a mouth is large enough to count.
 
-A copy that was made much smaller lacks the detail of its original. The sharper of the two is then
-blurred like the other; copies are nearly equal after that, so they must be, and more so than
-pictures that were not blurred.
+A copy that was made much smaller lacks the detail of its original. The sharper of the two images is
+then blurred like the other. Copies are nearly equal after that, so a higher correlation is required
+of blurred images.
 """
 
 import numpy as np
 
 from facemill.transforms.images import crop_variants
 
-# Between the lowest copy and the highest two photos that were seen; see docs/duplicates.md.
+# Above the highest measured value of two different photos, and below the lowest of a copy; see
+# docs/duplicates.md.
 MIN_CORRELATION = 0.987
 
-# At 32x32: below the first nothing gets above the second by registration, below the second
-# nothing gets above the minimum at 64x64.
-_WORTH_ALIGNING = 0.82
-_WORTH_A_CLOSER_LOOK = 0.965
-# Above this the pictures lie on each other already.
-_PLAIN = 0.997
+# At 32x32: registration brings nothing below the first above the second, and nothing that is below
+# the second passes at 64x64.
+_MIN_TO_REGISTER = 0.82
+_MIN_AT_32 = 0.965
+# Above this the images are aligned already.
+_ALIGNED = 0.997
 _STEPS = 2
-# Blurring is worth it above the first; copies are above the second after it, see the docs too.
-_WORTH_BLURRING = 0.95
+# Blurring is tried above the first; blurred copies are above the second, see the docs too.
+_MIN_TO_BLUR = 0.95
 _BLURRED_CORRELATION = 0.991
-# A picture is sharper than another if its finest detail, as a share of all, is that many times
-# greater. Photos of one size differ less.
+# An image is sharper than another if its finest detail, as a share of its contrast, is that many
+# times greater. Photos of one size differ less.
 _SHARPER = 1.3
 _BLURS = 4
-# Where one picture is clipped, a brighter or darker copy has other values.
+# Pixels above this are ignored: where one image is clipped, a brighter or darker copy differs.
 _CLIPPED = 245
 # How far one step may change a map, in half sides.
 _MAX_STEP = 0.1
 _MIN_OVERLAP = 0.5
-# Standard deviation, in grey levels, below which a picture has no texture to compare.
+# Standard deviation, in grey levels, below which an image has no texture to compare.
 _FLAT = 1.0
 _SAME_LEVEL = 2.0
 # Thumbnails at a time: their temporaries take about 30 MB.
@@ -45,12 +47,12 @@ _CHUNK = 128
 
 
 def same_photo(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
-    """Whether the second picture is a copy of that variant of the first: bool [N].
+    """Whether the second image is a copy of the given variant of the first: bool [N].
 
     Args:
-        first: uint8 [N, 64, 64], see `hashing.grey_thumbnail`.
+        first: uint8 [N, 64, 64], see `perceptual_hash.grey_thumbnail`.
         second: uint8 [N, 64, 64].
-        variant: integers [N], indices into `variants.FRAMES`; 0 for the whole picture.
+        variant: integers [N], indices into `crop_variants.FRAMES`; 0 for the whole image.
     """
     return similarity(first, second, variant) >= MIN_CORRELATION
 
@@ -61,9 +63,9 @@ def similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np
     Args: see `same_photo`.
 
     Returns:
-        Exact as to `MIN_CORRELATION` only: a pair that is above it without registration has the
-        value before it, and one that is far below a rough one. Of pictures without texture 1 if
-        they are equally bright, else 0.
+        The value says exactly whether a pair reaches `MIN_CORRELATION`, and is otherwise rough: a
+        pair that reaches it without registration has the value before registration. Images without
+        texture have 1 if they are equally bright, else 0.
     """
     values = np.empty(len(first))
     for start in range(0, len(first), _CHUNK):
@@ -77,18 +79,18 @@ def _similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> n
     maps = _maps(crop_variants.FRAMES[variant])
     a, b = _smoothed(_halved(first)), _smoothed(_halved(second))
     values = _correlation(a, b, maps)
-    # Registration costs most: it is left out where it is hopeless and where it is not needed.
-    some = np.flatnonzero((values >= _WORTH_ALIGNING) & (values < _PLAIN))
+    # Registration costs most, so it skips pairs that cannot pass and pairs that need none.
+    some = np.flatnonzero((values >= _MIN_TO_REGISTER) & (values < _ALIGNED))
     maps[some], values[some] = _improved(a[some], b[some], maps[some], values[some])
-    left = np.flatnonzero(values >= _WORTH_A_CLOSER_LOOK)
+    left = np.flatnonzero(values >= _MIN_AT_32)
     a, b, maps = _smoothed(first[left]), _smoothed(second[left]), maps[left]
-    # A value at 64x64 counts even if it is lower: it saw more.
-    closer = _correlation(a, b, maps)
-    some = np.flatnonzero(closer < MIN_CORRELATION)
-    maps[some], closer[some] = _improved(a[some], b[some], maps[some], closer[some])
-    some = np.flatnonzero((closer < MIN_CORRELATION) & (closer >= _WORTH_BLURRING))
-    closer[some] = _after_blurring(a[some], b[some], maps[some], closer[some])
-    values[left] = closer
+    # The value at 64x64 replaces the one at 32x32 even if it is lower: it uses more detail.
+    at_64 = _correlation(a, b, maps)
+    some = np.flatnonzero(at_64 < MIN_CORRELATION)
+    maps[some], at_64[some] = _improved(a[some], b[some], maps[some], at_64[some])
+    some = np.flatnonzero((at_64 < MIN_CORRELATION) & (at_64 >= _MIN_TO_BLUR))
+    at_64[some] = _after_blurring(a[some], b[some], maps[some], at_64[some])
+    values[left] = at_64
     spread = [part.reshape(len(part), -1).std(axis=1) < _FLAT for part in (first, second)]
     flat = np.flatnonzero(spread[0] | spread[1])
     level = first[flat].mean(axis=(1, 2)) - second[flat].mean(axis=(1, 2))
@@ -99,7 +101,7 @@ def _similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> n
 def _improved(
     a: np.ndarray, b: np.ndarray, maps: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Maps and correlations after registration, where that is better than before."""
+    """Maps and correlations after registration, where registration improved them."""
     registered = _registered(a, b, maps)
     after = _correlation(a, b, registered)
     better = after > values
@@ -109,7 +111,7 @@ def _improved(
 def _after_blurring(
     a: np.ndarray, b: np.ndarray, maps: np.ndarray, values: np.ndarray
 ) -> np.ndarray:
-    """Correlations after the sharper picture is blurred like the other, where that makes a copy."""
+    """Correlations after blurring the sharper image like the other, where that confirms a copy."""
     a, b = a.copy(), b.copy()
     ratio = _detail(a) / _detail(b)
     unequal = np.maximum(ratio, 1 / ratio) > _SHARPER
@@ -121,31 +123,31 @@ def _after_blurring(
     return np.where(unequal & (after >= _BLURRED_CORRELATION), after, values)
 
 
-def _detail(pictures: np.ndarray) -> np.ndarray:
-    """What one more smoothing takes away, as a share of the contrast: float64 [N], above 0."""
-    fine = (pictures - _smoothed(pictures)).var(axis=(1, 2), dtype=np.float64)
-    return (fine + 1e-9) / (pictures.var(axis=(1, 2), dtype=np.float64) + 1e-9)
+def _detail(images: np.ndarray) -> np.ndarray:
+    """The share of the contrast that one more smoothing removes: float64 [N], above 0."""
+    fine = (images - _smoothed(images)).var(axis=(1, 2), dtype=np.float64)
+    return (fine + 1e-9) / (images.var(axis=(1, 2), dtype=np.float64) + 1e-9)
 
 
-def _halved(pictures: np.ndarray) -> np.ndarray:
+def _halved(images: np.ndarray) -> np.ndarray:
     """float32 [N, 32, 32], the means of 2x2 pixels of uint8 [N, 64, 64]."""
-    wide = pictures.astype(np.float32)
+    wide = images.astype(np.float32)
     rows = wide[:, ::2] + wide[:, 1::2]
     return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
 
 
-def _smoothed(pictures: np.ndarray) -> np.ndarray:
+def _smoothed(images: np.ndarray) -> np.ndarray:
     """float32 [N, S, S] after (1 2 1) / 4 both ways.
 
-    Resampling blurs a picture; after this blur the rest does not count.
+    Resampling blurs an image a little; after this blur that difference does not count.
     """
-    padded = np.pad(pictures.astype(np.float32), ((0, 0), (1, 1), (1, 1)), "edge")
+    padded = np.pad(images.astype(np.float32), ((0, 0), (1, 1), (1, 1)), "edge")
     rows = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
     return (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 4
 
 
 def _maps(frames: np.ndarray) -> np.ndarray:
-    """Affine maps float32 [N, 2, 3] from the frame, as [-1, 1] both ways, to the whole picture."""
+    """Affine maps float32 [N, 2, 3] from the frame, as [-1, 1] both ways, to the whole image."""
     left, top, right, bottom = frames.T
     maps = np.zeros((len(frames), 2, 3), np.float32)
     maps[:, 0, 0], maps[:, 0, 2] = right - left, right + left - 1
@@ -159,26 +161,26 @@ def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     return np.tile(centers, side), np.repeat(centers, side)
 
 
-def _sampled(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures seen through maps, bilinear.
+def _sampled(images: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Samples images through affine maps, bilinear.
 
     Args:
-        pictures: float32 [N, S, S, C].
+        images: float32 [N, S, S, C].
         maps: float32 [N, 2, 3].
 
     Returns:
-        (float32 [N, S * S, C], bool [N, S * S] whether the place lies in the picture).
+        (float32 [N, S * S, C], bool [N, S * S] whether the point lies in the image).
     """
-    count, side = pictures.shape[:2]
+    count, side = images.shape[:2]
     x, y = _grid(side)
-    places = maps[:, :, :1] * x + maps[:, :, 1:2] * y + maps[:, :, 2:]
-    places = (places + 1) * (side / 2) - 0.5
-    inside = ((places >= -0.5) & (places <= side - 0.5)).all(axis=1)
-    places = np.clip(places, 0, side - 1.001)
-    corner = places.astype(np.int32)
-    share = places - corner
+    points = maps[:, :, :1] * x + maps[:, :, 1:2] * y + maps[:, :, 2:]
+    points = (points + 1) * (side / 2) - 0.5
+    inside = ((points >= -0.5) & (points <= side - 0.5)).all(axis=1)
+    points = np.clip(points, 0, side - 1.001)
+    corner = points.astype(np.int32)
+    share = points - corner
     across, down = share[:, 0, :, None], share[:, 1, :, None]
-    pixels = pictures.reshape(-1, pictures.shape[3])
+    pixels = images.reshape(-1, images.shape[3])
     base = corner[:, 1] * side + corner[:, 0]
     base += (np.arange(count, dtype=np.int32) * side**2)[:, None]
     upper, lower = pixels[base], pixels[base + side]
@@ -189,12 +191,12 @@ def _sampled(pictures: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _correlation(a: np.ndarray, b: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Of float32 [N, S, S], seen through the maps, with the same shape: float64 [N]."""
+    """Correlation of `a`, sampled through maps, with `b`, both float32 [N, S, S]: float64 [N]."""
     count = len(a)
-    seen, inside = _sampled(a[..., None], maps)
-    a, b = seen[..., 0], b.reshape(inside.shape)
+    sampled, inside = _sampled(a[..., None], maps)
+    a, b = sampled[..., 0], b.reshape(inside.shape)
     used = inside & (a < _CLIPPED) & (b < _CLIPPED)
-    # A picture that is clipped nearly everywhere is compared as it is.
+    # An image that is clipped nearly everywhere is compared with its clipped pixels.
     bright = used.mean(axis=1) < _MIN_OVERLAP / 2
     used[bright] = inside[bright]
     weights = used.astype(np.float32)
@@ -214,7 +216,7 @@ def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _registered(a: np.ndarray, b: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Maps improved so that `a` through them, times a gain, plus an offset, is `b`.
+    """Improves maps so that `a` sampled through them, times a gain plus an offset, is near `b`.
 
     Args:
         a: float32 [N, S, S].
@@ -230,15 +232,15 @@ def _registered(a: np.ndarray, b: np.ndarray, maps: np.ndarray) -> np.ndarray:
     layers = np.concatenate([a[..., None], slopes], axis=3)
     diagonal = np.arange(8)
     for _ in range(_STEPS):
-        seen, inside = _sampled(layers, maps)
-        level, across, down = seen[..., 0], seen[..., 1], seen[..., 2]
+        sampled, inside = _sampled(layers, maps)
+        level, across, down = sampled[..., 0], sampled[..., 1], sampled[..., 2]
         used = inside & (level < _CLIPPED) & (target < _CLIPPED)
         columns = [across * x, across * y, across, down * x, down * y, down, level]
         design = np.stack([*columns, np.ones_like(level)], axis=1)
         design *= used[:, None]
         normal = (design @ design.transpose(0, 2, 1)).astype(np.float64)
         right = (design @ target[..., None]).astype(np.float64)
-        # Damped: a picture with edges in one direction only does not say how to move.
+        # Damping: edges in one direction only do not determine the map.
         normal[:, diagonal, diagonal] *= 1.001
         normal[:, diagonal, diagonal] += 1e-3
         solution = np.linalg.solve(normal, right)[..., 0]

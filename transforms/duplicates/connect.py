@@ -26,8 +26,8 @@ class EdgeRows(Rows):
 
 register(EdgeRows, RowIds)
 
-# Clusters of copies are stars or cliques, which one round flattens; a second one is for chains.
-# What is not flat after that, a long chain of video frames, one worker finishes.
+# Most clusters of copies are stars or cliques, which one round flattens; the second round is for
+# chains. One worker finishes what is not flat after that, such as a long chain of video frames.
 _ROUNDS = 2
 _UNFINISHED_TAG = "unfinished"
 
@@ -87,9 +87,9 @@ class ConnectedComponents(beam.PTransform):
 
 
 def _by_node(
-    some: EdgeRows, total: int, directed: Callable[[np.ndarray], np.ndarray]
+    edge_rows: EdgeRows, total: int, directed: Callable[[np.ndarray], np.ndarray]
 ) -> Iterable[tuple[int, EdgeRows]]:
-    edges = directed(some.array)
+    edges = directed(edge_rows.array)
     return EdgeRows.divide(edges, edges[:, 0] % np.uint64(group_count(total)))
 
 
@@ -99,9 +99,9 @@ def _starred(
     return EdgeRows.of(star(EdgeRows.join(group[1])))
 
 
-def _by_end(some: EdgeRows, total: int) -> Iterable[tuple[int, EdgeRows]]:
-    """Each node of each star with the center, the center with itself, by node."""
-    edges = some.array
+def _by_end(edge_rows: EdgeRows, total: int) -> Iterable[tuple[int, EdgeRows]]:
+    """Pairs (node, center) of each star, including (center, center), by node."""
+    edges = edge_rows.array
     centers = np.unique(edges[:, 1])
     rows = np.concatenate([edges, np.stack([centers, centers], axis=1)])
     return EdgeRows.divide(rows, rows[:, 0] % np.uint64(group_count(total)))
@@ -110,8 +110,8 @@ def _by_end(some: EdgeRows, total: int) -> Iterable[tuple[int, EdgeRows]]:
 def _tied(group: tuple[int, Iterable[EdgeRows]], total: int) -> Iterable[tuple[int, RowIds]]:
     """Centers of stars that share a node with another star, by center.
 
-    Stars that are connected are so by the nodes that they share, so of a component that is not
-    one star yet, every star is among these.
+    Stars are connected only through nodes that they share. So if a component is not one star yet,
+    each of its stars shares a node with another, and its center is found here.
     """
     rows = np.unique(EdgeRows.join(group[1]), axis=0)
     again = rows[1:, 0] == rows[:-1, 0]
@@ -120,13 +120,13 @@ def _tied(group: tuple[int, Iterable[EdgeRows]], total: int) -> Iterable[tuple[i
     return RowIds.divide(centers, centers % np.uint64(group_count(total)))
 
 
-def _by_center(some: EdgeRows, total: int) -> Iterable[tuple[int, EdgeRows]]:
-    edges = some.array
+def _by_center(edge_rows: EdgeRows, total: int) -> Iterable[tuple[int, EdgeRows]]:
+    edges = edge_rows.array
     return EdgeRows.divide(edges, edges[:, 1] % np.uint64(group_count(total)))
 
 
 class _Finished(beam.DoFn):
-    """Stars that are components; the edges of the others under "unfinished"."""
+    """Yields stars that are complete components, and the edges of the others as "unfinished"."""
 
     def process(
         self, group: tuple[int, dict[str, Iterable[Any]]]

@@ -1,4 +1,4 @@
-"""Verdicts where lists of names leave identities out of a run."""
+"""Verdicts on components in which identity lists exclude an identity."""
 
 from collections.abc import Set as AbstractSet
 
@@ -11,7 +11,7 @@ from facemill.transforms.duplicates.verdicts import (
     Member,
     Verdict,
     best,
-    how,
+    match_reason,
     verdicts,
 )
 
@@ -24,31 +24,31 @@ _CODES = {
 def verdicts_of_filtered(
     component: list[Member], policy: str, left_out: AbstractSet[int]
 ) -> dict[int, Verdict]:
-    """What becomes of the new pictures of one component, by place.
+    """Verdicts on the new images of one component, by row id.
 
-    An identity may be left out because a model is tested on it. So its picture is no use under
-    another name either, whatever the policy for conflicts: it is dropped. What is left out itself
-    is not part of the collection: it is no conflict, is not written for a person to look at, and
-    gets no verdict here, since the selection says why it is dropped.
+    Images that duplicate an excluded identity's images are dropped under any label and any policy
+    for conflicts, since the identity may be excluded because a model is tested on it. The images
+    of the excluded identity are not part of the collection: they are no conflicts, go into no
+    quarantine, and get no verdict here, since the selection gives their reason.
 
     Args:
-        component: pictures that are the same, in any order.
-        policy: see `verdicts`, which decides where nobody is left out, or a held-out picture is
-            among them.
-        left_out: places of pictures whose identity is left out.
+        component: duplicates of each other, in any order.
+        policy: see `verdicts`, which decides if the component has no excluded image, or a held-out
+            one.
+        left_out: row ids of the images whose identity is excluded.
     """
-    others = [one for one in component if one.row_id in left_out]
-    if not others or any(one.origin == HELD_OUT for one in component):
+    excluded = [one for one in component if one.row_id in left_out]
+    if not excluded or any(one.origin == HELD_OUT for one in component):
         return verdicts(component, policy)
-    shown = best(others)
+    representative = best(excluded)
     return {
-        one.row_id: _dropped(one, shown)
+        one.row_id: _dropped(one, representative)
         for one in component
         if one.origin == NEW and one.row_id not in left_out
     }
 
 
 def _dropped(one: Member, other: Member) -> Verdict:
-    same = how(one, other)
+    same = match_reason(one, other)
     reason = Reason(_CODES[same], f"{same} under an identity that is left out")
     return Verdict(DROPPED, reason, other.image_id)

@@ -13,7 +13,7 @@ from facemill.transforms.duplicates.candidates import TOGETHER, HashRows, PairRo
 
 register(HashRows, PairRows)
 
-# One worker searches all bands of so many hashes; of more, each band has a worker of its own.
+# Up to so many hashes one worker searches all bands; above it each band has a worker of its own.
 _ONE_WORKER = 1 << 16
 _EVERYTHING = -1
 _EVERY_BAND = -1
@@ -24,8 +24,9 @@ class NearPairs(beam.PTransform):
 
     Args:
         total: a PCollection of one number, how many images there are.
-        one_worker: images that one worker searches alone; never changes the result.
-        together: images that one worker holds; changes it only where bounds on crowded hashes do.
+        one_worker: most images that one worker searches alone; never changes the result.
+        together: most images that one worker holds; changes the result only where hashes are so
+            crowded that the limits of `banding` apply.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class NearPairs(beam.PTransform):
 
 
 def by_part(hashes: HashRows, total: int, together: int) -> Iterator[tuple[int, HashRows]]:
-    """Rows to the parts in which near pairs meet: one part, or by some bits of each band."""
+    """Divides rows into the parts to search: one part, or parts by some bits of each band."""
     bits = max(0, (total - 1) // together).bit_length()
     if bits == 0:
         yield _EVERYTHING, hashes
@@ -75,23 +76,23 @@ def by_part(hashes: HashRows, total: int, together: int) -> Iterator[tuple[int, 
 
 
 def ordered(group: tuple[int, Iterable[HashRows]]) -> tuple[int, HashRows]:
-    """A part in the order in which it is searched, so that no band has to sort it again."""
+    """Sorts a part into the order of the search, so that no band has to sort it again."""
     rows = HashRows.join(group[1])
-    # Equal hashes by row id, so that the first of them are the same wherever they meet.
+    # Equal hashes by row id, so that every part has the same leaders among them.
     rows = rows[np.argsort(rows["row_id"])]
     order = banding.content_order(np.ascontiguousarray(rows["fingerprint"]))
     return group[0], HashRows.of(rows[order])
 
 
 def bands(total: int, one_worker: int, together: int) -> Iterable[int]:
-    """What is searched of the part that holds everything: all bands at once, or one by one."""
+    """The searches of the part that holds everything: all bands at once, or one by one."""
     if total > together:
         return []
     return range(banding.BANDS) if total > one_worker else [_EVERY_BAND]
 
 
 def band_pairs(band: int, everything: Iterable[HashRows]) -> Iterator[PairRows]:
-    """Candidates that a band brings together; `everything` is one part or, of no image, none."""
+    """Candidates that a band finds; `everything` is one part, or none if there is no image."""
     for part in everything:
         yield from _pairs(part, None if band == _EVERY_BAND else band, None)
 
@@ -110,5 +111,5 @@ def _everything(part: tuple[int, HashRows]) -> list[HashRows]:
 def _pairs(hashes: HashRows, band: int | None, side: int | None) -> Iterator[PairRows]:
     rows = hashes.array
     pairs = rows["row_id"][banding.near_pairs(rows["fingerprint"], band, side)]
-    # Confirmation brings the first onto the second, so which is first must not be left to chance.
+    # Confirmation registers the first image to the second, so which one is first must be fixed.
     yield from in_chunks(np.sort(pairs, axis=1), np.zeros(len(pairs), np.uint8))

@@ -1,4 +1,4 @@
-"""Duplicate search as a Beam transform: a thin layer over the plain functions beside it."""
+"""The duplicate search as a Beam transform, over the plain functions of the modules beside it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -25,11 +25,11 @@ from facemill.transforms.duplicates.verdicts import Exclusion, Member, Verdict
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 from facemill.transforms.scan.staging import MetadataReader, StagingReader
 
-# What tells equal pixels, and what is searched further of one of them.
+# What finds equal pixels, and what the further search needs of their representative.
 CANDIDATE = np.dtype(
     [
         *((name, USABLE[name]) for name in ("row_id", "pixels", "fingerprint")),
-        # Of what a reference set could not use, or excluded, there is no thumbnail.
+        # An image that a reference set could not use, or excluded, has no thumbnail.
         ("usable", "?"),
     ]
 )
@@ -51,10 +51,10 @@ _METADATA = (
 
 
 class FindDuplicates(beam.PTransform):
-    """Scanned -> Exclusion of every new image that is the same picture as another.
+    """Scanned -> Exclusion of every new image that is a duplicate of another.
 
-    Of a dataset that is added to come those that a held-out set has too, and those that were
-    dropped and are there again, see `transforms.duplicates.verdicts`.
+    Of the base come exclusions of the images that a held-out set has too, and of dropped images
+    that are in the input again, see `transforms.duplicates.verdicts`.
 
     Args:
         staging: the staging folder.
@@ -62,7 +62,7 @@ class FindDuplicates(beam.PTransform):
         policy: for conflicts, see `transforms.duplicates.verdicts`.
         seed: of the keyed hashes.
         total: a PCollection of one number, how many images were listed.
-        chosen: which identities the run is about.
+        identity_filter: which identities the run includes and excludes.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class FindDuplicates(beam.PTransform):
         policy: str,
         seed: int,
         total: beam.PCollection,
-        chosen: IdentityFilter,
+        identity_filter: IdentityFilter,
     ) -> None:
         super().__init__()
         self._staging = staging
         self._level = level
-        self._verdicts = _Verdicts(staging, policy, seed, chosen)
+        self._verdicts = _Verdicts(staging, policy, seed, identity_filter)
         self._total = total
 
     def expand(self, scanned: beam.PCollection) -> beam.PCollection:
@@ -120,10 +120,10 @@ def _nothing(scanned: Scanned) -> list[Exclusion]:
 
 
 def _by_pixels(scanned: Scanned, total: int) -> Iterable[tuple[int, CandidateRows]]:
-    others = scanned.unusable[scanned.unusable["pixels"].any(axis=1)]
-    rows = np.zeros(len(scanned.usable) + len(others), CANDIDATE)
+    unusable = scanned.unusable[scanned.unusable["pixels"].any(axis=1)]
+    rows = np.zeros(len(scanned.usable) + len(unusable), CANDIDATE)
     for name in ("row_id", "pixels"):
-        rows[name] = np.concatenate([scanned.usable[name], others[name]])
+        rows[name] = np.concatenate([scanned.usable[name], unusable[name]])
     rows["fingerprint"][: len(scanned.usable)] = scanned.usable["fingerprint"]
     rows["usable"][: len(scanned.usable)] = True
     return CandidateRows.divide(rows, rows["pixels"][:, 0] % np.uint64(group_count(total)))
@@ -136,13 +136,13 @@ class _ExactGroups(beam.DoFn):
         self, group: tuple[int, Iterable[CandidateRows]]
     ) -> Iterator[CandidateRows | TaggedOutput[Literal["edges"], EdgeRows]]:
         rows = CandidateRows.join(group[1])
-        # What can be searched further comes first, and so represents its group.
+        # A usable image comes first, and so represents its group: it can be searched further.
         keys = rows["row_id"], ~rows["usable"], rows["pixels"][:, 1], rows["pixels"][:, 0]
         rows = rows[np.lexsort(keys)]
         first = np.r_[True, (rows["pixels"][1:] != rows["pixels"][:-1]).any(axis=1)]
         yield CandidateRows.of(rows[first & rows["usable"]])
         leaders = rows[np.flatnonzero(first)[np.cumsum(first) - 1]]
-        # Where nothing can be used, nothing is new.
+        # A group without a usable image has no new image.
         some = ~first & leaders["usable"]
         edges = np.stack([leaders["row_id"][some], rows["row_id"][some]], axis=1)
         if len(edges):
@@ -158,7 +158,7 @@ def _hashes(unique: CandidateRows) -> HashRows:
 
 
 class _Confirm(beam.DoFn):
-    """Keeps the pairs whose thumbnails show the same picture."""
+    """Keeps the pairs whose thumbnails show the same photo."""
 
     def __init__(self, staging: str) -> None:
         self._staging = staging
@@ -177,13 +177,15 @@ class _Confirm(beam.DoFn):
 
 
 class _Verdicts(beam.DoFn):
-    """The row ids of one component -> what becomes of its images."""
+    """The row ids of one component -> an Exclusion of each image that gets a verdict."""
 
-    def __init__(self, staging: str, policy: str, seed: int, chosen: IdentityFilter) -> None:
+    def __init__(
+        self, staging: str, policy: str, seed: int, identity_filter: IdentityFilter
+    ) -> None:
         self._staging = staging
         self._policy = policy
         self._seed = seed
-        self._identity_filter = chosen
+        self._identity_filter = identity_filter
 
     def setup(self) -> None:
         self._metadata = MetadataReader(self._staging, _METADATA)
@@ -212,11 +214,11 @@ class _Verdicts(beam.DoFn):
             pixel_sha256=metadata["pixel_sha256"],
             area=(metadata["width"] or 0) * (metadata["height"] or 0),
             sharpness=metadata["sharpness"] or 0.0,
-            aside=_aside(metadata),
+            earlier_verdict=_earlier_verdict(metadata),
         )
 
 
-def _aside(metadata: dict[str, Any]) -> Verdict | None:
+def _earlier_verdict(metadata: dict[str, Any]) -> Verdict | None:
     reason = from_columns(metadata["reason"], metadata["reason_code"])
     if reason is None:
         return None

@@ -1,9 +1,9 @@
-"""The search for crops and mirror images as a Beam transform, over `banding` and `variants`.
+"""The search for crops and mirror images as a Beam transform, over `banding` and `crop_variants`.
 
-What is looked up are the variants of each picture, among the plain hashes of all. As long as one
-worker can hold all hashes, each takes a part of the pictures. Of more, variants and hashes meet by
-the values of their bands: that takes 25 bytes for each of 15 variants in each of 8 bands, and no
-worker holds more than a share of either.
+The search looks up the variants of each image among the plain hashes of all images. As long as one
+worker can hold all hashes, each worker takes a part of the images. Above that, variants and hashes
+are grouped by the values of their bands: that takes 25 bytes for each of 15 variants in each of 8
+bands, and no worker holds more than a share of either.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,8 +29,8 @@ QUERY = np.dtype(
         ("windows", "u1", (crop_variants.VARIANT_BYTES,)),
     ]
 )
-# One variant, where variants and hashes meet by band.
-ASKED = np.dtype([("row_id", "<u8"), ("variant", "u1"), ("fingerprint", USABLE["fingerprint"])])
+# One variant, where variants and hashes are grouped by band.
+VARIANT = np.dtype([("row_id", "<u8"), ("variant", "u1"), ("fingerprint", USABLE["fingerprint"])])
 
 
 class QueryRows(Rows):
@@ -40,11 +40,11 @@ class QueryRows(Rows):
     dtype = QUERY
 
 
-class AskedRows(Rows):
-    """ASKED rows."""
+class VariantRows(Rows):
+    """VARIANT rows."""
 
     __slots__ = ()
-    dtype = ASKED
+    dtype = VARIANT
 
 
 class HitRows(Rows):
@@ -54,11 +54,11 @@ class HitRows(Rows):
     dtype = banding.HIT
 
 
-register(HashRows, PairRows, QueryRows, AskedRows, HitRows, RowIds)
+register(HashRows, PairRows, QueryRows, VariantRows, HitRows, RowIds)
 
 _QUERY_SALT, _HIT_SALT = 48, 49
-# Variants that meet in a group, about.
-_ASKED_PER_GROUP = 1 << 20
+# Variants in a group, about.
+_VARIANTS_PER_GROUP = 1 << 20
 
 
 class VariantPairs(beam.PTransform):
@@ -67,7 +67,7 @@ class VariantPairs(beam.PTransform):
     Args:
         scanned: a PCollection of Scanned, with windows.
         total: a PCollection of one number, how many images there are.
-        together: images whose hashes one worker holds; never changes the result.
+        together: most images whose hashes one worker holds; never changes the result.
     """
 
     def __init__(
@@ -87,22 +87,22 @@ class VariantPairs(beam.PTransform):
         searched = hashes | "Searched" >> beam.FlatMap(_by_row_id, total).with_output_types(
             tuple[int, RowIds]
         )
-        asking = (
+        searched_queries = (
             {"queries": queries, "searched": searched}
             | "GroupQueries" >> CoGroup()
-            | "Once" >> beam.FlatMap(_once).with_output_types(QueryRows)
+            | "Once" >> beam.FlatMap(_searched_queries).with_output_types(QueryRows)
         )
         everything = beam.pvalue.AsIter(
-            hashes | "Few" >> beam.FlatMap(_few, total, together).with_output_types(HashRows)
+            hashes | "Few" >> beam.FlatMap(_if_few, total, together).with_output_types(HashRows)
         )
-        of_few = asking | "LookUp" >> beam.FlatMap(
+        of_few = searched_queries | "LookUp" >> beam.FlatMap(
             _look_up, total, together, everything
         ).with_output_types(PairRows)
         parts = {
-            "asked": asking
+            "variants": searched_queries
             | "AskedByBand"
-            >> beam.FlatMap(asked_by_band, total, together).with_output_types(
-                tuple[int, AskedRows]
+            >> beam.FlatMap(variants_by_band, total, together).with_output_types(
+                tuple[int, VariantRows]
             ),
             "hashes": hashes
             | "HashesByBand"
@@ -131,36 +131,38 @@ def queries_of(scanned: Scanned, total: int) -> Iterable[tuple[int, QueryRows]]:
 
 
 def part_bits(total: int, together: int) -> int | None:
-    """How many bits of a band's value variants and hashes share where they meet; or None.
+    """How many bits of a band's value the variants and hashes of a group share.
 
-    None as long as one worker holds all hashes.
+    None if one worker holds all hashes, so that there are no groups.
     """
     if total <= together:
         return None
-    asked = total * crop_variants.MIRROR
-    return min(banding.BAND_BITS, ((asked - 1) // _ASKED_PER_GROUP).bit_length())
+    variants = total * crop_variants.MIRROR
+    return min(banding.BAND_BITS, ((variants - 1) // _VARIANTS_PER_GROUP).bit_length())
 
 
-def asked_by_band(queries: QueryRows, total: int, together: int) -> Iterator[tuple[int, AskedRows]]:
-    """ASKED rows of QUERY rows by the band and its value, all variants in all bands."""
+def variants_by_band(
+    queries: QueryRows, total: int, together: int
+) -> Iterator[tuple[int, VariantRows]]:
+    """VARIANT rows of QUERY rows by the band and its value, all variants in all bands."""
     bits = part_bits(total, together)
     if bits is None:
         return
     rows = queries.array
-    asked = crop_variants.queries(rows["fingerprint"], rows["windows"])
-    count = asked.shape[1]
-    asked = asked.reshape(-1, asked.shape[2])
+    variants = crop_variants.queries(rows["fingerprint"], rows["windows"])
+    count = variants.shape[1]
+    variants = variants.reshape(-1, variants.shape[2])
     for band in range(banding.BANDS):
-        values = banding.band_values(asked, band) >> np.uint16(banding.BAND_BITS - bits)
+        values = banding.band_values(variants, band) >> np.uint16(banding.BAND_BITS - bits)
         order = np.argsort(values, kind="stable")
         found, starts = np.unique(values[order], return_index=True)
-        # Built one by one: at once they would take several times what the queries do.
-        for value, mine in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
-            part = np.zeros(len(mine), ASKED)
-            part["row_id"] = rows["row_id"][mine // count]
-            part["variant"] = mine % count + 1
-            part["fingerprint"] = asked[mine]
-            yield band << banding.BAND_BITS | value, AskedRows.of(part)
+        # Built one by one: together they would take several times the memory of the queries.
+        for value, indices in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
+            part = np.zeros(len(indices), VARIANT)
+            part["row_id"] = rows["row_id"][indices // count]
+            part["variant"] = indices % count + 1
+            part["fingerprint"] = variants[indices]
+            yield band << banding.BAND_BITS | value, VariantRows.of(part)
 
 
 def hashes_by_band(hashes: HashRows, total: int, together: int) -> Iterator[tuple[int, HashRows]]:
@@ -182,11 +184,11 @@ def look_up_band(
     key, parts = group
     rows = HashRows.join(parts["hashes"])
     rows = rows[np.argsort(rows["row_id"])]
-    asked = AskedRows.join(parts["asked"])
+    variants = VariantRows.join(parts["variants"])
     found = banding.cross_share(
-        asked["fingerprint"],
-        asked["row_id"],
-        asked["variant"],
+        variants["fingerprint"],
+        variants["row_id"],
+        variants["variant"],
         rows["fingerprint"],
         rows["row_id"],
         key >> banding.BAND_BITS,
@@ -195,7 +197,7 @@ def look_up_band(
 
 
 def nearest(group: tuple[int, Iterable[HitRows]]) -> Iterator[PairRows]:
-    """Of the hits of each pair the nearest, as candidates."""
+    """The nearest hit of each pair, as a candidate."""
     found = banding.nearest(HitRows.join(group[1]))
     yield from in_chunks(np.stack([found["first"], found["second"]], axis=1), found["variant"])
 
@@ -209,15 +211,15 @@ def _by_row_id(hashes: HashRows, total: int) -> Iterable[tuple[int, RowIds]]:
     return RowIds.divide(row_ids, _group_of(row_ids, _QUERY_SALT, total))
 
 
-def _once(group: tuple[int, dict[str, Iterable[Any]]]) -> list[QueryRows]:
-    """An image of equal pixels is asked for once, like it is found once."""
+def _searched_queries(group: tuple[int, dict[str, Iterable[Any]]]) -> list[QueryRows]:
+    """Keeps the queries of searched images: of images with equal pixels only one is searched."""
     rows = QueryRows.join(group[1]["queries"])
     searched = RowIds.join(group[1]["searched"])
     rows = rows[np.isin(rows["row_id"], searched)]
     return [QueryRows.of(rows)] if len(rows) else []
 
 
-def _few(hashes: HashRows, total: int, together: int) -> list[HashRows]:
+def _if_few(hashes: HashRows, total: int, together: int) -> list[HashRows]:
     return [hashes] if total <= together else []
 
 
@@ -228,11 +230,11 @@ def _look_up(
         return
     rows = HashRows.join(everything)
     rows = rows[np.argsort(rows["row_id"])]
-    asking = queries.array
-    asking = asking[np.argsort(asking["row_id"])]
+    searched = queries.array
+    searched = searched[np.argsort(searched["row_id"])]
     pairs, variant = banding.cross_pairs(
-        crop_variants.queries(asking["fingerprint"], asking["windows"]),
-        np.searchsorted(rows["row_id"], asking["row_id"]),
+        crop_variants.queries(searched["fingerprint"], searched["windows"]),
+        np.searchsorted(rows["row_id"], searched["row_id"]),
         rows["fingerprint"],
     )
     yield from in_chunks(rows["row_id"][pairs], variant)

@@ -1,4 +1,4 @@
-"""From a group of pictures that are the same to one verdict for each of them."""
+"""Verdicts on a component: what becomes of each image among its duplicates."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,17 +20,17 @@ _LEAKS = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What a verdict needs to know of a picture.
+    """What a verdict depends on, for one image.
 
     Attributes:
         row_id: see `transforms.core.row_ids`.
         image_id: its key.
-        identity: whose face it is, or None where the source does not say.
-        pixel_sha256: tells exact from near duplicates.
+        identity: whose face it shows, or None if the source does not say.
+        pixel_sha256: equal for exact duplicates, different for near duplicates.
         area: width times height.
         sharpness: see `transforms.images.quality.Quality`.
-        aside: of a picture that its dataset set aside, or could not use: what became of it. Only
-            equal pixels are found of these.
+        earlier_verdict: of an image of a reference set that its dataset excluded, or could not
+            use: the verdict there. The search finds only exact duplicates of such an image.
     """
 
     row_id: int
@@ -39,7 +39,7 @@ class Member:
     pixel_sha256: str
     area: int
     sharpness: float
-    aside: "Verdict | None" = None
+    earlier_verdict: "Verdict | None" = None
 
     @property
     def origin(self) -> int:
@@ -49,13 +49,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a picture is set aside.
+    """Why an image is excluded.
 
     Attributes:
         outcome: `duplicate`, `conflict` or `dropped`.
         reason: one phrase, and its code.
-        duplicate_of: image_id of the picture that is kept, or of the one under another identity.
-            Of a picture that a dataset dropped it can be "".
+        duplicate_of: image_id of the image that is kept, or of the one under another identity;
+            can be "" in the earlier verdict on an image that its dataset dropped.
     """
 
     outcome: str
@@ -64,16 +64,16 @@ class Verdict:
 
     @property
     def is_leak(self) -> bool:
-        """Whether a held-out set has the picture."""
+        """Whether the image is excluded because a held-out set has it."""
         return self.outcome == DROPPED and self.reason.code in HELD_OUT_IMAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A verdict on its way to the index.
+    """A verdict with the row that it is on, for the selection and the index.
 
     Attributes:
-        row_id: of the picture.
+        row_id: of the image.
         identity: key of its identity, by which the selection groups, or 0.
         order: keyed hash of its image_id.
         verdict: see `Verdict`.
@@ -88,44 +88,44 @@ class Exclusion:
 def best(members: Iterable[Member]) -> Member:
     """The representative: one with an identity, largest, then sharpest, then first by image_id.
 
-    A picture that a dataset holds already stays the representative, whatever else arrives.
+    An image of the base stays the representative, whatever is added.
     """
     return min(members, key=_rank)
 
 
 def _rank(one: Member) -> tuple:
-    nobody = one.identity is None
-    return one.origin != BASE, nobody, -one.area, -one.sharpness, one.image_id
+    unlabeled = one.identity is None
+    return one.origin != BASE, unlabeled, -one.area, -one.sharpness, one.image_id
 
 
 def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
-    """What becomes of the new pictures of one component, by place.
+    """Verdicts on the images of one component, by row id.
 
-    - A held-out picture among them: all are dropped, since whoever trained on one would have seen
-      the other. So are those that a dataset holds already: it is for the run to refuse that.
-    - A picture among them that a dataset set aside, and none that it holds: see `_again`.
-    - One identity: all but the best are duplicates of it. A picture without an identity is a
-      duplicate of the same picture with one, unless a dataset holds it already.
-    - Several identities: the label of each is in doubt. All are conflicts, and each names the best
-      picture under another identity; under KEEP_MAJORITY the identity with the most pictures keeps
-      its best one, if no other has as many. What a dataset holds already is never taken from it.
+    - With a held-out image: all others are dropped, since a model trained on one of them would
+      have seen the held-out image. Images of the base get this verdict too, and the run refuses it.
+    - With an image that the base excluded, and none that it kept: see `_repeated_verdicts`.
+    - With one identity: all but the best are duplicates of the best. An image without an identity
+      is a duplicate of one with an identity, unless the base kept the one without.
+    - With several identities: the label of each image is in doubt. All are conflicts, and each
+      names the best image under another identity. Under KEEP_MAJORITY the identity with the most
+      images keeps its best one, if no other identity has as many. Images that the base kept stay.
 
     Args:
-        component: pictures that are the same, in any order.
+        component: duplicates of each other, in any order.
         policy: one of `transforms.duplicates.choices.POLICIES`.
     """
-    held = [one for one in component if one.origin == HELD_OUT]
-    if held:
-        other = best(held)
-        ours = (one for one in component if one.origin != HELD_OUT and one.aside is None)
-        return {one.row_id: _leak(one, other) for one in ours}
-    aside = [one for one in component if one.aside is not None]
-    if aside:
-        component = [one for one in component if one.aside is None]
+    held_out = [one for one in component if one.origin == HELD_OUT]
+    if held_out:
+        other = best(held_out)
+        leaks = (one for one in component if one.origin != HELD_OUT and not one.earlier_verdict)
+        return {one.row_id: _leak(one, other) for one in leaks}
+    excluded_before = [one for one in component if one.earlier_verdict is not None]
+    if excluded_before:
+        component = [one for one in component if one.earlier_verdict is None]
         if not component:
             return {}
-        return _superseded(aside, component) | (
-            _again(aside, component) or verdicts(component, policy)
+        return _superseded(excluded_before, component) | (
+            _repeated_verdicts(excluded_before, component) or verdicts(component, policy)
         )
     new = [one for one in component if one.origin == NEW]
     labeled = [one for one in component if one.identity is not None]
@@ -133,10 +133,14 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
     if len(counts) <= 1:
         kept = best(component)
         return {one.row_id: _duplicate(one, kept) for one in new if one.row_id != kept.row_id}
-    old = [one for one in labeled if one.origin == BASE]
-    winner = best(old).identity if old else _majority(counts) if policy == KEEP_MAJORITY else None
+    in_base = [one for one in labeled if one.origin == BASE]
+    winner = None
+    if in_base:
+        winner = best(in_base).identity
+    elif policy == KEEP_MAJORITY:
+        winner = _majority(counts)
     if winner is None:
-        # Looked for once and not for each: a placeholder picture has a hundred thousand names.
+        # Found once and not for each image: a placeholder photo can be under 100,000 identities.
         first = best(labeled)
         second = best(one for one in labeled if one.identity != first.identity)
         return {
@@ -144,7 +148,7 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
             for one in new
         }
     named = best(one for one in labeled if one.identity == winner)
-    # A dataset may hold the picture as nobody's, and does not get it a second time.
+    # The base may have kept the image without an identity, and does not get it a second time.
     kept = best(one for one in component if one.identity in (winner, None))
     return {
         one.row_id: _duplicate(one, kept)
@@ -155,54 +159,65 @@ def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
     }
 
 
-def _again(aside: list[Member], component: list[Member]) -> dict[int, Verdict]:
-    """What a dataset's verdicts say of new pictures, or nothing where it holds the picture.
+def _repeated_verdicts(
+    excluded_before: list[Member], component: list[Member]
+) -> dict[int, Verdict]:
+    """Applies the base's earlier verdicts to new images; empty if the base kept one of the images.
 
-    A new picture that equals a conflict is one too, whatever the policy: the label is as much in
-    doubt as before. One that equals a duplicate is a duplicate of what that names, and under
-    another identity a conflict with it.
+    A new image that duplicates a conflict is a conflict too, whatever the policy: its label is as
+    much in doubt as before. A new image that duplicates an earlier duplicate is a duplicate of the
+    image that the earlier verdict names, and under another identity a conflict with it.
 
     Args:
-        aside: of the component, what the dataset set aside.
+        excluded_before: the images of the component that the base excluded.
         component: all others.
     """
     if any(one.origin == BASE for one in component):
         return {}
-    conflicts = [one for one in aside if one.aside and one.aside.outcome == CONFLICT]
-    copies = [one for one in aside if one.aside and one.aside.outcome == DUPLICATE]
+    conflicts = _with_outcome(excluded_before, CONFLICT)
+    duplicates = _with_outcome(excluded_before, DUPLICATE)
     if conflicts:
         first = best(conflicts)
         second = [one for one in conflicts if one.identity != first.identity]
         named = (first, best(second) if second else None)
-        return {one.row_id: _conflict_again(one, *named) for one in component}
-    if not copies:
+        return {one.row_id: _repeated_conflict(one, *named) for one in component}
+    if not duplicates:
         return {}
-    copy = best(copies)
-    assert copy.aside is not None
-    kept = copy.aside.duplicate_of
+    duplicate = best(duplicates)
+    assert duplicate.earlier_verdict is not None
+    kept = duplicate.earlier_verdict.duplicate_of
     return {
-        one.row_id: Verdict(DUPLICATE, how(one, copy), kept)
-        if None in (one.identity, copy.identity) or one.identity == copy.identity
-        else Verdict(CONFLICT, _under(one, copy), kept)
+        one.row_id: Verdict(DUPLICATE, match_reason(one, duplicate), kept)
+        if None in (one.identity, duplicate.identity) or one.identity == duplicate.identity
+        else Verdict(CONFLICT, _conflict_reason(one, duplicate), kept)
         for one in component
     }
 
 
-def _conflict_again(one: Member, first: Member, second: Member | None) -> Verdict:
+def _with_outcome(excluded_before: list[Member], outcome: str) -> list[Member]:
+    return [
+        one
+        for one in excluded_before
+        if one.earlier_verdict and one.earlier_verdict.outcome == outcome
+    ]
+
+
+def _repeated_conflict(one: Member, first: Member, second: Member | None) -> Verdict:
     other = second if one.identity == first.identity else first
     if other is not None:
         return _conflict(one, other)
-    # Of its own identity alone, whose other side was no more than near: that is named there.
-    assert first.aside is not None
-    return first.aside
+    # The component has no image of the other identity, since that one was only a near duplicate.
+    # The earlier verdict names it.
+    assert first.earlier_verdict is not None
+    return first.earlier_verdict
 
 
-def _superseded(aside: list[Member], component: list[Member]) -> dict[int, Verdict]:
-    """Dropped pictures of a dataset that are here again: of each pair one counts in its class."""
+def _superseded(excluded_before: list[Member], component: list[Member]) -> dict[int, Verdict]:
+    """Makes dropped images of the base duplicates of new copies, so that each pair counts once."""
     found = {}
-    for one in aside:
+    for one in _with_outcome(excluded_before, DROPPED):
         same = [other for other in component if other.identity == one.identity]
-        if one.aside and one.aside.outcome == DROPPED and same:
+        if same:
             found[one.row_id] = _duplicate(one, best(same))
     return found
 
@@ -213,23 +228,23 @@ def _majority(counts: Counter[str | None]) -> str | None:
 
 
 def _duplicate(one: Member, kept: Member) -> Verdict:
-    return Verdict(DUPLICATE, how(one, kept), kept.image_id)
+    return Verdict(DUPLICATE, match_reason(one, kept), kept.image_id)
 
 
 def _conflict(one: Member, other: Member) -> Verdict:
-    return Verdict(CONFLICT, _under(one, other), other.image_id)
+    return Verdict(CONFLICT, _conflict_reason(one, other), other.image_id)
 
 
 def _leak(one: Member, other: Member) -> Verdict:
-    same = how(one, other)
+    same = match_reason(one, other)
     return Verdict(DROPPED, Reason(_LEAKS[same], f"{same} in the held-out set"), other.image_id)
 
 
-def _under(one: Member, other: Member) -> Reason:
-    same = how(one, other)
+def _conflict_reason(one: Member, other: Member) -> Reason:
+    same = match_reason(one, other)
     return same.with_text(f"{same} under identity {other.identity}")
 
 
-def how(one: Member, other: Member) -> Reason:
-    """In which way two images are the same: EXACT or NEAR."""
+def match_reason(one: Member, other: Member) -> Reason:
+    """EXACT for two images with equal pixels, otherwise NEAR."""
     return EXACT if one.pixel_sha256 == other.pixel_sha256 else NEAR

@@ -1,8 +1,8 @@
 """Rules of balance applied to decisions: to whole classes, or to a share of a class in its order.
 
-A class that one worker can hold is given to `apply`. A larger one is cut into shares that follow
-each other in the order of preference, and `apply_to_share` does to a share what `apply` would do
-to its rows among all: it has to be told how many images come before, and how many there are.
+`apply` takes a class that one worker can hold. A larger class is cut into consecutive shares in the
+order of preference. `apply_to_share` decides on the rows of a share as `apply` would on the whole
+class: its caller passes how many images come before the share, and how many the class has.
 """
 
 import numpy as np
@@ -30,21 +30,21 @@ def apply(rows: np.ndarray, rule: Rule, key: str, prefer: str) -> None:
     Args:
         rows: DECISION [N].
         rule: `oversample` and `effective-number` act on the train split only.
-        key: column of the classes, `identity` or `group`; its zero is no class.
+        key: column of the classes, `identity` or `group`; rows with 0 are in no class.
         prefer: `hash` or `quality`, see `selection.Selection`.
     """
-    chosen = np.flatnonzero(_concerned(rows, rule) & (rows[key] != 0))
-    if not len(chosen):
+    selected = np.flatnonzero(_applies_to(rows, rule) & (rows[key] != 0))
+    if not len(selected):
         return
-    some = rows[chosen]
-    rank, size = weights.ranks(some[key], _preference(some, prefer))
-    _settle(some, rule, rank, size, weights.sums(some[key], some["copies"]), key == "group")
-    rows[chosen] = some
+    subset = rows[selected]
+    rank, size = weights.ranks(subset[key], _preference(subset, prefer))
+    _decide(subset, rule, rank, size, weights.sums(subset[key], subset["copies"]), key == "group")
+    rows[selected] = subset
 
 
 def tally(rows: np.ndarray, rule: Rule) -> tuple[int, int]:
-    """(images that a rule concerns, records of them) of DECISION [N] of one class."""
-    some = rows[_concerned(rows, rule)]
+    """(images that a rule applies to, records of these) among DECISION [N] of one class."""
+    some = rows[_applies_to(rows, rule)]
     return len(some), int(some["copies"].sum(dtype=np.int64))
 
 
@@ -54,18 +54,18 @@ def apply_to_share(rows: np.ndarray, rule: Rule, before: int, images: int, recor
     Args:
         rows: DECISION [N], in the order of `preference_keys`.
         rule: see `apply`.
-        before: images that the rule concerns in the shares before this one, see `tally`.
-        images: of all shares.
-        records: of all shares.
+        before: images that the rule applies to in the shares before this one, see `tally`.
+        images: the same of all shares.
+        records: of these images.
     """
-    chosen = np.flatnonzero(_concerned(rows, rule))
-    if not len(chosen):
+    selected = np.flatnonzero(_applies_to(rows, rule))
+    if not len(selected):
         return
-    some = rows[chosen]
-    rank = before + np.arange(len(some))
-    size, written = (np.full(len(some), value, np.int64) for value in (images, records))
-    _settle(some, rule, rank, size, written, of_attribute=True)
-    rows[chosen] = some
+    subset = rows[selected]
+    rank = before + np.arange(len(subset))
+    size, written = (np.full(len(subset), value, np.int64) for value in (images, records))
+    _decide(subset, rule, rank, size, written, of_attribute=True)
+    rows[selected] = subset
 
 
 def preference_keys(rows: np.ndarray, prefer: str) -> np.ndarray:
@@ -81,7 +81,7 @@ def preference_keys(rows: np.ndarray, prefer: str) -> np.ndarray:
 
 
 def _preference(rows: np.ndarray, prefer: str) -> list[np.ndarray]:
-    """What decides who comes first in a class, as `balance.ranks` takes it."""
+    """The preference of each image in its class, as `weights.ranks` takes it."""
     preference = [is_new(rows), splitmix64(rows["order"], _CAP_SALT), rows["row_id"]]
     if prefer == SHARPEST:
         preference.insert(1, -rows["sharpness"])
@@ -89,26 +89,27 @@ def _preference(rows: np.ndarray, prefer: str) -> list[np.ndarray]:
 
 
 def _big_endian(values: np.ndarray) -> np.ndarray:
-    """uint8 [N, bytes] that are in the order of the values: bool, uint64 or float32 [N]."""
+    """uint8 [N, bytes] whose order is that of the values: bool, uint64 or float32 [N]."""
     if values.dtype == np.float32:
-        # Zero has two signs, and is one value.
+        # -0.0 and 0.0 are one value.
         bits = (values + np.float32(0)).view(np.uint32)
         values = np.where(bits & _SIGN, ~bits, bits | _SIGN)
     wide = np.ascontiguousarray(values.astype(values.dtype.newbyteorder(">")))
     return wide.view(np.uint8).reshape(len(values), -1)
 
 
-def _concerned(rows: np.ndarray, rule: Rule) -> np.ndarray:
-    alive = rows["reason"] == KEEP
+def _applies_to(rows: np.ndarray, rule: Rule) -> np.ndarray:
+    affected = rows["reason"] == KEEP
     if rule.kind == MIN_IMAGES and rule.column is None:
-        # What a dataset dropped for want of others: with the new ones there may be enough.
-        alive |= ~is_new(rows) & (rows["reason"] == TOO_FEW)
+        # Images that the base dropped because their class was too small: with the new images it may
+        # be large enough.
+        affected |= ~is_new(rows) & (rows["reason"] == TOO_FEW)
     if rule.kind in (OVERSAMPLE, EFFECTIVE_NUMBER):
-        alive &= rows["split"] == TRAIN
-    return alive
+        affected &= rows["split"] == TRAIN
+    return affected
 
 
-def _settle(
+def _decide(
     some: np.ndarray,
     rule: Rule,
     rank: np.ndarray,
@@ -116,22 +117,22 @@ def _settle(
     records: np.ndarray,
     of_attribute: bool,
 ) -> None:
-    """Decides on images that a rule concerns, in place.
+    """Decides on images that a rule applies to, in place.
 
     Args:
         some: DECISION [N].
         rule: the rule.
-        rank: int64 [N], place of each in its class.
+        rank: int64 [N], rank of each in its class, from 0 on.
         size: int64 [N], images of its class.
         records: int64 [N], records of its class.
         of_attribute: whether classes are values of the attribute.
     """
     if rule.kind in (MIN_IMAGES, CAP):
         too_many = rule.kind == CAP
-        gone = is_new(some) & (rank >= rule.amount if too_many else size < rule.amount)
-        some["have"][gone], some["limit"][gone] = size[gone], int(rule.amount)
+        dropped = is_new(some) & (rank >= rule.amount if too_many else size < rule.amount)
+        some["have"][dropped], some["limit"][dropped] = size[dropped], int(rule.amount)
         reason = TOO_MANY if too_many else TOO_FEW
-        some["reason"][gone] = reason + (OF_ATTRIBUTE if of_attribute else 0)
+        some["reason"][dropped] = reason + (OF_ATTRIBUTE if of_attribute else 0)
     elif rule.kind == OVERSAMPLE:
         copies = some["copies"].astype(np.int64)
         some["copies"] = weights.oversampled(copies, rank, size, records, int(rule.amount))

@@ -1,9 +1,9 @@
-"""Balance by an attribute, whose values are few: half of a collection may have the same one.
+"""Balance by an attribute with few values: half of a collection may have the same value.
 
-Values with few images are grouped, and the rules applied to whole classes. The images of a large
-one are cut into shares by their order of preference, at keys that a sample suggests; then each
-rule needs the sizes of all shares, and no worker holds more than one. Where the cuts are does not
-show in what is decided.
+Values with few images are grouped, and a worker applies the rules to whole classes. The images of a
+large value are cut into shares by their order of preference, at keys estimated from a sample. Then
+each rule needs the sizes of all shares, and no worker holds more than one share. The decisions do
+not depend on where the cuts are.
 """
 
 import math
@@ -27,7 +27,7 @@ register(DecisionRows)
 
 _LARGE_TAG = "large"
 _SAMPLE_SALT = 3
-# Sampled images for each share: with so many a share is hardly ever twice as large as it should.
+# Sampled images for each share: with so many, a share is hardly ever twice the intended size.
 _SAMPLED = 32
 
 
@@ -37,7 +37,7 @@ class Cuts:
 
     Attributes:
         values: int64 [L], ascending, as in `sizes`.
-        starts: of each the preference keys at which shares begin, but for the first share.
+        starts: of each value the preference keys at which its shares begin, except the first.
     """
 
     values: np.ndarray
@@ -45,11 +45,11 @@ class Cuts:
 
     @property
     def firsts(self) -> np.ndarray:
-        """Number of the first share of each value, and at the end of all: int64 [L + 1]."""
+        """Number of the first share of each value, then the number of all shares: int64 [L + 1]."""
         return np.cumsum([0, *(len(starts) + 1 for starts in self.starts)], dtype=np.int64)
 
     def around(self, share: int) -> tuple[int, int]:
-        """The shares of the value that a share is of: number of the first, and after the last."""
+        """The range of shares of the value that a share belongs to: (first, last + 1)."""
         firsts = self.firsts
         value = int(np.searchsorted(firsts, share, "right")) - 1
         return int(firsts[value]), int(firsts[value + 1])
@@ -62,7 +62,7 @@ class BalanceAttribute(beam.PTransform):
         rules: in order.
         prefer: see `transforms.selection.selection.Selection`.
         total: a PCollection of one number, how many images there are.
-        rows_per_group: that one worker holds at a time, about; never changes the result.
+        rows_per_group: about how many rows one worker holds at a time; never changes the result.
     """
 
     def __init__(
@@ -124,14 +124,17 @@ class BalanceAttribute(beam.PTransform):
 
 
 def sizes(decided: DecisionRows) -> Iterator[tuple[int, int]]:
-    """(value, images); a value as a signed number, which runners can carry."""
+    """(value, images) of each value; a value as a signed number, which all runners encode."""
     rows = decided.array
-    groups, counts = np.unique(rows["group"][_classed(rows)], return_counts=True)
+    groups, counts = np.unique(rows["group"][_in_a_class(rows)], return_counts=True)
     yield from zip(groups.view(np.int64).tolist(), counts.tolist(), strict=True)
 
 
 def is_large(size: tuple[int, int], rows_per_group: int) -> bool:
-    """Whether a value with so many images is cut: before a few that meet are too many."""
+    """Whether a value with so many images is cut into shares.
+
+    The limit is a quarter of a group, so that a few uncut values fit into one group.
+    """
     return size[1] > rows_per_group // 4
 
 
@@ -142,7 +145,7 @@ def sampled(
 
     Args:
         decided: some images.
-        large: of `sizes`, those of all images that are large.
+        large: (value, images) of the values of all images that are large, see `is_large`.
         prefer: see `BalanceAttribute`.
         rows_per_group: see `BalanceAttribute`.
 
@@ -152,14 +155,17 @@ def sampled(
     rows = decided.array
     values, images = np.array(sorted(large), np.int64).reshape(-1, 2).T
     rates = np.array([_SAMPLED * _shares(count, rows_per_group) / count for count in images])
-    places, at = _located(rows, values)
+    row_indices, value_indices = _rows_with_values(rows, values)
     # 53 bits are what a float64 holds exactly.
-    drawn = (splitmix64(rows["order"][places], _SAMPLE_SALT) >> np.uint64(11)) / (1 << 53) < rates[
-        at
-    ]
-    places, at = places[drawn], at[drawn]
-    for one in np.unique(at).tolist():
-        yield int(values[one]), preference_keys(rows[places[at == one]], prefer).tolist()
+    drawn = (splitmix64(rows["order"][row_indices], _SAMPLE_SALT) >> np.uint64(11)) / (
+        1 << 53
+    ) < rates[value_indices]
+    row_indices, value_indices = row_indices[drawn], value_indices[drawn]
+    for one in np.unique(value_indices).tolist():
+        yield (
+            int(values[one]),
+            preference_keys(rows[row_indices[value_indices == one]], prefer).tolist(),
+        )
 
 
 def cut(
@@ -167,11 +173,11 @@ def cut(
     large: Sequence[tuple[int, int]],
     rows_per_group: int,
 ) -> Cuts:
-    """Where the large values are cut, so that shares are about equal.
+    """Chooses where the large values are cut, so that shares are about equal.
 
     Args:
-        samples: of `sampled`, in any order.
-        large: as there.
+        samples: see `sampled`, in any order.
+        large: see `sampled`.
         rows_per_group: see `BalanceAttribute`.
     """
     drawn: dict[int, list[bytes]] = {value: [] for value, _ in large}
@@ -181,15 +187,15 @@ def cut(
     for value, images in sorted(large):
         keys = sorted(drawn[value])
         count = _shares(images, rows_per_group)
-        at = [len(keys) * share // count for share in range(1, count)] if keys else []
-        found.append(np.unique(np.array([keys[place] for place in at], "S")))
+        cut_indices = [len(keys) * share // count for share in range(1, count)] if keys else []
+        found.append(np.unique(np.array([keys[index] for index in cut_indices], "S")))
     return Cuts(np.array([value for value, _ in sorted(large)], np.int64), found)
 
 
 def by_attribute(
     decided: DecisionRows, cuts: Cuts, total: int, prefer: str, rows_per_group: int
 ) -> Iterator[tuple[int, DecisionRows]]:
-    """Rows by group: of small values from 0 on, and after these the shares of large ones.
+    """Rows by group: groups of small values from 0 on, then a group for each share of large ones.
 
     Args:
         decided: some images.
@@ -200,18 +206,18 @@ def by_attribute(
     """
     rows = decided.array
     groups = group_count(total, rows_per_group)
-    # What is in no class need not meet.
-    keys = np.where(_classed(rows), rows["group"], rows["order"]) % np.uint64(groups)
-    places, at = _located(rows, cuts.values)
-    for one in np.unique(at).tolist():
-        mine = places[at == one]
-        share = np.searchsorted(cuts.starts[one], preference_keys(rows[mine], prefer), "right")
-        keys[mine] = (groups + cuts.firsts[one] + share).astype(np.uint64)
+    # Images without a class may go into any group.
+    keys = np.where(_in_a_class(rows), rows["group"], rows["order"]) % np.uint64(groups)
+    row_indices, value_indices = _rows_with_values(rows, cuts.values)
+    for one in np.unique(value_indices).tolist():
+        indices = row_indices[value_indices == one]
+        share = np.searchsorted(cuts.starts[one], preference_keys(rows[indices], prefer), "right")
+        keys[indices] = (groups + cuts.firsts[one] + share).astype(np.uint64)
     yield from DecisionRows.divide(rows, keys)
 
 
 class _Balance(beam.DoFn):
-    """Groups of small values after all rules; shares of large ones in their order, with number."""
+    """Applies all rules to groups of small values; sorts shares of large ones, and numbers them."""
 
     def __init__(self, rules: Sequence[Rule], prefer: str, rows_per_group: int) -> None:
         self._rules = rules
@@ -233,7 +239,7 @@ class _Balance(beam.DoFn):
 
 
 def tally_share(share: tuple[int, DecisionRows], rule: Rule) -> tuple[int, int, int]:
-    """(number of the share, images that the rule concerns, records of them)."""
+    """(number of the share, images that the rule applies to, records of these)."""
     return share[0], *tally(share[1].array, rule)
 
 
@@ -243,7 +249,7 @@ def balance_share(
     cuts: Cuts,
     tallies: Sequence[tuple[int, int, int]],
 ) -> tuple[int, DecisionRows]:
-    """A share after a rule.
+    """Applies a rule to a share.
 
     Args:
         share: (number, images in order).
@@ -254,9 +260,9 @@ def balance_share(
     number, decided = share
     rows = DecisionRows.join([decided])
     first, stop = cuts.around(number)
-    mine = [one for one in tallies if first <= one[0] < stop]
-    before = sum(images for other, images, _ in mine if other < number)
-    images, records = (sum(one[column] for one in mine) for column in (1, 2))
+    tallies_of_value = [one for one in tallies if first <= one[0] < stop]
+    before = sum(images for other, images, _ in tallies_of_value if other < number)
+    images, records = (sum(one[column] for one in tallies_of_value) for column in (1, 2))
     apply_to_share(rows, rule, before, images, records)
     return number, DecisionRows.of(rows)
 
@@ -265,20 +271,20 @@ def _shares(images: int, rows_per_group: int) -> int:
     return max(2, math.ceil(2 * images / rows_per_group))
 
 
-def _classed(rows: np.ndarray) -> np.ndarray:
-    """Which images the rules may concern."""
+def _in_a_class(rows: np.ndarray) -> np.ndarray:
+    """Which images the rules may apply to: bool [N]."""
     return (rows["group"] != 0) & (rows["reason"] == KEEP)
 
 
-def _located(rows: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(places of rows in a class of one of the values, which value): int64 [K] each.
+def _rows_with_values(rows: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(indices of rows with one of the values, index of the value): int64 [K] each.
 
     Args:
         rows: DECISION [N].
         values: int64 [L], ascending.
     """
     groups = rows["group"].view(np.int64)
-    at = np.searchsorted(values, groups)
-    found = np.append(values, 0)[at] == groups
-    places = np.flatnonzero(found & _classed(rows))
-    return places, at[places]
+    value_indices = np.searchsorted(values, groups)
+    found = np.append(values, 0)[value_indices] == groups
+    row_indices = np.flatnonzero(found & _in_a_class(rows))
+    return row_indices, value_indices[row_indices]

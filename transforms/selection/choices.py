@@ -1,9 +1,9 @@
-"""How a selection may be asked for; light, for the command line."""
+"""The choices that a selection offers; imports nothing, for the command line."""
 
-# Which images of a class stay under a cap: drawn ones, or the sharpest.
+# Which images of a class a cap keeps: images drawn by hash, or the sharpest.
 DRAWN, SHARPEST = "hash", "quality"
 PREFERENCES = (DRAWN, SHARPEST)
 
-# What a split is drawn for: an identity is in one split, or each image by itself.
+# The unit for which a split is drawn: a whole identity, or each image by itself.
 BY_IDENTITY, BY_IMAGE = "identity", "image"
 SPLIT_UNITS = (BY_IDENTITY, BY_IMAGE)

@@ -1,4 +1,4 @@
-"""Of a held-out set: what of it can be compared, whom it names, and who of them is elsewhere."""
+"""Counts about a held-out set: usable images, identities, and overlap with the base."""
 
 import heapq
 from collections import Counter
@@ -32,7 +32,7 @@ NAMED = np.dtype([("identity", "<u8"), ("held_out", "?"), ("records", "<u4")])
 
 
 class NamedRows(Rows):
-    """NAMED rows: an identity, whether a held-out set names it, and its records in the base."""
+    """NAMED rows: an identity, whether a held-out set has it, and its records in the base."""
 
     __slots__ = ()
     dtype = NAMED
@@ -58,11 +58,11 @@ class _Sums:
 
 
 class CountUsable(beam.PTransform):
-    """Scanned -> one dict of how many images there are, and what can be done with them.
+    """Scanned -> one dict that counts the images of a held-out set.
 
-    `listed`, `usable`, of the others `by_pixels` whose pixels are known all the same, by `reasons`
-    how many others there are, and `fingerprint`: hex, the same for the same set of (image_id,
-    SHA-256 of the file).
+    Its keys are `listed`, `usable`, `by_pixels` (unusable images with known pixels, which exact
+    duplicates can be compared with), `reasons` (unusable images by reason) and `fingerprint` (hex,
+    the same for the same set of (image_id, SHA-256 of the file)).
 
     Args:
         staging: the staging folder.
@@ -77,13 +77,13 @@ class CountUsable(beam.PTransform):
         return (
             scanned
             | "Tally" >> beam.Map(_tally, self._staging)
-            | "Sum" >> beam.CombineGlobally(_Sum())
+            | "Sum" >> beam.CombineGlobally(_CombineSums())
         )
 
 
 class CountNamed(beam.PTransform):
-    """Scanned of all sets -> one dict: `identities` that the held-out set names, and `records` of a
-    dataset that is added to which show one of them.
+    """Scanned of all sets -> one dict: `identities` of the held-out set, and `records` of the base
+    with one of these identities.
 
     Args:
         total: a PCollection of one number, how many images were listed.
@@ -97,7 +97,8 @@ class CountNamed(beam.PTransform):
         """Builds the graph."""
         return (
             scanned
-            | "Names" >> beam.FlatMap(_names, self._total).with_output_types(tuple[int, NamedRows])
+            | "Names"
+            >> beam.FlatMap(_named_rows, self._total).with_output_types(tuple[int, NamedRows])
             | "GroupNames" >> beam.GroupByKey()
             | "Named" >> beam.Map(_count_named).with_output_types(tuple[int, int])
             | "AllNamed" >> beam.CombineGlobally(_add_pairs)
@@ -106,8 +107,8 @@ class CountNamed(beam.PTransform):
 
 
 class CountOverlap(beam.PTransform):
-    """Exclusion -> one dict: `records` of a dataset that is added to whose picture a held-out set
-    has too, and `examples`, the names of a few.
+    """Exclusion -> one dict: `records` of the base whose image a held-out set has too, and
+    `examples`, the image_id of a few.
 
     Args:
         staging: the staging folder.
@@ -122,14 +123,14 @@ class CountOverlap(beam.PTransform):
         return (
             exclusions
             | "Overlapping" >> beam.FlatMap(_overlapping, self._staging)
-            | "AllOverlapping" >> beam.CombineGlobally(_First())
+            | "AllOverlapping" >> beam.CombineGlobally(_CountWithExamples())
         )
 
 
 def _tally(scanned: Scanned, staging: str) -> _Sums:
     columns = ["image_id", "sha256", "reason", "outcome"]
     metadata = read_metadata(staging, scanned.chunk, columns)
-    told = zip(metadata["reason"].to_pylist(), metadata["outcome"].to_pylist(), strict=True)
+    verdicts = zip(metadata["reason"].to_pylist(), metadata["outcome"].to_pylist(), strict=True)
     return _Sums(
         listed=scanned.count,
         usable=len(scanned.usable),
@@ -137,13 +138,13 @@ def _tally(scanned: Scanned, staging: str) -> _Sums:
         fingerprint=content_sum(metadata),
         reasons=Counter(
             f"set aside in its dataset as {outcome}" if outcome else reason
-            for reason, outcome in told
+            for reason, outcome in verdicts
             if reason
         ),
     )
 
 
-class _Sum(beam.CombineFn):
+class _CombineSums(beam.CombineFn):
     def create_accumulator(self) -> _Sums:
         return _Sums()
 
@@ -152,10 +153,10 @@ class _Sum(beam.CombineFn):
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[_Sums]) -> _Sums:
-        whole = _Sums()
+        total = _Sums()
         for one in accumulators:
-            whole.add(one)
-        return whole
+            total.add(one)
+        return total
 
     def extract_output(self, accumulator: _Sums) -> dict[str, Any]:
         return {
@@ -167,7 +168,7 @@ class _Sum(beam.CombineFn):
         }
 
 
-def _names(scanned: Scanned, total: int) -> Iterator[tuple[int, NamedRows]]:
+def _named_rows(scanned: Scanned, total: int) -> Iterator[tuple[int, NamedRows]]:
     origin = origin_of_chunk(scanned.chunk)
     if origin not in (BASE, HELD_OUT):
         return
@@ -202,23 +203,23 @@ def _overlapping(exclusion: Exclusion, staging: str) -> list[str]:
     return [metadata["image_id"][row_of(exclusion.row_id)].as_py()]
 
 
-_Names = tuple[int, list[str]]
+_CountedNames = tuple[int, list[str]]
 
 
-class _First(beam.CombineFn):
+class _CountWithExamples(beam.CombineFn):
     """How many names there are, and the first few of them."""
 
-    def create_accumulator(self) -> _Names:
+    def create_accumulator(self) -> _CountedNames:
         return 0, []
 
-    def add_input(self, accumulator: _Names, name: str) -> _Names:
+    def add_input(self, accumulator: _CountedNames, name: str) -> _CountedNames:
         return accumulator[0] + 1, heapq.nsmallest(EXAMPLES, [*accumulator[1], name])
 
-    def merge_accumulators(self, accumulators: Iterable[_Names]) -> _Names:
+    def merge_accumulators(self, accumulators: Iterable[_CountedNames]) -> _CountedNames:
         count, names = self.create_accumulator()
         for one in accumulators:
             count, names = count + one[0], heapq.nsmallest(EXAMPLES, names + one[1])
         return count, names
 
-    def extract_output(self, accumulator: _Names) -> dict[str, Any]:
+    def extract_output(self, accumulator: _CountedNames) -> dict[str, Any]:
         return {"records": accumulator[0], "examples": accumulator[1]}

@@ -1,4 +1,4 @@
-"""The rules of balance as a person writes them; light, for the command line."""
+"""The rules of balance as users write them; imports no heavy module, for the command line."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MIN_IMAGES, CAP, OVERSAMPLE, EFFECTIVE_NUMBER = KINDS = (
     "oversample",
     "effective-number",
 )
-# Images or records that a rule may ask for: no class has so many, and 32 bits hold it.
+# Most images or records that a rule may require: no class has so many, and 32 bits hold it.
 MOST = 1_000_000_000
 
 
@@ -23,7 +23,8 @@ class Rule:
     Attributes:
         kind: `min-images` drops classes with fewer images; `cap` keeps at most so many of each;
             `oversample` writes images of small classes several times until there are so many
-            records; `effective-number` weighs each image by its class's (Cui et al. 2019).
+            records; `effective-number` weights each image by the effective number of its class
+            (Cui et al. 2019).
         amount: images or records; of `effective-number`, beta in [0, 1).
         column: the attribute whose values are the classes, or None for identities.
     """
@@ -34,7 +35,7 @@ class Rule:
 
     @property
     def removes(self) -> bool:
-        """Whether it takes images away; the others add copies or weights to what is left."""
+        """Whether the rule drops images; other rules give the remaining ones copies or weights."""
         return self.kind in (MIN_IMAGES, CAP)
 
 
@@ -46,8 +47,9 @@ def give_weights(kinds: Iterable[str]) -> bool:
 def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     """The rules in the order in which they are applied, however they were given.
 
-    What takes images away comes before what counts on those that stay, or a cap would undo the
-    floor that oversampling made; of each, rules of identities come before those of an attribute.
+    Rules that drop images come before rules that count the images that stay, or a cap would undo
+    the minimum that oversampling reached. Within both, rules of identities come before rules of an
+    attribute.
     """
     return tuple(sorted(rules, key=_rank))
 
@@ -60,7 +62,7 @@ def parse(text: str) -> Rule:
     """`KIND=AMOUNT` or `KIND=AMOUNT@COLUMN`, as on the command line.
 
     Raises:
-        UsageError: it is no such rule.
+        ParameterError: the text is not a valid rule.
     """
     head, _, column = text.partition("@")
     kind, _, amount = head.partition("=")

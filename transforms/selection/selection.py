@@ -1,4 +1,4 @@
-"""What stays of each identity, and where it goes: held-out names, lists, split, balance."""
+"""The selection: which images of each identity are kept, and in which split."""
 
 import itertools
 import math
@@ -46,13 +46,13 @@ from facemill.transforms.selection.decisions import (
 )
 from facemill.transforms.selection.rules import Rule, give_weights
 
-# What the selection takes from the scan; an engine may keep all of it in memory.
+# The columns that the selection takes from the scan; a runner may keep all of them in memory.
 _SCANNED = ("row_id", "identity", "order", "group", "sharpness", "split")
 _UNDECIDED = np.dtype([(name, DECISION[name]) for name in (*_SCANNED, "reason")])
 
 
 class UndecidedRows(Rows):
-    """What the selection groups, until it has decided."""
+    """Rows that the selection groups before it decides."""
 
     __slots__ = ()
     dtype = _UNDECIDED
@@ -65,15 +65,16 @@ _IMAGE_SPLIT_SALT = 2
 
 @dataclass(frozen=True)
 class Selection:
-    """The rules.
+    """The rules of the selection.
 
     Attributes:
         fractions: (split, share), summing to 1.
-        split_by: `identity`, so that nobody is in two splits, or `image` for closed-set work.
-        listed: (split, keys of identities that belong there whatever shares and source say).
+        split_by: `identity`, so that no identity is in two splits, or `image` for closed-set
+            training.
+        listed: (split, keys of identities that go there, whatever fractions and source say).
         rules: of balance, see `transforms.selection.rules.in_order`.
-        prefer: `hash` or `quality`: which images of a class stay under a cap.
-        chosen: which identities the run is about.
+        prefer: `hash` or `quality`: which images of a class a cap keeps.
+        identity_filter: which identities the run includes and excludes.
     """
 
     fractions: Sequence[tuple[str, float]]
@@ -81,7 +82,7 @@ class Selection:
     listed: tuple[tuple[str, np.ndarray], ...] = ()
     rules: tuple[Rule, ...] = ()
     prefer: str = DRAWN
-    chosen: IdentityFilter = field(default_factory=IdentityFilter)
+    identity_filter: IdentityFilter = field(default_factory=IdentityFilter)
 
     @property
     def weighted(self) -> bool:
@@ -95,20 +96,21 @@ class Selection:
 
     @property
     def stages(self) -> list[list[Rule]]:
-        """The rules in turns: those of identities, of the attribute, of identities and so on.
+        """Consecutive rules of one kind: of identities, of the attribute, of identities and so on.
 
-        The first may be empty, since images meet by identity before anything else.
+        The first stage is always of identities, and may be empty: images are grouped by identity
+        first.
         """
-        turns = itertools.groupby(self.rules, lambda rule: rule.column is None)
-        found = [(of_identity, list(rules)) for of_identity, rules in turns]
-        stages = [rules for _, rules in found]
-        return stages if found and found[0][0] else [[], *stages]
+        by_kind = itertools.groupby(self.rules, lambda rule: rule.column is None)
+        stages = [(of_identity, list(rules)) for of_identity, rules in by_kind]
+        rules_of_stages = [rules for _, rules in stages]
+        return rules_of_stages if stages and stages[0][0] else [[], *rules_of_stages]
 
 
 def undecided(usable: np.ndarray) -> np.ndarray:
-    """DECISION [N] of USABLE [N]; `split` holds what the source demands, or -1.
+    """DECISION [N] of USABLE [N]; `split` holds the split request of the source, or -1.
 
-    A `reason` that it has already is taken over.
+    A column `reason` is copied if the rows have one.
     """
     rows = np.zeros(len(usable), DECISION)
     for name in {*_SCANNED, "reason"} & set(usable.dtype.names or ()):
@@ -123,28 +125,28 @@ def select(
 ) -> None:
     """Decides on images of whole identities, in place.
 
-    Duplicates are gone already, so that the picture of an identity that is held out or left out
-    was found under another name too.
+    The duplicate search comes first and sees all identities, so it has found images of held-out
+    and excluded identities under other identities too.
 
     Args:
-        rows: DECISION [N], see `undecided`; all images of an identity or none. What a dataset
-            holds already counts in its class, and nothing happens to it.
+        rows: DECISION [N], see `undecided`; all images of an identity or none. Images of the base
+            count in their class, and are not changed.
         selection: see `Selection`.
         held_out: uint64, keys of the identities of a held-out set.
-        requests: SPLIT_REQUEST [K], of images that are not among the rows: an image counts for the
-            split of its identity even if it cannot be used.
+        requests: SPLIT_REQUEST [K], of images that are not among the rows: a split request counts
+            for the identity even if its image cannot be used.
     """
     named = rows["identity"] != NO_IDENTITY
     _drop(rows, named & np.isin(rows["identity"], held_out), HELD_OUT)
-    _drop(rows, selection.chosen.excluded(rows["identity"]), EXCLUDED)
-    _drop(rows, selection.chosen.not_included(rows["identity"]), NOT_INCLUDED)
+    _drop(rows, selection.identity_filter.excluded(rows["identity"]), EXCLUDED)
+    _drop(rows, selection.identity_filter.not_included(rows["identity"]), NOT_INCLUDED)
     _split(rows, selection, requests)
     for rule in selection.stages[0]:
         apply(rows, rule, "identity", selection.prefer)
 
 
 def explain(reason: int, have: int, limit: int, column: str | None) -> Reason | None:
-    """What the index says of a decision, or None for an image that is kept.
+    """The reason that the index gives for a decision, or None for an image that is kept.
 
     Args:
         reason: why an image is not kept, see `transforms.selection.decisions`.
@@ -174,10 +176,9 @@ def explain(reason: int, have: int, limit: int, column: str | None) -> Reason | 
 
 
 class SelectImages(beam.PTransform):
-    """Scanned -> DecisionRows of all new images that are not excluded.
+    """Scanned -> DecisionRows of all new images without an exclusion.
 
-    What is scanned of a dataset that is added to, or of a held-out set, takes part, and has no
-    decision.
+    Images of the base and of a held-out set influence the decisions, and get none.
 
     Args:
         exclusions: a PCollection of Exclusion.
@@ -224,7 +225,7 @@ class SelectImages(beam.PTransform):
 
 
 class _BalanceIdentities(beam.PTransform):
-    """DecisionRows -> the same after rules of identities that come after others."""
+    """DecisionRows -> the same after rules of identities that follow rules of an attribute."""
 
     def __init__(self, rules: Sequence[Rule], prefer: str, total: beam.pvalue.AsSingleton) -> None:
         super().__init__()
@@ -250,7 +251,8 @@ class _BalanceIdentities(beam.PTransform):
 def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, UndecidedRows]]:
     if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
         return ()
-    # What a dataset dropped for its class's size counts in the class, and nothing else.
+    # Images that the base dropped for the size of their class count in it; other unusable ones
+    # do not.
     dropped = scanned.unusable[scanned.unusable["counts"]]
     rows = np.zeros(len(scanned.usable) + len(dropped), _UNDECIDED)
     rows["split"], rows["reason"][len(scanned.usable) :] = -1, TOO_FEW
@@ -264,7 +266,7 @@ def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, UndecidedR
 def _held_out(scanned: Scanned, total: int) -> Iterable[tuple[int, KeyRows]]:
     if origin_of_chunk(scanned.chunk) != origins.HELD_OUT:
         return ()
-    # Whoever is named is in the set, whether or not the picture can be used.
+    # An identity is in the held-out set even if none of its images can be used.
     keys = np.union1d(scanned.usable["identity"], scanned.unusable["identity"])
     keys = keys[keys != NO_IDENTITY]
     return KeyRows.divide(keys, keys % np.uint64(group_count(total)))
@@ -276,7 +278,7 @@ def _exclusion_by_identity(exclusion: Exclusion, total: int) -> tuple[int, int]:
 
 
 def _split_requests(scanned: Scanned, total: int) -> Iterable[tuple[int, SplitRequestRows]]:
-    # What a held-out set says of its own images is nothing to the input's.
+    # Split requests of a held-out set do not apply to the input.
     if origin_of_chunk(scanned.chunk) == origins.HELD_OUT:
         return ()
     return SplitRequestRows.divide(
@@ -286,7 +288,7 @@ def _split_requests(scanned: Scanned, total: int) -> Iterable[tuple[int, SplitRe
 
 def _groups(rows: np.ndarray, total: int) -> np.ndarray:
     """The group of each row, the same for all images of an identity: uint64 [N]."""
-    # Images of nobody in particular are no class, and need not meet.
+    # Images without an identity are no class, so they need not be in one group.
     keys = np.where(rows["identity"] == NO_IDENTITY, rows["order"], rows["identity"])
     return keys % np.uint64(group_count(total))
 
@@ -311,7 +313,7 @@ def _select(
     rows = undecided(UndecidedRows.join(group[1]["rows"]))
     excluded = np.isin(rows["row_id"], np.fromiter(group[1]["excluded"], np.uint64))
     requests = SplitRequestRows.join(group[1]["requests"])
-    requests = np.concatenate([requests, _requested(rows[excluded])])
+    requests = np.concatenate([requests, _requests_of(rows[excluded])])
     rows = rows[~excluded]
     held_out = KeyRows.join(group[1]["held_out"])
     select(rows, selection, held_out, requests)
@@ -333,49 +335,49 @@ def _split(rows: np.ndarray, selection: Selection, requests: np.ndarray) -> None
         rows["split"] = np.where(rows["split"] >= 0, rows["split"], drawn)
     else:
         new = is_new(rows)
-        wanted = _listed(
-            rows["identity"], np.concatenate([requests, _requested(rows[new])]), selection.listed
+        requests = _with_listed(
+            rows["identity"], np.concatenate([requests, _requests_of(rows[new])]), selection.listed
         )
-        # Neither source nor list moves what a dataset holds.
-        given, several = resolve_split_requests(
-            rows["identity"], np.concatenate([wanted, _requested(rows[~new])])
+        # Neither source nor list moves images of the base: their split is one more request.
+        requested, conflicting = resolve_split_requests(
+            rows["identity"], np.concatenate([requests, _requests_of(rows[~new])])
         )
         drawn = draw_splits(rows["identity"], selection.fractions)
-        rows["split"] = np.where(given >= 0, given, drawn)
-        _drop(rows, several, TWO_SPLITS)
+        rows["split"] = np.where(requested >= 0, requested, drawn)
+        _drop(rows, conflicting, TWO_SPLITS)
     rows["split"][~named] = FOLDERS.index(UNLABELED)
 
 
-def _requested(rows: np.ndarray) -> np.ndarray:
-    """SPLIT_REQUEST of DECISION rows that are not in a split yet."""
+def _requests_of(rows: np.ndarray) -> np.ndarray:
+    """SPLIT_REQUEST of the `split` column of DECISION rows."""
     return split_requests(rows["identity"], rows["split"])
 
 
-def _listed(
+def _with_listed(
     identities: np.ndarray, requests: np.ndarray, lists: Sequence[tuple[str, np.ndarray]]
 ) -> np.ndarray:
-    """SPLIT_REQUEST after the lists of a person, which count instead of what the source asks.
+    """SPLIT_REQUEST after the user's lists, which replace the requests of the source.
 
     Args:
-        identities: uint64 [N], that are there.
+        identities: uint64 [N], of the images.
         requests: SPLIT_REQUEST [K], by the source.
         lists: see `Selection.listed`.
     """
     for name, keys in lists:
-        mine = np.intersect1d(identities, keys)
+        present = np.intersect1d(identities, keys)
         others = requests[~np.isin(requests["identity"], keys)]
-        listed = split_requests(mine, np.full(len(mine), SPLITS.index(name), np.int8))
+        listed = split_requests(present, np.full(len(present), SPLITS.index(name), np.int8))
         requests = np.concatenate([others, listed])
     return requests
 
 
-def _drop(rows: np.ndarray, gone: np.ndarray, reason: int) -> None:
-    rows["reason"][gone & is_new(rows) & (rows["reason"] == KEEP)] = reason
+def _drop(rows: np.ndarray, dropped_rows: np.ndarray, reason: int) -> None:
+    rows["reason"][dropped_rows & is_new(rows) & (rows["reason"] == KEEP)] = reason
 
 
 def normalizing_sums(decided: DecisionRows) -> tuple[float, int]:
-    """(sum of weights, number) of the train records, each as often as it is written."""
+    """(sum of weights, number) of the train records; each copy of an image is one record."""
     rows = decided.array
     train = rows[(rows["reason"] == KEEP) & (rows["split"] == TRAIN)]
-    # fsum is exact, so no order of addition shows in the last bits.
+    # fsum is exact, so the order of addition does not change the last bits.
     return math.fsum(train["weight"] * train["copies"]), int(train["copies"].sum())

@@ -1,7 +1,7 @@
-"""Balance: how many images of a class stay, how often each is written, and what it weighs.
+"""Arithmetic of balance: ranks within a class, copies and weights.
 
-A class is an identity, or a value of an attribute. Every rule looks at a class as a whole and at
-keyed hashes, never at the order in which images arrive. Nothing is deleted at the source.
+A class is an identity, or a value of an attribute. Every rule depends on the whole class and on
+keyed hashes, never on the order in which images arrive. Nothing is deleted at the source.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ import numpy as np
 
 
 def ranks(classes: np.ndarray, preference: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The place of each image in its class, and the size of the class.
+    """The rank of each image in its class, and the size of the class.
 
     Args:
         classes: [N], equal for images of one class.
-        preference: arrays [N]; the lower an image's values, the earlier its place. The first
-            decides, the next ones where it is equal.
+        preference: arrays [N]; the lower an image's values, the lower its rank. The first array
+            decides, the next ones break ties.
 
     Returns:
         (int64 [N] from 0 on, int64 [N]).
@@ -42,17 +42,17 @@ def oversampled(
 ) -> np.ndarray:
     """How often each image is written so that each class has `least` records or more.
 
-    What a class lacks is spread evenly; what then is left over goes to the preferred images.
+    Missing records are spread evenly over the class; the remainder goes to the preferred images.
 
     Args:
-        copies: int64 [N], how often each is written so far.
-        rank: int64 [N], its place in its class, see `ranks`.
+        copies: int64 [N], records of each image so far.
+        rank: int64 [N], of each image in its class, see `ranks`.
         size: int64 [N], images of its class.
         records: int64 [N], sum of `copies` over its class, see `sums`.
-        least: records of each class.
+        least: fewest records of each class.
 
     Returns:
-        int64 [N], nowhere below `copies`.
+        int64 [N], nowhere less than `copies`.
     """
     lacking = np.maximum(0, least - records)
     return copies + lacking // size + (rank < lacking % size)
@@ -63,12 +63,13 @@ def effective_number_weights(sizes: np.ndarray, beta: float) -> np.ndarray:
 
     Args:
         sizes: [N], n of each image's class, 1 or more.
-        beta: in [0, 1); 0 weighs all the same, and towards 1 a class as a whole weighs the same.
+        beta: in [0, 1). At 0 all images have the same weight; towards 1 all classes have the same
+            total weight.
 
     Returns:
         float64 [N], in (0, 1], not normalized.
     """
-    # For beta near 1 both sides lose their digits unless they are computed as logarithms' powers.
+    # For beta near 1, `1 - beta**n` would lose its digits; expm1 and log keep them.
     return (
         (1.0 - beta) / -np.expm1(np.asarray(sizes) * np.log(beta))
         if beta > 0

@@ -1,1 +1,1 @@
-"""The last stage of ingest: shards, index and statistics are written."""
+"""The last stage of ingest: it writes shards, index and statistics."""

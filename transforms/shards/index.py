@@ -35,21 +35,22 @@ TRAIN_TAG = "train"
 # Ending of the folder beside the index that holds the row id of each of its rows.
 ROW_IDS = "-row-ids"
 
-# One worker holds one part's rows while it sorts them: with all columns and their sorted copy 1 to
-# 2 KB each.
+# One worker holds the rows of one part while it sorts them: with all columns and the sorted copy a
+# row takes 1 to 2 KB.
 _ROWS_PER_PART = 65_536
 _ROW_GROUP = 65_536
 _PART_SALT = 32
 _SHIFT = np.uint64(ROW_BITS)
 
-# What the index needs of a decision: a third of it, and a runner may keep all of them in memory.
+# The fields of a decision that the index needs: a third of its bytes, since a runner may keep all
+# decisions in memory.
 _DECISION = np.dtype(
     [(name, DECISION[name]) for name in ("row_id", "reason", "have", "limit", "copies")]
 )
 
 
 class OutcomeRows(Rows):
-    """What the index needs of decisions."""
+    """Decisions, with the fields that the index needs."""
 
     __slots__ = ()
     dtype = _DECISION
@@ -72,7 +73,7 @@ _DECIDED = pa.schema(
     ]
 )
 _LISTED = ("image_id", "source", "identity")
-# What the statistics need and the index does not.
+# Columns that the statistics need and the index does not.
 _INTERNAL = ("channel_mean", "channel_square_mean")
 SCHEMA = pa.schema(
     [
@@ -219,37 +220,37 @@ class _WritePart(beam.DoFn):
         order = pc.sort_indices(rows, [("image_id", "ascending")])
         receipt = write_part(rows.take(order), self._root, f"{self._top}/{name}", _ROW_GROUP)
         yield {"path": f"index/{name}", **receipt, "fingerprint": f"{content_sum(rows):064x}"}
-        # For the report, which shows pictures: where each row's are, in the order of the rows.
-        located = pa.table({"row_id": pa.array(row_ids)}).take(order)
-        write_part(located, self._root, f"{self._top}{ROW_IDS}/{name}", _ROW_GROUP)
+        # The report finds the images that it shows by these row ids, in the order of the rows.
+        sorted_ids = pa.table({"row_id": pa.array(row_ids)}).take(order)
+        write_part(sorted_ids, self._root, f"{self._top}{ROW_IDS}/{name}", _ROW_GROUP)
         train = pc.and_(pc.equal(decided["outcome"], KEPT), pc.equal(decided["split"], "train"))
-        chosen = metadata.select(ANALYZED).filter(pc.fill_null(train, False))
-        if len(chosen):
-            yield TaggedOutput(TRAIN_TAG, chosen)
+        analyzed = metadata.select(ANALYZED).filter(pc.fill_null(train, False))
+        if len(analyzed):
+            yield TaggedOutput(TRAIN_TAG, analyzed)
 
 
 def decide(
     rejected: pa.Table,
     row_ids: np.ndarray,
-    aside: list[Exclusion],
+    exclusions: list[Exclusion],
     decisions: np.ndarray,
     positions: np.ndarray,
     column: str | None,
     version: int = 1,
 ) -> pa.Table:
-    """Brings together what became of each image of some chunks.
+    """Combines the outcomes of the images of some chunks into the decided columns of the index.
 
     Args:
-        rejected: N times reason and reason_code of the scan, "" and null where there is none.
+        rejected: N rows of reason and reason_code from the scan, "" and null for usable images.
         row_ids: uint64 [N], in increasing order.
-        aside: verdicts of the duplicate search.
-        decisions: of the others, [K] with the fields place, reason, have, limit and copies.
-        positions: POSITION [W] of those that were written.
+        exclusions: verdicts of the duplicate search.
+        decisions: [K] of the other images, with the fields row_id, reason, have, limit and copies.
+        positions: POSITION [W] of the images that were written.
         column: the attribute whose values are classes of balance, or None.
         version: of the dataset.
 
     Returns:
-        N rows of the index's decided columns.
+        N rows of the decided columns of the index.
 
     Raises:
         RunError: an image has no outcome, or two.
@@ -263,27 +264,27 @@ def decide(
         np.array(rejected[name].to_pylist(), object) for name in ("reason", "reason_code")
     )
     columns["reason"], columns["reason_code"] = reasons, codes
-    seen = (reasons != "").astype(np.int64)
+    outcome_count = (reasons != "").astype(np.int64)
     outcome[reasons != ""] = REJECTED
-    for one in aside:
+    for one in exclusions:
         row = int(np.searchsorted(row_ids, np.uint64(one.row_id)))
         outcome[row] = one.verdict.outcome
         columns["reason"][row] = str(one.verdict.reason)
         columns["reason_code"][row] = one.verdict.reason.code.value
         columns["duplicate_of"][row] = one.verdict.duplicate_of
-        seen[row] += 1
+        outcome_count[row] += 1
     rows = np.searchsorted(row_ids, decisions["row_id"])
-    seen[rows] += 1
+    outcome_count[rows] += 1
     outcome[rows] = np.where(decisions["reason"] == KEEP, KEPT, DROPPED)
-    told = decisions[["reason", "have", "limit"]]
-    for value in np.unique(told[told["reason"] != KEEP]):
+    causes = decisions[["reason", "have", "limit"]]
+    for value in np.unique(causes[causes["reason"] != KEEP]):
         reason, have, limit = value.tolist()
         for name, text in reason_columns(explain(reason, have, limit, column)).items():
-            columns[name][rows[told == value]] = text
+            columns[name][rows[causes == value]] = text
     kept = rows[decisions["reason"] == KEEP]
     columns["copies"][kept] = decisions["copies"][decisions["reason"] == KEEP]
-    _place(columns, row_ids, positions, version)
-    if (seen != 1).any() or any(columns["shard"][row] is None for row in kept.tolist()):
+    _fill_positions(columns, row_ids, positions, version)
+    if (outcome_count != 1).any() or any(columns["shard"][row] is None for row in kept.tolist()):
         raise RunError(
             "Every image must have one outcome, but some have none or two; this is a fault of "
             "facemill, so please report it."
@@ -292,7 +293,7 @@ def decide(
     return pa.table([pa.array(columns[field.name], field.type) for field in _DECIDED], _DECIDED)
 
 
-def _place(
+def _fill_positions(
     columns: dict[str, np.ndarray], row_ids: np.ndarray, positions: np.ndarray, version: int
 ) -> None:
     rows = np.searchsorted(row_ids, positions["row_id"])

@@ -31,23 +31,24 @@ from facemill.transforms.dataset.transform_names import (
     VOCABULARY_FILE,
 )
 
-# The one entry of a vocabulary that has none.
-NOBODY = "(nobody)"
+# The only entry of the vocabulary of a train split without identities.
+PLACEHOLDER_IDENTITY = "(nobody)"
 _STABLE = (
     "metadata/schema.pbtxt",
     f"{SAVED_MODEL}/{VOCABULARY_FILE}",
     "transformed_metadata/asset_map",
     "transformed_metadata/schema.pbtxt",
 )
-# The type of an element, for the graph.
+# The type of an element of the analyzed collection.
 BATCH = pa.RecordBatch
 
 _CHANNELS = 3
 _BATCH = 4096
-# Means are summed as whole numbers of 1/65536: integer addition gives the same sum in any order,
-# and 10^8 images do not overflow it.
+# Means are summed as integers in units of 1/65536: integer addition gives the same sum in any
+# order, and 10^8 images do not overflow it.
 _FIXED_POINT = 65_536.0
-# Squares of sharpness are large: for 10^8 images of a mean square of 10^8 too.
+# Squares of sharpness are large: this unit does not overflow for 10^8 images with a mean square of
+# 10^8.
 _FIXED_POINT_OF_SQUARES = 16.0
 
 _SPEC = {
@@ -68,7 +69,7 @@ _ARROW = pa.schema(
 
 @dataclass(frozen=True)
 class Moments:
-    """Of the train split's pixels, each image counted equally.
+    """Moments of the pixels of the train split; each image counts equally.
 
     Attributes:
         pixel_mean: R, G, B, in [0, 255].
@@ -99,12 +100,12 @@ def batches(metadata: pa.Table) -> Iterator[pa.RecordBatch]:
 class Analyze(beam.PTransform):
     """pa.RecordBatch (see `batches`) -> a `tft.TFTransformOutput` directory.
 
-    Its transform turns a record's features into `label` (int64, place in the vocabulary, -1 for
-    an identity that is not of the train split), `pixel_mean` and `pixel_std` (float32 [3]), and
+    Its transform turns a record's features into `label` (int64, index in the vocabulary, -1 for
+    an identity that is not in the train split), `pixel_mean` and `pixel_std` (float32 [3]), and
     mean, std, min and max of each column of QUALITY (float32 []).
 
     Args:
-        output_dir: where it is written.
+        output_dir: the directory to write.
         temp_dir: for intermediate files.
     """
 
@@ -140,18 +141,18 @@ def preprocess(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     # One sum, one minimum and one maximum for all: each analyzer adds dozens of steps to the graph.
     quality = tf.stack([features[name] for name in QUALITY], axis=1)
     ones = tf.ones_like(features[IDENTITY], dtype=tf.int64)[:, tf.newaxis]
-    whole = [
-        _whole(features[CHANNEL_MEAN], _FIXED_POINT),
-        _whole(features[CHANNEL_SQUARE_MEAN], _FIXED_POINT),
-        _whole(quality, _FIXED_POINT),
-        _whole(tf.square(quality), _FIXED_POINT_OF_SQUARES),
+    integers = [
+        _to_integers(features[CHANNEL_MEAN], _FIXED_POINT),
+        _to_integers(features[CHANNEL_SQUARE_MEAN], _FIXED_POINT),
+        _to_integers(quality, _FIXED_POINT),
+        _to_integers(tf.square(quality), _FIXED_POINT_OF_SQUARES),
     ]
-    totals = tft.sum(tf.concat([ones, *whole], axis=1), reduce_instance_dims=False)
+    totals = tft.sum(tf.concat([ones, *integers], axis=1), reduce_instance_dims=False)
     images = tf.cast(tf.maximum(totals[0], 1), tf.float64)
     widths = [_CHANNELS, _CHANNELS, len(QUALITY), len(QUALITY)]
     sums = [tf.cast(part, tf.float64) / images for part in tf.split(totals[1:], widths)]
     mean, square_mean = sums[0] / _FIXED_POINT, sums[1] / _FIXED_POINT
-    # A collection of one flat color would give 0, by which nothing can be divided.
+    # A collection of one flat color would give 0, and training divides by this value.
     std = tf.sqrt(tf.maximum(square_mean - tf.square(mean), 1.0))
     quality_mean = sums[2] / _FIXED_POINT
     quality_variance = sums[3] / _FIXED_POINT_OF_SQUARES - tf.square(quality_mean)
@@ -174,53 +175,53 @@ def preprocess(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def stable_files(transform_dir: str) -> list[str]:
-    """Files of the transform whose bytes follow from the input alone, relative to it.
+    """Paths, relative to the transform, of its files whose bytes depend on the input alone.
 
-    The graph's own file holds names and an order that change from run to run.
+    The file of the graph is not among them: its names and their order change from run to run.
     """
     return [name for name in _STABLE if storage.exists(os.path.join(transform_dir, name))]
 
 
 def other_files(transform_dir: str) -> list[str]:
-    """Files of the transform that `stable_files` leaves out, relative to it: its graph among them.
+    """Paths, relative to the transform, of its other files, such as the graph.
 
-    A dataset's manifest cannot list them, so its run.json does, under `transform`.
+    The manifest of a dataset cannot list them, so its run.json does, under `transform`.
     """
     stable = stable_files(transform_dir)
     return [name for name in storage.walk_files(transform_dir) if name not in stable]
 
 
-def settle_empty(transform_dir: str) -> None:
-    """Gives the vocabulary of a train split without images the same content in every run.
+def write_placeholder_vocabulary(transform_dir: str) -> None:
+    """Gives the vocabulary of a train split without identities the same content in every run.
 
     TensorFlow's tables cannot be empty, so tensorflow-transform writes a random token into one.
     """
     path = os.path.join(transform_dir, SAVED_MODEL, VOCABULARY_FILE)
-    storage.write_atomically(path, f"{NOBODY}\n".encode())
+    storage.write_atomically(path, f"{PLACEHOLDER_IDENTITY}\n".encode())
 
 
 def check_vocabulary(transform_dir: str, identities: int) -> None:
-    """Makes sure that a network will know everyone in the train split.
+    """Checks that the vocabulary has every identity of the train split.
 
     Args:
-        transform_dir: of a train split with images.
-        identities: how many it has.
+        transform_dir: of a train split with identities.
+        identities: how many the train split has.
 
     Raises:
         RunError: the vocabulary has more or fewer.
     """
     path = os.path.join(transform_dir, SAVED_MODEL, VOCABULARY_FILE)
     with storage.open_file(path) as lines:
-        known = sum(1 for _ in lines)
-    if known != identities:
+        entries = sum(1 for _ in lines)
+    if entries != identities:
         raise RunError(
             f"The vocabulary must have the {identities} identities of the train split, but has "
-            f"{known}; this is a fault of facemill, so please report it."
+            f"{entries}; this is a fault of facemill, so please report it."
         )
 
 
 def moments(transform_dir: str) -> Moments:
-    """What the transform gives every image."""
+    """The moments, which the transform returns for every image."""
     output = tft.TFTransformOutput(transform_dir)
     row = {
         IDENTITY: tf.constant([""]),
@@ -240,7 +241,7 @@ def moments(transform_dir: str) -> Moments:
 
 
 def _lists(values: pa.ChunkedArray, kind: pa.LargeListType) -> pa.LargeListArray:
-    """Values as lists of one, or lists of fixed size as such lists, without a detour to Python."""
+    """Converts values to lists of one, or fixed-size lists to large ones, without Python loops."""
     array = values.combine_chunks()
     width = array.type.list_size if pa.types.is_fixed_size_list(array.type) else 1
     flat = array.flatten() if width > 1 else array
@@ -254,8 +255,8 @@ def _adapter() -> tensor_adapter.TensorAdapterConfig:
     return tensor_adapter.TensorAdapterConfig(_ARROW, representations)
 
 
-def _whole(values: tf.Tensor, unit: float) -> tf.Tensor:
-    """As whole numbers, whose sum is the same in whatever order they come: int64."""
+def _to_integers(values: tf.Tensor, unit: float) -> tf.Tensor:
+    """Rounds to integers, whose sum is the same in any order: int64."""
     return tf.cast(tf.round(tf.cast(values, tf.float64) * unit), tf.int64)
 
 

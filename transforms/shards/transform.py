@@ -1,4 +1,4 @@
-"""Writing shards: which record goes where follows from its key, and each shard is written once."""
+"""Writing shards: the key of a record determines its shard and rank; each shard is written once."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +26,8 @@ register(DecisionRows, RecordRows, PositionRows)
 
 RECEIPTS_TAG = "receipts"
 
-# A shard is read as one stream: enough of them for parallel readers, none too large to move.
+# A shard is read as one stream. There are enough shards for parallel readers, and none is too large
+# to copy.
 _RECORDS_PER_SHARD = 10_000
 _USUAL_SHARDS = 16
 _FEWEST_RECORDS = 500
@@ -50,22 +51,22 @@ def shard_name(folder: str, index: int, count: int, version: int = 1) -> str:
         folder: one of FOLDERS.
         index: of the shard, from 0 on.
         count: of the shards that were written into the folder together.
-        version: of the dataset that they came with.
+        version: the version of the dataset that added them.
     """
     return f"{folder}/part-{index:05d}-of-{count:05d}{version_mark(version)}.tfrecord"
 
 
 def version_mark(version: int) -> str:
-    """What tells files that were added to a dataset from those it had."""
+    """The part of a file name that says which version of the dataset added the file."""
     return "" if version == 1 else f".v{version}"
 
 
 def plan_records(rows: np.ndarray, shards: int, weight_scale: float) -> np.ndarray:
-    """The records of kept images of one folder: every copy of each, with its shard and its rank.
+    """Plans the records of the kept images of one folder: each copy with its shard and rank.
 
     Args:
         rows: DECISION [N].
-        shards: of the folder.
+        shards: how many shards the folder has.
         weight_scale: by which weights are multiplied.
 
     Returns:
@@ -78,9 +79,11 @@ def plan_records(rows: np.ndarray, shards: int, weight_scale: float) -> np.ndarr
     records["copy"] = np.arange(len(repeated)) - np.repeat(starts, rows["copies"])
     records["weight"] = repeated["weight"] * weight_scale
     keys = repeated["order"]
-    later = records["copy"] > 0
-    # Copies of an image lie apart, each with a key of its own.
-    keys[later] = splitmix64(keys[later] + records["copy"][later], _COPY_SALT)
+    is_later_copy = records["copy"] > 0
+    # Each copy has a key of its own, so that copies of an image are far apart.
+    keys[is_later_copy] = splitmix64(
+        keys[is_later_copy] + records["copy"][is_later_copy], _COPY_SALT
+    )
     records["shard"] = splitmix64(keys, _SHARD_SALT) % np.uint64(max(1, shards))
     records["rank"] = splitmix64(keys, _RANK_SALT)
     return records
@@ -147,7 +150,7 @@ def _by_shard(
 ) -> Iterator[tuple[str, RecordRows]]:
     for folder, rows in _kept(decided):
         shards = shard_count(counts[folder])
-        # Only what is trained on has weights that rules of balance gave.
+        # Only train records have weights from rules of balance.
         scale = weight_scale if folder == _TRAIN else 1.0
         records = plan_records(rows, shards, scale)
         for index, part in RecordRows.divide(records, records["shard"]):
@@ -169,8 +172,8 @@ class _WriteShard(beam.DoFn):
     ) -> Iterator[PositionRows | TaggedOutput[Literal["receipts"], dict[str, Any]]]:
         name, parts = group
         records = RecordRows.join(parts)
-        given = (self._staging, self._output, name, records, self._weighted)
-        for written in self._calls.call(write_shard, *given):
+        arguments = (self._staging, self._output, name, records, self._weighted)
+        for written in self._calls.call(write_shard, *arguments):
             yield TaggedOutput(RECEIPTS_TAG, written.receipt)
             yield PositionRows.of(written.positions)
 

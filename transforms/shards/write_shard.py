@@ -1,4 +1,4 @@
-"""Writing one shard. No Beam here: worker processes import this module."""
+"""Writing one shard. This module does not import Beam, since worker processes import it."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from facemill.transforms.dataset.records import extra_features
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.scan.staging import StagingReader
 
-# One record that is to be written.
+# One record to write.
 RECORD = np.dtype(
     [("row_id", "<u8"), ("shard", "<u8"), ("rank", "<u8"), ("copy", "<u4"), ("weight", "<f4")]
 )
@@ -22,12 +22,12 @@ RECORD = np.dtype(
 POSITION = np.dtype(
     [
         ("row_id", "<u8"),
-        # Place in FOLDERS, number of the shard, and how many shards the folder has.
+        # Index in FOLDERS, index of the shard, and how many shards the folder has.
         ("folder", "u1"),
         ("shard", "<u4"),
         ("shards", "<u4"),
         ("position", "<u4"),
-        # Where its frame starts in the shard, in bytes.
+        # Where the frame of the record starts in the shard, in bytes.
         ("offset", "<u8"),
         ("weight", "<f4"),
     ]
@@ -70,7 +70,7 @@ def write_shard(
 
     Args:
         staging: the staging folder.
-        output: the dataset's folder, which must be there.
+        output: the dataset's folder, which must exist.
         name: of the shard, see `transforms.shards.transform.shard_name`.
         records: RECORD [N], in any order.
         weighted: whether records carry a weight.
@@ -98,7 +98,7 @@ def _write(
     """Writes the file.
 
     Returns:
-        bytes, SHA-256 and number of records; and uint64 [N], where each record starts.
+        (bytes, SHA-256 and number of records; uint64 [N] where each record starts, in bytes).
     """
     storage.make_folder(os.path.dirname(path))
     digest = hashlib.sha256()

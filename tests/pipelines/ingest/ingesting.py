@@ -118,7 +118,9 @@ def check(dataset: Path) -> dict[str, dict]:
         assert split["identities"] == len({row["identity"] for row in mine} - {None})
     vocabulary = (dataset / "transform/transform_fn/assets/identities").read_text("utf-8")
     trained = {row["identity"] for row in rows.values() if row["split"] == "train"}
-    assert sorted(vocabulary.split("\n")[:-1]) == sorted(trained or {statistics.NOBODY})
+    assert sorted(vocabulary.split("\n")[:-1]) == sorted(
+        trained or {statistics.PLACEHOLDER_IDENTITY}
+    )
     return rows
 
 

@@ -51,8 +51,8 @@ def test_no_options_make_no_rules():
     found = rules_of(PLAIN)
     assert found.rules == ()
     assert found.listed == ()
-    assert found.chosen.include is None
-    assert len(found.chosen.exclude) == 0
+    assert found.identity_filter.include is None
+    assert len(found.identity_filter.exclude) == 0
     assert not found.weighted
     assert quality_thresholds(PLAIN) == QualityThresholds()
 
@@ -77,13 +77,13 @@ def test_lists_become_sorted_keys(names):
             seed=4,
         )
     )
-    assert found.chosen.include.tolist() == sorted(
+    assert found.identity_filter.include.tolist() == sorted(
         identity_key(4, who) for who in ("ada", "bob", "eve")
     )
-    assert found.chosen.exclude.tolist() == [identity_key(4, "bob")]
+    assert found.identity_filter.exclude.tolist() == [identity_key(4, "bob")]
     assert [split for split, _ in found.listed] == ["test", "val"]
     assert found.listed[1][1].tolist() == sorted(identity_key(4, who) for who in ("ada", "eve"))
-    assert found.chosen.include.dtype == np.uint64
+    assert found.identity_filter.include.dtype == np.uint64
 
 
 def test_an_identity_in_two_splits_is_one_sentence(names):

@@ -1,4 +1,4 @@
-"""Running a search in a pipeline, for tests."""
+"""Runs a search in a pipeline, for tests."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from facemill.transforms.duplicates.candidates import HASH, PAIR, HashRows, Pair
 
 
 def hash_rows(seed: int, count: int) -> np.ndarray:
-    """HASH rows in no order of row ids, in clusters, some more often than all are searched for."""
+    """HASH rows in clusters, with unsorted row ids, and some hashes more frequent than LEADERS."""
     rng = np.random.default_rng(seed)
     centers = rng.integers(0, 2, (count // 20, 128), np.uint8)
     bits = centers[rng.integers(len(centers), size=count)]
@@ -23,19 +23,19 @@ def hash_rows(seed: int, count: int) -> np.ndarray:
     return rows
 
 
-def found(
+def pairs_of(
     folder: Path,
     parts: Sequence[np.ndarray],
     total: int,
     search: Callable[[beam.Pipeline, beam.PCollection], Any],
 ) -> np.ndarray:
-    """PAIR rows in order.
+    """Runs the search: PAIR rows in order.
 
     Args:
         folder: for the result.
         parts: HASH arrays.
-        total: how many images there are said to be.
-        search: from a pipeline and the total to the transform.
+        total: the number of images that the search is given.
+        search: makes the transform from the pipeline and the collection of the total.
     """
     result = folder / "pairs"
 

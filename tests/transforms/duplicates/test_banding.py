@@ -32,7 +32,9 @@ def _no_leaders(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestNearPairs:
     @settings(deadline=None, max_examples=25)
     @given(_SEEDS, st.sampled_from([0, 7, 15]))
-    def test_all_within_the_radius_and_none_else(self, seed: int, radius: int) -> None:
+    def test_near_pairs_are_exactly_the_pairs_within_the_radius(
+        self, seed: int, radius: int
+    ) -> None:
         hashes = _hashes(seed)
         assert np.array_equal(
             banding.near_pairs(hashes, radius=radius), _all_within(hashes, radius)
@@ -40,14 +42,16 @@ class TestNearPairs:
 
     @settings(deadline=None, max_examples=10)
     @given(_SEEDS)
-    def test_shares_of_bands_are_disjoint_and_complete(self, seed: int) -> None:
+    def test_pairs_of_all_bands_are_disjoint_and_complete(self, seed: int) -> None:
         hashes = _hashes(seed)
         shares = np.concatenate([banding.near_pairs(hashes, band) for band in range(8)])
         assert sorted(map(tuple, shares)) == list(map(tuple, banding.near_pairs(hashes)))
 
     @settings(deadline=None, max_examples=10)
     @given(_SEEDS, st.integers(0, 8))
-    def test_partitions_find_each_pair_once(self, seed: int, bits: int) -> None:
+    def test_partitions_by_band_side_and_value_find_each_pair_once(
+        self, seed: int, bits: int
+    ) -> None:
         hashes = _hashes(seed)
         keys = banding.partition_keys(hashes, bits)
         assert keys.max(initial=0) < 2**bits
@@ -63,7 +67,7 @@ class TestNearPairs:
 
     @settings(deadline=None, max_examples=10)
     @given(_SEEDS)
-    def test_order_of_the_input_does_not_matter(self, seed: int) -> None:
+    def test_near_pairs_do_not_depend_on_the_order_of_rows(self, seed: int) -> None:
         hashes = _hashes(seed)
         order = np.random.default_rng(seed).permutation(len(hashes))
         pairs = np.sort(order[banding.near_pairs(hashes[order])], axis=1)
@@ -71,7 +75,7 @@ class TestNearPairs:
 
     @settings(deadline=None, max_examples=10)
     @given(_SEEDS)
-    def test_rows_in_the_order_of_content_give_the_same_pairs(self, seed: int) -> None:
+    def test_near_pairs_of_rows_in_content_order_are_the_same(self, seed: int) -> None:
         hashes = _hashes(seed)
         order = banding.content_order(hashes)
         words = hashes[order].view(np.uint64).tolist()
@@ -80,22 +84,24 @@ class TestNearPairs:
         pairs = np.sort(order[banding.near_pairs(hashes[order])], axis=1)
         assert sorted(map(tuple, pairs)) == list(map(tuple, banding.near_pairs(hashes)))
 
-    def test_chunks_do_not_show(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_near_pairs_do_not_depend_on_the_chunk_size(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         hashes = _hashes(5)
         whole = banding.near_pairs(hashes)
         monkeypatch.setattr(banding, "_CHUNK", 7)
         assert np.array_equal(banding.near_pairs(hashes), whole)
 
 
-def test_the_worst_spread_of_fifteen_bits_is_found() -> None:
+def test_a_pair_that_differs_by_fifteen_bits_spread_over_all_bands_is_found() -> None:
     # Two differing bits in seven bands, one in the eighth.
     bits = np.zeros((2, 128), np.uint8)
-    bits[1, [place for band in range(7) for place in (16 * band, 16 * band + 9)] + [127]] = 1
+    bits[1, [bit for band in range(7) for bit in (16 * band, 16 * band + 9)] + [127]] = 1
     assert banding.near_pairs(np.packbits(bits, axis=1)).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_too_few_for_a_pair(count: int) -> None:
+def test_fewer_than_two_hashes_have_no_pairs(count: int) -> None:
     hashes = np.zeros((count, 16), np.uint8)
     assert banding.near_pairs(hashes).shape == (0, 2)
     pairs, variant = banding.cross_pairs(hashes[:, None], np.arange(count), hashes)
@@ -103,12 +109,12 @@ def test_too_few_for_a_pair(count: int) -> None:
     assert len(variant) == 0
 
 
-def test_hashes_of_another_length_are_refused() -> None:
+def test_hashes_of_another_length_raise_an_error() -> None:
     with pytest.raises(ValueError, match=r"\[N, 16\], got \[5, 32\]"):
         banding.near_pairs(np.zeros((5, 32), np.uint8))
 
 
-def test_equal_hashes_cost_a_bounded_number_of_pairs_and_stay_connected() -> None:
+def test_equal_hashes_give_a_bounded_number_of_pairs_that_connect_them() -> None:
     hashes = np.zeros((1000, 16), np.uint8)
     pairs = banding.near_pairs(hashes)
     assert len(pairs) <= 1000 * banding.LEADERS
@@ -120,7 +126,7 @@ def test_equal_hashes_cost_a_bounded_number_of_pairs_and_stay_connected() -> Non
     assert not any(len(banding.near_pairs(hashes, band)) for band in range(1, 8))
 
 
-def test_a_crowded_band_value_costs_a_bounded_number_of_comparisons(
+def test_a_crowded_band_value_takes_a_bounded_number_of_comparisons(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(0)
@@ -143,7 +149,7 @@ class TestCrossPairs:
     @pytest.mark.slow
     @settings(deadline=None, max_examples=25)
     @given(_SEEDS)
-    def test_against_all_with_all(self, seed: int) -> None:
+    def test_cross_pairs_are_those_of_comparing_all_with_all(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
         hashes = np.unique(_hashes(seed, 120), axis=0)
         queries = _hashes(seed, 3 * len(hashes)).reshape(len(hashes), 3, 16)
@@ -161,7 +167,7 @@ class TestCrossPairs:
         pairs, variant = banding.cross_pairs(queries, rows, hashes)
         assert [(*pair, one) for pair, one in zip(pairs.tolist(), variant, strict=True)] == expected
 
-    def test_parts_of_the_queries_find_the_parts_of_the_pairs(self) -> None:
+    def test_parts_of_the_queries_find_the_corresponding_parts_of_the_pairs(self) -> None:
         hashes = _hashes(3)
         queries = _hashes(3, 600).reshape(300, 2, 16)
         whole, _ = banding.cross_pairs(queries, np.arange(300), hashes)
@@ -175,40 +181,40 @@ class TestCrossPairs:
     @pytest.mark.slow
     @settings(deadline=None, max_examples=25)
     @given(_SEEDS, st.sampled_from([0, 3, 16]), st.sampled_from([3, 2048]))
-    def test_shares_of_bands_and_values_make_up_the_whole(
+    def test_nearest_hits_of_all_bands_and_values_are_the_cross_pairs(
         self, seed: int, bits: int, crowd: int
     ) -> None:
         rng = np.random.default_rng(seed)
         hashes = _hashes(seed)
-        # More equal hashes than are searched.
+        # More equal hashes than LEADERS.
         hashes[rng.random(300) < 0.1] = hashes[0]
         queries = _hashes(seed, 600).reshape(300, 2, 16)
-        places = np.sort(rng.choice(2**50, 300, replace=False)).astype(np.uint64)
-        asked = queries.reshape(-1, 16)
-        askers, variant = np.repeat(places, 2), np.tile([1, 2], 300)
+        row_ids = np.sort(rng.choice(2**50, 300, replace=False)).astype(np.uint64)
+        flat_queries = queries.reshape(-1, 16)
+        query_row_ids, variant = np.repeat(row_ids, 2), np.tile([1, 2], 300)
         found = [np.empty(0, banding.HIT)]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(banding, "MAX_BUCKET", crowd)
             pairs, variants = banding.cross_pairs(queries, np.arange(300), hashes)
             for band in range(banding.BANDS):
-                there, mine = (
+                values, query_values = (
                     banding.band_values(some, band) >> np.uint16(16 - bits)
-                    for some in (hashes, asked)
+                    for some in (hashes, flat_queries)
                 )
-                for value in np.unique(mine):
-                    here, my = there == value, mine == value
+                for value in np.unique(query_values):
+                    in_group, queried = values == value, query_values == value
                     found.append(
                         banding.cross_share(
-                            *(asked[my], askers[my], variant[my]),
-                            *(hashes[here], places[here], band),
+                            *(flat_queries[queried], query_row_ids[queried], variant[queried]),
+                            *(hashes[in_group], row_ids[in_group], band),
                         )
                     )
         order = rng.permutation(sum(map(len, found)))
         hits = banding.nearest(np.concatenate(found)[order])
-        assert np.stack([hits["first"], hits["second"]], 1).tolist() == places[pairs].tolist()
+        assert np.stack([hits["first"], hits["second"]], 1).tolist() == row_ids[pairs].tolist()
         assert hits["variant"].tolist() == variants.tolist()
 
-    def test_many_equal_hashes_cost_a_bounded_number_of_pairs(self) -> None:
+    def test_many_equal_hashes_give_a_bounded_number_of_cross_pairs(self) -> None:
         hashes = np.zeros((1000, 16), np.uint8)
         pairs, _ = banding.cross_pairs(hashes[:, None], np.arange(1000), hashes)
         assert 0 < len(pairs) <= 1000 * banding.LEADERS

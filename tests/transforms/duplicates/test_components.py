@@ -60,13 +60,15 @@ def _stars(edges: np.ndarray, parts: int) -> tuple[np.ndarray, int]:
 
 @settings(deadline=None, max_examples=150)
 @given(_EDGES)
-def test_components_against_relabeling(edges: list[tuple[int, int]]) -> None:
+def test_components_equal_those_of_repeated_relabeling(edges: list[tuple[int, int]]) -> None:
     assert _labels(_array(edges)) == _naive(edges)
 
 
 @settings(deadline=None, max_examples=100)
 @given(_EDGES, st.integers(1, 5))
-def test_stars_against_relabeling(edges: list[tuple[int, int]], parts: int) -> None:
+def test_rounds_of_stars_end_in_the_components_of_repeated_relabeling(
+    edges: list[tuple[int, int]], parts: int
+) -> None:
     stars, _ = _stars(_array(edges), parts)
     expected = {node: low for node, low in _naive(edges).items() if node != low}
     assert dict(stars.tolist()) == expected
@@ -89,7 +91,7 @@ def test_unfinished_rounds_keep_the_components(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_chains_of_a_thousand_nodes(seed: int) -> None:
+def test_a_shuffled_chain_becomes_one_star_in_few_rounds(seed: int) -> None:
     nodes = np.random.default_rng(seed).permutation(1000).astype(np.uint64)
     chain = np.stack([nodes[:-1], nodes[1:]], axis=1)
     assert set(_labels(chain).values()) == {0}
@@ -98,14 +100,14 @@ def test_chains_of_a_thousand_nodes(seed: int) -> None:
     assert rounds <= 12
 
 
-def test_a_sorted_chain() -> None:
+def test_a_sorted_chain_becomes_one_star() -> None:
     nodes = np.arange(1000, dtype=np.uint64)
     chain = np.stack([nodes[:-1], nodes[1:]], axis=1)
     assert set(_labels(chain).values()) == {0}
     assert len(_stars(chain, 3)[0]) == 999
 
 
-def test_order_and_direction_do_not_matter() -> None:
+def test_the_order_and_direction_of_edges_do_not_matter() -> None:
     rng = np.random.default_rng(1)
     edges = rng.integers(0, 500, (300, 2)).astype(np.uint64)
     turned = rng.permutation(edges[:, ::-1])
@@ -116,7 +118,7 @@ def test_order_and_direction_do_not_matter() -> None:
     )
 
 
-def test_nodes_of_64_bits_survive() -> None:
+def test_nodes_of_64_bits_are_not_truncated() -> None:
     edges = np.array([[2**64 - 1, 2**63], [2**63, 5]], np.uint64)
     assert _labels(edges) == {5: 5, 2**63: 5, 2**64 - 1: 5}
     assert _stars(edges, 2)[0].tolist() == [[2**63, 5], [2**64 - 1, 5]]

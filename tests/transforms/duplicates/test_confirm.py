@@ -10,8 +10,8 @@ _FACES = [render(0, identity, 0, 250) for identity in range(5)]
 _CROPPED = 1
 
 
-def _thumbnails(pictures: list[np.ndarray]) -> np.ndarray:
-    return np.stack([perceptual_hash.grey_thumbnail(np.ascontiguousarray(one)) for one in pictures])
+def _thumbnails(images: list[np.ndarray]) -> np.ndarray:
+    return np.stack([perceptual_hash.grey_thumbnail(np.ascontiguousarray(one)) for one in images])
 
 
 def _jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def _jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     return cv2.imdecode(encoded, cv2.IMREAD_COLOR)
 
 
-def _whole(count: int) -> np.ndarray:
+def _no_variant(count: int) -> np.ndarray:
     return np.zeros(count, np.int64)
 
 
@@ -39,8 +39,8 @@ _ORIGINALS = _thumbnails(_FACES)
 )
 def test_copies_are_confirmed_in_both_directions(copied) -> None:
     copies = _thumbnails([copied(face) for face in _FACES])
-    assert confirm.same_photo(_ORIGINALS, copies, _whole(5)).all()
-    assert confirm.same_photo(copies, _ORIGINALS, _whole(5)).all()
+    assert confirm.same_photo(_ORIGINALS, copies, _no_variant(5)).all()
+    assert confirm.same_photo(copies, _ORIGINALS, _no_variant(5)).all()
 
 
 def _shrunk(face: np.ndarray, side: int) -> np.ndarray:
@@ -48,21 +48,21 @@ def _shrunk(face: np.ndarray, side: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("side", "copy_side"), [(64, 32), (112, 32), (250, 32)])
-def test_copies_are_confirmed_that_lack_detail(side: int, copy_side: int) -> None:
+def test_small_copies_that_lack_detail_are_confirmed(side: int, copy_side: int) -> None:
     faces = [_shrunk(render(0, identity, 0, 250), side) for identity in range(20)]
     originals = _thumbnails(faces)
     copies = _thumbnails([_shrunk(face, copy_side) for face in faces])
-    assert confirm.same_photo(originals, copies, _whole(20)).all()
-    assert confirm.same_photo(copies, originals, _whole(20)).all()
+    assert confirm.same_photo(originals, copies, _no_variant(20)).all()
+    assert confirm.same_photo(copies, originals, _no_variant(20)).all()
 
 
 @pytest.mark.parametrize("side", [64, 32, 24])
-def test_small_pictures_of_others_are_not_confirmed(side: int) -> None:
+def test_small_images_of_other_photos_are_not_confirmed(side: int) -> None:
     first, second = np.nonzero(~np.eye(5, dtype=bool))
     small = _thumbnails([_shrunk(face, side) for face in _FACES])
-    assert not confirm.same_photo(_ORIGINALS[first], small[second], _whole(len(first))).any()
+    assert not confirm.same_photo(_ORIGINALS[first], small[second], _no_variant(len(first))).any()
     again = _thumbnails([_shrunk(render(0, identity, 1, 250), side) for identity in range(5)])
-    assert not confirm.same_photo(_ORIGINALS, again, _whole(5)).any()
+    assert not confirm.same_photo(_ORIGINALS, again, _no_variant(5)).any()
 
 
 @pytest.mark.parametrize("by", [-4, 0, 4])
@@ -74,10 +74,10 @@ def test_a_crop_is_confirmed_where_its_frame_is_a_little_off(by: int) -> None:
     assert confirm.same_photo(_ORIGINALS, crops, np.full(5, _CROPPED)).all()
 
 
-def test_mirror_images_are_confirmed_as_such_only() -> None:
+def test_mirror_images_are_confirmed_with_the_mirror_variant_only() -> None:
     mirrored = _thumbnails([face[:, ::-1] for face in _FACES])
     assert confirm.same_photo(_ORIGINALS, mirrored, np.full(5, crop_variants.MIRROR)).all()
-    assert not confirm.same_photo(_ORIGINALS, mirrored, _whole(5)).any()
+    assert not confirm.same_photo(_ORIGINALS, mirrored, _no_variant(5)).any()
 
 
 def test_other_people_and_other_photos_of_the_same_are_not_confirmed() -> None:
@@ -86,37 +86,39 @@ def test_other_people_and_other_photos_of_the_same_are_not_confirmed() -> None:
         chosen = np.full(len(first), variant)
         assert not confirm.same_photo(_ORIGINALS[first], _ORIGINALS[second], chosen).any()
     again = _thumbnails([render(0, identity, 1, 250) for identity in range(5)])
-    assert not confirm.same_photo(_ORIGINALS, again, _whole(5)).any()
+    assert not confirm.same_photo(_ORIGINALS, again, _no_variant(5)).any()
 
 
-def test_a_changed_mouth_is_another_photo() -> None:
+def test_a_face_with_a_changed_mouth_is_not_confirmed() -> None:
     changed = _ORIGINALS.copy()
     # A fifth of the width and a tenth of the height, darker or lighter like an open mouth.
     mouth = changed[:, 43:49, 26:38]
     mouth[:] = np.where(mouth.mean(axis=(1, 2), keepdims=True) < 100, 170, 30)
-    # A blurred picture of another mouth is another photo too.
+    # A blurred image with another mouth is another photo too.
     for first in (_ORIGINALS, _thumbnails([_shrunk(face, 32) for face in _FACES])):
-        similarity = confirm.similarity(first, changed, _whole(5))
+        similarity = confirm.similarity(first, changed, _no_variant(5))
         assert (similarity < confirm.MIN_CORRELATION).all()
 
 
-def test_pictures_without_texture_are_compared_by_brightness() -> None:
+def test_images_without_texture_are_compared_by_brightness() -> None:
     levels = np.array([0, 1, 90, 255], np.uint8)
     flat = np.broadcast_to(levels[:, None, None], (4, 64, 64))
-    assert confirm.same_photo(flat, flat, _whole(4)).all()
-    assert confirm.similarity(flat, flat[::-1], _whole(4)).tolist() == [0, 0, 0, 0]
-    assert not confirm.same_photo(flat, _ORIGINALS[:4], _whole(4)).any()
+    assert confirm.same_photo(flat, flat, _no_variant(4)).all()
+    assert confirm.similarity(flat, flat[::-1], _no_variant(4)).tolist() == [0, 0, 0, 0]
+    assert not confirm.same_photo(flat, _ORIGINALS[:4], _no_variant(4)).any()
 
 
-def test_nearly_white_pictures_are_still_compared() -> None:
+def test_nearly_white_images_are_still_compared() -> None:
     white = np.full((2, 64, 64), 246, np.uint8)
     white[0, 10:30, 10:30] = 255
     white[1, 30:50, 30:50] = 255
-    assert confirm.same_photo(white, white, _whole(2)).all()
-    assert not confirm.same_photo(white, white[::-1], _whole(2)).any()
+    assert confirm.same_photo(white, white, _no_variant(2)).all()
+    assert not confirm.same_photo(white, white[::-1], _no_variant(2)).any()
 
 
-def test_pairs_do_not_depend_on_their_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_similarity_of_a_pair_does_not_depend_on_other_pairs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     copies = _thumbnails([_jpeg(face, 50) for face in _FACES])
     variant = np.array([0, 1, 2, crop_variants.MIRROR, 0])
     whole = confirm.similarity(_ORIGINALS, copies, variant)
@@ -124,6 +126,6 @@ def test_pairs_do_not_depend_on_their_neighbors(monkeypatch: pytest.MonkeyPatch)
     np.testing.assert_allclose(confirm.similarity(_ORIGINALS, copies, variant), whole, atol=1e-5)
 
 
-def test_no_pairs() -> None:
+def test_no_pairs_have_no_similarities() -> None:
     none = np.empty((0, 64, 64), np.uint8)
-    assert confirm.similarity(none, none, _whole(0)).shape == (0,)
+    assert confirm.similarity(none, none, _no_variant(0)).shape == (0,)

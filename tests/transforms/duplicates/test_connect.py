@@ -22,7 +22,7 @@ def _array(edges: list[tuple[int, int]]) -> np.ndarray:
     return np.array(edges, np.uint64).reshape(-1, 2)
 
 
-def _plainly(edges: np.ndarray) -> list[list[int]]:
+def _components_of(edges: np.ndarray) -> list[list[int]]:
     nodes, roots = components.components(edges[edges[:, 0] != edges[:, 1]])
     return sorted(nodes[roots == root].tolist() for root in np.unique(roots))
 
@@ -37,7 +37,7 @@ def _grouped(
 
 
 def _last_step(edges: np.ndarray) -> tuple[list[list[int]], np.ndarray]:
-    """Components that are finished, and the edges of the others, as workers would tell them."""
+    """Components that are finished, and the edges of the others, as workers would compute them."""
     data = EdgeRows.of(edges)
     tied = defaultdict(list)
     for group in _grouped(data, connect._by_end).items():
@@ -62,20 +62,20 @@ def _after_rounds(edges: np.ndarray, rounds: int) -> np.ndarray:
 
 @settings(deadline=None, max_examples=100)
 @given(_EDGES, st.integers(1, 2))
-def test_only_what_is_no_star_yet_is_left_for_one_worker(edges, rounds):
+def test_only_components_that_are_not_yet_stars_are_left_for_one_worker(edges, rounds):
     left = _after_rounds(_array(edges), rounds)
     finished, rest = _last_step(left)
     stars = [
         members
-        for members in _plainly(left)
+        for members in _components_of(left)
         if len(left[np.isin(left[:, 0], members)]) == len(members) - 1
         and len(np.unique(left[np.isin(left[:, 0], members), 1])) == 1
     ]
     assert finished == sorted(stars)
-    assert sorted(finished + _plainly(rest)) == _plainly(_array(edges))
+    assert sorted(finished + _components_of(rest)) == _components_of(_array(edges))
 
 
-def test_a_long_chain_does_not_take_the_others_with_it():
+def test_a_long_chain_leaves_other_components_finished():
     chain = np.random.default_rng(1).permutation(3000)
     pairs = np.arange(10_000, 14_000).reshape(-1, 2)
     edges = np.concatenate([np.stack([chain[:-1], chain[1:]], axis=1), pairs]).astype(np.uint64)
@@ -116,4 +116,4 @@ def test_the_transform_finds_the_components(total: int, tmp_path: Path) -> None:
         )
     lines = result.read_text().splitlines()
     found = sorted([int(node) for node in line.split()] for line in lines)
-    assert found == _plainly(_array(edges))
+    assert found == _components_of(_array(edges))

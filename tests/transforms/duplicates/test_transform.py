@@ -6,7 +6,7 @@ from facemill.transforms.scan.scan_chunk import UNUSABLE, USABLE, Scanned
 
 
 def scanned(origin: int, usable: list[int], unusable: list[int]) -> Scanned:
-    """Images whose pixels are named by numbers, 0 where they are not known."""
+    """A chunk of images with numbers as their pixel hashes, 0 for unknown pixels."""
     number = chunk_number(origin, 0, 0)
     row_ids = row_ids_of(number, len(usable) + len(unusable))
     good, bad = np.zeros(len(usable), USABLE), np.zeros(len(unusable), UNUSABLE)
@@ -15,11 +15,11 @@ def scanned(origin: int, usable: list[int], unusable: list[int]) -> Scanned:
     return Scanned(number, len(row_ids), good, np.empty((len(good), 0), np.uint8), unusable=bad)
 
 
-def test_equal_pixels_meet_where_there_is_no_thumbnail_either():
+def test_equal_pixels_are_found_among_images_without_thumbnails_too():
     base, new = scanned(BASE, [5], [7, 7, 0, 9, 9, 5, 0]), scanned(NEW, [7, 8, 5], [])
     parts = [data for one in (base, new) for _, data in _by_pixels(one, 10)]
     unique, edges = _ExactGroups().process((0, parts))
-    # Only what can be confirmed is searched further: of each picture one.
+    # Only usable images are searched further, one of each group of equal pixels.
     found = unique.array
     assert found["usable"].all()
     assert sorted(found["pixels"][:, 0].tolist()) == [5, 7, 8]
@@ -33,6 +33,6 @@ def test_equal_pixels_meet_where_there_is_no_thumbnail_either():
     }
     pairs = edges.value.array
     edges_of_pixels = [[pixels[row_id] for row_id in pair] for pair in pairs.tolist()]
-    # Nothing of what a dataset excluded alone: it has its outcome already.
+    # A group of excluded images alone has no edges: the images have their outcomes already.
     assert sorted(edges_of_pixels) == [[5, 5], [5, 5], [7, 7], [7, 7]]
     assert set(pairs[:, 0].tolist()) <= set(found["row_id"].tolist())

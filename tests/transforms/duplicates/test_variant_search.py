@@ -7,13 +7,13 @@ from facemill.transforms.duplicates.candidates import PAIR
 from facemill.transforms.duplicates.variant_search import VariantPairs, part_bits
 from facemill.transforms.images import crop_variants
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
-from tests.transforms.duplicates.searching import found, hash_rows
+from tests.transforms.duplicates.searching import hash_rows, pairs_of
 
 COUNT = 300
 
 
-def looks(rows: np.ndarray, seed: int) -> list[Scanned]:
-    """Scanned chunks of HASH rows, with windows that are like some of the hashes."""
+def scanned_chunks(rows: np.ndarray, seed: int) -> list[Scanned]:
+    """Scanned chunks of HASH rows, with windows that are near some of the hashes."""
     rng = np.random.default_rng(seed)
     usable = np.zeros(len(rows), USABLE)
     usable["row_id"], usable["fingerprint"] = rows["row_id"], rows["fingerprint"]
@@ -26,17 +26,19 @@ def looks(rows: np.ndarray, seed: int) -> list[Scanned]:
     ]
 
 
-# All hashes in one worker, then divided by the values of bands: no bit of them, some, all.
+# All hashes on one worker; then groups by no, some and all bits of the values of bands.
 @pytest.mark.slow
 @pytest.mark.parametrize(("together", "per_group"), [(COUNT, 1), (1, 10**6), (1, 300), (1, 1)])
-def test_pairs_are_the_same_however_the_work_is_divided(together, per_group, tmp_path, monkeypatch):
-    monkeypatch.setattr(variant_search, "_ASKED_PER_GROUP", per_group)
+def test_variant_pairs_do_not_depend_on_how_workers_divide_the_search(
+    together, per_group, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(variant_search, "_VARIANTS_PER_GROUP", per_group)
     rows = hash_rows(2, COUNT)
-    chunks = looks(rows, 3)
-    # Of equal pixels one is searched, and so it is asked for once.
+    chunks = scanned_chunks(rows, 3)
+    # Of images with equal pixels one is searched, so only its variants are looked up.
     rows = rows[np.random.default_rng(4).random(COUNT) < 0.8]
     parts = np.array_split(rows, 5)
-    pairs = found(
+    pairs = pairs_of(
         tmp_path,
         parts,
         COUNT,
@@ -59,9 +61,9 @@ def test_pairs_are_the_same_however_the_work_is_divided(together, per_group, tmp
     assert pairs.tolist() == np.sort(expected).tolist()
 
 
-def test_no_worker_holds_more_than_a_share_of_a_large_collection():
+def test_groups_of_variants_stay_bounded_in_a_large_collection():
     assert part_bits(1 << 21, 1 << 21) is None
     for total in ((1 << 21) + 1, 10**7, 10**8, 10**9):
         bits = part_bits(total, 1 << 21)
-        assert total * crop_variants.MIRROR / 2**bits <= variant_search._ASKED_PER_GROUP
+        assert total * crop_variants.MIRROR / 2**bits <= variant_search._VARIANTS_PER_GROUP
     assert part_bits(10**12, 1 << 21) == banding.BAND_BITS

@@ -24,14 +24,14 @@ def member(
     area=100,
     sharpness=1.0,
     pixels=None,
-    aside: Verdict | None = None,
+    earlier_verdict: Verdict | None = None,
 ) -> Member:
     task = int.from_bytes(name.encode()[:3], "big")
     (row_id,) = row_ids_of(chunk_number(origin, task, 0), 1).tolist()
-    return Member(row_id, name, identity, pixels or name, area, sharpness, aside)
+    return Member(row_id, name, identity, pixels or name, area, sharpness, earlier_verdict)
 
 
-def told(members: list[Member], policy: str = DROP) -> dict[str, tuple[str, str, str]]:
+def outcomes(members: list[Member], policy: str = DROP) -> dict[str, tuple[str, str, str]]:
     names = {one.row_id: one.image_id for one in members}
     return {
         names[row_id]: (verdict.outcome, verdict.reason, verdict.duplicate_of)
@@ -42,7 +42,7 @@ def told(members: list[Member], policy: str = DROP) -> dict[str, tuple[str, str,
 @pytest.mark.parametrize("policy", POLICIES)
 def test_all_but_the_best_are_duplicates_of_it(policy):
     members = [member("a"), member("b", area=200, pixels="x"), member("c", pixels="x")]
-    assert told(members, policy) == {
+    assert outcomes(members, policy) == {
         "a": (DUPLICATE, "near duplicate", "b"),
         "c": (DUPLICATE, "same pixels", "b"),
     }
@@ -53,52 +53,54 @@ def test_the_best_is_the_largest_then_the_sharpest_then_the_first_by_name():
     assert best([member("a"), member("b", sharpness=2.0)]).image_id == "b"
     assert best([member("b"), member("a")]).image_id == "a"
     assert best([member("a", area=101), member("b", sharpness=9.0)]).image_id == "a"
-    # Who it is counts more than how large it is, and what a dataset holds more than either.
+    # An identity counts more than the area, and being in the base more than both.
     assert best([member("a", None, area=999), member("b")]).image_id == "b"
     assert best([member("a", area=999), member("b", None, BASE)]).image_id == "b"
 
 
-def test_a_picture_of_nobody_is_a_duplicate_of_the_same_with_a_name():
+def test_an_image_without_an_identity_is_a_duplicate_of_one_with_an_identity():
     members = [member("a", None, area=999), member("b"), member("c", None)]
-    assert told(members) == {
+    assert outcomes(members) == {
         "a": (DUPLICATE, "near duplicate", "b"),
         "c": (DUPLICATE, "near duplicate", "b"),
     }
-    assert told([member("b", None), member("a", None)]) == {"b": (DUPLICATE, "near duplicate", "a")}
+    assert outcomes([member("b", None), member("a", None)]) == {
+        "b": (DUPLICATE, "near duplicate", "a")
+    }
 
 
 @pytest.mark.parametrize("policy", [DROP, QUARANTINE])
-def test_pictures_under_two_names_are_all_conflicts_that_name_the_other(policy):
+def test_images_under_two_identities_are_all_conflicts_that_name_the_other_identity(policy):
     members = [
         member("a", "ada"),
         member("b", "bob", area=50),
         member("c", "bob", pixels="a"),
         member("d", None),
     ]
-    assert told(members, policy) == {
+    assert outcomes(members, policy) == {
         "a": (CONFLICT, "same pixels under identity bob", "c"),
         "b": (CONFLICT, "near duplicate under identity ada", "a"),
         "c": (CONFLICT, "same pixels under identity ada", "a"),
-        # The label that it could be given is in doubt too.
+        # The label that the image could get is in doubt too.
         "d": (CONFLICT, "near duplicate under identity ada", "a"),
     }
 
 
-def test_the_majority_keeps_its_best_picture_where_it_is_one():
+def test_keep_majority_keeps_the_best_image_of_a_strict_majority():
     members = [member("a", "ada"), member("b", "bob"), member("c", "bob", area=200)]
     members.append(member("d", None))
-    assert told(members, KEEP_MAJORITY) == {
+    assert outcomes(members, KEEP_MAJORITY) == {
         "a": (CONFLICT, "near duplicate under identity bob", "c"),
         "b": (DUPLICATE, "near duplicate", "c"),
         "d": (DUPLICATE, "near duplicate", "c"),
     }
     tie = [*members, member("e", "ada")]
-    assert {outcome for outcome, _, _ in told(tie, KEEP_MAJORITY).values()} == {CONFLICT}
-    assert len(told(tie, KEEP_MAJORITY)) == 5
+    assert {outcome for outcome, _, _ in outcomes(tie, KEEP_MAJORITY).values()} == {CONFLICT}
+    assert len(outcomes(tie, KEEP_MAJORITY)) == 5
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_held_out_picture_drops_all_whatever_their_names(policy):
+def test_a_held_out_image_drops_all_duplicates_whatever_their_identity(policy):
     members = [
         member("a", "ada"),
         member("b", "bob", pixels="h"),
@@ -107,11 +109,11 @@ def test_a_held_out_picture_drops_all_whatever_their_names(policy):
         member("i", None, HELD_OUT, area=999),
         member("o", "ada", BASE),
     ]
-    assert told(members, policy) == {
+    assert outcomes(members, policy) == {
         "a": (DROPPED, "near duplicate in the held-out set", "h"),
         "b": (DROPPED, "same pixels in the held-out set", "h"),
         "c": (DROPPED, "near duplicate in the held-out set", "h"),
-        # Its record is written already: it is for the run to refuse that.
+        # Its record is written already, and the run refuses that.
         "o": (DROPPED, "near duplicate in the held-out set", "h"),
     }
     assert verdicts(members, policy)[members[-1].row_id].is_leak
@@ -119,14 +121,14 @@ def test_a_held_out_picture_drops_all_whatever_their_names(policy):
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("outcome", [CONFLICT, DUPLICATE, DROPPED, REJECTED])
-def test_what_a_held_out_dataset_set_aside_is_held_out_too(policy, outcome):
-    aside = Verdict(outcome, because("some reason"), "x")
+def test_an_image_that_the_held_out_dataset_excluded_is_held_out_too(policy, outcome):
+    earlier = Verdict(outcome, because("some reason"), "x")
     members = [
         member("a", "ada"),
-        member("h", "eve", HELD_OUT, 0, 0, "a", aside),
-        member("i", "eve", HELD_OUT, 0, 0, "a", aside),
+        member("h", "eve", HELD_OUT, 0, 0, "a", earlier),
+        member("i", "eve", HELD_OUT, 0, 0, "a", earlier),
     ]
-    assert told(members, policy) == {"a": (DROPPED, "same pixels in the held-out set", "h")}
+    assert outcomes(members, policy) == {"a": (DROPPED, "same pixels in the held-out set", "h")}
 
 
 def conflict(of: str, identity: str) -> Verdict:
@@ -134,52 +136,52 @@ def conflict(of: str, identity: str) -> Verdict:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_what_a_dataset_has_as_a_conflict_is_one_again(policy):
-    old = [
+def test_a_new_image_that_equals_a_conflict_of_the_base_is_a_conflict(policy):
+    base = [
         member("o", "ada", BASE, 0, 0, "p", conflict("q", "bob")),
         member("q", "bob", BASE, 0, 0, "p", conflict("o", "ada")),
     ]
-    # By majority too: there are two adas now, and nobody knows better than before.
+    # Under KEEP_MAJORITY too: a second image of ada does not settle the conflict.
     new = [member("a", "ada", pixels="p"), member("c", "eve", pixels="p"), member("d", None)]
-    assert told(new + old, policy) == {
+    assert outcomes(new + base, policy) == {
         "a": (CONFLICT, "same pixels under identity bob", "q"),
         "c": (CONFLICT, "same pixels under identity ada", "o"),
         "d": (CONFLICT, "near duplicate under identity ada", "o"),
     }
-    # Of the other side nothing is here, since it was no more than near.
-    alone = [member("a", "ada", pixels="p"), old[0]]
-    assert told(alone, policy) == {"a": (CONFLICT, "near duplicate under identity bob", "q")}
+    # The other side was only a near duplicate, so the component does not have it.
+    alone = [member("a", "ada", pixels="p"), base[0]]
+    assert outcomes(alone, policy) == {"a": (CONFLICT, "near duplicate under identity bob", "q")}
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_what_a_dataset_has_as_a_duplicate_is_one_of_the_same_again(policy):
-    aside = Verdict(DUPLICATE, NEAR, "kept")
+def test_a_new_image_that_equals_a_duplicate_of_the_base_duplicates_the_same_image(policy):
+    earlier = Verdict(DUPLICATE, NEAR, "kept")
     new = [member("a", pixels="o"), member("b", "bob", pixels="o"), member("c", None, pixels="o")]
-    old = member("o", "ada", BASE, 0, 0, "o", aside)
-    assert told([*new, old], policy) == {
+    base = member("o", "ada", BASE, 0, 0, "o", earlier)
+    assert outcomes([*new, base], policy) == {
         "a": (DUPLICATE, "same pixels", "kept"),
         "b": (CONFLICT, "same pixels under identity ada", "kept"),
         "c": (DUPLICATE, "same pixels", "kept"),
     }
-    # What it keeps is found itself, and so says the same.
+    # With the kept image in the component, the verdicts name the same image.
     kept = member("kept", "ada", BASE)
-    assert told([*new, old, kept], policy) == {
+    assert outcomes([*new, base, kept], policy) == {
         "a": (DUPLICATE, "near duplicate", "kept"),
         "b": (CONFLICT, "near duplicate under identity ada", "kept"),
         "c": (DUPLICATE, "near duplicate", "kept"),
     }
 
 
-def test_what_a_dataset_dropped_can_come_back_and_counts_once():
-    aside = Verdict(DROPPED, because("identity has 1 images, fewer than the 2 required"), "")
-    old = member("o", "ada", BASE, 0, 0, "a", aside)
-    assert told([member("a", "ada"), old]) == {"o": (DUPLICATE, "same pixels", "a")}
-    assert told([member("a", "bob"), old]) == {}
-    assert told([old]) == {}
+def test_a_dropped_image_of_the_base_that_is_added_again_counts_once():
+    earlier = Verdict(DROPPED, because("identity has 1 images, fewer than the 2 required"), "")
+    base = member("o", "ada", BASE, 0, 0, "a", earlier)
+    assert outcomes([member("a", "ada"), base]) == {"o": (DUPLICATE, "same pixels", "a")}
+    assert outcomes([member("a", "bob"), base]) == {}
+    assert outcomes([base]) == {}
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_what_a_dataset_holds_stays_and_the_new_ones_are_set_aside(policy):
+def test_images_of_the_base_stay_and_new_duplicates_are_excluded(policy):
     members = [
         member("a", "ada", area=999),
         member("b", "bob"),
@@ -187,7 +189,7 @@ def test_what_a_dataset_holds_stays_and_the_new_ones_are_set_aside(policy):
         member("d", None),
         member("o", "ada", BASE, area=10),
     ]
-    assert told(members, policy) == {
+    assert outcomes(members, policy) == {
         "a": (DUPLICATE, "near duplicate", "o"),
         "b": (CONFLICT, "near duplicate under identity ada", "o"),
         "c": (CONFLICT, "near duplicate under identity ada", "o"),
@@ -195,11 +197,11 @@ def test_what_a_dataset_holds_stays_and_the_new_ones_are_set_aside(policy):
     }
 
 
-def test_what_a_dataset_holds_as_nobodys_is_not_given_a_name_afterwards():
-    old = member("o", None, BASE)
-    assert told([member("a", "ada"), old]) == {"a": (DUPLICATE, "near duplicate", "o")}
-    two = [member("a", "ada"), member("b", "bob"), member("c", "bob"), old]
-    assert told(two, KEEP_MAJORITY) == {
+def test_an_image_of_the_base_without_an_identity_gets_none_from_new_duplicates():
+    base = member("o", None, BASE)
+    assert outcomes([member("a", "ada"), base]) == {"a": (DUPLICATE, "near duplicate", "o")}
+    two = [member("a", "ada"), member("b", "bob"), member("c", "bob"), base]
+    assert outcomes(two, KEEP_MAJORITY) == {
         "a": (CONFLICT, "near duplicate under identity bob", "b"),
         "b": (DUPLICATE, "near duplicate", "o"),
         "c": (DUPLICATE, "near duplicate", "o"),
@@ -225,16 +227,16 @@ components = st.lists(
 @pytest.mark.slow
 @given(components, st.sampled_from(POLICIES), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=400)
-def test_every_new_picture_but_one_that_is_kept_has_a_verdict_in_any_order(members, policy, random):
+def test_all_new_images_but_one_get_a_verdict_in_any_order(members, policy, random):
     found = verdicts(members, policy)
     shuffled = list(members)
     random.shuffle(shuffled)
     assert verdicts(shuffled, policy) == found
     new = {one.row_id for one in members if one.origin == NEW}
     held_out = any(one.origin == HELD_OUT for one in members)
-    # What is held out gets none, and what is held already only where it overlaps with that.
-    old = {one.row_id for one in members if one.origin == BASE}
-    assert set(found) - new == (old if held_out else set())
+    # Held-out images get no verdict, and images of the base only if a held-out image is there.
+    base = {one.row_id for one in members if one.origin == BASE}
+    assert set(found) - new == (base if held_out else set())
     kept = new - set(found)
     assert len(kept) <= 1
     if any(one.origin != NEW for one in members):
@@ -245,7 +247,7 @@ def test_every_new_picture_but_one_that_is_kept_has_a_verdict_in_any_order(membe
         mine, other = by_row_id[row_id], by_name[verdict.duplicate_of]
         assert other is not mine
         if verdict.outcome == DUPLICATE:
-            # Of something that stays: never of another that is set aside.
+            # A duplicate names an image that stays, never one that is excluded.
             assert other.row_id in kept or other.origin == BASE
             assert mine.identity is None or other.identity in (mine.identity, None)
         elif verdict.outcome == CONFLICT:
@@ -256,10 +258,10 @@ def test_every_new_picture_but_one_that_is_kept_has_a_verdict_in_any_order(membe
 
 
 def keeper(labeled: list[Member], policy: str) -> str | None:
-    """The identity that keeps the picture: a dataset's, or the majority's; or None."""
-    held = [one for one in labeled if one.origin == BASE]
-    if held:
-        return best(held).identity
+    """The identity that keeps its image: that of the base, or of the majority; or None."""
+    in_base = [one for one in labeled if one.origin == BASE]
+    if in_base:
+        return best(in_base).identity
     counts = Counter(one.identity for one in labeled).most_common()
     several = len(counts) > 1 and counts[0][1] == counts[1][1]
     return counts[0][0] if policy == KEEP_MAJORITY and not several else None
@@ -268,7 +270,7 @@ def keeper(labeled: list[Member], policy: str) -> str | None:
 @pytest.mark.slow
 @given(components, st.sampled_from(POLICIES))
 @settings(deadline=None, max_examples=400)
-def test_a_conflict_names_the_best_picture_under_another_identity(members, policy):
+def test_a_conflict_names_the_best_image_under_another_identity(members, policy):
     labeled = [one for one in members if one.identity is not None]
     by_row_id = {one.row_id: one for one in members}
     for row_id, verdict in verdicts(members, policy).items():
@@ -280,7 +282,7 @@ def test_a_conflict_names_the_best_picture_under_another_identity(members, polic
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_the_work_for_a_picture_does_not_grow_with_its_names(policy, monkeypatch):
+def test_the_ranking_of_an_image_does_not_repeat_for_each_of_its_identities(policy, monkeypatch):
     members = [member(f"{number:03d}", f"id{number}") for number in range(500)]
     ranked = 0
     rank = module._rank

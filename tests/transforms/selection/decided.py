@@ -1,4 +1,4 @@
-"""Decisions as a selection could make them, for tests of what comes after."""
+"""Random decisions, for tests of balance."""
 
 import numpy as np
 
@@ -32,6 +32,6 @@ def decisions(seed: int, count: int, values: int, plain: bool = False) -> np.nda
         rows["reason"][rng.random(count) < 0.1] = EXCLUDED
         rows["copies"] = rng.integers(1, 4, count)
         rows["weight"] = rng.random(count)
-        # Nearly never are two hashes equal, and then places decide.
+        # Equal hashes, which are rare, so that row ids decide.
         rows["order"][rng.random(count) < 0.1] = 7
     return rows

@@ -37,7 +37,7 @@ rules = st.lists(
 )
 
 
-def test_rules_of_an_attribute_look_at_its_values_and_pass_over_those_without():
+def test_rules_of_an_attribute_skip_images_without_a_value():
     rows = decisions(0, 12, values=3, plain=True)
     rows["group"] = np.arange(12) % 3
     apply(rows, Rule("cap", 3, "age"), "group", "hash")
@@ -59,7 +59,7 @@ def test_weights_of_several_rules_multiply():
 
 @given(seeds, prefers)
 @settings(deadline=None, max_examples=60)
-def test_keys_are_in_the_order_of_preference(seed, prefer):
+def test_preference_keys_sort_by_origin_and_preference(seed, prefer):
     rows = decisions(seed, 60, values=1)
     keys = preference_keys(rows, prefer)
     assert len(np.unique(keys)) == len(rows)
@@ -74,7 +74,7 @@ def test_keys_are_in_the_order_of_preference(seed, prefer):
 @pytest.mark.slow
 @given(seeds, rules, prefers, st.integers(1, 5))
 @settings(deadline=None, max_examples=200)
-def test_rules_do_to_shares_what_they_do_to_the_whole(seed, rules, prefer, parts):
+def test_rules_decide_on_shares_as_on_the_whole_class(seed, rules, prefer, parts):
     whole = decisions(seed, 50, values=1)
     whole = whole[whole["group"] != 0]
     whole = whole[np.argsort(preference_keys(whole, prefer))]
@@ -85,26 +85,26 @@ def test_rules_do_to_shares_what_they_do_to_the_whole(seed, rules, prefer, parts
         tallies = [tally(share, rule) for share in shares]
         images, records = (sum(one[column] for one in tallies) for column in (0, 1))
         before = 0
-        for share, (here, _) in zip(shares, tallies, strict=True):
+        for share, (images_of_share, _) in zip(shares, tallies, strict=True):
             apply_to_share(share, rule, before, images, records)
-            before += here
+            before += images_of_share
         # To the last bit: a manifest's bytes depend on it.
         assert np.concatenate(shares).tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize("prefer", ["hash", "quality"])
-def test_a_cap_keeps_those_that_rank_first(prefer):
+def test_a_cap_keeps_the_images_that_rank_first(prefer):
     rows = decisions(5, 40, values=1)
     rows = rows[rows["group"] != 0]
-    alive = rows["reason"] == KEEP
+    kept_before = rows["reason"] == KEEP
     apply(rows, Rule("cap", 9, "age"), "group", prefer)
-    first = np.sort(preference_keys(rows[alive], prefer))[:9]
+    first = np.sort(preference_keys(rows[kept_before], prefer))[:9]
     kept = rows["reason"] == KEEP
     assert set(first.tolist()) <= set(preference_keys(rows[kept], prefer).tolist())
-    assert kept.sum() == max(9, int((alive & ~is_new(rows)).sum()))
+    assert kept.sum() == max(9, int((kept_before & ~is_new(rows)).sum()))
 
 
-def test_copies_follow_from_all_records_of_the_class():
+def test_oversampling_counts_the_train_records_of_the_class():
     rows = decisions(3, 30, values=1, plain=True)
     rows["split"][::3] = TRAIN + 1
     rows["copies"][:5] = 4

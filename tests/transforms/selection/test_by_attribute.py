@@ -42,10 +42,10 @@ def large_of(parts: list[DecisionRows]) -> list[tuple[int, int]]:
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["hash", "quality"]), st.integers(1, 6))
 @settings(deadline=None, max_examples=40)
-def test_no_group_grows_with_a_value_and_what_is_small_stays_whole(seed, prefer, parts):
+def test_groups_stay_bounded_and_small_values_stay_in_one_group(seed, prefer, parts):
     rows = decisions(seed, 1000, values=5)
-    dealt = np.random.default_rng(seed).integers(0, parts, len(rows))
-    data = [DecisionRows.of(rows[dealt == part]) for part in range(parts)]
+    part_of_row = np.random.default_rng(seed).integers(0, parts, len(rows))
+    data = [DecisionRows.of(rows[part_of_row == part]) for part in range(parts)]
     large = large_of(data)
     samples = [one for part in data for one in sampled(part, large, prefer, ROWS)]
     cuts = cut(samples, large, ROWS)
@@ -59,13 +59,13 @@ def test_no_group_grows_with_a_value_and_what_is_small_stays_whole(seed, prefer,
     assert max(map(len, joined.values())) <= 3 * ROWS
     values = {value for value, _ in large}
     for value in np.unique(rows["group"][rows["reason"] == 0]).tolist():
-        alive = {
+        keys_of_value = {
             key
             for key, some in joined.items()
             if ((some["group"] == value) & (some["reason"] == 0)).any()
         }
-        whole = value == 0 or np.uint64(value).view(np.int64) not in values
-        assert value == 0 or (len(alive) == 1) is bool(whole)
+        stays_whole = value == 0 or np.uint64(value).view(np.int64) not in values
+        assert value == 0 or (len(keys_of_value) == 1) is bool(stays_whole)
 
 
 def test_cuts_do_not_depend_on_the_order_of_samples():
@@ -79,7 +79,7 @@ def test_cuts_do_not_depend_on_the_order_of_samples():
     assert [keys.tolist() for keys in one.starts] == [keys.tolist() for keys in other.starts]
 
 
-def test_the_shares_of_a_value_follow_each_other():
+def test_the_shares_of_a_value_have_consecutive_numbers():
     cuts = Cuts(np.array([-5, 3]), [np.array([b"b", b"d"]), np.array([b"x"])])
     assert cuts.firsts.tolist() == [0, 3, 5]
     assert [cuts.around(share) for share in range(5)] == [(0, 3)] * 3 + [(3, 5)] * 2
@@ -88,7 +88,7 @@ def test_the_shares_of_a_value_follow_each_other():
 @pytest.mark.slow
 @pytest.mark.parametrize("prefer", ["hash", "quality"])
 @pytest.mark.parametrize("limit", [ROWS, 10**6])
-def test_the_transform_does_what_the_rules_do_to_all_rows_at_once(prefer, limit, tmp_path):
+def test_the_transform_decides_as_the_rules_do_on_all_rows_at_once(prefer, limit, tmp_path):
     rows = decisions(4, 1500, values=6)
     parts = [DecisionRows.of(part) for part in np.array_split(rows, 7)]
     result = tmp_path / "rows"

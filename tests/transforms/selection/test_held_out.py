@@ -17,7 +17,7 @@ from facemill.transforms.sources.folders import Folders
 from tests.reasons import because
 
 
-def counted(elements: list, transform: beam.PTransform, expected: dict) -> None:
+def assert_counts(elements: list, transform: beam.PTransform, expected: dict) -> None:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         found = pipeline | beam.Create(elements) | transform
         assert_that(found, equal_to([expected]))
@@ -28,15 +28,15 @@ def content(*entries: str) -> str:
     return f"{sum(int.from_bytes(one, 'big') for one in digests) % 2**256:064x}"
 
 
-def test_what_can_be_compared_and_why_the_rest_cannot(tmp_path, tiny_photos):
+def test_usable_images_and_reasons_of_unusable_ones_are_counted(tmp_path, tiny_photos):
     names = sorted(str(path.relative_to(tiny_photos)) for path in tiny_photos.glob("*/*"))[:7]
     job = ScanJob(Folders(str(tiny_photos)), str(tmp_path), CropConfig(32), QualityThresholds(), 1)
     good = [Ref(name, None, name) for name in names]
     bad = [Ref(f"{number}", None, "x", reason=because(f"{number % 2}")) for number in range(3)]
-    # Of a dataset: what it set aside, of which the pixels are known.
+    # An image that its dataset excluded, with known pixels.
     pixels = hashlib.sha256(b"").hexdigest()
-    aside = Ref("c", "eve", "x", reason=because("why"), pixel_sha256=pixels, outcome=CONFLICT)
-    groups = (good[:4] + bad[:2], bad[2:], [*good[4:], aside])
+    excluded = Ref("c", "eve", "x", reason=because("why"), pixel_sha256=pixels, outcome=CONFLICT)
+    groups = (good[:4] + bad[:2], bad[2:], [*good[4:], excluded])
     scanned = [
         scan_chunk(job, chunk_number(HELD_OUT, 0, ordinal), refs)
         for ordinal, refs in enumerate(groups)
@@ -50,15 +50,15 @@ def test_what_can_be_compared_and_why_the_rest_cannot(tmp_path, tiny_photos):
         "reasons": {"0": 2, "1": 1, "set aside in its dataset as conflict": 1},
         "fingerprint": content(*entries, "0\0", "1\0", "2\0", "c\0"),
     }
-    counted(scanned, CountUsable(str(tmp_path)), expected)
+    assert_counts(scanned, CountUsable(str(tmp_path)), expected)
 
 
-def test_a_set_of_nothing_is_counted_too(tmp_path):
+def test_an_empty_held_out_set_has_counts_of_zero(tmp_path):
     expected = {"listed": 0, "usable": 0, "by_pixels": 0, "reasons": {}, "fingerprint": "0" * 64}
-    counted([], CountUsable(str(tmp_path)), expected)
+    assert_counts([], CountUsable(str(tmp_path)), expected)
 
 
-def some(origin: int, task: int, usable: list[int], unusable: list[int]) -> Scanned:
+def scanned_chunk(origin: int, task: int, usable: list[int], unusable: list[int]) -> Scanned:
     good, bad = np.zeros(len(usable), USABLE), np.zeros(len(unusable), UNUSABLE)
     good["identity"], bad["identity"] = usable, unusable
     number = chunk_number(origin, task, 0)
@@ -66,29 +66,32 @@ def some(origin: int, task: int, usable: list[int], unusable: list[int]) -> Scan
     return Scanned(number, len(usable) + len(unusable), good, empty, unusable=bad)
 
 
-def test_whom_a_held_out_set_names_is_counted_by_images_usable_or_not():
+def test_held_out_identities_are_counted_whether_or_not_their_images_are_usable():
     scanned = [
-        some(HELD_OUT, 0, [1, 1, 0], [2, 0]),
-        some(HELD_OUT, 1, [1], [3]),
-        some(BASE, 0, [1, 2, 2, 0, 9], [3]),
-        some(NEW, 0, [1, 2, 3, 4], []),
+        scanned_chunk(HELD_OUT, 0, [1, 1, 0], [2, 0]),
+        scanned_chunk(HELD_OUT, 1, [1], [3]),
+        scanned_chunk(BASE, 0, [1, 2, 2, 0, 9], [3]),
+        scanned_chunk(NEW, 0, [1, 2, 3, 4], []),
     ]
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         total = pipeline | "Total" >> beam.Create([20])
         found = pipeline | beam.Create(scanned) | CountNamed(total)
-        # What is set aside has no record.
+        # Unusable images of the base have no record.
         assert_that(found, equal_to([{"identities": 3, "records": 3}]))
 
 
-def test_records_that_a_held_out_set_shows_are_counted_and_a_few_named(tmp_path, tiny_photos):
+def test_records_that_a_held_out_set_has_too_are_counted_and_a_few_are_named(tmp_path, tiny_photos):
     job = ScanJob(Folders(str(tiny_photos)), str(tmp_path), CropConfig(32), QualityThresholds(), 1)
     refs = [Ref(f"{number}", None, "x", reason=because("any")) for number in range(9)]
     for origin in (BASE, NEW):
         scan_chunk(job, chunk_number(origin, 0, 0), refs)
-    old, new = (row_ids_of(chunk_number(origin, 0, 0), 9).tolist() for origin in (BASE, NEW))
+    in_base, new = (row_ids_of(chunk_number(origin, 0, 0), 9).tolist() for origin in (BASE, NEW))
     leak = Verdict(DROPPED, because("same pixels", ReasonCode.HELD_OUT_SAME_PIXELS), "h")
-    aside = [Exclusion(row_id, 0, 0, leak) for row_id in (old[7], old[2], old[5], old[3], new[0])]
-    aside.append(Exclusion(old[1], 0, 0, Verdict(DUPLICATE, EXACT, "x")))
+    exclusions = [
+        Exclusion(row_id, 0, 0, leak)
+        for row_id in (in_base[7], in_base[2], in_base[5], in_base[3], new[0])
+    ]
+    exclusions.append(Exclusion(in_base[1], 0, 0, Verdict(DUPLICATE, EXACT, "x")))
     expected = {"records": 4, "examples": ["2", "3", "5"]}
-    counted(aside, CountOverlap(str(tmp_path)), expected)
-    counted([], CountOverlap(str(tmp_path)), {"records": 0, "examples": []})
+    assert_counts(exclusions, CountOverlap(str(tmp_path)), expected)
+    assert_counts([], CountOverlap(str(tmp_path)), {"records": 0, "examples": []})

@@ -21,7 +21,7 @@ from facemill.transforms.selection.rules import MOST, Rule, in_order, parse
         ("effective-number=0", Rule("effective-number", 0)),
     ],
 )
-def test_a_rule_as_a_person_writes_it(text, rule):
+def test_a_valid_rule_is_parsed(text, rule):
     assert parse(text) == rule
 
 
@@ -44,26 +44,26 @@ def test_a_rule_as_a_person_writes_it(text, rule):
         *("effective-number=inf", "effective-number", "@age", "@"),
     ],
 )
-def test_a_bad_rule_is_one_sentence(text):
-    with pytest.raises(UsageError) as refused:
+def test_an_invalid_rule_raises_an_error_of_one_sentence(text):
+    with pytest.raises(UsageError) as raised:
         parse(text)
-    assert repr(text) in str(refused.value)
-    assert "`balance` must be" in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert repr(text) in str(raised.value)
+    assert "`balance` must be" in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
-def test_the_largest_amount_fits_where_decisions_are_written():
+def test_the_largest_amount_fits_into_the_columns_of_decisions():
     assert parse(f"cap={MOST}").amount == MOST
     for name in ("have", "limit", "copies"):
         assert np.iinfo(DECISION[name]).max >= MOST
     assert np.iinfo(np.int32).max >= MOST
 
 
-def test_what_takes_images_away_comes_before_what_counts_on_those_that_stay():
+def test_rules_that_drop_images_come_before_rules_that_count_the_images_that_stay():
     rules = (
         *(Rule("min-images", 2), Rule("cap", 5), Rule("cap", 9, "age")),
         *(Rule("oversample", 6), Rule("effective-number", 0.9), Rule("oversample", 30, "age")),
     )
     assert all(in_order(some) == rules for some in itertools.permutations(rules))
-    # Of one kind the order is that in which they were given.
+    # Rules of one kind keep their order.
     assert in_order((Rule("cap", 3), Rule("cap", 2))) == (Rule("cap", 3), Rule("cap", 2))

@@ -39,8 +39,8 @@ from facemill.transforms.selection.selection import (
 )
 
 SHARES = (("train", 0.5), ("val", 0.25), ("test", 0.25))
-NOBODY = np.empty(0, np.uint64)
-NOTHING = np.empty(0, SPLIT_REQUEST)
+NO_KEYS = np.empty(0, np.uint64)
+NO_REQUESTS = np.empty(0, SPLIT_REQUEST)
 quick = settings(deadline=None, max_examples=80)
 
 # (identity or None, number of images)
@@ -52,10 +52,10 @@ people = st.lists(
 
 
 def images(given, origin: int = NEW, splits=(), group=None) -> np.ndarray:
-    """USABLE rows of so many images of each identity; image names tell identity and number."""
+    """USABLE rows of the given number of images of each identity."""
     names = [(who, number) for who, count in given for number in range(count)]
     rows = np.zeros(len(names), USABLE)
-    requested = dict(splits)
+    split_of = dict(splits)
     for row, (who, number) in enumerate(names):
         image_id = f"{origin}/{who}/{number}"
         key = keyed_hash(0, "row_id", image_id) >> 34
@@ -64,7 +64,7 @@ def images(given, origin: int = NEW, splits=(), group=None) -> np.ndarray:
         rows[row]["order"] = keyed_hash(1, "order", image_id)
         rows[row]["group"] = 0 if group is None else group(who, number)
         rows[row]["sharpness"] = keyed_hash(2, "sharp", image_id) % 1000
-        split = requested.get((who, number), requested.get(who))
+        split = split_of.get((who, number), split_of.get(who))
         rows[row]["split"] = -1 if split is None else SPLITS.index(split)
     return rows
 
@@ -73,7 +73,7 @@ PLAIN = Selection(SHARES)
 
 
 def decide(
-    usable: np.ndarray, rules: Selection = PLAIN, held_out=NOBODY, requests=NOTHING
+    usable: np.ndarray, rules: Selection = PLAIN, held_out=NO_KEYS, requests=NO_REQUESTS
 ) -> np.ndarray:
     rows = undecided(usable)
     select(rows, rules, held_out, requests)
@@ -84,7 +84,7 @@ def keys(*names: str) -> np.ndarray:
     return np.sort(np.array([identity_key(1, who) for who in names], np.uint64))
 
 
-def requested(*pairs: tuple[str, str]) -> np.ndarray:
+def requests_of(*pairs: tuple[str, str]) -> np.ndarray:
     return np.array(
         [(identity_key(1, who), SPLITS.index(split)) for who, split in pairs], SPLIT_REQUEST
     )
@@ -108,7 +108,7 @@ RULES = (
 
 @given(people, st.sampled_from(RULES), st.sampled_from(["hash", "quality"]))
 @quick
-def test_an_identity_is_in_one_split_which_its_name_draws(given, rules, prefer):
+def test_an_identity_is_in_the_one_split_that_its_key_draws(given, rules, prefer):
     rows = decide(images([*given, (None, 3)]), Selection(SHARES, rules=rules, prefer=prefer))
     for who, _ in given:
         (drawn,) = draw_splits(np.array([identity_key(1, who)], np.uint64), SHARES)
@@ -118,18 +118,18 @@ def test_an_identity_is_in_one_split_which_its_name_draws(given, rules, prefer):
 
 @given(people, people, st.sampled_from(RULES))
 @quick
-def test_who_else_is_there_changes_nothing_for_an_identity(given, others, rules):
+def test_other_identities_do_not_change_the_decisions_on_an_identity(given, others, rules):
     mine = dict(given)
     added = [(f"other {who}", count) for who, count in others]
-    chosen = Selection(SHARES, rules=rules)
-    few = by_row_id(decide(images(given), chosen))
-    many = by_row_id(decide(images([*mine.items(), *added]), chosen))
+    given_selection = Selection(SHARES, rules=rules)
+    few = by_row_id(decide(images(given), given_selection))
+    many = by_row_id(decide(images([*mine.items(), *added]), given_selection))
     assert few.items() <= many.items()
 
 
 @given(people, people)
 @quick
-def test_more_images_of_an_identity_move_nobody(given, more):
+def test_added_images_do_not_change_the_split_of_others(given, more):
     grown = Counter(dict(given)) + Counter(dict(more))
     few, many = (by_row_id(decide(images(some))) for some in (given, grown.items()))
     assert few.items() <= many.items()
@@ -137,15 +137,17 @@ def test_more_images_of_an_identity_move_nobody(given, more):
 
 @given(people, st.sampled_from(RULES), st.randoms(use_true_random=False), st.booleans())
 @quick
-def test_the_order_of_rows_changes_nothing(given, rules, random, by_image):
+def test_decisions_do_not_depend_on_the_order_of_rows(given, rules, random, by_image):
     usable = images([*given, (None, 2)])
     order = list(range(len(usable)))
     random.shuffle(order)
-    chosen = Selection(SHARES, "image" if by_image else "identity", rules=rules)
-    assert by_row_id(decide(usable[order], chosen)) == by_row_id(decide(usable, chosen))
+    given_selection = Selection(SHARES, "image" if by_image else "identity", rules=rules)
+    assert by_row_id(decide(usable[order], given_selection)) == by_row_id(
+        decide(usable, given_selection)
+    )
 
 
-def test_the_source_demands_a_split_for_the_whole_identity():
+def test_a_split_request_of_the_source_applies_to_the_whole_identity():
     split_requests = {("ada", 1): "test", "bob": "val", ("eve", 0): "val", ("eve", 2): "test"}
     rows = decide(images([("ada", 3), ("bob", 2), ("eve", 4)], splits=split_requests.items()))
     assert folder_of(rows, "ada") == {"test"}
@@ -156,18 +158,18 @@ def test_the_source_demands_a_split_for_the_whole_identity():
     assert "two splits" in explain(TWO_SPLITS, 0, 0, None)
 
 
-def test_a_split_that_is_demanded_for_nobody_is_unlabeled_all_the_same():
+def test_images_without_an_identity_are_unlabeled_despite_split_requests():
     rows = decide(images([(None, 3)], splits=[((None, 0), "train"), ((None, 1), "test")]))
     assert folder_of(rows, None) == {UNLABELED}
     assert set(rows["reason"].tolist()) == {KEEP}
 
 
-def test_listed_identities_are_in_their_split_whatever_the_source_says():
+def test_listed_identities_are_in_the_listed_split_despite_split_requests():
     listed = (("test", keys("id1", "id2")), ("val", keys("id3", "nobody here")))
     people = [(f"id{n}", 2) for n in range(9)]
-    # The source is of one mind about id2, and of two about id3.
+    # The source requests one split for id2, and two for id3.
     requests = [("id2", "train"), (("id3", 0), "train"), (("id3", 1), "test")]
-    more = requested(("id1", "val"), ("id2", "val"))
+    more = requests_of(("id1", "val"), ("id2", "val"))
     rows = decide(images(people, splits=requests), Selection(SHARES, listed=listed), requests=more)
     plain = decide(images(people))
     assert folder_of(rows, "id1") == {"test"}
@@ -178,16 +180,16 @@ def test_listed_identities_are_in_their_split_whatever_the_source_says():
         assert folder_of(rows, who) == folder_of(plain, who)
 
 
-def test_a_list_against_the_split_of_old_images_drops_the_new_ones_only():
-    old, new = images([("ada", 2)], BASE, [("ada", "train")]), images([("ada", 2)])
-    rows = decide(np.concatenate([old, new]), Selection(SHARES, listed=(("test", keys("ada")),)))
+def test_a_list_that_contradicts_the_split_in_the_base_drops_new_images_only():
+    base, new = images([("ada", 2)], BASE, [("ada", "train")]), images([("ada", 2)])
+    rows = decide(np.concatenate([base, new]), Selection(SHARES, listed=(("test", keys("ada")),)))
     assert rows["reason"].tolist() == [KEEP, KEEP, TWO_SPLITS, TWO_SPLITS]
 
 
-def test_images_that_are_not_there_ask_for_a_split_too():
+def test_split_requests_of_images_that_are_not_among_the_rows_apply():
     people = [(f"id{n}", 2) for n in range(9)]
-    requests = requested(("id1", "test"), ("id2", "val"), ("id3", "test"), ("id3", "test"))
-    requests = np.concatenate([requests, requested(("id4", "val"), ("nobody here", "val"))])
+    requests = requests_of(("id1", "test"), ("id2", "val"), ("id3", "test"), ("id3", "test"))
+    requests = np.concatenate([requests, requests_of(("id4", "val"), ("nobody here", "val"))])
     rows = decide(images(people, splits=[(("id4", 1), "test")]), requests=requests)
     plain = decide(images(people))
     assert folder_of(rows, "id1") == folder_of(rows, "id3") == {"test"}
@@ -199,7 +201,7 @@ def test_images_that_are_not_there_ask_for_a_split_too():
         assert folder_of(rows, who) == folder_of(plain, who)
 
 
-def test_split_by_image_divides_identities_by_their_images():
+def test_split_by_image_draws_a_split_for_each_image():
     usable = images([("ada", 300), (None, 5)], splits=[(("ada", 7), "val"), (("ada", 8), "test")])
     rows = decide(usable, Selection(SHARES, "image"))
     counts = Counter(FOLDERS[split] for split in rows["split"])
@@ -213,10 +215,10 @@ def test_split_by_image_divides_identities_by_their_images():
     assert set(rows["reason"].tolist()) == {KEEP}
 
 
-def test_left_out_identities_say_why():
+def test_excluded_identities_have_the_reason_of_their_exclusion():
     usable = images([("ada", 2), ("bob", 2), ("eve", 2), ("joe", 2), (None, 2)])
-    chosen = IdentityFilter(include=keys("ada", "bob", "joe"), exclude=keys("bob"))
-    rules = Selection(SHARES, chosen=chosen)
+    identity_filter = IdentityFilter(include=keys("ada", "bob", "joe"), exclude=keys("bob"))
+    rules = Selection(SHARES, identity_filter=identity_filter)
     rows = decide(usable, rules, held_out=keys("joe"))
     expected = {"ada": KEEP, "bob": EXCLUDED, "eve": NOT_INCLUDED, "joe": HELD_OUT}
     for who, reason in expected.items():
@@ -224,13 +226,13 @@ def test_left_out_identities_say_why():
         assert set(mine["reason"].tolist()) == {reason}
     assert set(rows["reason"][rows["identity"] == NO_IDENTITY].tolist()) == {NOT_INCLUDED}
     assert len({explain(reason, 0, 0, None) for reason in expected.values()}) == 4
-    # An excluded name may hash to nobody's key by no accident.
+    # Images without an identity are kept if nothing is held out.
     assert set(decide(images([(None, 2)]), Selection(SHARES), keys())["reason"].tolist()) == {KEEP}
 
 
 @given(people, st.integers(1, 6), st.sampled_from(["hash", "quality"]))
 @quick
-def test_a_cap_keeps_exactly_so_many_and_the_same_ones(given, cap, prefer):
+def test_a_cap_keeps_its_number_of_images_of_each_identity(given, cap, prefer):
     rows = decide(images(given), Selection(SHARES, rules=(Rule("cap", cap),), prefer=prefer))
     for who, count in given:
         mine = rows[rows["identity"] == identity_key(1, who)]
@@ -246,7 +248,7 @@ def test_a_cap_keeps_exactly_so_many_and_the_same_ones(given, cap, prefer):
 
 @given(people, st.integers(1, 6), st.integers(1, 6))
 @quick
-def test_a_greater_cap_keeps_what_a_smaller_one_keeps(given, one, other):
+def test_a_greater_cap_keeps_the_images_that_a_smaller_one_keeps(given, one, other):
     low, high = (
         {
             row["row_id"]
@@ -260,7 +262,7 @@ def test_a_greater_cap_keeps_what_a_smaller_one_keeps(given, one, other):
 
 @given(people, st.integers(1, 6))
 @quick
-def test_small_identities_are_dropped_and_say_how_small(given, least):
+def test_small_identities_are_dropped_and_the_reason_says_how_small(given, least):
     rows = decide(images(given), Selection(SHARES, rules=(Rule("min-images", least),)))
     for who, count in given:
         mine = rows[rows["identity"] == identity_key(1, who)]
@@ -270,7 +272,7 @@ def test_small_identities_are_dropped_and_say_how_small(given, least):
     assert attribute == "its age has 9 images, more than the 3 allowed"
 
 
-def test_images_of_nobody_are_no_class_of_identities():
+def test_rules_of_identities_skip_images_without_an_identity():
     rules = (Rule("cap", 1), Rule("min-images", 2), Rule("oversample", 5))
     rows = decide(images([(None, 20)]), Selection(SHARES, rules=rules))
     assert set(rows["reason"].tolist()) == {KEEP}
@@ -279,7 +281,7 @@ def test_images_of_nobody_are_no_class_of_identities():
 
 @given(people)
 @quick
-def test_copies_and_weights_are_for_the_train_split_alone(given):
+def test_only_the_train_split_gets_copies_and_weights(given):
     rules = (Rule("oversample", 6), Rule("effective-number", 0.9))
     rows = decide(images(given), Selection(SHARES, rules=rules))
     for who, count in given:
@@ -294,37 +296,37 @@ def test_copies_and_weights_are_for_the_train_split_alone(given):
 
 @given(people, people, st.integers(1, 5), st.integers(1, 4))
 @quick
-def test_what_a_dataset_holds_is_never_dropped_and_counts_under_a_cap(old, new, cap, least):
-    usable = np.concatenate([images(old, BASE), images(new)])
-    everybody = np.sort(np.array([identity_key(1, who) for who, _ in old], np.uint64))
+def test_images_of_the_base_are_never_dropped_and_count_under_a_cap(base, new, cap, least):
+    usable = np.concatenate([images(base, BASE), images(new)])
+    all_keys = np.sort(np.array([identity_key(1, who) for who, _ in base], np.uint64))
     rules = Selection(SHARES, rules=(Rule("min-images", least), Rule("cap", cap)))
     rows = decide(usable, rules)
-    is_old = row_ids.origins_of(rows["row_id"]) == BASE
-    assert set(rows["reason"][is_old].tolist()) <= {KEEP}
+    in_base = row_ids.origins_of(rows["row_id"]) == BASE
+    assert set(rows["reason"][in_base].tolist()) <= {KEEP}
     for who, count in new:
-        held = dict(old).get(who, 0)
-        mine = rows[(rows["identity"] == identity_key(1, who)) & ~is_old]
+        held = dict(base).get(who, 0)
+        mine = rows[(rows["identity"] == identity_key(1, who)) & ~in_base]
         kept = int((mine["reason"] == KEEP).sum())
         assert kept == (min(count, max(0, cap - held)) if held + count >= least else 0)
-    # Not even if its identity is to be left out now.
-    for gone in (IdentityFilter(exclude=everybody), IdentityFilter(include=NOBODY)):
-        rows = decide(usable, Selection(SHARES, chosen=gone), held_out=everybody)
-        assert set(rows["reason"][is_old].tolist()) <= {KEEP}
+    # Images of the base stay even if their identity is now excluded.
+    for left_out in (IdentityFilter(exclude=all_keys), IdentityFilter(include=NO_KEYS)):
+        rows = decide(usable, Selection(SHARES, identity_filter=left_out), held_out=all_keys)
+        assert set(rows["reason"][in_base].tolist()) <= {KEEP}
 
 
-def test_new_images_of_an_old_identity_go_where_the_old_ones_are():
-    old = images([(f"id{n}", 2) for n in range(9)], BASE, [(f"id{n}", "val") for n in range(9)])
-    rows = decide(np.concatenate([old, images([(f"id{n}", 3) for n in range(9)])]))
+def test_new_images_of_an_identity_of_the_base_go_into_its_split():
+    base = images([(f"id{n}", 2) for n in range(9)], BASE, [(f"id{n}", "val") for n in range(9)])
+    rows = decide(np.concatenate([base, images([(f"id{n}", 3) for n in range(9)])]))
     assert {FOLDERS[split] for split in rows["split"]} == {"val"}
     assert set(rows["reason"].tolist()) == {KEEP}
 
 
-def test_a_demand_against_the_split_of_old_images_drops_the_new_ones_only():
-    old, new = (
+def test_a_split_request_that_contradicts_the_split_in_the_base_drops_new_images_only():
+    base, new = (
         images([("ada", 2)], BASE, [("ada", "val")]),
         images([("ada", 2)], NEW, [("ada", "test")]),
     )
-    rows = decide(np.concatenate([old, new]))
+    rows = decide(np.concatenate([base, new]))
     assert rows["reason"].tolist() == [KEEP, KEEP, TWO_SPLITS, TWO_SPLITS]
 
 
@@ -344,7 +346,7 @@ def test_normalized_weights_have_mean_1_over_the_records_of_train(given, beta, l
     assert normalizing_sums(DecisionRows.of(rows[order])) == (weight, count)
 
 
-def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
+def test_the_images_of_an_identity_are_in_one_group():
     usable = images([("ada", 5), ("bob", 3), (None, 40)])
     groups = defaultdict(list)
     for key, data in selection._by_identity(
@@ -354,7 +356,7 @@ def test_the_part_of_selection_that_groups_gives_each_image_to_one_group():
     assert sorted(row_id for some in groups.values() for row_id in some) == sorted(
         usable["row_id"].tolist()
     )
-    # 1,000,000 rows make four groups, and nobody's images do not pile up in one.
+    # 1,000,000 rows make four groups, and images without an identity are spread over all.
     assert set(groups) == set(range(4))
     for who in ("ada", "bob"):
         mine = set(usable["row_id"][usable["identity"] == identity_key(1, who)].tolist())
@@ -385,20 +387,20 @@ def selected(path, chunks: list[Scanned], rules: Selection, excluded=()) -> np.n
     return np.fromfile(path, DECISION)
 
 
-def scanned(number: int, usable: np.ndarray, requests=NOTHING) -> Scanned:
-    # As if there were so many that they make several groups.
+def scanned(number: int, usable: np.ndarray, requests=NO_REQUESTS) -> Scanned:
+    # The count is large enough to make several groups.
     return Scanned(number, 400_000, usable, np.empty((len(usable), 0), np.uint8), requests)
 
 
 @pytest.mark.slow
-def test_the_transform_heeds_what_unusable_images_and_those_set_aside_ask_for(tmp_path):
+def test_the_transform_applies_split_requests_of_unusable_and_excluded_images(tmp_path):
     people = [(f"id{n}", 2) for n in range(9)]
     usable = images(people, splits=[(("id1", 0), "test"), (("id2", 0), "val")])
     exclusions = np.isin(usable["identity"], keys("id1", "id2"))
     exclusions[np.flatnonzero(exclusions)[1::2]] = False
-    # id9 has no image left, and what a held-out set says is nothing to the input.
-    requests = requested(("id3", "test"), ("id9", "val"))
-    held_out = requested(("id4", "train"), ("id5", "val"), ("id6", "test"))
+    # id9 has no image left, and split requests of a held-out set do not apply to the input.
+    requests = requests_of(("id3", "test"), ("id9", "val"))
+    held_out = requests_of(("id4", "train"), ("id5", "val"), ("id6", "test"))
     chunks = [
         scanned(0, usable),
         scanned(chunk_number(NEW, 5, 0), usable[:0], requests),
@@ -413,7 +415,7 @@ def test_the_transform_heeds_what_unusable_images_and_those_set_aside_ask_for(tm
 
 
 @pytest.mark.slow
-def test_the_floor_of_identities_holds_whatever_a_cap_of_an_attribute_takes(tmp_path):
+def test_oversampled_identities_reach_their_minimum_despite_a_cap_of_an_attribute(tmp_path):
     people = [("ada", 9), ("bob", 3), ("eve", 1), (None, 4)]
     usable = images(people, group=lambda who, number: 1 + number % 2)
     rules = in_order(
@@ -422,11 +424,11 @@ def test_the_floor_of_identities_holds_whatever_a_cap_of_an_attribute_takes(tmp_
             *(Rule("cap", 4, "age"), Rule("cap", 5), Rule("effective-number", 0.5, "age")),
         ]
     )
-    chosen = Selection((("train", 1.0),), rules=rules)
-    assert [len(rules) for rules in chosen.stages] == [1, 1, 2, 2]
-    rows = selected(tmp_path / "rows", [scanned(0, usable)], chosen)
+    given_selection = Selection((("train", 1.0),), rules=rules)
+    assert [len(rules) for rules in given_selection.stages] == [1, 1, 2, 2]
+    rows = selected(tmp_path / "rows", [scanned(0, usable)], given_selection)
     expected = undecided(usable)
-    select(expected, dataclasses.replace(chosen, rules=()), NOBODY, NOTHING)
+    select(expected, dataclasses.replace(given_selection, rules=()), NO_KEYS, NO_REQUESTS)
     for rule in rules:
         apply(expected, rule, "identity" if rule.column is None else "group", "hash")
     assert by_row_id(rows) == by_row_id(expected)
@@ -448,27 +450,27 @@ def with_unusable(
     rows["counts"] = [counts for _, counts in unusable]
     windows = np.empty((len(usable), 0), np.uint8)
     count = len(usable) + len(rows)
-    return Scanned(chunk_number(origin, 999, 0), count, usable, windows, NOTHING, rows)
+    return Scanned(chunk_number(origin, 999, 0), count, usable, windows, NO_REQUESTS, rows)
 
 
-def test_whom_unusable_held_out_images_name_is_held_out_too():
+def test_identities_of_unusable_held_out_images_are_held_out_too():
     given = with_unusable(row_ids.HELD_OUT, images([("ada", 2)]), [("bob", False), (None, False)])
     keys = KeyRows.join(data for _, data in selection._held_out(given, 9))
     assert sorted(keys.tolist()) == sorted(identity_key(1, who) for who in ("ada", "bob"))
 
 
-@pytest.mark.parametrize(("floor", "kept"), [(5, True), (6, False)])
-def test_what_a_dataset_dropped_counts_for_the_floor_alone(floor, kept):
+@pytest.mark.parametrize(("least", "kept"), [(5, True), (6, False)])
+def test_dropped_images_of_the_base_count_for_min_images_and_not_for_a_cap(least, kept):
     before = [("ada", True), ("ada", True), ("ada", False)]
-    old = with_unusable(BASE, images([("ada", 1)], BASE), before)
+    base = with_unusable(BASE, images([("ada", 1)], BASE), before)
     new = with_unusable(NEW, images([("ada", 2)]), [])
-    parts = [data for one in (old, new) for _, data in selection._by_identity(one, 9)]
-    rules = Selection((("train", 1.0),), rules=(Rule("min-images", floor), Rule("cap", 3)))
+    parts = [data for one in (base, new) for _, data in selection._by_identity(one, 9)]
+    rules = Selection((("train", 1.0),), rules=(Rule("min-images", least), Rule("cap", 3)))
     (found,) = selection._select(
         (0, {"rows": parts, "held_out": [], "excluded": [], "requests": []}), rules
     )
     rows = selection._only_new(found).array
-    # Under the cap of three they take no place.
+    # They do not count under the cap of three.
     assert rows["reason"].tolist() == [KEEP if kept else TOO_FEW] * 2
     if not kept:
         assert rows["have"].tolist() == [5, 5]

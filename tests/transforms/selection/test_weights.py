@@ -33,13 +33,13 @@ def test_ranks_are_a_permutation_within_each_class(found, seed):
     for one, ranks in grouped(found, rank).items():
         assert sorted(ranks) == list(range(sizes[one]))
         mine = sorted(grouped(found, keys)[one])
-        # The lower the key, the earlier the place.
-        assert [mine[place] for place in ranks] == grouped(found, keys)[one]
+        # The lower the key, the lower the rank.
+        assert [mine[rank] for rank in ranks] == grouped(found, keys)[one]
 
 
 @given(classes, st.integers(0, 99), st.randoms(use_true_random=False))
 @quick
-def test_ranks_follow_from_keys_and_not_from_the_order_of_rows(found, seed, random):
+def test_ranks_do_not_depend_on_the_order_of_rows(found, seed, random):
     keys = keys_of(len(found), seed)
     order = list(range(len(found)))
     random.shuffle(order)
@@ -48,7 +48,7 @@ def test_ranks_follow_from_keys_and_not_from_the_order_of_rows(found, seed, rand
     assert again.tolist() == rank[order].tolist()
 
 
-def test_the_first_preference_decides_and_the_next_where_it_is_equal():
+def test_the_first_preference_decides_and_the_next_breaks_ties():
     first, second = np.array([1, 0, 1, 0]), np.array([7, 9, 6, 8])
     rank, _ = weights.ranks(np.zeros(4, int), [first, second])
     assert rank.tolist() == [3, 1, 2, 0]
@@ -61,7 +61,7 @@ def oversampled(found: list[int], keys: np.ndarray, copies: np.ndarray, least: i
 
 @given(classes, st.integers(0, 99))
 @quick
-def test_sums_are_those_of_the_class(found, seed):
+def test_each_image_gets_the_sum_over_its_class(found, seed):
     counts = np.random.default_rng(seed).integers(1, 9, len(found))
     expected = {one: sum(mine) for one, mine in grouped(found, counts).items()}
     assert weights.sums(np.array(found), counts).tolist() == [expected[one] for one in found]
@@ -69,7 +69,7 @@ def test_sums_are_those_of_the_class(found, seed):
 
 @given(classes, st.integers(0, 99), st.integers(1, 30), st.integers(1, 3))
 @quick
-def test_oversampling_reaches_the_floor_and_spreads_evenly(found, seed, least, start):
+def test_oversampling_reaches_the_minimum_and_spreads_evenly(found, seed, least, start):
     keys = keys_of(len(found), seed)
     before = np.full(len(found), start, np.int64)
     copies = oversampled(found, keys, before, least)
@@ -78,7 +78,7 @@ def test_oversampling_reaches_the_floor_and_spreads_evenly(found, seed, least, s
         assert sum(mine) == max(least, start * sizes[one])
         assert max(mine) - min(mine) <= 1
         assert min(mine) >= start
-        # What is left over goes to the preferred ones.
+        # The remainder goes to the preferred images.
         by_key = [number for _, number in sorted(zip(grouped(found, keys)[one], mine, strict=True))]
         assert by_key == sorted(by_key, reverse=True)
 
@@ -94,7 +94,7 @@ def test_oversampling_takes_no_copy_away(found, seed, least):
 
 
 @pytest.mark.parametrize("beta", [0.0, 1e-300, 0.5, 0.9, 0.9999, 1 - 1e-9, 1 - 2**-53])
-def test_weights_are_those_of_the_paper(beta):
+def test_effective_number_weights_are_those_of_the_paper(beta):
     sizes = [1, 2, 3, 10, 70]
     found = weights.effective_number_weights(np.array(sizes), beta)
     exact = Fraction(beta)
@@ -109,7 +109,7 @@ def test_weights_of_large_classes_keep_their_digits():
     assert found == pytest.approx(1 / (size - size * (size - 1) / 2 * missing), rel=1e-12)
 
 
-def test_beta_0_weighs_all_the_same_and_near_1_each_class_the_same():
+def test_beta_0_weights_images_equally_and_beta_near_1_weights_classes_equally():
     sizes = np.array([1, 5, 500])
     assert weights.effective_number_weights(sizes, 0.0).tolist() == [1, 1, 1]
     found = weights.effective_number_weights(sizes, 1 - 1e-12)

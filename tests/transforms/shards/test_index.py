@@ -28,7 +28,7 @@ REJECTED = pa.table(
 )
 
 
-def aside(row: int, outcome: str = "duplicate") -> Exclusion:
+def exclusion(row: int, outcome: str = "duplicate") -> Exclusion:
     return Exclusion(int(ROW_IDS[row]), 1, 2, Verdict(outcome, because(f"why {row}"), "another"))
 
 
@@ -54,11 +54,11 @@ KEEP = (0, 0, 0)
 DECIDED = {4: (TOO_MANY, 9, 3), 3: KEEP, 0: KEEP, 6: (TOO_FEW, 2, 5)}
 
 
-def told(**changes) -> list[dict]:
+def decided(**changes) -> list[dict]:
     given = {
         "rejected": REJECTED,
         "row_ids": ROW_IDS,
-        "aside": [aside(5, "conflict"), aside(2)],
+        "exclusions": [exclusion(5, "conflict"), exclusion(2)],
         "decisions": decisions(DECIDED),
         "positions": positions(3, 0),
         "column": None,
@@ -66,8 +66,8 @@ def told(**changes) -> list[dict]:
     return decide(**{**given, **changes}).to_pylist()
 
 
-def test_every_image_gets_the_one_thing_that_became_of_it():
-    rows = told()
+def test_every_image_gets_its_one_outcome():
+    rows = decided()
     outcomes = ["kept", "rejected", "duplicate", "kept", "dropped", "conflict", "dropped"]
     assert [row["outcome"] for row in rows] == outcomes
     assert rows[0] == {
@@ -96,39 +96,39 @@ def test_every_image_gets_the_one_thing_that_became_of_it():
         assert [rows[row][name] for name in names] == [None] * len(names)
 
 
-def test_a_quarantined_picture_has_a_place_and_stays_a_conflict():
+def test_a_quarantined_image_has_a_position_and_stays_a_conflict():
     found = np.concatenate([positions(3, 0), positions(5, folder="quarantine")])
-    row = told(positions=found)[5]
+    row = decided(positions=found)[5]
     assert (row["outcome"], row["split"], row["position"]) == ("conflict", "quarantine", 50)
     assert row["shard"] == "quarantine/part-00001-of-00002.tfrecord"
     assert row["copies"] is None
 
 
-def test_shards_of_a_version_say_so():
-    assert told(version=3)[0]["shard"] == "train/part-00000-of-00002.v3.tfrecord"
+def test_names_of_shards_include_the_version():
+    assert decided(version=3)[0]["shard"] == "train/part-00000-of-00002.v3.tfrecord"
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        # None: nothing decided on row 6, and no verdict on row 2.
+        # No outcome: no decision on row 6, and no verdict on row 2.
         {"decisions": decisions({4: KEEP, 3: KEEP, 0: KEEP}), "positions": positions(4, 3, 0)},
-        {"aside": [aside(5)]},
-        # Two: rejected and a duplicate, two verdicts, a verdict and a decision.
-        {"aside": [aside(5), aside(2), aside(1)]},
-        {"aside": [aside(5), aside(2), aside(2)]},
-        {"aside": [aside(5), aside(2), aside(0)]},
+        {"exclusions": [exclusion(5)]},
+        # Two outcomes: rejected and a duplicate, two verdicts, a verdict and a decision.
+        {"exclusions": [exclusion(5), exclusion(2), exclusion(1)]},
+        {"exclusions": [exclusion(5), exclusion(2), exclusion(2)]},
+        {"exclusions": [exclusion(5), exclusion(2), exclusion(0)]},
         {"decisions": decisions({**DECIDED, 1: KEEP})},
-        # Kept, and nowhere.
+        # Kept, without a position.
         {"positions": positions(3)},
     ],
 )
 def test_an_image_with_no_outcome_or_two_fails_the_run(changes):
     with pytest.raises(RunError, match="must have one outcome, but some have none or two"):
-        told(**changes)
+        decided(**changes)
 
 
-def test_the_fingerprint_is_that_of_the_set_of_names_and_files():
+def test_the_fingerprint_depends_on_the_set_of_image_ids_and_files():
     def fingerprint(rows: list[tuple[str, str | None]]) -> int:
         names, digests = zip(*rows, strict=True)
         return content_sum(pa.table({"image_id": names, "sha256": digests}))
@@ -143,7 +143,7 @@ def test_the_fingerprint_is_that_of_the_set_of_names_and_files():
     assert fingerprint(rows[:1]) == alone
 
 
-def test_all_chunks_of_an_image_are_in_its_part():
+def test_all_rows_of_a_chunk_are_in_one_part():
     total = 1_000_000
     usable = np.zeros(3, DECISION)
     usable["row_id"] = ROW_IDS[[0, 3, 5]]
@@ -155,14 +155,14 @@ def test_all_chunks_of_an_image_are_in_its_part():
         for row_id in row_ids:
             assert index._part_of_chunk(row_id >> 12, total) == name
     assert sorted(row_id for some in found.values() for row_id in some) == usable["row_id"].tolist()
-    assert index._exclusion_by_part(aside(5), total)[0] == index._part_of_chunk(
+    assert index._exclusion_by_part(exclusion(5), total)[0] == index._part_of_chunk(
         int(ROW_IDS[5]) >> 12, total
     )
     names = {index._part_of_chunk(chunk_number(NEW, task, 0), total) for task in range(999)}
     assert names == {f"part-{part:05d}-of-00016" for part in range(16)}
 
 
-def test_the_index_does_not_hold_what_only_statistics_need():
+def test_the_index_has_no_columns_that_only_statistics_need():
     assert "channel_mean" not in SCHEMA.names
     assert SCHEMA.names[:6] == [
         *("image_id", "source", "identity"),

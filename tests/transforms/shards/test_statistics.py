@@ -55,7 +55,7 @@ def transform(tmp_path_factory) -> str:
 
 
 @pytest.mark.slow
-def test_the_vocabulary_is_everyone_the_most_frequent_first(transform):
+def test_the_vocabulary_has_every_identity_the_most_frequent_first(transform):
     found = tft.TFTransformOutput(transform).vocabulary_by_name(statistics.VOCABULARY)
     names = [name.decode() for name in found]
     counts = Counter(NAMES)
@@ -64,15 +64,17 @@ def test_the_vocabulary_is_everyone_the_most_frequent_first(transform):
 
 
 @pytest.mark.slow
-def test_a_vocabulary_that_does_not_know_everyone_is_told(transform):
-    known = len(set(NAMES))
-    statistics.check_vocabulary(transform, known)
-    with pytest.raises(RunError, match=f"must have the {known + 1} identities .* has {known}"):
-        statistics.check_vocabulary(transform, known + 1)
+def test_a_vocabulary_that_lacks_an_identity_fails_the_run(transform):
+    identities = len(set(NAMES))
+    statistics.check_vocabulary(transform, identities)
+    with pytest.raises(
+        RunError, match=f"must have the {identities + 1} identities .* has {identities}"
+    ):
+        statistics.check_vocabulary(transform, identities + 1)
 
 
 @pytest.mark.slow
-def test_moments_are_numpys(transform):
+def test_moments_equal_those_of_numpy(transform):
     found = statistics.moments(transform)
     table = metadata()
     mean = np.array(table["channel_mean"].to_pylist()).mean(axis=0)
@@ -91,7 +93,7 @@ def test_moments_are_numpys(transform):
 
 
 @pytest.mark.slow
-def test_neither_the_order_nor_the_size_of_batches_shows(transform, tmp_path):
+def test_statistics_do_not_depend_on_the_order_and_size_of_batches(transform, tmp_path):
     whole = metadata()
     shuffled = whole.take(np.random.default_rng(1).permutation(len(whole)))
     again = analyze([shuffled.slice(5), shuffled.slice(0, 1), shuffled.slice(1, 4)], tmp_path)
@@ -107,7 +109,7 @@ def test_neither_the_order_nor_the_size_of_batches_shows(transform, tmp_path):
     assert {name: one[name] for name in names} == {name: other[name] for name in names}
 
 
-def test_the_transform_labels_by_the_vocabulary_and_a_stranger_by_minus_one(transform):
+def test_labels_are_vocabulary_indices_and_minus_one_for_other_identities(transform):
     output = tft.TFTransformOutput(transform)
     order = [name.decode() for name in output.vocabulary_by_name(statistics.VOCABULARY)]
     rows = {
@@ -126,7 +128,7 @@ def test_a_split_without_images_has_the_same_transform_in_every_run(tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
         folders.append(analyze([], tmp_path / name))
-        statistics.settle_empty(folders[-1])
+        statistics.write_placeholder_vocabulary(folders[-1])
     one, other = (contents(tmp_path / folder) for folder in folders)
     names = statistics.stable_files(folders[0])
     assert f"transform_fn/assets/{statistics.VOCABULARY}" in names

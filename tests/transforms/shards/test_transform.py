@@ -53,7 +53,7 @@ def test_every_copy_has_one_record_and_a_rank_of_its_own(copies, count):
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=20), st.randoms(use_true_random=False))
 @quick
-def test_the_plan_follows_from_keys_and_not_from_the_order_of_rows(copies, random):
+def test_the_plan_does_not_depend_on_the_order_of_rows(copies, random):
     rows = decisions(copies)
     order = list(range(len(rows)))
     random.shuffle(order)
@@ -61,17 +61,17 @@ def test_the_plan_follows_from_keys_and_not_from_the_order_of_rows(copies, rando
     assert one.tobytes() == other.tobytes()
 
 
-def test_more_copies_move_no_earlier_one():
+def test_more_copies_do_not_move_earlier_copies():
     few, many = (plan_records(decisions([number] * 9), 16, 1.0) for number in (2, 5))
     assert set(few.tolist()) < set(many.tolist())
 
 
-def test_copies_of_one_image_lie_in_many_shards():
+def test_copies_of_one_image_are_spread_over_many_shards():
     records = plan_records(decisions([64]), 16, 1.0)
     assert len(set(records["shard"].tolist())) > 12
 
 
-def test_shards_are_few_for_little_and_many_for_much():
+def test_the_number_of_shards_grows_with_the_records():
     counts = [shard_count(records) for records in range(0, 400_000, 97)]
     assert counts == sorted(counts)
     assert shard_count(0) == 0
@@ -83,12 +83,12 @@ def test_shards_are_few_for_little_and_many_for_much():
         assert records / shard_count(records) <= 10_000
 
 
-def test_names_tell_the_version():
+def test_names_of_shards_include_the_version():
     assert shard_name("train", 3, 16) == "train/part-00003-of-00016.tfrecord"
     assert shard_name("val", 0, 1, 2) == "val/part-00000-of-00001.v2.tfrecord"
 
 
-def test_only_what_is_trained_on_has_its_weight_scaled():
+def test_only_train_records_have_their_weight_scaled():
     rows = decisions([1, 1])
     rows["weight"], rows["split"] = 1.0, [FOLDERS.index("train"), FOLDERS.index("val")]
     found = {
@@ -98,7 +98,7 @@ def test_only_what_is_trained_on_has_its_weight_scaled():
     assert found == {"train": [4.0], "val": [1.0]}
 
 
-def test_what_is_not_kept_is_not_written():
+def test_only_kept_images_are_written():
     rows = decisions([1, 2, 3])
     rows["reason"][1] = EXCLUDED
     assert transform._folder_sizes(DecisionRows.of(rows)) == [(0, 4)]
@@ -122,7 +122,7 @@ def staging(tmp_path):
     return str(tmp_path / "staging")
 
 
-def test_a_shard_is_not_written_where_the_launcher_does_not_look(tmp_path, staging):
+def test_a_shard_is_not_written_on_a_machine_that_does_not_see_the_output(tmp_path, staging):
     records = plan_records(decisions([1, 1]), 1, 1.0)
     with pytest.raises(RunError, match="`output` must be on storage that all workers see"):
         write_shard(staging, str(tmp_path / ".work-1"), shard_name("train", 0, 1), records, False)
@@ -130,7 +130,7 @@ def test_a_shard_is_not_written_where_the_launcher_does_not_look(tmp_path, stagi
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_shard_holds_its_records_by_rank_and_tells_where(tmp_path, staging, weighted):
+def test_a_shard_has_its_records_by_rank_and_reports_their_positions(tmp_path, staging, weighted):
     records = plan_records(decisions([1, 3, 1, 1, 2, 1]), 1, 1.0)
     name = shard_name("train", 0, 1)
     (tmp_path / "out").mkdir()
