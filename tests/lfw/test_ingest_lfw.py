@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.lfw]
 
 # Pairs that LFW's errata describe in other words than "a duplicate image of". By eye, both are one
 # photo twice, in one case cropped a little differently. Whether the first is found depends on how
-# photos are framed.
+# photos are cropped.
 REVIEWED = {
     # "Andrew_Gilligan_0001 is actually an image of Andrew_Caldecott."
     frozenset({"Andrew_Caldecott_0001", "Andrew_Gilligan_0001"}),

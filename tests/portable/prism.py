@@ -16,7 +16,7 @@ from pathlib import Path
 import apache_beam
 
 _MODULE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
-# Prism keeps everything in memory, so it is limited lest a runaway graph fill the machine's.
+# Prism keeps everything in memory. The limit keeps a runaway graph from using up the machine's.
 _MEMORY = 8 << 30
 _SECONDS_TO_START = 60
 
