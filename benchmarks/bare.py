@@ -1,9 +1,8 @@
-"""The bare limit of an ingest run: what each image costs, in a process pool, and nothing else.
+"""The bare limit of an ingest run: the work on each image in a process pool, and nothing else.
 
-Reads, hashes, decodes, frames, measures, encodes and hashes for the duplicate search as
-`transforms.scan.scan_chunk` does, by the same functions, and writes the records into TFRecord
-files, one for each chunk. No listing by an engine, no staging, no duplicates, no split, no index,
-no report.
+Reads, hashes, decodes, frames, measures, encodes and hashes for the duplicate search by the
+functions that `transforms.scan.scan_chunk` calls, and writes the records into TFRecord files, one
+for each chunk. No listing by a runner, no staging, no duplicates, no split, no index, no report.
 
     python -m benchmarks.bare INPUT OUTPUT WORKERS
 """
@@ -28,7 +27,7 @@ from facemill.transforms.images.decode import decode
 from facemill.transforms.images.quality import measure
 from facemill.transforms.images.resize import encode_jpeg
 
-_LOOK = CropConfig()
+_CROP = CropConfig()
 
 
 def write(job: tuple[str, str, int, list[str]]) -> int:
@@ -41,7 +40,7 @@ def write(job: tuple[str, str, int, list[str]]) -> int:
             hashlib.sha256(data).hexdigest()
             decoded = decode(data)
             perceptual_hash.pixel_sha256(decoded.pixels)
-            (framed,) = frame(_LOOK, [decoded.pixels], [None])
+            (framed,) = frame(_CROP, [decoded.pixels], [None])
             if isinstance(framed, str):
                 raise SystemExit(f"{name}: {framed}")
             measure(framed.pixels)

@@ -2,13 +2,13 @@
 
 Claims: with `near`, at least 0.99 of byte copies, JPEG quality 50, half size and brightness +20 %
 are found; with `thorough`, at least 0.95 of these and of crops and mirror images; at least 0.999
-of all pairs found are right. Crops leave 95 % or 90 % of each side, cut evenly or not.
+of all reported pairs are right. Crops keep 95 % or 90 % of each side, centered or not.
 
     OMP_NUM_THREADS=1 FACEMILL_DATA=... python -m benchmarks.duplicates --peer-python ENV/bin/python
 
-ENV is an environment with imagededup; without the option only facemill runs. Pairs that LFW
-itself holds are listed first and set aside. All times are CPU seconds over all processes, with
-decoding; the figures that carry over to another machine are the ratios.
+ENV is an environment with imagededup; without the option only facemill runs. Pairs of LFW's own
+photos are printed first and are not counted. All times are CPU seconds over all processes, with
+decoding; only the ratios carry over to other machines.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ json.dump({"encode": encoded - started, "search": searched - encoded, "found": f
 
 
 def _cropped(pixels: np.ndarray, share: float, at: tuple[float, float]) -> np.ndarray:
-    """Without `share` of each side, of which `at` is cut off left and top."""
+    """Removes `share` of each side; `at` is the part of that which is removed at left and top."""
     height, width = pixels.shape[:2]
     left, top = round(width * share * at[0]), round(height * share * at[1])
     return pixels[top : top + round(height * (1 - share)), left : left + round(width * (1 - share))]
@@ -78,8 +78,8 @@ def _copies(path: Path, rng: np.random.Generator) -> Iterator[tuple[str, bytes]]
     data = path.read_bytes()
     pixels = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
 
-    def jpeg(picture: np.ndarray, quality: int = 95) -> bytes:
-        return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    def jpeg(image: np.ndarray, quality: int = 95) -> bytes:
+        return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
     yield "byte copy", data
     yield "quality 50", jpeg(pixels, 50)
@@ -113,7 +113,7 @@ def _timed(work: Callable[[], _Result]) -> tuple[float, _Result]:
 
 
 def _read(folder: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """(hashes, thumbnails, windows, seconds that the windows took)."""
+    """Hashes, thumbnails, window hashes, and the CPU seconds that the window hashes took."""
     hashes, thumbnails, windows, seconds = [], [], [], 0.0
     for name in names:
         small = perceptual_hash.small(decode((folder / name).read_bytes()).pixels)
@@ -149,7 +149,7 @@ def _confirmed(pairs: np.ndarray, variant: np.ndarray | int, thumbnails: np.ndar
 def _score(
     title: str, pairs: list[tuple[str, str]], own: dict[str, str], seconds: str
 ) -> list[str]:
-    """One line of the table: recall by kind (pairs with the original itself), precision, time."""
+    """One line of the table: recall by kind (pairs of copy and original), precision, time."""
     found: dict[str, set[str]] = {kind: set() for kind in (*KINDS, *EXTRA_KINDS)}
     wrong, distinct = [], {(min(pair), max(pair)) for pair in pairs}
     for first, second in distinct:
@@ -176,7 +176,7 @@ def main() -> None:
         folder = Path(temporary) / "images"
         folder.mkdir()
         names = _plant(images, folder)
-        table = _run(folder, names, options.peer_python, Path(temporary) / "answer.json")
+        table = _run(folder, names, options.peer_python, Path(temporary) / "peer.json")
     print(f"\n{len(names)} images, {PLANTED} of them with a copy of each kind\n")
     head = ["search", *KINDS, *EXTRA_KINDS, "precision", "pairs", "wrong", "CPU s"]
     print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
@@ -184,7 +184,7 @@ def main() -> None:
         print("| " + " | ".join(line) + " |")
 
 
-def _run(folder: Path, names: list[str], peer: str | None, answer: Path) -> list[list[str]]:
+def _run(folder: Path, names: list[str], peer: str | None, peer_result: Path) -> list[list[str]]:
     everything, (hashes, thumbnails, windows, extra) = _timed(lambda: _read(folder, names))
     reading = everything - extra
     near_time, near = _timed(lambda: _near(hashes, thumbnails))
@@ -217,8 +217,8 @@ def _run(folder: Path, names: list[str], peer: str | None, answer: Path) -> list
         ),
     ]
     if peer:
-        subprocess.run([peer, "-c", _PEER, str(folder), str(answer)], check=True)
-        result = json.loads(answer.read_text())
+        subprocess.run([peer, "-c", _PEER, str(folder), str(peer_result)], check=True)
+        result = json.loads(peer_result.read_text())
         for limit, pairs in result["found"].items():
             seconds = f"{result['encode']:.1f} + {result['search']:.2f}"
             table.append(_score(f"imagededup PHash, {limit} bits", pairs, own, seconds))

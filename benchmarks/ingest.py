@@ -3,16 +3,16 @@
     python -m benchmarks.ingest --folder /tmp/ingest \
         --peer-python img2dataset=/tmp/a/bin/python --peer-python tfds=/tmp/b/bin/python
 
-Rates of the whole process are printed at two sizes, and that of further images: the difference of
-the sizes over the difference of the times. An ingest run has a cost that does not grow with the
-collection (Beam and TensorFlow are imported, the graph is built, tensorflow-transform writes its
-model), some seconds on two cores; at a million images the rates are one. While TensorFlow loads,
-worker processes read already; both sizes are larger than what they read until then, or the rate
-of further images would be too good.
+It prints the rate of the whole process at two sizes, and the marginal throughput (`further`),
+start-up excluded: the difference of the sizes over the difference of the times. The start-up of an
+ingest run (importing Beam and TensorFlow, building the graph, writing tensorflow-transform's model)
+takes some seconds on two cores, whatever the collection; at a million images both rates agree.
+While TensorFlow loads, worker processes already prefetch images. Both sizes must be larger than
+what they prefetch, or the marginal throughput would come out too high.
 
 The bare limit does less than an ingest run: no duplicates, no split, no index, no statistics, no
-report. img2dataset does the reading, decoding, resizing and encoding, and one SHA-256. TFDS only
-copies files as they are (`tfds copy`), or decodes, resizes and encodes (`tfds decode`).
+report. img2dataset reads, decodes, resizes and encodes, and computes one SHA-256. TFDS only copies
+files as they are (`tfds copy`), or decodes, resizes and encodes them (`tfds decode`).
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class Rate:
     Attributes:
         small: over the whole process, at the smaller size.
         large: the same at the larger size.
-        further: of further images.
-        cpu: seconds per further image.
-        fixed: seconds that do not grow.
+        marginal: of the images that the larger size has more, start-up excluded.
+        cpu: CPU seconds for each of these images.
+        fixed: seconds of start-up.
     """
 
     small: float
     large: float
-    further: float
+    marginal: float
     cpu: float
     fixed: float
 
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def synthetic(folder: str, images: int) -> Collection:
-    """So many synthetic faces of 112 px, and three times as many; made once."""
+    """`images` synthetic faces of 112 px, and three times as many; drawn once."""
     root = os.path.join(folder, f"synthetic-{3 * images}")
     if not os.path.exists(os.path.join(root, "manifest.json")):
         identities = str(3 * images // _PER_IDENTITY)
@@ -102,7 +102,7 @@ def _two_sizes(name: str, root: str, part: str, share: int) -> Collection:
 
 
 def compare(collection: Collection, workers: int, peers: dict[str, str], repeat: int = 1) -> None:
-    """Runs everything on one collection and prints the figures."""
+    """Runs each program on one collection and prints the figures."""
     contestants = {
         "bare limit": [sys.executable, "-m", "benchmarks.bare", "INPUT", "OUTPUT", str(workers)],
         "facemill ingest": [
@@ -124,7 +124,7 @@ def compare(collection: Collection, workers: int, peers: dict[str, str], repeat:
         small, large = (_best(command, root, repeat) for root, _ in collection.sizes)
         rates[name] = rate = _rate(small, large, fewer, more)
         print(
-            f"{name:<16} {rate.small:>8,.0f} {rate.large:>8,.0f} {rate.further:>8,.0f} | "
+            f"{name:<16} {rate.small:>8,.0f} {rate.large:>8,.0f} {rate.marginal:>8,.0f} | "
             f"{rate.fixed:>7.1f} | {rate.cpu * 1e3:>6.2f} | {large.largest >> 20:>7,}, "
             f"{large.tree >> 20:,}",
             flush=True,
@@ -134,32 +134,32 @@ def compare(collection: Collection, workers: int, peers: dict[str, str], repeat:
     for name, rate in rates.items():
         print(
             f"  than {name:<11} {ours.small / rate.small:>8.2f} {ours.large / rate.large:>8.2f} "
-            f"{ours.further / rate.further:>8.2f} | CPU {ours.cpu / rate.cpu:.2f}"
+            f"{ours.marginal / rate.marginal:>8.2f} | CPU {ours.cpu / rate.cpu:.2f}"
         )
 
 
 def _best(command: list[str], root: str, repeat: int) -> Usage:
-    """The quickest of some runs: what else the machine does only ever takes time."""
+    """The fastest of some runs, which other work on the machine disturbed least."""
     return min((_run(command, root) for _ in range(repeat)), key=lambda usage: usage.wall)
 
 
 def _run(command: list[str], root: str) -> Usage:
     with tempfile.TemporaryDirectory() as scratch:
-        places = {"INPUT": root, "OUTPUT": os.path.join(scratch, "output")}
-        # The peers would otherwise start as many threads as there are cores in each process.
+        paths = {"INPUT": root, "OUTPUT": os.path.join(scratch, "output")}
+        # Without it, each process of a peer would start as many threads as there are cores.
         return run(
-            [places.get(word, word) for word in command], environment={"OMP_NUM_THREADS": "1"}
+            [paths.get(word, word) for word in command], environment={"OMP_NUM_THREADS": "1"}
         )
 
 
 def _rate(small: Usage, large: Usage, fewer: int, more: int) -> Rate:
-    further = more - fewer
-    seconds = (large.wall - small.wall) / further
+    images = more - fewer
+    seconds = (large.wall - small.wall) / images
     return Rate(
         small=fewer / small.wall,
         large=more / large.wall,
-        further=1 / seconds,
-        cpu=(large.cpu - small.cpu) / further,
+        marginal=1 / seconds,
+        cpu=(large.cpu - small.cpu) / images,
         fixed=large.wall - seconds * more,
     )
 

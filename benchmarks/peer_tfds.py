@@ -1,7 +1,7 @@
 """A TensorFlow Datasets builder; runs in an environment of its own, see benchmarks/ingest.py.
 
-`copy` hands it the files as they are, which it copies into records without looking inside;
-`decode` does what an ingest run does up to the encoding: decode, cut the center, resize.
+With `copy` it copies the files into records without decoding them. With `decode` it decodes them,
+cuts out the center and resizes it, as an ingest run does before it encodes.
 
     python peer_tfds.py INPUT OUTPUT copy|decode
 """
@@ -43,18 +43,18 @@ class Faces(tfds.core.GeneratorBasedBuilder):
         for folder in sorted(os.listdir(ROOT)):
             for name in sorted(os.listdir(os.path.join(ROOT, folder))):
                 path = os.path.join(ROOT, folder, name)
-                image = path if MODE == "copy" else _square(path)
+                image = path if MODE == "copy" else _center_crop(path)
                 key = f"{folder}/{name}"
                 yield key, {"image": image, "image_id": key, "identity": folder}
 
 
-def _square(path: str) -> np.ndarray:
+def _center_crop(path: str) -> np.ndarray:
     with Image.open(path) as image:
-        picture = image.convert("RGB")
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        pixels = image.convert("RGB")
+    side = min(pixels.size)
+    left, top = (pixels.width - side) // 2, (pixels.height - side) // 2
     box = (left, top, left + side, top + side)
-    return np.asarray(picture.resize((112, 112), Image.Resampling.BOX, box=box))
+    return np.asarray(pixels.resize((112, 112), Image.Resampling.BOX, box=box))
 
 
 if __name__ == "__main__":

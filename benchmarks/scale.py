@@ -4,7 +4,7 @@
 
 The claims: a million synthetic images of 112 px take at most 2 GB in the largest process, and an
 image costs at most 1.2 times what it costs at 20,000, near-duplicate search included. Images are
-drawn once, before the clock starts. Wall times on a busy machine say little: look at CPU time.
+drawn once, before the clock starts. On a busy machine compare CPU times, not wall times.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _MB = 1 << 20
 
 @dataclass(frozen=True)
 class Run:
-    """One size.
+    """The ingest run at one size.
 
     Attributes:
-        images: of the input.
-        usage: of the whole process; what was watched is the size of the output while it grew.
-        output: bytes of the dataset.
-        counts: of its manifest.
+        images: number of images in the input.
+        usage: of the command; `watched` is the size of the output folder during the run.
+        output: size of the dataset in bytes.
+        counts: of the dataset's manifest.
     """
 
     images: int
@@ -66,9 +66,9 @@ def main() -> None:
             )
     first = runs[0]
     for one in runs[1:]:
-        further = one.images - first.images
-        cpu = (one.usage.cpu - first.usage.cpu) / further
-        grown = (one.usage.largest - first.usage.largest) / further
+        more = one.images - first.images
+        cpu = (one.usage.cpu - first.usage.cpu) / more
+        grown = (one.usage.largest - first.usage.largest) / more
         ratio = one.usage.cpu / one.images / (first.usage.cpu / first.images)
         print(
             f"{one.images:,} against {first.images:,}: CPU per image {ratio:.2f}; per further "
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _collection(folder: str, images: int) -> str:
-    """A directory of so many synthetic images; made once."""
+    """A directory of `images` synthetic images; drawn once."""
     root = os.path.join(folder, f"synthetic-{images}")
     if not os.path.exists(os.path.join(root, "manifest.json")):
         identities = str(images // _PER_IDENTITY)
@@ -96,8 +96,8 @@ def _ingest(root: str, images: int, given: argparse.Namespace) -> Run:
                 *("ingest", "--input", root, "--output", output),
                 *("--workers", workers, "--dedup", dedup),
             ],
-            # A walk over a growing folder costs time of its own: one in so many samples.
-            watch=_Seldom(output),
+            # Walking the folder costs time too, so only some of the samples do it.
+            watch=_SampledSize(output),
             environment={"OMP_NUM_THREADS": "1"},
         )
         with open(os.path.join(output, "manifest.json")) as stream:
@@ -105,8 +105,8 @@ def _ingest(root: str, images: int, given: argparse.Namespace) -> Run:
         return Run(images, usage, folder_bytes(output), counts)
 
 
-class _Seldom:
-    """The size of a folder, measured at every twentieth call."""
+class _SampledSize:
+    """The size of a folder, measured at every twentieth call and 0 at the others."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder

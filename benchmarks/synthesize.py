@@ -1,7 +1,7 @@
 """How fast faces are drawn, against JPEG encoding alone, on one core.
 
-The claim: drawing and encoding an image of 112 x 112 takes less than one millisecond. The figure
-that carries over to another machine is the ratio to encoding alone, measured in the same run.
+The claim: drawing and encoding an image of 112 x 112 takes less than one millisecond. Only the
+ratio to encoding alone, measured in the same run, carries over to other machines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ IDENTITIES, IMAGES, SIZE, ROUNDS = 50, 20, 112, 3
 
 
 def _best(work: Callable[[], object]) -> float:
-    """Returns the shortest CPU time of some rounds, in seconds: the least disturbed one."""
+    """The shortest CPU time of some rounds, in seconds, which is the least disturbed one."""
     times = []
     for _ in range(ROUNDS):
         started = time.process_time()
@@ -30,10 +30,10 @@ def _best(work: Callable[[], object]) -> float:
 def main() -> None:
     cv2.setNumThreads(1)
     keys = [(identity, image) for identity in range(IDENTITIES) for image in range(IMAGES)]
-    pictures = [render(0, *key, SIZE) for key in keys]
+    images = [render(0, *key, SIZE) for key in keys]
     both = _best(lambda: [encode_jpeg(render(0, *key, SIZE)) for key in keys])
-    encoding = _best(lambda: [encode_jpeg(picture) for picture in pictures])
-    size = np.mean([len(encode_jpeg(picture)) for picture in pictures])
+    encoding = _best(lambda: [encode_jpeg(image) for image in images])
+    size = np.mean([len(encode_jpeg(image)) for image in images])
     print(f"{len(keys)} images of {SIZE} x {SIZE}, {size:.0f} bytes each")
     print(f"draw and encode  {len(keys) / both:8.0f} images/s of CPU")
     print(f"encode alone     {len(keys) / encoding:8.0f} images/s of CPU")

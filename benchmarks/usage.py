@@ -1,4 +1,4 @@
-"""What a command costs: wall time, CPU time of all its processes, memory; from /proc, so Linux."""
+"""Wall time, CPU time and memory of a command and all its processes; reads /proc, so Linux only."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Usage:
     """Of one command and everything it started.
 
     Attributes:
-        wall: seconds from start to end of the whole process, imports included.
-        cpu: seconds, user and system.
-        tree: largest sum of the resident sets of all processes at one time, in bytes; pages that
-            they share count once for each.
+        wall: seconds from start to end of the command, imports included.
+        cpu: seconds, user and system, of all processes.
+        tree: largest sum of the resident sets of all processes at one time, in bytes; a shared page
+            counts once for each process.
         largest: largest resident set of a single process, in bytes.
-        watched: largest value of what was watched.
-        output: what it printed.
+        watched: largest value that `watch` returned, 0 without it.
+        output: what the command printed to stdout.
     """
 
     wall: float
@@ -47,10 +47,10 @@ def run(
     Args:
         command: program and arguments.
         watch: called several times a second; the largest value is kept.
-        environment: variables that are added.
+        environment: variables to add to those of this process.
 
     Raises:
-        SystemExit: it failed; what it printed is shown.
+        SystemExit: the command failed; the message has the end of its stderr.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
@@ -58,7 +58,7 @@ def run(
         process = subprocess.Popen(
             command, stdout=output, stderr=errors, env={**os.environ, **(environment or {})}
         )
-        # A thread samples while this one waits, so that the wall time is exact.
+        # Another thread samples while this one waits, so that the wall time is exact.
         samples = [(0, 0, 0)]
         done = threading.Event()
         sampler = threading.Thread(target=_sample, args=(process.pid, watch, samples, done))
@@ -78,7 +78,7 @@ def run(
 
 
 def folder_bytes(path: str) -> int:
-    """Bytes of all files below a folder; files that vanish meanwhile count nothing."""
+    """Bytes of all files below a folder; files that vanish during the walk are skipped."""
     total = 0
     for folder, _, names in os.walk(path):
         for name in names:

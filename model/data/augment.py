@@ -1,20 +1,20 @@
-"""Random changes of training images: of each, what its image, its copy and the epoch draw."""
+"""Random augmentation of training images, drawn by epoch, image_id and copy of each record."""
 
 import tensorflow as tf
 
 from facemill.model.recipes.recipe import Recipe
 
 _SMALLEST_ERASED, _LARGEST_ERASED = 0.15, 0.45
-# Random numbers that each change takes, one after the other.
+# How many random numbers each operation takes, in this order.
 _FLIP_AND_CROP, _COLOR_JITTER, _ERASE = 4, 5, 6
 DRAWS = _FLIP_AND_CROP + _COLOR_JITTER + _ERASE
 
 
 def draw(epoch_seed: int, image_id: tf.Tensor, copy: tf.Tensor) -> tf.Tensor:
-    """The random numbers of one record, wherever in an epoch it comes.
+    """The random numbers of one record; its position in the epoch does not matter.
 
     Args:
-        epoch_seed: in [0, 2**63), of the run and its epoch.
+        epoch_seed: in [0, 2**63), different in each run and epoch.
         image_id: string [].
         copy: int64 [], which copy of the image the record is.
 
@@ -27,29 +27,29 @@ def draw(epoch_seed: int, image_id: tf.Tensor, copy: tf.Tensor) -> tf.Tensor:
 
 
 def augment(pixels: tf.Tensor, recipe: Recipe, draws: tf.Tensor) -> tf.Tensor:
-    """Flips, crops, jitters the colors of and erases in each image of a batch on its own.
+    """Flips, crops, color-jitters and erases each image of a batch on its own.
 
     Args:
         pixels: uint8 [N, S, S, 3].
-        recipe: its flip, crop, color jitter and erase count.
+        recipe: its `flip`, `crop`, `color_jitter` and `erase` are used.
         draws: float32 [N, DRAWS], in [0, 1), see `draw`.
 
     Returns:
         float32 [N, S, S, 3], in [0, 255].
     """
-    moved, jittered, erased = tf.split(draws, [_FLIP_AND_CROP, _COLOR_JITTER, _ERASE], axis=1)
+    flip_and_crop, jitter, erase = tf.split(draws, [_FLIP_AND_CROP, _COLOR_JITTER, _ERASE], axis=1)
     images = tf.cast(pixels, tf.float32)
     if recipe.flip or recipe.crop > 0:
-        images = _flip_and_crop(images, recipe, moved)
+        images = _flip_and_crop(images, recipe, flip_and_crop)
     if recipe.color_jitter > 0:
-        images = _color_jitter(images, recipe.color_jitter, jittered)
+        images = _color_jitter(images, recipe.color_jitter, jitter)
     if recipe.erase > 0:
-        images = _erase(images, recipe.erase, erased)
+        images = _erase(images, recipe.erase, erase)
     return tf.clip_by_value(images, 0.0, 255.0)
 
 
 def _flip_and_crop(images: tf.Tensor, recipe: Recipe, draws: tf.Tensor) -> tf.Tensor:
-    """One resampling for both: a box whose left and right are exchanged gives the mirror image."""
+    """Both in one resampling: a box whose left and right edges are exchanged mirrors the image."""
     count, size = tf.shape(images)[0], images.shape[1]
     side = 1.0 - recipe.crop * draws[:, 0]
     top = (1.0 - side) * draws[:, 1]
@@ -63,10 +63,10 @@ def _flip_and_crop(images: tf.Tensor, recipe: Recipe, draws: tf.Tensor) -> tf.Te
 
 
 def _color_jitter(images: tf.Tensor, strength: float, draws: tf.Tensor) -> tf.Tensor:
-    both_ways = 2.0 * draws[:, tf.newaxis, tf.newaxis] - 1.0
-    gain = 1.0 + strength * both_ways[..., :1]
-    contrast = 1.0 + strength * both_ways[..., 1:2]
-    color = 1.0 + strength / 4 * both_ways[..., 2:]
+    signed = 2.0 * draws[:, tf.newaxis, tf.newaxis] - 1.0
+    gain = 1.0 + strength * signed[..., :1]
+    contrast = 1.0 + strength * signed[..., 1:2]
+    color = 1.0 + strength / 4 * signed[..., 2:]
     mean = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)
     return ((images - mean) * contrast + mean) * gain * color
 
@@ -76,10 +76,10 @@ def _erase(images: tf.Tensor, probability: float, draws: tf.Tensor) -> tf.Tensor
     size = images.shape[1]
     sides = _SMALLEST_ERASED + (_LARGEST_ERASED - _SMALLEST_ERASED) * draws[:, 0:2]
     corners = (1.0 - sides) * draws[:, 2:4]
-    place = (tf.range(size, dtype=tf.float32) + 0.5) / size
+    center = (tf.range(size, dtype=tf.float32) + 0.5) / size
     inside = [
-        (place > corners[:, axis, tf.newaxis])
-        & (place < corners[:, axis, tf.newaxis] + sides[:, axis, tf.newaxis])
+        (center > corners[:, axis, tf.newaxis])
+        & (center < corners[:, axis, tf.newaxis] + sides[:, axis, tf.newaxis])
         for axis in (0, 1)
     ]
     mask = inside[0][:, :, tf.newaxis] & inside[1][:, tf.newaxis, :]

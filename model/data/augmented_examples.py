@@ -1,4 +1,4 @@
-"""A few training images and what the augmentation makes of them, for a person to look at."""
+"""A few training images beside their augmented versions, for the training report."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from facemill.model.recipes.recipe import Recipe
 
 IMAGES = 6
 EPOCHS = 6
-# Of so many records at most the first of each identity are looked for.
+# At most this many records are read to find images of different identities.
 _RECORDS = 256
 
 
@@ -24,8 +24,8 @@ class Example:
 
     Attributes:
         image_id: its key.
-        stored: uint8 [S, S, 3], as the dataset has it.
-        augmented: uint8 [E, S, S, 3], as the first E epochs see it.
+        stored: uint8 [S, S, 3], the image in the dataset.
+        augmented: uint8 [E, S, S, 3], the inputs of the network in the first E epochs.
     """
 
     image_id: str
@@ -42,14 +42,13 @@ def read(
 ) -> list[Example]:
     """The first records of the first train shard that show different identities.
 
-    Where a record is was drawn by hash when the dataset was written, so these are a sample of it,
-    and the same in every run. The augmentation is that of training, with the numbers that training
-    draws for these records.
+    Ingest orders records by hash, so these are a sample of the split, and the same in every run.
+    They are augmented by the function and with the random numbers that training uses for them.
 
     Args:
         dataset: its path.
         manifest: its manifest.
-        recipe: its augmentation and seed count.
+        recipe: its augmentation and seed are used.
         images: how many examples, at most.
         epochs: how many epochs.
     """

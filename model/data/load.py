@@ -1,4 +1,4 @@
-"""A split of a dataset as batches for anybody's TensorFlow code."""
+"""A split of a dataset as batches, for any TensorFlow program."""
 
 import os
 from typing import Any
@@ -11,7 +11,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.dataset import artifact
 
-_BATCHES_AHEAD = 4
+_PREFETCHED_BATCHES = 4
 
 
 def load_dataset(
@@ -28,29 +28,29 @@ def load_dataset(
     Each element is a dictionary:
 
     - `image`: uint8 [B, S, S, 3], RGB, S being the dataset's image size;
-    - `label`: int64 [B], the identity's place among those of the train split in the order of the
-      dataset's vocabulary, -1 for an identity that is not among them;
-    - `identity`: string [B], "" where nobody is named;
+    - `label`: int64 [B], the identity's index in the dataset's vocabulary, which lists the
+      identities of the train split; -1 for any other identity;
+    - `identity`: string [B], "" for an image without identity;
     - `image_id`: string [B];
-    - `weight`: float32 [B], by which the image's loss is to be multiplied; only of a dataset that
-      was ingested with a rule of balance that gives weights.
+    - `weight`: float32 [B], by which to multiply the image's loss; present only if the dataset was
+      ingested with a balance rule that sets weights.
 
-    The last batch can be smaller than the others, and `len` gives their number. The order is that
-    of the shards, or with `shuffle` one that follows from the seed alone; either is the same
-    whenever the split is read.
+    The last batch can be smaller than the others; `len` is the number of batches. The order is
+    that of the shards, or with `shuffle` one that follows from the seed alone; both are the same
+    in every reading.
 
     Args:
         path: the dataset's directory.
-        split: `train`, `val`, `test`, or another that the dataset has (`unlabeled`, `quarantine`).
+        split: `train`, `val`, `test`, or another split of the dataset (`unlabeled`, `quarantine`).
         batch_size: B, 1 or more.
-        shuffle: whether to mix the records, in a buffer of 16,384.
+        shuffle: whether to shuffle the records, in a buffer of 16,384.
         seed: of the shuffling, 0 or more; give each epoch its own.
         verify: whether to compare the split's files with the SHA-256 of the manifest, which reads
             all of them; their presence and sizes are checked in any case.
 
     Raises:
-        UsageError: there is no complete dataset at the path, no images in such a split, or an
-            argument is out of its range.
+        UsageError: the path holds no complete dataset, the split has no images, or an argument is
+            out of its range.
         RunError: a file of the split is missing or damaged.
     """
     if batch_size < 1 or seed < 0:
@@ -87,16 +87,16 @@ def load_dataset(
     return (
         records.map(read, tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size)
-        # Its length is known to Keras then, and shards that hold too few records fail.
+        # Keras can then read the length, and shards with too few records raise an error.
         .apply(tf.data.experimental.assert_cardinality(count))
         .map(label, tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(_BATCHES_AHEAD)
-        .with_options(tfdata.untuned())
+        .prefetch(_PREFETCHED_BATCHES)
+        .with_options(tfdata.without_autotuning())
     )
 
 
 def _shards(root: str, manifest: dict[str, Any], split: str) -> list[str]:
-    """The shards of a split, relative to the dataset, which are there and of the right length."""
+    """The shards of a split, relative to the dataset; all exist and have their listed sizes."""
     filled = [name for name, about in manifest["splits"].items() if about["shards"]]
     if split not in filled:
         raise UsageError(

@@ -1,8 +1,7 @@
 """Batches of training images from a dataset's shards, in an order that depends on the seed alone.
 
 Records are read as streams and shuffled in a buffer, so memory does not grow with the dataset.
-Which shard a record is in and its place there were drawn by hash when the dataset was written, so
-a buffer of some thousands mixes it well.
+Ingest drew each record's shard and position by hash, so a buffer of some thousands mixes them well.
 """
 
 import os
@@ -26,16 +25,16 @@ from facemill.transforms.selection.rules import give_weights
 
 _SHUFFLE_BUFFER = 16_384
 _STREAMS = 8
-_BATCHES_AHEAD = 4
+_PREFETCHED_BATCHES = 4
 
 
 def steps_per_epoch(manifest: dict[str, Any], batch_size: int) -> int:
-    """Whole batches in the train split; 0 if it has fewer records than one batch."""
+    """Full batches in the train split; 0 if it has fewer records than one batch."""
     return manifest["splits"]["train"]["records"] // batch_size
 
 
 def weighted(manifest: dict[str, Any]) -> bool:
-    """Whether the records carry weights: a rule of balance gave them."""
+    """Whether the records carry weights, which a balance rule sets."""
     rules = manifest["options"].get("balance", ())
     return give_weights(rule["kind"] for rule in rules)
 
@@ -48,19 +47,19 @@ def batches(
     epoch: int,
     first: int = 0,
 ) -> tf.data.Dataset:
-    """The batches of one epoch; a last one that is not full is left out.
+    """The full batches of one epoch; the remainder is left out.
 
     Args:
         dataset: path of the dataset.
         manifest: its manifest.
         transform: its transform.
-        recipe: batch size, augmentation and seed count.
-        epoch: from 0 on; each has its own order, and augments each record in its own way.
-        first: place in the epoch of the first batch wanted; those before it are not decoded.
+        recipe: its batch size, augmentation and seed are used.
+        epoch: from 0 on; each epoch has its own order and its own augmentation of each record.
+        first: index in the epoch of the first batch to return; earlier ones are not decoded.
 
     Returns:
-        (pixels float32 [B, S, S, 3] in [0, 255], labels int64 [B], weights float32 [B], by which
-        each image's loss is multiplied: 1 where the dataset has none).
+        (pixels float32 [B, S, S, 3] in [0, 255], labels int64 [B], weights float32 [B]). Each
+        image's loss is multiplied by its weight, which is 1 if the dataset has no weights.
     """
     size = manifest["options"]["image_size"]
     seed = epoch_seed(recipe.seed, epoch)
@@ -83,8 +82,8 @@ def batches(
         records.map(read, tf.data.AUTOTUNE, deterministic=True)
         .batch(recipe.batch_size, drop_remainder=True)
         .map(prepare, tf.data.AUTOTUNE, deterministic=True)
-        .prefetch(_BATCHES_AHEAD)
-        .with_options(untuned())
+        .prefetch(_PREFETCHED_BATCHES)
+        .with_options(without_autotuning())
     )
 
 
@@ -114,10 +113,10 @@ def shuffled_records(
     )
 
 
-def untuned() -> tf.data.Options:
-    """Without the thread that tunes a pipeline.
+def without_autotuning() -> tf.data.Options:
+    """Options that switch off tf.data's autotuning thread.
 
-    It sleeps for up to a minute, and closing the iterator at the end of an epoch waits for it.
+    That thread sleeps for up to a minute, and closing an iterator waits for it.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -131,8 +130,8 @@ class Parsed(NamedTuple):
         pixels: uint8 [size, size, 3].
         image_id: string [].
         identity: string [].
-        copy: int64 [], which copy of the image it is: 0 unless a rule of balance made others.
-        weight: float32 [], 1 without one.
+        copy: int64 [], number of the copy of the image: 0 unless a balance rule oversampled it.
+        weight: float32 [], 1 if the record has none.
     """
 
     pixels: tf.Tensor
@@ -143,12 +142,12 @@ class Parsed(NamedTuple):
 
 
 def parse(record: tf.Tensor, size: int, with_weight: bool) -> Parsed:
-    """One record.
+    """Parses and decodes one record.
 
     Args:
         record: string [].
         size: side in pixels.
-        with_weight: whether it must have a weight.
+        with_weight: whether the record must have a weight.
     """
     schema = {
         ENCODED: tf.io.FixedLenFeature([], tf.string),
@@ -169,7 +168,7 @@ def parse(record: tf.Tensor, size: int, with_weight: bool) -> Parsed:
 
 
 def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
-    """Pixels of a standardized JPEG, by the decoder that serving uses too.
+    """Pixels of a record's JPEG, by the decoder of the exported model.
 
     Args:
         encoded: string [].
@@ -188,6 +187,6 @@ def images(encoded: Sequence[bytes], size: int, batch_size: int = 64) -> tf.data
         tf.data.Dataset.from_tensor_slices(list(encoded))
         .map(lambda one: decode(one, size), tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size)
-        .prefetch(_BATCHES_AHEAD)
-        .with_options(untuned())
+        .prefetch(_PREFETCHED_BATCHES)
+        .with_options(without_autotuning())
     )

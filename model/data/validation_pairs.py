@@ -1,4 +1,4 @@
-"""Verification pairs of the val split, and how well a model tells them apart."""
+"""Genuine and impostor pairs of the val split, and the scores that a model gives them."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -26,10 +26,10 @@ class Pairs:
 
     Attributes:
         encoded: the JPEGs of the images that the pairs name.
-        genuine: int64 [G, 2], places in `encoded` of two images of one identity.
-        impostor: int64 [I, 2], of two identities.
-        image_ids: of the images, for a person who looks at a pair.
-        identities: whose faces they show.
+        genuine: int64 [G, 2], indices into `encoded` of two images of one identity.
+        impostor: int64 [I, 2], the same for images of two identities.
+        image_ids: of the images in `encoded`, for the training report.
+        identities: of the images in `encoded`.
     """
 
     encoded: list[bytes]
@@ -41,7 +41,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Scores:
-    """Cosines of the pairs.
+    """Cosine similarities of the pairs.
 
     Attributes:
         genuine: float64 [G].
@@ -65,19 +65,19 @@ class Scores:
 def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs | None:
     """Pairs of the val split, drawn by keyed hash; see `choose`.
 
-    The index tells the images; only those that a pair names are read from the shards.
+    The index lists the images; only those that a pair names are read from the shards.
 
     Args:
         dataset: its path.
         manifest: its manifest.
-        count: of each kind, at most.
+        count: largest number of pairs of each kind.
         seed: of the draw.
 
     Returns:
         None if the split has no two identities with two images each, or `count` is 0.
 
     Raises:
-        RunError: index and shards do not fit.
+        RunError: the shards do not hold what the index says.
     """
     if count == 0:
         return None
@@ -86,15 +86,15 @@ def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs
     if chosen is None:
         return None
     genuine, impostor = chosen
-    # In the order in which pairs name them, so that a smaller draw is the beginning of a larger.
+    # In the order in which pairs name them, so that a smaller draw is a prefix of a larger one.
     rows = list(dict.fromkeys(np.hstack([genuine, impostor[:, 1:]]).ravel().tolist()))
-    places = np.zeros(len(images), np.int64)
-    places[rows] = np.arange(len(rows))
+    index_of = np.zeros(len(images), np.int64)
+    index_of[rows] = np.arange(len(rows))
     named = images.take(rows)
     return Pairs(
         _read(dataset, named),
-        places[genuine],
-        places[impostor],
+        index_of[genuine],
+        index_of[impostor],
         named["image_id"].to_pylist(),
         named["identity"].to_pylist(),
     )
@@ -105,38 +105,39 @@ def choose(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Genuine and impostor pairs of some images.
 
-    A genuine pair is two images that follow each other in an identity's drawn order, so no image
-    is in more than two; impostors are the first images of the genuine pairs, each against one of
-    another identity.
+    The images of each identity are put into a drawn order, and neighbors in it are genuine pairs,
+    so that no image is in more than two. Each impostor pair is the first image of a genuine pair
+    and any image of any other identity.
 
     Args:
         image_ids: N, sorted.
-        identities: N, whose face each shows.
-        count: of each kind, at most.
+        identities: N, of these images.
+        count: largest number of pairs of each kind.
         seed: of the draw.
 
     Returns:
-        (genuine int64 [P, 2], impostor int64 [P, 2]), places in `image_ids`; None if no two
+        (genuine int64 [P, 2], impostor int64 [P, 2]), indices into `image_ids`; None if no two
         identities have two images each.
     """
     _, identity, sizes = np.unique(
         np.array(identities, object), return_inverse=True, return_counts=True
     )
-    # Identities with a single image are left out, the others numbered anew.
+    # Identities with a single image are left out, and the others are numbered anew.
     usable = sizes > 1
     number, sizes = np.cumsum(usable) - 1, sizes[usable]
     if len(sizes) < 2:
         return None
     rows = np.flatnonzero(usable[identity])
     rows = rows[np.lexsort((_hashes(image_ids, rows, seed, "pairs"), identity[rows]))]
-    chain = number[identity[rows]]
-    first = np.flatnonzero(chain[:-1] == chain[1:])
+    owner = number[identity[rows]]
+    first = np.flatnonzero(owner[:-1] == owner[1:])
     order = _hashes(image_ids, rows[first], seed, "genuine")
     drawn = np.argsort(order, kind="stable")[:count]
     first, order = first[drawn], order[drawn]
-    further = 1 + (order % np.uint64(len(sizes) - 1)).astype(np.int64)
-    other = (chain[first] + further) % len(sizes)
-    # A hash of its own: the one that chose the identity would allow few of its images.
+    step = 1 + (order % np.uint64(len(sizes) - 1)).astype(np.int64)
+    other = (owner[first] + step) % len(sizes)
+    # A second hash chooses the image: the one that chose the identity could reach only some of its
+    # images.
     image = _hashes(image_ids, rows[first], seed, "impostor") % sizes[other].astype(np.uint64)
     partner = (np.cumsum(sizes) - sizes)[other] + image.astype(np.int64)
     return (
@@ -146,11 +147,11 @@ def choose(
 
 
 def score(pairs: Pairs, embed: Callable[[list[bytes]], np.ndarray]) -> Scores:
-    """Cosines of the pairs.
+    """Cosine similarities of the pairs.
 
     Args:
         pairs: the pairs.
-        embed: JPEGs -> float32 [N, D].
+        embed: from N JPEGs to float32 [N, D].
     """
     vectors = embed(pairs.encoded)
     left, right = pairs.genuine.T
@@ -160,11 +161,11 @@ def score(pairs: Pairs, embed: Callable[[list[bytes]], np.ndarray]) -> Scores:
 
 
 def hardest(scores: Scores, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs that the model got most wrong, the worst first; of equal ones the first drawn.
+    """The pairs that the model got most wrong, the worst first; ties are in the order of the draw.
 
     Args:
         scores: of the pairs.
-        count: of each kind, at most.
+        count: largest number of pairs of each kind.
 
     Returns:
         (int64 [<= count], rows of the genuine pairs with the lowest scores; int64 [<= count], rows
@@ -187,7 +188,7 @@ def _read(dataset: str, images: pa.Table) -> list[bytes]:
     """The JPEG of each image.
 
     Raises:
-        RunError: one is not where the index says.
+        RunError: an image is not where the index says.
     """
     found: list[bytes] = [b""] * len(images)
     by_shard: dict[str, dict[int, int]] = {}

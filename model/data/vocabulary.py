@@ -1,6 +1,6 @@
-"""The dataset's transform (written by tensorflow-transform), read without tensorflow-transform.
+"""The dataset's tensorflow-transform graph, loaded without the package tensorflow-transform.
 
-Its package imports Beam, which training does not need.
+That package imports Beam, which training does not need.
 """
 
 import json
@@ -27,26 +27,26 @@ _FOLDER = f"{TRANSFORM}/{SAVED_MODEL}"
 
 
 class Transform:
-    """What the dataset's transform says of records.
+    """Labels of identities and moments of pixels, from the dataset's tensorflow-transform graph.
 
     Args:
         dataset: path of the dataset.
         manifest: its manifest.
 
     Attributes:
-        identities: the train split's, in the order of their labels.
+        identities: of the train split, in the order of their labels.
         pixel_mean: float32 [3], of R, G, B in [0, 255].
         pixel_std: float32 [3], above 0.
 
     Raises:
-        RunError: it cannot be read, or is not what ingest wrote.
+        RunError: the graph cannot be read, or is not what ingest wrote.
     """
 
     def __init__(self, dataset: str, manifest: Mapping[str, Any]) -> None:
         _check(dataset, manifest)
         path = os.path.join(dataset, _FOLDER)
         try:
-            # Kept alive with this object: the vocabulary's table belongs to it.
+            # Stored because the vocabulary's table lives only as long as the loaded module.
             self._loaded = tf.saved_model.load(path)
             vocabulary = os.path.join(path, VOCABULARY_FILE)
             lines = storage.read_bytes(vocabulary).decode("utf-8").removesuffix("\n")
@@ -61,7 +61,7 @@ class Transform:
         self.pixel_std = row[PIXEL_STD][0].numpy()
 
     def labels(self, identities: tf.Tensor) -> tf.Tensor:
-        """int64 [N]: places in `identities`, -1 for one that is not of the train split.
+        """int64 [N]: index of each in `self.identities`, -1 for identities outside the train split.
 
         Args:
             identities: string [N].
@@ -69,21 +69,21 @@ class Transform:
         return self._apply(identities)[LABEL]
 
     def _apply(self, identities: tf.Tensor) -> dict[str, tf.Tensor]:
-        # The labels do not depend on the others, but the transform's signature takes all it saw.
+        # A label depends on the identity alone, but the graph's signature takes every feature.
         count = tf.shape(identities)[0]
-        sums = tf.zeros([count, 3])
-        features = {IDENTITY: identities, CHANNEL_MEAN: sums, CHANNEL_SQUARE_MEAN: sums}
+        zeros = tf.zeros([count, 3])
+        features = {IDENTITY: identities, CHANNEL_MEAN: zeros, CHANNEL_SQUARE_MEAN: zeros}
         features |= {name: tf.zeros([count]) for name in QUALITY}
         return self._loaded.transform_fn(features)
 
 
 def _check(dataset: str, manifest: Mapping[str, Any]) -> None:
-    """Makes sure that each file of the SavedModel has its SHA-256, for a SavedModel is a program.
+    """Checks the SHA-256 of each file of the SavedModel, because a SavedModel is a program.
 
-    The manifest lists those whose bytes are the same in every run, run.json the others.
+    The manifest lists the files whose bytes are the same in every run, run.json the others.
 
     Raises:
-        RunError: a file is missing, differs or is listed nowhere.
+        RunError: a file is missing, differs or is unlisted.
     """
     run = os.path.join(dataset, artifact.RUN)
     try:
@@ -99,8 +99,8 @@ def _check(dataset: str, manifest: Mapping[str, Any]) -> None:
             f"not ({type(error).__name__}); ingest again."
         ) from None
     artifact.verify_files(dataset, {"files": entries})
-    for stray in artifact.unlisted_files(dataset, entries, _FOLDER):
+    for unlisted in artifact.unlisted_files(dataset, entries, _FOLDER):
         raise RunError(
             f"The dataset's transform must hold the files that ingest wrote, but "
-            f"{os.path.join(dataset, stray)} is none of them; ingest again."
+            f"{os.path.join(dataset, unlisted)} is none of them; ingest again."
         )

@@ -1,4 +1,4 @@
-"""The one way from pixels to an embedding, in training, in validation and in the exported model."""
+"""From pixels to embeddings, by the same code in training, validation and the exported model."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,16 +8,16 @@ from facemill.model.recipes.recipe import Recipe
 
 
 class Embedder(tf.Module):
-    """A network with the normalization of its pixels; initial weights from Keras's current seed.
+    """A network and the normalization of its input; Keras's current seed sets the weights.
 
     Args:
-        recipe: network, embedding size and flip average count.
+        recipe: its network, embedding size and `flip_average` are used.
         image_size: S, side of the image in pixels.
         pixel_mean: float32 [3], of R, G, B in [0, 255].
         pixel_std: float32 [3], above 0.
 
     Attributes:
-        network: what is trained.
+        network: the trainable part.
         image_size: S.
         pixel_mean: float32 [3].
         pixel_std: float32 [3].
@@ -34,7 +34,7 @@ class Embedder(tf.Module):
         self.pixel_std = tf.constant(pixel_std, tf.float32)
 
     def raw(self, pixels: tf.Tensor, training: bool) -> tf.Tensor:
-        """Embeddings that are not normalized, for a head.
+        """Embeddings before normalization, for a head.
 
         Args:
             pixels: [N, S, S, 3] of any number type, in [0, 255].
@@ -47,7 +47,7 @@ class Embedder(tf.Module):
         return self.network(standardized, training=training)
 
     def embed(self, pixels: tf.Tensor) -> tf.Tensor:
-        """What the exported model gives.
+        """Normalized embeddings, as the exported model gives them.
 
         Args:
             pixels: uint8 [N, S, S, 3].

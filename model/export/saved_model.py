@@ -15,11 +15,11 @@ class Exported(tf.Module):
 
     Args:
         embedder: with trained weights, its variables outside of any strategy.
-        crop_fraction: of the shorter side that the center crop keeps, in (0, 1], or None to resize
-            the whole picture; for images that are not of the model's size already. A model of
-            aligned faces (`align` is landmarks or detect) finds no face in an image: it must get
-            aligned ones, which None leaves as they are. Images are JPEG or PNG and upright: an
-            EXIF orientation is not looked at.
+        crop_fraction: share of the shorter side that the center crop keeps, in (0, 1], or None to
+            resize the complete image. Images of the model's size are not cropped. A model of
+            aligned faces (`align` is landmarks or detect) has no detector inside and expects
+            aligned crops; give None for it. Images must be upright JPEG or PNG, because EXIF
+            orientation is ignored.
     """
 
     def __init__(self, embedder: Embedder, crop_fraction: float | None) -> None:
@@ -61,7 +61,7 @@ class Exported(tf.Module):
         if self._crop_fraction is None:
             return pixels
         height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
-        # In double precision, as `transforms.images.resize` counts: halves round the same way.
+        # In double precision, so that halves round as in `transforms.images.resize`.
         shorter = tf.cast(tf.minimum(height, width), tf.float64)
         side = tf.maximum(1, tf.cast(tf.round(shorter * self._crop_fraction), tf.int32))
         return tf.image.crop_to_bounding_box(
@@ -99,16 +99,16 @@ def export(embedder: Embedder, crop_fraction: float | None, path: str) -> None:
 def copy_outside_strategy(
     trained: Embedder, recipe: Recipe, mean: tf.Tensor, std: tf.Tensor
 ) -> Embedder:
-    """The same model with variables of its own, outside of the strategy that trained it."""
+    """A copy of the model whose variables belong to no distribution strategy."""
     plain = Embedder(recipe, trained.image_size, mean, std)
     plain.network.set_weights(trained.network.get_weights())
     return plain
 
 
 def model_id(embedder: Embedder, recipe: Recipe, preprocessing: dict) -> str:
-    """Hex SHA-256 over weights, pixel moments, recipe and preprocessing: all that is exported.
+    """Hex SHA-256 over weights, pixel moments, recipe and preprocessing.
 
-    The SavedModel's own bytes cannot serve: its graph's names change from run to run.
+    The SavedModel's bytes are not hashed, because names in its graph change from run to run.
     """
     described = {"recipe": asdict(recipe), "preprocessing": preprocessing}
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode("ascii"))

@@ -1,1 +1,1 @@
-"""Heads: embedding in, class logits out; they are trained with a network and then left behind."""
+"""Heads: embedding in, class logits out; trained with a network and not exported."""

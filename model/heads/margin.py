@@ -1,4 +1,4 @@
-"""Heads over the cosine to each identity's center, with a margin that genuine cosines must beat."""
+"""Heads over cosines to identity centers, with a margin on the cosine to the own identity."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ class Margin(keras.layers.Layer):
     Args:
         classes: number of identities.
         scale: s.
-        penalize: takes the margin from the cosine of a row to its own identity; `cosface` or
+        penalize: lowers the cosine of a row to its own identity by the margin; `cosface` or
             `arcface`.
     """
 
@@ -26,13 +26,13 @@ class Margin(keras.layers.Layer):
         self._scale = scale
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        """Makes the identities' centers, [D, classes]."""
+        """Creates the identities' centers, [D, classes]."""
         self.kernel = self.add_weight(
             shape=(shape[-1], self._classes), initializer="glorot_normal", name="kernel"
         )
 
     def call(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """The logits; the margin is taken from the cosine of each row's own identity."""
+        """The logits; the margin lowers the cosine of each row to its own identity."""
         kernel = tf.convert_to_tensor(self.kernel)
         cosines = tf.math.l2_normalize(embeddings, axis=1) @ tf.math.l2_normalize(kernel, axis=0)
         own = tf.gather(cosines, labels, batch_dims=1)
@@ -49,8 +49,8 @@ def arcface(cosine: tf.Tensor, margin: float) -> tf.Tensor:
     """cos(t + m), by the addition theorem: Deng et al. 2019, arXiv 1801.07698, equation 3.
 
     The derivative of arccos is infinite at 1 and at -1, so no angle is computed, and the sine is
-    kept from 0. Where t + m would pass pi, cos(t) - m sin(m) goes on downwards: without that, the
-    worst matches would be pushed to be worse.
+    kept above 0. Where t + m exceeds pi, cos(t) - m sin(m) takes its place, which still falls as t
+    grows: cos(t + m) would rise again there and reward the worst matches for getting worse.
     """
     sine = tf.sqrt(tf.maximum(1.0 - tf.square(cosine), 1e-7))
     shifted = cosine * math.cos(margin) - sine * math.sin(margin)

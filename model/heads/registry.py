@@ -9,7 +9,7 @@ from facemill.model.heads.softmax import Softmax
 
 
 def build(name: str, classes: int, margin: float, scale: float) -> keras.layers.Layer:
-    """A head with initial weights from Keras's current seed, made when it is first called.
+    """A head; its first call creates the weights, from Keras's current seed.
 
     Args:
         name: one of `model.recipes.choices.HEADS`.

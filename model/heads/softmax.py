@@ -15,10 +15,10 @@ class Softmax(keras.layers.Layer):
         self._dense = keras.layers.Dense(classes)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        """Makes the weights."""
+        """Creates the weights."""
         self._dense.build(shape)
 
     def call(self, embeddings: keras.KerasTensor, labels: keras.KerasTensor) -> keras.KerasTensor:
-        """The logits; the labels are not needed."""
+        """The logits; the labels are unused."""
         del labels
         return self._dense(embeddings)

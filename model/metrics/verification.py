@@ -32,9 +32,8 @@ class Roc:
 class Tar:
     """The true accept rate at one false accept rate.
 
-    `tar`, `threshold` and `interval` (Wilson, 95 %) are None when so few impostor pairs do
-    not support that rate: below one impostor pair in `1 / far`, the rate cannot be told
-    from zero.
+    `tar`, `threshold` and `interval` (Wilson, 95 %) are None when there are fewer than `1 / far`
+    impostor pairs: such a rate cannot be distinguished from zero.
     """
 
     far: float
@@ -68,11 +67,11 @@ def cosine(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def roc(genuine: np.ndarray, impostor: np.ndarray) -> Roc:
     """FMR and FNMR at every threshold.
 
-    With pairs that failed to acquire among them, scored -inf, they are FAR and FRR.
+    If pairs that failed to acquire are among them, scored -inf, the rates are FAR and FRR.
 
     Args:
         genuine: scores float [G]; -inf marks a pair that can never match.
-        impostor: scores float [I], alike.
+        impostor: scores float [I]; -inf as above.
 
     Raises:
         ValueError: either is empty or holds NaN or +inf.
@@ -111,7 +110,7 @@ def equal_error_rate(curve: Roc) -> tuple[float, float]:
 def threshold_at(curve: Roc, fmr: float) -> float:
     """The lowest threshold whose false match rate does not exceed `fmr` (0..1).
 
-    It is +inf when even the highest score is of impostors too many.
+    It is +inf when accepting the highest score alone already exceeds `fmr`.
     """
     return float(curve.threshold[_last_at(curve, fmr)])
 
@@ -145,38 +144,38 @@ def supports(impostors: int, far: float) -> bool:
 
 
 def tar_at_far(genuine: np.ndarray, impostor: np.ndarray, fars: Sequence[float]) -> tuple[Tar, ...]:
-    """True accept rates at false accept rates; see `Tar` for those that have no support."""
+    """True accept rates at false accept rates; see `Tar` for rates without support."""
     curve = roc(genuine, impostor)
     rows = []
     for far in fars:
         if not supports(len(impostor), far):
             rows.append(Tar(far, len(impostor), None, None, None))
             continue
-        place = _last_at(curve, far)
-        missed = round(float(curve.fnmr[place]) * len(genuine))
+        index = _last_at(curve, far)
+        missed = round(float(curve.fnmr[index]) * len(genuine))
         tar = 1 - missed / len(genuine)
         interval = wilson(len(genuine) - missed, len(genuine))
-        rows.append(Tar(far, len(impostor), tar, float(curve.threshold[place]), interval))
+        rows.append(Tar(far, len(impostor), tar, float(curve.threshold[index]), interval))
     return tuple(rows)
 
 
 def best_accuracy(genuine: np.ndarray, impostor: np.ndarray) -> tuple[float, float]:
     """(accuracy, threshold) of the best threshold on these very pairs: optimistic.
 
-    Accuracy is over all pairs, as many as each class has. The threshold lies midway between
+    Accuracy is over all pairs, without weights for the classes. The threshold lies midway between
     the lowest accepted score and the next score below it; of equally accurate thresholds,
-    the highest is taken. Accepting no pair is never chosen as +inf but as the next float
-    above the highest score, so that the threshold is finite.
+    the highest is taken. If accepting no pair is best, the threshold is the next float above
+    the highest score, so that it is finite.
     """
     genuine, impostor = _scores(genuine, "genuine"), _scores(impostor, "impostor")
     curve = roc(genuine, impostor)
     right = (1 - curve.fnmr) * genuine.size + (1 - curve.fmr) * impostor.size
-    place = int(np.argmax(np.rint(right)))
-    return float(np.rint(right[place]) / (genuine.size + impostor.size)), _between(curve, place)
+    best = int(np.argmax(np.rint(right)))
+    return float(np.rint(right[best]) / (genuine.size + impostor.size)), _between(curve, best)
 
 
 def accuracy_at(genuine: np.ndarray, impostor: np.ndarray, threshold: float) -> float:
-    """Share of all pairs decided rightly at a threshold; either class may be empty.
+    """Share of all pairs decided correctly at a threshold; either class may be empty.
 
     Raises:
         ValueError: there is no pair at all.
@@ -205,7 +204,7 @@ def wilson(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[f
 
 
 def as_json(rows: Sequence[Tar]) -> list[Mapping[str, object]]:
-    """The rows as plain values; one without support says so in words."""
+    """The rows as plain values; a rate without support has a `reason` instead of figures."""
     shown: list[Mapping[str, object]] = []
     for row in rows:
         if row.interval is None or row.tar is None or row.threshold is None:
@@ -242,13 +241,14 @@ def _last_at(curve: Roc, fmr: float) -> int:
     return int(np.searchsorted(curve.fmr, fmr + 1e-12, side="right")) - 1
 
 
-def _between(curve: Roc, place: int) -> float:
-    if place == 0:
+def _between(curve: Roc, index: int) -> float:
+    if index == 0:
         highest = curve.threshold[1] if curve.threshold.size > 1 else -np.inf
         return float(np.nextafter(highest, np.inf))
-    upper = curve.threshold[place]
-    if place + 1 == curve.threshold.size:
+    upper = curve.threshold[index]
+    if index + 1 == curve.threshold.size:
         return float(upper)
-    middle = (upper + curve.threshold[place + 1]) / 2
-    # Between two neighboring floats the midpoint may round down to the one to be rejected.
-    return float(middle if middle > curve.threshold[place + 1] else upper)
+    lower = curve.threshold[index + 1]
+    middle = (upper + lower) / 2
+    # Between two neighboring floats the midpoint may round down to the score to be rejected.
+    return float(middle if middle > lower else upper)

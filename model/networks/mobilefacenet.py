@@ -15,7 +15,7 @@ _BOTTLENECKS = (
 
 
 def build(image_size: int, embedding_size: int) -> keras.Model:
-    """The network of Table 1; its last depthwise kernel follows the size of the image.
+    """The network of Table 1; the size of the image sets that of its last depthwise kernel.
 
     Args:
         image_size: side of the image in pixels, 16 or more; the paper's is 112.
@@ -31,7 +31,7 @@ def build(image_size: int, embedding_size: int) -> keras.Model:
         for repeat in range(repeats):
             x = _bottleneck(x, expansion, channels, strides if repeat == 0 else 1)
     x = convolution(x, 512, kernel=1)
-    # Global depthwise convolution: each place of the last map has its own weight, unlike a mean.
+    # Global depthwise convolution: unlike in a mean, each position of the map has its own weight.
     x = keras.layers.DepthwiseConv2D(x.shape[1], padding="valid", use_bias=False)(x)
     x = normalized(x, activation=False)
     x = convolution(x, embedding_size, kernel=1, activation=False)

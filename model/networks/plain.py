@@ -9,8 +9,8 @@ _DENSE = 512
 def build(image_size: int, embedding_size: int) -> keras.Model:
     """Three 3x3 convolutions of 32, 64 and 128 filters, each with 2x2 max pooling; dense 512.
 
-    It has no BatchNorm: each image's result depends on that image alone, in training too, which
-    makes it the network by which a multi-replica loss can be compared exactly with a single one.
+    It has no BatchNorm, so each image's result depends on that image alone, also in training. Tests
+    therefore use it to compare the loss on several replicas exactly with that on one.
 
     Args:
         image_size: side of the image in pixels, 8 or more.

@@ -18,13 +18,13 @@ import numpy as np
 from facemill.model.metrics import verification
 from facemill.transforms.core.errors import ParameterError, UsageError
 
-# Into so many folds a list without folds is cut, as View 2 has them.
-_MADE_FOLDS = 10
+# A list without folds is cut into this many, the number that View 2 has.
+_DEFAULT_FOLDS = 10
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images, `NAME/NAME_0001.jpg`, whether they show one identity, and the fold (from 0)."""
+    """Two images, `NAME/NAME_0001.jpg`; whether they show one identity; the fold, from 0."""
 
     left: str
     right: str
@@ -64,7 +64,7 @@ class PairList:
 
 @dataclass(frozen=True)
 class Fold:
-    """One held-out fold: number from 1, its pairs, the threshold from elsewhere, and its score."""
+    """One held-out fold: number from 1, count of pairs, threshold from other pairs, accuracy."""
 
     number: int
     pairs: int
@@ -77,8 +77,8 @@ class Accuracy:
     """What the protocol reports.
 
     Attributes:
-        mean: share of pairs decided rightly, 0..1; over folds, the mean of theirs.
-        standard_error: of the mean: over folds, their standard deviation (with n - 1) divided
+        mean: share of pairs decided correctly, 0..1; with folds, the mean of their shares.
+        standard_error: of the mean: with folds, their standard deviation (with n - 1) divided
             by the root of their number; on one list, sqrt(p (1 - p) / n).
         threshold_from: one sentence on where the thresholds come from.
         folds: each fold; on one list with development pairs, that list alone.
@@ -93,8 +93,8 @@ class Accuracy:
 def parse_pairs(text: str, name: str) -> PairList:
     """Reads a pairs file of either view.
 
-    The first line is `FOLDS<tab>PAIRS` (View 2) or `PAIRS` (View 1): for every fold follow that
-    many lines `NAME<tab>1<tab>4` of genuine pairs, then as many `NAME<tab>1<tab>OTHER<tab>2` of
+    The first line is `FOLDS<tab>PAIRS` (View 2) or `PAIRS` (View 1). Each fold then has PAIRS lines
+    `NAME<tab>1<tab>4` of genuine pairs, followed by PAIRS lines `NAME<tab>1<tab>OTHER<tab>2` of
     impostor pairs.
 
     Args:
@@ -102,7 +102,7 @@ def parse_pairs(text: str, name: str) -> PairList:
         name: of the file, for messages.
 
     Raises:
-        UsageError: names the first line that is not so.
+        UsageError: a line is malformed; the message names the first such line.
     """
     lines = text.split("\n")
     while lines and not lines[-1].strip():
@@ -118,16 +118,16 @@ def parse_pairs(text: str, name: str) -> PairList:
     folds, per_class = header if len(header) == 2 else (1, *header)
     assert folds is not None
     assert per_class is not None
-    wanted = 2 * folds * per_class
-    if len(lines) - 1 != wanted:
+    expected = 2 * folds * per_class
+    if len(lines) - 1 != expected:
         raise UsageError(
-            f"{name} must have {wanted} pairs after its first line, as that line says, "
+            f"{name} must have {expected} pairs after its first line, as that line says, "
             f"got {len(lines) - 1}; give the whole file."
         )
     pairs = []
-    for place, line in enumerate(lines[1:]):
-        fold, within = divmod(place, 2 * per_class)
-        pairs.append(_parse_line(line, within < per_class, fold, f"{name}, line {place + 2}"))
+    for index, line in enumerate(lines[1:]):
+        fold, within = divmod(index, 2 * per_class)
+        pairs.append(_parse_line(line, within < per_class, fold, f"{name}, line {index + 2}"))
     return PairList(view=len(header), folds=folds, pairs=tuple(pairs))
 
 
@@ -142,8 +142,8 @@ def evaluate(
         threshold_pairs: another list and its scores, from which the threshold is taken.
 
     Raises:
-        UsageError: one list without folds has fewer than two pairs of each class, so that it
-            cannot give its own threshold.
+        UsageError: a list without folds has fewer than two pairs of a class, so it cannot give
+            its own threshold.
     """
     genuine = pairs.genuine
     if threshold_pairs is not None:
@@ -190,12 +190,12 @@ def _threshold(scores: np.ndarray, genuine: np.ndarray) -> float:
 
 
 def _make_folds(genuine: np.ndarray) -> np.ndarray:
-    """Folds int64 [N] of runs of consecutive pairs in each class.
+    """Folds, int64 [N]: runs of consecutive pairs in each class.
 
-    The lists are sorted by name: runs keep most pairs of one identity in one fold.
+    The lists are sorted by name, so runs keep most pairs of one identity in one fold.
     """
     smaller = min(int(np.count_nonzero(genuine)), int(np.count_nonzero(~genuine)))
-    count = max(min(_MADE_FOLDS, smaller), 1)
+    count = max(min(_DEFAULT_FOLDS, smaller), 1)
     fold = np.zeros(len(genuine), np.int64)
     for members in (np.flatnonzero(genuine), np.flatnonzero(~genuine)):
         fold[members] = np.arange(len(members)) * count // len(members)

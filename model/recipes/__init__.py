@@ -1,1 +1,1 @@
-"""Recipes that come with facemill; each file states its command, its time and its score."""
+"""Recipes that come with facemill; each file states command, training time and score."""

@@ -1,4 +1,4 @@
-"""Names of the recipes, networks, heads and optimizers; light, for the command line."""
+"""Names of the recipes, networks, heads and optimizers; imported by `--help`, so light."""
 
 RECIPES = ("default", "demo", "lfw")
 NETWORKS = ("plain", "mobilefacenet", "residual")

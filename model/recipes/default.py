@@ -1,4 +1,4 @@
-"""The recipe without a name: MobileFaceNet with ArcFace, for collections of some size."""
+"""The default recipe: MobileFaceNet with ArcFace, for large collections."""
 
 from facemill.model.recipes.recipe import Recipe
 

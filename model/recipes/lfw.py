@@ -7,8 +7,8 @@ score all images, and evaluate the pairs of pairsDevTest.txt. docs/training.md h
 On two cores training takes about 20 minutes (40 minutes of CPU time; 6,338 images of 1,118
 identities, 40 epochs) and the rest under two. Result on the 1,000 pairs of pairsDevTest.txt, which
 share no identity with the training: 89.60 % +- 1.18 (each tenth with the threshold of the other
-nine), equal error rate 10.20 %. (Measured when augmentation was drawn for each batch; now it is
-drawn for each image, from the same distributions.)
+nine), equal error rate 10.20 %. (This was measured when augmentation was drawn for each batch; now
+it is drawn for each image, from the same distributions.)
 """
 
 from facemill.model.recipes.recipe import Recipe

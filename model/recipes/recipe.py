@@ -14,24 +14,24 @@ class Recipe:
     network: str = option("mobilefacenet", choices=NETWORKS, help="network")
     head: str = option("arcface", choices=HEADS, help="head that the network is trained with")
     embedding_size: int = option(128, least=8, most=2048, help="length of an embedding")
-    # Softmax does not use it.
+    # The softmax head ignores it.
     margin: float = option(
         0.5, least=0, most=1.5, help="of arcface in radians, of cosface in cosine"
     )
     scale: float = option(32.0, least=1, most=256, help="of the cosines")
     epochs: int = option(20, least=1, most=10_000, help="passes over the train split")
-    # The last pass may then be a part of one.
+    # The last pass over the train split may then be incomplete.
     steps: int | None = option(
         None, least=1, most=100_000_000, instead_of="epochs", help="steps of the optimizer"
     )
     batch_size: int = option(64, least=1, most=65_536, help="images per step, over all replicas")
     optimizer: str = option("sgd", choices=OPTIMIZERS, help="optimizer")
     learning_rate: float = option(0.1, least=1e-8, most=1e6, help="after the warm-up")
-    # It rises from 0; may be a fraction.
+    # The learning rate rises from 0; a fraction of an epoch is allowed.
     warmup_epochs: float = option(
         1.0, least=0, most=1_000, help="over which the learning rate rises"
     )
-    # Nesterov's.
+    # Nesterov momentum.
     momentum: float = option(0.9, least=0, most=0.9999, help="of sgd")
     # Decoupled from the gradient (Loshchilov & Hutter 2019, arXiv 1711.05101): each step takes this
     # share, times the learning rate, from every kernel.
@@ -43,13 +43,13 @@ class Recipe:
     crop: float = option(
         0.1, least=0, most=0.5, help="largest share of a side that a random crop takes away"
     )
-    # A quarter of it changes each channel by itself.
+    # Each channel also changes on its own, by up to a quarter of it.
     color_jitter: float = option(
         0.2, least=0, most=1, help="largest relative change of brightness and contrast"
     )
     erase: float = option(0.0, least=0, most=1, help="probability that a rectangle is erased")
     flip_average: bool = option(False, help="embed each image and its mirror image")
-    # At most.
+    # An upper bound: a small val split gives fewer pairs.
     validation_pairs: int = option(
         1000, least=0, most=1_000_000, help="of each kind, from the val split"
     )
@@ -59,6 +59,6 @@ class Recipe:
         """Checks each value.
 
         Raises:
-            UsageError: names the value and its range.
+            UsageError: a value is out of its range.
         """
         fields.check(self)

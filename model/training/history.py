@@ -1,4 +1,4 @@
-"""The course of a training run, kept beside its checkpoints for a run that goes on."""
+"""Loss, learning rate and validation of a run, saved with each checkpoint so that it can resume."""
 
 import json
 import os
@@ -12,11 +12,11 @@ class History:
     """Loss and learning rate of every step, figures of every validation.
 
     Args:
-        folder: where it is kept, one file for each checkpoint.
+        folder: of its files, one for each checkpoint.
 
     Attributes:
         losses: of steps 1, 2, ...
-        rates: their learning rates.
+        rates: learning rates of the same steps.
         validation: {"step": ..., figure: value} of each validation.
     """
 
@@ -27,17 +27,17 @@ class History:
         self.validation: list[dict[str, Any]] = []
 
     def add_steps(self, start: int, losses: Sequence[float], rates: Sequence[float]) -> None:
-        """Adds steps that follow `start` steps."""
+        """Adds the steps after step `start`, in place of any recorded before."""
         self.losses[start:] = losses
         self.rates[start:] = rates
 
     def add_validation(self, step: int, figures: dict[str, float]) -> None:
-        """Adds a validation after `step` steps, in place of those of that step or later ones."""
+        """Adds the validation after `step` steps, in place of any of that step or later."""
         self.validation = [row for row in self.validation if row["step"] < step]
         self.validation.append({"step": step, **figures})
 
     def mean_loss(self, steps: int) -> float:
-        """Of the last so many steps."""
+        """The mean loss of the last `steps` steps."""
         last = self.losses[-steps:]
         return sum(last) / len(last)
 
@@ -52,7 +52,7 @@ class History:
         Raises:
             OSError: it cannot be read.
             ValueError: it is not JSON.
-            KeyError: it is not a history.
+            KeyError: it has no history.
         """
         value = json.loads(storage.read_bytes(self._path(step)))
         self.losses, self.rates = value["losses"], value["rates"]
@@ -62,7 +62,7 @@ class History:
         """Removes the files whose checkpoint is gone.
 
         Args:
-            checkpoints: paths of those that are kept; each ends in `-<step>`.
+            checkpoints: paths of the existing ones; each ends in `-<step>`.
         """
         kept = {self._name(int(path.rsplit("-", 1)[1])) for path in checkpoints}
         for name in storage.names(self._folder):

@@ -23,12 +23,12 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """The rate of a step, counted from 0."""
         step = tf.cast(step, tf.float32)
-        # The first step has a rate above 0 and the last one too: none is wasted.
+        # The first and the last step have a rate above 0, so that no step is wasted.
         rising = (step + 1.0) / max(1, self._warmup)
         share = (step - self._warmup) / max(1, self._total - self._warmup)
         falling = 0.5 * (1.0 + tf.cos(math.pi * tf.clip_by_value(share, 0.0, 1.0)))
         return self._peak * tf.where(step < self._warmup, rising, falling)
 
     def get_config(self) -> dict[str, float]:
-        """The arguments, as Keras wants them."""
+        """The arguments of the constructor, from which Keras rebuilds the schedule."""
         return {"peak": self._peak, "warmup": self._warmup, "total": self._total}

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from facemill.model.data import tfdata as training_input
+from facemill.model.data import tfdata
 from facemill.model.data.validation_pairs import Pairs, Scores, score
 from facemill.model.data.vocabulary import Transform
 from facemill.model.export.embedder import Embedder
@@ -27,14 +27,14 @@ _CHECKPOINT_SECONDS = 60.0
 
 
 def count_replicas(cpu_replicas: int, batch_size: int) -> int:
-    """How many devices will share each batch: all GPUs if there are any, else parts of the CPU.
+    """How many devices share each batch: all GPUs if there are any, else logical CPU devices.
 
     Args:
-        cpu_replicas: logical devices of the CPU that are wanted.
+        cpu_replicas: requested number of logical CPU devices.
         batch_size: images per step.
 
     Raises:
-        UsageError: parts of the CPU are wanted beside GPUs, or the batch cannot be divided.
+        UsageError: `cpu_replicas` is above 1 on a machine with GPUs, or the batch is not divisible.
     """
     gpus = len(tf.config.list_physical_devices("GPU"))
     if gpus and cpu_replicas > 1:
@@ -60,13 +60,13 @@ def count_replicas(cpu_replicas: int, batch_size: int) -> int:
 def replicas(count: int) -> tf.distribute.Strategy:
     """MirroredStrategy over all GPUs, or over `count` logical devices of the CPU.
 
-    To be called before TensorFlow has touched a device.
+    Call it before TensorFlow initializes a device.
 
     Args:
-        count: what `count_replicas` gives.
+        count: the result of `count_replicas`.
 
     Raises:
-        RunError: TensorFlow is in use already.
+        RunError: TensorFlow has initialized its devices already.
     """
     if tf.config.list_physical_devices("GPU"):
         return tf.distribute.MirroredStrategy([f"/gpu:{index}" for index in range(count)])
@@ -84,13 +84,13 @@ def replicas(count: int) -> tf.distribute.Strategy:
 
 @dataclass(frozen=True)
 class Data:
-    """What a run learns from.
+    """The dataset of a run.
 
     Attributes:
-        path: of the dataset.
+        path: its path.
         manifest: its manifest.
         transform: its transform.
-        pairs: for validation, or None.
+        pairs: validation pairs, or None.
     """
 
     path: str
@@ -103,11 +103,11 @@ class Trainer:
     """A model in training; its initial weights are drawn from Keras's current seed.
 
     Args:
-        data: what it learns from.
-        recipe: how.
-        strategy: where; the recipe's batch is divided among its replicas.
-        folder: of checkpoints.
-        logs: of TensorBoard.
+        data: the dataset and its validation pairs.
+        recipe: hyperparameters.
+        strategy: each batch is divided among its replicas.
+        folder: where checkpoints are written.
+        logs: where TensorBoard logs are written.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Trainer:
         self._strategy = strategy
         self._folder = folder
         self._logs = tf.summary.create_file_writer(logs)
-        self._epoch_steps = training_input.steps_per_epoch(data.manifest, recipe.batch_size)
+        self._epoch_steps = tfdata.steps_per_epoch(data.manifest, recipe.batch_size)
         self._steps = recipe.steps or self._epoch_steps * recipe.epochs
         self._rate = WarmupCosine(
             recipe.learning_rate, round(recipe.warmup_epochs * self._epoch_steps), self._steps
@@ -133,7 +133,7 @@ class Trainer:
         self.history = History(folder)
         network = self.embedder.network
         weights = {id(one) for one in network.weights}
-        # Where dropout's generators stand: TensorFlow's walk over a network does not find them.
+        # The state of dropout's generators, which tf.train.Checkpoint does not find in the network.
         generators = [one for one in network.variables if id(one) not in weights]
         self._checkpoint = tf.train.Checkpoint(
             network=network, head=self._head, optimizer=self._optimizer, generators=generators
@@ -154,25 +154,25 @@ class Trainer:
         self._head.build((None, recipe.embedding_size))
         self._variables = self.embedder.network.trainable_variables + self._head.trainable_variables
         self._optimizer = _optimizer(recipe, self._rate)
-        # Only kernels decay: a bias, a PReLU slope or a BatchNorm scale has no size to keep small.
-        kept = [one for one in self._variables if not one.path.endswith("kernel")]
-        self._optimizer.exclude_from_weight_decay(var_list=kept)
+        # Only kernels decay; biases, PReLU slopes and BatchNorm scales do not.
+        without_decay = [one for one in self._variables if not one.path.endswith("kernel")]
+        self._optimizer.exclude_from_weight_decay(var_list=without_decay)
         self._optimizer.build(self._variables)
 
     @property
     def step(self) -> int:
-        """Steps that have been made."""
+        """The number of steps done."""
         return int(self._optimizer.iterations.numpy())
 
     def run(self) -> Scores | None:
         """Trains to the last step, from the newest checkpoint if there is one.
 
         Returns:
-            Scores of the validation pairs in the end; None without pairs.
+            Scores of the validation pairs after the last step; None without pairs.
 
         Raises:
-            RunError: the loss or a weight is not finite, names the step; or a record or the
-                checkpoint is damaged.
+            RunError: the loss or a weight is not finite (the message names the step), or a record
+                or the checkpoint is damaged.
         """
         self._restore()
         started, saved = time.monotonic(), time.monotonic()
@@ -188,7 +188,7 @@ class Trainer:
             scores = self._validate()
             self._save()
             saved = time.monotonic()
-            self._tell(epoch, (self.step - first) / (time.monotonic() - started))
+            self._report(epoch, (self.step - first) / (time.monotonic() - started))
         return self._validate() if scores is None else scores
 
     def _restore(self) -> None:
@@ -198,7 +198,7 @@ class Trainer:
         try:
             self._checkpoint.restore(latest).assert_consumed()
             self.history.load(self.step)
-        # All that TensorFlow's reader of checkpoints, and ours of histories, raise on damage.
+        # What TensorFlow's checkpoint reader and `History.load` raise on damaged files.
         except (
             OSError,
             ValueError,
@@ -213,7 +213,7 @@ class Trainer:
         print(f"going on from step {self.step}", file=sys.stderr)
 
     def _losses(self, epoch: int, first: int) -> Iterator[list[float]]:
-        """Trains on the rest of an epoch; yields the losses of some steps at a time."""
+        """Trains on the rest of an epoch; yields losses in groups of up to `_CHECK_EVERY` steps."""
         try:
             yield from self._steps_of(epoch, first)
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
@@ -224,13 +224,13 @@ class Trainer:
             ) from None
 
     def _steps_of(self, epoch: int, first: int) -> Iterator[list[float]]:
-        batches = training_input.batches(
+        batches = tfdata.batches(
             self._data.path, self._data.manifest, self._data.transform, self._recipe, epoch, first
         ).take(self._steps - self.step)
         pending: list[tf.Tensor] = []
         for batch in self._divided(batches):
             pending.append(self._train(*batch))
-            # Looking at a loss waits for its step; looking at some at a time keeps cores busy.
+            # Reading a loss waits for its step; reading them in groups keeps the cores busy.
             if len(pending) == _CHECK_EVERY:
                 yield [float(loss) for loss in pending]
                 pending = []
@@ -238,10 +238,10 @@ class Trainer:
             yield [float(loss) for loss in pending]
 
     def _divided(self, batches: tf.data.Dataset) -> Iterable[Any]:
-        """The batches, each divided among the replicas; one replica takes them as they are.
+        """The batches, each divided among the replicas if there are several.
 
-        The iterator that divides them has a tuning thread of its own, for which closing it waits
-        at the end of an epoch, see `model.data.tfdata`.
+        The dividing iterator always has an autotuning thread, which delays the end of an epoch, see
+        `model.data.tfdata.without_autotuning`; a single replica does without that iterator.
         """
         if self._strategy.num_replicas_in_sync == 1:
             return batches
@@ -249,34 +249,34 @@ class Trainer:
 
     @tf.function
     def _train(self, pixels: Any, labels: Any, weights: Any) -> tf.Tensor:
-        """One step on a global batch; its mean weighted loss."""
+        """One step on a global batch; returns the mean weighted loss."""
         losses = self._strategy.run(self._replica, (pixels, labels, weights))
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
     def _replica(self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """One replica's part of a step; its share of the global batch's mean loss."""
+        """One replica's part of a step; returns its share of the global batch's mean loss."""
         with tf.GradientTape() as tape:
             logits = self._head(self.embedder.raw(pixels, training=True), labels)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            # Divided by the global batch, so that the sum over replicas is the mean over it;
-            # weights are 1 on average over an epoch, so that they do not change the learning rate.
+            # Divided by the size of the global batch, so that the sum over replicas is the mean.
+            # Weights are 1 on average over the train split, so the learning rate keeps its meaning.
             loss = tf.reduce_sum(losses * weights) / self._recipe.batch_size
         gradients = tape.gradient(loss, [one.value for one in self._variables])
         context = tf.distribute.get_replica_context()
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         if self._recipe.clip_norm > 0:
             gradients, _ = tf.clip_by_global_norm(gradients, self._recipe.clip_norm)
-        # The optimizer sums over replicas once more: each brings its share of the clipped sum.
+        # The optimizer sums over replicas once more, so each replica passes its share of the sum.
         share = [gradient / self._strategy.num_replicas_in_sync for gradient in gradients]
         self._optimizer.apply(share, self._variables)
         return loss
 
     def _record(self, losses: list[float]) -> None:
         start = self.step - len(losses)
-        for place, loss in enumerate(losses):
+        for index, loss in enumerate(losses):
             if not math.isfinite(loss):
                 raise RunError(
-                    f"The loss must be finite, but it is {loss} at step {start + place + 1}; lower "
+                    f"The loss must be finite, but it is {loss} at step {start + index + 1}; lower "
                     "`learning_rate` or look at the labels, and train again."
                 )
         if not self._finite():
@@ -284,16 +284,16 @@ class Trainer:
                 f"The weights must be finite, but after step {self.step} they are not; lower "
                 "`learning_rate` or look at the labels, and train again."
             )
-        rates = [float(self._rate(start + place)) for place in range(len(losses))]
+        rates = [float(self._rate(start + index)) for index in range(len(losses))]
         self.history.add_steps(start, losses, rates)
         with self._logs.as_default():
-            for place, (loss, rate) in enumerate(zip(losses, rates, strict=True)):
-                tf.summary.scalar("loss", loss, start + place + 1)
-                tf.summary.scalar("learning rate", rate, start + place + 1)
+            for index, (loss, rate) in enumerate(zip(losses, rates, strict=True)):
+                tf.summary.scalar("loss", loss, start + index + 1)
+                tf.summary.scalar("learning rate", rate, start + index + 1)
 
     @tf.function
     def _finite(self) -> tf.Tensor:
-        """Whether all weights are finite: the last step may have spoiled them after its loss."""
+        """Whether all weights are finite; a step can break them after its loss was computed."""
         weights = self.embedder.network.weights + self._head.weights
         return tf.reduce_all([tf.reduce_all(tf.math.is_finite(one.value)) for one in weights])
 
@@ -314,8 +314,8 @@ class Trainer:
         return scores
 
     def embed(self, encoded: list[bytes]) -> np.ndarray:
-        """Embeddings of standardized JPEGs: float32 [N, D], each row of length 1."""
-        dataset = training_input.images(encoded, self.embedder.image_size, _EMBED_BATCH)
+        """Embeddings of JPEGs of the model's image size: float32 [N, D], each row of length 1."""
+        dataset = tfdata.images(encoded, self.embedder.image_size, _EMBED_BATCH)
         return np.concatenate([self._embed(pixels).numpy() for pixels in dataset])
 
     @tf.function(reduce_retracing=True)
@@ -324,12 +324,12 @@ class Trainer:
 
     def _save(self) -> None:
         self._logs.flush()
-        # The history comes first: a checkpoint whose past is unknown could not be gone on with.
+        # The history is written first: a run cannot resume from a checkpoint without its history.
         self.history.save(self.step)
         self._manager.save(self.step)
         self.history.forget(self._manager.checkpoints)
 
-    def _tell(self, epoch: int, rate: float) -> None:
+    def _report(self, epoch: int, rate: float) -> None:
         left = (self._steps - self.step) / max(rate, 1e-9)
         validation = self.history.validation
         accuracy = f", pairs {validation[-1]['accuracy']:.2%}" if validation else ""

@@ -13,10 +13,10 @@ pytestmark = pytest.mark.slow
 def test_the_bare_limit_writes_the_records_of_an_ingest_run(
     tiny_photos, tiny_dataset, tmp_path, capsys, monkeypatch
 ):
-    # Pictures of the usual size, as the benchmark has them: the limit knows no other.
-    monkeypatch.setattr(bare, "_LOOK", bare.CropConfig(32))
+    # The benchmark has one fixed crop of the usual size; the tiny dataset's crops are smaller.
+    monkeypatch.setattr(bare, "_CROP", bare.CropConfig(32))
     monkeypatch.setattr(sys, "argv", ["bare", str(tiny_photos), str(tmp_path / "out"), "1"])
-    monkeypatch.setattr(bare.multiprocessing, "Pool", _Here)
+    monkeypatch.setattr(bare.multiprocessing, "Pool", _InProcessPool)
     bare.main()
     assert json.loads(capsys.readouterr().out)["images"] == 96
     limit, ingested = (records(root) for root in (tmp_path / "out", tiny_dataset))
@@ -34,8 +34,8 @@ def records(root):
     return found
 
 
-class _Here:
-    """A pool that works in this process, where the look was changed."""
+class _InProcessPool:
+    """A pool that works in this process, in which the crop was changed."""
 
     def __init__(self, workers):
         self.imap_unordered = map

@@ -1,4 +1,4 @@
-"""Each benchmark runs to its end and prints its figures; what they are is not a test's business."""
+"""Each benchmark runs to its end and prints its figures, whose values are not tested."""
 
 import os
 import subprocess
@@ -18,16 +18,16 @@ def printed(*command: str) -> str:
     return done.stdout
 
 
-def test_ingest_against_the_bare_limit(tmp_path):
-    told = printed("benchmarks.ingest", "--folder", str(tmp_path), "--images", "40")
-    assert "than bare limit" in told
+def test_the_ingest_benchmark_prints_a_ratio_to_the_bare_limit(tmp_path):
+    output = printed("benchmarks.ingest", "--folder", str(tmp_path), "--images", "40")
+    assert "than bare limit" in output
 
 
-def test_scale(tmp_path):
-    told = printed("benchmarks.scale", "40", "80", "--folder", str(tmp_path))
-    assert "80 against 40: CPU per image" in told
+def test_the_scale_benchmark_prints_a_ratio_of_sizes(tmp_path):
+    output = printed("benchmarks.scale", "40", "80", "--folder", str(tmp_path))
+    assert "80 against 40: CPU per image" in output
 
 
 @pytest.mark.parametrize("name", ["duplicates", "detectors"])
-def test_those_that_need_photos_can_be_loaded(name):
+def test_benchmarks_that_need_photos_print_their_help(name):
     assert "--help" in printed(f"benchmarks.{name}", "--help")

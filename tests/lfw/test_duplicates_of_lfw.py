@@ -1,4 +1,4 @@
-"""The search on real photos: the known label errors are found, photos of one moment are not."""
+"""The duplicate search on LFW: it finds the known label errors, and no two photos of one moment."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ ERRATA = {
     ("Carlos_Beltran_0001", "Raul_Ibanez_0001"),
     ("Emmy_Rossum_0001", "Eva_Amurri_0001"),
 }
-# All pairs that are found, each looked at: one photo twice, framed or encoded differently.
+# All pairs that the search reports. By eye, each is one photo, framed or encoded differently.
 SAME_PHOTO = {
     *ERRATA,
     ("Ari_Fleischer_0006", "Ari_Fleischer_0011"),
@@ -51,13 +51,13 @@ def images() -> list[Path]:
     return paths
 
 
-def test_errata_are_found_and_no_two_photos(images: list[Path]) -> None:
-    pictures = [perceptual_hash.small(decode(path.read_bytes()).pixels) for path in images]
-    joined = b"".join(perceptual_hash.dct_hash(picture) for picture in pictures)
+def test_the_errata_and_only_reviewed_pairs_are_found(images: list[Path]) -> None:
+    smalls = [perceptual_hash.small(decode(path.read_bytes()).pixels) for path in images]
+    joined = b"".join(perceptual_hash.dct_hash(small) for small in smalls)
     hashes = np.frombuffer(joined, np.uint8).reshape(len(images), -1)
-    joined = b"".join(crop_variants.window_hashes(picture) for picture in pictures)
+    joined = b"".join(crop_variants.window_hashes(small) for small in smalls)
     windows = np.frombuffer(joined, np.uint8).reshape(len(images), -1)
-    thumbnails = np.stack([perceptual_hash.grey_thumbnail(picture) for picture in pictures])
+    thumbnails = np.stack([perceptual_hash.grey_thumbnail(small) for small in smalls])
 
     def confirmed(pairs: np.ndarray, variant: np.ndarray) -> set[tuple[str, str]]:
         right = confirm.same_photo(thumbnails[pairs[:, 0]], thumbnails[pairs[:, 1]], variant)
@@ -73,7 +73,7 @@ def test_errata_are_found_and_no_two_photos(images: list[Path]) -> None:
     assert cross <= SAME_PHOTO
 
 
-# The most alike of those that are two photos of one moment.
+# The most similar pairs of two photos of one moment.
 TWO_PHOTOS = [
     ("Ron_Dittemore_0002", "Ron_Dittemore_0004"),
     ("George_W_Bush_0372", "George_W_Bush_0376"),
@@ -83,24 +83,24 @@ TWO_PHOTOS = [
 
 
 @pytest.mark.parametrize("side", [64, 32, 24])
-def test_a_small_copy_is_that_of_one_photo_and_not_of_the_other(
+def test_a_small_copy_matches_its_photo_and_not_the_other_of_that_moment(
     images: list[Path], side: int
 ) -> None:
     by_name = {path.stem: path for path in images}
     first, second = (
-        [decode(by_name[pair[place]].read_bytes()).pixels for pair in TWO_PHOTOS]
-        for place in (0, 1)
+        [decode(by_name[pair[index]].read_bytes()).pixels for pair in TWO_PHOTOS]
+        for index in (0, 1)
     )
 
-    def thumbnails(pictures: list[np.ndarray]) -> np.ndarray:
+    def thumbnails(images: list[np.ndarray]) -> np.ndarray:
         return np.stack(
-            [perceptual_hash.grey_thumbnail(perceptual_hash.small(one)) for one in pictures]
+            [perceptual_hash.grey_thumbnail(perceptual_hash.small(one)) for one in images]
         )
 
-    def small(pictures: list[np.ndarray]) -> np.ndarray:
-        return thumbnails([cv2.resize(one, (side, side), interpolation=AREA) for one in pictures])
+    def shrunk(images: list[np.ndarray]) -> np.ndarray:
+        return thumbnails([cv2.resize(one, (side, side), interpolation=AREA) for one in images])
 
-    whole = np.zeros(len(TWO_PHOTOS), np.int64)
+    no_variant = np.zeros(len(TWO_PHOTOS), np.int64)
     for one, other in ((first, second), (second, first)):
-        assert confirm.same_photo(thumbnails(one), small(one), whole).all()
-        assert not confirm.same_photo(thumbnails(one), small(other), whole).any()
+        assert confirm.same_photo(thumbnails(one), shrunk(one), no_variant).all()
+        assert not confirm.same_photo(thumbnails(one), shrunk(other), no_variant).any()

@@ -1,4 +1,4 @@
-"""`facemill ingest` on Labeled Faces in the Wild: known label errors are found, and no more."""
+"""`facemill ingest` on LFW finds the known label errors and no other pairs under two names."""
 
 import re
 from collections import Counter
@@ -13,9 +13,9 @@ from tests.commands import facemill
 
 pytestmark = [pytest.mark.slow, pytest.mark.lfw]
 
-# Pairs that LFW's errata tell of in other words than "a duplicate image of". Both were looked at
-# side by side: one photograph each, once cropped a little otherwise. The first is found or not,
-# depending on how pictures are framed.
+# Pairs that LFW's errata describe in other words than "a duplicate image of". By eye, both are one
+# photo twice, in one case cropped a little differently. Whether the first is found depends on how
+# photos are cropped.
 REVIEWED = {
     # "Andrew_Gilligan_0001 is actually an image of Andrew_Caldecott."
     frozenset({"Andrew_Caldecott_0001", "Andrew_Gilligan_0001"}),
@@ -46,7 +46,7 @@ def _stem(image_id: str) -> str:
 
 
 def _errata(text: str) -> set[frozenset[str]]:
-    """The pairs of which LFW's errata say that one is a duplicate image of the other."""
+    """The pairs in LFW's errata where one is called a duplicate image of the other."""
     found = re.findall(r"^(\w+)\s+is incorrect \(it is a duplicate image of (\w+)\)", text, re.M)
     return {frozenset(pair) for pair in found}
 
@@ -60,7 +60,7 @@ def test_every_image_has_one_row(rows, photos):
     assert Counter(row["outcome"] for row in rows)["rejected"] == 0
 
 
-def test_conflicts_are_the_known_pairs_under_two_names(rows, photos):
+def test_conflicts_are_the_reviewed_pairs_under_two_names(rows, photos):
     conflicts = [row for row in rows if row["outcome"] == "conflict"]
     named = {row["image_id"]: row["duplicate_of"] for row in conflicts}
     assert all(named[other] == image_id for image_id, other in named.items())
@@ -71,7 +71,7 @@ def test_conflicts_are_the_known_pairs_under_two_names(rows, photos):
     assert pairs <= errata | REVIEWED, "look at what came, side by side"
 
 
-def test_an_identity_is_in_one_split(rows):
+def test_each_identity_is_in_one_split_and_splits_have_their_shares(rows):
     splits = {}
     for row in rows:
         if row["outcome"] == "kept":
@@ -81,7 +81,7 @@ def test_an_identity_is_in_one_split(rows):
     assert shares["val"] / len(splits) == pytest.approx(0.1, abs=0.02)
 
 
-def test_another_run_with_other_workers_is_byte_equal(photos, dataset, tmp_path):
+def test_a_run_with_three_workers_is_byte_equal(photos, dataset, tmp_path):
     facemill(
         *("ingest", "--input", photos, "--output", tmp_path / "b", "--workers", 3), timeout=400
     )

@@ -1,4 +1,4 @@
-"""A published measurement comes out again: protocol, metrics and reading, on 6,000 real pairs."""
+"""Protocol and metrics reproduce a published accuracy on the 6,000 pairs of LFW's View 2."""
 
 import json
 from pathlib import Path
@@ -38,21 +38,21 @@ def embed(data: Path, names: tuple[str, ...]) -> np.ndarray:
         needs.missing("ai-edge-litert is not installed")
     interpreter = litert.Interpreter(str(weights), num_threads=1)
     interpreter.allocate_tensors()
-    given = interpreter.get_input_details()[0]["index"]
-    asked = interpreter.get_output_details()[0]["index"]
+    input_index = interpreter.get_input_details()[0]["index"]
+    output_index = interpreter.get_output_details()[0]["index"]
     top, left, side = CROP
     embeddings = np.zeros((len(names), 192), np.float32)
     for start in range(0, len(names), 2):
         some = names[start : start + 2]
         batch = np.zeros((2, 112, 112, 3), np.float32)
-        for place, name in enumerate(some):
+        for row, name in enumerate(some):
             pixels = cv2.imread(str(data / "lfw" / "images" / name))[:, :, ::-1]
             pixels = pixels[top : top + side, left : left + side]
             resized = cv2.resize(pixels, (112, 112), interpolation=cv2.INTER_AREA)
-            batch[place] = (resized.astype(np.float32) - 127.5) / 128
-        interpreter.set_tensor(given, batch)
+            batch[row] = (resized.astype(np.float32) - 127.5) / 128
+        interpreter.set_tensor(input_index, batch)
         interpreter.invoke()
-        embeddings[start : start + 2] = interpreter.get_tensor(asked)[: len(some)]
+        embeddings[start : start + 2] = interpreter.get_tensor(output_index)[: len(some)]
     return embeddings
 
 
@@ -83,7 +83,9 @@ def write_embeddings(path: Path, names: tuple[str, ...], embeddings: np.ndarray)
         )
 
 
-def test_view_2_of_the_reference_network(data: Path, tmp_path: Path) -> None:
+def test_the_reference_network_has_its_published_accuracy_on_view_2(
+    data: Path, tmp_path: Path
+) -> None:
     pairs = data / "lfw" / "pairs.txt"
     names = lfw.parse_pairs(pairs.read_text(), "pairs.txt").images
     assert len(names) == 7701

@@ -28,7 +28,7 @@ def lines(code: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_no_module_of_model_imports_beam_or_the_jobs():
+def test_no_module_of_model_imports_beam_or_pipelines():
     count, found = lines(MODULES)
     assert int(count) >= 20
     assert found == "[]"

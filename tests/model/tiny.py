@@ -15,7 +15,7 @@ SIZE = 32
 
 
 def dataset(factory: pytest.TempPathFactory) -> Path:
-    """The dataset, which the first worker of the run that asks for it has `facemill` write."""
+    """The dataset; the first test process that asks for it runs `facemill` to write it."""
 
     def make(folder: Path) -> None:
         drawn = ("--identities", 12, "--images-per-identity", 8, "--image-size", 40, "--workers", 1)
@@ -41,7 +41,7 @@ def value(record: tf.train.Example, name: str) -> bytes:
 
 
 def identity_of(path: Path, split: str) -> dict[bytes, str]:
-    """Whose face each JPEG of a split is."""
+    """The identity of each JPEG of a split."""
     return {
         value(record, "image/encoded"): value(record, "identity").decode()
         for record in records(path, split)
@@ -52,16 +52,16 @@ def resharded(
     source: Path,
     target: Path,
     shards: int,
-    change: Callable[[int, tf.train.Example], None] = lambda place, record: None,
+    change: Callable[[int, tf.train.Example], None] = lambda index, record: None,
 ) -> Path:
-    """A copy whose train split has so many shards, and whose records went through `change`."""
+    """A copy with the train split in `shards` shards; `change` edits record number `index`."""
     shutil.copytree(source, target)
     found = records(source, "train")
     names = [f"train/part-{index:05d}-of-{shards:05d}.tfrecord" for index in range(shards)]
     writers = [tf.io.TFRecordWriter(str(target / name)) for name in names]
-    for place, record in enumerate(found):
-        change(place, record)
-        writers[place % shards].write(record.SerializeToString())
+    for index, record in enumerate(found):
+        change(index, record)
+        writers[index % shards].write(record.SerializeToString())
     for writer in writers:
         writer.close()
     described = manifest(source)

@@ -1,4 +1,4 @@
-"""Training runs that need a process of their own: devices and determinism are set once in each.
+"""Training runs, each in a process of its own, since devices and determinism are set once there.
 
 python -m tests.model.training_runs replicas DATASET FOLDER COUNT
 python -m tests.model.training_runs resume DATASET FOLDER
@@ -58,7 +58,7 @@ def run_replicas(dataset: Path, folder: Path, count: int) -> None:
 
 def run_resume(dataset: Path, folder: Path) -> None:
     tf.config.experimental.enable_op_determinism()
-    # Everything that has a state: dropout, BatchNorm, the moments of Adam.
+    # A recipe with every kind of state: dropout, BatchNorm, the moments of Adam.
     recipe = Recipe(
         network="residual", embedding_size=32, steps=9, batch_size=10, optimizer="adam",
         learning_rate=1e-3,

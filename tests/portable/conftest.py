@@ -10,7 +10,7 @@ _TOOLS = Path(__file__).parents[2] / ".tools"
 
 @pytest.fixture(scope="session")
 def prism_flags(tmp_path_factory):
-    """Flags that submit a job to a running Prism; skipped where it cannot be had, but not in CI."""
+    """Flags that run a job on Prism; skips where Prism cannot be built, but fails in CI."""
     try:
         binary = prism.install(_TOOLS)
     except prism.UnavailableError as error:

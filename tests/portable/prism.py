@@ -16,7 +16,7 @@ from pathlib import Path
 import apache_beam
 
 _MODULE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
-# Prism keeps everything in memory; a runaway graph must not take the machine with it.
+# Prism keeps everything in memory. The limit keeps a runaway graph from using up the machine's.
 _MEMORY = 8 << 30
 _SECONDS_TO_START = 60
 
@@ -86,8 +86,8 @@ def serving(binary: Path, folder: Path) -> Iterator[list[str]]:
 
 
 def _quiet_python(folder: Path) -> Path:
-    """A folder with a `python` that writes to stderr only: the pool never reads a worker's stdout,
-    and a worker that has filled that pipe hangs for ever."""
+    """A folder with a `python` that writes to stderr only. The pool never reads a worker's stdout,
+    so a worker that filled that pipe would hang for ever."""
     wrapper = folder / "bin" / "python"
     wrapper.parent.mkdir()
     wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@" 1>&2\n')
@@ -111,7 +111,7 @@ def _process(command: list[str], log, environment: dict[str, str]) -> Iterator[N
     try:
         yield
     finally:
-        # The workers are the pool's children and outlive it unless the whole group goes.
+        # The workers are the pool's children and outlive it unless the process group is killed.
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 

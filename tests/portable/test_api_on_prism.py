@@ -1,4 +1,4 @@
-"""The API's transforms in a pipeline on a portable runner, with bundles of its choice."""
+"""The API's transforms on a portable runner, which chooses the bundles."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def photos(tmp_path_factory) -> Path:
 
 
 def rows(photos: Path, folder: Path, flags: list[str]) -> list[str]:
-    """What is found, as text in order."""
+    """Rows of FindDuplicates as text, sorted."""
     folder.mkdir()
     with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
         _ = (

@@ -1,4 +1,4 @@
-"""What a person sees of a failure in a worker of a portable runner, in another process."""
+"""The error of a failure in a worker of a portable runner, in another process."""
 
 import apache_beam as beam
 import pytest

@@ -27,7 +27,7 @@ RULES = (Rule("cap", 90, "age"), Rule("oversample", 70, "age"))
 
 
 def run(folder: Path, flags: list[str]) -> dict[str, bytes]:
-    """What each transform gives, in order, by its name."""
+    """The sorted output of each transform, by its name."""
     folder.mkdir()
 
     def writer(name: str) -> Callable[[list[Rows]], int]:

@@ -20,7 +20,7 @@ def photos(tmp_path_factory):
     return root / "images"
 
 
-def test_dataset_is_byte_equal_to_the_local_run(photos, tmp_path, prism_flags):
+def test_the_dataset_is_byte_equal_to_that_of_a_local_run(photos, tmp_path, prism_flags):
     options = ["ingest", "--input", photos, "--image-size", 64]
     facemill(*options, "--output", tmp_path / "local")
     facemill(*options, "--output", tmp_path / "prism", *prism_flags, timeout=300)

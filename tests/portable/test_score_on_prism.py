@@ -11,7 +11,9 @@ from tests.commands import facemill
 pytestmark = [pytest.mark.portable, pytest.mark.slow]
 
 
-def test_embeddings_are_byte_equal_to_the_local_run(tiny_photos, tiny_model, tmp_path, prism_flags):
+def test_embeddings_are_byte_equal_to_those_of_a_local_run(
+    tiny_photos, tiny_model, tmp_path, prism_flags
+):
     photos = tmp_path / "photos"
     shutil.copytree(tiny_photos, photos)
     (photos / "id00001" / "empty.jpg").write_bytes(b"")

@@ -31,7 +31,7 @@ def changed(images: np.ndarray, seed: int = SEED, **operation) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_eagerly_and_inside_tf_data_the_same_pixels_come_out(name):
+def test_pixels_are_the_same_eagerly_and_inside_tf_data(name):
     images, recipe = pixels(), Recipe(**{**NOTHING, **OPERATIONS[name]})
     eager = changed(images, **OPERATIONS[name])
     dataset = tf.data.Dataset.from_tensors((images, draws(len(images)))).map(
@@ -42,12 +42,12 @@ def test_eagerly_and_inside_tf_data_the_same_pixels_come_out(name):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_the_random_numbers_alone_decide(name):
+def test_the_result_follows_from_the_random_numbers_alone(name):
     images = pixels()
     first = changed(images, **OPERATIONS[name])
     np.testing.assert_array_equal(changed(images, **OPERATIONS[name]), first)
     assert not np.array_equal(changed(images, SEED + 1, **OPERATIONS[name]), first)
-    # Each image goes its own way, whatever its neighbors in the batch are.
+    # An image's result does not depend on its neighbors in the batch.
     recipe = Recipe(**{**NOTHING, **OPERATIONS[name]})
     some = augment(tf.constant(images[40:]), recipe, draws(len(images))[40:])
     np.testing.assert_allclose(some, first[40:], atol=1e-3)
@@ -81,7 +81,7 @@ def test_a_record_draws_the_same_inside_tf_data():
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_shape_type_and_range_stay(name):
+def test_shape_and_range_of_the_result(name):
     out = changed(pixels(), **OPERATIONS[name])
     assert out.shape == (64, 24, 24, 3)
     assert out.dtype == np.float32
@@ -90,7 +90,7 @@ def test_shape_type_and_range_stay(name):
     assert not np.array_equal(out, pixels())
 
 
-def test_without_an_operation_the_pixels_stay():
+def test_without_any_operation_the_pixels_are_unchanged():
     np.testing.assert_array_equal(changed(pixels()), pixels())
 
 
@@ -104,16 +104,16 @@ def test_flip_gives_the_mirror_image_of_about_half():
     assert 85 < mirrored.sum() < 171
 
 
-def test_crop_shows_a_part_of_the_image_at_its_right_place():
-    # Two ramps: the value of a pixel tells where in the image it was taken.
+def test_crop_enlarges_one_part_of_the_image_without_distortion():
+    # Two ramps, so that the value of a pixel is its position in the original image.
     size = 51
     ramp = np.arange(size, dtype=np.uint8) * 5
     down, right = np.meshgrid(ramp, ramp, indexing="ij")
     images = np.repeat(np.stack([down, right, down], axis=-1)[np.newaxis], 200, axis=0)
     out = changed(images, crop=0.3) / 5
     for axis, channel in ((1, 0), (2, 1)):
-        places = np.moveaxis(out[..., channel], axis, 1)[:, :, 0]
-        first, last = places[:, 0], places[:, -1]
+        positions = np.moveaxis(out[..., channel], axis, 1)[:, :, 0]
+        first, last = positions[:, 0], positions[:, -1]
         assert np.all(first >= -1e-3)
         assert np.all(last <= size - 1 + 1e-3)
         sides = (last - first) / (size - 1)
@@ -121,8 +121,8 @@ def test_crop_shows_a_part_of_the_image_at_its_right_place():
         assert sides.min() < 0.75
         assert sides.max() > 0.95
         assert first.max() > 5
-        # Evenly spaced, so nothing is bent.
-        assert np.ptp(np.diff(places, axis=1), axis=1).max() < 1e-3
+        # Evenly spaced positions: no distortion.
+        assert np.ptp(np.diff(positions, axis=1), axis=1).max() < 1e-3
     # The image stays square.
     height, width = out[:, -1, 0, 0] - out[:, 0, 0, 0], out[:, 0, -1, 1] - out[:, 0, 0, 1]
     np.testing.assert_allclose(height, width, atol=1e-2)
@@ -160,7 +160,7 @@ def test_color_jitter_changes_the_contrast_about_the_mean():
     assert ratio.max() > 1.15
 
 
-def test_erase_never_or_always():
+def test_erase_with_probability_0_and_1():
     images = pixels()
     np.testing.assert_array_equal(changed(images, erase=1e-30), images)
     out = changed(images, erase=1.0)

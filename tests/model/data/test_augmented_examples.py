@@ -1,4 +1,4 @@
-"""Examples of the augmentation: the very pixels that training sees, and the same in every run."""
+"""Examples of the augmentation have the pixels that training sees, the same in every run."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,9 @@ def test_examples_are_what_training_sees_in_the_first_epochs(dataset, manifest, 
             assert example.augmented[epoch].tobytes() in seen
 
 
-def test_examples_show_different_identities_and_repeat(dataset, manifest, examples):
+def test_examples_show_different_identities_and_are_the_same_in_every_run(
+    dataset, manifest, examples
+):
     assert len({example.image_id.split("/")[0] for example in examples}) == 3
     again = augmented_examples.read(str(dataset), manifest, RECIPE, images=3, epochs=2)
     for one, other in zip(examples, again, strict=True):
@@ -33,7 +35,7 @@ def test_examples_show_different_identities_and_repeat(dataset, manifest, exampl
         np.testing.assert_array_equal(one.augmented, other.augmented)
 
 
-def test_what_is_stored_is_shown_unchanged(dataset, manifest):
+def test_without_augmentation_the_stored_pixels_are_shown(dataset, manifest):
     plain = Recipe(flip=False, crop=0.0, color_jitter=0.0, erase=0.0)
     (example,) = augmented_examples.read(str(dataset), manifest, plain, images=1, epochs=1)
     np.testing.assert_array_equal(example.augmented[0], example.stored)
@@ -43,7 +45,7 @@ def test_what_is_stored_is_shown_unchanged(dataset, manifest):
 
 
 def test_a_split_of_few_identities_has_few_examples(dataset, manifest):
-    known = manifest["splits"]["train"]["identities"]
+    identities = manifest["splits"]["train"]["identities"]
     found = augmented_examples.read(str(dataset), manifest, RECIPE, images=1000, epochs=1)
-    assert 1 <= len(found) <= known
+    assert 1 <= len(found) <= identities
     assert len(found) == len({tf.compat.as_str(one.image_id).split("/")[0] for one in found})

@@ -11,7 +11,7 @@ from tests.model import tiny
 
 
 def gathered(batches: tf.data.Dataset) -> dict[str, np.ndarray]:
-    """All batches as one, by feature."""
+    """All batches concatenated, by feature."""
     found = list(batches.as_numpy_iterator())
     return {name: np.concatenate([batch[name] for batch in found]) for name in found[0]}
 
@@ -36,7 +36,7 @@ def test_a_split_holds_its_records_with_their_pixels(dataset, split):
         assert (image == decoded).all()
 
 
-def test_labels_are_places_in_the_vocabulary_and_minus_one_outside(dataset, transform):
+def test_labels_are_vocabulary_positions_and_minus_one_outside(dataset, transform):
     train = gathered(load_dataset(dataset, "train"))
     names = [name.decode() for name in train["identity"]]
     assert train["label"].dtype == np.int64
@@ -44,7 +44,7 @@ def test_labels_are_places_in_the_vocabulary_and_minus_one_outside(dataset, tran
     assert set(gathered(load_dataset(dataset, "val"))["label"]) == {-1}
 
 
-def test_the_last_batch_holds_what_is_left(dataset):
+def test_the_last_batch_holds_the_remainder(dataset):
     total = len(tiny.records(dataset, "train"))
     batches = load_dataset(dataset, "train", batch_size=total - 1)
     assert [len(batch["label"]) for batch in batches] == [total - 1, 1]
@@ -63,7 +63,7 @@ def test_shuffling_follows_from_the_seed_and_loses_nothing(dataset):
     assert sorted(orders[0]) == sorted(orders[2]) == sorted(plain)
 
 
-def test_weights_come_with_a_dataset_that_has_them(dataset, copied):
+def test_only_a_dataset_with_a_weight_rule_gives_weights(dataset, copied):
     assert "weight" not in load_dataset(dataset).element_spec
     manifest = tiny.manifest(copied)
     manifest["options"]["balance"] = [{"kind": "effective-number"}]
@@ -72,7 +72,7 @@ def test_weights_come_with_a_dataset_that_has_them(dataset, copied):
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_a_split_without_images_is_told_with_those_that_have_some(dataset, split):
+def test_the_error_for_a_split_without_images_names_those_with_images(dataset, split):
     with pytest.raises(UsageError, match=rf"\(train, val\), got '{split}'; choose one"):
         load_dataset(dataset, split)
 
@@ -88,7 +88,7 @@ def test_arguments_out_of_range_are_refused(dataset, given):
         load_dataset(dataset, **given)
 
 
-def test_a_missing_shard_is_told(copied):
+def test_a_missing_shard_is_reported(copied):
     shard = copied / tiny.manifest(copied)["splits"]["val"]["shards"][0]
     shard.unlink()
     load_dataset(copied, "train")
@@ -96,14 +96,14 @@ def test_a_missing_shard_is_told(copied):
         load_dataset(copied, "val")
 
 
-def test_a_shortened_shard_is_told(copied):
+def test_a_shortened_shard_is_reported(copied):
     shard = copied / tiny.manifest(copied)["splits"]["val"]["shards"][0]
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(RunError, match="bytes of its manifest"):
         load_dataset(copied, "val")
 
 
-def test_a_changed_byte_is_told_where_files_are_verified(copied):
+def test_a_changed_byte_is_reported_with_verify(copied):
     shard = copied / tiny.manifest(copied)["splits"]["val"]["shards"][0]
     content = bytearray(shard.read_bytes())
     content[-1] ^= 1

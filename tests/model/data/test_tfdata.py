@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from facemill.model.data import tfdata as training_input
+from facemill.model.data import tfdata
 from facemill.model.recipes.recipe import Recipe
 from tests.model import tiny
 
@@ -22,7 +22,7 @@ def sharded(dataset, tmp_path_factory):
 
 
 def read(path, transform, recipe, epoch=0, first=0):
-    found = training_input.batches(str(path), tiny.manifest(path), transform, recipe, epoch, first)
+    found = tfdata.batches(str(path), tiny.manifest(path), transform, recipe, epoch, first)
     return [tuple(one.numpy() for one in batch) for batch in found]
 
 
@@ -51,9 +51,9 @@ def test_batches_follow_from_seed_and_epoch(sharded, transform):
 
 @pytest.mark.parametrize("first", [1, 3])
 def test_an_epoch_can_be_entered_at_any_batch(sharded, transform, first):
-    whole = read(sharded, transform, AUGMENTED, epoch=2)
-    assert len(whole) > 3
-    assert same(read(sharded, transform, AUGMENTED, epoch=2, first=first), whole[first:])
+    complete = read(sharded, transform, AUGMENTED, epoch=2)
+    assert len(complete) > 3
+    assert same(read(sharded, transform, AUGMENTED, epoch=2, first=first), complete[first:])
 
 
 def test_an_epoch_shows_every_record_once_with_its_label_but_for_the_remainder(sharded, transform):
@@ -66,9 +66,9 @@ def test_an_epoch_shows_every_record_once_with_its_label_but_for_the_remainder(s
     orders = []
     for epoch in range(2):
         found = read(sharded, transform, PLAIN, epoch)
-        steps = training_input.steps_per_epoch(tiny.manifest(sharded), PLAIN.batch_size)
+        steps = tfdata.steps_per_epoch(tiny.manifest(sharded), PLAIN.batch_size)
         assert len(found) == steps == len(encoded) // 10
-        # More than nothing is left over, or the remainder would not be tried.
+        # There is a remainder, or leaving it out would not be tested.
         assert len(encoded) % 10
         shown = [one.tobytes() for pixels, *_ in found for one in pixels]
         assert max(collections.Counter(shown).values()) == 1
@@ -79,9 +79,10 @@ def test_an_epoch_shows_every_record_once_with_its_label_but_for_the_remainder(s
 
 
 def gains(path, transform, epoch: int, batch_size: int = 10) -> list[tuple[bytes, float]]:
-    """How each record of an epoch was lit, in order, with the pixels that it had before."""
+    """The pixels of each record of an epoch, in order, and the factor by which color jitter changed
+    their mean."""
     plain = dataclasses.replace(PLAIN, batch_size=batch_size)
-    # A black or white image would hide how it was lit.
+    # The jitter is weak, so that clipping at black and white does not hide the factor.
     lit = dataclasses.replace(plain, color_jitter=0.02)
     before = read(path, transform, plain, epoch)
     after = read(path, transform, lit, epoch)
@@ -98,7 +99,7 @@ def test_augmentation_follows_from_the_image_and_the_epoch(sharded, transform):
     both = first.keys() & second.keys()
     assert len(both) > 20
     assert all(first[image] != second[image] for image in both)
-    # Neither batches nor their order matter.
+    # The batch size does not matter.
     other = dict(gains(sharded, transform, 0, batch_size=7))
     assert len(first.keys() & other.keys()) > 20
     for image in first.keys() & other.keys():
@@ -111,19 +112,19 @@ def test_copies_of_an_image_are_augmented_differently_and_reproducibly(
     found = tiny.records(dataset, "train")
     chosen = found[0]
 
-    def change(place: int, record: tf.train.Example) -> None:
-        # Copies of the first record in place of others; ingest numbers them from 1 on.
-        if place < 3:
+    def change(index: int, record: tf.train.Example) -> None:
+        # Copies of the first record replace others; ingest numbers them from 1 on.
+        if index < 3:
             record.CopyFrom(chosen)
-            if place:
+            if index:
                 seed = record.features.feature["augmentation_seed"]
-                seed.int64_list.value.append(place)
+                seed.int64_list.value.append(index)
 
     path = tiny.resharded(dataset, tmp_path / "copies", 1, change)
     everything = len(found) // 2 * 2
     epochs = [gains(path, transform, epoch, everything // 2) for epoch in (0, 1, 0)]
-    picture = np.asarray(Image.open(io.BytesIO(tiny.value(chosen, "image/encoded"))), np.float32)
-    lit = [[gain for image, gain in epoch if image == picture.tobytes()] for epoch in epochs]
+    image = np.asarray(Image.open(io.BytesIO(tiny.value(chosen, "image/encoded"))), np.float32)
+    lit = [[gain for one, gain in epoch if one == image.tobytes()] for epoch in epochs]
     assert lit[0] == lit[2]
     for epoch in lit:
         # One copy may be in the remainder that an epoch leaves out.
@@ -134,42 +135,42 @@ def test_copies_of_an_image_are_augmented_differently_and_reproducibly(
 
 def test_a_split_smaller_than_a_batch_has_no_step(manifest):
     records = manifest["splits"]["train"]["records"]
-    assert training_input.steps_per_epoch(manifest, records) == 1
-    assert training_input.steps_per_epoch(manifest, records + 1) == 0
+    assert tfdata.steps_per_epoch(manifest, records) == 1
+    assert tfdata.steps_per_epoch(manifest, records + 1) == 0
 
 
 def test_pixels_are_those_that_ingest_decoded(dataset):
     encoded = list(tiny.identity_of(dataset, "train"))
-    (first, *_) = training_input.images(encoded, tiny.SIZE, batch_size=5)
+    (first, *_) = tfdata.images(encoded, tiny.SIZE, batch_size=5)
     expected = [np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in encoded[:5]]
     np.testing.assert_array_equal(first.numpy(), np.stack(expected))
 
 
 def test_images_keep_their_order_and_the_last_batch(dataset):
     encoded = list(tiny.identity_of(dataset, "train"))[:7]
-    batches = [batch.numpy() for batch in training_input.images(encoded, tiny.SIZE, batch_size=3)]
+    batches = [batch.numpy() for batch in tfdata.images(encoded, tiny.SIZE, batch_size=3)]
     assert [len(batch) for batch in batches] == [3, 3, 1]
-    alone = [training_input.decode(tf.constant(one), tiny.SIZE).numpy() for one in encoded]
+    alone = [tfdata.decode(tf.constant(one), tiny.SIZE).numpy() for one in encoded]
     np.testing.assert_array_equal(np.concatenate(batches), np.stack(alone))
 
 
 def test_weights_go_with_their_images(dataset, transform, tmp_path):
-    def change(place: int, record: tf.train.Example) -> None:
+    def change(index: int, record: tf.train.Example) -> None:
         encoded = tiny.value(record, "image/encoded")
         record.features.feature["weight"].float_list.value.append(len(encoded) / 1000)
 
     path = tiny.resharded(dataset, tmp_path / "weighted", 2, change)
     described = tiny.manifest(path)
-    assert not training_input.weighted(described)
+    assert not tfdata.weighted(described)
     described["options"]["balance"] = [{"kind": "cap", "amount": 9.0, "column": None}]
-    assert not training_input.weighted(described)
+    assert not tfdata.weighted(described)
     described["options"]["balance"] += [{"kind": "effective-number", "amount": 0.9, "column": None}]
-    assert training_input.weighted(described)
+    assert tfdata.weighted(described)
     expected = {
         np.asarray(Image.open(io.BytesIO(one)), np.float32).tobytes(): len(one) / 1000
         for one in tiny.identity_of(path, "train")
     }
-    found = training_input.batches(str(path), described, transform, PLAIN, 0)
+    found = tfdata.batches(str(path), described, transform, PLAIN, 0)
     shown = [
         (weight, expected[one.tobytes()])
         for pixels, _, weights in found.as_numpy_iterator()

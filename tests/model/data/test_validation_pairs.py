@@ -43,7 +43,7 @@ def test_genuine_pairs_share_an_identity_and_impostors_do_not(dataset, manifest,
     assert len({frozenset(row) for row in pairs.genuine.tolist()}) == len(genuine)
     assert len({tuple(row) for row in pairs.impostor.tolist()}) == len(impostor)
     assert len(set(pairs.encoded)) == len(pairs.encoded)
-    # What is told of an image is what the index tells of it.
+    # Ids and identities are those of the index.
     assert list(pairs.identities) == [identity_of[one] for one in pairs.encoded]
     assert len(set(pairs.image_ids)) == len(pairs.encoded)
     assert all(
@@ -82,8 +82,8 @@ def test_the_draw_does_not_depend_on_the_order_of_records(dataset, manifest, tmp
     def backwards(index: pa.Table) -> pa.Table:
         val = pc.equal(index["split"], "val")
         moved = pc.if_else(val, pc.subtract(len(found) - 1, index["position"]), index["position"])
-        place = index.column_names.index("position")
-        return index.set_column(place, "position", moved).take(list(range(len(index)))[::-1])
+        column = index.column_names.index("position")
+        return index.set_column(column, "position", moved).take(list(range(len(index)))[::-1])
 
     path = with_index(dataset, tmp_path, backwards)
     (shard,) = manifest["splits"]["val"]["shards"]
@@ -98,19 +98,19 @@ def test_the_draw_does_not_depend_on_the_order_of_records(dataset, manifest, tmp
 
 
 @pytest.mark.parametrize("move", [1, 1000])
-def test_an_index_that_does_not_fit_the_shards_is_told_in_a_sentence(
+def test_an_index_that_does_not_match_the_shards_is_reported_in_a_sentence(
     dataset, manifest, tmp_path, move
 ):
     def shifted(index: pa.Table) -> pa.Table:
-        place = index.column_names.index("position")
-        return index.set_column(place, "position", pc.add(index["position"], move))
+        column = index.column_names.index("position")
+        return index.set_column(column, "position", pc.add(index["position"], move))
 
     path = with_index(dataset, tmp_path, shifted)
     with pytest.raises(RunError, match=r"must hold the images that the index says.*ingest again"):
         validation_pairs.draw(str(path), manifest, 1000, seed=1)
 
 
-def test_no_pairs_without_two_identities_or_when_none_are_wanted(dataset, manifest, tmp_path):
+def test_no_pairs_without_two_identities_or_with_a_count_of_0(dataset, manifest, tmp_path):
     assert validation_pairs.draw(str(dataset), manifest, 0, seed=1) is None
 
     def alone(index: pa.Table) -> pa.Table:
@@ -131,17 +131,17 @@ def test_no_pairs_without_two_identities_or_when_none_are_wanted(dataset, manife
 
 
 def test_an_impostor_can_be_any_image_of_any_other_identity():
-    identities = [f"id{place // 15:02}" for place in range(16 * 15)]
-    ids = [f"{identity}/{place:03}.jpg" for place, identity in enumerate(identities)]
+    identities = [f"id{number // 15:02}" for number in range(16 * 15)]
+    ids = [f"{identity}/{number:03}.jpg" for number, identity in enumerate(identities)]
     seen = collections.Counter()
     for seed in range(30):
         genuine, impostor = validation_pairs.choose(ids, identities, 1000, seed)
         assert len(genuine) == len(impostor) == 16 * 14
         for first, other in impostor.tolist():
-            # Of the partner: how many identities further it is, and which of its images.
+            # How many identities the partner's is after the first one, and which image of it.
             drawn = sorted(ids[other // 15 * 15 :][:15], key=lambda x: keyed_hash(seed, "pairs", x))
             seen[(other // 15 - first // 15) % 16, drawn.index(ids[other])] += 1
-    # Every one of 15 x 15; each is expected 30 times.
+    # All of the 15 x 15 combinations; each is expected 30 times.
     assert len(seen) == 15 * 15
     assert 8 < min(seen.values()) <= max(seen.values()) < 62
 

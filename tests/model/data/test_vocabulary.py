@@ -20,9 +20,9 @@ def test_labels_are_vocabulary_positions_and_minus_one_for_unknown_identities(da
     assert sorted(transform.identities) == sorted(counts)
     labels = transform.labels(tf.constant(transform.identities)).numpy()
     np.testing.assert_array_equal(labels, np.arange(len(counts)))
-    strangers = sorted(set(tiny.identity_of(dataset, "val").values()))
-    assert strangers
-    assert transform.labels(tf.constant([*strangers, "", "nobody"])).numpy().max() == -1
+    unseen = sorted(set(tiny.identity_of(dataset, "val").values()))
+    assert unseen
+    assert transform.labels(tf.constant([*unseen, "", "nobody"])).numpy().max() == -1
 
 
 def test_labels_work_inside_tf_data(transform):
@@ -38,14 +38,14 @@ def test_moments_are_those_of_the_train_pixels(dataset, transform):
             for encoded in tiny.identity_of(dataset, "train")
         ]
     )
-    # Records hold the moments from before the JPEG encoding, which moves a mean very little.
+    # Ingest takes the moments before JPEG encoding, which changes a mean very little.
     np.testing.assert_allclose(transform.pixel_mean, pixels.mean(axis=0), atol=0.3)
     np.testing.assert_allclose(transform.pixel_std, pixels.std(axis=0), atol=0.3)
 
 
 @pytest.fixture
 def copy(dataset, tmp_path):
-    """A copy of the dataset, to be damaged."""
+    """A copy of the dataset that a test may damage."""
     return shutil.copytree(dataset, tmp_path / "copy")
 
 
@@ -59,12 +59,12 @@ def test_a_program_that_ingest_did_not_write_is_never_loaded(copy, monkeypatch):
     monkeypatch.setattr(tf.saved_model, "load", lambda path: pytest.fail("it was loaded"))
     folder = copy / "transform" / "transform_fn"
     for name in ("saved_model.pb", "variables/variables.index", "assets/identities"):
-        whole = (folder / name).read_bytes()
-        (folder / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         assert f"{name} must have the SHA-256" in refused(copy)
         (folder / name).unlink()
         assert f"{name} must exist, but is missing" in refused(copy)
-        (folder / name).write_bytes(whole)
+        (folder / name).write_bytes(content)
     (folder / "saved_model.cpb").write_bytes(b"another program")
     assert "saved_model.cpb is none of them; ingest again." in refused(copy)
 
@@ -80,7 +80,7 @@ def test_a_dataset_without_digests_of_its_transform_is_refused(copy, change):
 
 
 def test_an_unreadable_transform_is_reported(copy):
-    # Damaged before its digest was taken.
+    # The file is damaged and its digest matches, so only loading it fails.
     path = copy / "transform" / "transform_fn" / "saved_model.pb"
     path.write_bytes(b"\x07 damaged")
     run = json.loads((copy / "run.json").read_bytes())

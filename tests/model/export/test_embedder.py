@@ -52,7 +52,7 @@ def test_weights_follow_from_the_seed(embedder):
     assert not np.array_equal(first[0], other.network.get_weights()[0])
 
 
-def test_the_generators_of_the_process_are_left_alone():
+def test_building_draws_weights_from_pythons_generator_alone():
     def draw() -> tuple[float, float]:
         return np.random.random(), float(tf.random.uniform([]))
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from facemill.model.data import tfdata as training_input
+from facemill.model.data import tfdata
 from facemill.model.export.embedder import Embedder
 from facemill.model.export.saved_model import Exported, copy_outside_strategy, export, model_id
 from facemill.model.recipes.recipe import Recipe
@@ -61,8 +61,8 @@ def test_a_jpeg_has_the_embedding_that_training_saw(saved, embedder, dataset):
     assert vectors.shape == (6, 16)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
-    # Decoded as the training input decodes: a pixel takes the same value on both ways.
-    (pixels,) = training_input.images(encoded, tiny.SIZE)
+    # `tfdata` decodes the JPEG to the same pixels as the exported model.
+    (pixels,) = tfdata.images(encoded, tiny.SIZE)
     np.testing.assert_allclose(vectors, embedder.embed(pixels), atol=1e-6)
     np.testing.assert_allclose(embed(saved, pixels.numpy()), vectors, atol=1e-6)
     assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
@@ -73,11 +73,11 @@ def test_serving_decodes_to_the_very_pixels_of_training(embedder, dataset):
     for encoded in list(tiny.identity_of(dataset, "val"))[:6]:
         np.testing.assert_array_equal(
             module._standardized(tf.constant(encoded)),
-            training_input.decode(tf.constant(encoded), tiny.SIZE),
+            tfdata.decode(tf.constant(encoded), tiny.SIZE),
         )
 
 
-def test_the_normalization_is_inside(saved, embedder, transform, dataset):
+def test_the_saved_model_normalizes_pixels(saved, embedder, transform, dataset):
     encoded = list(tiny.identity_of(dataset, "val"))[:2]
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(one)), np.float64) for one in encoded])
     standardized = (pixels - transform.pixel_mean) / transform.pixel_std
@@ -107,10 +107,10 @@ def test_another_size_goes_through_the_center_crop(saved, embedder, height, widt
     pixels = photo(height, width)
     side = max(1, round(min(height, width) * 0.5))
     top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[top : top + side, left : left + side]
+    crop = pixels[top : top + side, left : left + side]
     # As `transforms.images.resize` resizes: by area when it shrinks, linearly when it enlarges.
     method = cv2.INTER_AREA if side > tiny.SIZE else cv2.INTER_LINEAR
-    expected = cv2.resize(square, (tiny.SIZE, tiny.SIZE), interpolation=method)
+    expected = cv2.resize(crop, (tiny.SIZE, tiny.SIZE), interpolation=method)
     encoded = file_of(pixels, "PNG")
     found = Exported(embedder, 0.5)._standardized(tf.constant(encoded)).numpy()
     difference = np.abs(found.astype(int) - expected)
@@ -130,9 +130,9 @@ def test_without_a_crop_the_complete_image_is_resized(embedder, tmp_path, height
     assert difference.max() <= 1
     assert difference.mean() < 0.15
     export(embedder, None, str(tmp_path / "model"))
-    whole = tf.saved_model.load(str(tmp_path / "model"))
-    vectors = serve(whole, [encoded])
-    np.testing.assert_allclose(vectors, embed(whole, found[np.newaxis]), atol=1e-6)
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    vectors = serve(loaded, [encoded])
+    np.testing.assert_allclose(vectors, embed(loaded, found[np.newaxis]), atol=1e-6)
 
 
 def test_bytes_that_are_no_image_are_an_error_of_the_call(saved):
@@ -157,7 +157,7 @@ def test_the_model_id_follows_from_weights_recipe_and_preprocessing(embedder, tr
 
 def test_the_pixel_moments_are_part_of_the_model_id(transform):
     def id_with(*moments: np.ndarray) -> str:
-        # The same seed, so the same weights; but the model gives other embeddings.
+        # The seed makes the weights equal; the embeddings differ by the moments.
         keras.utils.set_random_seed(1)
         return model_id(Embedder(RECIPE, tiny.SIZE, *moments), RECIPE, PREPROCESSING)
 
@@ -172,7 +172,7 @@ def test_the_pixel_moments_are_part_of_the_model_id(transform):
     assert id_with(mean, std) == first
 
 
-def test_unmirrored_is_the_same_model_outside_of_the_strategy(transform):
+def test_a_copy_outside_of_the_strategy_is_the_same_model(transform):
     moments = transform.pixel_mean, transform.pixel_std
     with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
         trained = Embedder(RECIPE, tiny.SIZE, *moments)

@@ -21,7 +21,7 @@ def test_every_name_is_a_head_whose_kernel_has_a_column_per_identity(name):
     np.testing.assert_array_equal(again.trainable_variables[0], head.trainable_variables[0])
 
 
-def test_the_margin_and_the_scale_arrive():
+def test_margin_and_scale_are_passed_to_the_head():
     embeddings, labels = tf.constant([[3.0, 0.0]]), tf.constant([0])
     for name, own in (("cosface", 1 - 0.3), ("arcface", np.cos(0.3)), ("softmax", 3.0)):
         head = registry.build(name, classes=2, margin=0.3, scale=16.0)

@@ -53,7 +53,7 @@ def test_wilson_by_hand() -> None:
     assert v.wilson(0, 10)[0] == 0
 
 
-def test_cosine_by_hand_and_its_refusals() -> None:
+def test_cosine_by_hand_and_the_inputs_that_it_refuses() -> None:
     a = np.array([[1.0, 0.0], [3.0, 4.0]])
     b = np.array([[0.0, 2.0], [3.0, 4.0]])
     assert v.cosine(a, b).tolist() == pytest.approx([0, 1])
@@ -131,7 +131,7 @@ def test_a_pair_that_can_never_match_is_never_accepted() -> None:
     assert accuracy == 0.25
     assert accuracy == v.accuracy_at(genuine, impostor, threshold)
     assert math.isfinite(threshold)
-    # Nor at the least strict threshold of the curve.
+    # It is not accepted at the lowest threshold of the curve either.
     curve = v.roc(np.array([0.9, 0.7, -math.inf, -math.inf]), np.array([0.8, 0.1, -math.inf, 0.2]))
     assert curve.threshold.tolist() == [math.inf, 0.9, 0.8, 0.7, 0.2, 0.1]
     assert curve.fmr.tolist() == [0, 0, 0.25, 0.25, 0.5, 0.75]

@@ -20,7 +20,7 @@ TABLE = (
 
 
 def rows():
-    """What the table's operators consist of: (kind, kernel, stride, in size, in, out, linear)."""
+    """The convolutions of the table's operators: (kind, kernel, stride, side, in, out, linear)."""
     for size, channels, operator, expansion, out, repeats, stride in TABLE:
         for repeat in range(repeats):
             step, width, before = (stride, size, channels) if repeat == 0 else (1, None, out)
@@ -71,7 +71,7 @@ def test_every_convolution_is_normalized_and_those_that_are_not_linear_have_prel
     assert counts.count(keras.layers.Add) == 12
 
 
-def test_it_has_about_a_million_parameters_as_counted_from_the_table(network):
+def test_the_network_has_the_parameters_of_the_table_about_a_million(network):
     expected = 0
     for kind, kernel, _, _, before, out, linear in rows():
         weights = kernel * kernel * (before if kind == "depthwise" else before * out)
@@ -83,6 +83,6 @@ def test_it_has_about_a_million_parameters_as_counted_from_the_table(network):
 
 
 @pytest.mark.parametrize("size", [16, 50, 64])
-def test_it_takes_images_of_several_sizes(size):
+def test_the_network_accepts_several_image_sizes(size):
     images = np.zeros((2, size, size, 3), np.float32)
     assert mobilefacenet.build(size, 32)(images).shape == (2, 32)

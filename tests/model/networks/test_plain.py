@@ -5,7 +5,7 @@ import pytest
 from facemill.model.networks import plain
 
 
-def test_it_is_three_convolutions_with_pooling_and_a_dense_layer():
+def test_the_network_is_three_convolutions_with_pooling_and_a_dense_layer():
     network = plain.build(32, 64)
     layers = [layer for layer in network.layers if layer.__class__.__name__ != "InputLayer"]
     assert [type(layer) for layer in layers] == [
@@ -36,7 +36,7 @@ def test_it_is_three_convolutions_with_pooling_and_a_dense_layer():
 
 
 @pytest.mark.parametrize("size", [8, 33, 64])
-def test_it_takes_images_of_several_sizes(size):
+def test_the_network_accepts_several_image_sizes(size):
     images = np.zeros((2, size, size, 3), np.float32)
     assert plain.build(size, 16)(images).shape == (2, 16)
 

@@ -6,7 +6,7 @@ from facemill.model.networks import residual
 
 
 @pytest.mark.parametrize("size", [32, 45, 64])
-def test_it_takes_images_of_several_sizes(size):
+def test_the_network_accepts_several_image_sizes(size):
     images = np.zeros((2, size, size, 3), np.float32)
     assert residual.build(size, 24)(images).shape == (2, 24)
 

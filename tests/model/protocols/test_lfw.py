@@ -1,4 +1,4 @@
-"""The LFW protocol: pairs files of both views, thresholds from elsewhere, the standard error."""
+"""The LFW protocol: pairs files of both views, thresholds from other pairs, the standard error."""
 
 import math
 
@@ -67,7 +67,7 @@ def test_a_wrong_line_is_named(text: str, message: str) -> None:
 
 
 def test_a_fold_is_judged_by_the_threshold_of_the_others() -> None:
-    # Fold 1 alone would take 0.4 and be perfect; fold 2 gives it 0.7, which refuses its pair.
+    # With its own threshold, 0.4, fold 1 would be perfect; that of fold 2, 0.7, rejects its pair.
     pairs = make_list([True, False, True, False], [0, 0, 1, 1])
     accuracy = lfw.evaluate(pairs, np.array([0.5, 0.3, 0.8, 0.6]))
     assert [row.threshold for row in accuracy.folds] == pytest.approx([0.7, 0.4])

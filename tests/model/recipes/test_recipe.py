@@ -21,10 +21,10 @@ def test_the_command_line_names_every_recipe():
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_recipe_is_valid_and_tells_what_it_is_for(name):
+def test_every_recipe_is_valid_and_has_a_docstring(name):
     module = importlib.import_module(f"facemill.model.recipes.{name}")
     assert isinstance(module.RECIPE, Recipe)
-    # A replacement checks again.
+    # `replace` checks the values again.
     assert dataclasses.replace(module.RECIPE) == module.RECIPE
     assert module.__doc__
 
@@ -32,7 +32,7 @@ def test_every_recipe_is_valid_and_tells_what_it_is_for(name):
 @pytest.mark.parametrize(
     ("field", "names"), [("network", NETWORKS), ("head", HEADS), ("optimizer", OPTIMIZERS)]
 )
-def test_names_are_checked(field, names):
+def test_only_listed_names_are_allowed(field, names):
     for name in names:
         assert getattr(Recipe(**{field: name}), field) == name
     with pytest.raises(UsageError, match=f"{field} must be .*{names[-1]}, got 'other'; give one"):
@@ -52,7 +52,7 @@ def test_names_are_checked(field, names):
         ("seed", 0, 2**31 - 1),
     ],
 )
-def test_the_ends_of_a_range_are_allowed_and_what_is_beyond_is_not(field, low, high):
+def test_the_ends_of_a_range_are_allowed_and_values_beyond_are_refused(field, low, high):
     for value in (low, high):
         assert getattr(Recipe(**{field: value}), field) == value
     words = field.replace("_", " ")
@@ -61,5 +61,5 @@ def test_the_ends_of_a_range_are_allowed_and_what_is_beyond_is_not(field, low, h
             Recipe(**{field: value})
 
 
-def test_steps_may_be_left_to_the_epochs():
+def test_steps_are_not_set_by_default():
     assert Recipe().steps is None

@@ -5,17 +5,17 @@ import pytest
 from facemill.model.training.schedule import WarmupCosine
 
 
-def test_rises_from_the_first_step_to_the_end_of_the_warmup():
+def test_the_rate_rises_from_the_first_step_to_the_end_of_the_warmup():
     rate = WarmupCosine(peak=0.4, warmup=4, total=12)
     rising = [float(rate(step)) for step in range(5)]
     assert rising == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
 
 
-def test_falls_as_half_a_cosine_and_stays_above_zero_in_the_last_step():
+def test_the_rate_falls_as_half_a_cosine_and_stays_above_zero_in_the_last_step():
     rate = WarmupCosine(peak=0.4, warmup=4, total=12)
     falling = [float(rate(step)) for step in range(4, 12)]
     assert falling == pytest.approx(
-        [0.2 * (1 + math.cos(math.pi * place / 8)) for place in range(8)], rel=1e-5
+        [0.2 * (1 + math.cos(math.pi * index / 8)) for index in range(8)], rel=1e-5
     )
     assert falling[4] == pytest.approx(0.2)
     assert 0 < falling[-1] < 0.02

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from facemill.model.data import tfdata as training_input
-from facemill.model.data import validation_pairs
+from facemill.model.data import tfdata, validation_pairs
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
 from facemill.transforms.core.errors import RunError
 from tests.model import tiny
 
-# One step, without what would blur its size.
+# One step without momentum, decay and clipping, so that its size is the gradient times the rate.
 ONE_STEP = Recipe(
     network="plain",
     head="arcface",
@@ -54,10 +53,10 @@ def trainer(dataset, manifest, transform, strategy, tmp_path):
 
 
 def weights_of(trained: Trainer) -> dict[str, np.ndarray]:
-    """Trainable weights by place and kind; Keras counts its layers on from model to model."""
+    """Trainable weights by index and kind, since Keras numbers layers across models."""
     return {
-        f"{place} {one.path.rsplit('/', 1)[-1]}": one.numpy()
-        for place, one in enumerate(trained._variables)
+        f"{index} {one.path.rsplit('/', 1)[-1]}": one.numpy()
+        for index, one in enumerate(trained._variables)
     }
 
 
@@ -84,7 +83,7 @@ def finish(process: subprocess.Popen) -> str:
 
 
 @pytest.mark.slow
-def test_two_replicas_learn_what_one_learns(dataset, tmp_path):
+def test_two_replicas_end_with_the_losses_and_weights_of_one(dataset, tmp_path):
     processes = []
     for count in (1, 2):
         (tmp_path / str(count)).mkdir()
@@ -99,11 +98,11 @@ def test_two_replicas_learn_what_one_learns(dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_goes_on_in_the_middle_of_an_epoch_ends_in_the_same_bits(dataset, tmp_path):
-    steps = training_input.steps_per_epoch(tiny.manifest(dataset), 10)
+def test_a_run_resumed_in_the_middle_of_an_epoch_ends_in_the_same_bits(dataset, tmp_path):
+    steps = tfdata.steps_per_epoch(tiny.manifest(dataset), 10)
     out = finish(run("resume", dataset, tmp_path))
-    # It was stopped after its eighth step, and the checkpoint is of the sixth; neither may be the
-    # end of an epoch.
+    # The run stopped after its eighth step, with a checkpoint of the sixth; neither may be the end
+    # of an epoch.
     assert "stopped after step 8" in out
     assert 6 % steps
     straight, resumed = (np.load(tmp_path / f"{name}.npz") for name in ("straight", "resumed"))
@@ -116,9 +115,7 @@ def test_a_step_is_the_gradient_of_the_mean_loss_times_the_rate(
     trainer, dataset, manifest, transform
 ):
     trained = trainer(ONE_STEP)
-    ((pixels, labels, _), *_) = training_input.batches(
-        str(dataset), manifest, transform, ONE_STEP, epoch=0
-    )
+    ((pixels, labels, _), *_) = tfdata.batches(str(dataset), manifest, transform, ONE_STEP, epoch=0)
     variables = trained._variables
     with tf.GradientTape() as tape:
         standardized = (pixels - transform.pixel_mean) / transform.pixel_std
@@ -136,11 +133,11 @@ def test_a_step_is_the_gradient_of_the_mean_loss_times_the_rate(
 
 @pytest.fixture(scope="module")
 def weigh(dataset, tmp_path_factory):
-    """Copies of the dataset whose records have the weights that a function of their place gives."""
+    """Builds copies of the dataset with the weight `weight(index)` in each record."""
 
     def build(weight) -> Data:
-        def change(place: int, record: tf.train.Example) -> None:
-            record.features.feature["weight"].float_list.value.append(weight(place))
+        def change(index: int, record: tf.train.Example) -> None:
+            record.features.feature["weight"].float_list.value.append(weight(index))
 
         path = tiny.resharded(dataset, tmp_path_factory.mktemp("weighted") / "dataset", 1, change)
         described = tiny.manifest(path)
@@ -153,16 +150,16 @@ def weigh(dataset, tmp_path_factory):
 
 @pytest.mark.slow
 def test_weights_multiply_each_images_part_of_the_gradient(trainer, weigh):
-    data = weigh(lambda place: 0.25 + (place % 5) / 2)
+    data = weigh(lambda index: 0.25 + (index % 5) / 2)
     trained = trainer(ONE_STEP, data=data)
-    ((pixels, labels, weights), *_) = training_input.batches(
+    ((pixels, labels, weights), *_) = tfdata.batches(
         data.path, data.manifest, data.transform, ONE_STEP, epoch=0
     )
     assert len(set(weights.numpy())) > 1
     variables = trained._variables
     total = [np.zeros(one.shape, np.float32) for one in variables]
     loss = 0.0
-    # Image by image: neither head nor network mixes them.
+    # One image at a time, because neither head nor network mixes images.
     for pixel, label, weight in zip(pixels, labels, weights, strict=True):
         with tf.GradientTape() as tape:
             logits = trained._head(
@@ -184,8 +181,8 @@ def test_weights_of_1_and_no_weights_learn_the_same_bits(trainer, dataset, weigh
     recipe = dataclasses.replace(ONE_STEP, steps=3)
     data = weigh(lambda place: 1.0)
     plain = tiny.resharded(dataset, tmp_path / "plain", 1)
-    bare = Data(str(plain), tiny.manifest(plain), data.transform, None)
-    weighted, unweighted = (trainer(recipe, data=one) for one in (data, bare))
+    without_weights = Data(str(plain), tiny.manifest(plain), data.transform, None)
+    weighted, unweighted = (trainer(recipe, data=one) for one in (data, without_weights))
     for trained in (weighted, unweighted):
         trained.run()
     assert weighted.history.losses == unweighted.history.losses
@@ -194,12 +191,12 @@ def test_weights_of_1_and_no_weights_learn_the_same_bits(trainer, dataset, weigh
         np.testing.assert_array_equal(value, theirs[name])
 
 
-def test_a_missing_weight_is_told_in_a_sentence(trainer, dataset, weigh):
+def test_a_missing_weight_is_reported_in_a_sentence(trainer, dataset, weigh):
     data = weigh(lambda place: 1.0)
-    bare = Data(str(dataset), {**data.manifest, "splits": tiny.manifest(dataset)["splits"]},
-                data.transform, None)  # fmt: skip
+    described = {**data.manifest, "splits": tiny.manifest(dataset)["splits"]}
+    without_weights = Data(str(dataset), described, data.transform, None)
     with pytest.raises(RunError, match=r"Every record of .*weight.*ingest again\.$"):
-        trainer(ONE_STEP, data=bare).run()
+        trainer(ONE_STEP, data=without_weights).run()
 
 
 def test_the_gradient_is_clipped_by_its_global_norm(trainer):
@@ -249,7 +246,7 @@ def test_both_optimizers_follow_the_schedule_and_learn(trainer, manifest, optimi
     )  # fmt: skip
     trained = trainer(recipe)
     trained.run()
-    per_epoch = training_input.steps_per_epoch(manifest, 10)
+    per_epoch = tfdata.steps_per_epoch(manifest, 10)
     rates, peak = trained.history.rates, recipe.learning_rate
     assert trained.step == len(trained.history.losses) == len(rates) == 6 * per_epoch
     assert rates[0] == pytest.approx(peak / per_epoch)
@@ -272,7 +269,7 @@ def test_momentum_is_nesterovs(trainer):
 
 
 def test_the_number_of_steps_is_exact_and_may_end_within_an_epoch(trainer, manifest):
-    per_epoch = training_input.steps_per_epoch(manifest, 10)
+    per_epoch = tfdata.steps_per_epoch(manifest, 10)
     for steps in (per_epoch - 1, per_epoch, per_epoch + 1):
         trained = trainer(dataclasses.replace(ONE_STEP, steps=steps))
         trained.run()
@@ -284,7 +281,7 @@ def test_the_number_of_steps_is_exact_and_may_end_within_an_epoch(trainer, manif
 
 
 def test_validation_is_recorded_at_the_end_of_each_epoch(trainer, dataset, manifest):
-    per_epoch = training_input.steps_per_epoch(manifest, 10)
+    per_epoch = tfdata.steps_per_epoch(manifest, 10)
     pairs = validation_pairs.draw(str(dataset), manifest, 20, seed=1)
     recipe = dataclasses.replace(ONE_STEP, steps=None, epochs=2)
     trained = trainer(recipe, pairs)
@@ -315,7 +312,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(trainer, manifest, bad, t
     trained._train = spoiled
     with pytest.raises(RunError, match=rf"loss must be finite, but it is {bad} at step 3;"):
         trained.run()
-    # Nothing that came of it is kept.
+    # No checkpoint of the bad step is written.
     assert not list(tmp_path.rglob("ckpt-*"))
 
 
@@ -325,7 +322,7 @@ def test_a_learning_rate_that_is_far_too_high_stops_the_run(trainer):
         trainer(recipe).run()
 
 
-def test_weights_that_the_last_step_spoiled_stop_the_run(trainer, tmp_path):
+def test_weights_made_not_finite_by_the_last_step_stop_the_run(trainer, tmp_path):
     trained = trainer(dataclasses.replace(ONE_STEP, steps=2))
     step = trained._train
 
@@ -342,36 +339,36 @@ def test_weights_that_the_last_step_spoiled_stop_the_run(trainer, tmp_path):
     assert not list(tmp_path.rglob("ckpt-*"))
 
 
-def test_embeddings_without_a_direction_stop_the_run(trainer, dataset, manifest):
+def test_embeddings_of_length_zero_stop_the_run(trainer, dataset, manifest):
     pairs = validation_pairs.draw(str(dataset), manifest, 5, seed=1)
     trained = trainer(ONE_STEP, pairs)
     step = trained._train
 
-    def silenced(*batch):
+    def zeroed(*batch):
         loss = step(*batch)
         for variable in trained.embedder.network.trainable_variables[-2:]:
             variable.assign(tf.zeros(variable.shape))
         return loss
 
-    trained._train = silenced
+    trained._train = zeroed
     with pytest.raises(RunError, match="must embed every val image, but after step 1"):
         trained.run()
 
 
-def stranger(place: int, record: tf.train.Example) -> None:
-    if place == 25:
+def change_identity(index: int, record: tf.train.Example) -> None:
+    if index == 25:
         record.features.feature["identity"].bytes_list.value[0] = b"a stranger"
 
 
-def cut_off(place: int, record: tf.train.Example) -> None:
-    if place == 25:
+def cut_image_off(index: int, record: tf.train.Example) -> None:
+    if index == 25:
         encoded = record.features.feature["image/encoded"].bytes_list.value
         encoded[0] = encoded[0][:40]
 
 
-@pytest.mark.parametrize("change", [stranger, cut_off])
+@pytest.mark.parametrize("change", [change_identity, cut_image_off])
 @pytest.mark.parametrize("head", ["softmax", "arcface"])
-def test_a_record_that_cannot_be_learned_is_told_in_a_sentence(
+def test_an_unknown_identity_or_damaged_image_is_reported_in_a_sentence(
     trainer, dataset, transform, tmp_path, change, head
 ):
     damaged = tiny.resharded(dataset, tmp_path / "damaged", 1, change)
@@ -382,7 +379,7 @@ def test_a_record_that_cannot_be_learned_is_told_in_a_sentence(
 
 
 @pytest.mark.parametrize("name", ["history-2.json", "ckpt-2.index", "ckpt-2.data-00000-of-00001"])
-def test_a_damaged_checkpoint_is_told_in_a_sentence(trainer, tmp_path, name):
+def test_a_damaged_checkpoint_is_reported_in_a_sentence(trainer, tmp_path, name):
     recipe = dataclasses.replace(ONE_STEP, steps=2)
     trainer(recipe, folder=tmp_path / "run").run()
     path = tmp_path / "run" / name
@@ -391,11 +388,13 @@ def test_a_damaged_checkpoint_is_told_in_a_sentence(trainer, tmp_path, name):
         trainer(recipe, folder=tmp_path / "run").run()
 
 
-@pytest.mark.parametrize(("gpus", "wanted", "count"), [(0, 1, 1), (0, 2, 2), (1, 1, 1), (3, 1, 3)])
-def test_all_gpus_share_a_batch_or_else_parts_of_the_cpu(monkeypatch, gpus, wanted, count):
+@pytest.mark.parametrize(
+    ("gpus", "requested", "count"), [(0, 1, 1), (0, 2, 2), (1, 1, 1), (3, 1, 3)]
+)
+def test_all_gpus_share_a_batch_or_else_logical_cpu_devices(monkeypatch, gpus, requested, count):
     devices = {"GPU": ["gpu"] * gpus, "CPU": ["cpu"]}
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: devices[kind])
-    assert count_replicas(wanted, 12) == count
+    assert count_replicas(requested, 12) == count
 
 
 def test_replicas_cannot_be_set_once_tensorflow_runs(strategy):
