@@ -1,11 +1,11 @@
-"""A source of one's own: photos in a zip archive, read by facemill's Beam transforms.
+"""Writes a source of your own: facemill's Beam transforms read photos from a zip archive.
 
 A `Source` names the parts of an input, lists the images of a part, and reads their bytes. Here a
 member `ada/1.jpg` of the archive is a photo of the identity `ada`.
 
     python examples/custom_source.py photos.zip
 
-Without an archive the photos of `facemill demo` are packed into one first.
+Without an argument the example first packs the photos of `facemill demo` into an archive.
 """
 
 import shutil
@@ -38,7 +38,7 @@ class ZipArchive(Source):
                     yield Ref(image_id=name, identity=name.partition("/")[0], path=name)
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
-        """Each member's bytes, or the reason why there are none."""
+        """The bytes of each member, or the reason why they cannot be read."""
         with zipfile.ZipFile(self.root) as archive:
             for ref in refs:
                 try:

@@ -1,8 +1,8 @@
-"""Duplicate search as one step of a Beam pipeline that has nothing else of facemill's.
+"""Finds duplicates in a Beam pipeline that uses nothing else of facemill.
 
 The pipeline reads files by a pattern with Beam's own `fileio`, and its keys are the files' paths.
-`FindDuplicates` gives a row for each file that is a copy of another; what is left is joined by key
-with whatever the pipeline knows, here with the sizes of the files.
+`FindDuplicates` emits a row for each file that duplicates another. The pipeline joins these rows by
+key with its own data, here with the sizes of the files.
 
     python examples/dedup_in_a_pipeline.py 'photos/**/*.jpg'
 """
@@ -17,7 +17,7 @@ import facemill
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints each copy beside the file that is kept, and the bytes that copies take."""
+    """Prints each copy with the file that is kept, and the bytes that all copies take."""
     pattern = arguments[0] if arguments else "demo/photos/images/**"
     with beam.Pipeline() as pipeline:
         files = (
@@ -40,10 +40,10 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _wasted(group: tuple[str, dict[str, Iterable]]) -> Iterator[int]:
-    key, known = group
-    for row in known["copies"]:
+    key, joined = group
+    for row in joined["copies"]:
         print(f"{key}: {row.reason} of {row.duplicate_of}")
-        yield sum(known["sizes"])
+        yield sum(joined["sizes"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What became of each photo, asked with pandas.
+"""Reads the index of a dataset with pandas: outcomes, reasons and quality of all photos.
 
 The index has one row for each photo that ingest listed, kept or not, with measures of its quality.
 
@@ -12,7 +12,7 @@ import facemill
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints outcomes, reasons and how the splits differ in quality."""
+    """Prints outcomes, the most frequent reasons, and the median quality of each split."""
     dataset = arguments[0] if arguments else "demo/dataset"
     columns = ["identity", "outcome", "reason", "split", "sharpness", "brightness"]
     index = facemill.read_index(dataset, columns).to_pandas()
@@ -20,9 +20,9 @@ def main(arguments: Sequence[str]) -> None:
     print("outcomes:")
     print(index["outcome"].value_counts().to_string())
 
-    aside = index[index["outcome"] != "kept"]
+    excluded = index[index["outcome"] != "kept"]
     print("\nmost frequent reasons:")
-    print(aside["reason"].value_counts().head(5).to_string() if len(aside) else "none")
+    print(excluded["reason"].value_counts().head(5).to_string() if len(excluded) else "none")
 
     kept = index[index["outcome"] == "kept"].groupby("split")
     quality = kept[["sharpness", "brightness"]].median().astype(int)

@@ -1,7 +1,7 @@
-"""Embeddings without a command and without a pipeline: who looks most like whom?
+"""Computes embeddings in Python, without a command or a pipeline, and finds similar faces.
 
-`Model` takes the bytes of photos (or arrays of pixels) and gives rows of length 1, so the product
-of two rows is the cosine similarity of the faces.
+`Model` takes the bytes of photos (or arrays of pixels) and returns vectors of length 1, so the dot
+product of two vectors is the cosine similarity of the faces.
 
     python examples/score_from_python.py model photos/
 """
@@ -16,7 +16,7 @@ import facemill
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints the five pairs of photos from different folders that are most alike."""
+    """Prints the five most similar pairs of photos from different folders."""
     given = list(arguments) or ["demo/model", "demo/photos/images"]
     model = facemill.Model.load(given[0])
     paths = sorted(path for path in Path(given[1]).rglob("*") if path.is_file())[:200]

@@ -1,8 +1,8 @@
-"""Training a Keras model of one's own on a dataset that facemill has cleaned and split.
+"""Trains a Keras model of your own on a dataset that facemill has cleaned and split.
 
-`load_dataset` gives a `tf.data.Dataset` of dictionaries; Keras wants pairs of image and label. The
-validation split of a face dataset holds other people than the train split, so this example measures
-on the train split's own images; `facemill train` measures on pairs of unseen people.
+`load_dataset` returns a `tf.data.Dataset` of dictionaries; Keras needs pairs of image and label.
+The validation split of a face dataset has other identities than the train split, so this example
+measures accuracy on the train split; `facemill train` measures it on pairs of unseen identities.
 
     python examples/train_own_model.py dataset
 """
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=keras.optimizers.Adam(3e-3), loss=loss, metrics=["accuracy"])
     for epoch in range(5):
-        # Each epoch has its own order, which follows from the seed.
+        # The seed gives each epoch its own order.
         batches = facemill.load_dataset(dataset, "train", 16, shuffle=True, seed=epoch)
         history = model.fit(batches.map(_pair), shuffle=False, verbose=0).history
         print(

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     __version__: str
 
-# By name: the module that holds it.
-_HOMES = {
+# The module that defines each name.
+_MODULES = {
     "FacemillError": "facemill.transforms.core.errors",
     "Model": "facemill.inference",
     "RunError": "facemill.transforms.core.errors",
@@ -53,8 +53,8 @@ def __getattr__(name: str) -> Any:
         found: Any = metadata.version("facemill")
     elif name == "beam":
         return importlib.import_module("facemill.beam")
-    elif name in _HOMES:
-        found = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        found = getattr(importlib.import_module(_MODULES[name]), name)
     else:
         raise AttributeError(f"module 'facemill' has no attribute {name!r}")
     globals()[name] = found

@@ -20,7 +20,7 @@ from facemill.transforms.scoring.rows import Failure, Measures
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.memory import InMemory
 
-# What `facemill score` uses: equal calls of the model give equal bits.
+# The default of `facemill score`: with equal batch sizes the embeddings are equal bit by bit.
 _BATCH_SIZE = 32
 
 
@@ -29,10 +29,10 @@ class Model:
 
     Attributes:
         path: absolute path of the model.
-        model_id: hex SHA-256 of all that the embeddings depend on.
+        model_id: hex SHA-256 of everything that the embeddings depend on.
         embedding_size: D.
-        image_size: side of the square that the network sees, in pixels.
-        crop_config: how a photo becomes that square, as in the dataset that it was trained on.
+        image_size: side of the crop that the network takes, in pixels.
+        crop_config: how an image becomes that crop, as in the dataset of the training.
     """
 
     def __init__(self, path: str, manifest: dict[str, Any], batch_size: int, threads: int) -> None:
@@ -58,8 +58,9 @@ class Model:
 
         Args:
             path: the model's directory.
-            batch_size: images in one call of the network, 1 or more; fewer are filled up.
-            threads: that decode photos; None for one for each core. Never changes a result.
+            batch_size: images in one call of the network, 1 or more; a smaller batch is padded.
+            threads: threads that decode photos, 1 or more; None for one for each core. Never
+                changes a result.
 
         Raises:
             UsageError: there is no complete model at the path, its detector is not installed, or
@@ -81,14 +82,14 @@ class Model:
     def __call__(
         self, images: np.ndarray | Sequence[np.ndarray] | Sequence[bytes], framed: bool = False
     ) -> np.ndarray:
-        """The embeddings of some images, as `facemill score` writes them.
+        """The embeddings of images, equal to those that `facemill score` writes.
 
         Args:
             images: uint8 [N, H, W, 3] (RGB, upright), a list of such arrays [H, W, 3] of different
-                sizes, or a list of the bytes of JPEG, PNG or other image files. Each becomes the
-                network's square as `crop_config` says.
-            framed: whether the arrays are such squares already, uint8 [N, S, S, 3], as
-                `facemill.load_dataset` gives them; then they are not cropped a second time.
+                sizes, or a list of the bytes of JPEG, PNG or other image files. Each is cropped as
+                `crop_config` says.
+            framed: whether the arrays are such crops already, uint8 [N, S, S, 3], as
+                `facemill.load_dataset` returns them; then they are not cropped a second time.
 
         Returns:
             float32 [N, D], each row of length 1.
@@ -99,10 +100,10 @@ class Model:
                 model needs one. `embed_each` goes on with the others.
         """
         results = self._framed(images) if framed else self.embed_each(images)
-        for place, one in enumerate(results):
+        for index, one in enumerate(results):
             if isinstance(one, str):
                 raise RunError(
-                    f"Each image must have an embedding, but image {place} has none ({one}); leave "
+                    f"Each image must have an embedding, but image {index} has none ({one}); leave "
                     "it out, or use embed_each."
                 )
         return np.array(results, np.float32).reshape(len(results), self.embedding_size)
@@ -110,13 +111,13 @@ class Model:
     def embed_each(
         self, images: np.ndarray | Sequence[np.ndarray] | Sequence[bytes]
     ) -> list[np.ndarray | str]:
-        """Of each image its embedding, or the reason why it has none.
+        """The embedding of each image, or the reason why it has none.
 
         Args:
-            images: as for a call of the model, in any number.
+            images: N images as for a call of the model, N from 0 on.
 
         Returns:
-            N times float32 [D] of length 1, or a phrase.
+            N results: float32 [D] of length 1, or the reason as a phrase.
 
         Raises:
             UsageError: the images are of another shape or type.
@@ -138,16 +139,16 @@ class Model:
                 yield one.reason if isinstance(one, Failure) else one
 
     def _of_arrays(self, images: Sequence[np.ndarray]) -> Iterator[Standardized | str]:
-        pictures = [_checked(one) for one in images]
-        for one in frame(self.crop_config, pictures, [None] * len(pictures)):
+        checked = [_checked(one) for one in images]
+        for one in frame(self.crop_config, checked, [None] * len(checked)):
             if isinstance(one, str):
                 yield one
             else:
-                # Encoded as in training, whose images are records' JPEGs.
+                # Encoded as for training, which reads crops from the JPEGs of records.
                 yield Standardized(encode_jpeg(one.pixels), Measures.of(one))
 
     def _embed(self, images: list[Standardized]) -> list[np.ndarray | str]:
-        refs = [Ref(str(place), None, "") for place in range(len(images))]
+        refs = [Ref(str(index), None, "") for index in range(len(images))]
         (results,) = self._handler.run_inference([Batch(refs, images)], self._loaded)
         return [
             one.reason if isinstance(one, Failure) else np.frombuffer(one.embedding, "<f4")
@@ -155,16 +156,16 @@ class Model:
         ]
 
     def _framed(self, images: Any) -> list[np.ndarray]:
-        squares = np.asarray(images)
+        crops = np.asarray(images)
         shape = (self.image_size, self.image_size, 3)
-        if squares.dtype != np.uint8 or squares.shape[1:] != shape:
+        if crops.dtype != np.uint8 or crops.shape[1:] != shape:
             raise UsageError(
                 f"Framed images must be uint8 [N, {', '.join(map(str, shape))}], got "
-                f"{squares.dtype} {list(squares.shape)}; leave framed=True out for photos."
+                f"{crops.dtype} {list(crops.shape)}; leave framed=True out for photos."
             )
         results: list[np.ndarray] = []
-        for start in range(0, len(squares), self._batch_size):
-            some = squares[start : start + self._batch_size]
+        for start in range(0, len(crops), self._batch_size):
+            some = crops[start : start + self._batch_size]
             filled = np.resize(some, (self._batch_size, *shape))
             output = self._loaded.signatures["pixels"](pixels=tf.constant(filled))
             results += list(output["embedding"].numpy()[: len(some)])

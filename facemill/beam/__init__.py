@@ -1,10 +1,10 @@
-"""Transforms for anybody's Beam pipeline: read photos, find duplicates, embed faces.
+"""Transforms for your own Beam pipeline: read photos, find duplicates, embed faces.
 
     faces = pipeline | facemill.beam.ReadImages("photos/")
     copies = faces | facemill.beam.FindDuplicates(level="near")
     embeddings = faces | facemill.beam.Embed("model/")
 
-`FindDuplicates` and `Embed` take any PCollection of (key, bytes), whose keys are the caller's.
+`FindDuplicates` and `Embed` take any PCollection of (key, bytes), with any unique keys.
 """
 
 from facemill.beam.embed import Embed

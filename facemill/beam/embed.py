@@ -1,4 +1,4 @@
-"""Embeddings of images in anybody's Beam pipeline."""
+"""Embeddings of images in any Beam pipeline."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -29,17 +29,18 @@ _FAILED = "failed"
 class Embed(beam.PTransform):
     """(key, bytes) or Image -> Embedding, one for each element.
 
-    The values are those of `facemill score` with the same batch size. A photo that cannot be read,
-    or shows no face where the model needs one, gives an Embedding with a reason and no vector, and
-    takes no other with it. The results are in the global window.
+    The vectors are equal to those of `facemill score` with the same batch size. A photo that cannot
+    be read, or shows no face where the model needs one, gives an Embedding with a reason and no
+    vector, and does not affect the others. The results are in the global window.
 
     Args:
         model: the directory of a model, which every worker sees at the same path.
-        batch_size: images in one call of the network, 1 or more; fewer are filled up.
-        threads: that decode photos in each bundle; never changes a result.
+        batch_size: images in one call of the network, 1 or more; a smaller batch is padded.
+        threads: threads that decode photos in each bundle, 1 or more; never changes a result.
 
     Raises:
-        UsageError: there is no complete model at the path, or its detector is not installed.
+        UsageError: there is no complete model at the path, its detector is not installed, or an
+            argument is out of its range.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Embed(beam.PTransform):
 
 
 class _Standardize(beam.DoFn):
-    """Images to batches of squares; what cannot be one under the tag "failed"."""
+    """Image -> Batch of crops; Failure of an image without a crop under the tag "failed"."""
 
     def __init__(self, crop_config: CropConfig, batch_size: int, threads: int) -> None:
         self._crop_config = crop_config
@@ -108,7 +109,7 @@ class _Standardize(beam.DoFn):
 
     def _outputs(self) -> Iterator[Batch | TaggedOutput[Literal["failed"], Failure]]:
         images, self._waiting, self._bytes = self._waiting, [], 0
-        refs = [as_ref(image, place) for place, image in enumerate(images)]
+        refs = [as_ref(image, index) for index, image in enumerate(images)]
         source = InMemory([image.data or b"" for image in images])
         batch = Batch([], [])
         reader = Reader(source, self._crop_config)

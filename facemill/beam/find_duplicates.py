@@ -1,6 +1,6 @@
-"""Duplicate search in anybody's Beam pipeline, by keys that are the caller's.
+"""Duplicate search in any Beam pipeline, by the keys of the caller.
 
-scan (where the element is) -> order by key -> search -> Exclusion
+scan (on the worker that has the element) -> order by key -> search -> Exclusion
 """
 
 import os
@@ -39,7 +39,7 @@ from facemill.transforms.sources.memory import InMemory
 
 LEVELS = tuple(level for level in choices.LEVELS if level != "off")
 
-# Nothing is drawn here; the seed only keys the hashes.
+# Nothing is chosen at random here; the seed only keys the hashes.
 _SEED = 0
 _REJECTED = "rejected"
 # Random numbers of chunks: those of the origin NEW, see `transforms.core.row_ids`.
@@ -49,30 +49,31 @@ _BATCH = CHUNK
 
 
 class FindDuplicates(beam.PTransform):
-    """(key, bytes) or Image -> Exclusion of each image that is the same picture as another.
+    """(key, bytes) or Image -> Exclusion of each image that duplicates another.
 
-    Of the images of one picture one stays without a row: the largest, then the sharpest, then the
-    first by key; one that has an identity comes before those that have none. Where the picture has
-    several identities, all are conflicts, or as `on_conflict` says. An image that cannot be read
-    gets a row with the outcome `rejected`. The rows are in the global window, in no order.
+    One image of each group of duplicates is kept and has no row: one with an identity before those
+    without, then the largest, then the sharpest, then the first by key. If a group has several
+    identities, all its images are conflicts, or as `on_conflict` says. An image that cannot be read
+    has a row with the outcome `rejected`. The rows are in the global window, in no order.
 
     The rows depend on the set of elements alone: not on their order, on bundles, on the number of
-    workers or on the runner. Keys must be unique; two equal ones fail the pipeline.
+    workers or on the runner. Keys must be unique; two equal keys fail the pipeline.
 
-    While the pipeline runs, about 15 KB of each image lie in a folder of chance name in the
-    temporary location, which every worker must see at the same path. The last step removes it; what
-    a killed pipeline left can be removed by hand.
+    While the pipeline runs, about 15 KB of each image lie in a folder with a random name in the
+    temporary location, which every worker must see at the same path. The last step removes the
+    folder; a killed pipeline leaves it, and you can remove it.
 
     Args:
         level: `exact` (equal pixels), `near` (also resized, encoded anew, slightly changed) or
             `thorough` (also crops, rotations and mirror images).
-        on_conflict: `drop` makes all images under doubt conflicts, `keep-majority` keeps the best
-            of the identity that has most of them, `quarantine` does as `drop`.
-        temp_location: a directory on a disk; None for the `temp_location` of the pipeline, or on a
-            runner of this machine for a directory under that of `tempfile`.
-        crop_config: which part of a photo is compared, and with what detector; None for its
-            centered square.
-        workers: processes that scan in each worker process of the runner; with 1 it scans itself.
+        on_conflict: `drop` makes all images of the group conflicts, `keep-majority` keeps the best
+            image of the identity that has most of them, `quarantine` does the same as `drop`.
+        temp_location: a directory on a disk; None for the `temp_location` of the pipeline, or, if
+            the runner is local, for a directory of `tempfile`.
+        crop_config: which part of an image is compared, and with what detector; None for the
+            centered crop.
+        workers: scan processes for each worker process of the runner; with 1 the worker process
+            itself scans.
 
     Raises:
         UsageError: an argument is out of its range. When the transform is applied: the runner is
@@ -138,7 +139,7 @@ class FindDuplicates(beam.PTransform):
         rows = (
             (excluded, found[_REJECTED])
             | "All" >> beam.Flatten()
-            # What the staging folder is needed for ends here, on runners that keep to it.
+            # No step after this one reads the staging folder, if the runner materializes here.
             | "Spread" >> beam.Reshuffle()
         )
         _ = (
@@ -192,22 +193,24 @@ class _Scan(beam.DoFn):
             seed=_SEED,
             windows=self._windows,
         )
-        refs = [as_ref(image, place) for place, image in enumerate(images)]
+        refs = [as_ref(image, index) for index, image in enumerate(images)]
         return self._calls.call(scan_chunk, job, _new_number(self._staging), refs)
 
     def _outputs(
         self, scanned: Scanned
     ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], Exclusion]]:
-        known = read_metadata(self._staging, scanned.chunk, ["image_id", "reason", "reason_code"])
-        keys, reasons, codes = (column.to_pylist() for column in known.columns)
+        metadata = read_metadata(
+            self._staging, scanned.chunk, ["image_id", "reason", "reason_code"]
+        )
+        keys, reasons, codes = (column.to_pylist() for column in metadata.columns)
         rows = np.zeros(scanned.count, ROW)
         rows["order"] = [keyed_hash(_SEED, "order", key) for key in keys]
         rows["row_id"] = row_ids_of(scanned.chunk, scanned.count)
-        places = [row_of(row_id) for row_id in scanned.usable["row_id"].tolist()]
-        rows["is_usable"][places] = True
-        rows["usable"][places] = scanned.usable
+        positions = [row_of(row_id) for row_id in scanned.usable["row_id"].tolist()]
+        rows["is_usable"][positions] = True
+        rows["usable"][positions] = scanned.usable
         windows = np.zeros((scanned.count, scanned.windows.shape[1]), np.uint8)
-        windows[places] = scanned.windows
+        windows[positions] = scanned.windows
         yield Rows(rows, windows)
         for key, reason, code in zip(keys, reasons, codes, strict=True):
             if code:
@@ -215,7 +218,7 @@ class _Scan(beam.DoFn):
 
 
 class _Name(beam.DoFn):
-    """Gives an exclusion of the search the caller's key."""
+    """Exclusion of the search, by row id -> Exclusion with the key of the caller."""
 
     def __init__(self, staging: str) -> None:
         self._staging = staging
@@ -231,7 +234,7 @@ class _Name(beam.DoFn):
 
 
 def _new_number(folder: str) -> int:
-    """A number of a chunk that nobody else has, whoever else is scanning."""
+    """A random chunk number that no other bundle has."""
     while True:
         number = secrets.randbits(_NUMBER_BITS)
         if storage.claim(os.path.join(folder, f"{number:013x}.taken")):

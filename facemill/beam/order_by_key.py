@@ -1,12 +1,12 @@
-"""Numbering images by their keys, where no listing says which number each has.
+"""Assigns row ids by key, for images that no listing numbers.
 
-The search of ingest addresses images by row ids, which follow from a listing. In a pipeline of
-anybody's is no listing, and which images share a bundle is left to the runner. So the scan writes
-each batch of a bundle under a number that is its own for the moment, and this step numbers the
-images anew: a fixed number of groups by a hash of the key, each sorted by hash and key. Then the
-row ids, and all that follows from them, depend on the keys alone. Only the numbers that `USABLE`
-has of an image pass the grouping, about 90 bytes of each (310 where the search is thorough);
-thumbnails and keys are read from the staging folder.
+The duplicate search addresses images by row ids, and ingest derives them from its listing. Another
+pipeline has no listing, and its runner decides which images share a bundle. So the scan writes each
+batch under a temporary chunk number, and this step numbers the images anew: it divides them into
+groups by a hash of the key, and sorts each group by hash and key. Then the row ids, and all results
+that depend on them, depend on the keys alone. Only the fields of `ROW` and the windows pass the
+grouping, about 90 bytes of each image (310 if the search is thorough); thumbnails and keys are read
+from the staging folder.
 """
 
 import itertools
@@ -27,20 +27,20 @@ from facemill.transforms.core.row_ids import CHUNK, NEW, chunk_number, chunk_of,
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 from facemill.transforms.scan.staging import StagingReader, read_metadata, write_chunk
 
-# Under the staging folder: what the scan writes, before the images have their row ids.
+# The folder under the staging folder in which the scan writes, before images have final row ids.
 UNORDERED = "unordered"
 
-# A worker holds what is known of so many images, about 1 KB each, while it sorts them.
+# A worker holds the metadata of this many images, about 1 KB each, while it sorts them.
 _ROWS_PER_GROUP = 1 << 14
 
 _HEAD = struct.Struct("<II")
 
-# What the scan knows of an image in numbers.
+# The values of an image that pass the grouping.
 ROW = np.dtype(
     [
         # Hash of the key.
         ("order", "<u8"),
-        # Where the scan wrote it, in the folder UNORDERED.
+        # Row id under which the scan wrote it in the folder UNORDERED.
         ("row_id", "<u8"),
         ("is_usable", "?"),
         ("usable", USABLE),
@@ -50,11 +50,11 @@ ROW = np.dtype(
 
 @dataclass(frozen=True)
 class Rows:
-    """What the scan knows of some images in numbers.
+    """The values of some images that pass the grouping.
 
     Attributes:
         rows: ROW [N].
-        windows: uint8 [N, W], see `Scanned`; zeros where an image is not usable.
+        windows: uint8 [N, W], see `Scanned`; zeros for an image that is not usable.
     """
 
     rows: np.ndarray
@@ -65,15 +65,15 @@ class Rows:
 
 
 class RowsCoder(coders.Coder):
-    """Of `Rows`: one array after the other. They are read-only when they arrive."""
+    """Encodes `Rows` as its arrays, one after the other. Decoded arrays are read-only."""
 
     def encode(self, value: Rows) -> bytes:
-        """Both arrays."""
+        """The header and both arrays."""
         head = _HEAD.pack(*value.windows.shape)
         return b"".join([head, value.rows.tobytes(), value.windows.tobytes()])
 
     def decode(self, encoded: bytes) -> Rows:
-        """The rows."""
+        """The rows, as read-only arrays."""
         count, width = _HEAD.unpack_from(encoded)
         rows = np.frombuffer(encoded, ROW, count, _HEAD.size)
         windows = np.frombuffer(encoded, np.uint8, count * width, _HEAD.size + rows.nbytes)
@@ -92,7 +92,7 @@ coders.registry.register_coder(Rows, RowsCoder)
 
 
 class OrderByKey(beam.PTransform):
-    """Rows -> Scanned, whose chunks lie in the staging folder and follow from the keys alone.
+    """Rows -> Scanned; the chunks in the staging folder depend on the keys alone.
 
     Args:
         staging: the staging folder.
@@ -134,8 +134,8 @@ def _order(group: tuple[int, Iterable[Rows]], staging: str) -> Iterator[Scanned]
     unordered = os.path.join(staging, UNORDERED)
     metadata = _metadata(unordered, rows["row_id"])
     keys = metadata["image_id"].to_pylist()
-    # Two keys may have the same hash; which comes first is then for the keys to say.
-    order = sorted(range(len(rows)), key=lambda place: (int(rows["order"][place]), keys[place]))
+    # Two keys may have the same hash; then the keys decide the order.
+    order = sorted(range(len(rows)), key=lambda row: (int(rows["order"][row]), keys[row]))
     for one, following in itertools.pairwise(order):
         if keys[one] == keys[following]:
             raise RunError(
@@ -156,16 +156,16 @@ def _order(group: tuple[int, Iterable[Rows]], staging: str) -> Iterator[Scanned]
 
 
 def _metadata(folder: str, row_ids: np.ndarray) -> pa.Table:
-    """What the scan wrote of some images, in the order of `row_ids`."""
+    """The metadata that the scan wrote, in the order of `row_ids`."""
     chunks = np.array([chunk_of(one) for one in row_ids.tolist()])
     tables: list[pa.Table] = []
-    places: list[np.ndarray] = []
+    positions: list[np.ndarray] = []
     for chunk in np.unique(chunks):
         mine = np.flatnonzero(chunks == chunk)
         table = read_metadata(folder, int(chunk))
         tables.append(table.take([row_of(one) for one in row_ids[mine].tolist()]))
-        places.append(mine)
-    return pa.concat_tables(tables).take(np.argsort(np.concatenate(places)))
+        positions.append(mine)
+    return pa.concat_tables(tables).take(np.argsort(np.concatenate(positions)))
 
 
 def _stage(
@@ -178,7 +178,7 @@ def _stage(
 ) -> Scanned:
     good = rows["is_usable"]
     thumbnails = iter(reader.thumbnails(rows["row_id"][good]))
-    # Records are for shards, which nobody writes here.
+    # Only shards need records, and this pipeline writes none.
     pixels = [(next(thumbnails), b"") if usable else None for usable in good]
     write_chunk(staging, chunk, metadata, pixels)
     usable = rows["usable"].copy()

@@ -1,4 +1,4 @@
-"""Reading a collection of photos in any of the formats that ingest reads."""
+"""Reads a collection of photos in any format that ingest reads."""
 
 import os
 from collections.abc import Iterator
@@ -20,16 +20,17 @@ class ReadImages(beam.PTransform):
     """PBegin -> Image, one for each image of a collection, with a reason where it cannot be read.
 
     The workers list and read the collection; its top level is listed where the pipeline is built.
-    Photos that lie in no identity's folder are read too, as nobody's.
+    Photos outside the identities' folders are read too, without an identity.
 
     Args:
         photos: a directory, file or URL; or a `facemill.transforms.sources.base.Source`, such as
             one of your own.
-        format: of the collection, one of `facemill.transforms.sources.names.FORMATS`; None to tell
-            it by the names in it.
-        root: of a manifest: what its paths are relative to.
-        image_column: of Parquet tables: which column holds the images.
-        label_column: of Parquet tables and WebDatasets: what holds the identities.
+        format: the format of the collection, one of
+            `facemill.transforms.sources.names.FORMATS`; None to guess it by the names in it.
+        root: for a manifest: the folder that its paths are relative to.
+        image_column: for Parquet tables: the column that holds the images.
+        label_column: for Parquet tables and WebDatasets: the column or extension that holds the
+            identities.
 
     Raises:
         UsageError: there is no such collection, or its format is not clear.
@@ -93,7 +94,6 @@ def _read(chunk: Chunk, source: Source) -> Iterator[Image]:
         content = Unreadable(reason) if reason else next(contents)
         if isinstance(content, Unreadable):
             why = content.reason
-            told = (str(why), ref.landmarks, why.code.value)
-            yield Image(ref.image_id, None, ref.identity, *told)
+            yield Image(ref.image_id, None, ref.identity, str(why), ref.landmarks, why.code.value)
         else:
             yield Image(ref.image_id, content, ref.identity, None, ref.landmarks)

@@ -11,7 +11,7 @@ from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.labels import is_text
 
-# Bytes of images that a step holds until it works on them together.
+# A step processes its batch once it holds this many bytes of images.
 MAX_WAITING_BYTES = 64 << 20
 
 
@@ -20,12 +20,12 @@ class Image(NamedTuple):
 
     Attributes:
         image_id: its key, unique in the collection.
-        data: the bytes of its file; None where it cannot be read.
-        identity: whose face it is said to show, or None.
+        data: the bytes of its file; None if it cannot be read.
+        identity: the identity that the source gives it, or None.
         reason: why it cannot be read, or None.
         landmarks: x and y of left eye, right eye, nose, left and right corner of the mouth, in
-            pixels of the upright photo, where the source knows them; or None.
-        reason_code: the reason for programs, a value of `ReasonCode`, or None.
+            pixels of the upright image, if the source has them; else None.
+        reason_code: the code of the reason, a value of `ReasonCode`, or None.
     """
 
     image_id: str
@@ -37,15 +37,15 @@ class Image(NamedTuple):
 
 
 class Exclusion(NamedTuple):
-    """An image that should not stand in a collection as it is.
+    """An image that should be removed from a collection.
 
     Attributes:
-        key: of the image.
-        outcome: `duplicate` of an image that is kept, `conflict` with the same picture under
-            another identity, or `rejected` because it cannot be read.
-        duplicate_of: key of the other image; None of a rejected one.
+        key: the key of the image.
+        outcome: `duplicate` of an image that is kept, `conflict` with a duplicate under another
+            identity, or `rejected` because it cannot be read.
+        duplicate_of: key of the other image; None for a rejected one.
         reason: a phrase, such as "near duplicate".
-        reason_code: the same for programs, a value of `ReasonCode`.
+        reason_code: the code of the reason, a value of `ReasonCode`.
     """
 
     key: str
@@ -56,13 +56,13 @@ class Exclusion(NamedTuple):
 
 
 class Embedding(NamedTuple):
-    """What a model makes of one image.
+    """The embedding of one image.
 
     Attributes:
-        key: of the image.
-        vector: float32 [D] of length 1; None where there is none.
+        key: the key of the image.
+        vector: float32 [D] of length 1; None if there is none.
         reason: why there is none, or None.
-        reason_code: the same for programs, a value of `ReasonCode`, or None.
+        reason_code: the code of the reason, a value of `ReasonCode`, or None.
     """
 
     key: str
@@ -71,19 +71,19 @@ class Embedding(NamedTuple):
     reason_code: str | None
 
 
-# Rows that Beam SQL, `beam.Select` and other languages can read too.
+# Row coders, so that Beam SQL, `beam.Select` and other languages can read the elements too.
 coders.registry.register_coder(Image, coders.RowCoder)
 coders.registry.register_coder(Exclusion, coders.RowCoder)
 
 
 def as_image(element: Any) -> Image:
-    """An element of anybody's pipeline as a row.
+    """Converts an element of any pipeline to an `Image`.
 
     Args:
         element: an `Image`, or a pair of key and bytes.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: the element is neither, or its key is not a text that UTF-8 can encode.
     """
     if isinstance(element, Image):
         image = element
@@ -103,14 +103,14 @@ def as_image(element: Any) -> Image:
     return image
 
 
-def as_ref(image: Image, place: int) -> Ref:
+def as_ref(image: Image, index: int) -> Ref:
     """The reference by which `InMemory` finds the image.
 
     Args:
         image: see `Image`.
-        place: of its bytes among those that the source holds.
+        index: index of its bytes in the source.
     """
     landmarks = None if image.landmarks is None else tuple(image.landmarks)
     code = ReasonCode(image.reason_code or ReasonCode.UNREADABLE.value)
     reason = Reason(code, image.reason) if image.reason else None
-    return Ref(image.image_id, image.identity, "", place, reason=reason, landmarks=landmarks)
+    return Ref(image.image_id, image.identity, "", index, reason=reason, landmarks=landmarks)

@@ -1,4 +1,4 @@
-"""The folder for what lies between the steps of a pipeline."""
+"""The staging folder of a pipeline, for files that one step writes and a later one reads."""
 
 import atexit
 import os
@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 
-# Runners whose workers are on this machine, so that its temporary directory will do.
+# Runners whose workers are on this machine, so that they all see its temporary directory.
 _LOCAL_RUNNERS = (
     *("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner"),
     *("TestDirectRunner", "PrismRunner", "InteractiveRunner"),
@@ -18,17 +18,22 @@ _LOCAL_RUNNERS = (
 
 
 def staging_folder(given: str | None, pipeline: beam.Pipeline) -> str:
-    """A new folder for the files between the steps.
+    """Makes a new staging folder.
+
+    Args:
+        given: the temporary location, or None for that of the pipeline or, if the runner is local,
+            that of this machine.
+        pipeline: the pipeline, with its runner and options.
 
     Raises:
-        UsageError: it would have to be where not every worker sees it.
+        UsageError: no location is given that all workers see, or it cannot be written.
     """
     runner = type(pipeline.runner).__name__
     if given is None:
         given = pipeline.options.view_as(GoogleCloudOptions).temp_location
         if runner in _LOCAL_RUNNERS and (given is None or storage.is_remote(given)):
             folder = storage.make_temporary_folder()
-            # A pipeline that fails does not come to its last step.
+            # The last step removes the folder, but a pipeline that fails never runs it.
             atexit.register(storage.remove, folder)
             return folder
     if given is None:

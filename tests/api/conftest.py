@@ -1,4 +1,4 @@
-"""Photos as bytes, with everything that a search for duplicates is to find among them."""
+"""A collection of drawn photos with duplicates, conflicts and files that are no images."""
 
 import io
 
@@ -12,16 +12,16 @@ SIDE = 64
 
 
 def photo(identity: int, image: int, side: int = SIDE, form: str = "PNG", **how) -> bytes:
-    """A drawn face as a file."""
-    picture = Pillow.fromarray(render(7, identity, image, SIDE)).resize((side, side))
+    """A drawn face as the bytes of an image file."""
+    drawn = Pillow.fromarray(render(7, identity, image, SIDE)).resize((side, side))
     stream = io.BytesIO()
-    picture.save(stream, form, **how)
+    drawn.save(stream, form, **how)
     return stream.getvalue()
 
 
 @pytest.fixture(scope="session")
 def collection() -> dict[str, bytes]:
-    """File names below a folder of each identity, and contents."""
+    """The content of each photo, by its path under the folder of its identity."""
     files = {
         f"id{identity}/{image}.png": photo(identity, image)
         for identity in range(6)
@@ -40,7 +40,7 @@ def collection() -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def folder(collection, tmp_path_factory):
-    """The collection on a disk."""
+    """The collection as a folder on a disk."""
     root = tmp_path_factory.mktemp("api") / "photos"
     for name, content in collection.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

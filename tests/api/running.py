@@ -1,4 +1,4 @@
-"""Running a transform to its end and getting what it gives."""
+"""Runs a pipeline and returns the elements of one of its collections."""
 
 import pickle
 import tempfile
@@ -12,7 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 
 def gathered(build: Callable[[beam.Pipeline], beam.PCollection], *flags: str) -> list[Any]:
-    """The elements of a collection, in no order."""
+    """The elements of the collection that `build` returns, in no order."""
     with tempfile.TemporaryDirectory() as folder:
         with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(flags))) as pipeline:
             _ = build(pipeline) | "Keep" >> beam.Map(_keep, folder)

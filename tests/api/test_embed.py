@@ -9,7 +9,7 @@ from tests.api.running import gathered
 pytestmark = pytest.mark.slow
 
 
-def test_vectors_are_those_of_the_model_by_the_callers_keys(tiny_photos, tiny_model):
+def test_vectors_equal_those_of_the_model_under_the_callers_keys(tiny_photos, tiny_model):
     found = gathered(lambda pipeline: pipeline | ReadImages(tiny_photos) | Embed(tiny_model))
     paths = sorted(path for path in tiny_photos.rglob("*") if path.is_file())
     assert sorted(one.key for one in found) == [str(p.relative_to(tiny_photos)) for p in paths]
@@ -19,7 +19,7 @@ def test_vectors_are_those_of_the_model_by_the_callers_keys(tiny_photos, tiny_mo
     np.testing.assert_allclose(np.stack(vectors), expected, rtol=0, atol=1e-6)
 
 
-def test_a_bad_image_has_a_reason_and_takes_no_other_with_it(tiny_photos, tiny_model):
+def test_a_bad_image_has_a_reason_and_the_others_have_vectors(tiny_photos, tiny_model):
     good = next(path for path in sorted(tiny_photos.rglob("*.jpg"))).read_bytes()
     elements = [
         ("a", good),
@@ -45,7 +45,7 @@ def test_a_bad_image_has_a_reason_and_takes_no_other_with_it(tiny_photos, tiny_m
     np.testing.assert_array_equal(found["a"].vector, found["b"].vector)
 
 
-def test_what_is_no_model_is_refused_where_the_pipeline_is_built(tmp_path):
+def test_a_path_without_a_model_is_an_error_when_the_pipeline_is_built(tmp_path):
     with pytest.raises(facemill.UsageError, match="must be a complete model artifact"):
         Embed(tmp_path)
     with pytest.raises(facemill.UsageError, match="must be 1 or more"):

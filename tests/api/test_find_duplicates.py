@@ -36,7 +36,7 @@ def by_outcome(rows) -> dict[str, set[tuple[str, str | None]]]:
     return outcomes
 
 
-def test_pairs_of_key_and_bytes_give_duplicates_of_the_best_image(collection):
+def test_pairs_of_key_and_bytes_give_the_duplicates_of_each_best_image(collection):
     outcomes = by_outcome(found(list(collection.items())))
     assert outcomes == {
         "duplicate": {
@@ -51,8 +51,7 @@ def test_pairs_of_key_and_bytes_give_duplicates_of_the_best_image(collection):
 
 
 def _rank_of_3(key: str) -> bool:
-    # The sharper of the two is kept: the one that no JPEG has smoothed or roughened is not known
-    # beforehand, so the test asks the measure itself.
+    # The sharper of the two is kept. JPEG may lower or raise sharpness, so the test measures it.
     from facemill.transforms.images.decode import decode
     from facemill.transforms.images.quality import measure
     from facemill.transforms.images.resize import center_square
@@ -67,8 +66,8 @@ def _rank_of_3(key: str) -> bool:
 
 @pytest.mark.parametrize("policy", ["drop", "keep-majority"])
 @pytest.mark.parametrize("level", ["exact", "near", "thorough"])
-def test_verdicts_are_those_of_ingest(collection, folder, tmp_path, level, policy):
-    """Row by row what the index of a dataset of the same photos says."""
+def test_exclusions_equal_those_of_ingest(collection, folder, tmp_path, level, policy):
+    """The rows equal those in the index of a dataset of the same photos."""
     flags = ["--dedup", level, "--on-conflict", policy, "--split", "train=1", "--workers", "1"]
     command = ["ingest", "--input", str(folder), "--output", str(tmp_path / "dataset"), *flags]
     assert cli.main([*command, "--max-rejected", "1"]) == 0
@@ -80,7 +79,7 @@ def test_verdicts_are_those_of_ingest(collection, folder, tmp_path, level, polic
 
 
 def test_rows_depend_on_the_set_alone_not_on_order_bundles_or_workers(collection, monkeypatch):
-    """Small chunks and groups, so that orders and bundles would show."""
+    """With small chunks and groups, so that an influence of order or bundles would be visible."""
     elements = images(collection)
     expected = found(elements)
     monkeypatch.setattr(order_by_key, "_ROWS_PER_GROUP", 5)
@@ -99,19 +98,19 @@ def test_rows_depend_on_the_set_alone_not_on_order_bundles_or_workers(collection
         assert sorted(gathered(build)) == expected
 
 
-def test_worker_processes_find_the_same(collection):
+def test_two_scan_processes_give_the_rows_of_one(collection):
     elements = images(collection)
     assert found(elements, workers=2) == found(elements)
 
 
-def test_keys_with_equal_hashes_are_kept_apart(collection, monkeypatch):
+def test_keys_with_equal_hashes_give_the_same_rows(collection, monkeypatch):
     elements = images(collection)
     expected = found(elements)
     monkeypatch.setattr(module, "keyed_hash", lambda seed, purpose, key: 7)
     assert found(elements) == expected
 
 
-def test_numbers_that_are_taken_are_not_given_again(collection, monkeypatch):
+def test_a_chunk_number_that_is_in_use_is_not_given_again(collection, monkeypatch):
     numbers = iter([5, 5, 5, 6, 5, 6, *range(100, 200)])
     monkeypatch.setattr(module.secrets, "randbits", lambda bits: next(numbers))
     monkeypatch.setattr(module, "_BATCH", 4)
@@ -120,7 +119,7 @@ def test_numbers_that_are_taken_are_not_given_again(collection, monkeypatch):
     assert next(numbers) > 100
 
 
-def test_a_key_that_comes_twice_fails_in_a_sentence(collection):
+def test_a_repeated_key_fails_with_one_sentence(collection):
     logging.disable(logging.CRITICAL)
     try:
         with pytest.raises(RunError, match="Each key must be unique, but 'twice' came twice"):
@@ -130,12 +129,12 @@ def test_a_key_that_comes_twice_fails_in_a_sentence(collection):
 
 
 @pytest.mark.parametrize("element", [("key", "text"), (1, b"bytes"), "text", ("\ud800", b"")])
-def test_other_elements_fail_in_a_sentence(element):
+def test_an_element_of_another_type_fails_with_one_sentence(element):
     with pytest.raises(UsageError, match=r"^Each (element|key) must be .* convert it\."):
         module.as_image(element)
 
 
-def test_unreadable_rows_of_the_reader_come_through_with_their_reason(tmp_path):
+def test_an_unreadable_image_of_read_images_keeps_its_reason(tmp_path):
     (tmp_path / "ada").mkdir()
     (tmp_path / "ada" / "gone.jpg").symlink_to("/does/not/exist.jpg")
     (tmp_path / "ada" / "there.png").write_bytes(photo(1, 1))
@@ -149,7 +148,7 @@ def test_no_elements_give_no_rows():
     assert found([]) == []
 
 
-def test_elements_in_windows_are_compared_with_each_other():
+def test_elements_of_different_windows_are_compared():
     def build(pipeline):
         pairs = [("a", photo(1, 1)), ("b", photo(1, 1))]
         return (
@@ -163,7 +162,7 @@ def test_elements_in_windows_are_compared_with_each_other():
     assert [row.key for row in gathered(build)] == ["b"]
 
 
-def test_temporary_files_are_gone_afterwards(collection, tmp_path):
+def test_the_staging_folder_is_removed_at_the_end(collection, tmp_path):
     assert found(images(collection), temp_location=tmp_path / "new")
     assert os.listdir(tmp_path / "new") == []
 
@@ -180,14 +179,14 @@ def test_the_pipelines_temp_location_is_used(monkeypatch, tmp_path):
     assert os.path.dirname(staging) == str(tmp_path)
 
 
-def test_a_remote_runner_needs_a_place_that_all_workers_see():
+def test_a_remote_runner_without_a_temp_location_is_refused():
     options = PipelineOptions(["--job_endpoint=localhost:1"])
     pipeline = beam.Pipeline(runner=PortableRunner(), options=options)
     with pytest.raises(UsageError, match=r"all workers of PortableRunner .* give temp_location\."):
         pipeline | beam.Create([("a", b"")]) | FindDuplicates()
 
 
-def test_an_object_store_is_no_place_for_temporary_files():
+def test_a_temp_location_on_an_object_store_is_refused():
     with pytest.raises(UsageError, match=r"^temp_location must be a path on a disk"):
         beam.Pipeline() | beam.Create([]) | FindDuplicates(temp_location="gs://bucket/temp")
 

@@ -43,7 +43,7 @@ def test_attributes_are_those_of_the_manifest(model, tiny_model):
     assert manifest["model_id"][:12] in repr(model)
 
 
-def test_files_have_the_embeddings_that_score_writes(model, files, scored):
+def test_embeddings_of_files_equal_those_that_score_writes(model, files, scored):
     vectors = model(files)
     assert vectors.dtype == np.float32
     assert vectors.shape == (len(scored), model.embedding_size)
@@ -51,12 +51,12 @@ def test_files_have_the_embeddings_that_score_writes(model, files, scored):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-def test_pixels_have_the_embeddings_of_their_files(model, files):
+def test_embeddings_of_pixels_equal_those_of_their_files(model, files):
     pixels = [decode(one).pixels for one in files]
     np.testing.assert_allclose(model(np.stack(pixels)), model(files), rtol=0, atol=1e-6)
 
 
-def test_images_of_different_sizes_are_framed_as_files_are(model, files):
+def test_images_of_different_sizes_are_cropped_like_files(model, files):
     pixels = [decode(one).pixels for one in files[:2]]
     pixels[1] = pixels[1][4:]
     vectors = model(pixels)
@@ -64,18 +64,18 @@ def test_images_of_different_sizes_are_framed_as_files_are(model, files):
     assert np.abs(vectors[1] - model(files[1:2])[0]).max() > 1e-3
 
 
-def test_squares_of_a_dataset_have_the_embeddings_of_their_photos(model, tiny_dataset, scored):
+def test_embeddings_of_dataset_crops_equal_those_of_their_photos(model, tiny_dataset, scored):
     (batch,) = facemill.load_dataset(tiny_dataset, "val", 64).as_numpy_iterator()
     expected = np.stack([scored[key.decode()] for key in batch["image_id"]])
     vectors = model(batch["image"], framed=True)
     np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-6)
 
 
-def test_nothing_in_gives_nothing_out(model):
+def test_no_images_give_an_empty_array(model):
     assert model([]).shape == (0, model.embedding_size)
 
 
-def test_a_file_that_is_no_image_does_not_take_the_others(model, files):
+def test_embed_each_gives_a_reason_for_a_file_that_is_no_image(model, files):
     first, bad, last = model.embed_each([files[0], b"page", files[1]])
     assert bad == "not an image of a known format"
     np.testing.assert_array_equal(np.stack([first, last]), model(files[:2]))
@@ -87,12 +87,12 @@ def test_a_file_that_is_no_image_does_not_take_the_others(model, files):
     "images",
     [np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8), np.uint8), ["photo.jpg"], [b"", "photo.jpg"]],
 )
-def test_other_shapes_and_types_are_refused_in_a_sentence(model, images):
+def test_images_of_other_shapes_or_types_are_a_usage_error(model, images):
     with pytest.raises(facemill.UsageError, match=r"^Each image must be uint8 .* convert it\.$"):
         model(images)
 
 
-def test_framed_squares_of_another_size_are_refused(model):
+def test_framed_crops_of_another_size_are_a_usage_error(model):
     with pytest.raises(facemill.UsageError, match=r"uint8 \[N, 32, 32, 3\], got uint8 \[1, 8,"):
         model(np.zeros((1, 8, 8, 3), np.uint8), framed=True)
 
@@ -105,7 +105,7 @@ def test_a_damaged_model_is_not_loaded(tiny_model, tmp_path):
         facemill.Model.load(copy)
 
 
-def test_what_is_no_model_is_refused(tiny_dataset, tmp_path):
+def test_a_path_without_a_model_or_a_bad_batch_size_is_a_usage_error(tiny_dataset, tmp_path):
     with pytest.raises(facemill.UsageError, match="must be a model artifact, got kind 'dataset'"):
         facemill.Model.load(tiny_dataset)
     with pytest.raises(facemill.UsageError, match="must be a complete model artifact"):

@@ -1,4 +1,4 @@
-"""What `import facemill` brings, and what it does not."""
+"""The names that `import facemill` provides, and the packages that it does not import."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ def printed(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_import_loads_nothing_heavy():
+def test_importing_facemill_imports_no_heavy_package():
     found = f"[name for name in {HEAVY} if name in sys.modules]"
     assert printed(f"import sys, facemill; dir(facemill); print({found})") == "[]"
 
@@ -30,12 +30,12 @@ def test_reading_an_index_loads_neither_beam_nor_tensorflow():
 
 
 @pytest.mark.parametrize("name", facemill.__all__)
-def test_every_public_name_is_found_and_listed(name):
+def test_every_public_name_can_be_imported_and_is_listed(name):
     assert getattr(facemill, name) is getattr(facemill, name)
     assert name in dir(facemill)
 
 
-def test_version_is_that_of_the_package():
+def test_the_version_is_that_of_the_installed_package():
     assert facemill.__version__ == metadata.version("facemill")
 
 
@@ -44,7 +44,7 @@ def test_an_unknown_name_is_an_attribute_error():
         facemill.load_datasets  # noqa: B018
 
 
-def test_beam_module_exports_what_its_all_says():
+def test_the_beam_module_exports_the_names_of_its_all():
     from facemill import beam
 
     assert all(hasattr(beam, name) for name in beam.__all__)

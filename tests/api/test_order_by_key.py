@@ -14,7 +14,7 @@ from facemill.transforms.scan.staging import StagingReader, read_metadata
 
 
 @pytest.mark.parametrize("width", [0, 3])
-def test_rows_survive_their_coder(width):
+def test_rows_are_equal_after_encoding_and_decoding(width):
     generator = np.random.default_rng(1)
     rows = np.frombuffer(generator.bytes(5 * ROW.itemsize), ROW)
     windows = generator.integers(0, 255, (5, width), np.uint8)
@@ -27,7 +27,7 @@ def test_rows_survive_their_coder(width):
 
 
 def numbered(folder: Path, elements: list[Image], batch: int) -> dict[int, tuple[str, bytes]]:
-    """Row id to key and thumbnail of each usable image, scanned in batches of so many."""
+    """Key and thumbnail of each usable image by row id, scanned in batches of the given size."""
     staging = str(folder)
     (folder / order_by_key.UNORDERED).mkdir(parents=True)
     groups: dict[int, list[Rows]] = {}
@@ -51,9 +51,7 @@ def numbered(folder: Path, elements: list[Image], batch: int) -> dict[int, tuple
     return found
 
 
-def test_row_ids_follow_from_the_keys_however_elements_are_bundled(
-    collection, tmp_path, monkeypatch
-):
+def test_row_ids_depend_on_the_keys_and_not_on_bundles(collection, tmp_path, monkeypatch):
     monkeypatch.setattr(order_by_key, "_ROWS_PER_GROUP", 5)
     elements = [Image(*one) for one in collection.items()]
     expected = numbered(tmp_path / "0", elements, len(elements))

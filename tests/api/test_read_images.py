@@ -16,18 +16,18 @@ def read(*given, **named) -> dict[str, Image]:
     return rows
 
 
-def test_every_photo_is_a_row_with_its_bytes_and_identity(folder, collection):
+def test_every_photo_has_a_row_with_its_bytes_and_identity(folder, collection):
     rows = read(folder)
     assert {key: row.data for key, row in rows.items()} == collection
     assert {row.identity for row in rows.values()} == {f"id{number}" for number in range(6)}
     assert {row.reason for row in rows.values()} == {None}
 
 
-def test_a_source_object_is_read_as_its_format_is(folder):
+def test_a_source_object_gives_the_rows_of_its_format(folder):
     assert read(Folders(str(folder))) == read(str(folder), format="folders")
 
 
-def test_what_cannot_be_read_has_a_reason_and_no_bytes(tmp_path):
+def test_a_photo_that_cannot_be_read_has_a_reason_and_no_bytes(tmp_path):
     (tmp_path / "ada").mkdir()
     (tmp_path / "ada" / "gone.jpg").symlink_to("/does/not/exist.jpg")
     (tmp_path / "ada" / "there.jpg").write_bytes(b"content")
@@ -39,7 +39,7 @@ def test_what_cannot_be_read_has_a_reason_and_no_bytes(tmp_path):
     assert rows["nobody.jpg"] == Image("nobody.jpg", b"content")
 
 
-def test_a_row_survives_its_coder():
+def test_a_row_is_equal_after_encoding_and_decoding():
     coder = coders.registry.get_coder(Image)
     assert isinstance(coder, coders.RowCoder)
     for row in (
@@ -53,17 +53,17 @@ def test_a_row_survives_its_coder():
         assert row.landmarks is None or list(decoded.landmarks) == list(row.landmarks)
 
 
-def test_a_dataset_is_refused_in_a_sentence(tmp_path):
+def test_a_dataset_as_photos_is_a_usage_error(tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(UsageError, match=r"read a dataset with facemill.load_dataset\.$"):
         ReadImages(tmp_path)
 
 
-def test_a_source_has_no_format_beside_it(folder):
+def test_a_source_object_with_a_format_is_a_usage_error(folder):
     with pytest.raises(UsageError, match="Folders came with some"):
         ReadImages(Folders(str(folder)), format="folders")
 
 
-def test_an_absent_collection_is_told_where_the_pipeline_is_built(tmp_path):
+def test_an_absent_collection_is_an_error_when_the_pipeline_is_built(tmp_path):
     with pytest.raises(UsageError, match="does not exist"):
         beam.Pipeline() | ReadImages(tmp_path / "absent")

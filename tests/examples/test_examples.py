@@ -1,4 +1,4 @@
-"""Each example runs to its end on small inputs and prints what it promises."""
+"""Runs each example on small inputs and checks what it prints."""
 
 import ast
 import importlib
@@ -17,7 +17,7 @@ def run(name: str, capsys, *arguments) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-def test_every_example_says_what_it_shows_and_is_tested_here():
+def test_every_example_has_a_docstring_with_its_command_and_a_test():
     names = sorted(path.stem for path in EXAMPLES.glob("*.py"))
     assert len(names) == 5
     for name in names:

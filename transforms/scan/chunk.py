@@ -1,4 +1,4 @@
-"""What travels from the listing to the scan. No Beam here: worker processes import this module."""
+"""Chunks, which the listing passes to the scan. No Beam here: worker processes import this."""
 
 import pickle
 import zlib
@@ -9,14 +9,14 @@ from facemill.transforms.sources.base import Ref
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some references, packed: between listing and scan all of them may be in memory at once.
+    """Some references, packed: a runner may hold all of them in memory before they are scanned.
 
     Attributes:
-        number: of the chunk, see `transforms.core.row_ids`.
+        number: the number of the chunk, see `transforms.core.row_ids`.
         count: how many references.
-        packed: see `refs`.
-        passed_over: how many images were listed since the chunk before and are in no chunk, since
-            a dataset that is added to has them.
+        packed: the references, pickled and compressed; see `refs`.
+        passed_over: how many images were listed since the previous chunk and left out, because the
+            base has them.
     """
 
     number: int
@@ -26,7 +26,7 @@ class Chunk:
 
     @classmethod
     def of(cls, number: int, refs: list[Ref], passed_over: int = 0) -> "Chunk":
-        """A chunk of these references."""
+        """Packs references into a chunk."""
         return cls(number, len(refs), zlib.compress(pickle.dumps(refs), 1), passed_over)
 
     @property

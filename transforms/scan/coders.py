@@ -1,4 +1,4 @@
-"""How what the listing and the scan give travels. Importing it registers the coders."""
+"""Coders of the elements that the listing and the scan emit. The import registers them."""
 
 import struct
 from typing import Any
@@ -11,15 +11,15 @@ from facemill.transforms.dataset.splits import SPLIT_REQUEST
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.scan_chunk import UNUSABLE, USABLE, Scanned
 
-# Number and images of the chunk, bytes of a picture's windows, then the rows of three arrays.
+# Number and images of the chunk, bytes of one image's windows, then the lengths of three arrays.
 _HEAD = struct.Struct("<QIIIII")
 
 
 class ScannedCoder(coders.Coder):
-    """Of `Scanned`: its arrays one after another. They are read-only when they arrive."""
+    """Encodes `Scanned` as its arrays, one after another. Decoded arrays are read-only."""
 
     def encode(self, value: Scanned) -> bytes:
-        """The arrays."""
+        """The header and the arrays."""
         head = _HEAD.pack(
             value.chunk,
             value.count,
@@ -32,7 +32,7 @@ class ScannedCoder(coders.Coder):
         return b"".join([head, *(array.tobytes() for array in arrays)])
 
     def decode(self, encoded: bytes) -> Scanned:
-        """What was scanned."""
+        """The chunk with read-only arrays."""
         chunk, count, width, usable, requests, unusable = _HEAD.unpack_from(encoded)
         arrays = []
         start = _HEAD.size
@@ -44,7 +44,7 @@ class ScannedCoder(coders.Coder):
         return Scanned(chunk, count, *arrays)
 
     def estimate_size(self, value: Scanned) -> int:
-        """Bytes."""
+        """The encoded size in bytes."""
         arrays = (value.usable, value.windows, value.split_requests, value.unusable)
         return _HEAD.size + sum(array.nbytes for array in arrays)
 

@@ -1,4 +1,4 @@
-"""Listing an input: references in numbered chunks, in an order that follows from the input."""
+"""Lists an input: references in numbered chunks, in an order that depends on the input alone."""
 
 import itertools
 from collections import Counter
@@ -21,23 +21,24 @@ from facemill.transforms.core.row_ids import (
 from facemill.transforms.scan import coders as _coders  # noqa: F401 - gives Chunk its coder
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.sources.base import Ref, Source
-from facemill.transforms.sources.labels import of_one_line
+from facemill.transforms.sources.labels import refuse_multiline_identity
 from facemill.transforms.sources.missing_identity import ignore_missing_identity
 
-_MOST_TOGETHER = 64
-_FEWEST_GROUPS = 64
+_MAX_GROUP = 64
+_MIN_GROUPS = 64
 
 
 class ListImages(beam.PTransform):
     """PBegin -> Chunk.
 
-    The parts of the input are listed by the workers; only their names come from the launcher.
+    The launcher passes the names of the parts; the workers list the images of each part.
 
     Args:
-        source: of the images.
-        tasks: its parts, as `source.tasks()` gave them.
-        origin: that their row ids will have, see `transforms.core.row_ids`.
-        base_keys: file of the keys of images that are passed over, in increasing order; or None.
+        source: the source of the images.
+        tasks: the parts of the source, as `source.tasks()` returned them.
+        origin: the origin of the row ids, see `transforms.core.row_ids`.
+        base_keys: path of a file with the `image_key` of each image of the base, uint64 [N] in
+            increasing order; these images are left out. None without a base.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class ListImages(beam.PTransform):
         """Builds the graph."""
         return (
             begin
-            | "Parts" >> beam.Create(list(enumerate(together(self._tasks))), reshuffle=True)
+            | "Parts" >> beam.Create(list(enumerate(group_tasks(self._tasks))), reshuffle=True)
             | "List" >> beam.FlatMap(list_chunks, self._source, self._origin, self._base_keys)
             # One part may be one large file: its images are spread over all workers.
             | "Spread" >> beam.Reshuffle()
@@ -64,7 +65,7 @@ class CountImages(beam.PTransform):
     """Chunk -> one number: how many images were listed.
 
     Args:
-        passed_over: counts, instead of these, those that were passed over since the base has them.
+        passed_over: counts, instead of these, the images left out because the base has them.
     """
 
     def __init__(self, passed_over: bool = False) -> None:
@@ -80,25 +81,26 @@ class CountImages(beam.PTransform):
         )
 
 
-def together(tasks: Sequence[str]) -> list[Sequence[str]]:
-    """Parts of a listing that are listed together, so that small ones fill chunks.
+def group_tasks(tasks: Sequence[str]) -> list[Sequence[str]]:
+    """Groups the parts of an input, so that parts with few images share chunks.
 
-    Many identities have a few images each; a collection has few or many parts.
+    Each group holds neighboring parts, at most 64. An input with few parts has one part in each
+    group, so that many workers can list it.
 
     Raises:
-        RunError: there are more than row ids have numbers for.
+        RunError: there are more parts than row ids can number.
     """
-    size = min(_MOST_TOGETHER, max(1, len(tasks) // _FEWEST_GROUPS))
+    size = min(_MAX_GROUP, max(1, len(tasks) // _MIN_GROUPS))
     if len(tasks) > size * MAX_TASKS:
         raise RunError(
-            f"The input must have at most {_MOST_TOGETHER * MAX_TASKS:,} parts, got "
+            f"The input must have at most {_MAX_GROUP * MAX_TASKS:,} parts, got "
             f"{len(tasks):,}; divide it."
         )
     return [tasks[start : start + size] for start in range(0, len(tasks), size)]
 
 
 def holds_images(chunk: Chunk) -> bool:
-    """Whether there is something to scan: a chunk may only count images passed over."""
+    """Whether the chunk has images to scan: some chunks only count images that were left out."""
     return chunk.count > 0
 
 
@@ -108,22 +110,25 @@ def list_chunks(
     origin: int = NEW,
     base_keys: str | None = None,
 ) -> Iterator[Chunk]:
-    """The chunks of some parts of the listing; see `holds_images`.
+    """The chunks of one group of parts; see `holds_images`.
 
     Args:
-        numbered: number among all groups of parts, and the parts.
-        source: that they are of.
+        numbered: the number of the group, and its parts.
+        source: the source of the parts.
         origin: see `transforms.core.row_ids`.
         base_keys: see `ListImages`.
+
+    Raises:
+        RunError: a group holds more images than row ids can number.
     """
     number, tasks = numbered
     passed_over: Counter[str] = Counter()
     refs: Iterator[Ref] = itertools.chain.from_iterable(map(source.refs, tasks))
-    # A held-out photo is kept apart from whoever it shows.
-    refs = map(ignore_missing_identity if origin == HELD_OUT else of_one_line, refs)
+    # A held-out photo excludes its duplicates under any identity, so its own does not matter.
+    refs = map(ignore_missing_identity if origin == HELD_OUT else refuse_multiline_identity, refs)
     if base_keys is not None:
         keys = storage.map_array(base_keys)
-        refs = _unknown(refs, keys, passed_over)
+        refs = _not_in_base(refs, keys, passed_over)
     for ordinal in range(MAX_CHUNKS):
         some = list(itertools.islice(refs, CHUNK))
         passed = passed_over.total()
@@ -143,27 +148,27 @@ def list_chunks(
 def all_chunks(
     source: Source, tasks: Sequence[str], base_keys: str | None = None
 ) -> Iterator[Chunk]:
-    """What `ListImages` gives of new images, without a runner and in order.
+    """The chunks that `ListImages` emits for new images, without a runner and in order.
 
     Args:
-        source: of the images.
-        tasks: its parts.
+        source: the source of the images.
+        tasks: the parts of the source.
         base_keys: see `ListImages`.
     """
-    for numbered in enumerate(together(tasks)):
+    for numbered in enumerate(group_tasks(tasks)):
         yield from (
             chunk for chunk in list_chunks(numbered, source, NEW, base_keys) if holds_images(chunk)
         )
 
 
 def image_key(image_id: str) -> int:
-    """The hash by which the images of a base are found, in [0, 2**64)."""
+    """The hash by which an image is found in a base, in [0, 2**64)."""
     return keyed_hash(0, "known", image_id)
 
 
-def _unknown(refs: Iterable[Ref], keys: np.ndarray, passed_over: Counter[str]) -> Iterator[Ref]:
+def _not_in_base(refs: Iterable[Ref], keys: np.ndarray, passed_over: Counter[str]) -> Iterator[Ref]:
     for ref in refs:
-        if _holds(keys, image_key(ref.image_id)):
+        if _contains(keys, image_key(ref.image_id)):
             passed_over["images"] += 1
         else:
             yield ref
@@ -177,6 +182,6 @@ def _size(chunk: Chunk) -> int:
     return chunk.count
 
 
-def _holds(keys: np.ndarray, key: int) -> bool:
-    row_id = int(np.searchsorted(keys, np.uint64(key)))
-    return row_id < len(keys) and int(keys[row_id]) == key
+def _contains(keys: np.ndarray, key: int) -> bool:
+    position = int(np.searchsorted(keys, np.uint64(key)))
+    return position < len(keys) and int(keys[position]) == key

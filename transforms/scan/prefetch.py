@@ -1,8 +1,8 @@
-"""Scanning before the engine is there.
+"""Prefetch: worker processes scan chunks before the runner starts.
 
 Loading Beam and TensorFlow and building a graph keeps one core busy for seconds, as long as a small
-collection takes to scan. Meanwhile worker processes can read: what they find waits here until the
-graph asks for the same chunk. That works where the graph runs in this process, and nowhere else.
+collection takes to scan. Meanwhile worker processes scan chunks, and this module keeps the results
+until the graph asks for the same chunk. It works only where the graph runs in this process.
 """
 
 import threading
@@ -20,25 +20,28 @@ def prefetch(job: ScanJob, chunks: Iterable[Chunk], workers: int) -> Iterator[No
     """Scans chunks while the block runs, until `prefetched` is first called.
 
     Args:
-        job: what all chunks have in common.
-        chunks: in any order, as the graph will have them; a chunk that the graph does not ask for
-            was scanned in vain.
-        workers: processes.
+        job: the settings that all chunks share.
+        chunks: the chunks as the graph lists them, in any order; the scan of a chunk that the
+            graph does not ask for is wasted.
+        workers: the number of worker processes.
     """
-    reader = _Prefetcher(job, chunks, workers)
-    reader.start()
-    _readers[job.staging] = reader
+    prefetcher = _Prefetcher(job, chunks, workers)
+    prefetcher.start()
+    _prefetchers[job.staging] = prefetcher
     try:
         yield
     finally:
-        reader.close()
-        del _readers[job.staging]
+        prefetcher.close()
+        del _prefetchers[job.staging]
 
 
 def prefetched(job: ScanJob, chunk: Chunk) -> Future[Scanned] | None:
-    """The scan of a chunk, if it has been begun; from now on the graph alone begins scans."""
-    reader = _readers.get(job.staging)
-    return None if reader is None else reader.take(chunk)
+    """The scan of a chunk, or None if no scan of it was started.
+
+    The first call ends the prefetch: from then on only the graph starts scans.
+    """
+    prefetcher = _prefetchers.get(job.staging)
+    return None if prefetcher is None else prefetcher.take(chunk)
 
 
 class _Prefetcher:
@@ -46,52 +49,53 @@ class _Prefetcher:
         self._job = job
         self._chunks = chunks
         self._workers = workers
-        self._begun: dict[Chunk, Future[Scanned]] = {}
+        self._started: dict[Chunk, Future[Scanned]] = {}
         self._lock = threading.Lock()
         self._stopped = False
         self._free = threading.Semaphore(processes.AHEAD * workers)
-        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread = threading.Thread(target=self._submit_chunks, daemon=True)
 
     def start(self) -> None:
         for _ in range(self._workers):
-            # Started here, processes have this one's stderr, and not what an import is given.
+            # Processes that start now inherit the launcher's stderr; later, while modules are
+            # imported, it is redirected.
             processes.submit(self._workers, int)
         self._thread.start()
 
     def take(self, chunk: Chunk) -> Future[Scanned] | None:
         with self._lock:
             self._stopped = True
-            return self._begun.pop(chunk, None)
+            return self._started.pop(chunk, None)
 
     def close(self) -> None:
-        """Returns when nothing of this is under way any more."""
+        """Stops the prefetch and waits until no scan runs any more."""
         with self._lock:
             self._stopped = True
         self._free.release()
         self._thread.join()
-        for future in self._begun.values():
+        for future in self._started.values():
             future.cancel()
-        wait(self._begun.values())
+        wait(self._started.values())
 
-    def _read(self) -> None:
+    def _submit_chunks(self) -> None:
         try:
             for chunk in self._chunks:
                 self._free.acquire()
-                if not self._begin(chunk):
+                if not self._start_scan(chunk):
                     return
-        # The graph lists the same input, and calls the same processes, and tells what is wrong.
+        # The graph lists the same input and calls the same processes, so it reports the error.
         except Exception:  # noqa: BLE001
             return
 
-    def _begin(self, chunk: Chunk) -> bool:
+    def _start_scan(self, chunk: Chunk) -> bool:
         with self._lock:
             if self._stopped:
                 return False
             future = processes.submit(self._workers, scan_packed, self._job, chunk)
-            self._begun[chunk] = future
+            self._started[chunk] = future
         future.add_done_callback(lambda _: self._free.release())
         return True
 
 
-# By staging folder, which is a run's own.
-_readers: dict[str, _Prefetcher] = {}
+# By staging folder, which belongs to one run.
+_prefetchers: dict[str, _Prefetcher] = {}

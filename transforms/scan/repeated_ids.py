@@ -1,4 +1,4 @@
-"""Finding image_ids that come twice, wherever in the input the two are."""
+"""Finds image_ids that occur more than once in an input."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,19 +17,19 @@ from facemill.transforms.scan.staging import read_metadata
 
 register(KeyRows)
 
-# Each fails the run; one would do.
+# One repeated key is enough to fail the run; a few are reported.
 _REPORTED = 8
 
 
 class FindRepeated(beam.PTransform):
-    """Anything that has image_ids -> a dict with `key` for each `image_key` that comes twice.
+    """Elements with image_ids -> a dict with `key` for each `image_key` that occurs more than once.
 
-    Eight bytes of each image are grouped, so that nobody holds all names. Two different names have
-    the same key with a chance of 3e-6 among ten million, so whoever gets a key has to compare
-    the names: see `repeated_name`.
+    The transform groups eight bytes of each image, so that no worker holds all names. Among ten
+    million names, two different ones have the same key with a probability of 3e-6, so the caller
+    must compare the names of a repeated key: see `repeated_name`.
 
     Args:
-        names: the image_ids of one element.
+        names: returns the image_ids of one element.
         total: a PCollection of one number, how many images were listed.
     """
 
@@ -50,23 +50,23 @@ class FindRepeated(beam.PTransform):
 
 
 def scanned_names(scanned: Scanned, staging: str) -> list[str]:
-    """The image_ids of a chunk that was scanned."""
+    """The image_ids of a scanned chunk."""
     return read_metadata(staging, scanned.chunk, ["image_id"])["image_id"].to_pylist()
 
 
 def listed_names(chunk: Chunk) -> list[str]:
-    """The image_ids of a chunk that was listed."""
+    """The image_ids of a listed chunk."""
     return [ref.image_id for ref in chunk.refs]
 
 
 def repeated_name(
     found: Sequence[Mapping[str, Any]], tables: Callable[[], Iterable[pa.Table]]
 ) -> str | None:
-    """The first image_id that comes twice, or None: the one place that decides it.
+    """The first image_id that occurs a second time, or None. Only this function decides it.
 
     Args:
-        found: what `FindRepeated` gave.
-        tables: gives all rows, with a column image_id; not called where no key came twice.
+        found: the output of `FindRepeated`.
+        tables: returns all rows, with a column image_id; it is not called if no key is repeated.
     """
     keys = {one["key"] for one in found}
     if not keys:
@@ -74,7 +74,7 @@ def repeated_name(
     seen: set[str] = set()
     for table in tables():
         for name in table["image_id"].to_pylist():
-            # Where the keys of two names are equal by chance, no name comes twice.
+            # Two different names may have equal keys by chance: then no name is repeated.
             if image_key(name) in keys:
                 if name in seen:
                     return name

@@ -1,4 +1,4 @@
-"""Reading a collection once: validate, frame, hash, and leave the results in the staging folder.
+"""The scan of a chunk: read, decode, crop, measure and hash each image, and stage the results.
 
 No Beam here: worker processes import this module and must start quickly.
 """
@@ -31,53 +31,54 @@ from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.staging import write_chunk
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 
-# Of each usable image: what the decisions need of it.
+# One row for each usable image: the values that duplicate search, selection and splits need.
 USABLE = np.dtype(
     [
         ("row_id", "<u8"),
-        # Keyed hash of the identity's name, 0 for none. Names themselves do not travel.
+        # Keyed hash of the identity's name, 0 for none. The name stays in the staging folder.
         ("identity", "<u8"),
-        # Keyed hash of the image_id: every draw and the order of the records follow from it.
+        # Keyed hash of the image_id: it decides every random choice and the order of the records.
         ("order", "<u8"),
-        # Keyed hash of the attribute by which the dataset is balanced, 0 where it is absent or
-        # empty: such images are no class.
+        # Keyed hash of the attribute by which the dataset is balanced; 0 where it is absent or
+        # empty: these images belong to no class.
         ("group", "<u8"),
-        # Half of `pixel_sha256`.
+        # The first half of `pixel_sha256`.
         ("pixels", "<u8", (2,)),
         ("fingerprint", "u1", (perceptual_hash.HASH_BYTES,)),
         ("sharpness", "<f4"),
-        # Place in SPLITS of the split that the source demands, or -1.
+        # Index in SPLITS of the split that the source requests, or -1.
         ("split", "<i1"),
     ]
 )
-# Of each image of a known set that is not usable: whom it shows, and its pixels, if they are known.
+# One row for each image of a base or held-out set that is not usable: its identity, and the hash of
+# its pixels where the set has it.
 UNUSABLE = np.dtype(
     [
         *((name, USABLE[name]) for name in ("row_id", "identity", "order", "pixels")),
-        # Whether it counts among the images of its identity: a rule of balance alone dropped it.
+        # Whether it counts as an image of its identity: true if only a balance rule dropped it.
         ("counts", "?"),
     ]
 )
 
 Rgb = tuple[float, float, float]
 
-# Pixels that are decoded at a time: a detector wants many images, memory wants few.
+# Limits of a batch: a detector is faster with many images, and their pixels take memory.
 _BATCH_PIXELS = 16 << 20
 _BATCH_IMAGES = 32
 
 
 @dataclass(frozen=True)
 class ScanJob:
-    """What every chunk of a run has in common.
+    """The settings that all chunks of a run share.
 
     Attributes:
-        source: of the images.
+        source: the source of the images.
         staging: the staging folder.
-        crop_config: how pictures become squares.
-        thresholds: of quality, below which an image is rejected.
-        seed: of the keyed hashes.
+        crop_config: how an image becomes a crop.
+        thresholds: the quality below which an image is rejected.
+        seed: the seed of the keyed hashes.
         group_by: the attribute by which the dataset is balanced, or None.
-        windows: whether the search for crops needs each picture's windows.
+        windows: whether to hash each crop's windows, which the `thorough` duplicate search needs.
     """
 
     source: Source
@@ -91,17 +92,16 @@ class ScanJob:
 
 @dataclass(frozen=True)
 class Scanned:
-    """What travels on from a chunk that was scanned.
+    """The result of scanning a chunk, which later stages read.
 
     Attributes:
-        chunk: its number.
-        count: its images, usable or not.
+        chunk: the number of the chunk.
+        count: the number of its images, usable or not.
         usable: USABLE [M].
-        windows: uint8 [M, VARIANT_BYTES], or [M, 0] where they are not asked for.
-        split_requests: SPLIT_REQUEST [K], by which the source asks splits for identities whose
-            images here are not usable.
-        unusable: UNUSABLE [K] of the others, for known sets only: nothing follows from those of
-            the input.
+        windows: uint8 [M, VARIANT_BYTES], or [M, 0] if `ScanJob.windows` is false.
+        split_requests: SPLIT_REQUEST [K], the split requests of images that are not usable.
+        unusable: UNUSABLE [L], the other images of a base or held-out set; empty for the input,
+            whose unusable images affect no decision.
     """
 
     chunk: int
@@ -117,8 +117,8 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
 
     Args:
         job: see `ScanJob`.
-        chunk: its number.
-        refs: its images.
+        chunk: the number of the chunk.
+        refs: the images of the chunk.
     """
     prepare_process()
     metadata: list[dict[str, Any]] = []
@@ -127,7 +127,7 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
     windows = np.zeros((len(refs), crop_variants.VARIANT_BYTES if job.windows else 0), np.uint8)
     good = np.zeros(len(refs), bool)
     for row, (ref, result) in enumerate(_inspect(job, refs)):
-        known = {
+        listed = {
             "image_id": ref.image_id,
             "source": ref.path,
             "identity": ref.identity,
@@ -135,15 +135,15 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
             "outcome": ref.outcome or None,
             "duplicate_of": ref.duplicate_of,
         }
-        metadata.append({**known, **reason_columns(result.reason), **result.metadata})
-        if result.square is None:
+        metadata.append({**listed, **reason_columns(result.reason), **result.metadata})
+        if result.crop is None:
             pixels.append(None)
             continue
         good[row] = True
-        encoded = encode_jpeg(result.square)
-        mean, square_mean = _moments(result.square)
+        encoded = encode_jpeg(result.crop)
+        mean, square_mean = _moments(result.crop)
         metadata[-1] |= {"channel_mean": mean, "channel_square_mean": square_mean}
-        small = perceptual_hash.small(result.square)
+        small = perceptual_hash.small(result.crop)
         fingerprint = perceptual_hash.dct_hash(small)
         metadata[-1]["fingerprint"] = fingerprint
         record = Record(ref.image_id, ref.identity or "", encoded, mean, square_mean)
@@ -170,7 +170,7 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
 
 
 def _describe(job: ScanJob, ref: Ref, pixel_sha256: str | None, row: np.void) -> None:
-    """Fills a row of UNUSABLE, but for its place."""
+    """Fills all fields of a row of UNUSABLE but `row_id`."""
     row["identity"] = identity_key(job.seed, ref.identity)
     row["order"] = keyed_hash(job.seed, "order", ref.image_id)
     if pixel_sha256 is not None:
@@ -185,21 +185,21 @@ def _pixel_key(pixel_sha256: str) -> np.ndarray:
 
 
 def scan_packed(job: ScanJob, chunk: Chunk) -> Scanned:
-    """`scan_chunk` for another process, which unpacks the references."""
+    """Calls `scan_chunk` in a worker process, which unpacks the references."""
     return scan_chunk(job, chunk.number, chunk.refs)
 
 
 @dataclass(frozen=True)
 class _Inspected:
-    """What looking at one image gave: its square, or a reason why not."""
+    """The result for one image: its metadata, and its crop or the reason why it has none."""
 
     metadata: dict[str, Any]
     reason: Reason | None = None
-    square: np.ndarray | None = None
+    crop: np.ndarray | None = None
 
 
 def _inspect(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Inspected]]:
-    """Each image with what looking at it gave, in order; decoded in batches of bounded size."""
+    """Each image with its result, in order; images are decoded in batches of bounded size."""
     readable = [ref for ref in refs if not ref.reason]
     contents = iter(job.source.read(readable))
     batch: list[tuple[Ref, _Inspected, Decoded | None]] = []
@@ -215,10 +215,11 @@ def _inspect(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Inspecte
 
 
 def _open(job: ScanJob, ref: Ref, content: bytes | Unreadable) -> tuple[_Inspected, Decoded | None]:
+    metadata: dict[str, Any]
     if isinstance(content, Unreadable):
-        known = {} if ref.pixel_sha256 is None else {"pixel_sha256": ref.pixel_sha256}
-        return _Inspected(known, content.reason), None
-    metadata: dict[str, Any] = {
+        metadata = {} if ref.pixel_sha256 is None else {"pixel_sha256": ref.pixel_sha256}
+        return _Inspected(metadata, content.reason), None
+    metadata = {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
@@ -235,10 +236,10 @@ def _open(job: ScanJob, ref: Ref, content: bytes | Unreadable) -> tuple[_Inspect
 
 
 def _pixel_sha256(job: ScanJob, ref: Ref, decoded: Decoded) -> str:
-    """What exact duplicates have in common: the picture, and the face in it that is meant.
+    """The hash that exact duplicates share: of the pixels, and of the landmarks that select a face.
 
-    A detector finds the same face in the same picture; but landmarks of the source may be of
-    another one of a group, and then these are two people and no conflict.
+    A detector finds the same face in equal pixels. Landmarks of the source may select different
+    faces of one group photo: these are two people, and neither duplicates nor a conflict.
     """
     digest = perceptual_hash.pixel_sha256(decoded.pixels)
     if job.crop_config.align != "landmarks" or ref.landmarks is None:
@@ -251,7 +252,7 @@ def _framed(
     job: ScanJob, batch: Sequence[tuple[Ref, _Inspected, Decoded | None]]
 ) -> Iterator[tuple[Ref, _Inspected]]:
     good = [(ref, decoded) for ref, _, decoded in batch if decoded is not None]
-    squares = iter(
+    crops = iter(
         frame(
             job.crop_config,
             [decoded.pixels for _, decoded in good],
@@ -262,14 +263,14 @@ def _framed(
         if decoded is None:
             yield ref, seen
             continue
-        framed = next(squares)
+        framed = next(crops)
         if isinstance(framed, Reason):
             yield ref, _Inspected(seen.metadata, framed)
             continue
-        yield ref, _judged(job, seen, framed)
+        yield ref, _measured(job, seen, framed)
 
 
-def _judged(job: ScanJob, seen: _Inspected, framed: Crop) -> _Inspected:
+def _measured(job: ScanJob, seen: _Inspected, framed: Crop) -> _Inspected:
     quality: Quality = measure(framed.pixels)
     metadata = {
         **seen.metadata,

@@ -1,12 +1,13 @@
-"""The staging folder: what the scan leaves under the output for the stages after it.
+"""The staging folder: files under the output that the scan writes and later stages read.
 
-For each chunk of the listing there are three files, named by its number, so a chunk that an engine
-scans twice writes the same files again; the last of them is in a folder of its own:
+Each chunk of the listing has three files, named by its number, so that a runner that scans a chunk
+twice writes the same files again:
 
-- facts, a table in Arrow's file format with one row per image, read column by column;
-- pixels: a header with an entry for each row, then for each usable image a thumbnail and its
-  encoded record, fetched by offset;
-- an empty one whose name tells how many images the chunk has, for the progress line.
+- `*.metadata`: image metadata, a table in Arrow's file format with one row per image, read column
+  by column;
+- `*.pixels`: a header with an entry for each row, then for each usable image a thumbnail and its
+  encoded record, read by offset;
+- an empty file in the folder `done` whose name holds the number of images, for the progress line.
 """
 
 import functools
@@ -37,9 +38,9 @@ STAGING = "staging"
 _DONE = "done"
 _METADATA_ENDING = "metadata"
 _THUMBNAIL_BYTES = SMALL_SIDE * SMALL_SIDE
-# Of one row: where its thumbnail starts, and the length of the record that follows it.
+# The entry of a row: the offset of its thumbnail, and the length of the record that follows it.
 _ENTRY = np.dtype([("offset", "<u8"), ("length", "<u4")])
-# The same for one row at a time, which a structured array is slow at.
+# Reads one entry at a time, at which a structured array is slow.
 _ONE_ENTRY = struct.Struct("<QI")
 _HEADER_BYTES = CHUNK * _ENTRY.itemsize
 
@@ -50,14 +51,14 @@ def write_chunk(
     metadata: pa.Table,
     pixels: Sequence[tuple[np.ndarray, bytes] | None],
 ) -> None:
-    """Writes the files of a chunk, each whole or not at all.
+    """Writes the files of a chunk, each completely or not at all.
 
     Args:
         folder: the staging folder, which the launcher has made.
-        chunk: its number.
-        metadata: N rows, at most CHUNK.
-        pixels: N times thumbnail, uint8 [64, 64], and encoded record; None for an image that
-            cannot be used.
+        chunk: the number of the chunk.
+        metadata: image metadata, N rows, N at most CHUNK.
+        pixels: for each image its thumbnail, uint8 [64, 64], and its encoded record; None for an
+            image that is not usable.
 
     Raises:
         RunError: this machine does not see the staging folder.
@@ -72,7 +73,7 @@ def write_chunk(
         entries[row] = (offset, len(record))
         parts += (thumbnail.tobytes(), record)
         offset += _THUMBNAIL_BYTES + len(record)
-    # Without waiting for the disk: a power cut ends the run too.
+    # No fsync: a power cut would end the run as well.
     with storage.new_file(_pixels_path(folder, chunk), sync=False) as stream:
         stream.write(b"".join((entries.tobytes(), *parts)))
     sink = pa.BufferOutputStream()
@@ -86,7 +87,7 @@ def write_chunk(
 
 
 def read_metadata(folder: str, chunk: int, columns: Sequence[str] | None = None) -> pa.Table:
-    """The facts of a chunk, or some columns of them.
+    """The image metadata of a chunk, or some columns of it.
 
     Raises:
         RunError: this machine does not see the file.
@@ -98,12 +99,12 @@ def read_metadata(folder: str, chunk: int, columns: Sequence[str] | None = None)
 
 
 def row_ids_of_names(folder: str, origin: int, names: Collection[str]) -> dict[str, int]:
-    """The places of those images of a known set that have one of some names, and pixels.
+    """Row ids of usable images of a base or held-out set, by image_id.
 
     Args:
         folder: the staging folder.
         origin: BASE or HELD_OUT, see `transforms.core.row_ids`.
-        names: image_ids.
+        names: the image_ids to find; those that the set does not have are left out.
     """
     if not names:
         return {}
@@ -121,16 +122,16 @@ def row_ids_of_names(folder: str, origin: int, names: Collection[str]) -> dict[s
 
 
 def images_staged(folder: str) -> int:
-    """How many images of the input were scanned so far, as their marks say on every runner."""
+    """How many images of the input were scanned so far, counted by their marks on every runner."""
     return images_done(os.path.join(folder, _DONE))
 
 
 class StagingReader:
-    """Fetches by place; keeps a bounded number of files open.
+    """Reads thumbnails and records by row id; keeps a bounded number of files open.
 
     Args:
         folder: the staging folder.
-        limit: of files that are open at a time; systems allow a process 1,024 or more.
+        limit: how many files may be open at a time; systems allow a process 1,024 or more.
     """
 
     def __init__(self, folder: str, limit: int = 512) -> None:
@@ -147,12 +148,12 @@ class StagingReader:
         self._open.clear()
 
     def thumbnails(self, row_ids: Iterable[int]) -> np.ndarray:
-        """uint8 [N, 64, 64]."""
+        """The thumbnails of images, uint8 [N, 64, 64]."""
         data = b"".join(self._thumbnail(int(row_id)) for row_id in row_ids)
         return np.frombuffer(data, np.uint8).reshape(-1, SMALL_SIDE, SMALL_SIDE)
 
     def record(self, row_id: int) -> bytes:
-        """The encoded record."""
+        """The encoded record of an image."""
         stream, offset, length = self._find(row_id)
         return storage.read_range(stream, offset + _THUMBNAIL_BYTES, length)
 
@@ -161,7 +162,7 @@ class StagingReader:
         return storage.read_range(stream, offset, _THUMBNAIL_BYTES)
 
     def _find(self, row_id: int) -> tuple[BinaryIO, int, int]:
-        """The file of a place, where its thumbnail starts, and the length of its record."""
+        """The file of a row id, the offset of its thumbnail, and the length of its record."""
         stream, header = self._chunk(chunk_of(row_id))
         return stream, *_ONE_ENTRY.unpack_from(header, row_of(row_id) * _ONE_ENTRY.size)
 
@@ -179,18 +180,18 @@ class StagingReader:
 
 
 class MetadataReader:
-    """Looks single images up by place; keeps the tables of the last chunks.
+    """Reads the metadata of single images by row id; caches the tables of the last 64 chunks.
 
     Args:
         folder: the staging folder.
-        columns: that are wanted.
+        columns: the columns to read.
     """
 
     def __init__(self, folder: str, columns: Sequence[str]) -> None:
         self._table = functools.lru_cache(64)(lambda chunk: read_metadata(folder, chunk, columns))
 
     def row(self, row_id: int) -> dict:
-        """Column to value of one image."""
+        """The metadata of one image, by column."""
         return self._table(chunk_of(row_id)).slice(row_of(row_id), 1).to_pylist()[0]
 
 

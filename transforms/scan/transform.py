@@ -1,4 +1,4 @@
-"""The scan as a Beam transform, over worker processes of its own where a machine has the cores."""
+"""The scan as a Beam transform, which can use worker processes of its own."""
 
 from collections.abc import Iterable, Iterator
 
@@ -17,8 +17,8 @@ class ScanImages(beam.PTransform):
     """Chunk -> Scanned.
 
     Args:
-        job: what all chunks have in common.
-        workers: processes in each of the runner's worker processes; never changes the result.
+        job: the settings that all chunks share.
+        workers: scan processes for each worker process of the runner; never changes the result.
     """
 
     def __init__(self, job: ScanJob, workers: int) -> None:
@@ -42,9 +42,9 @@ class _Scan(beam.DoFn):
         self._calls: Calls[Scanned] = Calls(self._workers)
 
     def process(self, chunk: Chunk) -> Iterator[Scanned]:
-        begun = prefetched(self._job, chunk)
-        if begun is not None:
-            yield from self._calls.wait_for(begun)
+        started = prefetched(self._job, chunk)
+        if started is not None:
+            yield from self._calls.wait_for(started)
         else:
             yield from self._calls.call(scan_packed, self._job, chunk)
 

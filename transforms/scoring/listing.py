@@ -1,4 +1,4 @@
-"""From a listing to the groups of chunks that a worker reads and scores in one go."""
+"""Groups the chunks of a listing: a worker reads and scores one chunk group at a time."""
 
 from collections.abc import Sequence
 
@@ -6,30 +6,29 @@ import apache_beam as beam
 
 from facemill.transforms.core.row_ids import CHUNK, MAX_CHUNKS, NEW, chunk_number
 from facemill.transforms.scan.chunk import Chunk
-from facemill.transforms.scan.listing import together
+from facemill.transforms.scan.listing import group_tasks
 
-# Chunks, and calls of the model, in a group: enough that its last call, which is filled up,
-# counts for little.
+# Chunks, or calls of the model, in a group: enough that padding its last call costs little.
 _IN_GROUP = 2
 
 
 class GroupChunks(beam.PTransform):
     """Chunk -> (number of a chunk group, its chunks in any order).
 
-    A chunk group is neighbors in the listing, enough of them to fill calls of the model; where
-    folders hold a few images each, it takes several folders. It follows from the listing alone, so
-    which images share a call does too; and in the listing's order files are read from front to
-    back.
+    A chunk group holds neighboring chunks of the listing, enough to fill calls of the model; if
+    folders hold a few images each, it spans several folders. It depends on the listing alone, and
+    so does which images share a call. A worker reads a group in the order of the listing, so it
+    reads each file from front to back.
 
     Args:
-        tasks: parts of the listing.
+        tasks: the parts of the input.
         total: a PCollection of one number, how many images were listed.
         batch_size: images in one call of the model.
     """
 
     def __init__(self, tasks: Sequence[str], total: beam.PCollection, batch_size: int) -> None:
         super().__init__()
-        self._groups = len(together(tasks))
+        self._groups = len(group_tasks(tasks))
         self._total = beam.pvalue.AsSingleton(total)
         self._images = _IN_GROUP * max(CHUNK, batch_size)
 
@@ -49,10 +48,10 @@ def chunk_group_number(chunk: int, total: int, groups: int, images: int) -> int:
     """The chunk group that a chunk belongs to.
 
     Args:
-        chunk: its number; see `transforms.core.row_ids`.
-        total: images that were listed.
-        groups: parts of the listing, as `transforms.scan.listing.together` has them.
-        images: that a chunk group should have.
+        chunk: the number of the chunk; see `transforms.core.row_ids`.
+        total: the number of listed images.
+        groups: the number of groups that `transforms.scan.listing.group_tasks` returns.
+        images: how many images a chunk group should have.
     """
     group, ordinal = divmod(chunk, MAX_CHUNKS)
     neighbors = max(1, images * groups // max(1, total))

@@ -1,4 +1,4 @@
-"""The RunInference handler over an exported model."""
+"""The RunInference handler for an exported model."""
 
 import os
 import re
@@ -17,24 +17,24 @@ from facemill.transforms.scoring.read import Batch
 from facemill.transforms.scoring.rows import Failure, Result, Scored
 
 _SAVED_MODEL = "saved_model"
-_ASIDE = re.compile(r"\[\[.*|\[Op:.*|\{\{.*?\}\}|Hint: .*")
+_NOISE = re.compile(r"\[\[.*|\[Op:.*|\{\{.*?\}\}|Hint: .*")
 _NOT_FINITE = Reason(ReasonCode.NOT_FINITE, "its embedding is not finite")
 
 
 class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
     """Batch -> one `Scored` or `Failure` for each of its images, in order.
 
-    An element is a batch of images, so Beam's own batching has nothing to add. Every call of the
-    model takes exactly `batch_size` images, the last one filled up with its first image: how
-    TensorFlow divides the work, and with it the last bits of a result, then never depends on how
-    many images there are.
+    An element is a batch of images, so Beam does not batch elements further. Every call of the
+    model takes exactly `batch_size` images; the last call is padded with its first image. So how
+    TensorFlow divides the work, and with it the last bits of a result, never depends on the number
+    of images.
 
-    What is wrong with an image, the model tells as an invalid argument or as an embedding that is
-    not finite. Everything else is wrong with the machine, and fails the bundle.
+    If an image is bad, the model raises an invalid argument error or returns an embedding that is
+    not finite. Every other error is a fault of the machine and fails the bundle.
 
     Args:
-        path: of the model artifact.
-        fingerprint: of the manifest that it had when the job was started.
+        path: path of the model artifact.
+        fingerprint: fingerprint of its manifest when the job was started.
         batch_size: images in one call of the model.
     """
 
@@ -45,9 +45,9 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         self._batch_size = batch_size
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # The handler arrives in a worker process before its model is loaded. Beam imports
-        # `resource` and PyTorch in one breath, so without PyTorch it takes both for absent: it
-        # would warn twice in every worker process, and count no memory.
+        # A worker process unpickles the handler before it loads the model. Beam imports `resource`
+        # and PyTorch in one `try`, so without PyTorch it treats both as absent: it would warn twice
+        # in every worker process and measure no memory.
         self.__dict__.update(state)
         base.resource = resource
 
@@ -55,9 +55,9 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         """Loads the SavedModel after checking its files; called once in each worker process.
 
         Raises:
-            RunError: another model lies there now than the job was started with, or its files are
-                not those of its manifest.
-            UsageError: no model lies there.
+            RunError: the model at the path is not the one that the job was started with, or its
+                files differ from its manifest.
+            UsageError: there is no model at the path.
         """
         manifest = artifact.read_manifest(self._path, "model")
         if artifact.fingerprint(manifest) != self._fingerprint:
@@ -67,10 +67,10 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
             )
         folder = os.path.join(self._path, _SAVED_MODEL)
         artifact.verify_files(self._path, manifest, f"{_SAVED_MODEL}/")
-        for stray in artifact.unlisted_files(self._path, manifest["files"], _SAVED_MODEL):
+        for unlisted in artifact.unlisted_files(self._path, manifest["files"], _SAVED_MODEL):
             raise RunError(
                 f"{folder} must hold the files of its manifest only, got "
-                f"{stray.removeprefix(f'{_SAVED_MODEL}/')} too; train the model again."
+                f"{unlisted.removeprefix(f'{_SAVED_MODEL}/')} too; train the model again."
             )
         return tf.saved_model.load(folder)
 
@@ -82,10 +82,10 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         Args:
             batch: elements, each with its images.
             model: what `load_model` returned.
-            inference_args: none.
+            inference_args: ignored.
 
         Raises:
-            RunError: TensorFlow fails for another reason than an image.
+            RunError: TensorFlow fails for another reason than a bad image.
         """
         del inference_args
         return [self._results(one, model) for one in batch]
@@ -109,20 +109,20 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         return results
 
     def _embed(self, encoded: list[bytes], model: Any) -> list[np.ndarray | Reason]:
-        """Of each of at most `batch_size` JPEGs: float32 [D], or a reason."""
+        """The embedding of each of at most `batch_size` JPEGs, float32 [D], or a reason."""
         try:
             vectors = self._call(encoded, model)
         except tf.errors.InvalidArgumentError as error:
             if len(encoded) == 1:
-                text = f"the model cannot read it: {_told(error)}"
+                text = f"the model cannot read it: {_message(error)}"
                 return [Reason(ReasonCode.MODEL_FAILED, text)]
-            # One image that TensorFlow cannot read must not take the others with it. Halves find
-            # it in fewer calls than single images would.
+            # One image that TensorFlow cannot read must not fail the others. Bisection finds it in
+            # fewer calls than single images would.
             half = len(encoded) // 2
             return self._embed(encoded[:half], model) + self._embed(encoded[half:], model)
         except tf.errors.OpError as error:
             raise RunError(
-                f"The model must work on this machine, but TensorFlow failed ({_told(error)}); "
+                f"The model must work on this machine, but TensorFlow failed ({_message(error)}); "
                 "mend that, or lower `batch_size` where memory is short."
             ) from None
         finite = np.isfinite(vectors).all(axis=1)
@@ -137,9 +137,10 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         return output["embedding"].numpy()[: len(encoded)]
 
 
-def _told(error: tf.errors.OpError) -> str:
-    """What is wrong, in one line that is the same in every process."""
-    # It comes last but for hints and the graph's nodes, whose numbers count what a process loaded.
-    lines = (_ASIDE.sub("", line).strip() for line in error.message.splitlines())
-    told = [line for line in lines if line] or [type(error).__name__]
-    return told[-1][:200].rstrip(".")
+def _message(error: tf.errors.OpError) -> str:
+    """The message of an error in one line that is equal in every process."""
+    # The message is the last line without hints and names of graph nodes, whose numbers depend on
+    # what the process loaded before.
+    lines = (_NOISE.sub("", line).strip() for line in error.message.splitlines())
+    kept = [line for line in lines if line] or [type(error).__name__]
+    return kept[-1][:200].rstrip(".")

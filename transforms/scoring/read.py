@@ -1,4 +1,4 @@
-"""Reading images for scoring: the same pixels that ingest would have given to training."""
+"""Reads images for scoring: the same pixels that ingest would write for training."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -24,17 +24,17 @@ from facemill.transforms.sources.missing_identity import reason_of
 
 FAILED_TAG = "failed"
 
-# Images that are decoded at a time: as many as a detector likes, as few as memory likes.
+# Images that are decoded at a time: a detector is faster with many, and their pixels take memory.
 _AT_A_TIME = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Standardized:
-    """One image as a model takes it.
+    """One image in the form that a model takes.
 
     Attributes:
-        encoded: JPEG bytes, RGB, square, byte for byte what ingest writes into a record.
-        measures: of the square.
+        encoded: the crop as JPEG, RGB, with the bytes that ingest writes into a record.
+        measures: the measures of the crop.
     """
 
     encoded: bytes
@@ -46,8 +46,8 @@ class Batch:
     """Images that are ready for a model.
 
     Attributes:
-        refs: N of them.
-        images: N, in the same order.
+        refs: N references.
+        images: N images, in the same order.
     """
 
     refs: list[Ref]
@@ -59,22 +59,22 @@ register(Batch, Failure)
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads images as a model wants them.
+    """Reads images in the form that a model takes.
 
     Attributes:
-        source: of the images.
-        crop_config: how pictures become squares, as the model was trained.
+        source: the source of the images.
+        crop_config: how an image becomes a crop, as in the training of the model.
     """
 
     source: Source
     crop_config: CropConfig
 
     def read(self, refs: Sequence[Ref], pool: Executor) -> Iterator[Standardized | Failure]:
-        """Each image as a model takes it, or why it cannot be, in order.
+        """Each image in the form that a model takes, or the reason why there is none, in order.
 
         Args:
             refs: the images.
-            pool: of threads that decode.
+            pool: threads that decode.
 
         Raises:
             RunError: a dataset is damaged.
@@ -83,9 +83,9 @@ class Reader:
         for start in range(0, len(refs), _AT_A_TIME):
             some = refs[start : start + _AT_A_TIME]
             opened = list(pool.map(self._open, some, self._contents(some, contents)))
-            pictures = [one for one in opened if isinstance(one, np.ndarray)]
-            # The detector's networks are not for several threads, so all faces are found here.
-            framed = frame(self.crop_config, pictures, [None] * len(pictures)) if pictures else []
+            images = [one for one in opened if isinstance(one, np.ndarray)]
+            # The detector must run in one thread, so this one finds all faces.
+            framed = frame(self.crop_config, images, [None] * len(images)) if images else []
             found = pool.map(_standardized, framed)
             for ref, one in zip(some, opened, strict=True):
                 result = next(found) if isinstance(one, np.ndarray) else one
@@ -106,7 +106,7 @@ class Reader:
             yield Unreadable(reason) if reason else next(contents)
 
     def _open(self, ref: Ref, content: bytes | Unreadable) -> Standardized | np.ndarray | Reason:
-        """An image that is ready, pixels in which a face is to be found, or a reason."""
+        """A finished crop, or the pixels of an image that the detector must crop, or a reason."""
         if isinstance(content, Unreadable):
             return content.reason
         try:
@@ -114,9 +114,9 @@ class Reader:
         except DecodeError as error:
             return error.reason
         if self._is_dataset:
-            # A dataset's records are squares already.
+            # The records of a dataset are crops already.
             if pixels.shape[:2] == (self.crop_config.size, self.crop_config.size):
-                # What ingest standardized must not be encoded a second time.
+                # A crop that ingest encoded must not be encoded a second time.
                 return Standardized(content, Measures.of(Crop(pixels)))
             return _framed(CropConfig(self.crop_config.size, "none"), pixels, ref)
         return (
@@ -125,14 +125,14 @@ class Reader:
 
 
 class ReadImages(beam.PTransform):
-    """(number, chunks of a group) -> Batch, and list[Failure] under the tag "failed".
+    """(number, chunks of a chunk group) -> Batch, and list[Failure] under the tag "failed".
 
     The batches of a chunk group hold its readable images in the order of the listing; all but the
     last fill a whole number of the model's calls.
 
     Args:
-        reader: of the images.
-        threads: that decode at the same time; never changes the result.
+        reader: reads the images.
+        threads: threads that decode at the same time; never changes the result.
         batch_size: images in one call of the model.
     """
 
@@ -155,7 +155,7 @@ class _Read(beam.DoFn):
 
     def setup(self) -> None:
         prepare_process()
-        # Pillow and OpenCV work outside the interpreter's lock, so threads use the cores.
+        # Pillow and OpenCV release the GIL, so threads use several cores.
         self._pool = ThreadPoolExecutor(self._threads)
 
     def teardown(self) -> None:

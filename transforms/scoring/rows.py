@@ -1,4 +1,4 @@
-"""What is known of one image while it is scored."""
+"""The rows of scoring: a scored image, its measures, or a failure."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ from facemill.transforms.images.quality import measure
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What the square and its face are like, by the names that a dataset's index has for it.
+    """Measures of a crop and its face, named like the columns of a dataset's index.
 
     Attributes:
         sharpness: see `transforms.images.quality.Quality`.
-        brightness: see there.
-        contrast: see there.
-        faces: how many the detector found, or None without one.
-        face_score: of the face that was chosen, in [0, 1], or None without a detector.
-        face_box: of that face, x0, y0, x1, y1 in pixels of the upright picture, or None.
+        brightness: see `Quality`.
+        contrast: see `Quality`.
+        faces: the number of faces that the detector found, or None without a detector.
+        face_score: the score of the chosen face, in [0, 1], or None without a detector.
+        face_box: the box of that face, x0, y0, x1, y1 in pixels of the upright image, or None.
     """
 
     sharpness: float
@@ -29,7 +29,7 @@ class Measures:
 
     @classmethod
     def of(cls, framed: Crop) -> "Measures":
-        """The measures of a square that is not encoded yet."""
+        """The measures of a crop before it is encoded."""
         quality = measure(framed.pixels)
         return cls(
             quality.sharpness,
@@ -47,7 +47,7 @@ class Failure:
 
     Attributes:
         image_id: stable key.
-        source: where the bytes came from, relative to the input.
+        source: path of the file that holds the bytes, relative to the input.
         reason: why there is no embedding.
     """
 
@@ -62,9 +62,9 @@ class Scored:
 
     Attributes:
         image_id: stable key.
-        source: where the bytes came from, relative to the input.
+        source: path of the file that holds the bytes, relative to the input.
         identity: whose face it is, or None.
-        measures: of the square that the model saw.
+        measures: the measures of the crop that the model takes.
         embedding: float32 [D], little-endian bytes.
     """
 

@@ -1,4 +1,4 @@
-"""Writing embeddings and errors as Parquet, each part once, in the order of its keys."""
+"""Writes embeddings and errors as Parquet; each part is written once, sorted by image_id."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ from facemill.transforms.scoring.rows import Failure, Measures, Scored
 
 register(Failure, Scored)
 
-# A worker holds one part's embeddings while it sorts them: at 512 numbers each, 100 MB.
+# A worker holds the embeddings of one part while it sorts them: 100 MB if D is 512.
 _ROWS_PER_PART = 50_000
 _ROW_GROUP = 8_192
 
@@ -54,7 +54,7 @@ def table(rows: Iterable[Scored], embedding_size: int, model_id: str) -> pa.Tabl
     Args:
         rows: each with an embedding float32 [D].
         embedding_size: D.
-        model_id: of the model.
+        model_id: the `model_id` of the model.
     """
     ordered = sorted(rows, key=lambda row: row.image_id)
     values = np.frombuffer(b"".join(row.embedding for row in ordered), "<f4")
@@ -75,7 +75,7 @@ class WriteEmbeddings(beam.PTransform):
     Args:
         folder: where the parts are written.
         embedding_size: D.
-        model_id: of the model.
+        model_id: the `model_id` of the model.
         total: a PCollection of one number, how many images were listed.
     """
 
@@ -114,7 +114,7 @@ class WriteErrors(beam.PTransform):
 
     def expand(self, failures: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
-        # Most runs have few failures, so the number of parts follows from theirs alone.
+        # Most runs have few failures, so the number of parts depends on the failures alone.
         total = (
             failures
             | "Sizes" >> beam.Map(len).with_output_types(int)
@@ -134,12 +134,12 @@ class WriteErrors(beam.PTransform):
 def _by_part(
     rows: Sequence[Scored | Failure], prefix: str, total: int
 ) -> Iterator[tuple[str, list[Scored | Failure]]]:
-    """The rows by the part that a hash of their key puts them in.
+    """The rows by the name of their part, which a hash of the image_id decides.
 
     Args:
-        rows: of one batch or chunk group.
-        prefix: of the parts' names.
-        total: rows in all parts, at most.
+        rows: rows of one batch or chunk group.
+        prefix: prefix of the names of the parts.
+        total: an upper bound of the rows in all parts.
     """
     count = group_count(total, _ROWS_PER_PART)
     parts = partition(rows, lambda row: keyed_hash(0, "embedding", row.image_id) % count)

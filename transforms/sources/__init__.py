@@ -1,1 +1,1 @@
-"""Layouts of input: each tells which images there are, and gets their bytes."""
+"""Sources: one for each layout of input, which lists its images and reads their bytes."""

@@ -1,23 +1,23 @@
-"""Parquet files as others write them."""
+"""Opening Parquet files of any writer."""
 
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# What Arrow raises of damaged files; its own errors are several of these at once.
+# The errors that Arrow raises for damaged files; its own classes inherit from several of these.
 ARROW_ERRORS = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError)
 
 _BUFFER_BYTES = 1 << 20
 
 
 def open_table(stream: BinaryIO) -> Any:
-    """A `pyarrow.parquet.ParquetFile` that is read little by little.
+    """A `pyarrow.parquet.ParquetFile` that reads in small steps.
 
     Raises:
-        one of ARROW_ERRORS: it is none.
+        one of ARROW_ERRORS: the file is no sound Parquet file.
     """
-    # Without these two, Arrow reads a row group's column whole before it gives the first row.
+    # Without these two options, Arrow reads the whole column of a row group for its first row.
     return pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BUFFER_BYTES)
 
 

@@ -12,18 +12,18 @@ from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.reading import cannot_read, too_large
 
-# No path holds it.
+# Separates path and reason in a task: no path contains this character.
 _BEFORE_REASON = "\0"
 
 
 class ContainerSource(Source):
-    """Files anywhere under the input, each of which is one task and holds many images.
+    """Container files anywhere under the input. Each is one task and holds many images.
 
     Args:
-        root: the input, or one such file.
+        root: the input, or one container file.
 
     Attributes:
-        what: the files are called in messages.
+        what: how messages call the files, such as "*.tar files".
     """
 
     what: ClassVar[str]
@@ -36,14 +36,14 @@ class ContainerSource(Source):
     @staticmethod
     @abc.abstractmethod
     def holds_images(name: str) -> bool:
-        """Whether a file is one of these, told by its name in lower case without folders."""
+        """Whether a file is such a container, judged by its name in lower case without folders."""
 
     @abc.abstractmethod
     def refs_of(self, path: str) -> Iterator[Ref]:
         """The images of one file, as `refs` yields them."""
 
     def tasks(self) -> list[str]:
-        """The files' relative paths, sorted; what must not be opened comes with its reason."""
+        """The files' relative paths, sorted; with the reason if a file must not be opened."""
         if self._only is not None:
             return [self._only]
         try:
@@ -74,9 +74,9 @@ class ContainerSource(Source):
 
     def refs(self, task: str) -> Iterator[Ref]:
         """The images of one file."""
-        path, *told = task.split(_BEFORE_REASON)
-        if told:
-            yield Ref(path, None, path, reason=Reason(ReasonCode(told[0]), told[1]))
+        path, *reason = task.split(_BEFORE_REASON)
+        if reason:
+            yield Ref(path, None, path, reason=Reason(ReasonCode(reason[0]), reason[1]))
         else:
             yield from self.refs_of(path)
 
@@ -101,10 +101,10 @@ class OpenFile:
         self.close()
 
     def get(self, path: str) -> BinaryIO:
-        """The stream of a file, standing anywhere.
+        """The stream of a file, at any position.
 
         Raises:
-            OSError: it cannot be opened.
+            OSError: the file cannot be opened.
         """
         if self._stream is None or path != self._path:
             self.close()
@@ -113,7 +113,7 @@ class OpenFile:
         return self._stream
 
     def close(self) -> None:
-        """Closes what is open."""
+        """Closes the open file, if any."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None

@@ -1,4 +1,4 @@
-"""The images of a dataset as a source: of a set that is added to, or to be kept apart from."""
+"""The images of a dataset as a source: of a base, a held-out set or a dataset to score."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,22 +33,24 @@ _COLUMNS = [
 
 
 class DatasetRecords(Source):
-    """The records of a dataset's shards, each once, as squares of the dataset's own size.
+    """The records of a dataset's shards, each once, as crops of the dataset's own size.
 
-    A dataset is an artifact, and whole: other than with foreign input, damage ends the run. Parts
-    of the index are checked against the manifest when they are listed, and each record against its
-    own checksum and the name that the index gives it when it is read.
+    A dataset is a complete artifact, so damage ends the run, unlike damage in other input. The
+    listing checks each part of the index against the manifest; `read` checks each record against
+    its checksum and against the image_id in the index.
 
     Args:
         root: absolute path or URL of the dataset.
         manifest: its manifest.
-        aside: outcomes whose images are listed too: their pictures are not in the shards, but who
-            they show and the hash of their pixels is known. Of dropped ones those that a list or
-            another held-out set kept out of the dataset are none of its images, and not listed.
-        quarantined: whether of these, records that were written apart are read like others.
+        exclusions: outcomes whose images are listed too. The shards do not hold these images, but
+            the index has their identity and the hash of their pixels. Images that an identity list
+            or another held-out set dropped are never listed, since they do not belong to the
+            dataset.
+        quarantined: whether quarantined images, which have shards of their own, are read like kept
+            ones.
 
     Raises:
-        RunError: its manifest leads elsewhere.
+        RunError: the manifest names a path outside the dataset.
     """
 
     format: ClassVar[str] = "dataset"
@@ -57,16 +59,16 @@ class DatasetRecords(Source):
         self,
         root: str,
         manifest: Mapping[str, Any],
-        aside: Sequence[str] = (),
+        exclusions: Sequence[str] = (),
         quarantined: bool = False,
     ) -> None:
         super().__init__(root)
-        self._aside = tuple(aside)
+        self._exclusions = tuple(exclusions)
         self._quarantined = quarantined
         for split in manifest["splits"].values():
             for shard in split["shards"]:
                 artifact.resolve(root, shard)
-        # Path to SHA-256.
+        # SHA-256 by path.
         self._parts: dict[str, str] = {
             entry["path"]: entry["sha256"] for entry in artifact.entries_under(manifest, "index/")
         }
@@ -76,14 +78,15 @@ class DatasetRecords(Source):
         return sorted(self._parts)
 
     def attributes(self) -> None:
-        """Its index has them row by row."""
+        """None: only the rows of the index name them."""
         return None
 
     def refs(self, task: str) -> Iterator[Ref]:
-        """The kept images of one part, shard after shard, then those set aside that are wanted.
+        """The kept images of one part, shard after shard, then the exclusions to be listed.
 
         Raises:
-            RunError: the part is absent, differs from the manifest, or leads elsewhere.
+            RunError: the part is absent, differs from the manifest, or names a path outside the
+                dataset.
         """
         everything = self._rows(task)
         read = pc.equal(everything["outcome"], KEPT)
@@ -103,13 +106,13 @@ class DatasetRecords(Source):
                 split=row["split"] if row["split"] in SPLITS else None,
                 pixel_sha256=row["pixel_sha256"],
             )
-        if not self._aside:
+        if not self._exclusions:
             return
-        listed = pc.is_in(everything["outcome"], pa.array(self._aside))
-        aside = everything.filter(pc.and_(listed, pc.invert(read)))
-        for row in aside.sort_by("image_id").to_pylist():
+        listed = pc.is_in(everything["outcome"], pa.array(self._exclusions))
+        excluded = everything.filter(pc.and_(listed, pc.invert(read)))
+        for row in excluded.sort_by("image_id").to_pylist():
             reason = from_columns(row["reason"], row["reason_code"])
-            if row["outcome"] == DROPPED and _was_kept_out(reason):
+            if row["outcome"] == DROPPED and _is_foreign(reason):
                 continue
             yield Ref(
                 image_id=row["image_id"],
@@ -126,7 +129,7 @@ class DatasetRecords(Source):
         """Each record's JPEG.
 
         Raises:
-            RunError: a shard is absent or damaged, or holds another record there.
+            RunError: a shard is absent or damaged, or holds another record at the offset.
         """
         with OpenFile(self.root) as file:
             for ref in refs:
@@ -154,8 +157,8 @@ class DatasetRecords(Source):
                 "damaged, so write the dataset again."
             )
         table = pq.ParquetFile(pa.BufferReader(data))
-        # A dataset of before there were codes can be read, but not compared with in full.
-        wanted = [*_COLUMNS, "reason_code"] if self._aside else _COLUMNS
+        # A dataset from before there were reason codes can be read, but without its exclusions.
+        wanted = [*_COLUMNS, "reason_code"] if self._exclusions else _COLUMNS
         if missing := sorted(set(wanted) - set(table.schema_arrow.names)):
             raise RunError(
                 f"{path} must have the columns of this version of facemill, but lacks "
@@ -167,20 +170,22 @@ class DatasetRecords(Source):
 def verify_dataset(root: str, manifest: Mapping[str, Any]) -> None:
     """Checks the files of a dataset on a disk against its manifest.
 
-    Of a dataset on an object store nothing is read twice: `DatasetRecords` checks what it reads.
+    Files on an object store are not read here, to avoid reading them twice: `DatasetRecords` checks
+    what it reads.
 
     Args:
-        root: its absolute path or URL.
+        root: absolute path or URL of the dataset.
         manifest: its manifest.
 
     Raises:
-        RunError: a file is absent or differs.
+        RunError: a file is absent or differs from the manifest.
     """
     if not storage.is_remote(root):
         artifact.verify_files(root, manifest)
 
 
-def _was_kept_out(reason: Reason | None) -> bool:
+def _is_foreign(reason: Reason | None) -> bool:
+    """Whether a list or a held-out set dropped an image, so that it is none of the dataset."""
     return reason is not None and reason.code in (*BY_NAME, *HELD_OUT_IMAGE)
 
 

@@ -1,4 +1,4 @@
-"""Names that must not come twice, remembered in 12 to 24 bytes each."""
+"""A set of names that must not repeat, in 12 to 24 bytes each."""
 
 import hashlib
 from array import array
@@ -7,11 +7,11 @@ _SMALLEST = 1 << 10
 
 
 class Distinct:
-    """Hands out each name once.
+    """Finds names that repeat.
 
-    It keeps a 64-bit hash of each name and not the name, in one open-addressed table: for ten
-    million names that is at most 270 MB, where a set of them takes gigabytes. Two different names
-    are mistaken for the same one with a chance of 3e-6 among ten million, and then in every run.
+    It keeps a 64-bit hash of each name and not the name, in one open-addressed table: ten million
+    names take at most 270 MB, where a Python set takes gigabytes. Among ten million names, two
+    different ones collide with a probability of 3e-6, and then in every run.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Distinct:
         self._count = 0
 
     def add(self, name: str) -> bool:
-        """Remembers a name; False if it was there already."""
+        """Adds a name; False if it was added before."""
         digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         # Zero marks an empty slot.
         value = int.from_bytes(digest, "big") or 1
@@ -49,10 +49,10 @@ class Distinct:
 
 def _put(slots: "array[int]", value: int) -> bool:
     mask = len(slots) - 1
-    place = value & mask
-    while present := slots[place]:
+    slot = value & mask
+    while present := slots[slot]:
         if present == value:
             return False
-        place = (place + 1) & mask
-    slots[place] = value
+        slot = (slot + 1) & mask
+    slots[slot] = value
     return True

@@ -16,8 +16,8 @@ NO_FOLDER = Reason(ReasonCode.NO_IDENTITY_FOLDER, "lies in no identity's folder"
 class Folders(Source):
     """`IDENTITY/any/depth/photo.jpg`: the folder directly under the input is the identity.
 
-    Every file is listed, whatever its extension: what it is, its content tells. A task is one
-    name directly under the input.
+    Every file is listed, whatever its extension: its content decides whether it is an image. A task
+    is one name directly under the input.
     """
 
     format: ClassVar[str] = "folders"
@@ -83,7 +83,7 @@ def names_in(root: str) -> list[str]:
 
 
 def encode_name(name: str) -> str:
-    """A listed name as text that any engine can carry: names need not be UTF-8, tasks must."""
+    """A listed name, which may be any bytes, as UTF-8 text, which every runner can transport."""
     return quote(name, safe="/ @", errors="surrogateescape")
 
 

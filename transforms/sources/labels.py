@@ -1,4 +1,4 @@
-"""From what a source says about an image to the name of an identity."""
+"""Converts the label of an image in a source to the name of an identity."""
 
 import dataclasses
 import math
@@ -6,18 +6,18 @@ import math
 from facemill.transforms.core.reasons import Reason, ReasonCode, ReasonError
 from facemill.transforms.sources.base import Ref
 
-# What sources of labeled records call the identity, the most telling name first.
+# The fields of labeled records that may name the identity; the first that is present counts.
 NAMES = ("identity", "label", "class", "name")
 
-# What collections with numbers for identities write where there is none.
-_NOBODY = "-1"
+# The label that collections with numbered identities give an image without one.
+_NO_IDENTITY = "-1"
 MORE_THAN_ONE_LINE = Reason(
     ReasonCode.BAD_LABEL, "the name of its identity must be one line, but holds a line break"
 )
 
 
 class BadValueError(ReasonError):
-    """A value in the source that cannot be used; its reason is the row's."""
+    """A value in the source cannot be used; its reason becomes that of the row."""
 
     def __init__(self, text: str, code: ReasonCode = ReasonCode.BAD_LABEL) -> None:
         super().__init__(code, text)
@@ -25,17 +25,17 @@ class BadValueError(ReasonError):
 
 
 def as_identity(value: object, what: str = "label") -> str | None:
-    """The identity that a label stands for; None where it stands for none: empty, or -1.
+    """The identity that a label names; None if the label is empty or -1.
 
-    Whole numbers are taken by their digits, also as floats, since a table whose column of integers
-    has gaps often holds floats. White space around a text does not count.
+    A whole number is named by its digits, also as a float, since a column of integers with gaps
+    often holds floats. White space around a text is removed.
 
     Args:
-        value: as the source's format has it.
-        what: the value is called, for the message.
+        value: the label as the source's format has it.
+        what: how the message calls the value.
 
     Raises:
-        BadValueError: it is no text in UTF-8 and no whole number.
+        BadValueError: the label is neither a text in UTF-8 nor a whole number.
     """
     if isinstance(value, bytes):
         try:
@@ -44,22 +44,22 @@ def as_identity(value: object, what: str = "label") -> str | None:
             raise BadValueError(f"its {what} is not valid UTF-8") from None
     if isinstance(value, str):
         text = checked_text(value.strip(), what)
-        return None if text in ("", _NOBODY) else text
+        return None if text in ("", _NO_IDENTITY) else text
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return None if str(value) == _NOBODY else str(value)
+        return None if str(value) == _NO_IDENTITY else str(value)
     raise BadValueError(
         f"its {what} must be a text or a whole number, got a {type(value).__name__}"
     )
 
 
-def of_one_line(ref: Ref) -> Ref:
-    """The image; with a reason if the name of its identity is more than one line.
+def refuse_multiline_identity(ref: Ref) -> Ref:
+    """The image; with a reason if the name of its identity has more than one line.
 
-    The vocabulary of identities has one on each line, so a network would not know this one.
+    The vocabulary file has one identity on each line, so it cannot hold such a name.
     """
     if ref.reason or not ref.identity or not ("\n" in ref.identity or "\r" in ref.identity):
         return ref
@@ -67,10 +67,10 @@ def of_one_line(ref: Ref) -> Ref:
 
 
 def checked_text(text: str, what: str) -> str:
-    """`text` itself.
+    """Returns `text` if UTF-8 can encode it.
 
     Raises:
-        BadValueError: it holds lone surrogates, which no column can hold.
+        BadValueError: the text holds lone surrogates, which no column can hold.
     """
     if not is_text(text):
         raise BadValueError(f"its {what} is not valid UTF-8")
@@ -78,7 +78,7 @@ def checked_text(text: str, what: str) -> str:
 
 
 def is_text(text: str) -> bool:
-    """Whether UTF-8 can hold it."""
+    """Whether UTF-8 can encode a text."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""A manifest: a table that names the images and says what is known of each."""
+"""A manifest: a table of image paths with identities, splits, landmarks and attributes."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from facemill.transforms.sources.distinct import Distinct
 from facemill.transforms.sources.labels import BadValueError, as_identity, checked_text
 from facemill.transforms.sources.reading import cannot_read, read_whole
 
-# Names of columns, the first that is there counts and the others are attributes.
+# Names of columns: the first that is present counts, the others are attributes.
 _PATHS = ("path", "file", "image")
 _IDENTITIES = ("identity", "label", "person", "name")
 _IMAGE_ID = "image_id"
@@ -37,17 +37,18 @@ class Manifest(Source):
     Columns: `path` (or `file`, `image`), relative to the root or under it, and '/'-separated;
     `identity` (or `label`, `person`, `name`); `split`, one of train, val and test; `landmarks`,
     ten numbers as a list or as JSON text, or a column for each, `left_eye_x` to `right_mouth_y`,
-    in the order of `Ref.landmarks`; `image_id`, a name of its own for the row. All but the path may
-    be absent or empty. Every other column is an attribute.
+    in the order of `Ref.landmarks`; `image_id`, the key of the row instead of the path. All but the
+    path may be absent or empty. Every other column is an attribute.
 
-    A path that comes again is refused, since it is most often a mistake, unless its row has an
-    image_id: so each face of a group can be a row.
+    A path that repeats is refused, since it is most often a mistake, unless its row has an
+    image_id: so each face of a group photo can have a row.
 
-    A row that cannot be used is named after its place: `faces.csv/line 17`.
+    The image_id of a row that cannot be used is its position: `faces.csv/line 17`.
 
     Args:
-        path: of the manifest.
-        root: that its paths are relative to and must stay under; None for its own folder.
+        path: path of the manifest.
+        root: the folder that the paths are relative to and must stay under; None for the folder of
+            the manifest.
     """
 
     format = "manifest"
@@ -60,10 +61,10 @@ class Manifest(Source):
         self._name = readable(name)
 
     def tasks(self) -> list[str]:
-        """The manifest as one: a path that comes twice can only be seen by reading it in order.
+        """The manifest as one task: only reading all rows in order finds a path that repeats.
 
         Raises:
-            UsageError: it cannot be read or has no column of paths.
+            UsageError: the manifest cannot be read or has no column of paths.
         """
         if not self.path.lower().endswith(tables.SUFFIXES):
             raise ParameterError(
@@ -102,7 +103,7 @@ class Manifest(Source):
         return [self._name]
 
     def attributes(self) -> Sequence[str] | None:
-        """The columns of no other meaning; each row of JSONL may have further ones."""
+        """The columns without another meaning; None for JSONL, where each row may have others."""
         if self.path.lower().endswith(".jsonl"):
             return None
         row = dict.fromkeys(tables.columns(self.path))
@@ -112,17 +113,17 @@ class Manifest(Source):
         return sorted(row.keys() - others)
 
     def refs(self, task: str) -> Iterator[Ref]:
-        """The rows in their order; of the whole manifest only a hash of each path is held."""
-        taken = Distinct()
-        for place, row in tables.rows(self.path):
-            name = f"{task}/{place}" if place else task
+        """The rows in order; memory holds only a hash of each path of the manifest."""
+        used = Distinct()
+        for position, row in tables.rows(self.path):
+            name = f"{task}/{position}" if position else task
             if isinstance(row, Reason):
-                yield Ref(taken.claim(name), None, task, reason=row)
+                yield Ref(used.claim(name), None, task, reason=row)
             else:
-                yield self._ref(task, name, row, taken)
+                yield self._ref(task, name, row, used)
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
-        """Reads each file, once it is sure that it lies under the root."""
+        """Reads each file after checking that it lies under the root."""
         real_root = None if storage.is_remote(self.root) else storage.real_path(self.root)
         for ref in refs:
             try:
@@ -133,21 +134,21 @@ class Manifest(Source):
     def _read(self, path: str, real_root: str | None) -> bytes | Unreadable:
         full = storage.join(self.root, path)
         if real_root is not None:
-            # What is opened is what was checked, links and all.
+            # Links are resolved first, so that the file that is checked is the file that is opened.
             full = storage.real_path(full)
             if not storage.lies_under(full, real_root):
                 return Unreadable(Reason(ReasonCode.OUTSIDE_ROOT, _OUTSIDE))
             if storage.is_special(full):
-                # A pipe would wait forever for someone to write.
+                # Opening a pipe would block until another process writes to it.
                 return Unreadable(Reason(ReasonCode.NOT_A_FILE, "is not a file"))
         with storage.open_file(full) as stream:
             return read_whole(stream)
 
-    def _ref(self, task: str, name: str, row: tables.Row, taken: Distinct) -> Ref:
+    def _ref(self, task: str, name: str, row: tables.Row, used: Distinct) -> Ref:
         try:
             path = _path(_take(row, _PATHS), self.root)
         except BadValueError as error:
-            return Ref(taken.claim(name), None, task, reason=error.reason)
+            return Ref(used.claim(name), None, task, reason=error.reason)
         what, key = "path", path
         reason: Reason | None = None
         try:
@@ -156,7 +157,7 @@ class Manifest(Source):
                 what, key = _IMAGE_ID, _text_of(given, _IMAGE_ID)
         except BadValueError as error:
             reason = error.reason
-        image_id = key if not reason and taken.add(key) else taken.claim(name)
+        image_id = key if not reason and used.add(key) else used.claim(name)
         if not reason and image_id != key:
             text = f"its {what} comes on an earlier row already: {key}"
             reason = Reason(ReasonCode.REPEATED_KEY, text)
@@ -181,7 +182,7 @@ class Manifest(Source):
 
 
 def _take(row: tables.Row, names: Sequence[str]) -> Any:
-    """Takes the value of the first of some columns that the row has, even a null, out of it."""
+    """Removes the first of some columns that the row has and returns its value, even a null."""
     for name in names:
         if name in row:
             return row.pop(name)
@@ -189,14 +190,14 @@ def _take(row: tables.Row, names: Sequence[str]) -> Any:
 
 
 def _path(value: object, root: str) -> str:
-    """A path as it stands in `Ref.path`.
+    """A path in the form of `Ref.path`.
 
     Args:
-        value: as the manifest has it.
-        root: that it must lie under.
+        value: the path as the manifest has it.
+        root: the folder that it must lie under.
 
     Raises:
-        BadValueError: it is none, or leads outside the root.
+        BadValueError: the value is no path, or leads outside the root.
     """
     if value is None:
         raise BadValueError("names no path", ReasonCode.BAD_ROW)
@@ -207,10 +208,10 @@ def _path(value: object, root: str) -> str:
 
 
 def _text_of(value: object, what: str) -> str:
-    """A value that must be a text, and a name.
+    """Returns a value that must be a text without null bytes.
 
     Raises:
-        BadValueError: it is none.
+        BadValueError: it is not.
     """
     if not isinstance(value, str):
         text = f"its {what} must be a text, got a {type(value).__name__}"

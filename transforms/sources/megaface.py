@@ -16,14 +16,16 @@ from facemill.transforms.sources.reading import read_image
 DISTRACTORS = "FlickrFinal2"
 PROBES = "facescrub*"
 NO_IMAGE = Reason(ReasonCode.ANNOTATION_WITHOUT_IMAGE, "annotates an image that is not there")
-STRAY = Reason(ReasonCode.OUTSIDE_LAYOUT, "lies in neither FlickrFinal2 nor a folder of facescrub")
+OUTSIDE_LAYOUT = Reason(
+    ReasonCode.OUTSIDE_LAYOUT, "lies in neither FlickrFinal2 nor a folder of facescrub"
+)
 NO_PERSON = Reason(ReasonCode.NO_IDENTITY_FOLDER, "lies in no person's folder")
 
 _ANNOTATION = ".json"
 # 68 points are 4 KB of text.
 _MAX_JSON_BYTES = 1 << 20
 _POINTS = 68
-# Of the 68 points of the iBUG markup; the viewer's left comes first.
+# Indices among the 68 points of the iBUG markup; the viewer's left comes first.
 _EYES = (range(36, 42), range(42, 48))
 _NOSE, _LEFT_CORNER, _RIGHT_CORNER = 30, 48, 54
 
@@ -31,16 +33,16 @@ _NOSE, _LEFT_CORNER, _RIGHT_CORNER = 30, 48, 54
 class MegaFace(Source):
     """`FlickrFinal2/NNN/USER@N/ID_N.jpg` and `facescrub*/NAME/NAME_N.png`, each with `.json`.
 
-    The JSON file of an image is its annotation and no image: five landmarks are made of its 68
-    points, which are pixels of that image file. The attribute `annotation` of the image says what
-    was found: `landmarks`, `none` (JSON without them), `missing` or `damaged`. A JSON file without
-    its image, and any other stray file, is listed with a reason.
+    The JSON file of an image is its annotation and is not listed: its 68 points, in pixels of the
+    image file, are reduced to five landmarks. The attribute `annotation` of the image is
+    `landmarks`, `none` (JSON without points), `missing` or `damaged`. A JSON file without its
+    image, and a file in neither of the two folders, is listed with a reason.
     """
 
     format: ClassVar[str] = "megaface"
 
     def tasks(self) -> list[str]:
-        """Folders of the second level, and whatever lies above them."""
+        """Folders of the second level, and other names directly under the input."""
         tasks = []
         found = False
         for name in names_in(self.root):
@@ -60,7 +62,7 @@ class MegaFace(Source):
         return tasks
 
     def refs(self, task: str) -> Iterator[Ref]:
-        """Images and stray files of one folder."""
+        """Images of one folder, and files with a reason."""
         entries = storage.list_files(self.root, decode_name(task))
         # A photo's name sorts before its annotation's, but other names may lie between the two.
         names = {entry.name: entry.reason for entry in entries}
@@ -68,12 +70,12 @@ class MegaFace(Source):
             image = name.removesuffix(_ANNOTATION)
             if image != name and image in names:
                 continue
-            identity, stray = _whose(name)
+            identity, outside = _identity(name)
             if image != name:
                 yield Ref(name, identity, name, reason=reason or NO_IMAGE)
                 continue
-            if reason or stray:
-                yield Ref(name, identity, name, reason=reason or stray)
+            if reason or outside:
+                yield Ref(name, identity, name, reason=reason or outside)
                 continue
             annotation = name + _ANNOTATION
             if annotation not in names:
@@ -87,7 +89,7 @@ class MegaFace(Source):
             )
 
     def attributes(self) -> Sequence[str]:
-        """What became of the annotation."""
+        """The state of the annotation."""
         return ("annotation",)
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
@@ -106,7 +108,7 @@ class MegaFace(Source):
                 return "damaged", None
             points = value.get("landmarks")
             return ("landmarks", _five(points)) if points else ("none", None)
-        # Nesting without end, missing points and numbers that are none: all of it is damage.
+        # Deep nesting, missing points and values that are no numbers all count as damage.
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return "damaged", None
 
@@ -119,22 +121,22 @@ def _is_probes(name: str) -> bool:
     return name.endswith("/") and fnmatchcase(name.lower(), f"{PROBES}/")
 
 
-def _whose(name: str) -> tuple[str | None, Reason | None]:
-    """Identity of a file, and why it belongs to neither set, or None."""
+def _identity(name: str) -> tuple[str | None, Reason | None]:
+    """The identity of a file, and the reason why it belongs to neither set, or None."""
     top, _, rest = name.partition("/")
     if _is_distractors(f"{top}/"):
         return None, None
     if not (rest and _is_probes(f"{top}/")):
-        return None, STRAY
+        return None, OUTSIDE_LAYOUT
     person, _, inside = rest.partition("/")
     return (person, None) if inside else (None, NO_PERSON)
 
 
 def _five(points: Any) -> tuple[float, ...]:
-    """x and y of eyes, nose and corners of the mouth, of the 68 points.
+    """x and y of eyes, nose and corners of the mouth, computed from the 68 points.
 
     Raises:
-        ValueError, KeyError, TypeError, OverflowError: they are not 68 points.
+        ValueError, KeyError, TypeError, OverflowError: the value is not 68 points.
     """
     if len(points) != _POINTS:
         raise ValueError(f"{len(points)} points")

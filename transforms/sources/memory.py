@@ -1,4 +1,4 @@
-"""Images that are in memory already, behind the interface that scan and scoring read from."""
+"""A source of images in memory, which scan and scoring read like files."""
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
@@ -9,10 +9,10 @@ from facemill.transforms.sources.reading import too_large
 
 
 class InMemory(Source):
-    """Some images whose bytes the caller holds.
+    """Images whose bytes are in memory.
 
     Args:
-        contents: the bytes of each image; a `Ref` finds them by its `offset`.
+        contents: the bytes of each image; the `offset` of a `Ref` is an index in it.
     """
 
     format: ClassVar[str] = "memory"
@@ -26,9 +26,9 @@ class InMemory(Source):
         return [""]
 
     def refs(self, task: str) -> Iterator[Ref]:
-        """A reference for each image, named by its place."""
+        """A reference for each image, named by its index."""
         del task
-        return (Ref(str(place), None, "", place) for place in range(len(self._contents)))
+        return (Ref(str(index), None, "", index) for index in range(len(self._contents)))
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Each image's bytes."""

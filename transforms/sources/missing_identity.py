@@ -1,4 +1,4 @@
-"""Images whose identity the source does not say, where it does not count whose face they show."""
+"""Images without an identity, for jobs that need none."""
 
 import dataclasses
 
@@ -7,13 +7,16 @@ from facemill.transforms.sources.base import Ref
 
 
 def reason_of(ref: Ref) -> Reason | None:
-    """Why an image cannot be used; one that lies in no identity's folder can."""
+    """Why an image cannot be used by a job that needs no identities, or None.
+
+    The lack of an identity is then no reason; but an exclusion of a dataset keeps its reason.
+    """
     if ref.reason is None or (ref.reason.code in WITHOUT_IDENTITY and not ref.outcome):
         return None
     return ref.reason
 
 
 def ignore_missing_identity(ref: Ref) -> Ref:
-    """The image with the reason of `reason_of`."""
+    """The image with the reason that `reason_of` returns."""
     reason = reason_of(ref)
     return ref if reason == ref.reason else dataclasses.replace(ref, reason=reason)

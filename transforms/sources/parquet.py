@@ -1,4 +1,4 @@
-"""Parquet tables with a column of encoded images, as Hugging Face keeps image data sets."""
+"""Parquet tables with a column of encoded images, the layout of image datasets on Hugging Face."""
 
 import bisect
 import json
@@ -22,26 +22,27 @@ from facemill.transforms.sources.reading import cannot_read, too_large
 _IMAGES = ("image", "img", "jpg", "jpeg", "png", "bytes")
 _LABELS = ("identity", "label", "person", "name")
 _ROWS_PER_BATCH = 4096
-# Columns in a message.
+# How many columns a message names.
 _NAMED = 12
 
 
 class ParquetTables(ContainerSource):
     """Parquet files anywhere under the input; image_id is `<file>/<row>`, rows from 0 on.
 
-    An image is a binary value or a struct of `bytes` and `path`, of which the bytes count. The
-    identity is a text or a whole number; with the names of a Hugging Face ClassLabel in the
-    schema's metadata, a number stands for its name, and -1 for none.
+    An image is a binary value, or a struct of `bytes` and `path`, whose path is ignored. The
+    identity is a text or a whole number; if the schema's metadata has a Hugging Face ClassLabel, a
+    number is an index in its names, and -1 is no identity.
 
-    To reach a row, Arrow decodes the rows of its row group before it, one at a time. So `read`
-    goes forward as long as it can, and row groups of a few hundred images are the quickest.
+    To reach a row, Arrow decodes all rows before it in its row group, one at a time. So `read`
+    moves forward where it can, and is fastest with row groups of a few hundred images.
 
     Args:
         root: the input.
-        image_column: its name, or None for the first struct with bytes, else the first binary
-            column called image, img, jpg, jpeg, png or bytes, else the only binary column.
-        label_column: its name, or None for the first of identity, label, person and name that is
-            there; without one the images have no identity.
+        image_column: name of the column of images, or None for the first struct with bytes, else
+            the first binary column called image, img, jpg, jpeg, png or bytes, else the only binary
+            column.
+        label_column: name of the column of identities, or None for the first of identity, label,
+            person and name that is present; without one the images have no identity.
     """
 
     format = "parquet"
@@ -59,14 +60,14 @@ class ParquetTables(ContainerSource):
 
     @staticmethod
     def holds_images(name: str) -> bool:
-        """By its suffix."""
+        """Whether the suffix is `.parquet`."""
         return name.endswith(".parquet")
 
     def tasks(self) -> list[str]:
         """The files.
 
         Raises:
-            UsageError: there are none, or the first has no such columns.
+            UsageError: there are no files, or the first one lacks a column.
         """
         found = super().tasks()
         try:
@@ -83,12 +84,12 @@ class ParquetTables(ContainerSource):
                 do="name them by `image_column` and `label_column`, or check `format`",
             ) from None
         except ARROW_ERRORS:
-            # A damaged file ends in a row like any other.
+            # `refs` lists a damaged file with a reason.
             pass
         return found
 
     def refs_of(self, path: str) -> Iterator[Ref]:
-        """The rows of one file; only the label's column is read."""
+        """The rows of one file; it reads only the label column."""
         row = 0
         try:
             with storage.open_file(storage.join(self.root, path)) as stream:
@@ -139,12 +140,12 @@ class ParquetTables(ContainerSource):
 
 @dataclass(frozen=True)
 class _Columns:
-    """Of one file.
+    """The columns to read from one file.
 
     Attributes:
-        image: path of the leaf that holds the bytes.
-        label: name, or None.
-        names: that the label's numbers stand for, or empty.
+        image: path of the leaf column that holds the bytes.
+        label: name of the label column, or None.
+        names: class names, indexed by the label; or empty.
     """
 
     image: str
@@ -153,7 +154,7 @@ class _Columns:
 
 
 class _Rows:
-    """Images of one file by row; the next rows of a row group cost no second start."""
+    """Images of one file by row; it continues within a row group instead of starting it anew."""
 
     def __init__(self, path: str, stream: BinaryIO, columns: Any) -> None:
         self.path = path
@@ -176,7 +177,7 @@ class _Rows:
 
         Raises:
             BadValueError: the file has no such row.
-            one of ARROW_ERRORS: it is damaged.
+            one of ARROW_ERRORS: the file is damaged.
         """
         group = bisect.bisect_right(self._ends, row)
         if group == len(self._ends):
@@ -185,7 +186,7 @@ class _Rows:
         if group != self._group or row < self._next:
             self._start(group)
         while self._next <= row:
-            # Behind damage nothing of the row group can be reached, so it is not tried again.
+            # No row of the group can be read after a damaged one, so it is not tried again.
             if self._damage is None:
                 self._step()
             if self._damage is not None:
@@ -206,14 +207,14 @@ class _Rows:
         self._group = group
         self._damage = None
         self._next = self._ends[group - 1] if group else 0
-        # One row in a batch costs some 20 us and bounds the memory by the largest image.
+        # A batch of one row costs some 20 us and bounds memory to the largest image.
         self._batches = self._table.iter_batches(
             batch_size=1, row_groups=[group], columns=[self._column], use_threads=False
         )
 
 
 def _reason(error: Exception) -> Reason:
-    # Arrow tells of damage by OSErrors too, but only the system's have a number.
+    # Arrow reports damage as OSError too, but only errors of the system have an errno.
     if isinstance(error, OSError) and error.errno is not None:
         return cannot_read(error)
     return Reason(ReasonCode.DAMAGED_CONTAINER, f"damaged table: {one_line(error)}")
@@ -221,7 +222,7 @@ def _reason(error: Exception) -> Reason:
 
 def _bytes_of(column: Any) -> bytes | Unreadable:
     if pa.types.is_struct(column.type):
-        # A null struct may have bytes below it, which do not count.
+        # A null struct may have bytes below it; `flatten` makes them null.
         (column,) = column.flatten()
     buffer = column[0].as_buffer() if column[0].is_valid else None
     if buffer is None:
@@ -242,7 +243,7 @@ def _labels(table: Any, column: str | None) -> Iterator[object]:
             try:
                 yield scalar.as_py()
             except ValueError:
-                # Arrow does not check that texts are UTF-8 when it reads them.
+                # Arrow does not check that texts are UTF-8 when it reads them: yield invalid bytes.
                 yield b"\xff"
 
 
@@ -285,7 +286,7 @@ def _is_struct(kind: Any) -> bool:
 
 
 def _class_names(metadata: dict[bytes, bytes] | None, label: str | None) -> list[str]:
-    """Names of the label's Hugging Face ClassLabel; empty if it is none."""
+    """The names of a Hugging Face ClassLabel; empty if the label column is none."""
     try:
         features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
         feature = features[label]

@@ -1,4 +1,4 @@
-"""Reading image files as they lie, for the sources whose images are files of their own."""
+"""Reads image files, for sources in which each image is a file."""
 
 import os
 from typing import BinaryIO
@@ -15,7 +15,7 @@ def read_image(root: str, path: str) -> bytes | Unreadable:
 
     Args:
         root: the input.
-        path: relative to it.
+        path: path of the file, relative to the input.
     """
     try:
         with storage.open_file(storage.join(root, path)) as stream:
@@ -28,10 +28,10 @@ def read_whole(stream: BinaryIO) -> bytes | Unreadable:
     """All bytes of an open file.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     length = stream.seek(0, os.SEEK_END)
-    # The limit holds before the bytes are in memory, not after.
+    # The length is checked before the bytes are read into memory.
     if length > MAX_BYTES:
         return Unreadable(too_large(length))
     stream.seek(0)
@@ -39,11 +39,11 @@ def read_whole(stream: BinaryIO) -> bytes | Unreadable:
 
 
 def too_large(length: int, what: str = "file") -> Reason:
-    """The reason of an image above the limit."""
+    """The reason for an image above the size limit."""
     text = f"{what} of {length} bytes is above the limit of {MAX_BYTES}"
     return Reason(ReasonCode.FILE_TOO_LARGE, text)
 
 
 def cannot_read(error: OSError) -> Reason:
-    """The reason of a file that the system does not give; it names no path of this machine."""
+    """The reason for a file that cannot be read; it names no path of this machine."""
     return Reason(ReasonCode.UNREADABLE, f"cannot be read: {error.strerror or one_line(error)}")

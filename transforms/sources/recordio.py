@@ -1,9 +1,9 @@
-"""MXNet's RecordIO pair, `train.rec` and `train.idx`, as CASIA-WebFace and its kin come packed.
+"""MXNet's RecordIO pair, `train.rec` and `train.idx`, the format of CASIA-WebFace and others.
 
-The records are found by walking through `train.rec` from frame to frame; `train.idx` says where
-the walk may be cut into tasks, and by which number a record goes. So what an index leaves out is
-still found, and a damaged index costs speed only. `property` and `train.lst` are looked at where
-they lie beside the two.
+The source finds the records by walking through `train.rec` from frame to frame. `train.idx` gives
+the offsets at which the walk is divided into tasks, and the number of each record. So records that
+the index lacks are found too, and a damaged index costs only speed. The source also reads
+`property` and `train.lst` if they lie in the same folder.
 """
 
 import math
@@ -34,29 +34,29 @@ _T = TypeVar("_T")
 _Paths = dict[str, tuple[float, str]]
 _PROPERTY = re.compile(rb"\s*(\d{1,19})\s*(,\s*\d{1,19}\s*){2}")
 _INDEX_LINE = re.compile(rb"(\d{1,19})\t(\d{1,19})\s*")
-# No line of an index is that long: a file that is none may have no line ends.
+# No line of an index is that long; a file of another kind may have no line ends.
 _MAX_LINE = 64
 _MAX_PROPERTY_BYTES = 256
 _RECORDS_PER_TASK = 20_000
 _WHOLE_FILE_TASK = "all"
-# Of a file that is no use, with its name and the reason behind it.
+# The task of a file that cannot be used; its name and the reason follow.
 _NOTE_TASK = "note"
 _NO_LABEL = -1.0
-# Floats tell whole numbers apart up to here.
+# float32 represents all whole numbers up to this one.
 _MAX_FLOAT_COUNT = 1 << 24
 
 
 class RecordIO(Source):
-    """`train.rec`, or else the only `*.rec`, cut into tasks along its `.idx` where that is sound.
+    """`train.rec`, or else the only `*.rec`, divided into tasks by its `.idx` if that is sound.
 
-    An image's identity is its label as a plain number (`17`), none where that is -1, and its
-    image_id `train.rec/INDEX`; a record that the index does not name goes by
-    `train.rec/at-OFFSET`. Records that hold labels and no image (insightface's header and its
-    ranges of identities) are no images and are passed over.
+    The identity of an image is its label as a plain number (`17`), or None if the label is -1. Its
+    image_id is `train.rec/INDEX`, or `train.rec/at-OFFSET` if the index lacks the record. Records
+    that hold labels and no image (insightface's header and its ranges of identities) are not
+    listed.
 
-    `property` says how many identities there are: a label that is none of these is a reason. The
-    `.lst`, of im2rec or insightface, says from which file an image was packed: that is its
-    attribute `path`, if index and label agree. No other file of the folder is read.
+    `property` gives the number of identities: an image with a larger label has a reason. The
+    `.lst`, of im2rec or insightface, gives the file from which an image was packed: the attribute
+    `path`, if index and label agree. No other file of the folder is read.
 
     Args:
         root: the folder, or the `.rec` file in it.
@@ -78,7 +78,8 @@ class RecordIO(Source):
 
     def tasks(self) -> list[str]:
         """`REC_START REC_END IDX_START IDX_END LST_START LST_END FIRST_KEY`, all but the last in
-        bytes; without a sound index one for all. Files that are no use come first."""
+        bytes; one task for all records without a sound index. Files that cannot be used come first.
+        """
         if len(self._found) > 1:
             raise ParameterError(
                 "input",
@@ -108,8 +109,8 @@ class RecordIO(Source):
             )
         notes: list[str] = []
 
-        def beside(name: str, read: Callable[[BinaryIO], _T], otherwise: str) -> _T | None:
-            """What a file says; None if it is not there, or is no use, which a row then says."""
+        def read_optional(name: str, read: Callable[[BinaryIO], _T], otherwise: str) -> _T | None:
+            """The content of a file; None if it is absent, or cannot be used and so gets a row."""
             try:
                 with self._open(name) as stream:
                     return read(stream)
@@ -120,13 +121,15 @@ class RecordIO(Source):
                 notes.append(f"{_NOTE_TASK} {name}\t{why}; {otherwise}")
                 return None
 
-        beside(PROPERTY, _identities, "labels were not compared with it")
+        read_optional(PROPERTY, _identities, "labels were not compared with it")
         read_without = f"{self.rec} was read without it"
-        cuts = beside(self.idx, lambda idx: _cuts(idx, self.idx, size), read_without)
+        cuts = read_optional(self.idx, lambda idx: _cuts(idx, self.idx, size), read_without)
         if cuts is None:
             return [*notes, _WHOLE_FILE_TASK]
         keys = [key for _, _, key in cuts[:-1]]
-        lines = beside(self.lst, lambda lst: list_cuts(lst, self.lst, keys), "it was not used")
+        lines = read_optional(
+            self.lst, lambda lst: list_cuts(lst, self.lst, keys), "it was not used"
+        )
         parts = zip(pairwise(cuts), pairwise(lines or [0] * len(cuts)), strict=True)
         return notes + [
             f"{start} {end} {idx_start} {idx_end} {lst_start} {lst_end} {key}"
@@ -134,7 +137,7 @@ class RecordIO(Source):
         ]
 
     def refs(self, task: str) -> Iterator[Ref]:
-        """The images between two offsets of the file, in the order in which they lie in it."""
+        """The images between two offsets of the file, in the order of the file."""
         kind, _, rest = task.partition(" ")
         if kind == _NOTE_TASK:
             name, _, reason = rest.partition("\t")
@@ -144,7 +147,7 @@ class RecordIO(Source):
             with self._open(self.rec) as stream:
                 yield from self._refs(Records(stream, self.rec), task)
         except OSError as error:
-            # The part of the file between two offsets: no two tasks have the same.
+            # Named by the offset at which the task starts, which no other task has.
             yield Ref(f"{self.rec}/part-{kind}", None, self.rec, reason=cannot_read(error))
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
@@ -155,16 +158,16 @@ class RecordIO(Source):
                 for ref in refs:
                     yield _read(records, ref)
         except OSError as error:
-            # Only opening raises here: `_read` keeps its own errors.
+            # Only opening raises here: `_read` catches its own errors.
             yield from [Unreadable(cannot_read(error))] * len(refs)
 
     def _open(self, name: str) -> BinaryIO:
         return storage.open_file(storage.join(self.root, name))
 
     def _refs(self, records: Records, task: str) -> Iterator[Ref]:
-        """Every number of the index ends in a reference or is a record without an image.
+        """The images of a task, and a reason for each entry of the index that has no record.
 
-        Without an index records go by their place, from 0 on, as the index would have it.
+        Without an index, records are numbered from 0 on in the order of the file.
         """
         start, end = 0, None
         keys: dict[int, int] | None = None
@@ -173,7 +176,7 @@ class RecordIO(Source):
             start, end, *ranges = map(int, task.split())
             keys, paths = self._keys_and_paths(*ranges)
         identities = math.inf
-        # It is not there, or a row of its own says why it is no use.
+        # If the file cannot be used, another task reports that.
         with suppress(OSError, DamagedError), self._open(PROPERTY) as stream:
             identities = _identities(stream)
         count, announced = 0, 0.0
@@ -182,7 +185,7 @@ class RecordIO(Source):
             if not found.bare:
                 yield self._ref(found, key, identities, paths)
             elif keys is None and count == 0 and len(found.labels) == 2:
-                # Insightface's header.
+                # Insightface's header, which announces the number of records.
                 announced = found.labels[1]
             count += 1
         for offset, key in (keys or {}).items():
@@ -197,13 +200,13 @@ class RecordIO(Source):
     def _keys_and_paths(
         self, idx_start: int, idx_end: int, lst_start: int, lst_end: int, first_key: int
     ) -> tuple[dict[int, int], _Paths]:
-        """The index's numbers by the offset of their record, and what the list says of them."""
+        """The numbers of the index by the offset of their record, and the entries of the list."""
         with self._open(self.idx) as idx:
             lines = storage.read_range(idx, idx_start, idx_end - idx_start).splitlines()
         keys = {offset: key for key, offset in (_entry(line, self.idx, 0) for line in lines)}
         paths: _Paths = {}
         if lst_end:
-            # Where images were packed from is not worth the images.
+            # The images can be listed without the paths of their files.
             with suppress(OSError), self._open(self.lst) as lst:
                 paths = labels_and_paths(lst, lst_start, lst_end, first_key)
         return keys, paths
@@ -236,7 +239,7 @@ class RecordIO(Source):
 
 
 def _records_in(root: str) -> list[str]:
-    """Names of the files of records of which one is to be read."""
+    """Names of the record files in a folder: `train.rec` alone if it is there, else all."""
     try:
         names = [name for name in storage.top_level(root) if name.endswith(SUFFIX)]
     except OSError:
@@ -245,10 +248,10 @@ def _records_in(root: str) -> list[str]:
 
 
 def _identities(stream: BinaryIO) -> int:
-    """How many identities `property` announces.
+    """The number of identities that `property` announces.
 
     Raises:
-        DamagedError: it is not what insightface writes.
+        DamagedError: the file is not in the format that insightface writes.
     """
     announced = _PROPERTY.fullmatch(stream.read(_MAX_PROPERTY_BYTES))
     if announced is None:
@@ -260,14 +263,15 @@ def _cuts(idx: BinaryIO, name: str, size: int) -> list[tuple[int, int, int]]:
     """Where tasks of about `_RECORDS_PER_TASK` records begin, and where the last one ends.
 
     Returns:
-        Offset in the file of records, offset in the index, and the number that stands there.
+        For each cut: the offset in the file of records and the offset in the index, both in bytes,
+        and the number of the record there; -1 at the end.
 
     Raises:
-        DamagedError: the index is not what it must be.
+        DamagedError: the index is empty, out of order or in another format.
     """
     cuts: list[tuple[int, int, int]] = []
     keys = array("Q")
-    last_offset, place = -1, 0
+    last_offset, idx_offset = -1, 0
     for number, line in enumerate(iter(lambda: idx.readline(_MAX_LINE), b"")):
         key, offset = _entry(line, name, number)
         if not last_offset < offset < size:
@@ -276,21 +280,21 @@ def _cuts(idx: BinaryIO, name: str, size: int) -> list[tuple[int, int, int]]:
                 f"before and the end of the records at {size}"
             )
         if number % _RECORDS_PER_TASK == 0:
-            # The first task also looks at what lies before the first record of the index.
-            cuts.append((offset if cuts else 0, place, key))
+            # The first task starts at 0, also if the first record of the index does not.
+            cuts.append((offset if cuts else 0, idx_offset, key))
         keys.append(key)
         last_offset = offset
-        place += len(line)
+        idx_offset += len(line)
     if not cuts:
         raise DamagedError(f"{name} is empty")
     different, times = np.unique(np.asarray(keys), return_counts=True)
     if len(different) < len(keys):
         raise DamagedError(f"{name} names record {different[times > 1][0]} more than once")
-    return [*cuts, (size, place, -1)]
+    return [*cuts, (size, idx_offset, -1)]
 
 
 def _entry(line: bytes, name: str, number: int) -> tuple[int, int]:
-    """The number and the offset of a line of the index."""
+    """The record's number and offset on a line of the index."""
     entry = _INDEX_LINE.fullmatch(line)
     if entry is None:
         raise DamagedError(f"line {number + 1} of {name} is not a number, a tab and an offset")
@@ -298,7 +302,7 @@ def _entry(line: bytes, name: str, number: int) -> tuple[int, int]:
 
 
 def _read(records: Records, ref: Ref) -> bytes | Unreadable:
-    # A frame's own bytes count too; they are a few dozen.
+    # The length includes the frames' own bytes, a few dozen.
     if ref.length > MAX_BYTES:
         return Unreadable(too_large(ref.length, "record"))
     try:

@@ -1,8 +1,8 @@
 """The records of a RecordIO file: dmlc-core's frames, and MXNet's image header in each.
 
-A frame is the magic number, a word of its kind (3 bits) and length (29 bits), and so many bytes,
-padded to a multiple of 4. A record is one frame; or several, where its bytes have the magic number
-at a multiple of 4, which the writer leaves out between two frames.
+A frame is the magic number, a word of its kind (3 bits) and length (29 bits), and that many bytes,
+padded to a multiple of 4. A record is one frame, or several: where its bytes contain the magic
+number at a multiple of 4, the writer omits it and starts another frame.
 """
 
 import os
@@ -20,16 +20,16 @@ _LENGTH_BITS = 29
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 # The magic number of a record's first frame: of kind 0 or 1.
 _START = re.compile(re.escape(_MAGIC) + rb"(?=...[\x00-\x3f])", re.DOTALL)
-# flag (number of labels behind the header, 0 for the one in it), label, id, second id
+# flag (number of labels after the header; 0: only the label in the header), label, id, second id
 _HEADER = struct.Struct("<IfQQ")
-# The header and the first two labels; no more of a record is read to list it.
+# The header and the first two labels: all that listing a record reads of it.
 _HEAD_BYTES = _HEADER.size + 8
 # A multiple of 4.
 _BLOCK = 1 << 20
 
 
 class DamagedError(ValueError):
-    """A record, or a file beside the records, that cannot be used; the message is the reason."""
+    """A record, or a file beside the records, cannot be used; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Found:
     """One record, or damaged bytes between two records.
 
     Attributes:
-        offset: of its first frame, in bytes.
-        end: of the padding behind its last frame, in bytes.
-        labels: the first two at most.
-        bare: it holds labels and no image.
+        offset: where its first frame starts, in bytes.
+        end: where the padding after its last frame ends, in bytes.
+        labels: its labels, at most the first two.
+        bare: whether it holds labels and no image.
         reason: why it cannot be used, or None.
     """
 
@@ -55,8 +55,8 @@ class Records:
     """The records of an open file.
 
     Args:
-        stream: of the file, which stays the caller's.
-        name: of the file, for messages.
+        stream: the open file; the caller closes it.
+        name: name of the file, for messages.
     """
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
@@ -65,10 +65,10 @@ class Records:
         self._size = stream.seek(0, os.SEEK_END)
 
     def walk(self, start: int = 0, end: int | None = None) -> Iterator[Found]:
-        """Records that begin from `start` on and before `end`, or before the end of the file.
+        """Records that begin at or after `start`, and before `end` or the end of the file.
 
-        Damaged bytes are given once, and the walk goes on at the next frame that begins a record:
-        the format has the magic number at a multiple of 4 only where a frame begins.
+        Damaged bytes are yielded once, and the walk continues at the next frame that begins a
+        record: the format has the magic number at a multiple of 4 only where a frame begins.
         """
         position = start
         while position < (self._size if end is None else end):
@@ -81,10 +81,10 @@ class Records:
             position = found.end
 
     def image(self, offset: int, length: int) -> bytes:
-        """The image of the record that takes `length` bytes from `offset` on, frames included.
+        """The image of the record of `length` bytes at `offset`, frames included.
 
         Raises:
-            DamagedError: that record is not there.
+            DamagedError: there is no such record.
         """
         payload, _, end = self._payload(offset, length)
         if end != offset + length:
@@ -95,11 +95,11 @@ class Records:
         """The record that begins at `offset`, without its image.
 
         Raises:
-            DamagedError: there is none, or it is damaged.
+            DamagedError: no record begins there, or it is damaged.
         """
         head, length, end = self._payload(offset, _HEAD_BYTES)
-        # A wrong length would swallow the records behind. It is only looked for where no record
-        # begins at the end, so that a damaged one does not take the one before it along.
+        # A wrong length would hide the records that follow. It is checked only where no record
+        # begins at the end: otherwise the record is sound, even if the next one is damaged.
         following = end if self._begins_at(end) else self._next(offset + 4, end)
         if following < end:
             raise DamagedError(
@@ -116,14 +116,15 @@ class Records:
         return Found(offset, end, tuple(label for (label,) in labels), bare=length == image)
 
     def _payload(self, offset: int, limit: int) -> tuple[bytes, int, int]:
-        """What the frames of one record hold.
+        """The payload of one record, joined from its frames.
 
         Args:
-            offset: where it begins.
-            limit: how many bytes are read of each frame at most.
+            offset: where the record begins, in bytes.
+            limit: how many bytes of each frame are read at most.
 
         Returns:
-            At least the first `limit` bytes, how many there are, and where the record ends.
+            At least the first `limit` bytes of the payload, the length of the payload, and the
+            offset at which the record ends.
 
         Raises:
             DamagedError: no record begins there, or it is cut off.
@@ -140,7 +141,7 @@ class Records:
             if not _MAGIC.startswith(head[: len(_MAGIC)]):
                 raise DamagedError(f"no record begins at {where}: wrong magic number")
             part = self._stream.read(min(size, limit))
-            # Less is read where the file was cut off after it was opened.
+            # `read` returns fewer bytes if the file was cut off after it was opened.
             if len(head) < _FRAME.size or len(part) < min(size, limit) or end > self._size:
                 left = self._size - position
                 raise DamagedError(f"record at {where} is cut off: only {left} bytes are left")
@@ -155,19 +156,19 @@ class Records:
         return payload, length + len(_MAGIC) * (len(parts) - 1), position
 
     def _begins_at(self, position: int) -> bool:
-        """Whether a frame begins there, or the file ends."""
+        """Whether a frame begins, or the file ends, at a position."""
         self._stream.seek(position)
         return position == self._size or self._stream.read(len(_MAGIC)) == _MAGIC
 
     def _next(self, position: int, end: int) -> int:
-        """Where the first record from `position` on begins, or `end` if none does before."""
+        """The offset of the first record from `position` on, or `end` if none begins before it."""
         position = _padded(position)
         while position < end:
             self._stream.seek(position)
             for match in _START.finditer(self._stream.read(_BLOCK)):
                 if match.start() % 4 == 0:
                     return min(position + match.start(), end)
-            # Four bytes again, for a head that lies across two blocks.
+            # Blocks overlap by four bytes, for a frame head that lies across two of them.
             position += _BLOCK - 4
         return end
 

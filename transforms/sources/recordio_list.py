@@ -1,7 +1,8 @@
-"""The `.lst` beside a RecordIO file: from which file each image was packed.
+"""The `.lst` beside a RecordIO file, which gives the file from which each image was packed.
 
-MXNet's im2rec has `INDEX label... PATH` on a line, insightface `ALIGNED PATH LABEL ...` without a
-number: its first line is record 1, since record 0 is its header. Columns are parted by tabs.
+Columns are separated by tabs. MXNet's im2rec writes `INDEX label... PATH` on a line. Insightface
+writes `ALIGNED PATH LABEL ...` without an index: its first line is record 1, since record 0 is its
+header.
 """
 
 from collections.abc import Sequence
@@ -11,20 +12,20 @@ from typing import BinaryIO
 from facemill.transforms import storage
 from facemill.transforms.sources.recordio_frames import DamagedError
 
-# Two paths of the longest kind; a file that is no list may have no line ends.
+# Two paths of maximum length; a file of another kind may have no line ends.
 _MAX_LINE = 1 << 13
 
 
 def list_cuts(lst: BinaryIO, name: str, keys: Sequence[int]) -> list[int]:
-    """Where the lines of some records begin, and where the list ends, in bytes.
+    """Offsets at which the lines of some records begin, and the length of the list, in bytes.
 
     Args:
         lst: the list.
-        name: of its file, for messages.
-        keys: of the records, in the order in which both files have them.
+        name: name of its file, for messages.
+        keys: numbers of the records, in the order that both files share.
 
     Raises:
-        DamagedError: it is no list, or not of these records.
+        DamagedError: the file is no list, or a list of other records.
     """
     try:
         numbered = _parse(lst.readline(_MAX_LINE), None)[0] is not None
@@ -33,17 +34,17 @@ def list_cuts(lst: BinaryIO, name: str, keys: Sequence[int]) -> list[int]:
     lst.seek(0)
     # Record 0 may be a header, which has no line.
     found = [0] if keys[0] == 0 else []
-    place = 0
+    offset = 0
     for number, line in enumerate(iter(lambda: lst.readline(_MAX_LINE), b""), start=1):
         if len(found) < len(keys):
             key = keys[len(found)]
             if line.startswith(b"%d\t" % key) if numbered else number == key:
-                found.append(place)
-        place += len(line)
+                found.append(offset)
+        offset += len(line)
     if numbered and len(found) < len(keys):
         raise DamagedError(f"{name} has no line of record {keys[len(found)]} where it must be")
-    # Behind the images insightface has records of identities, which no line is of.
-    return found + [place] * (len(keys) + 1 - len(found))
+    # After the images, insightface has records of identities, which have no line in the list.
+    return found + [offset] * (len(keys) + 1 - len(found))
 
 
 def labels_and_paths(
@@ -53,25 +54,25 @@ def labels_and_paths(
 
     Args:
         lst: the list.
-        start: where the first line begins, in bytes.
-        end: where the last ends.
-        first_key: the record of the first, of the numbers that `list_cuts` was given.
+        start: offset at which the first line begins, in bytes.
+        end: offset at which the last line ends, in bytes.
+        first_key: number of the record of the first line, one of the keys given to `list_cuts`.
     """
     found = {}
     lines = storage.read_range(lst, start, end - start).split(b"\n")
-    for place, line in enumerate(lines, start=max(first_key, 1)):
-        # A line of something else says nothing of its image.
+    for position, line in enumerate(lines, start=max(first_key, 1)):
+        # A line in another format gives nothing.
         with suppress(ValueError):
-            number, label, path = _parse(line, place)
+            number, label, path = _parse(line, position)
             found[f"{number}"] = label, path
     return found
 
 
-def _parse(line: bytes, place: int | None) -> tuple[int | None, float, str]:
-    """Number, label and path of a line of either kind; `place` is the number of one without.
+def _parse(line: bytes, position: int | None) -> tuple[int | None, float, str]:
+    """Number, label and path of a line of either kind; `position` is used if it has no number.
 
     Raises:
-        ValueError: it is of neither.
+        ValueError: the line is of neither kind.
     """
     first, second, *rest = line.decode("utf-8").strip("\r\n").split("\t")
     if not (second and rest and rest[-1]):
@@ -79,5 +80,5 @@ def _parse(line: bytes, place: int | None) -> tuple[int | None, float, str]:
     try:
         label = float(second)
     except ValueError:
-        return place, float(rest[0]), second
+        return position, float(rest[0]), second
     return int(first), label, rest[-1]

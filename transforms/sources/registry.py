@@ -1,4 +1,4 @@
-"""From a format's name to its source, and from an input to its format's name."""
+"""Builds the source of a format, and guesses the format of an input."""
 
 import importlib
 import re
@@ -16,24 +16,24 @@ from facemill.transforms.sources.names import FORMATS, TABLE
 MANIFEST = "manifest"
 
 _LISTS = re.compile(r"\.(csv|jsonl)$", re.IGNORECASE)
-# What tells a format by a name directly under the input; folders end in "/".
+# A name directly under the input that reveals the format; names of folders end in "/".
 _SIGNS = {
     "casia-rec": re.compile(r".+\.rec$"),
     "megaface": re.compile(r"FlickrFinal2/$"),
-    # Compressed ones end in a row that says what to do.
+    # The source lists a compressed tar with a reason that says what to do.
     "webdataset": re.compile(r".+\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2|txz|tzst)$", re.IGNORECASE),
     "parquet": re.compile(r".+\.parquet$", re.IGNORECASE),
     "tfrecord": re.compile(r".+\.tfrecord[^/]*$", re.IGNORECASE),
 }
-# By format: the parameters of `build` that it takes, in the order of its arguments.
-_TAKES = {
+# The parameters of `build` that a format accepts, in the order of its arguments.
+_ACCEPTED = {
     MANIFEST: ("images_root",),
     "parquet": ("image_column", "label_column"),
     "webdataset": ("label_column",),
 }
-# Their shards may lie beside folders that have nothing to do with them; or be strays of `folders`.
+# Formats whose shards may lie beside unrelated folders, or be unrelated files among `folders`.
 _SHARDS = ("webdataset", "parquet", "tfrecord")
-# Where a download from Hugging Face has its shards, beside a README.
+# The folder in which a download from Hugging Face has its shards, beside a README.
 _DATA = "data/"
 
 
@@ -48,16 +48,16 @@ def build(
 
     Args:
         format: one of FORMATS.
-        input: an absolute path or a URL; of `manifest` the file.
-        images_root: of `manifest` alone: what its paths are relative to, or None for the folder
-            that the file lies in.
-        image_column: of `parquet`: which column holds the images, or None to tell it by its name
-            or type.
-        label_column: of `parquet` and `webdataset`: what holds the identities, or None for what
-            usually does.
+        input: an absolute path or a URL; for `manifest` that of the file.
+        images_root: for `manifest` only: the folder that its paths are relative to, or None for the
+            folder of the manifest.
+        image_column: for `parquet` only: the column that holds the images, or None to guess it by
+            name or type.
+        label_column: for `parquet` and `webdataset` only: the column or extension that holds the
+            identities, or None for the usual ones.
 
     Raises:
-        UsageError: there is no such format, or it takes no such option.
+        UsageError: there is no such format, or it does not accept an option.
     """
     if format not in TABLE:
         raise ParameterError(
@@ -68,10 +68,10 @@ def build(
         "image_column": image_column,
         "label_column": label_column,
     }
-    taken = _TAKES.get(format, ())
+    accepted = _ACCEPTED.get(format, ())
     for parameter, value in given.items():
-        if value is not None and parameter not in taken:
-            fitting = " or ".join(name for name, takes in _TAKES.items() if parameter in takes)
+        if value is not None and parameter not in accepted:
+            fitting = " or ".join(name for name, names in _ACCEPTED.items() if parameter in names)
             raise ParameterError(
                 parameter,
                 value,
@@ -80,18 +80,18 @@ def build(
                 do="leave it out",
             )
     module, _, name = TABLE[format].target.partition(":")
-    made = getattr(importlib.import_module(module), name)
-    return made(input, *(given[parameter] for parameter in taken))
+    source = getattr(importlib.import_module(module), name)
+    return source(input, *(given[parameter] for parameter in accepted))
 
 
 def guess(input: str) -> str:
-    """The format of an input, by names alone: of the file, or directly under the folder.
+    """The format of an input, guessed from the name of the file or the names in the folder.
 
     A file is a manifest if it ends in .csv or .jsonl, or in .parquet and has a column `path` and
-    none of images; else its name tells as it would in a folder. A folder is of the one format that
-    a name in it tells: `*.rec`, `FlickrFinal2`, `*.tar`, `*.parquet`, `*.tfrecord*`; or that the
-    shards in its only folder `data` tell; else it is one of folders. Names that begin with a dot
-    do not count.
+    no column of images; other files are judged like names in a folder. In a folder, one of the
+    names `*.rec`, `FlickrFinal2`, `*.tar`, `*.parquet` and `*.tfrecord*` decides, or the names of
+    shards in its only folder `data`; without any the format is `folders`. Names that begin with a
+    dot are ignored.
 
     Raises:
         UsageError: there is no such input, nothing in it, or more than one format is possible.
@@ -99,10 +99,10 @@ def guess(input: str) -> str:
     if storage.is_file(input):
         return _of_file(input)
     names = _names(input)
-    found = _told_by(names)
+    found = _formats_of(names)
     if not found and [name for name in names if name.endswith("/")] == [_DATA]:
         names = _names(storage.join(input, _DATA.rstrip("/")))
-        found = [format for format in _told_by(names) if format in _SHARDS]
+        found = [format for format in _formats_of(names) if format in _SHARDS]
     if len(found) == 1 and found[0] in _SHARDS and any(name.endswith("/") for name in names):
         found.append("folders")
     if len(found) > 1:
@@ -120,7 +120,7 @@ def _names(root: str) -> list[str]:
     return [name for name in names_in(root) if not name.startswith(".")]
 
 
-def _told_by(names: list[str]) -> list[str]:
+def _formats_of(names: list[str]) -> list[str]:
     return [format for format, sign in _SIGNS.items() if any(sign.match(name) for name in names)]
 
 
@@ -129,7 +129,7 @@ def _of_file(path: str) -> str:
         return MANIFEST
     if path.lower().endswith(".parquet"):
         return _of_parquet(path)
-    found = _told_by([path.rpartition("/")[2]])
+    found = _formats_of([path.rpartition("/")[2]])
     if found:
         return found[0]
     raise ParameterError(

@@ -1,4 +1,4 @@
-"""Rows of a CSV, JSONL or Parquet file, one at a time; damaged rows come as reasons."""
+"""Rows of a CSV, JSONL or Parquet file, one at a time; a damaged row is a reason."""
 
 import csv
 import json
@@ -22,15 +22,15 @@ Row = dict[str, Any]
 
 
 class TableError(ValueError):
-    """The file is no table of its kind at all; the message says why."""
+    """The file is no table of the kind that its suffix names; the message says why."""
 
 
 def columns(path: str) -> list[str]:
     """Names of a table's columns; of JSONL, those of its first row.
 
     Raises:
-        TableError: it has none.
-        OSError: it cannot be read.
+        TableError: the file is no table, or two columns have the same name.
+        OSError: the file cannot be read.
     """
     with storage.open_file(path) as stream:
         if path.lower().endswith(".parquet"):
@@ -53,19 +53,19 @@ def columns(path: str) -> list[str]:
 
 
 def rows(path: str) -> Iterator[tuple[str, Row | Reason]]:
-    """(place, row or the reason why it is none) of each row; blank lines are none.
+    """(position, row or the reason why it cannot be used) of each row; blank lines are skipped.
 
-    A place is `line 17`, the first line being 1 and in CSV the header's, or `row 17` from 0 on in
-    Parquet; "" stands for the rest of the file. In CSV a line is a row, also where a quote is open
-    at its end: so no row can be lost in another. An empty text counts as null, and columns without
-    a name or of bytes are left out.
+    A position is `line 17` in CSV and JSONL, from 1 on (the header of CSV is line 1), or `row 17`
+    in Parquet, from 0 on; "" stands for the rest of the file. In CSV each line is a row, even if a
+    quote is open at its end, so that an open quote cannot hide the rows after it. An empty text is
+    null. Columns without a name and columns of bytes are left out.
     """
     kind = path.lower()
     read = _parquet_rows if kind.endswith(".parquet") else _csv if kind.endswith(".csv") else _jsonl
     try:
         with storage.open_file(path) as stream:
-            for place, row in read(stream):
-                yield place, row if isinstance(row, Reason) else _present(row)
+            for position, row in read(stream):
+                yield position, row if isinstance(row, Reason) else _present(row)
     except TableError as error:
         yield "", _bad(str(error))
     except OSError as error:
@@ -79,7 +79,7 @@ def _present(row: Row) -> Row:
 def _lines(stream: BinaryIO) -> Iterator[str | None]:
     """Lines of a text in UTF-8 without a byte order mark; None for one longer than the limit.
 
-    What is not UTF-8 comes as lone surrogates.
+    Bytes that are not UTF-8 become lone surrogates.
     """
     mark = _BOM
     while line := stream.readline(_MAX_LINE_BYTES):
@@ -91,7 +91,7 @@ def _lines(stream: BinaryIO) -> Iterator[str | None]:
         mark = b""
 
 
-# What the csv module says of a line at whose end a quote is open.
+# The message of the csv module for a line with an open quote at its end.
 _OPEN_QUOTE = "unexpected end of data"
 _OVERLONG = Reason(ReasonCode.BAD_ROW, f"its line is longer than {_MAX_LINE_BYTES} bytes")
 
@@ -119,9 +119,9 @@ def _cells(line: str) -> list[str]:
     """The cells of one line.
 
     Raises:
-        csv.Error: it is no row of CSV; also where a quote is not closed on its line.
+        csv.Error: the line is no row of CSV, or a quote is not closed on it.
     """
-    # Each line is read on its own: else one stray quote would swallow the rows behind it.
+    # Each line is parsed on its own: otherwise one open quote would hide the rows after it.
     return next(csv.reader([line], strict=True), [])
 
 
@@ -129,39 +129,39 @@ def _csv(stream: BinaryIO) -> Iterator[tuple[str, Row | Reason]]:
     lines = _lines(stream)
     names = _header(lines)
     for number, line in enumerate(lines, start=2):
-        place = f"line {number}"
+        position = f"line {number}"
         if line is None:
-            yield place, _OVERLONG
+            yield position, _OVERLONG
             continue
         try:
             cells = _cells(line)
         except csv.Error as error:
-            told = one_line(error).replace(_OPEN_QUOTE, f"{_OPEN_QUOTE}, a quote is not closed")
-            yield place, _bad(f"is no row of CSV: {told}")
+            message = one_line(error).replace(_OPEN_QUOTE, f"{_OPEN_QUOTE}, a quote is not closed")
+            yield position, _bad(f"is no row of CSV: {message}")
             continue
         if cells and len(cells) != len(names):
-            yield place, _bad(f"has {len(cells)} cells, but the header has {len(names)}")
+            yield position, _bad(f"has {len(cells)} cells, but the header has {len(names)}")
         elif cells:
-            yield place, dict(zip(names, cells, strict=True))
+            yield position, dict(zip(names, cells, strict=True))
 
 
 def _jsonl(stream: BinaryIO) -> Iterator[tuple[str, Row | Reason]]:
     for number, line in enumerate(_lines(stream), start=1):
-        place = f"line {number}"
+        position = f"line {number}"
         if line is None:
-            yield place, _OVERLONG
+            yield position, _OVERLONG
             continue
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield place, _bad(f"is no JSON: {one_line(error)}")
+            yield position, _bad(f"is no JSON: {one_line(error)}")
             continue
         if isinstance(row, dict):
-            yield place, row
+            yield position, row
         else:
-            yield place, _bad(f"must be a JSON object, got a {type(row).__name__}")
+            yield position, _bad(f"must be a JSON object, got a {type(row).__name__}")
 
 
 def _parquet_rows(stream: BinaryIO) -> Iterator[tuple[str, Row | Reason]]:
@@ -182,7 +182,7 @@ def _dicts(batch: Any) -> Iterator[Row | Reason]:
     try:
         yield from batch.to_pylist()
     except ARROW_ERRORS:
-        # One value that Python cannot hold, such as a text that is no UTF-8, costs only its row.
+        # A value that Python cannot hold, such as a text that is not UTF-8, fails only its row.
         for index in range(batch.num_rows):
             try:
                 (row,) = batch.slice(index, 1).to_pylist()

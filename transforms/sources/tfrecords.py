@@ -1,4 +1,4 @@
-"""TFRecord files of `tf.train.Example`, as most TensorFlow projects keep their images."""
+"""TFRecord files of `tf.train.Example`, the usual format of TensorFlow projects."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
@@ -15,13 +15,13 @@ from facemill.transforms.sources.distinct import Distinct
 from facemill.transforms.sources.labels import BadValueError, as_identity
 from facemill.transforms.sources.reading import cannot_read, too_large
 
-# Names of features, the first that is there counts.
+# Names of features: the first that is present counts.
 _IMAGES = ("image/encoded", "image", "image_raw", "encoded")
 _IDENTITIES = ("identity", "image/class/text", "image/class/label", "label")
 _KEYS = ("image/filename", "image/id")
-# What a record may hold beside its image.
+# The largest image, and 1 MB for all other features.
 _MAX_RECORD_BYTES = MAX_BYTES + (1 << 20)
-# gzip, and zlib at each of its levels.
+# First bytes of gzip, and of zlib at each of its levels.
 _COMPRESSED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _LISTED_NAMES = 8
 
@@ -30,8 +30,8 @@ class TFRecords(ContainerSource):
     """Files with `.tfrecord` in their name, anywhere under the input.
 
     image_id is `<file>/<key>`: the key is the record's image/filename or image/id, else its number
-    in the file from 0 on. Every record is read and checked when it is listed, since its labels lie
-    beside its image.
+    in the file from 0 on. The listing reads and checks every record completely, since labels and
+    image lie in the same record.
     """
 
     format = "tfrecord"
@@ -40,25 +40,25 @@ class TFRecords(ContainerSource):
 
     @staticmethod
     def holds_images(name: str) -> bool:
-        """Also compressed ones, which end as a row that says what to do."""
+        """Includes compressed files, which are listed with a reason that says what to do."""
         return ".tfrecord" in name
 
     def refs_of(self, path: str) -> Iterator[Ref]:
-        """The records of one file in their order."""
-        taken = Distinct()
+        """The records of one file in order."""
+        used = Distinct()
         start = b""
         try:
             with storage.open_file(storage.join(self.root, path)) as stream:
                 start = stream.read(max(map(len, _COMPRESSED)))
                 for number, (offset, length) in enumerate(tfrecord.scan(stream)):
-                    yield _ref(stream, path, number, offset, length, taken)
+                    yield _ref(stream, path, number, offset, length, used)
         except OSError as error:
             yield Ref(path, None, path, reason=cannot_read(error))
         except tfrecord.DamagedError as error:
             yield Ref(path, None, path, reason=_damage(start, error))
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
-        """Reads each record and takes its image out."""
+        """Reads each record and returns its image."""
         with OpenFile(self.root) as file:
             for ref in refs:
                 if ref.length > _MAX_RECORD_BYTES:
@@ -81,16 +81,18 @@ def _damaged_record(what: str) -> Reason:
 
 
 def _damage(start: bytes, error: tfrecord.DamagedError) -> Reason:
-    """Why a file cannot be read; the start of a compressed one is no header with a fitting CRC."""
+    """Why a file cannot be read.
+
+    A compressed file is recognized by its first bytes, and by the CRC of its first header, which is
+    wrong.
+    """
     if start.startswith(_COMPRESSED) and error.what == tfrecord.BAD_LENGTH:
         text = "is compressed, so that no record can be read at an offset; decompress it"
         return Reason(ReasonCode.COMPRESSED_CONTAINER, text)
     return Reason(ReasonCode.DAMAGED_CONTAINER, f"cannot be read to its end: {error.what}")
 
 
-def _ref(
-    stream: BinaryIO, path: str, number: int, offset: int, length: int, taken: Distinct
-) -> Ref:
+def _ref(stream: BinaryIO, path: str, number: int, offset: int, length: int, used: Distinct) -> Ref:
     key, identity = str(number), None
     reason: Reason | None = None
     if length > _MAX_RECORD_BYTES:
@@ -107,14 +109,14 @@ def _ref(
             reason = error.reason
         except ValueError as error:
             reason = _damaged_record(one_line(error))
-    return Ref(f"{path}/{taken.claim(key)}", identity, path, offset, length, reason)
+    return Ref(f"{path}/{used.claim(key)}", identity, path, offset, length, reason)
 
 
 def _image(features: dict[str, Any]) -> bytes:
     """The encoded image of a record.
 
     Raises:
-        BadValueError: there is not exactly one.
+        BadValueError: the record does not hold exactly one image.
     """
     for name in _IMAGES:
         values = features.get(name)

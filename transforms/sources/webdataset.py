@@ -27,13 +27,13 @@ _IMAGES = (
 )
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
 _MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
-# Labels in the order in which they count; a `txt` is a caption as often, so it must be asked for.
+# Labels, the most important first. A `txt` is often a caption, so it counts only on request.
 _LABELS = ("cls", "json")
-_ASKED_LABELS = (*_LABELS, "txt")
+_ALL_LABELS = (*_LABELS, "txt")
 _MAX_LABEL_BYTES = 1 << 20
-# Of a key without an image, in its reason.
+# How many extensions the reason of a key without an image names.
 _LISTED_KINDS = 3
-# No honest header is longer, and the library takes the square of the time for a crafted one.
+# No regular header is longer; `tarfile` takes quadratic time for a crafted one.
 _MAX_HEADER_BYTES = 1 << 16
 _BLOCK = tarfile.BLOCKSIZE
 _SCAN_BYTES = 1 << 20
@@ -42,13 +42,14 @@ _SCAN_BYTES = 1 << 20
 class WebDataset(ContainerSource):
     """Tar shards anywhere under the input; image_id is `<tar>/<member>`.
 
-    The identity is what the key's `.cls` says, else the first of identity, label, class and name
-    in its `.json`, else the name of the folder that the member lies in. Nothing is ever extracted:
-    offsets come from the tar's headers, and images are read there.
+    The identity is the content of the key's `.cls`, else the first of identity, label, class and
+    name in its `.json`, else the name of the folder that the member lies in. Nothing is extracted
+    to disk: the tar's headers give the offsets at which images are read.
 
     Args:
         root: the input.
-        label: `cls`, `json` or `txt`: what alone says who it is; or None for the order above.
+        label: `cls`, `json` or `txt`: the only member that names the identity; or None for the
+            order above.
 
     Raises:
         UsageError: there is no such label.
@@ -60,25 +61,24 @@ class WebDataset(ContainerSource):
 
     def __init__(self, root: str, label: str | None = None) -> None:
         super().__init__(root)
-        if label not in (None, *_ASKED_LABELS):
+        if label not in (None, *_ALL_LABELS):
             raise ParameterError(
                 "label_column",
                 label,
-                must=f"be one of {', '.join(_ASKED_LABELS)} with `format` {self.format}",
+                must=f"be one of {', '.join(_ALL_LABELS)} with `format` {self.format}",
                 do="choose one or leave it out",
             )
         self.label = label
 
     @staticmethod
     def holds_images(name: str) -> bool:
-        """Tars; compressed ones too, which end as a row that says what to do."""
+        """Includes compressed tars, which are listed with a reason that says what to do."""
         return name.endswith((".tar", *_COMPRESSED))
 
     def refs_of(self, path: str) -> Iterator[Ref]:
-        """The images of one shard in the order of its members, then what it holds otherwise.
+        """The images of one shard in the order of its members, then keys without an image.
 
-        What is held meanwhile is the names of the shard's members, since labels may follow their
-        image.
+        Memory holds the names of all members of the shard, since a label may follow its image.
         """
         shard = _Shard()
         try:
@@ -88,15 +88,15 @@ class WebDataset(ContainerSource):
             shard.damage = cannot_read(error)
         except _DamagedTarError as error:
             shard.damage = error.reason
-        taken = Distinct()
+        used = Distinct()
         for entry in shard.entries:
-            yield _ref(path, entry, shard.keys, taken, by_folder=self.label is None)
+            yield _ref(path, entry, shard.keys, used, by_folder=self.label is None)
         for name, key in shard.keys.items():
             if not key.has_image:
                 kinds = ", ".join(sorted(key.kinds))
                 text = f"none of its members is an image: {kinds}"
                 reason = Reason(ReasonCode.NO_IMAGE_IN_RECORD, text)
-                yield Ref(f"{path}/{taken.claim(name)}", None, path, reason=reason)
+                yield Ref(f"{path}/{used.claim(name)}", None, path, reason=reason)
         if shard.damage:
             yield Ref(path, None, path, reason=shard.damage)
 
@@ -105,12 +105,12 @@ class WebDataset(ContainerSource):
         return read_ranges(self.root, refs)
 
 
-# An identity, none, or the error that stands in its place.
+# An identity, None, or the error of a label that cannot be used.
 _Label = str | BadValueError | None
 
 
 class _DamagedTarError(ReasonError):
-    """Its reason is that of the tar's row."""
+    """A tar is damaged; the reason becomes that of its row."""
 
     def __init__(self, text: str, code: ReasonCode = ReasonCode.DAMAGED_CONTAINER) -> None:
         super().__init__(code, text)
@@ -129,11 +129,11 @@ class _Entry:
 class _Key:
     has_image: bool = False
     kinds: set[str] = field(default_factory=set)
-    # By kind.
+    # By extension.
     labels: dict[str, _Label] = field(default_factory=dict)
 
     def add_label(self, kind: str, label: _Label) -> None:
-        """Two labels of one kind in a key must agree."""
+        """Adds a label; two labels of a key with the same extension must be equal."""
         present = self.labels.setdefault(kind, label)
         if isinstance(present, BadValueError) or present == label:
             return
@@ -147,8 +147,8 @@ class _Shard:
     damage: Reason | None = None
 
 
-def _ref(path: str, entry: _Entry, keys: dict[str, _Key], taken: Distinct, by_folder: bool) -> Ref:
-    image_id = f"{path}/{taken.claim(entry.name)}"
+def _ref(path: str, entry: _Entry, keys: dict[str, _Key], used: Distinct, by_folder: bool) -> Ref:
+    image_id = f"{path}/{used.claim(entry.name)}"
     identity, reason = None, entry.reason
     if not reason:
         try:
@@ -161,7 +161,7 @@ def _ref(path: str, entry: _Entry, keys: dict[str, _Key], taken: Distinct, by_fo
 
 
 def _identity(labels: dict[str, _Label]) -> str | None:
-    for kind in _ASKED_LABELS:
+    for kind in _ALL_LABELS:
         label = labels.get(kind)
         if isinstance(label, BadValueError):
             raise label
@@ -174,7 +174,7 @@ def _list(stream: BinaryIO, shard: _Shard, label_kinds: Sequence[str]) -> None:
     """Fills a shard from a tar's headers and label members.
 
     Raises:
-        _DamagedTarError: something of it cannot be read; what is whole before is in the shard.
+        _DamagedTarError: the tar is damaged; the shard then holds the members before the damage.
     """
     for member in _members(stream):
         if member.isdir():
@@ -192,8 +192,8 @@ def _list(stream: BinaryIO, shard: _Shard, label_kinds: Sequence[str]) -> None:
         key = shard.keys.setdefault(key_name, _Key())
         if base.lower().endswith(_IMAGES):
             key.has_image = True
-            place = member.offset_data, member.size
-            shard.entries.append(_Entry(name, key_name, *place, None))
+            extent = member.offset_data, member.size
+            shard.entries.append(_Entry(name, key_name, *extent, None))
             continue
         if len(key.kinds) < _LISTED_KINDS:
             key.kinds.add(kind or "no extension")
@@ -202,7 +202,7 @@ def _list(stream: BinaryIO, shard: _Shard, label_kinds: Sequence[str]) -> None:
 
 
 def _refused(member: tarfile.TarInfo) -> Reason | None:
-    """Why a member is not looked into, or None."""
+    """Why a member is not read, or None."""
     if member.issym() or member.islnk():
         return Reason(ReasonCode.LINK_IN_ARCHIVE, "is a link, which is not followed")
     if member.issparse():
@@ -226,7 +226,7 @@ def _label(stream: BinaryIO, member: tarfile.TarInfo, kind: str) -> _Label:
     try:
         return as_identity(data) if kind != "json" else _from_json(data)
     except BadValueError as error:
-        # A new one, since the one that was raised keeps the bytes alive.
+        # A new error: the traceback of the raised one would keep the bytes in memory.
         return BadValueError(str(error))
 
 
@@ -249,7 +249,7 @@ def _members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
 
     Raises:
         _DamagedTarError: the tar is compressed, cut off or damaged.
-        OSError: it cannot be read.
+        OSError: the tar cannot be read.
     """
     size = stream.seek(0, 2)
     stream.seek(0)
@@ -263,17 +263,17 @@ def _members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
     tar: tarfile.TarFile | None = None
     offset = 0
     try:
-        # Names that are not UTF-8 come as lone surrogates.
+        # Bytes of names that are not UTF-8 become lone surrogates.
         tar = tarfile.TarFile(fileobj=headers, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
         while (member := tar.next()) is not None:
-            # A header may claim any size, also one that leads back to where the walk was.
+            # A header may claim any size, even one that leads back to an earlier offset.
             if not offset <= member.offset < member.offset_data <= tar.offset or member.size < 0:
                 raise _DamagedTarError(_damaged(offset, "a header claims an impossible size"))
             if member.isreg() and member.offset_data + member.size > size:
                 raise _DamagedTarError(_damaged(member.offset, "the file ends inside a member"))
             offset = tar.offset
             yield member
-            # The library keeps every member that it has seen.
+            # `tarfile` keeps every member in this list, which would grow without bound.
             tar.members = []  # type: ignore[attr-defined]
     except (tarfile.TarError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
         raise _DamagedTarError(_damaged(offset, one_line(error))) from None
@@ -281,7 +281,7 @@ def _members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
 
 
 def _check_end(stream: BinaryIO, offset: int) -> None:
-    """The library ends silently at whatever is no header; only zero blocks are a tar's end."""
+    """Checks that zero blocks end the tar: `tarfile` stops silently at any other bytes."""
     stream.seek(offset)
     mark = stream.read(_BLOCK)
     if len(mark) < _BLOCK:
@@ -299,7 +299,7 @@ def _damaged(offset: int, what: str) -> str:
 
 
 class _Headers:
-    """A stream for the library, which would read a header of any length that one claims."""
+    """A stream that refuses long headers; `tarfile` would read any length that one claims."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream

@@ -16,7 +16,7 @@ def random_rows(dtype: np.dtype, count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("width", [0, 7])
 @pytest.mark.parametrize(("usable", "requests", "unusable"), [(0, 0, 0), (3, 0, 2), (256, 5, 0)])
-def test_what_was_scanned_arrives_as_it_was(width, usable, requests, unusable):
+def test_a_scanned_chunk_is_equal_after_encoding_and_decoding(width, usable, requests, unusable):
     scanned = Scanned(
         2**52 - 1,
         usable + unusable,
@@ -37,7 +37,7 @@ def test_what_was_scanned_arrives_as_it_was(width, usable, requests, unusable):
         assert (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
 
 
-def test_a_chunk_arrives_as_it_was():
+def test_a_chunk_is_equal_after_encoding_and_decoding():
     chunk = Chunk.of(2**52 - 1, [Ref("ada/1.jpg", "ada", "ada/1.jpg")], 3)
     coder = beam.coders.registry.get_coder(Chunk)
     assert coder.is_deterministic()

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.row_ids import BASE, CHUNK, HELD_OUT, NEW, origin_of_chunk
 from facemill.transforms.scan import listing
-from facemill.transforms.scan.listing import Chunk, all_chunks, image_key, list_chunks, together
+from facemill.transforms.scan.listing import Chunk, all_chunks, group_tasks, image_key, list_chunks
 from facemill.transforms.sources.base import Ref, Source
 from facemill.transforms.sources.folders import NO_FOLDER, Folders
 from facemill.transforms.sources.labels import MORE_THAN_ONE_LINE
 
 
 class Counted(Source):
-    """As many images in each task as it is told."""
+    """A source whose tasks have the given numbers of images."""
 
     format = "counted"
 
@@ -37,19 +37,19 @@ class Counted(Source):
         raise NotImplementedError
 
 
-def listed(source: Source, origin: int = NEW, known: str | None = None) -> list[Chunk]:
-    groups = enumerate(together(source.tasks()))
-    return [chunk for group in groups for chunk in list_chunks(group, source, origin, known)]
+def listed(source: Source, origin: int = NEW, base_keys: str | None = None) -> list[Chunk]:
+    groups = enumerate(group_tasks(source.tasks()))
+    return [chunk for group in groups for chunk in list_chunks(group, source, origin, base_keys)]
 
 
 @given(st.integers(0, 10_000))
 @settings(deadline=None, max_examples=60)
-def test_together_keeps_every_part_once_and_in_order(count):
+def test_group_tasks_keeps_every_part_once_and_in_order(count):
     tasks = [str(task) for task in range(count)]
-    groups = together(tasks)
+    groups = group_tasks(tasks)
     assert [task for group in groups for task in group] == tasks
     assert all(groups)
-    # Few parts are not put together, or few workers would have something to do.
+    # Few parts are not grouped, so that many workers can list them.
     assert len(groups) >= min(count, 64)
     assert max(map(len, groups), default=0) <= 64
 
@@ -57,7 +57,7 @@ def test_together_keeps_every_part_once_and_in_order(count):
 @pytest.mark.slow
 @given(st.lists(st.integers(0, 700), max_size=6), st.sampled_from([NEW, BASE, HELD_OUT]))
 @settings(deadline=None, max_examples=40)
-def test_every_image_is_in_one_chunk_and_chunks_are_numbered_the_same_again(sizes, origin):
+def test_every_image_is_in_one_chunk_and_chunk_numbers_are_reproducible(sizes, origin):
     source = Counted(sizes)
     chunks = listed(source, origin)
     found = [ref for chunk in chunks for ref in chunk.refs]
@@ -69,7 +69,7 @@ def test_every_image_is_in_one_chunk_and_chunks_are_numbered_the_same_again(size
     assert listed(source, origin) == chunks
 
 
-def test_of_a_held_out_set_images_of_nobody_are_used(tmp_path):
+def test_held_out_images_without_an_identity_are_used(tmp_path):
     (tmp_path / "ada").mkdir()
     for name in ("ada/1.jpg", "2.jpg"):
         (tmp_path / name).write_bytes(b"x")
@@ -85,8 +85,8 @@ def test_of_a_held_out_set_images_of_nobody_are_used(tmp_path):
     assert held["ada/1.jpg"] == new["ada/1.jpg"]
 
 
-def test_an_identity_of_two_lines_is_no_identity_of_a_dataset(tmp_path):
-    # The vocabulary has one on each line; but pictures are kept apart from whoever they show.
+def test_an_identity_with_a_line_break_is_accepted_only_in_a_held_out_set(tmp_path):
+    # The vocabulary has one identity on each line; a held-out set adds none to it.
     (tmp_path / "ada\nlovelace").mkdir()
     (tmp_path / "ada\nlovelace/1.jpg").write_bytes(b"x")
     source = Folders(str(tmp_path))
@@ -98,28 +98,28 @@ def test_an_identity_of_two_lines_is_no_identity_of_a_dataset(tmp_path):
     assert held == [None]
 
 
-def test_small_parts_fill_chunks():
+def test_small_parts_share_chunks():
     assert [chunk.count for chunk in listed(Counted([1] * 64 * 4))] == [4] * 64
     # Up to 64 parts each are listed by themselves.
     assert [chunk.count for chunk in listed(Counted([1] * 64))] == [1] * 64
 
 
-def test_known_images_are_left_out(tmp_path):
+def test_images_of_the_base_are_left_out_and_counted(tmp_path):
     source = Counted([300, 5])
     every = [ref.image_id for task in source.tasks() for ref in source.refs(task)]
-    known = every[::3]
-    keys = np.sort(np.array([image_key(key) for key in known], np.uint64))
-    np.save(tmp_path / "known.npy", keys)
-    chunks = listed(source, NEW, str(tmp_path / "known.npy"))
+    base = every[::3]
+    keys = np.sort(np.array([image_key(key) for key in base], np.uint64))
+    np.save(tmp_path / "base.npy", keys)
+    chunks = listed(source, NEW, str(tmp_path / "base.npy"))
     left = [ref.image_id for chunk in chunks for ref in chunk.refs]
-    assert left == [key for key in every if key not in set(known)]
-    assert sum(chunk.passed_over for chunk in chunks) == len(known)
+    assert left == [key for key in every if key not in set(base)]
+    assert sum(chunk.passed_over for chunk in chunks) == len(base)
     everything = np.sort(np.array([image_key(key) for key in every], np.uint64))
-    np.save(tmp_path / "known.npy", everything)
-    nothing = listed(source, NEW, str(tmp_path / "known.npy"))
+    np.save(tmp_path / "base.npy", everything)
+    nothing = listed(source, NEW, str(tmp_path / "base.npy"))
     assert [chunk.refs for chunk in nothing] == [[], []]
     assert [chunk.passed_over for chunk in nothing] == [300, 5]
-    assert list(all_chunks(source, source.tasks(), str(tmp_path / "known.npy"))) == []
+    assert list(all_chunks(source, source.tasks(), str(tmp_path / "base.npy"))) == []
 
 
 def test_a_chunk_packs_its_references_and_is_small():
@@ -143,16 +143,16 @@ def test_a_chunk_packs_its_references_and_is_small():
     assert len(chunk.packed) < len(pickle.dumps(refs)) / 4
 
 
-def test_a_part_with_too_many_images_is_told_in_a_sentence(monkeypatch):
+def test_a_part_with_too_many_images_is_an_error_in_one_sentence(monkeypatch):
     monkeypatch.setattr(listing, "MAX_CHUNKS", 2)
     assert len(listed(Counted([2 * CHUNK]))) == 2
     with pytest.raises(RunError, match="at most 512 images, got more in 0; divide it"):
         listed(Counted([2 * CHUNK + 1]))
 
 
-def test_more_parts_than_there_are_numbers_for_are_told_in_a_sentence(monkeypatch):
+def test_too_many_parts_are_an_error_in_one_sentence(monkeypatch):
     monkeypatch.setattr(listing, "MAX_TASKS", 70)
-    assert len(together(["x"] * 70)) == 70
-    assert len(together(["x"] * 70 * 64)) == 70
+    assert len(group_tasks(["x"] * 70)) == 70
+    assert len(group_tasks(["x"] * 70 * 64)) == 70
     with pytest.raises(RunError, match="at most 4,480 parts, got 4,481; divide it"):
-        together(["x"] * (70 * 64 + 1))
+        group_tasks(["x"] * (70 * 64 + 1))

@@ -34,7 +34,7 @@ def job_in(folder, photos) -> ScanJob:
     return ScanJob(Folders(str(photos)), str(folder), CropConfig(32), QualityThresholds(), 1)
 
 
-def test_what_was_read_ahead_is_what_the_graph_would_read(tmp_path, tiny_photos, chunks):
+def test_a_prefetched_scan_equals_the_scan_of_the_graph(tmp_path, tiny_photos, chunks):
     job, plain = (job_in(tmp_path / name, tiny_photos) for name in ("ahead", "plain"))
     total = sum(len(chunk.refs) for chunk in chunks)
     asked = []
@@ -53,7 +53,7 @@ def test_what_was_read_ahead_is_what_the_graph_would_read(tmp_path, tiny_photos,
             ahead, here = prefetched(job, chunk).result(), scan_packed(plain, chunk)
             assert (ahead.chunk, ahead.count) == (here.chunk, here.count)
             np.testing.assert_array_equal(ahead.usable, here.usable)
-            # Each is there to be taken once, and by the run that it belongs to.
+            # A scan is returned once, and only to the run that prefetched it.
             assert prefetched(job, chunk) is None
             assert prefetched(plain, chunk) is None
     names = [
@@ -63,7 +63,7 @@ def test_what_was_read_ahead_is_what_the_graph_would_read(tmp_path, tiny_photos,
     assert prefetched(job, chunks[0]) is None
 
 
-def test_no_scan_is_begun_once_the_graph_asks(tmp_path, tiny_photos, chunks):
+def test_no_scan_is_started_after_the_graph_asks(tmp_path, tiny_photos, chunks):
     job = job_in(tmp_path / "staging", tiny_photos)
     asked = []
 
@@ -77,12 +77,12 @@ def test_no_scan_is_begun_once_the_graph_asks(tmp_path, tiny_photos, chunks):
             time.sleep(0.01)
         prefetched(job, chunks[0])
         before = len(asked)
-        # Long enough for all that was begun to end.
+        # Long enough for all started scans to end.
         processes.shared(2).submit(time.sleep, 0.3).result()
         assert len(asked) <= before + 1
 
 
-def test_nothing_is_written_after_the_end(tmp_path, tiny_photos, chunks):
+def test_no_file_is_written_after_the_prefetch_ends(tmp_path, tiny_photos, chunks):
     job = job_in(tmp_path / "staging", tiny_photos)
     with prefetch(job, iter(chunks), 2):
         pass
@@ -92,7 +92,7 @@ def test_nothing_is_written_after_the_end(tmp_path, tiny_photos, chunks):
 
 
 @pytest.mark.parametrize("error", [UsageError("not like this"), ValueError("bad"), KeyError("x")])
-def test_an_input_that_cannot_be_listed_is_left_to_the_graph(
+def test_an_error_of_the_listing_is_left_to_the_graph(
     tmp_path, tiny_photos, chunks, error, monkeypatch
 ):
     shown = []
@@ -113,7 +113,7 @@ def _killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_workers_that_were_killed_before_are_replaced(tmp_path, tiny_photos, chunks):
+def test_killed_worker_processes_are_replaced(tmp_path, tiny_photos, chunks):
     with suppress(BrokenProcessPool):
         processes.shared(2).submit(_killed).result()
     job = job_in(tmp_path / "staging", tiny_photos)

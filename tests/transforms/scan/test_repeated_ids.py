@@ -35,7 +35,7 @@ def staged(folder: str, *chunks: list[str]) -> list[Scanned]:
     return found
 
 
-def told(scanned: list[Scanned], staging: str, total: int, names: list[str]) -> None:
+def assert_repeated(scanned: list[Scanned], staging: str, total: int, names: list[str]) -> None:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         count = pipeline | "Total" >> beam.Create([total])
         found = (
@@ -47,29 +47,29 @@ def told(scanned: list[Scanned], staging: str, total: int, names: list[str]) -> 
 
 
 @pytest.mark.parametrize("total", [9, 3_000_000])
-def test_a_name_that_comes_twice_is_found_wherever_it_comes(tmp_path, total):
+def test_a_repeated_name_is_found_within_and_across_chunks(tmp_path, total):
     # In one chunk, in chunks that are written into different parts of the index, and three times.
     chunks = (["a", "b", "a", "Zoë"], ["c", "d"], ["d", "e"], ["f", "Zoë"], ["Zoë", "g"])
-    told(staged(str(tmp_path), *chunks), str(tmp_path), total, ["a", "d", "Zoë"])
+    assert_repeated(staged(str(tmp_path), *chunks), str(tmp_path), total, ["a", "d", "Zoë"])
 
 
-def test_names_that_all_differ_are_no_news(tmp_path):
-    told(staged(str(tmp_path), ["a", "A"], ["a/", "b"]), str(tmp_path), 4, [])
+def test_distinct_names_give_no_keys(tmp_path):
+    assert_repeated(staged(str(tmp_path), ["a", "A"], ["a/", "b"]), str(tmp_path), 4, [])
 
 
-def test_a_few_of_many_repeats_are_enough():
+def test_at_most_eight_repeated_keys_are_reported():
     names = [str(number) for number in range(100)]
     groups = [(0, [part]) for _, part in repeated_ids._keys(names * 2, list, 200)]
     (found,) = [repeated_ids._repeated(group) for group in groups]
     assert found == [{"key": key} for key in sorted(map(image_key, names))[:8]]
 
 
-def test_names_of_a_listed_chunk_are_those_of_its_references():
+def test_listed_names_are_the_image_ids_of_the_references():
     refs = [Ref(name, None, name) for name in ("a/1.jpg", "b/2.jpg")]
     assert listed_names(Chunk.of(3, refs)) == ["a/1.jpg", "b/2.jpg"]
 
 
-def test_the_first_name_that_comes_twice_is_given_whichever_table_it_is_in():
+def test_the_first_repeated_name_is_found_across_tables():
     tables = [pa.table({"image_id": names}) for names in (["a", "b"], ["c", "b"], ["c"])]
     found = [{"key": image_key(name)} for name in "bc"]
     assert repeated_name(found, lambda: tables) == "b"

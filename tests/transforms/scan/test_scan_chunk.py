@@ -27,7 +27,7 @@ from tests.reasons import because
 CHUNK_NUMBER = 77
 
 
-def picture(seed: int, side: int = 40) -> np.ndarray:
+def image(seed: int, side: int = 40) -> np.ndarray:
     low = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
     return np.asarray(Image.fromarray(low).resize((side, side), Image.Resampling.BICUBIC))
 
@@ -61,13 +61,13 @@ class InMemory(Source):
 
 
 FILES: dict[str, bytes | Unreadable] = {
-    "a/1.png": png(picture(1)),
-    "a/2.png": png(picture(2)),
-    "b/cut.png": png(picture(3))[:200],
+    "a/1.png": png(image(1)),
+    "a/2.png": png(image(2)),
+    "b/cut.png": png(image(3))[:200],
     "b/gone.png": Unreadable(because("cannot be read: gone")),
-    "b/4.png": png(picture(4, 64)),
+    "b/4.png": png(image(4, 64)),
     "b/flat.png": png(np.full((40, 40, 3), 90, np.uint8)),
-    "nobody.png": png(picture(5)),
+    "nobody.png": png(image(5)),
 }
 REFS = [
     Ref("a/1.png", "a", "a/1.png", split="val", attributes=(("age", "30"),)),
@@ -98,7 +98,7 @@ def scanned(tmp_path):
     return scan_chunk(job_of(tmp_path), CHUNK_NUMBER, REFS)
 
 
-def test_facts_and_what_travels_agree(tmp_path, scanned):
+def test_staged_metadata_and_usable_rows_agree(tmp_path, scanned):
     metadata = read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
     assert [row["image_id"] for row in metadata] == [ref.image_id for ref in REFS]
     assert [row["identity"] for row in metadata] == [ref.identity for ref in REFS]
@@ -110,40 +110,40 @@ def test_facts_and_what_travels_agree(tmp_path, scanned):
     assert [row for row, one in enumerate(metadata) if not one["reason"]] == USABLE_ROWS
     for one in usable:
         row = row_of(one["row_id"])
-        fact, ref = metadata[row], REFS[row]
+        found, ref = metadata[row], REFS[row]
         data = FILES[ref.image_id]
-        assert fact["bytes"] == len(data)
-        assert fact["sha256"] == hashlib.sha256(data).hexdigest()
+        assert found["bytes"] == len(data)
+        assert found["sha256"] == hashlib.sha256(data).hexdigest()
         pixels = decode(data).pixels
-        assert (fact["width"], fact["height"]) == (pixels.shape[1], pixels.shape[0])
-        # A dataset's record stands for the picture that it was made from.
-        assert fact["pixel_sha256"] == (ref.pixel_sha256 or perceptual_hash.pixel_sha256(pixels))
-        assert one["pixels"].tobytes().hex() == fact["pixel_sha256"][:32]
-        assert one["fingerprint"].tobytes() == fact["fingerprint"]
-        assert one["sharpness"] == np.float32(fact["sharpness"])
+        assert (found["width"], found["height"]) == (pixels.shape[1], pixels.shape[0])
+        # A dataset's record stands for the image from which it was made.
+        assert found["pixel_sha256"] == (ref.pixel_sha256 or perceptual_hash.pixel_sha256(pixels))
+        assert one["pixels"].tobytes().hex() == found["pixel_sha256"][:32]
+        assert one["fingerprint"].tobytes() == found["fingerprint"]
+        assert one["sharpness"] == np.float32(found["sharpness"])
         assert one["identity"] == identity_key(3, ref.identity)
         assert one["order"] == keyed_hash(3, "order", ref.image_id)
         assert one["split"] == (SPLITS.index("val") if ref.split else -1)
 
 
-def test_nobody_and_an_absent_attribute_are_no_class(scanned):
+def test_a_missing_identity_or_attribute_has_the_key_zero(scanned):
     assert (scanned.usable["identity"] == NO_IDENTITY).tolist() == [False] * 4 + [True]
     assert scanned.usable["group"].tolist() == [keyed_hash(3, "group", "30"), 0, 0, 0, 0]
 
 
-def test_without_a_column_there_are_no_classes(tmp_path):
+def test_without_group_by_all_group_keys_are_zero(tmp_path):
     usable = scan_chunk(job_of(tmp_path, group_by=None), CHUNK_NUMBER, REFS).usable
     assert set(usable["group"].tolist()) == {0}
 
 
-def test_images_that_cannot_be_used_say_why(tmp_path):
+def test_unusable_images_have_a_reason(tmp_path):
     source = InMemory(FILES)
     scan_chunk(job_of(tmp_path, source), CHUNK_NUMBER, REFS)
     metadata = {
         row["image_id"]: row for row in read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
     }
     assert metadata["a/odd.png"]["reason"] == "is a pipe"
-    # What the listing knows to be unusable is not even opened.
+    # An image that the listing found unusable is not opened.
     assert "a/odd.png" not in source.asked
     assert metadata["b/gone.png"]["reason"] == "cannot be read: gone"
     assert metadata["b/gone.png"]["bytes"] is metadata["b/gone.png"]["sha256"] is None
@@ -152,7 +152,7 @@ def test_images_that_cannot_be_used_say_why(tmp_path):
     assert metadata["b/cut.png"]["width"] is metadata["b/cut.png"]["channel_mean"] is None
 
 
-def test_moments_are_numpys_and_of_the_square_that_is_encoded(tmp_path, scanned):
+def test_moments_equal_those_of_numpy_over_the_encoded_crop(tmp_path, scanned):
     metadata = read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
     with StagingReader(str(tmp_path)) as staging:
         for row_id in scanned.usable["row_id"]:
@@ -178,7 +178,7 @@ def test_moments_are_numpys_and_of_the_square_that_is_encoded(tmp_path, scanned)
             assert found["contrast"] == pytest.approx(quality.contrast, rel=1e-6)
 
 
-def test_a_chunk_that_is_scanned_twice_gives_the_same_bytes(tmp_path):
+def test_scanning_a_chunk_twice_writes_the_same_bytes(tmp_path):
     found = [scan_chunk(job_of(tmp_path / name), CHUNK_NUMBER, REFS) for name in "ab"]
     scan_chunk(job_of(tmp_path / "b"), CHUNK_NUMBER, REFS)
     one, other = (
@@ -190,7 +190,7 @@ def test_a_chunk_that_is_scanned_twice_gives_the_same_bytes(tmp_path):
     assert found[0].usable.tobytes() == found[1].usable.tobytes()
 
 
-def test_what_is_below_the_floor_is_rejected_and_keeps_its_measures(tmp_path):
+def test_an_image_below_a_quality_threshold_is_rejected_with_its_measures(tmp_path):
     scanned = scan_chunk(
         job_of(tmp_path, thresholds=QualityThresholds(contrast=5)), CHUNK_NUMBER, REFS
     )
@@ -201,33 +201,33 @@ def test_what_is_below_the_floor_is_rejected_and_keeps_its_measures(tmp_path):
     assert len(scanned.usable) == len(USABLE_ROWS) - 1
 
 
-def test_few_pixels_are_decoded_at_a_time(tmp_path, monkeypatch):
+def test_batches_are_bounded_in_images_and_pixels(tmp_path, monkeypatch):
     sizes: list[int] = []
 
-    def counted(crop_config, pictures, landmarks):
-        assert len(pictures) == len(landmarks)
-        sizes.append(len(pictures))
-        return scan_frame(crop_config, pictures, landmarks)
+    def counted(crop_config, images, landmarks):
+        assert len(images) == len(landmarks)
+        sizes.append(len(images))
+        return scan_frame(crop_config, images, landmarks)
 
     scan_frame = scan.frame
     monkeypatch.setattr(scan, "frame", counted)
     refs = [Ref(f"a/{n}.png", "a", f"a/{n}.png") for n in range(70)]
-    source = InMemory({ref.image_id: png(picture(n)) for n, ref in enumerate(refs)})
+    source = InMemory({ref.image_id: png(image(n)) for n, ref in enumerate(refs)})
     whole = scan_chunk(job_of(tmp_path / "many", source), CHUNK_NUMBER, refs)
     assert sizes == [32, 32, 6]
     sizes.clear()
-    # Two pictures of 40 x 40 reach the limit.
+    # Two images of 40 x 40 reach the limit.
     monkeypatch.setattr(scan, "_BATCH_PIXELS", 3000)
     again = scan_chunk(job_of(tmp_path / "few", source), CHUNK_NUMBER, refs)
     assert max(sizes) == 2
-    # How they are batched does not show.
+    # The result does not depend on the batches.
     assert whole.usable.tobytes() == again.usable.tobytes()
 
 
-def test_a_reason_in_place_of_a_square_rejects_the_image(tmp_path, monkeypatch):
-    def faceless(crop_config, pictures, landmarks):
-        squares = scan_frame(crop_config, pictures, landmarks)
-        return [NO_FACE, *squares[1:]]
+def test_an_image_without_a_crop_is_rejected_with_the_reason(tmp_path, monkeypatch):
+    def faceless(crop_config, images, landmarks):
+        crops = scan_frame(crop_config, images, landmarks)
+        return [NO_FACE, *crops[1:]]
 
     scan_frame = scan.frame
     monkeypatch.setattr(scan, "frame", faceless)
@@ -236,18 +236,18 @@ def test_a_reason_in_place_of_a_square_rejects_the_image(tmp_path, monkeypatch):
     assert metadata[0]["reason"] == "no face was found"
     assert metadata[0]["width"] == 40
     assert [row_of(row_id) for row_id in scanned.usable["row_id"]] == USABLE_ROWS[1:]
-    # The others have their own squares.
-    square = center_square(picture(2), 32, 1.0)
+    # The others keep their own crops.
+    square = center_square(image(2), 32, 1.0)
     assert metadata[2]["brightness"] == pytest.approx(measure(square).brightness)
 
 
-def test_a_chunk_without_a_usable_image(tmp_path):
+def test_a_chunk_without_a_usable_image_has_metadata_and_no_usable_rows(tmp_path):
     scanned = scan_chunk(job_of(tmp_path), CHUNK_NUMBER, [REFS[1], REFS[4]])
     assert (scanned.count, len(scanned.usable)) == (2, 0)
     assert len(read_metadata(str(tmp_path), CHUNK_NUMBER)) == 2
 
 
-def test_images_that_cannot_be_used_still_ask_for_a_split(tmp_path):
+def test_unusable_images_still_request_a_split(tmp_path):
     def ref(name: str, identity: str | None, split: str | None, reason: str = "") -> Ref:
         return Ref(name, identity, name, split=split, reason=because(reason) if reason else None)
 
@@ -267,7 +267,7 @@ def test_images_that_cannot_be_used_still_ask_for_a_split(tmp_path):
 
 
 @pytest.mark.parametrize("align", ["landmarks", "center"])
-def test_with_landmarks_faces_of_one_picture_are_not_the_same(tmp_path, align):
+def test_faces_of_one_photo_with_different_landmarks_have_different_pixel_keys(tmp_path, align):
     square = (10.0, 12.0, 26.0, 12.0, 18.0, 20.0, 12.0, 28.0, 24.0, 28.0)
     moved = tuple(number + 4 for number in square)
     near = tuple(number + 0.2 for number in square)
@@ -284,20 +284,20 @@ def test_with_landmarks_faces_of_one_picture_are_not_the_same(tmp_path, align):
 
 
 @pytest.mark.parametrize("origin", [BASE, HELD_OUT])
-def test_of_known_images_that_cannot_be_used_it_is_told_whom_they_show(tmp_path, origin):
+def test_unusable_images_of_a_reference_set_keep_identity_and_pixel_key(tmp_path, origin):
     number = chunk_number(origin, 3, 0)
     small = "ab" * 32
     small_class = because("identity has 2 images", ReasonCode.IDENTITY_TOO_SMALL)
     large_class = because("its age has 9 images", ReasonCode.ATTRIBUTE_TOO_LARGE)
     excluded = because("identity is excluded", ReasonCode.EXCLUDED_IDENTITY)
-    aside = [
+    exclusions = [
         Ref("x/1.png", "x", "i", reason=small_class, pixel_sha256=small, outcome="dropped"),
         Ref("x/2.png", "x", "i", reason=large_class, outcome="dropped"),
         Ref("x/3.png", "y", "i", reason=excluded, outcome="dropped"),
         Ref("x/4.png", "y", "i", reason=small_class, outcome="conflict", duplicate_of="z"),
     ]
     job = ScanJob(InMemory(FILES), str(tmp_path), CropConfig(32), QualityThresholds(contrast=5), 1)
-    scanned = scan_chunk(job, number, [*REFS, *aside])
+    scanned = scan_chunk(job, number, [*REFS, *exclusions])
     rows = [row_of(row_id) for row_id in scanned.unusable["row_id"]]
     assert rows == [1, 3, 4, 6, *range(8, 12)]
     names = ["a", "b", "b", "b", "x", "x", "y", "y"]
@@ -306,11 +306,11 @@ def test_of_known_images_that_cannot_be_used_it_is_told_whom_they_show(tmp_path,
     metadata = read_metadata(str(tmp_path), number).to_pylist()
     flat = metadata[6]["pixel_sha256"]
     assert flat is not None
-    told = [None, None, None, flat, small, None, None, None]
-    for row, digest in zip(scanned.unusable, told, strict=True):
+    digests = [None, None, None, flat, small, None, None, None]
+    for row, digest in zip(scanned.unusable, digests, strict=True):
         expected = bytes(16) if digest is None else bytes.fromhex(digest)[:16]
         assert row["pixels"].tobytes() == expected
     assert (metadata[11]["outcome"], metadata[11]["duplicate_of"]) == ("conflict", "z")
     assert metadata[1]["outcome"] is None
-    # Of the input itself nothing of the kind is kept.
+    # The input itself has no such rows.
     assert not len(scan_chunk(job, chunk_number(NEW, 3, 0), REFS).unusable)

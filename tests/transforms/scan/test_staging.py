@@ -19,7 +19,7 @@ from facemill.transforms.scan.staging import (
     write_chunk,
 )
 
-# Of each image: none that can be used, or its record.
+# The record of each image, or None if it is not usable.
 contents = st.lists(st.none() | st.binary(max_size=300), min_size=1, max_size=20)
 
 
@@ -41,7 +41,7 @@ def write(folder, chunk: int, records: list[bytes | None]) -> None:
 
 @given(contents, st.sampled_from([NEW, BASE, HELD_OUT]), st.integers(0, 2**29))
 @settings(deadline=None, max_examples=50)
-def test_what_was_written_is_fetched_by_place(tmp_path_factory, records, origin, task):
+def test_staged_data_is_read_back_by_row_id(tmp_path_factory, records, origin, task):
     folder = tmp_path_factory.mktemp("staging")
     chunk = chunk_number(origin, task, 3)
     write(folder, chunk, records)
@@ -61,14 +61,14 @@ def test_what_was_written_is_fetched_by_place(tmp_path_factory, records, origin,
     assert read_metadata(str(folder), chunk, ["width"]).column_names == ["width"]
 
 
-def test_a_full_chunk_is_fetched_to_its_last_row(tmp_path):
+def test_every_row_of_a_full_chunk_is_read_back(tmp_path):
     records = [b"%d" % row for row in range(CHUNK)]
     write(tmp_path, 5, records)
     with StagingReader(str(tmp_path)) as reader:
         assert [reader.record(row_id) for row_id in row_ids_of(5, CHUNK)] == records
 
 
-def test_so_many_files_are_open_at_a_time(tmp_path):
+def test_the_limit_bounds_the_number_of_open_files(tmp_path):
     chunks = [chunk_number(NEW, task, 0) for task in range(12)]
     for chunk in chunks:
         write(tmp_path, chunk, [b"%d" % chunk])
@@ -88,7 +88,7 @@ def test_so_many_files_are_open_at_a_time(tmp_path):
 
 
 @pytest.mark.parametrize("length", [0, 100, CHUNK * 12 + 50, -1])
-def test_a_pixel_file_that_was_cut_is_told_in_a_sentence(tmp_path, length):
+def test_a_truncated_pixels_file_is_an_error_in_one_sentence(tmp_path, length):
     write(tmp_path, 5, [b"record" * 20, None, b"last" * 10])
     (path,) = tmp_path.glob("*.pixels")
     data = path.read_bytes()
@@ -100,18 +100,18 @@ def test_a_pixel_file_that_was_cut_is_told_in_a_sentence(tmp_path, length):
         reader.record(row_ids_of(5, 3)[2])
 
 
-def test_only_the_inputs_own_images_are_counted_as_progress(tmp_path):
+def test_only_images_of_the_input_count_as_progress(tmp_path):
     assert images_staged(str(tmp_path / "absent")) == 0
     write(tmp_path, chunk_number(NEW, 0, 0), [b"", None, b""])
     write(tmp_path, chunk_number(NEW, 7, 1), [b"", b""])
-    # A chunk that an engine scans twice counts once.
+    # A chunk that a runner scans twice counts once.
     write(tmp_path, chunk_number(NEW, 7, 1), [b"", b""])
     write(tmp_path, chunk_number(BASE, 0, 0), [b""] * 9)
     write(tmp_path, chunk_number(HELD_OUT, 0, 0), [b""] * 9)
     assert images_staged(str(tmp_path)) == 5
 
 
-def test_nothing_unfinished_stays(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
     def full(source, target):
         raise OSError(28, "No space left on device", target)
 
@@ -121,19 +121,19 @@ def test_nothing_unfinished_stays(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_staging_folder_must_be_there(tmp_path):
-    told = "`output` must be on storage that all workers see"
-    # Something else may have made the folder that it would be in.
-    with pytest.raises(RunError, match=told):
+def test_a_missing_staging_folder_is_an_error_and_is_not_made(tmp_path):
+    error = "`output` must be on storage that all workers see"
+    # The parent folder may exist, made by another program.
+    with pytest.raises(RunError, match=error):
         write(tmp_path / "staging", 5, [b""])
     assert not list(tmp_path.iterdir())
-    with pytest.raises(RunError, match=told):
+    with pytest.raises(RunError, match=error):
         read_metadata(str(tmp_path / "staging"), 5)
-    with StagingReader(str(tmp_path / "staging")) as reader, pytest.raises(RunError, match=told):
+    with StagingReader(str(tmp_path / "staging")) as reader, pytest.raises(RunError, match=error):
         reader.record(row_ids_of(5, 1)[0])
 
 
-def test_facts_are_looked_up_by_place(tmp_path):
+def test_image_metadata_is_read_by_row_id(tmp_path):
     for chunk in (3, 4):
         write(tmp_path, chunk, [b""] * 4)
     reader = MetadataReader(str(tmp_path), ("image_id", "width"))
@@ -141,18 +141,21 @@ def test_facts_are_looked_up_by_place(tmp_path):
     assert reader.row(row_ids_of(3, 4)[0]) == {"image_id": "a/0.jpg", "width": 0}
 
 
-def test_images_of_a_known_set_are_found_by_name(tmp_path):
-    old = [chunk_number(BASE, task, 0) for task in range(2)]
+def test_usable_images_of_a_reference_set_are_found_by_name(tmp_path):
+    base_chunks = [chunk_number(BASE, task, 0) for task in range(2)]
     write(tmp_path, chunk_number(NEW, 0, 0), [b"x"] * 3)
     write(tmp_path, chunk_number(HELD_OUT, 0, 0), [b"x"] * 3)
     named = metadata(4).to_pylist()
     named[2]["reason"] = "of which there are no pixels"
-    for number, rows in zip(old, (named[:1], named[1:]), strict=True):
+    for number, rows in zip(base_chunks, (named[:1], named[1:]), strict=True):
         records = [(thumbnail(0), b"x")] * len(rows)
         write_chunk(str(tmp_path), number, pa.Table.from_pylist(rows, METADATA), records)
     wanted = ["a/0.jpg", "a/2.jpg", "a/3.jpg", "a/9.jpg"]
     found = row_ids_of_names(str(tmp_path), BASE, wanted)
-    assert found == {"a/0.jpg": row_ids_of(old[0], 1)[0], "a/3.jpg": row_ids_of(old[1], 3)[2]}
+    assert found == {
+        "a/0.jpg": row_ids_of(base_chunks[0], 1)[0],
+        "a/3.jpg": row_ids_of(base_chunks[1], 3)[2],
+    }
     held_out = row_ids_of(chunk_number(HELD_OUT, 0, 0), 1)[0]
     assert row_ids_of_names(str(tmp_path), HELD_OUT, ["a/0.jpg"]) == {"a/0.jpg": held_out}
     assert row_ids_of_names(str(tmp_path / "absent"), BASE, []) == {}

@@ -12,7 +12,7 @@ from facemill.transforms.sources.folders import Folders
 
 
 @pytest.mark.slow
-def test_any_number_of_workers_gives_the_same_files(tiny_photos, tmp_path):
+def test_any_number_of_workers_writes_the_same_files(tiny_photos, tmp_path):
     paths = sorted(str(path.relative_to(tiny_photos)) for path in tiny_photos.glob("*/*"))
     refs = [Ref(path, path.split("/")[0], path) for path in paths]
     chunks = [Chunk.of(n, refs[n * 9 : n * 9 + 9]) for n in range(len(refs) // 9 + 1)]

@@ -1,4 +1,4 @@
-"""A real model artifact that is small enough to write by hand, and fails where it is told to."""
+"""A small model artifact written by hand, which fails on images of two given colors."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,15 @@ from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images.resize import encode_jpeg
 
 SIZE = 4  # of an embedding
-# What an image must be like for the model to fail on it.
+# Colors of images on which the model fails.
 NOT_FINITE, TOO_MUCH_MEMORY = (0, 0, 0), (255, 255, 255)
 
 
 class Means(tf.Module):
-    """Mean color, its sum 1, and the number of images in the call.
+    """An embedding of the mean color, scaled to the sum 1, and the number of images in the call.
 
-    Not finite for a black image; for a white one it wants more memory than machines have.
+    It is not finite for a black image; for a white one the model requests more memory than
+    machines have.
     """
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])

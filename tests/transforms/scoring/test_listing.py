@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from facemill.transforms.core.row_ids import CHUNK, NEW, chunk_number
 from facemill.transforms.scan.chunk import Chunk
-from facemill.transforms.scan.listing import together
+from facemill.transforms.scan.listing import group_tasks
 from facemill.transforms.scoring.listing import GroupChunks, chunk_group_number
 from facemill.transforms.sources.base import Ref
 
 
 def listing(sizes: list[int]) -> list[tuple[int, int]]:
-    """(number, count) of the chunks of parts with so many images each, in their order."""
+    """(number, count) of the chunks of parts with the given numbers of images, in order."""
     return [
         (chunk_number(NEW, part, ordinal), min(CHUNK, size - ordinal * CHUNK))
         for part, size in enumerate(sizes)
@@ -22,7 +22,7 @@ def listing(sizes: list[int]) -> list[tuple[int, int]]:
 
 
 def chunk_groups(sizes: list[int], batch_size: int) -> dict[int, list[tuple[int, int]]]:
-    """The chunks of each stretch."""
+    """The chunks of each chunk group."""
     total, images = sum(sizes), 2 * max(CHUNK, batch_size)
     found: dict[int, list[tuple[int, int]]] = {}
     for number, count in listing(sizes):
@@ -32,7 +32,7 @@ def chunk_groups(sizes: list[int], batch_size: int) -> dict[int, list[tuple[int,
 
 
 def calls(sizes: list[int], batch_size: int) -> int:
-    """Of the model, the last one of each stretch filled up."""
+    """The number of model calls, in which the last one of each chunk group is padded."""
     found = chunk_groups(sizes, batch_size).values()
     return sum(math.ceil(sum(count for _, count in one) / batch_size) for one in found)
 
@@ -60,7 +60,7 @@ def test_chunk_groups_have_bounded_size_and_hold_every_chunk_once(sizes, batch_s
     neighbors = max(1, 2 * CHUNK * len(sizes) // sum(sizes))
     for chunks in found.values():
         parts = [number // chunk_number(NEW, 1, 0) for number, _ in chunks]
-        # Files next to each other, and what is read of each is without gaps.
+        # The parts are neighbors, and the chunks of each part are consecutive.
         assert max(parts) - min(parts) < neighbors
         assert len(chunks) <= 2 * len(set(parts))
         for part in set(parts):
@@ -68,14 +68,14 @@ def test_chunk_groups_have_bounded_size_and_hold_every_chunk_once(sizes, batch_s
             assert mine == list(range(mine[0], mine[0] + len(mine)))
 
 
-def test_chunk_groups_do_not_depend_on_the_order_of_arrival():
+def test_chunk_groups_do_not_depend_on_the_order_of_the_chunks():
     sizes = [40, 600, 3, 900]
     chunks = [
         Chunk.of(number, [Ref(f"{number}/{row}", None, "f") for row in range(count)])
         for number, count in listing(sizes)
     ]
     tasks = [str(part) for part in range(len(sizes))]
-    assert len(together(tasks)) == len(sizes)
+    assert len(group_tasks(tasks)) == len(sizes)
     expected = {
         key: [number for number, _ in some] for key, some in chunk_groups(sizes, 32).items()
     }

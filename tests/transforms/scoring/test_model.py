@@ -45,7 +45,7 @@ class Counting:
 
 
 def results(artifact, encoded: list[bytes]) -> tuple[list, int]:
-    """What the handler gives, and how often it called the model."""
+    """The results of the handler, and how often it called the model."""
     names = [f"{number}.jpg" for number in range(len(encoded))]
     refs = [Ref(name, "a", f"in/{name}") for name in names]
     images = [
@@ -77,7 +77,7 @@ def test_every_image_has_its_own_embedding_and_every_call_is_full(artifact, coun
     assert {one.identity for one in found} == {"a"}
 
 
-def test_one_image_that_tensorflow_cannot_read_takes_no_other_with_it(artifact):
+def test_an_image_that_tensorflow_cannot_read_fails_alone(artifact):
     good = jpeg(200, 100, 50)
     found, calls = results(artifact, [good, b"no JPEG", good, good, good])
     assert [type(one) for one in found] == [Scored, Failure, Scored, Scored, Scored]
@@ -86,11 +86,11 @@ def test_one_image_that_tensorflow_cannot_read_takes_no_other_with_it(artifact):
     assert calls == 6
     vectors = {one.embedding for one in found if isinstance(one, Scored)}
     assert len(vectors) == 1
-    # A call of a few images is filled up too.
+    # A call of a few images is padded too.
     assert np.frombuffer(vectors.pop(), "<f4")[3] == BATCH
 
 
-def test_a_reason_is_the_same_in_every_process(artifact):
+def test_the_reason_of_a_failed_image_does_not_depend_on_the_process(artifact):
     # The names of nodes and operations have numbers that count what a process has loaded.
     reasons = [results(artifact, [b"no JPEG"])[0][0].reason for _ in range(2)]
     assert reasons[0] == reasons[1]
@@ -98,7 +98,7 @@ def test_a_reason_is_the_same_in_every_process(artifact):
     assert "\n" not in reasons[0]
 
 
-def test_an_embedding_that_is_not_finite_is_a_failure_and_costs_no_call(artifact):
+def test_an_embedding_that_is_not_finite_is_a_failure_without_another_call(artifact):
     good, bad = jpeg(200, 100, 50), jpeg(*handmade.NOT_FINITE)
     found, calls = results(artifact, [bad, good, good, bad])
     assert [type(one) for one in found] == [Failure, Scored, Scored, Failure]
@@ -109,17 +109,17 @@ def test_an_embedding_that_is_not_finite_is_a_failure_and_costs_no_call(artifact
 
 
 @pytest.mark.slow
-def test_a_machine_that_fails_rejects_no_image(artifact):
+def test_an_out_of_memory_error_fails_the_run_and_rejects_no_image(artifact):
     images = [jpeg(200, 100, 50), jpeg(*handmade.TOO_MUCH_MEMORY)]
     with pytest.raises(RunError, match=r"TensorFlow failed \(OOM when allocating tensor"):
         results(artifact, images)
 
 
-def test_a_model_that_was_exchanged_is_refused(artifact, tmp_path):
+def test_a_model_that_changed_after_the_launch_is_refused(artifact, tmp_path):
     shutil.copytree(artifact, tmp_path / "model")
     started = handler(tmp_path / "model")
     path = tmp_path / "model" / "manifest.json"
-    # The same id is not enough: a manifest can say anything.
+    # The id is unchanged: the manifest as a whole must be.
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps(manifest | {"files": []}))
     with pytest.raises(RunError, match="`model` must not change while a job runs"):

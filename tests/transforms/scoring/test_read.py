@@ -49,7 +49,7 @@ def root(tmp_path):
     "crop_config",
     [CropConfig(48), CropConfig(32), CropConfig(32, "center", 0.7), CropConfig(32, "none", 0.7)],
 )
-def test_a_photo_becomes_what_a_record_would_hold(root, crop_config):
+def test_a_photo_is_encoded_as_ingest_would_write_it(root, crop_config):
     (framed,) = frame(crop_config, [PIXELS], [None])
     (found,) = read(Reader(Folders(str(root)), crop_config), [ref("a/1.png")])
     assert found == Standardized(encode_jpeg(framed.pixels), Measures.of(framed))
@@ -57,7 +57,7 @@ def test_a_photo_becomes_what_a_record_would_hold(root, crop_config):
     assert found.measures.face_box is None
 
 
-def test_order_is_kept_and_failures_stand_where_their_images_would(root):
+def test_results_and_failures_keep_the_order_of_the_references(root):
     (root / "a" / "2.jpg").write_bytes(b"")
     refs = [
         ref("a/1.png"),
@@ -75,20 +75,20 @@ def test_order_is_kept_and_failures_stand_where_their_images_would(root):
     assert (found[1].image_id, found[1].source) == ("a/2.jpg", "a/2.jpg")
 
 
-def test_a_detector_tells_where_the_face_is(tmp_path):
-    # 20 images: more than are decoded at a time. The face is not in the same place in all.
-    pictures = [
+def test_a_detector_gives_the_box_and_score_of_the_face(tmp_path):
+    # 20 images: more than are decoded at a time. The position of the face differs.
+    images = [
         np.pad(render(1, 1, 1, 112), ((50, 50), (20 + number, 50), (0, 0)), constant_values=128)
         for number in range(20)
     ]
-    pictures[3] = np.full((200, 200, 3), 128, np.uint8)
-    for number, pixels in enumerate(pictures):
+    images[3] = np.full((200, 200, 3), 128, np.uint8)
+    for number, pixels in enumerate(images):
         Image.fromarray(pixels).save(tmp_path / f"{number:02d}.png")
     crop_config = CropConfig(48, "detect")
     refs = [ref(f"{number:02d}.png") for number in range(20)]
     found = read(Reader(Folders(str(tmp_path)), crop_config), refs)
     for number, (one, framed) in enumerate(
-        zip(found, frame(crop_config, pictures, [None] * 20), strict=True)
+        zip(found, frame(crop_config, images, [None] * 20), strict=True)
     ):
         if number == 3:
             assert one == Failure("03.png", "03.png", NO_FACE)
@@ -111,8 +111,8 @@ def _dataset(root, encoded: bytes) -> tuple[DatasetRecords, int]:
         for number, data in enumerate((encode_jpeg(PIXELS[::-1]), encoded))
     ]
     with (root / "part.tfrecord").open("wb") as stream:
-        places = tfrecord.write(stream, [record.to_example() for record in records])
-    return DatasetRecords(str(root), {"files": [], "splits": {}}), places[1][0]
+        extents = tfrecord.write(stream, [record.to_example() for record in records])
+    return DatasetRecords(str(root), {"files": [], "splits": {}}), extents[1][0]
 
 
 def test_a_record_of_the_models_size_is_not_encoded_again(root):
@@ -130,8 +130,8 @@ def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):
     (found,) = read(Reader(source, crop_config), [record_at(offset)])
     pixels = np.asarray(Image.open(io.BytesIO(found.encoded))).astype(int)
     assert pixels.shape == (32, 32, 3)
-    (whole,) = frame(CropConfig(32), [PIXELS], [None])
-    assert np.abs(pixels - whole.pixels).mean() < 6
+    (expected,) = frame(CropConfig(32), [PIXELS], [None])
+    assert np.abs(pixels - expected.pixels).mean() < 6
 
 
 def test_a_damaged_record_is_a_failure_with_a_reason(root):
@@ -147,22 +147,22 @@ def test_a_damaged_shard_ends_the_run(root):
 
 
 def batches(reader: Reader, chunks: list[Chunk], batch_size: int, log) -> list[list[str]]:
-    """The images of each batch that a stretch of these chunks gives, by way of a file."""
+    """The image_ids of each batch of one chunk group, passed through a file."""
     log.unlink(missing_ok=True)
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         found = pipeline | beam.Create([(0, chunks)]) | ReadImages(reader, 2, batch_size)
-        _ = found.batches | beam.Map(_write_down, str(log))
+        _ = found.batches | beam.Map(_log_batch, str(log))
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def _write_down(batch: Batch, log: str) -> None:
+def _log_batch(batch: Batch, log: str) -> None:
     assert len(batch.refs) == len(batch.images)
     with open(log, "a") as lines:
         lines.write(json.dumps([one.image_id for one in batch.refs]) + "\n")
 
 
 @pytest.mark.parametrize("batch_size", [32, 100, 300])
-def test_batches_fill_calls_and_do_not_depend_on_the_order_of_arrival(root, batch_size):
+def test_batches_fill_calls_and_do_not_depend_on_the_order_of_the_chunks(root, batch_size):
     (root / "a" / "2.jpg").write_bytes(b"")
     refs = [ref("a/1.png"), ref("a/2.jpg")] * 300
     chunks = [
@@ -179,7 +179,7 @@ def test_batches_fill_calls_and_do_not_depend_on_the_order_of_arrival(root, batc
     assert batches(reader, chunks[::-1], batch_size, root / "log") == found
 
 
-def test_a_table_is_read_from_front_to_back(tmp_path, monkeypatch):
+def test_a_chunk_group_reads_a_table_from_front_to_back(tmp_path, monkeypatch):
     stream = io.BytesIO()
     Image.fromarray(PIXELS).save(stream, "JPEG")
     table = pa.table({"image": [stream.getvalue()] * 1000})
@@ -194,5 +194,5 @@ def test_a_table_is_read_from_front_to_back(tmp_path, monkeypatch):
     log = tmp_path / "log"
     found = batches(reader, chunks[:2], 32, log) + batches(reader, chunks[2:], 32, log)
     assert sum(map(len, found)) == 1000
-    # Of the second stretch's row group, the first stretch's rows are decoded once more.
+    # The second chunk group decodes the rows of the first once more, in the same row group.
     assert len(decoded) == 1000 + 512

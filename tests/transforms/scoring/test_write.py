@@ -27,28 +27,28 @@ ROWS = [
 def run(folder, chunks: list, transform) -> list[dict]:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         total = pipeline | "Total" >> beam.Create([sum(map(len, chunks))])
-        told = pipeline | "Rows" >> beam.Create(chunks, reshuffle=False) | transform(total)
-        _ = told | write_results.WriteReceipts(str(folder / "told.json"))
-    return write_results.read(str(folder / "told.json"))
+        receipts = pipeline | "Rows" >> beam.Create(chunks, reshuffle=False) | transform(total)
+        _ = receipts | write_results.WriteReceipts(str(folder / "receipts.json"))
+    return write_results.read(str(folder / "receipts.json"))
 
 
 def embeddings(folder, chunks: list) -> list[dict]:
     return run(folder, chunks, lambda total: write.WriteEmbeddings(str(folder), SIZE, "m", total))
 
 
-def test_rows_are_sorted_and_complete_whatever_their_order(tmp_path, monkeypatch):
+def test_parts_are_sorted_and_equal_for_any_order_of_the_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(write, "_ROWS_PER_PART", 30)
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
     other.mkdir()
-    told = embeddings(one, [ROWS[:50], ROWS[50:]])
+    receipts = embeddings(one, [ROWS[:50], ROWS[50:]])
     again = embeddings(other, [ROWS[start::7][::-1] for start in range(7)][::-1])
-    assert told == again
-    assert sorted(entry["path"] for entry in told) == [
+    assert receipts == again
+    assert sorted(entry["path"] for entry in receipts) == [
         f"part-{index:05d}-of-00004.parquet" for index in range(4)
     ]
     rows = []
-    for entry in told:
+    for entry in receipts:
         assert (one / entry["path"]).read_bytes() == (other / entry["path"]).read_bytes()
         assert storage.sha256(str(one / entry["path"])) == entry["sha256"]
         part = pq.read_table(one / entry["path"]).to_pylist()
@@ -61,8 +61,10 @@ def test_rows_are_sorted_and_complete_whatever_their_order(tmp_path, monkeypatch
 
 
 def test_every_column_can_be_read_back(tmp_path):
-    unseen = Measures(4.0, 5.0, 6.0)
-    embeddings(tmp_path, [[ROWS[1], Scored("b.jpg", "b.jpg", None, unseen, ROWS[2].embedding)]])
+    without_face = Measures(4.0, 5.0, 6.0)
+    embeddings(
+        tmp_path, [[ROWS[1], Scored("b.jpg", "b.jpg", None, without_face, ROWS[2].embedding)]]
+    )
     table = pq.read_table(tmp_path / "part-00000-of-00001.parquet")
     assert table.schema == write.schema(SIZE)
     assert table.schema.field("embedding").type == pa.list_(pa.float32(), SIZE)
@@ -92,16 +94,16 @@ def test_every_column_can_be_read_back(tmp_path):
     ]
 
 
-def test_nobody_has_an_empty_part(tmp_path):
+def test_no_part_is_written_without_rows(tmp_path):
     assert embeddings(tmp_path, []) == []
 
 
 @pytest.mark.parametrize("chunks", [[["b", "a"], ["c"]], [["c"], ["a", "b"]]])
-def test_errors_are_sorted_in_one_part(tmp_path, chunks):
+def test_few_errors_are_sorted_into_one_part(tmp_path, chunks):
     failures = [[Failure(key, f"{key}.jpg", EMPTY) for key in some] for some in chunks]
-    (told,) = run(tmp_path, failures, lambda total: write.WriteErrors(str(tmp_path)))
-    assert (told["path"], told["rows"]) == ("errors/part-00000-of-00001.parquet", 3)
-    assert pq.read_table(tmp_path / told["path"]).to_pylist() == [
+    (receipt,) = run(tmp_path, failures, lambda total: write.WriteErrors(str(tmp_path)))
+    assert (receipt["path"], receipt["rows"]) == ("errors/part-00000-of-00001.parquet", 3)
+    assert pq.read_table(tmp_path / receipt["path"]).to_pylist() == [
         {
             "image_id": key,
             "source": f"{key}.jpg",
@@ -112,7 +114,7 @@ def test_errors_are_sorted_in_one_part(tmp_path, chunks):
     ]
 
 
-def test_many_errors_are_divided_like_embeddings(tmp_path, monkeypatch):
+def test_many_errors_are_divided_into_parts_like_embeddings(tmp_path, monkeypatch):
     monkeypatch.setattr(write, "_ROWS_PER_PART", 30)
     failures = [
         Failure(f"{number:03d}.jpg", "s", because(f"reason {number}")) for number in range(100)
@@ -120,14 +122,14 @@ def test_many_errors_are_divided_like_embeddings(tmp_path, monkeypatch):
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
     other.mkdir()
-    told = run(one, [failures[:10], failures[10:]], lambda total: write.WriteErrors(str(one)))
+    receipts = run(one, [failures[:10], failures[10:]], lambda total: write.WriteErrors(str(one)))
     mixed = [failures[start::7][::-1] for start in range(7)]
-    assert told == run(other, mixed, lambda total: write.WriteErrors(str(other)))
-    assert sorted(entry["path"] for entry in told) == [
+    assert receipts == run(other, mixed, lambda total: write.WriteErrors(str(other)))
+    assert sorted(entry["path"] for entry in receipts) == [
         f"errors/part-{index:05d}-of-00004.parquet" for index in range(4)
     ]
     rows = []
-    for entry in told:
+    for entry in receipts:
         assert (one / entry["path"]).read_bytes() == (other / entry["path"]).read_bytes()
         part = pq.read_table(one / entry["path"]).to_pylist()
         assert len(part) == entry["rows"] > 10

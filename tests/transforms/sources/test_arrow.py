@@ -8,18 +8,18 @@ from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_tabl
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"no table" * 99])
-def test_what_is_no_table_raises_one_of_the_known_errors(data):
+def test_opening_a_file_that_is_no_table_raises_one_of_the_arrow_errors(data):
     with pytest.raises(ARROW_ERRORS):
         open_table(io.BytesIO(data))
 
 
-def test_a_row_group_is_not_read_whole_for_its_first_row():
+def test_the_first_row_is_read_without_the_whole_row_group():
     class Counted(io.BytesIO):
-        taken = 0
+        bytes_read = 0
 
         def read(self, size=-1):
             data = super().read(size)
-            self.taken += len(data)
+            self.bytes_read += len(data)
             return data
 
     images = [bytes([number]) * 500_000 for number in range(64)]
@@ -30,10 +30,10 @@ def test_a_row_group_is_not_read_whole_for_its_first_row():
     stream = Counted(sink.getvalue())
     batches = open_table(stream).iter_batches(batch_size=1, use_threads=False)
     assert next(batches).column(0)[0].as_py() == images[0]
-    assert stream.taken < 8 * 500_000
+    assert stream.bytes_read < 8 * 500_000
 
 
-def test_bytes_are_told_from_texts():
+def test_is_binary_is_true_for_bytes_and_false_for_text():
     assert is_binary(pa.binary())
     assert is_binary(pa.large_binary())
     assert not is_binary(pa.string())

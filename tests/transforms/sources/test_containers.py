@@ -39,7 +39,7 @@ def test_each_container_is_a_task_sorted_by_path(root):
     assert Boxes(str(root)).tasks() == ["a.BOX", "b.box", "deep/c.box"]
 
 
-def test_one_container_can_be_the_input(root):
+def test_the_input_can_be_one_container(root):
     source = Boxes(str(root / "deep" / "c.box"))
     assert (source.root, source.tasks()) == (str(root / "deep"), ["c.box"])
     refs = list(source.refs("c.box"))
@@ -53,7 +53,7 @@ def test_a_folder_with_the_suffix_is_no_container(root):
     assert (source.root, source.tasks()) == (str(root / "folder.box"), ["d.box"])
 
 
-def test_a_link_out_of_the_input_is_a_row_with_a_reason(root, tmp_path_factory):
+def test_a_link_out_of_the_input_has_a_row_with_a_reason(root, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside") / "secret.box"
     outside.write_bytes(b"secret")
     (root / "link.box").symlink_to(outside)

@@ -14,7 +14,7 @@ from facemill.transforms.shards.index import SCHEMA
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
 
-# image_id, identity, outcome, split, place in its shard
+# image_id, identity, outcome, split, position in its shard
 ROWS = [
     ("a/1.jpg", "a", "kept", "train", 1),
     ("a/2.jpg", "a", "duplicate", None, None),
@@ -54,9 +54,9 @@ def root(tmp_path):
     for split, found in shards.items():
         (tmp_path / split).mkdir()
         with (tmp_path / shard_of(split)).open("wb") as stream:
-            ordered = [found[place] for place in sorted(found)]
-            places = tfrecord.write(stream, [payload for _, payload in ordered])
-        for (row, _), (offset, _) in zip(ordered, places, strict=True):
+            ordered = [found[index] for index in sorted(found)]
+            positions = tfrecord.write(stream, [payload for _, payload in ordered])
+        for (row, _), (offset, _) in zip(ordered, positions, strict=True):
             row["offset"] = offset
     for name, some in (("part-00001", rows[:3]), ("part-00000", rows[3:])):
         (tmp_path / "index").mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ def source_of(root) -> DatasetRecords:
 
 
 def write_index(root, name: str, rows: list[dict], schema=SCHEMA) -> DatasetRecords:
-    """A source that takes other rows for those of its dataset."""
+    """The source of the dataset after one part of its index got other rows."""
     pq.write_table(pa.Table.from_pylist(rows, schema), root / name)
     manifest = json.loads((root / "manifest.json").read_text())
     others = [entry for entry in manifest["files"] if entry["path"] != name]
@@ -103,15 +103,15 @@ def test_kept_images_are_listed_once_shard_by_shard(source):
     assert {ref.reason for ref in refs} == {None}
 
 
-def test_what_was_set_aside_is_listed_where_it_is_wanted(root, source):
+def test_exclusions_are_listed_for_the_given_outcomes_only(root, source):
     manifest = json.loads((root / "manifest.json").read_text())
     every = DatasetRecords(str(root), manifest, ("duplicate", "conflict"))
-    kept, told = refs_of(source), refs_of(every)
-    assert [ref for ref in told if not ref.outcome] == kept
-    aside = {ref.image_id: ref for ref in told if ref.outcome}
-    assert set(aside) == {"a/2.jpg", "b/2.jpg"}
-    one = aside["a/2.jpg"]
-    # It has no record to read, and says whom it shows and what its pixels are.
+    kept, listed_refs = refs_of(source), refs_of(every)
+    assert [ref for ref in listed_refs if not ref.outcome] == kept
+    excluded = {ref.image_id: ref for ref in listed_refs if ref.outcome}
+    assert set(excluded) == {"a/2.jpg", "b/2.jpg"}
+    one = excluded["a/2.jpg"]
+    # It has no record, but an identity and the hash of its pixels.
     assert (one.outcome, one.reason, one.identity) == ("duplicate", "same pixels", "a")
     assert int(one.pixel_sha256, 16) == 1
     some = refs_of(DatasetRecords(str(root), manifest, ("conflict",)))
@@ -131,29 +131,29 @@ def test_what_was_set_aside_is_listed_where_it_is_wanted(root, source):
         ("held_out_near_duplicate", False),
     ],
 )
-def test_whoever_was_kept_out_of_a_dataset_is_not_in_it(root, code, listed):
-    # A test set of some people of a collection must leave the others for training.
+def test_images_dropped_by_a_list_or_a_held_out_set_are_not_listed(root, code, listed):
+    # A test set of some identities of a collection must leave the others for training.
     name = "index/part-00001.parquet"
     rows = pq.read_table(root / name).to_pylist()
     rows[1] |= {"outcome": "dropped", "reason_code": code}
     write_index(root, name, rows)
     manifest = json.loads((root / "manifest.json").read_text())
     refs = refs_of(DatasetRecords(str(root), manifest, ("dropped",)))
-    aside = [ref.image_id for ref in refs if ref.outcome]
-    assert aside == ["a/2.jpg"] * listed
+    excluded = [ref.image_id for ref in refs if ref.outcome]
+    assert excluded == ["a/2.jpg"] * listed
 
 
-def test_what_was_written_apart_can_be_read_too(root):
+def test_quarantined_images_are_read_on_request(root):
     manifest = json.loads((root / "manifest.json").read_text())
     source = DatasetRecords(str(root), manifest, ("duplicate", "conflict"), quarantined=True)
     refs = refs_of(source)
     assert [ref.image_id for ref in refs if ref.outcome] == ["a/2.jpg"]
-    (apart,) = [ref for ref in refs if ref.image_id == "b/2.jpg"]
-    assert (apart.reason, apart.split) == (None, None)
-    assert list(source.read([apart])) == [jpeg(4)]
+    (quarantined_ref,) = [ref for ref in refs if ref.image_id == "b/2.jpg"]
+    assert (quarantined_ref.reason, quarantined_ref.split) == (None, None)
+    assert list(source.read([quarantined_ref])) == [jpeg(4)]
 
 
-def test_each_is_read_from_its_record(source):
+def test_each_image_is_read_from_its_record_in_any_order(source):
     refs = refs_of(source)
     assert list(source.read(refs)) == [jpeg(5), jpeg(3), jpeg(2), jpeg(0)]
     assert list(source.read(refs[::-1])) == [jpeg(0), jpeg(2), jpeg(3), jpeg(5)]
@@ -196,7 +196,7 @@ def test_listing_opens_no_shard(root, source):
     assert len(refs_of(source)) == 4
 
 
-def test_an_index_that_was_changed_or_is_absent_ends_the_run(root, source):
+def test_a_changed_or_absent_index_ends_the_run(root, source):
     path = root / "index/part-00001.parquet"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -210,7 +210,7 @@ def test_an_index_that_was_changed_or_is_absent_ends_the_run(root, source):
         refs_of(source)
 
 
-def test_an_index_that_leads_elsewhere_or_lacks_a_column_ends_the_run(root):
+def test_an_index_that_names_a_path_outside_or_lacks_a_column_ends_the_run(root):
     name = "index/part-00001.parquet"
     row = {**dict.fromkeys(SCHEMA.names), "image_id": "x", "outcome": "kept", "split": "train"}
     away = {**row, "shard": "../elsewhere.tfrecord", "offset": 0}
@@ -221,7 +221,7 @@ def test_an_index_that_leads_elsewhere_or_lacks_a_column_ends_the_run(root):
         refs_of(write_index(root, name, [row], schema))
 
 
-def test_a_dataset_on_a_disk_is_checked_whole(root, tiny_dataset):
+def test_all_files_of_a_dataset_on_a_disk_are_verified(root, tiny_dataset):
     verify_dataset(str(tiny_dataset), json.loads((tiny_dataset / "manifest.json").read_bytes()))
     manifest = json.loads((root / "manifest.json").read_text())
     verify_dataset(str(root), manifest)
@@ -230,12 +230,12 @@ def test_a_dataset_on_a_disk_is_checked_whole(root, tiny_dataset):
         verify_dataset(str(root), manifest)
 
 
-def test_a_manifest_that_leads_elsewhere_is_refused(root):
+def test_a_manifest_that_names_a_path_outside_is_refused(root):
     with pytest.raises(RunError, match="must lie under it"):
         DatasetRecords(str(root), {"files": [], "splits": {"train": {"shards": ["../x"]}}})
 
 
-def test_a_small_dataset_of_ingest_is_read_whole(tiny_dataset):
+def test_every_record_of_an_ingested_dataset_is_read(tiny_dataset):
     manifest = json.loads((tiny_dataset / "manifest.json").read_bytes())
     source = DatasetRecords(str(tiny_dataset), manifest)
     refs = refs_of(source)

@@ -47,7 +47,7 @@ def test_lfw_has_the_layout_of_its_archive(tmp_path):
     assert _refs(source) == [Ref(name, "Ada_Lovelace", name) for name in files]
 
 
-def test_order_is_that_of_the_names_and_not_of_the_disk(tmp_path, monkeypatch):
+def test_files_are_listed_in_the_order_of_their_names_not_of_the_disk(tmp_path, monkeypatch):
     names = ["b/2.jpg", "b/1.jpg", "b-c/1.jpg", "b/1/x.jpg", "b/1-1/x.jpg", "B/1.jpg", "a/9.jpg"]
     _write(tmp_path, dict.fromkeys(names, b"x"))
     real = os.scandir
@@ -73,7 +73,7 @@ def test_a_file_beside_the_folders_has_no_identity(tmp_path):
     assert Ref("loose.jpg", None, "loose.jpg", reason=NO_FOLDER) in _refs(Folders(str(tmp_path)))
 
 
-def test_links_are_followed_only_to_files_inside(tmp_path):
+def test_only_links_to_files_inside_the_input_are_followed(tmp_path):
     _write(tmp_path, {"in/Ada/1.jpg": b"ada", "in/Bob/1.jpg": b"bob", "secret/key": b"key"})
     root = tmp_path / "in"
     (root / "Ada/2.jpg").symlink_to("../Bob/1.jpg")
@@ -106,13 +106,13 @@ def test_the_input_itself_may_be_a_link(tmp_path):
     assert list(source.read(refs)) == [b"ada"]
 
 
-def test_a_pipe_is_listed_and_would_not_be_opened(tmp_path):
+def test_a_pipe_is_listed_with_a_reason_and_not_opened(tmp_path):
     (tmp_path / "Ada").mkdir()
     os.mkfifo(tmp_path / "Ada/pipe.jpg")
     assert [ref.reason for ref in _refs(Folders(str(tmp_path)))] == [storage.NOT_A_FILE]
 
 
-def test_names_that_are_no_text_are_rows_and_their_tasks_are_text(tmp_path):
+def test_names_that_are_not_utf8_are_listed_and_their_tasks_are_utf8(tmp_path):
     root = os.fsencode(tmp_path)
     os.mkdir(root + b"/Ad\xe9")
     os.mkdir(root + b"/Bob")
@@ -128,13 +128,13 @@ def test_names_that_are_no_text_are_rows_and_their_tasks_are_text(tmp_path):
     ]
 
 
-def test_a_stray_file_whose_name_is_no_text_is_nobody(tmp_path):
+def test_a_file_beside_the_folders_whose_name_is_not_utf8_has_no_identity(tmp_path):
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")).write_bytes(b"x")
     name = "./\\udcff.jpg"
     assert _refs(Folders(str(tmp_path))) == [Ref(name, None, name, reason=storage.NOT_UTF8)]
 
 
-def test_a_folder_that_cannot_be_listed_is_a_row(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_listed_has_a_row_with_a_reason(tmp_path, monkeypatch):
     _write(tmp_path, {"Ada/1.jpg": b"x", "Bob/shut/1.jpg": b"x"})
     real = os.scandir
 
@@ -151,7 +151,7 @@ def test_a_folder_that_cannot_be_listed_is_a_row(tmp_path, monkeypatch):
     ]
 
 
-def test_what_is_gone_or_too_large_is_unreadable_and_the_rest_is_read(tmp_path):
+def test_a_missing_or_too_large_file_is_unreadable_and_the_others_are_read(tmp_path):
     _write(tmp_path, {"Ada/1.jpg": b"x", "Ada/2.jpg": b"", "Ada/3.jpg": b"z"})
     with (tmp_path / "Ada/2.jpg").open("wb") as stream:
         stream.truncate(MAX_BYTES + 1)

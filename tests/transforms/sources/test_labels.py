@@ -5,7 +5,7 @@ from facemill.transforms.sources.labels import (
     MORE_THAN_ONE_LINE,
     BadValueError,
     as_identity,
-    of_one_line,
+    refuse_multiline_identity,
 )
 
 
@@ -30,7 +30,7 @@ from facemill.transforms.sources.labels import (
         (1e20, "100000000000000000000"),
     ],
 )
-def test_what_names_an_identity(value, identity):
+def test_a_label_is_converted_to_an_identity_or_none(value, identity):
     assert as_identity(value) == identity
 
 
@@ -45,20 +45,20 @@ def test_what_names_an_identity(value, identity):
         ([], "its split must be a text or a whole number, got a list"),
     ],
 )
-def test_what_names_none_is_told(value, reason):
+def test_a_label_that_is_neither_text_nor_whole_number_is_an_error(value, reason):
     with pytest.raises(BadValueError, match=reason):
         as_identity(value, "split")
 
 
 @pytest.mark.parametrize("name", ["Ada\nLovelace", "cr\rname", "end\n"])
-def test_a_name_of_two_lines_is_a_reason(name):
-    assert of_one_line(Ref("1.jpg", name, "1.jpg")).reason == MORE_THAN_ONE_LINE
-    assert of_one_line(Ref("1.jpg", name, "1.jpg", reason="worse")).reason == "worse"
+def test_an_identity_with_a_line_break_has_a_reason(name):
+    assert refuse_multiline_identity(Ref("1.jpg", name, "1.jpg")).reason == MORE_THAN_ONE_LINE
+    assert refuse_multiline_identity(Ref("1.jpg", name, "1.jpg", reason="worse")).reason == "worse"
 
 
 @pytest.mark.parametrize(
     "name", [None, "", "Ada Lovelace", "tab\tname", "line\u2028separator", " "]
 )
-def test_any_other_name_is_as_good_as_another(name):
+def test_an_identity_without_a_line_break_is_unchanged(name):
     ref = Ref("1.jpg", name, "1.jpg")
-    assert of_one_line(ref) is ref
+    assert refuse_multiline_identity(ref) is ref

@@ -46,7 +46,7 @@ def _one(tmp_path, row: dict) -> Ref:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_rows_with_their_bytes_in_order(tmp_path, suffix):
+def test_rows_are_listed_and_read_in_order(tmp_path, suffix):
     (tmp_path / "ada").mkdir()
     for name in ("ada/1.jpg", "ada/2.jpg", "3.jpg"):
         (tmp_path / name).write_bytes(name.encode() * 99)
@@ -83,7 +83,7 @@ def test_rows_with_their_bytes_in_order(tmp_path, suffix):
         assert list(pool.map(lambda _: list(source.read(refs)), range(16))) == [results] * 16
 
 
-def test_the_root_may_be_another_folder(tmp_path):
+def test_paths_are_relative_to_the_given_root(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "1.jpg").write_bytes(b"one")
     path = _write(tmp_path / "m.csv", [{"file": "1.jpg", "label": "ada"}])
@@ -93,7 +93,7 @@ def test_the_root_may_be_another_folder(tmp_path):
     assert list(source.read(refs)) == [b"one"]
 
 
-def test_the_first_of_several_names_of_a_column_counts_even_if_it_is_empty(tmp_path):
+def test_the_first_name_of_a_column_counts_even_if_its_value_is_empty(tmp_path):
     ref = _one(tmp_path, {"image": "i.jpg", "path": "p.jpg", "label": "l", "identity": None})
     assert (ref.image_id, ref.identity) == ("p.jpg", None)
     assert ref.attributes == (("image", "i.jpg"), ("label", "l"))
@@ -103,7 +103,7 @@ def test_the_first_of_several_names_of_a_column_counts_even_if_it_is_empty(tmp_p
     "path",
     ["/etc/passwd", "../x.jpg", "a/../../x.jpg", "a/..", "..", "s3://bucket/x.jpg", "file:///x"],
 )
-def test_a_path_that_leads_outside_is_a_row(tmp_path, path):
+def test_a_path_outside_the_root_has_a_row_with_a_reason(tmp_path, path):
     ref = _one(tmp_path, {"path": path, "identity": "ada"})
     assert ref.image_id == "m.jsonl/line 1"
     assert ref.reason == f"leads outside the root folder: {path}"
@@ -119,7 +119,7 @@ def test_a_path_that_leads_outside_is_a_row(tmp_path, path):
         ("a\0.jpg", "its path holds a null byte"),
     ],
 )
-def test_a_path_that_is_none_is_a_row(tmp_path, path, reason):
+def test_an_invalid_path_has_a_row_with_a_reason(tmp_path, path, reason):
     ref = _one(tmp_path, {"path": path})
     assert (ref.image_id, ref.reason) == ("m.jsonl/line 1", reason)
 
@@ -160,7 +160,7 @@ def test_a_file_above_the_limit_is_not_read(tmp_path):
     assert result.reason == f"file of {MAX_BYTES + 1} bytes is above the limit of {MAX_BYTES}"
 
 
-def test_a_path_that_comes_again_is_a_row_of_its_own(tmp_path):
+def test_a_repeated_path_has_a_row_with_a_reason(tmp_path):
     paths = ["a.jpg", "b.jpg", "./a.jpg", "a.jpg", "m.csv/line 7", ""]
     refs = _listed(_write(tmp_path / "m.csv", [{"path": path, "n": "1"} for path in paths]))
     again = "its path comes on an earlier row already: a.jpg"
@@ -195,7 +195,7 @@ def test_a_path_that_comes_again_is_a_row_of_its_own(tmp_path):
     ],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_landmarks(tmp_path, columns, landmarks, suffix):
+def test_landmarks_are_read_from_a_list_json_or_columns(tmp_path, columns, landmarks, suffix):
     (ref,) = _listed(_write(tmp_path / f"m{suffix}", [{"path": "a.jpg", **columns}]))
     assert (ref.landmarks, ref.attributes, ref.reason) == (landmarks, (), None)
 
@@ -213,7 +213,7 @@ def test_landmarks(tmp_path, columns, landmarks, suffix):
         {"left_eye_x": 3.5},
     ],
 )
-def test_bad_landmarks_are_a_row(tmp_path, columns):
+def test_bad_landmarks_have_a_row_with_a_reason(tmp_path, columns):
     ref = _one(tmp_path, {"path": "a.jpg", "identity": "ada", **columns})
     assert (ref.image_id, ref.identity, ref.landmarks) == ("a.jpg", "ada", None)
     assert ref.reason.startswith("its landmarks must be 10 finite numbers, got ")
@@ -230,12 +230,12 @@ def test_bad_landmarks_are_a_row(tmp_path, columns):
         ({"camera": "\ud800"}, "its attribute is not valid UTF-8"),
     ],
 )
-def test_other_bad_values_are_a_row(tmp_path, columns, reason):
+def test_other_bad_values_have_a_row_with_a_reason(tmp_path, columns, reason):
     ref = _one(tmp_path, {"path": "a.jpg", **columns})
     assert (ref.image_id, ref.split, ref.reason) == ("a.jpg", None, reason)
 
 
-def test_a_path_may_be_absolute_if_it_lies_under_the_root(tmp_path):
+def test_an_absolute_path_under_the_root_is_accepted(tmp_path):
     (tmp_path / "in").mkdir()
     rows = [{"path": f"{tmp_path}/in/1.jpg"}, {"path": f"{tmp_path}/out/1.jpg"}]
     inside, outside = _listed(_write(tmp_path / "m.csv", rows), tmp_path / "in")
@@ -246,7 +246,7 @@ def test_a_path_may_be_absolute_if_it_lies_under_the_root(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_faces_of_a_group_are_rows_of_their_own(tmp_path, suffix):
+def test_rows_with_an_image_id_may_repeat_a_path(tmp_path, suffix):
     rows = [
         {"path": "g.jpg", "identity": "ada", "image_id": "g/left"},
         {"path": "g.jpg", "identity": "bob", "image_id": "g/right"},
@@ -269,19 +269,19 @@ def test_faces_of_a_group_are_rows_of_their_own(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("value", [7, "a\0b", ["a"], "\ud800"])
-def test_a_bad_image_id_is_a_row(tmp_path, value):
+def test_a_bad_image_id_has_a_row_with_a_reason(tmp_path, value):
     ref = _one(tmp_path, {"path": "a.jpg", "image_id": value})
     assert (ref.image_id, ref.path) == ("m.jsonl/line 1", "a.jpg")
     assert ref.reason.startswith("its image_id ")
 
 
-def test_attributes_of_other_types_become_text(tmp_path):
+def test_attributes_of_any_type_become_text(tmp_path):
     row = {"path": "a.jpg", "z": 1.5, "b": True, "l": [1, "é"], "i": 7, "n": None}
     ref = _one(tmp_path, row)
     assert ref.attributes == (("b", "true"), ("i", "7"), ("l", '[1, "é"]'), ("z", "1.5"))
 
 
-def test_damaged_rows_lie_between_their_neighbors(tmp_path):
+def test_a_damaged_row_has_a_reason_and_its_neighbors_are_listed(tmp_path):
     path = tmp_path / "m.csv"
     path.write_bytes(b'path,n\na.jpg,1\nb.jpg\nc.jpg,"1"2\n\xff.jpg,1\nd.jpg,1\n')
     assert [(ref.image_id, bool(ref.reason)) for ref in _listed(path)] == [
@@ -293,7 +293,7 @@ def test_damaged_rows_lie_between_their_neighbors(tmp_path):
     ]
 
 
-def test_a_manifest_that_is_cut_later_ends_in_a_row(tmp_path):
+def test_a_manifest_truncated_after_the_launch_ends_in_a_row_with_a_reason(tmp_path):
     path = _write(tmp_path / "m.parquet", [{"path": f"{n}.jpg"} for n in range(10)])
     source = Manifest(path)
     source.tasks()
@@ -318,7 +318,7 @@ def test_a_manifest_that_is_cut_later_ends_in_a_row(tmp_path):
         ("m.csv", None, "No such file or directory"),
     ],
 )
-def test_what_is_no_manifest_is_refused(tmp_path, name, data, message):
+def test_a_file_that_is_no_manifest_is_a_usage_error(tmp_path, name, data, message):
     if data is not None:
         (tmp_path / name).write_bytes(data)
     with pytest.raises(UsageError, match=message):
@@ -346,7 +346,7 @@ _ROW = st.fixed_dictionaries(
 
 @settings(deadline=None, max_examples=60)
 @given(rows=st.lists(_ROW, min_size=1, max_size=8))
-def test_the_three_encodings_say_the_same(tmp_path_factory, rows):
+def test_csv_jsonl_and_parquet_give_the_same_rows(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("manifests")
     listed = {}
     for suffix in (".csv", ".jsonl", ".parquet"):
@@ -375,7 +375,7 @@ def test_the_three_encodings_say_the_same(tmp_path_factory, rows):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_the_columns_that_are_attributes_are_known_beforehand(tmp_path, suffix):
+def test_attributes_names_the_columns_without_another_meaning(tmp_path, suffix):
     row = {"path": "a.jpg", "file": "a", "name": "Ada", "label": "Ada", "split": "train"}
     row |= {"landmarks": "", "nose_x": "", "age": "30", "skin tone": "light"}
     source = Manifest(_write(tmp_path / f"m{suffix}", [row]))
@@ -384,6 +384,6 @@ def test_the_columns_that_are_attributes_are_known_beforehand(tmp_path, suffix):
     assert {name for name, _ in ref.attributes} <= set(source.attributes())
 
 
-def test_each_row_of_jsonl_may_have_attributes_of_its_own(tmp_path):
+def test_attributes_is_none_for_jsonl_whose_rows_may_differ(tmp_path):
     rows = [{"path": "a.jpg"}, {"path": "b.jpg", "age": "30"}]
     assert Manifest(_write(tmp_path / "m.jsonl", rows)).attributes() is None

@@ -6,7 +6,7 @@ import pytest
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.sources.base import Ref
-from facemill.transforms.sources.megaface import NO_IMAGE, NO_PERSON, STRAY, MegaFace
+from facemill.transforms.sources.megaface import NO_IMAGE, NO_PERSON, OUTSIDE_LAYOUT, MegaFace
 
 
 def points(count: int = 68) -> dict[str, dict[str, float]]:
@@ -38,7 +38,7 @@ def listed(source: MegaFace) -> dict[str, Ref]:
 FLICKR = "FlickrFinal2/100/10002063@N07/"
 
 
-def test_distractors_and_probes(tmp_path):
+def test_distractors_have_no_identity_and_probes_that_of_their_folder(tmp_path):
     files = {
         FLICKR + "1_0.jpg": b"one",
         FLICKR + "1_0.jpg.json": annotation(points()),
@@ -59,7 +59,7 @@ def test_distractors_and_probes(tmp_path):
     assert dict(zip(found, source.read(list(found.values())), strict=True)) == images
 
 
-def test_five_landmarks_come_of_the_68_points(tmp_path):
+def test_five_landmarks_are_computed_from_the_68_points(tmp_path):
     source = write(tmp_path, {FLICKR + "1.jpg": b"", FLICKR + "1.jpg.json": annotation(points())})
     ref = listed(source)[FLICKR + "1.jpg"]
     left = sum(i * i for i in range(36, 42)) / 6
@@ -90,7 +90,7 @@ def test_five_landmarks_come_of_the_68_points(tmp_path):
         (None, "missing"),
     ],
 )
-def test_without_a_sound_annotation_the_image_stays(tmp_path, data, state):
+def test_an_image_without_a_sound_annotation_is_listed_without_landmarks(tmp_path, data, state):
     files = {FLICKR + "1.jpg": b"x"}
     if data is not None:
         files[FLICKR + "1.jpg.json"] = data
@@ -101,7 +101,7 @@ def test_without_a_sound_annotation_the_image_stays(tmp_path, data, state):
     }
 
 
-def test_what_belongs_to_neither_set_is_a_row(tmp_path):
+def test_a_file_in_neither_set_is_listed_with_a_reason(tmp_path):
     files = {
         FLICKR + "1.jpg": b"x",
         FLICKR + "gone.jpg.json": annotation(None),
@@ -115,16 +115,16 @@ def test_what_belongs_to_neither_set_is_a_row(tmp_path):
     assert {name: (ref.identity, ref.reason) for name, ref in found.items()} == {
         FLICKR + "1.jpg": (None, None),
         FLICKR + "gone.jpg.json": (None, NO_IMAGE),
-        # What it is, its content tells.
+        # Its content decides whether it is an image.
         "FlickrFinal2/readme.txt": (None, None),
         "facescrub/loose.png": (None, NO_PERSON),
         "facescrub/Ada/Ada_1.png.json": ("Ada", NO_IMAGE),
         "devkit/list.json": (None, NO_IMAGE),
-        "LICENSE": (None, STRAY),
+        "LICENSE": (None, OUTSIDE_LAYOUT),
     }
 
 
-def test_an_annotation_that_leads_out_of_the_input_is_not_read(tmp_path):
+def test_an_annotation_that_links_outside_the_input_is_not_read(tmp_path):
     (tmp_path / "secret.json").write_bytes(annotation(points()))
     source = write(tmp_path / "in", {FLICKR + "1.jpg": b"x", FLICKR + "2.jpg": b"x"})
     (tmp_path / "in" / (FLICKR + "1.jpg.json")).symlink_to(tmp_path / "secret.json")

@@ -5,20 +5,20 @@ from facemill.transforms.sources.missing_identity import ignore_missing_identity
 from tests.reasons import because
 
 
-def test_where_identities_do_not_count_a_lack_of_one_is_no_reason():
+def test_a_missing_identity_is_ignored():
     for reason in (NO_FOLDER, NO_PERSON):
         ref = Ref("top.jpg", None, "top.jpg", reason=reason, split="val")
         assert reason_of(ref) is None
         assert ignore_missing_identity(ref) == Ref("top.jpg", None, "top.jpg", split="val")
 
 
-def test_other_reasons_stay():
+def test_other_reasons_are_kept():
     for reason in (None, because("a bad name"), NO_IMAGE):
         ref = Ref("x", "x", "x", reason=reason)
         assert reason_of(ref) == reason
         assert ignore_missing_identity(ref) is ref
 
 
-def test_what_a_dataset_rejected_for_that_stays_so():
+def test_an_exclusion_of_a_dataset_keeps_its_reason():
     ref = Ref("a.jpg", None, "index/0.parquet", reason=NO_FOLDER, outcome="rejected")
     assert ignore_missing_identity(ref) == ref

@@ -64,7 +64,7 @@ def test_rows_of_all_files_with_their_bytes_in_any_order(tmp_path):
         assert list(pool.map(lambda _: list(source.read(refs)), range(8))) == [everything] * 8
 
 
-def test_one_table_may_be_the_input(tmp_path):
+def test_the_input_can_be_one_table(tmp_path):
     for name in ("a", "b"):
         pq.write_table(pa.table({"image": _images(name.encode())}), tmp_path / f"{name}.parquet")
     refs = _listed(tmp_path / "b.parquet")
@@ -74,7 +74,7 @@ def test_one_table_may_be_the_input(tmp_path):
 
 @pytest.mark.parametrize("codec", ["none", "snappy", "zstd"])
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
-def test_any_binary_column_and_codec(tmp_path, codec, kind):
+def test_images_are_read_from_any_binary_type_and_codec(tmp_path, codec, kind):
     table = pa.table({"photo": pa.array([b"a" * 5000, b"b"], kind), "person": ["x", "y"]})
     pq.write_table(table, tmp_path / "a.parquet", compression=codec)
     refs = _listed(tmp_path)
@@ -82,7 +82,7 @@ def test_any_binary_column_and_codec(tmp_path, codec, kind):
     assert _read(tmp_path, refs) == [b"a" * 5000, b"b"]
 
 
-def test_columns_may_be_named(tmp_path):
+def test_image_column_and_label_column_select_the_columns(tmp_path):
     columns = {"image": _images(b"face"), "full": [b"full"], "label": [1], "who": ["ada"]}
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     options = {"image_column": "full", "label_column": "who"}
@@ -107,7 +107,7 @@ def test_numbers_of_a_class_label_stand_for_its_names(tmp_path):
 @pytest.mark.parametrize(
     "metadata", [b"{", b"[]", b'{"info": 1}', b'{"info": {"features": {"label": {"names": 3}}}}']
 )
-def test_metadata_of_another_kind_changes_nothing(tmp_path, metadata):
+def test_metadata_without_a_class_label_is_ignored(tmp_path, metadata):
     table = pa.table({"image": _images(b"x"), "label": [1]})
     table = table.replace_schema_metadata({"huggingface": metadata})
     pq.write_table(table, tmp_path / "a.parquet")
@@ -125,7 +125,7 @@ def test_metadata_of_another_kind_changes_nothing(tmp_path, metadata):
         (pa.array([-1.0, 0.0, None]), [None, "0", None]),
     ],
 )
-def test_labels_of_other_types(tmp_path, labels, identities):
+def test_labels_of_any_text_or_number_type_are_converted(tmp_path, labels, identities):
     pq.write_table(
         pa.table({"image": _images(b"a", b"b", b"c"), "label": labels}),
         tmp_path / "a.parquet",
@@ -144,7 +144,7 @@ def test_labels_of_other_types(tmp_path, labels, identities):
         (pa.array([b"\xff"]).view(pa.string()), "its label is not valid UTF-8"),
     ],
 )
-def test_a_bad_label_is_a_row(tmp_path, label, reason):
+def test_a_bad_label_has_a_row_with_a_reason(tmp_path, label, reason):
     pq.write_table(pa.table({"image": _images(b"x"), "label": label}), tmp_path / "a.parquet")
     (ref,) = _listed(tmp_path)
     assert (ref.image_id, ref.identity) == ("a.parquet/0", None)
@@ -174,10 +174,10 @@ def test_an_image_above_the_limit_is_unreadable(tmp_path):
     )
 
 
-def test_a_table_without_images_is_refused_at_once_or_a_row(tmp_path):
+def test_a_first_table_without_images_is_an_error_and_a_later_one_a_row(tmp_path):
     pq.write_table(pa.table({"path": ["a.jpg"]}), tmp_path / "b.parquet")
-    told = r"but b\.parquet has no column of images among path; name them by `image_column`"
-    with pytest.raises(UsageError, match=told):
+    message = r"but b\.parquet has no column of images among path; name them by `image_column`"
+    with pytest.raises(UsageError, match=message):
         ParquetTables(str(tmp_path)).tasks()
     pq.write_table(pa.table({"image": _images(b"x"), "n": [1]}), tmp_path / "a.parquet")
     assert [(ref.image_id, ref.reason) for ref in _listed(tmp_path)] == [
@@ -193,7 +193,7 @@ def test_a_table_without_images_is_refused_at_once_or_a_row(tmp_path):
             ParquetTables(str(tmp_path), **options).tasks()
 
 
-def test_an_input_without_tables_is_refused(tmp_path):
+def test_an_input_without_tables_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match=r"`input` must be a directory that holds \*\.parquet"):
         ParquetTables(str(tmp_path)).tasks()
 
@@ -201,7 +201,7 @@ def test_an_input_without_tables_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "data", [b"", b"PAR1", b"no table" * 100, b"PAR1" + b"\xff" * 99 + b"PAR1"]
 )
-def test_a_file_that_is_no_table_is_one_row(tmp_path, data):
+def test_a_file_that_is_no_table_has_one_row_with_a_reason(tmp_path, data):
     (tmp_path / "a.parquet").write_bytes(data)
     (ref,) = _listed(tmp_path)
     assert (ref.image_id, ref.identity) == ("a.parquet", None)
@@ -210,7 +210,7 @@ def test_a_file_that_is_no_table_is_one_row(tmp_path, data):
     assert str(tmp_path) not in ref.reason
 
 
-def test_damage_costs_the_rest_of_its_row_group_only(tmp_path):
+def test_damage_fails_only_the_rest_of_its_row_group(tmp_path):
     images = [bytes([number]) * 3000 for number in range(12)]
     pq.write_table(
         pa.table({"image": _images(*images), "label": range(12)}),
@@ -223,8 +223,8 @@ def test_damage_costs_the_rest_of_its_row_group_only(tmp_path):
     )
     data = bytearray((tmp_path / "a.parquet").read_bytes())
     # The length before the image's bytes in its page.
-    place = data.index(struct.pack("<I", 3000) + images[5][:99])
-    data[place : place + 4] = b"\xff\xff\xff\x7f"
+    start = data.index(struct.pack("<I", 3000) + images[5][:99])
+    data[start : start + 4] = b"\xff\xff\xff\x7f"
     (tmp_path / "a.parquet").write_bytes(data)
     results = _read(tmp_path, _listed(tmp_path))
     assert results[:5] == images[:5]
@@ -248,13 +248,13 @@ def test_a_file_that_changed_since_it_was_listed_is_unreadable(tmp_path):
 
 @settings(deadline=None, max_examples=60)
 @given(changes=st.lists(st.tuples(st.integers(0, 1 << 30), st.integers(0, 255)), min_size=1))
-def test_damage_of_any_kind_is_never_an_error(tmp_path_factory, changes):
+def test_no_damage_raises_an_error(tmp_path_factory, changes):
     root = tmp_path_factory.mktemp("tables")
     table = pa.table({"image": _images(*[b"x" * 50] * 6), "label": [str(n) for n in range(6)]})
     pq.write_table(table, root / "a.parquet", row_group_size=3)
     data = bytearray((root / "a.parquet").read_bytes())
-    for place, value in changes:
-        data[place % len(data)] = value
+    for position, value in changes:
+        data[position % len(data)] = value
     (root / "a.parquet").write_bytes(data)
     try:
         refs = _listed(root)

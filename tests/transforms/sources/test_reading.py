@@ -44,9 +44,9 @@ def test_a_stream_is_read_from_its_start():
     assert reading.read_whole(stream) == b"1234"
 
 
-def test_reasons_of_errors_with_and_without_a_system_text():
-    known = OSError(errno.EACCES, "Permission denied", "/home/somebody/photo.jpg")
-    assert reading.cannot_read(known) == "cannot be read: Permission denied"
+def test_the_reason_of_an_error_with_and_without_a_text_of_the_system():
+    error = OSError(errno.EACCES, "Permission denied", "/home/somebody/photo.jpg")
+    assert reading.cannot_read(error) == "cannot be read: Permission denied"
     assert reading.cannot_read(OSError("the store\nrefused")).startswith(
         "cannot be read: the store"
     )

@@ -18,12 +18,12 @@ MAGIC = struct.pack("<I", 0xCED7230A)
 
 
 def frame(payload: bytes) -> bytes:
-    """Frames of one record, the payload split where the magic number lies on a whole word."""
+    """Frames of one record, the payload split where the magic number lies at a multiple of 4."""
     parts, start = [], 0
-    for place in range(0, len(payload) - len(payload) % 4, 4):
-        if payload[place : place + 4] == MAGIC:
-            parts.append(payload[start:place])
-            start = place + 4
+    for position in range(0, len(payload) - len(payload) % 4, 4):
+        if payload[position : position + 4] == MAGIC:
+            parts.append(payload[start:position])
+            start = position + 4
     parts.append(payload[start:])
     out = b""
     for number, part in enumerate(parts):
@@ -44,7 +44,7 @@ def labels(values: list[float], data: bytes = b"") -> bytes:
 
 
 def write(root: Path, payloads: list[bytes], keys: list[int] | None = None) -> list[int]:
-    """Both files; the offsets."""
+    """Writes both files and returns the offsets of the records."""
     offsets, rec = [], b""
     for payload in payloads:
         offsets.append(len(rec))
@@ -56,12 +56,12 @@ def write(root: Path, payloads: list[bytes], keys: list[int] | None = None) -> l
     return offsets
 
 
-def insightface(pictures: list[tuple[int, bytes]]) -> list[bytes]:
-    """Its layout: a header, the images, and a range of images for each identity."""
-    first = len(pictures) + 1
-    identities = sorted({label for label, _ in pictures})
+def insightface(labeled: list[tuple[int, bytes]]) -> list[bytes]:
+    """The layout of insightface: a header, the images, and a range of images for each identity."""
+    first = len(labeled) + 1
+    identities = sorted({label for label, _ in labeled})
     ranges = [labels([1, first]) for _ in identities]
-    images = [image(label, data, i + 1) for i, (label, data) in enumerate(pictures)]
+    images = [image(label, data, i + 1) for i, (label, data) in enumerate(labeled)]
     return [labels([first, first + len(identities)]), *images, *ranges]
 
 
@@ -75,7 +75,7 @@ def metadata(refs: list[Ref]) -> dict[str, tuple[str | None, str]]:
     return {ref.image_id: (ref.identity, ref.reason) for ref in refs}
 
 
-PICTURES = [(0, b"first"), (0, b"second!"), (7, b"third picture"), (10_571, MAGIC + b"abc" * 9)]
+IMAGES = [(0, b"first"), (0, b"second!"), (7, b"third picture"), (10_571, MAGIC + b"abc" * 9)]
 GOOD = {
     "train.rec/1": ("0", None),
     "train.rec/2": ("0", None),
@@ -86,9 +86,11 @@ GOOD = {
 
 @pytest.mark.parametrize("indexed", [True, False])
 @pytest.mark.parametrize("per_task", [1, 3, 100])
-def test_images_of_the_usual_layout(tmp_path, monkeypatch, indexed, per_task):
+def test_images_of_insightfaces_layout_are_listed_and_read(
+    tmp_path, monkeypatch, indexed, per_task
+):
     monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", per_task)
-    write(tmp_path, insightface(PICTURES))
+    write(tmp_path, insightface(IMAGES))
     (tmp_path / "property").write_text("10572,112,112")
     if not indexed:
         (tmp_path / "train.idx").unlink()
@@ -96,12 +98,12 @@ def test_images_of_the_usual_layout(tmp_path, monkeypatch, indexed, per_task):
     assert metadata(refs) == GOOD
     assert {ref.path for ref in refs} == {"train.rec"}
     source = RecordIO(str(tmp_path))
-    assert list(source.read(refs[::-1])) == [data for _, data in PICTURES][::-1]
+    assert list(source.read(refs[::-1])) == [data for _, data in IMAGES][::-1]
 
 
-def test_tasks_follow_the_index(tmp_path, monkeypatch):
+def test_the_index_divides_the_records_into_tasks(tmp_path, monkeypatch):
     monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", 3)
-    write(tmp_path, insightface(PICTURES))
+    write(tmp_path, insightface(IMAGES))
     assert len(RecordIO(str(tmp_path)).tasks()) == 3
 
 
@@ -113,15 +115,15 @@ def test_tasks_follow_the_index(tmp_path, monkeypatch):
         max_size=6,
     )
 )
-def test_the_magic_number_in_a_picture_comes_back(tmp_path_factory, payloads):
+def test_an_image_that_contains_the_magic_number_is_read_back(tmp_path_factory, payloads):
     root = tmp_path_factory.mktemp("rec")
-    pictures = [(i, b"".join(parts)) for i, parts in enumerate(payloads)]
-    write(root, insightface(pictures))
+    labeled = [(i, b"".join(parts)) for i, parts in enumerate(payloads)]
+    write(root, insightface(labeled))
     refs = listed(root)
-    assert list(RecordIO(str(root)).read(refs)) == [data for _, data in pictures]
+    assert list(RecordIO(str(root)).read(refs)) == [data for _, data in labeled]
 
 
-def test_the_magic_number_in_a_header_comes_back(tmp_path):
+def test_a_header_that_contains_the_magic_number_is_read_back(tmp_path):
     number = struct.unpack("<I", MAGIC)[0]
     write(tmp_path, [image(5, b"picture", index=number), image(6, b"next", index=number << 32)])
     refs = listed(tmp_path)
@@ -129,7 +131,7 @@ def test_the_magic_number_in_a_header_comes_back(tmp_path):
     assert list(RecordIO(str(tmp_path)).read(refs)) == [b"picture", b"next"]
 
 
-def test_several_labels_with_a_picture_are_an_image_of_the_first(tmp_path):
+def test_the_first_of_several_labels_is_the_identity(tmp_path):
     write(tmp_path, [labels([3, 0.5, 0.25], b"picture"), labels([4], b"one"), labels([9])])
     refs = listed(tmp_path)
     assert metadata(refs) == {"train.rec/0": ("3", None), "train.rec/1": ("4", None)}
@@ -146,7 +148,7 @@ def test_shuffled_numbers_of_the_index_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("label", [float("nan"), float("inf"), -2.0, 0.5])
-def test_a_label_that_is_no_number_of_an_identity_is_a_reason(tmp_path, label):
+def test_a_label_that_is_no_whole_number_from_0_on_has_a_reason(tmp_path, label):
     write(tmp_path, [image(1, b"a"), image(label, b"b")])
     found = metadata(listed(tmp_path))
     assert found["train.rec/0"] == ("1", None)
@@ -162,14 +164,14 @@ def test_a_label_of_zero_is_an_identity_whatever_its_sign(tmp_path, label):
     assert metadata(listed(tmp_path)) == {"train.rec/0": ("0", None)}
 
 
-def test_a_label_of_minus_one_is_nobody(tmp_path):
+def test_a_label_of_minus_one_is_no_identity(tmp_path):
     write(tmp_path, [image(1, b"a"), image(-1, b"b")])
     assert metadata(listed(tmp_path)) == {"train.rec/0": ("1", None), "train.rec/1": (None, None)}
 
 
 @pytest.mark.parametrize("by_name", [True, False])
-def test_a_pair_of_another_name(tmp_path, by_name):
-    write(tmp_path, insightface(PICTURES))
+def test_a_pair_of_files_with_another_name_is_read(tmp_path, by_name):
+    write(tmp_path, insightface(IMAGES))
     for suffix in ("rec", "idx"):
         (tmp_path / f"train.{suffix}").rename(tmp_path / f"casia.{suffix}")
     if by_name:
@@ -179,29 +181,29 @@ def test_a_pair_of_another_name(tmp_path, by_name):
     expected = {name.replace("train", "casia"): found for name, found in GOOD.items()}
     assert metadata(refs) == expected
     assert {ref.path for ref in refs} == {"casia.rec"}
-    assert list(source.read(refs)) == [data for _, data in PICTURES]
+    assert list(source.read(refs)) == [data for _, data in IMAGES]
 
 
-def test_of_several_pairs_one_must_be_named(tmp_path):
+def test_one_of_several_pairs_of_files_must_be_named(tmp_path):
     for name in ("a.rec", "b.rec"):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(UsageError, match=r"one file \.rec, got a\.rec, b\.rec in .*; name one"):
         RecordIO(str(tmp_path)).tasks()
-    # The usual name is the one that is meant.
-    write(tmp_path, insightface(PICTURES))
+    # The usual name takes precedence.
+    write(tmp_path, insightface(IMAGES))
     assert metadata(listed(tmp_path)) == GOOD
 
 
-def test_a_label_beyond_the_announced_identities_is_a_reason(tmp_path):
-    write(tmp_path, insightface(PICTURES))
+def test_a_label_beyond_the_announced_identities_has_a_reason(tmp_path):
+    write(tmp_path, insightface(IMAGES))
     (tmp_path / "property").write_text("8,112,112\n")
-    told = "its label 10571 is not one of the 8 that property announces"
-    assert metadata(listed(tmp_path)) == {**GOOD, "train.rec/4": (None, told)}
+    message = "its label 10571 is not one of the 8 that property announces"
+    assert metadata(listed(tmp_path)) == {**GOOD, "train.rec/4": (None, message)}
 
 
 @pytest.mark.parametrize("text", ["", "8", "8,112", "a,b,c", "-1,112,112", "9" * 1000])
-def test_a_property_that_is_none_is_a_row_and_is_not_used(tmp_path, text):
-    write(tmp_path, insightface(PICTURES))
+def test_a_bad_property_file_has_a_row_and_is_not_used(tmp_path, text):
+    write(tmp_path, insightface(IMAGES))
     (tmp_path / "property").write_text(text)
     reason = "is not a number of identities, a height and a width; labels were not compared with it"
     assert metadata(listed(tmp_path)) == {**GOOD, "property": (None, reason)}
@@ -212,15 +214,15 @@ def paths_of(root: Path) -> dict[str, str | None]:
     return {ref.image_id: dict(ref.attributes).get("path") for ref in refs}
 
 
-FROM = [f"{label:07d}/{number}.jpg" for number, (label, _) in enumerate(PICTURES)]
+FROM = [f"{label:07d}/{number}.jpg" for number, (label, _) in enumerate(IMAGES)]
 
 
 @pytest.mark.parametrize("per_task", [1, 2, 3, 100])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_insightfaces_list_says_where_images_are_from(tmp_path, monkeypatch, per_task, end):
+def test_insightfaces_list_gives_the_path_of_each_image(tmp_path, monkeypatch, per_task, end):
     monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", per_task)
-    write(tmp_path, insightface(PICTURES))
-    lines = [f"1\t{path}\t{label}" for path, (label, _) in zip(FROM, PICTURES, strict=True)]
+    write(tmp_path, insightface(IMAGES))
+    lines = [f"1\t{path}\t{label}" for path, (label, _) in zip(FROM, IMAGES, strict=True)]
     (tmp_path / "train.lst").write_bytes("".join(line + end for line in lines).encode())
     assert metadata(listed(tmp_path)) == GOOD
     assert paths_of(tmp_path) == {f"train.rec/{i + 1}": path for i, path in enumerate(FROM)}
@@ -228,14 +230,14 @@ def test_insightfaces_list_says_where_images_are_from(tmp_path, monkeypatch, per
 
 @pytest.mark.parametrize("per_task", [1, 2, 100])
 @pytest.mark.parametrize("keys", [[0, 1, 2, 3], [7, 2, 9, 4]])
-def test_im2recs_list_says_where_images_are_from(tmp_path, monkeypatch, per_task, keys):
+def test_im2recs_list_gives_the_path_of_each_image(tmp_path, monkeypatch, per_task, keys):
     monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", per_task)
-    write(tmp_path, [image(label, data) for label, data in PICTURES], keys)
+    write(tmp_path, [image(label, data) for label, data in IMAGES], keys)
     lines = [
         f"{key}\t{float(label)}\t{path}\n"
-        for key, path, (label, _) in zip(keys, FROM, PICTURES, strict=True)
+        for key, path, (label, _) in zip(keys, FROM, IMAGES, strict=True)
     ]
-    # What it could not read it left out of the records, not of the list.
+    # im2rec leaves an unreadable file out of the records, but not out of the list.
     lines.insert(2, "99\t4\tunreadable.jpg\n")
     (tmp_path / "train.lst").write_text("".join(lines))
     expected = {f"train.rec/{key}": path for key, path in zip(keys, FROM, strict=True)}
@@ -244,24 +246,24 @@ def test_im2recs_list_says_where_images_are_from(tmp_path, monkeypatch, per_task
 
 def test_a_shuffled_list_whose_record_0_begins_a_task_keeps_its_paths(tmp_path, monkeypatch):
     monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", 2)
-    write(tmp_path, [image(label, data) for label, data in PICTURES], [7, 2, 0, 4])
+    write(tmp_path, [image(label, data) for label, data in IMAGES], [7, 2, 0, 4])
     lines = [
         f"{key}\t{float(label)}\t{path}\n"
-        for key, path, (label, _) in zip([7, 2, 0, 4], FROM, PICTURES, strict=True)
+        for key, path, (label, _) in zip([7, 2, 0, 4], FROM, IMAGES, strict=True)
     ]
     (tmp_path / "train.lst").write_text("".join(lines))
     assert list(paths_of(tmp_path).values()) == FROM
 
 
-def test_a_line_that_is_cut_off_before_its_path_gives_none(tmp_path):
-    write(tmp_path, [image(label, data) for label, data in PICTURES[:2]], [7, 2])
+def test_a_line_truncated_before_its_path_gives_no_path(tmp_path):
+    write(tmp_path, [image(label, data) for label, data in IMAGES[:2]], [7, 2])
     (tmp_path / "train.lst").write_text(f"7\t0\t{FROM[0]}\n2\t0\t")
     assert paths_of(tmp_path) == {"train.rec/7": FROM[0], "train.rec/2": None}
 
 
-def test_a_list_that_tells_of_another_label_is_not_believed(tmp_path):
-    write(tmp_path, insightface(PICTURES))
-    lines = [f"1\t{path}\t{label}\n" for path, (label, _) in zip(FROM, PICTURES, strict=True)]
+def test_a_line_with_another_label_than_the_record_gives_no_path(tmp_path):
+    write(tmp_path, insightface(IMAGES))
+    lines = [f"1\t{path}\t{label}\n" for path, (label, _) in zip(FROM, IMAGES, strict=True)]
     lines[1] = "1\tother.jpg\t5\n"
     (tmp_path / "train.lst").write_text("".join(lines))
     assert metadata(listed(tmp_path)) == GOOD
@@ -269,7 +271,7 @@ def test_a_list_that_tells_of_another_label_is_not_believed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (b"", "line 1 of train.lst is not an index, a label and a path"),
         (b"a.jpg\n", "line 1 of train.lst is not an index, a label and a path"),
@@ -278,21 +280,21 @@ def test_a_list_that_tells_of_another_label_is_not_believed(tmp_path):
         (b"0\t0\ta.jpg\n" + b"x" * 10_000, "train.lst has no line of record 3"),
     ],
 )
-def test_a_list_of_something_else_is_a_row_and_is_not_used(tmp_path, monkeypatch, text, told):
+def test_a_list_of_another_format_has_a_row_and_is_not_used(tmp_path, monkeypatch, text, message):
     monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", 3)
-    write(tmp_path, insightface(PICTURES))
+    write(tmp_path, insightface(IMAGES))
     (tmp_path / "train.lst").write_bytes(text)
     found = metadata(listed(tmp_path))
     reason = found.pop("train.lst")[1]
-    assert reason.startswith(told)
+    assert reason.startswith(message)
     assert reason.endswith("; it was not used")
     assert found == GOOD
     assert set(paths_of(tmp_path).values()) == {None}
 
 
 @pytest.mark.parametrize("indexed", [True, False])
-def test_a_damaged_frame_costs_its_own_image_only(tmp_path, indexed):
-    offsets = write(tmp_path, insightface(PICTURES))
+def test_a_damaged_frame_fails_only_its_own_image(tmp_path, indexed):
+    offsets = write(tmp_path, insightface(IMAGES))
     data = bytearray((tmp_path / "train.rec").read_bytes())
     data[offsets[2]] ^= 0xFF
     (tmp_path / "train.rec").write_bytes(data)
@@ -303,8 +305,8 @@ def test_a_damaged_frame_costs_its_own_image_only(tmp_path, indexed):
 
 
 @pytest.mark.parametrize("extra", [48, 1 << 20])
-def test_a_wrong_length_does_not_swallow_the_next_images(tmp_path, extra):
-    offsets = write(tmp_path, insightface(PICTURES))
+def test_a_wrong_length_hides_no_other_image(tmp_path, extra):
+    offsets = write(tmp_path, insightface(IMAGES))
     data = bytearray((tmp_path / "train.rec").read_bytes())
     length = struct.unpack_from("<I", data, offsets[1] + 4)[0]
     struct.pack_into("<I", data, offsets[1] + 4, length + extra)
@@ -316,8 +318,8 @@ def test_a_wrong_length_does_not_swallow_the_next_images(tmp_path, extra):
     }
 
 
-def test_a_cut_file_keeps_what_is_whole(tmp_path):
-    offsets = write(tmp_path, insightface(PICTURES))
+def test_complete_records_of_a_truncated_file_are_listed(tmp_path):
+    offsets = write(tmp_path, insightface(IMAGES))
     data = (tmp_path / "train.rec").read_bytes()
     (tmp_path / "train.rec").write_bytes(data[: offsets[3] + 20])
     found = metadata(listed(tmp_path))
@@ -328,8 +330,8 @@ def test_a_cut_file_keeps_what_is_whole(tmp_path):
     assert found["train.rec"] == (None, "file holds 4 records where its first announces 8")
 
 
-def test_records_that_the_index_leaves_out_are_found(tmp_path):
-    offsets = write(tmp_path, insightface(PICTURES))
+def test_records_that_the_index_lacks_are_found(tmp_path):
+    offsets = write(tmp_path, insightface(IMAGES))
     lines = (tmp_path / "train.idx").read_text().splitlines(keepends=True)
     (tmp_path / "train.idx").write_text("".join(lines[2:4]))
     assert metadata(listed(tmp_path)) == {
@@ -340,7 +342,7 @@ def test_records_that_the_index_leaves_out_are_found(tmp_path):
     }
 
 
-def test_an_index_that_points_into_a_record_loses_nothing(tmp_path, monkeypatch):
+def test_an_index_that_points_into_a_record_hides_no_image(tmp_path, monkeypatch):
     monkeypatch.setattr(recordio, "_RECORDS_PER_TASK", 1)
     offsets = write(tmp_path, [image(1, b"a" * 40), image(2, b"b" * 40), image(3, b"c" * 40)])
     (tmp_path / "train.idx").write_text(f"0\t0\n1\t{offsets[1] + 8}\n2\t{offsets[2]}\n")
@@ -367,15 +369,15 @@ def test_an_index_that_points_into_a_record_loses_nothing(tmp_path, monkeypatch)
         ("9" * 100_000, "line 1 of train.idx is not a number, a tab and an offset"),
     ],
 )
-def test_a_damaged_index_is_a_row_and_is_not_used(tmp_path, index, reason):
-    write(tmp_path, insightface(PICTURES))
+def test_a_damaged_index_has_a_row_and_is_not_used(tmp_path, index, reason):
+    write(tmp_path, insightface(IMAGES))
     (tmp_path / "train.idx").write_text(index)
     found = metadata(listed(tmp_path))
     assert found.pop("train.idx")[1].startswith(reason)
     assert found == GOOD
 
 
-def test_a_record_without_header_or_with_too_many_labels_is_a_reason(tmp_path):
+def test_a_record_without_header_or_with_too_many_labels_has_a_reason(tmp_path):
     bad = struct.pack("<IfQQ", 1_000_000, 0, 0, 0) + b"ab"
     write(tmp_path, [b"short", bad, image(1, b"x")])
     assert metadata(listed(tmp_path)) == {
@@ -385,26 +387,26 @@ def test_a_record_without_header_or_with_too_many_labels_is_a_reason(tmp_path):
     }
 
 
-def test_no_damage_ends_in_an_exception_or_takes_more_than_it_touched(tmp_path):
+def test_a_changed_byte_raises_no_error_and_fails_only_its_record(tmp_path):
     payloads = insightface([(i, bytes([65 + i]) * (20 + i)) for i in range(12)])
     offsets = write(tmp_path, payloads)
     whole = (tmp_path / "train.rec").read_bytes()
     random = np.random.default_rng(5)
     source = RecordIO(str(tmp_path))
     for _ in range(200):
-        place = int(random.integers(len(whole)))
+        position = int(random.integers(len(whole)))
         data = bytearray(whole)
-        data[place] ^= int(random.integers(1, 256))
+        data[position] ^= int(random.integers(1, 256))
         (tmp_path / "train.rec").write_bytes(data)
         refs = listed(tmp_path)
-        hit = max(i for i, offset in enumerate(offsets) if offset <= place)
+        hit = max(i for i, offset in enumerate(offsets) if offset <= position)
         sound = {f"train.rec/{i}" for i in range(1, 13) if i != hit}
         assert sound <= {ref.image_id for ref in refs if not ref.reason}
         usable = [ref for ref in refs if not ref.reason]
         assert all(isinstance(item, bytes) for item in source.read(usable))
 
 
-def test_reading_checks_again_and_keeps_to_the_limit(tmp_path):
+def test_read_checks_the_record_again_and_the_limit(tmp_path):
     write(tmp_path, [image(1, b"a" * 10), image(2, b"b" * 10)])
     refs = listed(tmp_path)
     large = Ref("train.rec/5", "1", "train.rec", 0, MAX_BYTES + 1)
@@ -432,7 +434,7 @@ def test_an_input_without_records_is_a_usage_error(tmp_path):
         RecordIO(str(tmp_path)).tasks()
 
 
-def test_a_file_of_something_else_is_one_row(tmp_path):
+def test_a_file_of_another_format_has_one_row(tmp_path):
     (tmp_path / "train.rec").write_bytes(b"\x89PNG" + bytes(100))
     assert metadata(listed(tmp_path)) == {
         "train.rec/0": (None, "no record begins at byte 0 of train.rec: wrong magic number")

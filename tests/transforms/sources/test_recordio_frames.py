@@ -20,7 +20,7 @@ def walked(data: bytes, start: int = 0, end: int | None = None) -> list[Found]:
     return list(Records(io.BytesIO(data), "a.rec").walk(start, end))
 
 
-ONE = frame(0, HEADER + b"picture")
+ONE = frame(0, HEADER + b"content")
 # The record holds the magic number twice, so that it lies in three frames.
 THREE = frame(1, HEADER + b"abcd") + frame(2, b"efgh") + frame(3, b"ij")
 
@@ -28,7 +28,7 @@ THREE = frame(1, HEADER + b"abcd") + frame(2, b"efgh") + frame(3, b"ij")
 @pytest.mark.parametrize(
     ("record", "image"),
     [
-        (ONE, b"picture"),
+        (ONE, b"content"),
         (frame(0, HEADER), b""),
         (THREE, b"abcd" + MAGIC + b"efgh" + MAGIC + b"ij"),
         (frame(1, HEADER) + frame(3, b""), MAGIC),
@@ -59,7 +59,7 @@ def test_labels_lie_between_header_and_image(labels, image, kept):
     assert Records(io.BytesIO(data), "a.rec").image(0, len(data)) == image
 
 
-def test_a_walk_takes_the_records_that_begin_in_its_range():
+def test_a_walk_yields_the_records_that_begin_in_its_range():
     size = len(ONE)
     assert [one.offset for one in walked(ONE * 4, size, 3 * size)] == [size, 2 * size]
     assert [one.offset for one in walked(ONE * 4, size, 2 * size + 1)] == [size, 2 * size]
@@ -86,7 +86,9 @@ def test_a_walk_takes_the_records_that_begin_in_its_range():
     ],
 )
 @pytest.mark.parametrize("block", [8, 12, 1 << 20])
-def test_damage_is_given_once_and_costs_no_other_record(monkeypatch, block, damaged, reason):
+def test_damaged_bytes_are_yielded_once_and_all_other_records_are_found(
+    monkeypatch, block, damaged, reason
+):
     # Small blocks: the next head lies across two of them.
     monkeypatch.setattr(recordio_frames, "_BLOCK", block)
     data = ONE + damaged + ONE
@@ -100,21 +102,21 @@ def test_damage_is_given_once_and_costs_no_other_record(monkeypatch, block, dama
 
 
 @pytest.mark.parametrize("cut", range(1, len(ONE)))
-def test_a_file_that_is_cut_off_anywhere_keeps_the_record_before(cut):
+def test_a_file_truncated_in_its_second_record_keeps_the_first(cut):
     first, last = walked(ONE + ONE[:cut])
     assert first == Found(0, len(ONE), (7.0,))
     expected = f"record at byte {len(ONE)} of a.rec is cut off: only {cut} bytes are left"
     assert last == Found(len(ONE), len(ONE) + cut, reason=expected)
 
 
-def test_a_magic_number_that_begins_no_record_is_passed_over():
-    # At a place that is no multiple of 4, and as the middle of a record.
+def test_a_magic_number_that_begins_no_record_is_skipped():
+    # At an offset that is no multiple of 4, and as the middle of a record.
     rubbish = b"x" + ONE[:11] + frame(2, b"abcd")
     assert [one.offset for one in walked(rubbish + ONE)] == [0, len(rubbish)]
 
 
 @pytest.mark.parametrize(("offset", "length"), [(4, 8), (0, len(ONE) + 4), (0, 8), (len(ONE), 40)])
-def test_an_image_is_not_read_from_where_its_record_is_not(offset, length):
+def test_reading_an_image_at_a_wrong_offset_or_length_is_an_error(offset, length):
     with pytest.raises(DamagedError):
         Records(io.BytesIO(ONE), "a.rec").image(offset, length)
 
@@ -126,10 +128,10 @@ def test_an_image_is_not_read_from_where_its_record_is_not(offset, length):
         max_size=8,
     )
 )
-def test_any_bytes_are_walked_from_end_to_end(parts):
+def test_a_walk_over_any_bytes_covers_the_whole_file(parts):
     data = b"".join(parts)
     found = walked(data)
-    # Nothing is left out between two records, nor given twice.
+    # No byte between two records is skipped or yielded twice.
     assert [one.offset for one in found] == [0, *(one.end for one in found)][: len(found)]
     assert (found[-1].end if found else 0) == len(data)
     records = Records(io.BytesIO(data), "a.rec")

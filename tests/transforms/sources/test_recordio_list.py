@@ -7,7 +7,7 @@ from facemill.transforms.sources.recordio_list import labels_and_paths, list_cut
 
 
 def of_line(line: bytes) -> dict[str, tuple[float, str]]:
-    """What one line says, taken for the line of record 17."""
+    """The label and path of one line, read as that of record 17."""
     return labels_and_paths(io.BytesIO(line), 0, len(line), 17)
 
 
@@ -26,7 +26,7 @@ def test_a_line_of_either_kind_gives_label_and_path(line):
     assert of_line(line) == {"17": (3.0, "Ada/1.jpg")}
 
 
-def test_a_path_may_have_any_letters():
+def test_a_path_may_have_any_characters():
     assert of_line("17\t3\tZoë.jpg".encode()) == {"17": (3.0, "Zoë.jpg")}
 
 
@@ -37,11 +37,11 @@ def test_a_path_may_have_any_letters():
         *(b"1\tAda/1.jpg\tAda", b"1\t\t3", b"17\t3\tZo\xff.jpg"),
     ],
 )
-def test_another_line_gives_nothing(line):
+def test_a_line_of_another_format_gives_nothing(line):
     assert of_line(line) == {}
 
 
-def test_numbered_lines_are_cut_where_the_records_of_the_cuts_stand():
+def test_numbered_lines_are_cut_at_the_records_of_the_cuts():
     lines = [b"1\t0\ta.jpg\n", b"2\t0\tbb.jpg\n", b"5\t1\tc.jpg\n"]
     ends = [sum(map(len, lines[:number])) for number in range(4)]
     assert list_cuts(io.BytesIO(b"".join(lines)), "train.lst", [1, 2, 5]) == ends
@@ -56,7 +56,7 @@ def test_lines_without_numbers_begin_at_record_1():
     assert found == [0, len(lines[0]), end, end, end]
 
 
-def test_labels_and_paths_go_by_the_number_of_the_record():
+def test_labels_and_paths_are_keyed_by_the_number_of_the_record():
     numbered = b"4\t0\ta.jpg\n9\t1\tb.jpg\n"
     found = labels_and_paths(io.BytesIO(numbered), 0, len(numbered), 4)
     assert found == {"4": (0, "a.jpg"), "9": (1, "b.jpg")}

@@ -41,7 +41,7 @@ def _files(root, *names):
         (["a-00000-of-00001.tfrecord"], "tfrecord"),
     ],
 )
-def test_the_format_of_a_folder(tmp_path, names, expected):
+def test_guess_of_the_format_of_a_folder(tmp_path, names, expected):
     assert guess(_files(tmp_path, *names)) == expected
 
 
@@ -53,14 +53,14 @@ def test_the_format_of_a_folder(tmp_path, names, expected):
         (["train.rec", "0.tfrecord"], "casia-rec or tfrecord"),
     ],
 )
-def test_an_unclear_folder_names_its_candidates(tmp_path, names, candidates):
+def test_a_folder_of_several_formats_is_an_error_that_names_them(tmp_path, names, candidates):
     with pytest.raises(
         UsageError, match=f"`input` must be of one format, got .* {candidates}; choose one by"
     ):
         guess(_files(tmp_path, *names))
 
 
-def test_the_format_of_a_file(tmp_path):
+def test_guess_of_the_format_of_a_manifest_or_parquet_file(tmp_path):
     _files(tmp_path, "a.csv", "FACES.CSV", "a.jsonl", "a.zip", "bad.parquet")
     assert guess(str(tmp_path / "a.csv")) == "manifest"
     assert guess(str(tmp_path / "a.jsonl")) == "manifest"
@@ -89,7 +89,7 @@ def test_the_format_of_a_file(tmp_path):
         ("casia.rec", "casia-rec"),
     ],
 )
-def test_a_file_of_images_tells_its_format(tmp_path, name, expected):
+def test_guess_of_the_format_of_a_container_file(tmp_path, name, expected):
     path = f"{_files(tmp_path, name)}/{name}"
     assert guess(path) == expected
     assert build(expected, path).root == str(tmp_path)
@@ -100,7 +100,7 @@ def test_a_missing_file_is_not_called_a_directory(tmp_path):
         guess(str(tmp_path / "x.csv"))
 
 
-def test_no_input_is_a_usage_error(tmp_path):
+def test_an_absent_input_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="does not exist"):
         guess(str(tmp_path / "none"))
 
@@ -109,13 +109,13 @@ def test_no_input_is_a_usage_error(tmp_path):
     ("name", "made"),
     [("folders", Folders), ("lfw", Lfw), ("casia-rec", RecordIO), ("megaface", MegaFace)],
 )
-def test_build(name, made):
+def test_build_makes_the_source_of_each_format(name, made):
     source = build(name, "/in")
     assert type(source) is made
     assert (source.format, source.root) == (name, "/in")
 
 
-def test_wrong_options_are_usage_errors():
+def test_an_unknown_format_or_an_option_of_another_format_is_a_usage_error():
     with pytest.raises(UsageError, match="`format` must be one of folders, lfw"):
         build("zip", "/in")
     with pytest.raises(UsageError, match="`images_root` must go with `format` manifest"):
@@ -128,7 +128,7 @@ def test_wrong_options_are_usage_errors():
         build("webdataset", "/in", image_column="jpg")
 
 
-def test_options_reach_their_source(tmp_path):
+def test_build_passes_options_to_the_source(tmp_path):
     source = build("parquet", str(tmp_path), image_column="photo", label_column="who")
     assert (source.image_column, source.label_column) == ("photo", "who")
     source = build("parquet", str(tmp_path), label_column="who")
@@ -138,7 +138,7 @@ def test_options_reach_their_source(tmp_path):
     assert build("manifest", "/in/faces.csv").root == "/in"
 
 
-def test_names_cost_no_import():
+def test_the_table_of_formats_imports_nothing_heavy():
     code = (
         "import sys; from facemill.transforms.sources.names import FORMATS; "
         "assert not {'numpy', 'PIL', 'pyarrow', 'apache_beam'} & set(sys.modules), 'heavy'"

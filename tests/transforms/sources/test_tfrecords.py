@@ -77,7 +77,7 @@ def test_records_of_all_files_with_their_bytes_in_order(tmp_path):
         ({"label": 5, "image/class/label": -1}, "5"),
     ],
 )
-def test_which_label_counts(tmp_path, features, identity):
+def test_the_first_identity_feature_with_a_value_counts(tmp_path, features, identity):
     _write(tmp_path / "a.tfrecord", _example(**{"image/encoded": b"", **features}))
     (ref,) = _listed(tmp_path)
     assert (ref.identity, ref.reason) == (identity, None)
@@ -97,7 +97,9 @@ def test_which_label_counts(tmp_path, features, identity):
         (_example(**{"image": b"", "image/id": b"\xff"}), "its image/id is not valid UTF-8"),
     ],
 )
-def test_a_record_that_cannot_be_used_is_a_row_between_its_neighbors(tmp_path, example, reason):
+def test_a_record_that_cannot_be_used_has_a_reason_and_its_neighbors_are_listed(
+    tmp_path, example, reason
+):
     good = _example(image=b"good", label=1)
     _write(tmp_path / "a.tfrecord", good, example, good)
     refs = _listed(tmp_path)
@@ -108,7 +110,7 @@ def test_a_record_that_cannot_be_used_is_a_row_between_its_neighbors(tmp_path, e
         assert isinstance(result, bytes | Unreadable)
 
 
-def test_keys_that_come_twice_are_told_apart(tmp_path):
+def test_repeated_keys_get_different_image_ids(tmp_path):
     _write(
         tmp_path / "a.tfrecord",
         *(_example(**{"image": name, "image/id": name}) for name in (b"x", b"x", b"x#2", b"1")),
@@ -118,7 +120,7 @@ def test_keys_that_come_twice_are_told_apart(tmp_path):
     assert [ref.image_id.partition("/")[2] for ref in refs] == ["x", "x#2", "x#2#2", "1", "4"]
 
 
-def test_a_crc_that_does_not_fit_costs_one_record(tmp_path):
+def test_a_wrong_crc_of_the_data_fails_only_its_record(tmp_path):
     example = _example(image=b"good", label=1)
     data = bytearray(_write(tmp_path / "a.tfrecord", *[example] * 3))
     frame = len(data) // 3
@@ -149,7 +151,7 @@ def test_a_crc_that_does_not_fit_costs_one_record(tmp_path):
         (lambda data, frame: zlib.compress(data), 0, "decompress it"),
     ],
 )
-def test_damage_is_a_row_behind_what_is_whole(tmp_path, change, listed, what):
+def test_a_damaged_file_has_a_row_after_its_complete_records(tmp_path, change, listed, what):
     example = _example(image=b"good", label=1)
     data = _write(tmp_path / "a.tfrecord.gz", example, example, example)
     (tmp_path / "a.tfrecord.gz").write_bytes(change(data, len(data) // 3))
@@ -160,7 +162,7 @@ def test_damage_is_a_row_behind_what_is_whole(tmp_path, change, listed, what):
     assert str(tmp_path) not in rest.reason
 
 
-def test_a_record_whose_length_looks_compressed_is_none(tmp_path):
+def test_a_record_whose_length_looks_like_gzip_is_read(tmp_path):
     size = 0x8B1F
     example = _example(image=b"x" * (size - len(_example(image=b"x" * size)) + size))
     assert len(example) == size
@@ -168,12 +170,12 @@ def test_a_record_whose_length_looks_compressed_is_none(tmp_path):
     assert [ref.reason for ref in _listed(tmp_path)] == [None]
 
 
-def test_an_empty_shard_holds_nothing(tmp_path):
+def test_an_empty_shard_has_no_rows(tmp_path):
     _write(tmp_path / "a.tfrecord")
     assert _listed(tmp_path) == []
 
 
-def test_a_record_above_the_limit_is_a_row_and_never_read(tmp_path):
+def test_a_record_above_the_limit_has_a_reason_and_is_never_read(tmp_path):
     length = MAX_BYTES + (1 << 20) + 1
     start = _header(length)
     example = tfrecord.frame(_example(image=b"good"))
@@ -187,7 +189,7 @@ def test_a_record_above_the_limit_is_a_row_and_never_read(tmp_path):
 
 
 def _header(length: int) -> bytes:
-    """Of a record of that length: its CRC is what a record of those eight bytes ends in."""
+    """The header of a record of that length; its CRC is the footer of a record of its 8 bytes."""
     raw = length.to_bytes(8, "little")
     return raw + tfrecord.frame(raw)[-tfrecord.FOOTER_BYTES :]
 
@@ -208,6 +210,6 @@ def test_a_file_that_changed_since_it_was_listed_is_unreadable(tmp_path):
     assert [listed.reason for listed in source.refs("a.tfrecord")] == [missing.reason]
 
 
-def test_an_input_without_files_is_refused(tmp_path):
+def test_an_input_without_files_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match=r"`input` must be a directory that holds \*\.tfrecord"):
         TFRecords(str(tmp_path)).tasks()

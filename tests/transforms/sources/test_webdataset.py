@@ -71,13 +71,13 @@ def test_images_of_all_shards_with_their_bytes_in_order(tmp_path):
     assert results == [[b"three", b"one" * 700, b"two", b"nine"]] * 16
 
 
-def test_one_tar_may_be_the_input(tmp_path):
+def test_the_input_can_be_one_tar(tmp_path):
     (tmp_path / "0.tar").write_bytes(_files(**{"ada/1.jpg": b"one"}))
     (tmp_path / "1.tar").write_bytes(_files(**{"ada/2.jpg": b"two"}))
     assert _labels(_listed(tmp_path / "1.tar")) == {"1.tar/ada/2.jpg": "ada"}
 
 
-def test_a_label_counts_before_and_behind_its_image_and_for_all_images_of_its_key(tmp_path):
+def test_a_label_applies_to_all_images_of_its_key_before_and_after_it(tmp_path):
     (tmp_path / "0.tar").write_bytes(
         _files(
             **{
@@ -112,7 +112,7 @@ def test_a_label_counts_before_and_behind_its_image_and_for_all_images_of_its_ke
         ({"1.cls": "Zoë".encode()}, "Zoë"),
     ],
 )
-def test_which_label_counts(tmp_path, members, identity):
+def test_cls_counts_before_json_before_the_folder(tmp_path, members, identity):
     files = {f"folder/{name}": data for name, data in members.items()}
     (tmp_path / "0.tar").write_bytes(_files(**{"folder/1.jpg": b"", **files}))
     (ref,) = _listed(tmp_path)
@@ -124,18 +124,18 @@ def test_which_label_counts(tmp_path, members, identity):
     [
         ("txt", {"1.cls": b"a", "1.json": b"{", "1.txt": b"c"}, "c"),
         ("json", {"1.cls": b"a", "1.json": b'{"identity": "b"}', "1.txt": b"c"}, "b"),
-        # What was asked for is not made up from the folder.
+        # A requested label is never replaced by the folder.
         ("txt", {"1.cls": b"a"}, None),
     ],
 )
-def test_a_label_that_is_asked_for_counts_alone(tmp_path, label, members, identity):
+def test_a_requested_label_kind_is_the_only_one_that_counts(tmp_path, label, members, identity):
     files = {f"folder/{name}": data for name, data in members.items()}
     (tmp_path / "0.tar").write_bytes(_files(**{"folder/1.jpg": b"", **files}))
     (ref,) = _listed(tmp_path, label=label)
     assert (ref.identity, ref.reason) == (identity, None)
 
 
-def test_a_label_that_is_none_is_a_usage_error(tmp_path):
+def test_an_unknown_label_kind_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match=r"`label_column` must be one of cls, json, txt .* got id"):
         WebDataset(str(tmp_path), "id")
 
@@ -161,7 +161,7 @@ def test_an_image_with_a_bad_label_has_a_reason(tmp_path, members, reason):
     assert reason in bad.reason
 
 
-def test_what_leads_out_is_neither_followed_nor_hidden(tmp_path):
+def test_members_that_lead_outside_or_are_links_are_listed_with_a_reason(tmp_path):
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     (tmp_path / "0.tar").write_bytes(
         _tar(
@@ -189,18 +189,18 @@ def test_what_leads_out_is_neither_followed_nor_hidden(tmp_path):
     ]
 
 
-def test_names_that_come_twice_are_told_apart(tmp_path):
+def test_repeated_member_names_get_different_image_ids(tmp_path):
     (tmp_path / "0.tar").write_bytes(
         _tar(*(_info(name, name.encode()) for name in ("a.jpg", "a.jpg", "a.jpg#2", "./a.jpg")))
     )
     source = WebDataset(str(tmp_path))
     refs = list(source.refs("0.tar"))
-    # `a.jpg#2` is no image by its suffix, and its key has one.
+    # `a.jpg#2` has no suffix of an image, and its key has an image already.
     assert [ref.image_id for ref in refs] == ["0.tar/a.jpg", "0.tar/a.jpg#2", "0.tar/a.jpg#3"]
     assert list(source.read(refs)) == [b"a.jpg", b"a.jpg", b"./a.jpg"]
 
 
-def test_a_key_without_an_image_has_a_row(tmp_path):
+def test_a_key_without_an_image_has_a_row_with_a_reason(tmp_path):
     (tmp_path / "0.tar").write_bytes(
         _files(**{"a/1.jpg": b"", "a/1.npy": b"", "a/2.heic": b"", "a/2.cls": b"a", "README": b""})
     )
@@ -226,13 +226,15 @@ def test_names_of_any_bytes_and_length_are_listed(tmp_path):
     assert list(WebDataset(str(tmp_path)).read(refs)) == [b"data", b"data"]
 
 
-@pytest.mark.parametrize(("keep", "whole"), [(512 * 5 + 100, 2), (512 * 4 + 100, 2), (512 * 4, 2)])
-def test_of_a_cut_tar_what_is_whole_is_listed(tmp_path, keep, whole):
+@pytest.mark.parametrize(
+    ("keep", "complete"), [(512 * 5 + 100, 2), (512 * 4 + 100, 2), (512 * 4, 2)]
+)
+def test_complete_members_of_a_truncated_tar_are_listed(tmp_path, keep, complete):
     data = _files(**{f"a/{number}.jpg": bytes([number]) * 512 for number in range(3)})
     (tmp_path / "0.tar").write_bytes(data[:keep])
     *refs, rest = _listed(tmp_path)
-    assert [ref.image_id for ref in refs] == [f"0.tar/a/{number}.jpg" for number in range(whole)]
-    assert list(WebDataset(str(tmp_path)).read(refs)) == [bytes([n]) * 512 for n in range(whole)]
+    assert [ref.image_id for ref in refs] == [f"0.tar/a/{number}.jpg" for number in range(complete)]
+    assert list(WebDataset(str(tmp_path)).read(refs)) == [bytes([n]) * 512 for n in range(complete)]
     assert rest.image_id == "0.tar"
     assert rest.reason.startswith("cannot be read from byte 2048 on: ")
 
@@ -248,7 +250,7 @@ def test_of_a_cut_tar_what_is_whole_is_listed(tmp_path, keep, whole):
         (gzip.compress, 0, "decompress it"),
     ],
 )
-def test_damage_is_a_row(tmp_path, change, listed, reason):
+def test_a_damaged_tar_has_a_row_with_a_reason(tmp_path, change, listed, reason):
     data = _files(**{"a/1.jpg": b"1", "a/2.jpg": b"2"})
     (tmp_path / "0.tar").write_bytes(change(data))
     refs = _listed(tmp_path)
@@ -260,7 +262,7 @@ def test_damage_is_a_row(tmp_path, change, listed, reason):
 
 
 @pytest.mark.parametrize("name", ["0.tar.gz", "0.tgz", "0.tar.bz2", "0.tar.xz", "0.tar.zst"])
-def test_a_compressed_tar_is_a_row_that_says_what_to_do(tmp_path, name):
+def test_a_compressed_tar_has_a_reason_that_says_what_to_do(tmp_path, name):
     magic = {"gz": b"\x1f\x8b", "tgz": b"\x1f\x8b", "bz2": b"BZh", "xz": b"\xfd7zXZ\0"}
     (tmp_path / name).write_bytes(magic.get(name.rpartition(".")[2], b"\x28\xb5\x2f\xfd") + b"..")
     (ref,) = _listed(tmp_path)
@@ -268,7 +270,7 @@ def test_a_compressed_tar_is_a_row_that_says_what_to_do(tmp_path, name):
     assert "decompress it" in ref.reason
 
 
-def test_headers_that_claim_impossible_sizes_end_the_walk(tmp_path):
+def test_a_header_that_claims_an_impossible_size_ends_the_listing(tmp_path):
     good = _files(**{"a/1.jpg": b"1"})[:1024]
     for claimed in (-1024, -512, 1 << 40):
         header = bytearray(good[:512])
@@ -281,7 +283,7 @@ def test_headers_that_claim_impossible_sizes_end_the_walk(tmp_path):
         assert refs[1].reason.startswith("cannot be read from byte 1024 on: ")
 
 
-def test_a_header_of_a_name_without_end_is_not_read(tmp_path):
+def test_a_header_with_an_endless_name_is_not_read(tmp_path):
     data = _tar(_info("a/1.jpg", b"1"), _info("x", b"x" * (2 << 20), kind=tarfile.GNUTYPE_LONGNAME))
     (tmp_path / "0.tar").write_bytes(data)
     refs = _listed(tmp_path)
@@ -289,7 +291,7 @@ def test_a_header_of_a_name_without_end_is_not_read(tmp_path):
     assert "a header of" in refs[1].reason
 
 
-def test_chained_headers_end_the_walk(tmp_path):
+def test_chained_headers_end_the_listing(tmp_path):
     chain = [_info("x", b"y", kind=tarfile.GNUTYPE_LONGNAME)] * 3000
     (tmp_path / "0.tar").write_bytes(_tar(*chain, _info("a/1.jpg", b"1")))
     (ref,) = _listed(tmp_path)
@@ -325,7 +327,7 @@ def test_a_member_above_the_limit_is_not_read(tmp_path):
     assert "above the limit" in result.reason
 
 
-def test_an_input_without_shards_is_refused(tmp_path):
+def test_an_input_without_shards_is_a_usage_error(tmp_path):
     (tmp_path / "0.jpg").write_bytes(b"")
     for root in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(UsageError, match=r"`input` must be a .*directory"):
@@ -348,7 +350,7 @@ _MEMBERS = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(members=_MEMBERS, seed=st.integers(0, 1 << 30))
-def test_members_of_any_name_and_size_come_back(tmp_path_factory, members, seed):
+def test_members_of_any_name_and_size_are_read_back(tmp_path_factory, members, seed):
     root = tmp_path_factory.mktemp("shards")
     paths = ["/".join([*folders, stem]) for folders, stem, _, _ in members]
     data = _tar(
