@@ -187,7 +187,7 @@ def test_a_remote_runner_without_a_temp_location_is_refused():
 
 
 def test_a_temp_location_on_an_object_store_is_refused():
-    with pytest.raises(UsageError, match=r"^temp_location must be a path on a disk"):
+    with pytest.raises(UsageError, match=r"^`temp_location` must be a path on a disk"):
         beam.Pipeline() | beam.Create([]) | FindDuplicates(temp_location="gs://bucket/temp")
 
 

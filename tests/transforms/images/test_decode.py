@@ -14,6 +14,7 @@ from facemill.pipelines.synthesize.faces import broken
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.images import decode as module
 from facemill.transforms.images.decode import DecodeError, decode
+from facemill.transforms.images.process import prepare_process
 
 FACE = render(1, 1, 1, 48)
 # Not square, so that a turn is seen in the shape too; no two corners are alike.
@@ -339,6 +340,7 @@ def test_a_jpeg_truncated_anywhere_in_its_image_data_is_rejected():
 
 @pytest.mark.parametrize("compression", ["group3", "group4", "tiff_lzw"])
 def test_libtiff_writes_nothing_about_a_damaged_file(compression, capfd):
+    prepare_process()
     image = Image.fromarray(FACE)
     if compression != "tiff_lzw":
         image = image.convert("1")
