@@ -15,7 +15,7 @@ COMMANDS = ("ingest", "train", "score", "evaluate", "synthesize", "demo")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a wrong option in one sentence, without the usage block before it."""
+    """Reports a wrong option in one sentence, without the usage block before it."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UsageError(f"{message}; see `{self.prog} --help`.")
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # argparse has printed a help text.
             sys.stdout.flush()
             raise
-        # What cannot be written is told here, and not at the interpreter's exit.
+        # Output that cannot be written is reported here, not when the interpreter exits.
         sys.stdout.flush()
     except FacemillError as error:
         print(f"facemill: {error}", file=sys.stderr)
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _drop_output() -> None:
-    """Makes Python's exit silent about output that nobody can take."""
+    """Sends further output to /dev/null, so that Python does not complain of it as it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""How parameters are called on the command line: by the flags of their options."""
+"""The flags by which the command line names the parameters of the library."""
 
 import argparse
 import re
@@ -9,24 +9,24 @@ _PARAMETER = re.compile(r"`([a-z][a-z0-9_]*)`")
 
 
 def flag(parameter: str) -> str:
-    """The flag of a parameter that is called as its option is."""
+    """The flag of a parameter that has the name of its option."""
     return "--" + parameter.replace("_", "-")
 
 
 def flags_of(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """By parameter: the flag that sets it, first of those of an option that has several."""
+    """Parameter to the flag that sets it; of an option with several flags, the first."""
     return {
         action.dest: action.option_strings[0] for action in parser._actions if action.option_strings
     }
 
 
 def with_flags(text: str) -> str:
-    """A text of the library, with flags in place of the parameters that it has in back quotes."""
+    """A text of the library, its parameters in back quotes replaced by their flags."""
     return _PARAMETER.sub(lambda found: flag(found[1]), text)
 
 
 def crop_flags(preprocessing: Mapping[str, Any]) -> str:
-    """The flags that ask for squares such as these, apart from their size.
+    """The flags that ask for such crops, without their size.
 
     Args:
         preprocessing: what `CropConfig.to_manifest` gives.

@@ -13,12 +13,12 @@ from types import ModuleType
 def import_quietly(name: str) -> ModuleType:
     """Imports a module; what is written to stderr meanwhile is shown only if the import fails.
 
-    TensorFlow tells of every accelerator that a machine does not have, before any of its own
-    settings for that are read, so its file descriptor is the only place to hold it back.
+    TensorFlow logs every accelerator that a machine lacks before it reads its own settings of the
+    log, so the messages can only be held back at the file descriptor.
 
-    Beam and TensorFlow make a million objects that live to the end. Looking through them for
-    garbage, while they load, while the job runs and when the process ends, takes longer than a
-    small job; so the collector is told to leave them alone.
+    Beam and TensorFlow make a million objects that live until the process ends. The garbage
+    collector would search them while they load, while the job runs and when the process ends,
+    which takes longer than a small job; so they are frozen.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

@@ -27,7 +27,7 @@ class _Flag:
         help: what it means.
         field: whose value it gives.
         kind: type of the value, without None.
-        how: what the field states of itself.
+        how: the option that the field declares.
     """
 
     name: str
@@ -55,7 +55,7 @@ def flag_of(options: type, name: str) -> str:
 
 
 def check(options: Any) -> None:
-    """Checks each value of an instance; a sentence that refuses one names its flag.
+    """Checks each value of an instance; the error names the flag of a wrong one.
 
     Raises:
         UsageError: a value is none of its choices, or out of its range.
@@ -111,7 +111,7 @@ def _add_all(
         parser: that gets them.
         options: the dataclass.
         outer: the field of another dataclass that holds it, if one does.
-        outer_how: what that field states of itself, if it has a flag too.
+        outer_how: the option that that field declares, if it has a flag too.
     """
     found = [(field, kind, option_of(field)) for field, kind in _fields(options)]
     rivals = {how.instead_of for _, _, how in found if how is not None}
@@ -135,7 +135,7 @@ def _add_all(
 
 
 def _add(target: Any, flag: _Flag, overrides: bool = False) -> None:
-    """Adds one flag; one that overrides leaves nothing behind where it is not given."""
+    """Adds one flag; an overriding flag that is not given sets no value."""
     how = flag.how
     added: dict[str, Any] = {"dest": flag.field.name, "help": flag.help}
     if how.metavar is not None:
@@ -163,7 +163,7 @@ def _is_required(field: dataclasses.Field) -> bool:
 
 
 def _default(field: dataclasses.Field, how: Option) -> Any:
-    """As argparse shows and takes it."""
+    """The default in the form that argparse shows and parses."""
     if how.written is not None:
         return how.written
     if how.repeated:
@@ -175,7 +175,7 @@ def _default(field: dataclasses.Field, how: Option) -> Any:
 
 
 def _given(options: type, namespace: argparse.Namespace) -> dict[str, Any]:
-    """The values that flags give; the dataclass itself knows the others' defaults."""
+    """The values that flags give; the dataclass fills in the defaults of the others."""
     values = {}
     for field in dataclasses.fields(options):
         how, got = option_of(field), getattr(namespace, field.name, None)

@@ -1,4 +1,4 @@
-"""One line that tells how far a job is, from what it has written so far."""
+"""One line that reports the progress of a job, from what it has written so far."""
 
 import sys
 import threading
@@ -9,7 +9,7 @@ from contextlib import suppress
 _SECONDS = 2.0
 # A log file wants few lines, a person wants to see it move.
 _SECONDS_IN_A_LOG = 15.0
-# Counting what lies in a folder of hundreds of thousands takes a while: it gets 5% of the time.
+# Counting the files of a folder of hundreds of thousands is slow: it gets 5% of the time.
 _PAUSE = 20
 
 
@@ -18,9 +18,9 @@ class Progress:
 
     Args:
         what: the unit, as in "images read".
-        count: tells how many are done; called from another thread. Both may raise OSError or
-            ValueError, and then there is no line this time.
-        total: tells how many there are, or None as long as that is not known.
+        count: returns how many are done; called from another thread. Where `count` or `total`
+            raises OSError or ValueError, no line is printed this time.
+        total: returns how many there are, or None while that is unknown.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Progress:
         least = pause = _SECONDS if live else _SECONDS_IN_A_LOG
         while not self._done.wait(pause):
             begun = time.monotonic()
-            # A disk that does not answer for once is for the job to tell of.
+            # The job itself reports a disk that fails for good.
             with suppress(OSError, ValueError):
                 line = self.line(self._count(), self._total(), begun - self._started)
                 print(f"\r{line}   " if live else line, end="" if live else "\n", file=sys.stderr)
@@ -59,13 +59,13 @@ class Progress:
             pause = max(least, _PAUSE * (time.monotonic() - begun))
 
     def line(self, count: int, total: int | None, seconds: float) -> str:
-        """What is printed when `count` of `total` are done after some seconds."""
+        """The line that is printed when `count` of `total` are done after some seconds."""
         rate = count / max(seconds, 1e-9)
-        told = f"{self._what}: {count:,}"
+        line = f"{self._what}: {count:,}"
         if total is None:
-            return f"{told} ({rate:,.0f}/s)"
-        told += f" of {total:,}"
+            return f"{line} ({rate:,.0f}/s)"
+        line += f" of {total:,}"
         if count >= total:
-            return f"{told}, finishing"
+            return f"{line}, finishing"
         left = (total - count) / rate / 60 if rate > 0 else 0.0
-        return f"{told} ({rate:,.0f}/s, {left:.1f} min left)"
+        return f"{line} ({rate:,.0f}/s, {left:.1f} min left)"

@@ -1,4 +1,4 @@
-"""Which engine runs a Beam graph, and running it: the one place that knows."""
+"""Chooses the runner of a Beam graph and runs the graph; no other module depends on the runner."""
 
 import argparse
 import logging
@@ -31,26 +31,26 @@ from facemill.transforms.core.errors import FacemillError, RunError, UsageError
 
 LOCAL = "FnApiRunner"
 
-# A variable that, if set, shows the stack of a failure that is not a person's.
+# An environment variable: if set, the stack of an unexpected failure is shown.
 _DEBUG = "FACEMILL_DEBUG"
 
-# Beam itself waits for ever for a job endpoint that nobody listens on.
+# Beam itself waits forever for a job endpoint on which no server listens.
 _SECONDS_TO_CONNECT = 10.0
 
 # Beam's name of the thread that reads a job's messages.
 _WATCHER = "wait_until_finish_read"
 
-# Beam puts it at the end of what a step raised.
+# Beam appends this to the text of an error that a step raised.
 _STEP = r"(?: \[while running '[^']*'\])*"
 
 
 @dataclass(frozen=True)
 class Runner:
-    """An engine that is ready to run a graph.
+    """A Beam runner with its options, ready to run a graph.
 
     Attributes:
-        name: as `run.json` says it.
-        options: Beam's.
+        name: as `run.json` has it.
+        options: of Beam.
     """
 
     name: str
@@ -66,13 +66,13 @@ class Runner:
         """Builds a graph and runs it to its end.
 
         Returns:
-            What `run.json` says of it: engine, versions, seconds.
+            What `run.json` holds of the run: runner, versions, seconds.
 
         Raises:
-            FacemillError: what a worker raised, in its own words.
-            RunError: the engine reports another failure, or does not answer any more.
+            FacemillError: a worker raised it; it keeps the worker's sentence.
+            RunError: the runner reports another failure, or does not answer any more.
         """
-        print(f"engine: {self.name}", file=sys.stderr)
+        print(f"runner: {self.name}", file=sys.stderr)
         started = time.time()
         pipeline = self._pipeline()
         build(pipeline)
@@ -82,37 +82,37 @@ class Runner:
                 result = pipeline.run()
                 state = result.wait_until_finish()
             except KeyboardInterrupt:
-                # A portable runner would go on without us.
+                # A portable runner would go on after this process has ended.
                 if result is not None:
                     with suppress(grpc.RpcError, RuntimeError):
                         result.cancel()
                 raise
-            # Engines raise what a worker raised, of whatever kind, and errors of their own.
-            except Exception as error:  # noqa: BLE001 - told below, in a sentence
+            # Runners raise whatever a worker raised, and errors of their own.
+            except Exception as error:  # noqa: BLE001 - reported below, in a sentence
                 if os.environ.get(_DEBUG):
                     traceback.print_exception(error)
-                raise self._told(error) from None
+                raise self._as_sentence(error) from None
         if state not in (None, "DONE"):
             raise RunError(
                 f"The job must run to its end on {self.name}, but it ended as {state}; "
-                "see the engine's log and run the same command again."
+                "see the runner's log and run the same command again."
             )
         return {
-            "engine": self.name,
+            "runner": self.name,
             "beam": beam.__version__,
             "python": platform.python_version(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 2),
         }
 
-    def _told(self, error: Exception) -> FacemillError:
-        """A failure in one sentence."""
+    def _as_sentence(self, error: Exception) -> FacemillError:
+        """The failure as an error of one sentence."""
         own = _own_words(error)
         if own is not None:
             return own
         if isinstance(error, grpc.RpcError):
             return RunError(
-                f"The engine must answer until the job ends, but {self.name} does not any more "
+                f"The runner must answer until the job ends, but {self.name} does not any more "
                 f"({_rpc_cause(error)}); see its log, stop the job if it still runs, and run the "
                 "same command again."
             )
@@ -122,17 +122,17 @@ class Runner:
         )
 
     def check(self) -> None:
-        """Sees to it that the engine exists, has the options it needs, and listens.
+        """Checks that the runner exists, has the options it needs, and that its job server listens.
 
         Raises:
-            UsageError: it does not.
+            UsageError: the runner cannot be used.
         """
         try:
-            # Of one that is never run, Beam leaves its folder of temporary files.
+            # Beam leaves the temporary folder of a pipeline that is never run.
             shutil.rmtree(self._pipeline().local_tempdir, ignore_errors=True)
         except (ValueError, ImportError, AttributeError) as error:
             raise UsageError(
-                f"--runner and its options must name an engine that can be used, got {self.name}: "
+                f"--runner and its options must name a runner that can be used, got {self.name}: "
                 f"{' '.join(str(error).split())[:400].rstrip('.')}; see Beam's page on that runner."
             ) from None
         _check_endpoint(self.options.view_as(PortableOptions).job_endpoint)
@@ -143,14 +143,14 @@ class Runner:
 
 
 def choose(beam_args: Sequence[str]) -> Runner:
-    """The engine that the flags name; FnApiRunner where they name none.
+    """The runner that the flags name; FnApiRunner where they name none.
 
     Args:
         beam_args: flags that are not the command's own.
 
     Raises:
-        UsageError: a flag is not Beam's either or has a wrong value, the runner is known to lose
-            data, or it cannot be used.
+        UsageError: Beam does not know a flag, a flag has a wrong value, the runner is known to
+            lose data, or it cannot be used.
     """
     _refuse_unknown(beam_args)
     options = PipelineOptions(list(beam_args))
@@ -166,7 +166,7 @@ def choose(beam_args: Sequence[str]) -> Runner:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a wrong value in one sentence; Beam's own parsers print all of their options."""
+    """Reports a wrong value in one sentence; Beam's own parsers print all of their options."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UsageError(
@@ -201,24 +201,24 @@ def _check_endpoint(endpoint: str | None) -> None:
 
 @contextmanager
 def _without_tracebacks() -> Iterator[None]:
-    """Keeps to ourselves what Beam shows beside the error that it raises.
+    """Suppresses the tracebacks that Beam shows beside the error that it raises.
 
-    It logs what a step raised, logs a portable engine's messages as they come, workers' tracebacks
-    among them, and watches the job from a thread that shows another when the job server dies.
+    Beam logs what a step raised and the messages of a portable runner, workers' tracebacks among
+    them. Its thread that watches the job shows another traceback when the job server dies.
     """
     before = threading.excepthook
-    # Beam would do it at its first message; what loggers below the root log passes its handlers.
+    # Else Beam would add the root's handlers at its first message, without this filter.
     logging.basicConfig()
     handlers = list(logging.getLogger().handlers)
 
-    def told(failed: threading.ExceptHookArgs) -> None:
+    def report(failed: threading.ExceptHookArgs) -> None:
         if not isinstance(failed.exc_value, grpc.RpcError):
             before(failed)
 
     def keeps(record: logging.LogRecord) -> bool:
         return not record.exc_info and "Traceback (most recent call" not in record.getMessage()
 
-    threading.excepthook = told
+    threading.excepthook = report
     for handler in handlers:
         handler.addFilter(keeps)
     try:
@@ -226,7 +226,7 @@ def _without_tracebacks() -> Iterator[None]:
     finally:
         for thread in threading.enumerate():
             if thread.name == _WATCHER:
-                # It may notice a moment later than the one that waits for the end.
+                # This thread may notice the end a moment later than the one that waits for the job.
                 thread.join(1)
         threading.excepthook = before
         for handler in handlers:
@@ -234,17 +234,17 @@ def _without_tracebacks() -> Iterator[None]:
 
 
 def _own_words(error: Exception) -> FacemillError | None:
-    """What a worker told a person, out of what the engine made of it; None for other failures."""
+    """The error that a worker raised, found in the runner's report; None for other failures."""
     if isinstance(error, FacemillError):
         return error
-    # Engines of other processes have no more than the worker's traceback.
+    # Runners of other processes report no more than the worker's traceback.
     by_name = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in _kinds(FacemillError)}
     names = "|".join(map(re.escape, by_name))
     found = re.findall(rf"(?m)(?:^|\s)({names}): (.+)$", str(error))
     if not found:
         return None
     name, text = found[-1]
-    # Values are lost; parameters are named in the sentence.
+    # The error's values are lost; its sentence names the parameters.
     sentence = re.sub(rf"{_STEP}\s*$", "", text)
     return UsageError(sentence) if issubclass(by_name[name], UsageError) else RunError(sentence)
 
@@ -256,7 +256,7 @@ def _kinds(kind: type[FacemillError]) -> Iterator[type[FacemillError]]:
 
 
 def _rpc_cause(error: grpc.RpcError) -> str:
-    """Code and words of a call that failed, without the dump around them."""
+    """Status code and details of a failed call, without the dump around them."""
     if not isinstance(error, grpc.Call):
         return _cause(error)
     details = " ".join((error.details() or "").split())[:200].rstrip(".")
@@ -264,7 +264,7 @@ def _rpc_cause(error: grpc.RpcError) -> str:
 
 
 def _cause(error: BaseException) -> str:
-    """The last line of an engine's report that says something, without the stack above it."""
+    """The last line of a runner's report that names an error, without the stack above it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     named = [line for line in lines if "Error: " in line or "Error [" in line]
     text = (named or lines or [type(error).__name__])[-1]

@@ -1,4 +1,4 @@
-"""`facemill demo`: the whole way on faces that are drawn for it, each step a command of its own."""
+"""`facemill demo`: all commands in order on synthetic faces, each in a process of its own."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from facemill.pipelines.demo.options import DemoOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 
-# The identities of the two collections do not meet: the model is judged on faces it never saw.
+# The two collections share no identity: the model is evaluated on identities that it never saw.
 _TRAINING = {"--identities": "400", "--images-per-identity": "15", "--seed": "7"}
 _PLANTS = ("copy=12", "reencode=12", "resize=12", "conflict=8", "truncated=4", "zero-bytes=2")
 _UNSEEN = {
@@ -33,20 +33,20 @@ class Step:
     Attributes:
         name: of the command.
         arguments: its flags.
-        tells: what it does, for a person.
+        summary: what it does, for a person.
     """
 
     name: str
     arguments: list[str]
-    tells: str
+    summary: str
 
 
 def run(options: DemoOptions, beam_args: Sequence[str]) -> None:
     """Runs the steps, and links their reports on one page.
 
     Args:
-        options: where to.
-        beam_args: none; the steps use the local engine.
+        options: the output directory.
+        beam_args: none; the steps use the local runner.
 
     Raises:
         RunError: a step failed; its own message stands above.
@@ -55,9 +55,9 @@ def run(options: DemoOptions, beam_args: Sequence[str]) -> None:
     root = storage.absolute(options.output, "output")
     durations = []
     for step in steps(root):
-        print(f"\n== {step.tells}\n$ facemill {step.name} {' '.join(step.arguments)}", flush=True)
+        print(f"\n== {step.summary}\n$ facemill {step.name} {' '.join(step.arguments)}", flush=True)
         started = time.monotonic()
-        # A process each, as when a person types them: TensorFlow cannot be set up twice in one.
+        # Each step has its own process, since TensorFlow cannot be configured twice in one.
         done = subprocess.run(
             [sys.executable, "-m", "facemill.pipelines.cli", step.name, *step.arguments],
             check=False,
@@ -162,7 +162,7 @@ def render(root: str, durations: Sequence[float]) -> str:
         figures.Link("evaluation/report.html", "Evaluation", "how well pairs are told apart"),
     ]
     rows = [
-        [step.name, step.tells, f"{seconds:.1f}"]
+        [step.name, step.summary, f"{seconds:.1f}"]
         for step, seconds in zip(steps(root), durations, strict=True)
     ]
     columns: list[tables.Column | str] = ["command", "what it does", tables.Column("seconds", True)]

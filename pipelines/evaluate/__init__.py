@@ -1,1 +1,1 @@
-"""facemill evaluate: embeddings judged by a protocol of the field."""
+"""facemill evaluate: embeddings to the figures of a benchmark's protocol."""

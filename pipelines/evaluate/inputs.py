@@ -1,4 +1,4 @@
-"""What an evaluation reads: the embeddings of the images that a protocol names, and no others."""
+"""Reads the embeddings of the images that a protocol names, and no others."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _PREFIX = "part-"
 _BATCH = 2048
 _EXTENSION = r"\.[^./]*$"
 _LAST_TWO = r"^.*/([^/]+/[^/]+)$"
-# How an image was found, best first.
+# How the name of an image matched, best first.
 _EXACT, _OTHER_EXTENSION, _DEEPER = range(3)
 
 
@@ -57,9 +57,9 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
     artifact.verify_files(path, manifest, _PREFIX)
     size = int(manifest["embedding_size"])
     vectors = np.zeros((len(wanted), size), np.float32)
-    places = {os.path.splitext(name)[0]: place for place, name in enumerate(wanted)}
+    rows_of_keys = {os.path.splitext(name)[0]: row for row, name in enumerate(wanted)}
     found: dict[str, tuple[int, list[str]]] = {}
-    keys = pa.array(list(places), pa.string())
+    keys = pa.array(list(rows_of_keys), pa.string())
     for entry in manifest["files"]:
         if not entry["path"].startswith(_PREFIX):
             continue
@@ -74,7 +74,7 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
                     for batch in parquet.iter_batches(
                         _BATCH, row_groups=[group], columns=["image_id", "embedding"]
                     ):
-                        _collect(batch, keys, places, wanted, found, vectors)
+                        _collect(batch, keys, rows_of_keys, wanted, found, vectors)
         except (pa.ArrowException, OSError) as error:
             raise RunError(
                 f"{part} must be a readable Parquet file, got: {error}; score the images again."
@@ -85,7 +85,7 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
             f"{twice[0]} must be one image of {path}, but it could be {twice[1][0]} or "
             f"{twice[1][1]}; score a folder that holds it once."
         )
-    rows = {name: places[os.path.splitext(name)[0]] for name in wanted if name in found}
+    rows = {name: rows_of_keys[os.path.splitext(name)[0]] for name in wanted if name in found}
     _check_vectors(vectors, rows, path)
     return Embeddings(rows, {name: found[name][1][0] for name in rows}, vectors)
 
@@ -103,7 +103,7 @@ def _check_schema(part: str, schema: pa.Schema, size: int) -> None:
 
 
 def _keys(ids: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
-    """The last folder and the name without its extension, of every id."""
+    """The last folder and the file name without its extension, of every image_id."""
     stems = pc.replace_substring_regex(ids, pattern=_EXTENSION, replacement="")
     return pc.replace_substring_regex(stems, pattern=_LAST_TWO, replacement=r"\1")
 
@@ -111,12 +111,12 @@ def _keys(ids: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
 def _collect(
     batch: pa.RecordBatch,
     keys: pa.Array,
-    places: Mapping[str, int],
+    rows_of_keys: Mapping[str, int],
     wanted: Sequence[str],
     found: dict[str, tuple[int, list[str]]],
     vectors: np.ndarray,
 ) -> None:
-    """Takes the batch's wanted rows over into `found` and `vectors`, the better match first."""
+    """Copies the batch's wanted rows into `found` and `vectors`; the better match wins."""
     names = _keys(batch.column("image_id"))
     rows = pc.indices_nonzero(pc.is_in(names, value_set=keys))
     if not len(rows):
@@ -132,7 +132,7 @@ def _collect(
         matrix,
         strict=True,
     ):
-        name = wanted[places[key]]
+        name = wanted[rows_of_keys[key]]
         if image_id == name:
             rank = _EXACT
         else:
@@ -142,7 +142,7 @@ def _collect(
             ids.append(image_id)
         elif rank < best:
             found[name] = (rank, [image_id])
-            vectors[places[key]] = vector
+            vectors[rows_of_keys[key]] = vector
 
 
 def _check_vectors(vectors: np.ndarray, rows: Mapping[str, int], path: str) -> None:

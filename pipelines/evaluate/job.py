@@ -103,18 +103,18 @@ def score_pairs(pairs: lfw.PairList, embeddings: Embeddings) -> np.ndarray:
     """Cosine similarity of each pair, float64 [N]; -inf where an embedding is missing."""
     scores = np.full(len(pairs.pairs), -np.inf)
     rows = [
-        (place, embeddings.rows[pair.left], embeddings.rows[pair.right])
-        for place, pair in enumerate(pairs.pairs)
+        (index, embeddings.rows[pair.left], embeddings.rows[pair.right])
+        for index, pair in enumerate(pairs.pairs)
         if pair.left in embeddings.rows and pair.right in embeddings.rows
     ]
     if rows:
-        places, left, right = np.array(rows).T
-        scores[places] = verification.cosine(embeddings.vectors[left], embeddings.vectors[right])
+        indices, left, right = np.array(rows).T
+        scores[indices] = verification.cosine(embeddings.vectors[left], embeddings.vectors[right])
     return scores
 
 
 def failures(pairs: lfw.PairList, embeddings: Embeddings) -> dict[str, Any]:
-    """How many of the pairs' images have no embedding, and their share: the failure to acquire."""
+    """Number and share of the pairs' images without an embedding: the failure to acquire."""
     images = pairs.images
     failed = sum(image not in embeddings.rows for image in images)
     return {"images": len(images), "failed": failed, "rate": failed / len(images)}
@@ -125,7 +125,7 @@ def evaluate_pairs(
     scores: np.ndarray,
     threshold_pairs: tuple[lfw.PairList, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """All figures but the failure to acquire, as `results.json` holds them.
+    """All figures of `results.json` but the failure to acquire.
 
     Args:
         pairs: the list.
@@ -186,7 +186,7 @@ def summary(results: Mapping[str, Any]) -> str:
 
 
 def _equal_error_rate(genuine: np.ndarray, impostor: np.ndarray) -> dict[str, float | None]:
-    """None for both where so much is missing that the rates do not cross."""
+    """Rate and threshold; None for both where missing scores keep the rates from crossing."""
     rate, threshold = verification.equal_error_rate(verification.roc(genuine, impostor))
     return {
         "rate": rate if math.isfinite(rate) else None,
@@ -195,7 +195,7 @@ def _equal_error_rate(genuine: np.ndarray, impostor: np.ndarray) -> dict[str, fl
 
 
 def _comparisons(genuine: np.ndarray, impostor: np.ndarray) -> dict[str, Any]:
-    """The figures of the pairs that were compared, without the failures to acquire."""
+    """The figures over the compared pairs alone, without the failures to acquire."""
     genuine, impostor = (some[np.isfinite(some)] for some in (genuine, impostor))
     rows = verification.tar_at_far(genuine, impostor, _FARS)
     return {
@@ -278,7 +278,7 @@ def _write(
             "files": [artifact.file_entry(work.scratch, name) for name in names],
         },
         [(work.path(name), name) for name in names],
-        {"engine": "one process", "seconds": round(time.monotonic() - started, 3)},
+        {"runner": "one process", "seconds": round(time.monotonic() - started, 3)},
     )
 
 

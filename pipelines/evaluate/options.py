@@ -17,7 +17,7 @@ class EvaluateOptions:
     """What one evaluation is to do."""
 
     embeddings: str = option(help="directory that `facemill score` wrote")
-    # Whether it is View 1 or View 2 stands in its first line.
+    # The first line of the file says whether it is View 1 or View 2.
     pairs: str = option(help="pairs file, such as pairs.txt or pairsDevTest.txt of LFW")
     output: str = option(help="directory of the evaluation, new or left by a killed run")
     protocol: str = option("lfw", choices=PROTOCOLS, help="benchmark whose rules are followed")

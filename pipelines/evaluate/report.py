@@ -10,12 +10,12 @@ from facemill.model.protocols.lfw import Pair, PairList
 from facemill.pipelines.common.report import charts, figures, page, tables
 
 _HARDEST = 12
-# In place of a figure that cannot be told.
+# Stands for a figure that does not exist.
 _NONE = "–"
 
 
 def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> str:
-    """The whole HTML page.
+    """The HTML page.
 
     Args:
         results: what `results.json` holds.
@@ -60,7 +60,7 @@ def percent(share: float) -> str:
 
 
 def rate_text(equal: Mapping[str, Any]) -> str:
-    """An equal error rate; so many failures that no threshold makes the two equal leave none."""
+    """An equal error rate, or "none" where no threshold makes the two rates equal."""
     return "none" if equal["rate"] is None else percent(equal["rate"])
 
 
@@ -166,7 +166,7 @@ def _unsupported(results: Mapping[str, Any]) -> str:
 
 
 def _comparisons(results: Mapping[str, Any]) -> page.Section:
-    """FMR and FNMR beside the FAR and FRR that failures to acquire are in."""
+    """FMR and FNMR beside FAR and FRR, which count failures to acquire as rejections."""
     alone = results["comparisons"]
     rows: list[Sequence[tables.Cell]] = [
         (
@@ -175,8 +175,8 @@ def _comparisons(results: Mapping[str, Any]) -> page.Section:
             rate_text(alone["equal_error_rate"]),
         )
     ]
-    for whole, row in zip(results["tar_at_far"], alone["fnmr_at_fmr"], strict=True):
-        frr = percent(1 - whole["tar"]) if whole["supported"] else _NONE
+    for all_pairs, row in zip(results["tar_at_far"], alone["fnmr_at_fmr"], strict=True):
+        frr = percent(1 - all_pairs["tar"]) if all_pairs["supported"] else _NONE
         fnmr = _NONE if row["fnmr"] is None else percent(row["fnmr"])
         rows.append((f"{row['fmr']:g}", frr, fnmr))
     titles = ("FAR or FMR", "FRR, all pairs", "FNMR, compared pairs")
@@ -203,7 +203,7 @@ def _hardest(pairs: PairList, scores: np.ndarray, genuine: bool) -> charts.Marku
     members = np.flatnonzero(pairs.genuine == genuine)
     # Ties stay in the order of the file.
     order = members[np.argsort(scores[members] * (1 if genuine else -1), kind="stable")]
-    rows = [_hard_row(pairs.pairs[place], float(scores[place])) for place in order[:_HARDEST]]
+    rows = [_hard_row(pairs.pairs[index], float(scores[index])) for index in order[:_HARDEST]]
     caption = (
         "Genuine pairs with the lowest scores"
         if genuine

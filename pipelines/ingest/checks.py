@@ -1,4 +1,4 @@
-"""What must be true of an ingest run before its manifest may be written."""
+"""Checks the files that an ingest run wrote, before its manifest is written."""
 
 import os
 from collections import Counter
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facemill.pipelines.ingest.held_out import HeldOut, check_old_apart, read_held_out
+from facemill.pipelines.ingest.held_out import HeldOut, check_base_apart, read_held_out
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base
 from facemill.pipelines.ingest.report_data import COLUMNS, IndexSummary
@@ -36,20 +36,20 @@ _COLUMNS = ["identity", "outcome", "reason", "reason_code", "split", "copies", "
 
 @dataclass(frozen=True)
 class Checked:
-    """Figures that were checked against each other.
+    """The figures of a run, checked against each other.
 
     Attributes:
         counts: `listed` and each outcome.
         splits: per split: identities, records, shards (paths).
-        balance: of identities: histograms of images before and of records after, count to number;
-            of an attribute: images before and records after of each value.
+        balance: `identity`: histograms of images before and of records after, count to number of
+            identities; an attribute: images before and records after of each value.
         files: receipts of shards and index parts: path, bytes, sha256.
         source_fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
-        held_out: of the set that nothing may be shared with, or None.
+        held_out: the figures of the held-out set, or None.
         named: whether any image has an identity.
-        added: of a new version of a dataset the part of `counts` that came with it, or None.
-        passed_over: how many images of the input were not looked at, since the dataset that is
-            added to has their image_ids; or None.
+        added: the part of `counts` that a new version added to its base, or None.
+        passed_over: how many images of the input were skipped, since the base has images of the
+            same image_ids; or None.
         of_two: per split, how many identities have two or more different images in it.
         of_two_in_all: how many have two or more in train, val and test together.
         in_two_splits: how many identities are in more than one of train, val and test.
@@ -76,7 +76,7 @@ def listed_so_far(work: Work) -> int | None:
 
 
 def index_parts(work: Work, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Some columns of each part of the index that a run wrote, and the row id of each row."""
+    """The columns of each index part that the run wrote, and the row id of each row."""
     for part in write_results.read(work.path(INDEX)):
         path = part["path"].removeprefix(f"{_FOLDER}/")
         rows = read_part(os.path.join(work.scratch, _FOLDER, path), columns)
@@ -87,18 +87,18 @@ def index_parts(work: Work, columns: Sequence[str]) -> Iterator[pa.Table]:
 def check(
     work: Work, options: IngestOptions, base: Base | None, summary: IndexSummary | None = None
 ) -> Checked:
-    """Sums up the index and compares it with the listing and the shards.
+    """Sums up the index and checks it against the listing and the shards.
 
     Args:
         work: the run.
         options: of the run.
-        base: the dataset of which it makes a new version: its rows count too. Or None.
-        summary: is given what is read of the parts that the run wrote, so that nobody has to read
-            them again; or None.
+        base: the dataset of which the run makes a new version, whose rows count too; or None.
+        summary: gets the parts that the run wrote as they are read, which saves a second reading;
+            or None.
 
     Raises:
         RunError: rows and listing differ, an image has two rows, too many were rejected,
-            nothing is left to train on, or there was nothing to keep apart from.
+            nothing is left to train on, or no image of the held-out set could be compared.
     """
     listed = write_results.read(work.path(LISTED))[0]["listed"]
     shards = write_results.read(work.path("shards.json"))
@@ -132,7 +132,7 @@ def check(
     if options.exclude_dataset is not None:
         held_out = read_held_out(work, tally.codes - codes)
         if base is not None:
-            check_old_apart(work)
+            check_base_apart(work)
     splits = {
         name: _split(name, tally, shards, base)
         for name in FOLDERS
@@ -189,11 +189,11 @@ class _Tally:
     values_after: Counter[str] = field(default_factory=Counter)
 
     def add(self, part: pa.Table, is_new: bool = True) -> None:
-        """Adds a part; what a dataset rejected that is added to is no fault of this input."""
+        """Adds a part; only parts of this run (`is_new`) count for the share of rejected images."""
         self.rows += len(part)
         _count(self.outcomes, part["outcome"])
-        told = pc.invert(pc.is_in(part["outcome"], pa.array([KEPT, DUPLICATE])))
-        _count(self.reasons, part["reason"].filter(told))
+        excluded = pc.invert(pc.is_in(part["outcome"], pa.array([KEPT, DUPLICATE])))
+        _count(self.reasons, part["reason"].filter(excluded))
         _count(self.codes, part["reason_code"])
         if is_new:
             _count(self.rejected, part["reason"].filter(pc.equal(part["outcome"], REJECTED)))
@@ -203,7 +203,7 @@ class _Tally:
         written = part.filter(pc.is_valid(part["split"]))
         for split in written["split"].unique().to_pylist():
             some = written.filter(pc.equal(written["split"], split))
-            # A quarantined picture is written once, and has no number of copies.
+            # A quarantined image is written once, and its number of copies is null.
             self.records[split] += pc.sum(pc.fill_null(some["copies"], 1)).as_py()
             _count(self.identities.setdefault(split, Counter()), some["identity"])
         kept = part.filter(pc.equal(part["outcome"], KEPT))
@@ -225,8 +225,8 @@ class _Tally:
 
     @property
     def balance(self) -> dict[str, Any]:
-        """Before and after: how many identities have so many images or records, and of the
-        attribute how many images or records each value has ("" for none)."""
+        """Before and after balancing: how many identities have each number of images or records,
+        and how many images or records each value of the attribute has ("" for no value)."""
         found: dict[str, Any] = {
             "identity": {"before": _histogram(self.before), "after": _histogram(self.after)}
         }
@@ -287,9 +287,9 @@ def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:
 def _refuse_nothing(passed_over: int | None) -> None:
     if passed_over is None:
         raise RunError("--input must hold images, but none was found in it; check the path.")
-    told = f", since all its {passed_over:,} have image_ids of that dataset" if passed_over else ""
+    why = f", since all its {passed_over:,} have image_ids of that dataset" if passed_over else ""
     raise RunError(
-        f"--input must hold images that --append-to does not have, but none was found in it{told}; "
+        f"--input must hold images that --append-to does not have, but none was found in it{why}; "
         "check the path, and give other images other names."
     )
 
@@ -313,7 +313,7 @@ def _check_attribute(tally: _Tally, options: IngestOptions) -> None:
 def _check_rejected(
     counts: dict[str, int], tally: _Tally, options: IngestOptions, base: Base | None
 ) -> None:
-    """What the dataset that is added to has does not make up for a broken input."""
+    """Checks the share of rejected images of the input alone, without those of the base."""
     before = {} if base is None else base.manifest["counts"]
     rejected, listed = (counts[name] - before.get(name, 0) for name in (REJECTED, "listed"))
     if rejected > options.max_rejected * listed:

@@ -1,4 +1,4 @@
-"""What an ingest run is, once its options are checked."""
+"""An ingest run whose options and inputs are checked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class IngestJob:
 
     Attributes:
         options: checked values.
-        scan: what is read, and how.
-        tasks: the parts of what is read, see `transforms.sources.base.Source.tasks`.
-        rules: what stays.
-        reference_sets: what it is compared with.
-        base: the dataset of which it makes a new version, or None.
-        work: where it is written.
+        scan: the source, and how its images are read.
+        tasks: the parts of the source, see `transforms.sources.base.Source.tasks`.
+        rules: of selection.
+        reference_sets: images that the input is compared with.
+        base: the dataset of which the run makes a new version, or None.
+        work: the folder of the run.
     """
 
     options: IngestOptions
@@ -34,10 +34,10 @@ class IngestJob:
 
     @property
     def base_keys(self) -> str | None:
-        """File of the keys of the images that the base has, see `transforms.scan.listing`."""
+        """Path of the keys of the base's images, see `transforms.scan.listing`, or None."""
         return None if self.base is None else self.work.path("known.npy")
 
     @property
     def version(self) -> int:
-        """Of the dataset."""
+        """Version number of the dataset, from 1."""
         return 1 if self.base is None else self.base.version

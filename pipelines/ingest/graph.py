@@ -54,8 +54,8 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     references = [_scan_reference(pipeline, job, one) for one in job.reference_sets]
     everything, size = scanned, total
     if references:
-        chunks, looked = zip(*references, strict=True)
-        everything = (scanned, *looked) | "WithReferences" >> Merge()
+        chunks, scanned_references = zip(*references, strict=True)
+        everything = (scanned, *scanned_references) | "WithReferences" >> Merge()
         size = (listed, *chunks) | "AllChunks" >> Merge() | "CountAll" >> CountImages()
     exclusions = everything | "FindDuplicates" >> FindDuplicates(
         staging,
@@ -113,7 +113,7 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
 
 
 def _count_of_base(listed: beam.PCollection, exclusions: beam.PCollection, job: IngestJob) -> None:
-    """Counts images of the base that are passed over, and its records that a held-out set has."""
+    """Counts the input's images that the base has, and the base's records that are held out."""
     passed_over = listed | "CountPassedOver" >> CountImages(passed_over=True)
     counts = passed_over | "PassedOverCount" >> beam.Map(_passed_over)
     _ = counts | "PassedOver" >> write_results.WriteReceipts(job.work.path(PASSED_OVER))
@@ -137,7 +137,7 @@ def _scan_reference(
     chunks = pipeline | f"List{label}" >> ListImages(
         reference.source, reference.tasks, reference.origin
     )
-    # A dataset's records passed thresholds of quality once.
+    # The records of a dataset have passed its quality thresholds already.
     scan = dataclasses.replace(
         job.scan,
         source=reference.source,
@@ -153,7 +153,7 @@ def _scan_reference(
 
 
 def _base_train(scanned: Scanned, staging: str) -> list[pa.Table]:
-    """What the statistics need of the train images of the base."""
+    """The image metadata of the base's train images that the statistics need."""
     train = scanned.usable[scanned.usable["split"] == SPLITS.index("train")]
     if origin_of_chunk(scanned.chunk) != BASE or not len(train):
         return []
@@ -173,7 +173,7 @@ def _to_write(
 
 
 def _quarantined(exclusion: Exclusion) -> list[DecisionRows]:
-    """A conflict as something to be written: into a folder of its own, which nobody trains on."""
+    """The row that has a conflict written, to the quarantine folder, which is not trained on."""
     if exclusion.verdict.outcome != CONFLICT:
         return []
     row = np.zeros(1, DECISION)
@@ -184,7 +184,7 @@ def _quarantined(exclusion: Exclusion) -> list[DecisionRows]:
 
 
 def _weight_scale(decisions: beam.PCollection) -> beam.PCollection:
-    """One number: by which weights are multiplied, so that the mean over train records is 1."""
+    """One float: the factor that makes the mean weight over the train records 1."""
     return (
         decisions
         | "WeightSums" >> beam.Map(normalizing_sums).with_output_types(tuple[float, int])
@@ -193,7 +193,7 @@ def _weight_scale(decisions: beam.PCollection) -> beam.PCollection:
 
 
 class _Sums(beam.CombineFn):
-    """Adds in the order of the values, so that the order of arrival does not show."""
+    """Adds the sums in the order of their values, so that the order of arrival has no effect."""
 
     def create_accumulator(self) -> list[tuple[float, int]]:
         return []

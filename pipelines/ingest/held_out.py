@@ -1,4 +1,4 @@
-"""What an ingest run says of the set that nothing may be shared with."""
+"""What an ingest run reports of the held-out set, with which the dataset shares nothing."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,27 +10,27 @@ from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.artifact import Work
 
-# What the graph writes of it.
+# Receipts that the graph writes of it.
 HELD_OUT_COUNTS = "held_out.json"
 NAMED = "named.json"
 OVERLAP = "overlap.json"
 
-# Reasons in a manifest.
+# At most so many reasons are in a manifest.
 _REASONS = 20
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What was held against the held-out set, and found in it.
+    """How the input was compared with the held-out set, and what they share.
 
     Attributes:
         listed: images of the set.
-        usable: of these, how many the input was compared with as pictures.
-        by_pixels: of the others, how many it was compared with by equal pixels alone.
-        reasons: the most frequent ones why others are not usable, to their number.
-        identities: how many the set names, by images usable or not.
-        dropped_identity: images of the input that were dropped because it names whom they show.
-        dropped_photo: images of the input that were dropped because it has the picture.
+        usable: of these, how many could be compared with the input by their pixels.
+        by_pixels: of the others, how many were compared by equal pixels alone.
+        reasons: the most frequent reasons why others are not usable, to their number.
+        identities: how many identities the set has, by images usable or not.
+        dropped_identity: images of the input that were dropped because the set has their identity.
+        dropped_photo: images of the input that were dropped because the set has the same photo.
         fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
     """
 
@@ -45,11 +45,11 @@ class HeldOut:
 
     @property
     def unusable(self) -> int:
-        """How many the input was not compared with as pictures."""
+        """How many images of the set are not usable."""
         return self.listed - self.usable
 
     def to_manifest(self) -> dict[str, Any]:
-        """As the manifest has it."""
+        """The figures as the manifest has them."""
         return {
             "listed": self.listed,
             "usable": self.usable,
@@ -63,7 +63,7 @@ class HeldOut:
 
     @property
     def words(self) -> list[str]:
-        """In a few lines."""
+        """The figures in a few lines of text."""
         compared = f"{self.usable:,} of {self.listed:,} images of the held-out set were compared"
         if self.unusable:
             exact = f"{self.by_pixels:,} of the others by equal pixels alone" * bool(self.by_pixels)
@@ -78,14 +78,14 @@ class HeldOut:
 
 
 def read_held_out(work: Work, dropped: Counter[str]) -> HeldOut:
-    """What was found of the held-out set.
+    """Reads the figures of the held-out set.
 
     Args:
         work: the run.
         dropped: reason codes of the input's images to their number.
 
     Raises:
-        RunError: there was nothing to compare with.
+        RunError: no image of the set is usable.
     """
     (counts,) = write_results.read(work.path(HELD_OUT_COUNTS))
     (named,) = write_results.read(work.path(NAMED))
@@ -109,21 +109,21 @@ def read_held_out(work: Work, dropped: Counter[str]) -> HeldOut:
     return found
 
 
-def check_old_apart(work: Work) -> None:
-    """Refuses a held-out set that the dataset which is added to shares something with.
+def check_base_apart(work: Work) -> None:
+    """Refuses a held-out set with which records of the base share a photo or an identity.
 
-    What is written already cannot be dropped, and must not be passed off as kept apart.
+    A new version keeps all records of its base, so they cannot be dropped.
 
     Raises:
-        RunError: it does.
+        RunError: they share something.
     """
-    (named,), (shown,) = (write_results.read(work.path(name)) for name in (NAMED, OVERLAP))
-    if named["records"] or shown["records"]:
-        names = ", ".join(shown["examples"])
+    (named,), (overlap,) = (write_results.read(work.path(name)) for name in (NAMED, OVERLAP))
+    if named["records"] or overlap["records"]:
+        names = ", ".join(overlap["examples"])
         example = f", {names} among them" if names else ""
         raise RunError(
             "--append-to must share nothing with --exclude-dataset, since a version keeps all "
             f"records of the one before, but {named['records']:,} of its records show an identity "
-            f"of the held-out set and {shown['records']:,} a picture of it{example}; ingest the "
+            f"of the held-out set and {overlap['records']:,} a picture of it{example}; ingest the "
             "whole collection anew."
         )

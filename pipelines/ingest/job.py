@@ -51,7 +51,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
 
     Raises:
         UsageError: the input, a list of identities, or the output cannot be used.
-        RunError: too many images were rejected, none is left, or the engine failed.
+        RunError: too many images were rejected, none is left, or the runner failed.
     """
     runner = choose(beam_args)
     root = storage.absolute(options.input, "input", remote=True)
@@ -72,20 +72,20 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     rules = selection(options, lists)
     base = read_base(options.append_to)
     if base is None:
-        # Else the images that are there already may have it.
+        # With a base, its images may have the attribute.
         check_attribute(rules, source)
-    known = reference_sets(options, crop_config, base)
+    references = reference_sets(options, crop_config, base)
     wanted = {
         **result_options(options, form, lists),
-        "exclude_dataset": next((one.name for one in known if one.origin == HELD_OUT), None),
+        "exclude_dataset": next((one.name for one in references if one.origin == HELD_OUT), None),
         "append_to": None if base is None else artifact.fingerprint(base.manifest),
     }
-    for one in known:
+    for one in references:
         storage.check_apart(one.source.root, output, one.option)
     if base is not None:
         check_base(base, wanted)
         check_names(base, lists)
-    inputs = {"input": root, **{one.option: one.source.root for one in known}}
+    inputs = {"input": root, **{one.option: one.source.root for one in references}}
     if form == registry.MANIFEST:
         inputs["root"] = source.root
     with artifact.begin(options.output, KIND, wanted, inputs=inputs) as work:
@@ -101,7 +101,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
             group_by=rules.columns[0] if rules.columns else None,
             windows=options.dedup == "thorough",
         )
-        job = IngestJob(options, scan, tasks, rules, known, base, work)
+        job = IngestJob(options, scan, tasks, rules, references, base, work)
         if base is not None and job.base_keys is not None:
             write_base_keys(base, job.base_keys)
         with _prefetch(job, runner):
@@ -109,7 +109,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
 
 
 def _prefetch(job: IngestJob, runner: Runner) -> contextlib.AbstractContextManager[None]:
-    """Lets worker processes read while this one loads TensorFlow and builds the graph."""
+    """Lets worker processes scan while this process loads TensorFlow and builds the graph."""
     if job.options.workers == 1 or not runner.is_here:
         return contextlib.nullcontext()
     chunks = all_chunks(job.scan.source, job.tasks, job.base_keys)

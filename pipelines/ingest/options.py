@@ -23,16 +23,16 @@ _MOST_IMAGES = f"1 to {rules.MOST:,}"
 
 
 def parse_rules(texts: Sequence[str]) -> tuple[rules.Rule, ...]:
-    """Rules of balance, each from its text.
+    """The rules of balance, each parsed from its text.
 
     Raises:
-        UsageError: one is no rule.
+        UsageError: a text is no rule.
     """
     return tuple(rules.parse(text) for text in texts)
 
 
 def parse_split(text: str) -> tuple[tuple[str, float], ...]:
-    """`train=0.8,val=0.1,test=0.1` as pairs; splits that are not named get 0.
+    """`train=0.8,val=0.1,test=0.1` as pairs; splits that it does not name get 0.
 
     Raises:
         UsageError: a name or share is wrong, or the shares do not sum to 1.
@@ -121,14 +121,14 @@ class IngestOptions:
     align: str = option(
         "center",
         choices=ALIGNMENTS,
-        help="how a picture becomes a square: whole, its center, or by five points of the face",
+        help="how a photo becomes a crop: whole, its center, or by five points of the face",
     )
     detector: str = option(
         DETECTORS[0],
         choices=DETECTORS,
         help="of --align detect; each comes with an extra of its name, blazeface with detect",
     )
-    # Of a picture of 2,000 pixels a side 0.05 keeps 100: a face that is smaller still is none.
+    # 0.05 keeps 100 pixels of 2,000; no usable face is smaller.
     crop_fraction: float = option(
         1.0,
         least=0.05,
@@ -136,15 +136,15 @@ class IngestOptions:
         advice="1 keeps the whole square",
         help="share of the shorter side that --align center keeps, 0.05 to 1",
     )
-    # Variance of the Laplacian of the square.
+    # Variance of the Laplacian of the crop.
     min_sharpness: float = option(
         0.0, least=0, advice="give 0 for none", help="reject what is more blurred; 0 for none"
     )
-    # Standard deviation of the square's grey values.
+    # Standard deviation of the crop's gray values.
     min_contrast: float = option(
         0.0, least=0, advice="give 0 for none", help="reject what is more flat; 0 for none"
     )
-    # Means of the square's grey values.
+    # Means of the crop's gray values.
     brightness: tuple[float, float] = option(
         written="0,255", parse=parse_brightness, help="LOW,HIGH: reject what is darker or lighter"
     )
@@ -156,7 +156,7 @@ class IngestOptions:
     on_conflict: str = option(
         DROP,
         choices=POLICIES,
-        help="of one picture under two identities: set all aside, keep the larger side's best, or "
+        help="of one photo under two identities: set all aside, keep the larger side's best, or "
         "set aside and write them apart",
     )
     min_images: int = option(
@@ -208,7 +208,7 @@ class IngestOptions:
         factory=cores.usable,
         least=1,
         advice="give 1",
-        help="processes that read and decode, in each of the engine's worker processes; by default "
+        help="processes that read and decode, in each of the runner's worker processes; by default "
         "one for each core here, where the job is submitted; never changes a byte of the result",
     )
     include_identities: str | None = option(
@@ -218,7 +218,7 @@ class IngestOptions:
         None, help="file with identities to leave out, one a line"
     )
     exclude_dataset: str | None = option(
-        None, help="dataset or directory to share nothing with: neither identities nor pictures"
+        None, help="dataset or directory to share nothing with: neither identities nor photos"
     )
     append_to: str | None = option(
         None, help="dataset of which to write a new version, with what is new in --input"

@@ -1,4 +1,4 @@
-"""Images that a run compares its input with: a dataset it adds to, a set it keeps apart from."""
+"""The sets that a run compares its input with: the base that it extends, and a held-out set."""
 
 import os
 from collections import Counter
@@ -28,28 +28,32 @@ from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
 
 KIND = "dataset"
 # Options that may differ between the versions of a dataset: where the new images come from, and
-# what is kept away from them. The latter hold for all of the new version, and can be changed but
-# not left off.
-_KEPT_AWAY = ("exclude_dataset", "include_identities", "exclude_identities")
-_FREE = ("format", "image_column", "label_column", "append_to", *_KEPT_AWAY)
-# Of a dataset's images that it did not keep, which are compared with: those that were rejected may
-# be better in a better file, but whoever a held-out set names is in it.
-_ASIDE = {BASE: (CONFLICT, DUPLICATE, DROPPED), HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED)}
-_TOLD = 3
-# What to do about a held-out set that cannot be read: the options of a format are the input's own.
+# which images are excluded. An exclusion holds for the complete new version: a later version may
+# change it, but not drop it.
+_EXCLUDING = ("exclude_dataset", "include_identities", "exclude_identities")
+_FREE = ("format", "image_column", "label_column", "append_to", *_EXCLUDING)
+# Outcomes besides kept of the images of a dataset that the input is compared with. An image that
+# the base rejected may come again in a better file; of a held-out set all identities count, those
+# of its rejected images too.
+_COMPARED = {
+    BASE: (CONFLICT, DUPLICATE, DROPPED),
+    HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED),
+}
+_EXAMPLES = 3
+# Advice for a held-out set that cannot be read: the options of a format are for the input alone.
 _ADVICE = "check the path, or ingest these images by themselves and give that dataset"
 
 
 @dataclass(frozen=True)
 class ReferenceSet:
-    """A set of images that are compared with and not written.
+    """A set of images that the input is compared with, and that are not written.
 
     Attributes:
         source: of the images.
         tasks: its parts.
         origin: BASE or HELD_OUT, see `transforms.core.row_ids`.
-        crop_config: how its pictures become squares like those of the run.
-        name: what tells it in a manifest: a dataset's fingerprint, or a folder's name.
+        crop_config: how its photos become crops like those of the run.
+        name: what identifies it in a manifest: a dataset's fingerprint, or a folder's name.
     """
 
     source: Source
@@ -60,12 +64,12 @@ class ReferenceSet:
 
     @property
     def option(self) -> str:
-        """The option that named it."""
+        """The option that names the set."""
         return "append_to" if self.origin == BASE else "exclude_dataset"
 
     @property
     def flag(self) -> str:
-        """The same as a person writes it."""
+        """The flag of that option."""
         return flag_of(self.option)
 
 
@@ -83,7 +87,7 @@ class Base:
 
     @property
     def version(self) -> int:
-        """Of the dataset that is made."""
+        """Version number of the new dataset."""
         return self.manifest.get("version", 1) + 1
 
     @property
@@ -93,7 +97,7 @@ class Base:
 
     @property
     def shared(self) -> list[dict[str, Any]]:
-        """Entries of the files that the new version has too: shards and index parts."""
+        """Manifest entries of the files that the new version shares: shards and index parts."""
         names = {name for split in self.manifest["splits"].values() for name in split["shards"]}
         names.update(self.index)
         return [one for one in self.manifest["files"] if one["path"] in names]
@@ -115,7 +119,7 @@ def read_base(path: str | None) -> Base | None:
 
 
 def check_base(base: Base, options: dict[str, Any]) -> None:
-    """Refuses to add to a dataset in another way than it was made.
+    """Refuses to add to a dataset with other options than those that it was made with.
 
     Args:
         base: see `Base`.
@@ -132,7 +136,7 @@ def check_base(base: Base, options: dict[str, Any]) -> None:
                 f"{flag_of(name)} is {written(name, here[name])} here and "
                 f"{written(name, there.get(name))} there; give the same."
             )
-    for name in _KEPT_AWAY:
+    for name in _EXCLUDING:
         if there.get(name) is not None and here.get(name) is None:
             raise UsageError(
                 f"--append-to must keep away what its dataset kept away, which was made with "
@@ -148,14 +152,14 @@ def check_base(base: Base, options: dict[str, Any]) -> None:
 
 
 def check_names(base: Base, lists: NameLists) -> None:
-    """Refuses lists of identities that the records of the dataset do not keep to.
+    """Refuses lists of identities that records of the base contradict.
 
     Args:
         base: see `Base`.
         lists: that the options name.
 
     Raises:
-        UsageError: a record shows somebody who is to be left out, or is not among those included.
+        UsageError: a record has an excluded identity, or one that is not among those included.
     """
     for option, listed_names, leaves_out in (
         ("exclude_identities", lists.exclude, True),
@@ -172,7 +176,7 @@ def check_names(base: Base, lists: NameLists) -> None:
             gone = kept.filter(listed if leaves_out else pc.invert(listed))
             found.update(gone.to_pylist())
         if found:
-            first = ", ".join(sorted(name or "nobody" for name in found)[:_TOLD])
+            first = ", ".join(sorted(name or "nobody" for name in found)[:_EXAMPLES])
             raise UsageError(
                 f"--append-to must have no records of identities that {flag_of(option)} leaves "
                 f"out, since a version keeps all records of the one before, but it has "
@@ -181,7 +185,7 @@ def check_names(base: Base, lists: NameLists) -> None:
 
 
 def check_exclude(options: IngestOptions) -> None:
-    """Refuses a held-out set where no pictures are compared.
+    """Refuses a held-out set in a run that compares no images.
 
     Raises:
         UsageError: --exclude-dataset is given with --dedup off.
@@ -197,12 +201,12 @@ def check_exclude(options: IngestOptions) -> None:
 def reference_sets(
     options: IngestOptions, crop_config: CropConfig, base: Base | None
 ) -> list[ReferenceSet]:
-    """What the run compares its input with.
+    """The reference sets of a run.
 
     Args:
         options: of the run.
         crop_config: of the run.
-        base: the dataset that it adds to, or None.
+        base: the dataset that the run adds to, or None.
 
     Raises:
         UsageError: the held-out set cannot be used.
@@ -212,7 +216,7 @@ def reference_sets(
     if base is not None:
         found.append(_of_dataset(base.root, base.manifest, BASE, crop_config, "--append-to"))
     if options.exclude_dataset is not None:
-        # Sources speak of the input, since most of them are one.
+        # The errors of a source name the parameter `input`.
         with naming({"input": "--exclude-dataset"}):
             root = storage.absolute(options.exclude_dataset, "input", remote=True)
             found.append(_held_out(root, crop_config))
@@ -220,7 +224,7 @@ def reference_sets(
 
 
 def write_base_keys(base: Base, path: str) -> None:
-    """Writes the keys of all images that the dataset lists, for the listing to leave them out.
+    """Writes the keys of all images that the base lists; the listing skips these images.
 
     Args:
         base: see `Base`.
@@ -234,7 +238,7 @@ def write_base_keys(base: Base, path: str) -> None:
 
 
 def share_files(base: Base, folder: str) -> None:
-    """Gives a folder the files that both versions have, without a second copy where possible."""
+    """Links the files that both versions share into a folder, or copies them where it must."""
     for entry in base.shared:
         source, target = (artifact.resolve(root, entry["path"]) for root in (base.root, folder))
         storage.make_folders(os.path.dirname(target))
@@ -248,28 +252,28 @@ def _image_ids(root: str, part: str) -> Iterable[str]:
 def _held_out(root: str, crop_config: CropConfig) -> ReferenceSet:
     if artifact.has_manifest(root):
         manifest = _read_manifest(root)
-        known = _of_dataset(root, manifest, HELD_OUT, crop_config, "--exclude-dataset")
+        reference = _of_dataset(root, manifest, HELD_OUT, crop_config, "--exclude-dataset")
         verify_dataset(root, manifest)
-        return known
+        return reference
     with naming({}, do=_ADVICE):
         source = registry.build(registry.guess(root), root)
         return ReferenceSet(source, source.tasks(), HELD_OUT, crop_config, os.path.basename(root))
 
 
 def _read_manifest(root: str) -> dict[str, Any]:
-    """The manifest of a dataset, with all that is read of it here.
+    """The manifest of a dataset, checked for all keys that this module reads.
 
     Raises:
-        UsageError: it has not.
+        UsageError: a key is missing or malformed.
     """
     manifest = artifact.read_manifest(root, KIND)
     path = storage.join(root, artifact.MANIFEST)
-    for name, sound in _SOUND.items():
+    for name, is_sound in _SOUND.items():
         try:
-            whole = sound(manifest[name])
+            sound = is_sound(manifest[name])
         except (AttributeError, KeyError, TypeError, ValueError):
-            whole = False
-        if not whole:
+            sound = False
+        if not sound:
             raise UsageError(
                 f"{path} must tell {name} of its dataset, but does not; it was changed or damaged, "
                 "so write the dataset again."
@@ -282,7 +286,7 @@ def _read_manifest(root: str) -> dict[str, Any]:
     return manifest
 
 
-# What is read of a manifest here, and whether it can be.
+# The keys of a manifest that this module reads, and what must hold of each value.
 _SOUND: dict[str, Callable[[Any], bool]] = {
     "counts": lambda counts: isinstance(counts["listed"], int),
     "files": lambda files: all(
@@ -308,7 +312,7 @@ def _of_dataset(
             f"{flag} must be a dataset whose pictures were framed alike, but it has "
             f"{crop_flags(there.to_manifest())}; give the same here."
         )
-    # Its records are squares already: they are resized where the sizes differ, never cropped.
-    source = DatasetRecords(root, manifest, _ASIDE[origin], quarantined=origin == HELD_OUT)
+    # Its records are crops already: they are resized where the sizes differ, never cropped again.
+    source = DatasetRecords(root, manifest, _COMPARED[origin], quarantined=origin == HELD_OUT)
     name = artifact.fingerprint(manifest)
     return ReferenceSet(source, source.tasks(), origin, CropConfig(crop_config.size, "none"), name)

@@ -1,4 +1,4 @@
-"""The report of an ingest run: what came in, what stayed, and pictures to check it by."""
+"""The report of an ingest run: the input, the outcomes, and images to check them by."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from facemill.pipelines.ingest import report_answer, report_groups
 from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.report_data import Counted, Shown
-from facemill.pipelines.ingest.report_groups import Pictures
+from facemill.pipelines.ingest.report_groups import StagedCrops
 from facemill.transforms.core import reasons
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
@@ -19,9 +19,9 @@ from facemill.transforms.scan.staging import StagingReader
 
 SHOWN_OUTCOMES = (CONFLICT, DUPLICATE, DROPPED)
 
-# A page is for a person: more than these are in the index.
+# At most so many are shown; the index has all of them.
 _SAMPLES = 24
-# Of these the first screen shows one row.
+# The first screen shows one row of samples.
 _STRIP = 12
 _REASONS = 20
 _VALUES = 40
@@ -37,35 +37,33 @@ def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions
 
     Args:
         index: what is shown of the index.
-        scan: what was read; its staging folder has the pictures.
+        scan: of the run; its staging folder has the crops.
         checked: figures of the run.
         options: of the run.
     """
     counts = checked.counts
     added = checked.added or counts
-    # What the index parts of the version before tell is in its own report.
+    # The report of the version before shows what its own index parts hold.
     new = "" if checked.added is None else " Of the images that came with this version."
-    whole = "" if checked.added is None else "Of all images of this version."
+    of_all = "" if checked.added is None else "Of all images of this version."
     with StagingReader(scan.staging) as staging:
-        pictures = Pictures(scan.staging, staging, options.dedup == "thorough")
+        crops = StagedCrops(scan.staging, staging, options.dedup == "thorough")
 
         def groups(outcome: str, origin: int, name: str) -> list[page.Markup | str]:
             return report_groups.sheet(
-                pictures, index.clusters[outcome], index.groups[outcome], origin, name
+                crops, index.clusters[outcome], index.groups[outcome], origin, name
             )
 
         samples = [
-            pictures.thumbnail(
-                row["row_id"], images.short_name(row["image_id"]), "", row["image_id"]
-            )
+            crops.thumbnail(row["row_id"], images.short_name(row["image_id"]), "", row["image_id"])
             for row in index.drawn.slice(0, _SAMPLES).to_pylist()
         ]
         leaks = groups(DROPPED, HELD_OUT, "leakage") if index.clusters[DROPPED] else []
         sections = [
             report_answer.section(checked, options, samples[:_STRIP]),
             page.Section("Outcomes", [*_counts(checked), _outcomes(added)], new.strip()),
-            page.Section("Splits", [_splits(checked)], whole),
-            page.Section("Balance", [_balance(checked), *_attributes(checked)], whole),
+            page.Section("Splits", [_splits(checked)], of_all),
+            page.Section("Balance", [_balance(checked), *_attributes(checked)], of_all),
             page.Section("Quality", [_quality(index)], new.strip()),
             page.Section(
                 "Conflicts",
@@ -88,7 +86,7 @@ def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions
 
 
 def _counts(checked: Checked) -> list[page.Markup | str]:
-    """Key figures; of a new version of a dataset in two columns."""
+    """Key figures; for a new version of a dataset in two columns: all, and added now."""
     counts, added = checked.counts, checked.added
     if added is None:
         return [figures.cards([figures.Card(name, count) for name, count in counts.items()])]
@@ -106,8 +104,8 @@ def _counts(checked: Checked) -> list[page.Markup | str]:
 def _outcomes(counts: dict[str, int]) -> page.Markup:
     names = [name for name in counts if name != "listed"]
     values = [counts[name] for name in names]
-    told = ", ".join(f"{counts[name]} {name}" for name in names)
-    return charts.bars("Images by outcome", names, values, alt=told)
+    alt = ", ".join(f"{counts[name]} {name}" for name in names)
+    return charts.bars("Images by outcome", names, values, alt=alt)
 
 
 def _splits(checked: Checked) -> page.Markup:
@@ -156,14 +154,14 @@ def _quality(index: Shown) -> page.Markup | str:
     shown = []
     for name in QUALITY:
         values = index.drawn[name].to_numpy()
-        told = f"Median {np.median(values):.1f}." if len(values) else "No image."
+        alt = f"Median {np.median(values):.1f}." if len(values) else "No image."
         sample = [charts.Sample("kept", values)]
-        shown.append(charts.histogram(name.title(), _UNITS[name], images, sample, told))
+        shown.append(charts.histogram(name.title(), _UNITS[name], images, sample, alt))
     return charts.beside(shown)
 
 
 def _leakage(index: Shown, checked: Checked, options: IngestOptions) -> list[page.Markup | str]:
-    """What was checked between the splits and with a held-out set, and what was found."""
+    """What the splits share with each other, and what the input shares with a held-out set."""
     shown: list[page.Markup | str] = [
         answer.findings([*report_answer.between_splits(checked, options)])
     ]
@@ -217,5 +215,5 @@ def _examples(counted: Counted) -> str:
 
 
 def _samples(drawn: Sequence[images.Thumbnail]) -> list[page.Markup | str]:
-    """A few kept images, drawn by the hash of their place."""
+    """A few kept images, drawn by the hash of their row id."""
     return [images.sheet([images.Group("", drawn)])] if drawn else ["No image was kept."]

@@ -1,4 +1,4 @@
-"""The first screen of an ingest report: can one train on this, and what to do next."""
+"""The first screen of an ingest report: is the dataset fit for training, and what to do next."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,9 +12,9 @@ from facemill.pipelines.ingest.report_groups import plural
 from facemill.transforms.dataset.outcomes import CONFLICT, KEPT, REJECTED
 from facemill.transforms.dataset.split_names import SPLITS
 
-# Of the listed images, from which on a person should see why they were rejected.
+# Share of rejected images above which a person should look at the reasons.
 _MANY_REJECTED = 0.05
-# Where no picture was looked for again, and where only equal pixels were.
+# Levels of --dedup that search for no duplicates, and for equal pixels alone.
 _OFF, _EXACT = "off", "exact"
 _BY_IMAGE = "image"
 _NAMES = (
@@ -56,7 +56,7 @@ def section(
 
 
 def between_splits(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
-    """What is shared between train, val and test: identities, and pictures."""
+    """Which identities and images train, val and test share."""
     shared = checked.in_two_splits
     if options.split_by == _BY_IMAGE:
         yield Finding(
@@ -87,7 +87,7 @@ def between_splits(checked: Checked, options: IngestOptions) -> Iterator[Finding
 
 
 def held_out(found: HeldOut | None) -> Finding:
-    """What is shared with the held-out set, if there is one."""
+    """What the dataset shares with the held-out set, if there is one."""
     if found is None:
         return Finding("open", "No held-out set was given, so nothing was compared with one.")
     dropped = found.dropped_identity + found.dropped_photo

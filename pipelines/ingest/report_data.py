@@ -1,8 +1,8 @@
 """What the report of an ingest run shows of the index: counts, examples, groups and a sample.
 
-The index is read one part at a time, and of no part more is kept than the page can show, so that
-memory does not grow with the index. Whatever is chosen is chosen by name or by hash: the order of
-the parts, and how the rows lie in them, do not show.
+The index is read one part at a time, and no more of a part is kept than the page can show, so
+memory does not grow with the index. Rows are chosen by name or by hash, so the order of the parts
+and of the rows in them has no effect.
 """
 
 import heapq
@@ -20,9 +20,9 @@ from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, KEPT, REJECT
 from facemill.transforms.dataset.records import QUALITY
 from facemill.transforms.shards.index import SCHEMA
 
-# Kept images whose quality stands for that of all; a share of them is right to half a percent.
+# Size of the sample of kept images for the histograms; their shares are right to half a percent.
 DRAWN = 65_536
-# Groups that are read: the page shows some of them, those with the least likely copies among them.
+# Groups that are read; the page shows some, among them those with the lowest correlations.
 CLUSTERS = 96
 MEMBERS = 8
 EXAMPLES = 3
@@ -55,13 +55,13 @@ class Counted:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Rows of the index that are the same picture.
+    """Rows of the index that show the same photo.
 
     Attributes:
         images: how many there are.
-        names: their identities in alphabetical order, `nobody` among them; of many the first.
+        names: their identities in alphabetical order, `nobody` for none; of many the first.
         others: whether there are more names than these.
-        rows: the first few, the kept one before all others: column to value, with the place.
+        rows: the first few, the kept one before all others: column to value, with the row id.
     """
 
     images: int
@@ -77,10 +77,10 @@ class Shown:
     Attributes:
         counted: of rejected and dropped images, the most frequent reason first.
         kept: how many images are kept.
-        drawn: `DRAWN` of them, or all if there are fewer, in the order of a hash of their places:
-            image_id, place and the columns of quality.
+        drawn: `DRAWN` of them, or all if there are fewer, in the order of a hash of their row ids:
+            row_id, image_id and the columns of quality.
         clusters: of each outcome that was asked for, those that come first by name.
-        groups: how many of them there are in all.
+        groups: of each outcome, how many clusters there are in all.
     """
 
     counted: Sequence[Counted]
@@ -93,12 +93,12 @@ class Shown:
 class IndexSummary:
     """What the page needs of the index, summed up part by part.
 
-    The checks of a run read each part once, and this sees what they read. The groups that are
-    shown are known only then, so for their rows alone the parts are read a second time.
+    The checks of a run read each part once and add it here. Only then it is known which groups are
+    shown, so the parts are read a second time for the rows of these groups.
 
     Args:
         outcomes: whose clusters are wanted: `duplicate`, `conflict`; `dropped` for photos that a
-            held-out set has, whose names are of that set.
+            held-out set has too, where `duplicate_of` is an image_id of that set.
         seed: of the sample.
     """
 
@@ -118,7 +118,7 @@ class IndexSummary:
             self._totals[outcome].add(rows, mutual=outcome == CONFLICT)
 
     def shown(self, parts: Callable[[], Iterable[pa.Table]]) -> Shown:
-        """The sums.
+        """What the page shows of all parts that were added.
 
         Args:
             parts: gives the same parts once more.
@@ -136,7 +136,7 @@ class IndexSummary:
 
 @dataclass
 class _Reasons:
-    """Counts by outcome and reason, of which there are few: they tell of kinds, not of images."""
+    """Counts by outcome and reason; there are few reasons, since none names a single image."""
 
     images: dict[tuple[str, str, str], int] = field(default_factory=dict)
     examples: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
@@ -157,7 +157,7 @@ class _Reasons:
 
 
 class _Sample:
-    """The kept images with the lowest hashes of their places, in that order."""
+    """The kept images with the lowest hashes of their row ids, in that order."""
 
     def __init__(self, seed: int) -> None:
         self.seen = 0
@@ -168,7 +168,7 @@ class _Sample:
     def add(self, part: pa.Table) -> None:
         kept = part.filter(pc.equal(part["outcome"], KEPT))
         self.seen += len(kept)
-        # By places, which are numbers: they follow from the listing, as the names do.
+        # Row ids are numbers, and follow from the listing as the names do.
         hashes = splitmix64(kept["row_id"].to_numpy(), self._seed)
         if len(self._hashes) == DRAWN:
             low = hashes < self._hashes[-1]
@@ -182,14 +182,14 @@ class _Sample:
 
 
 class _FirstNamed:
-    """The images that come first by name among those that others are the same as.
+    """The named images whose clusters come first by name; an image is named by `duplicate_of`.
 
-    Each image of a cluster names one other, and in a cluster no more than two are named. So of
-    twice as many named images as clusters are shown, none of these clusters is missing. What is
-    dropped here on the way was above that many others, and they only go down.
+    Each image of a cluster names one other, and a cluster has at most two named images. So the
+    first 2 * CLUSTERS named images hold all of the first CLUSTERS clusters. A named image that is
+    dropped here had that many before it, and their lowest names can only get lower.
 
     Attributes:
-        lowest: named image to the first name among those of its images that were seen.
+        lowest: named image to the lowest name among it and the images that name it, so far.
     """
 
     def __init__(self) -> None:
@@ -210,10 +210,11 @@ class _FirstNamed:
 
 
 class _Groups:
-    """How many groups there are: 8 bytes for each, and for each conflict, are kept.
+    """Counts the groups; keeps 8 bytes for each group and for each conflict.
 
-    All images of a group name one other, so there are as many groups as images that are named. Of
-    a conflict the best two identities may name each other: then two are named in one group.
+    All other images of a group name one, so there are as many groups as named images. The best
+    images of two identities in conflict may name each other: then two images of one group are
+    named.
     """
 
     def __init__(self) -> None:
@@ -226,7 +227,7 @@ class _Groups:
         named = _hashes(rows["duplicate_of"])
         self._named.append(np.unique(named))
         if mutual:
-            # The same for both ways round.
+            # XOR is the same in both directions.
             self._pairs.append(named ^ _hashes(rows["image_id"]))
 
     @property
@@ -244,16 +245,21 @@ def _hashes(names: pa.ChunkedArray) -> np.ndarray:
 def _clusters(
     parts: Callable[[], Iterable[pa.Table]], lowest: Mapping[str, Mapping[str, str]]
 ) -> dict[str, list[Cluster]]:
-    """Outcome to clusters, of outcome to named images to the first name of each."""
+    """Outcome to its clusters.
+
+    Args:
+        parts: gives the parts of the index.
+        lowest: outcome to named images to the lowest name of each, see `_FirstNamed`.
+    """
     rows = {outcome: _RowsOfNamed(outcome) for outcome in lowest}
     wanted: dict[str, AbstractSet[str]] = {outcome: set(named) for outcome, named in lowest.items()}
-    # The second image that a conflict names may be none of those that come first by name: with
-    # more conflicts than are shown, its rows are looked up too.
+    # With more conflicts than are shown, the second named image of a conflict may not be among the
+    # first by name: its rows are collected in a second pass.
     while any(wanted.values()):
         for part in parts():
             for outcome, names in wanted.items():
                 rows[outcome].add(part, names)
-        wanted = {outcome: one.partners.keys() - one.known for outcome, one in rows.items()}
+        wanted = {outcome: one.partners.keys() - one.collected for outcome, one in rows.items()}
     return {outcome: one.clusters(lowest[outcome]) for outcome, one in rows.items()}
 
 
@@ -261,8 +267,8 @@ class _RowsOfNamed:
     """The rows of some named images and of the images that name them.
 
     Attributes:
-        known: named images whose rows were collected.
-        partners: the images that conflicts name each other with, by name, both ways round.
+        collected: named images whose rows were collected.
+        partners: image_id to the image_id that it is in conflict with, in both directions.
     """
 
     def __init__(self, outcome: str) -> None:
@@ -270,26 +276,26 @@ class _RowsOfNamed:
         self._naming: dict[str, _Members] = {}
         self._own: dict[str, dict[str, Any]] = {}
         self._before: AbstractSet[str] = frozenset()
-        self.known: set[str] = set()
+        self.collected: set[str] = set()
         self.partners: dict[str, str] = {}
 
     def add(self, part: pa.Table, names: AbstractSet[str]) -> None:
-        """Adds what a part has of some named images, which were not added before.
+        """Adds the rows of some named images, and of the images that name them, from one part.
 
-        All parts are to be added with the same names, and then perhaps with others.
+        The caller adds all parts with the same names before it comes with further names.
         """
-        if not names <= self.known:
-            self._before = frozenset(self.known)
-            self.known |= names
+        if not names <= self.collected:
+            self._before = frozenset(self.collected)
+            self.collected |= names
         follows = pc.and_(
             pc.equal(part["outcome"], self._outcome), _among(part["duplicate_of"], names)
         )
-        # A held-out set has names of its own.
+        # An image_id of a held-out set may be that of another image of the input.
         own = names if self._outcome != DROPPED else frozenset()
         for row in part.filter(pc.or_(follows, _among(part["image_id"], own))).to_pylist():
             name, other = row["image_id"], row["duplicate_of"]
             if name in own:
-                # With the names before, it was added as one that names another.
+                # Else an earlier pass has added the row as one that names another image.
                 if row["outcome"] != self._outcome or other not in self._before:
                     self._own[name] = row
                 if row["outcome"] == self._outcome:
@@ -299,7 +305,7 @@ class _RowsOfNamed:
                 self._naming.setdefault(other, _Members()).add(row)
 
     def clusters(self, lowest: Mapping[str, str]) -> list[Cluster]:
-        """Those that are shown, in the order of their first names."""
+        """The clusters that are shown, in the order of their lowest names."""
         found = _joined(lowest, self.partners)
         for name, members in found.items():
             members.join(self._naming.get(name))
@@ -314,7 +320,7 @@ def _among(column: pa.ChunkedArray, names: Iterable[str]) -> pa.ChunkedArray:
 
 @dataclass(eq=False)
 class _Members:
-    """A cluster that grows: as much of it as is shown."""
+    """The part of a growing cluster that is shown."""
 
     images: int = 0
     names: list[str] = field(default_factory=list)
@@ -332,7 +338,7 @@ class _Members:
         del self.rows[MEMBERS:]
 
     def join(self, other: "_Members | None") -> None:
-        """Takes the members of another, none of which it has."""
+        """Adds the members of another cluster, none of which is in this one."""
         if other is None:
             return
         self.images += other.images
@@ -345,10 +351,10 @@ class _Members:
 
 
 def _joined(lowest: Mapping[str, str], partners: Mapping[str, str]) -> dict[str, _Members]:
-    """Named images to the clusters that are shown, which are in the order of their first names."""
+    """Named images to the clusters that are shown, in the order of their lowest names."""
     cluster: dict[str, set[str]] = {}
     for named in lowest:
-        # The best of two identities name each other.
+        # The best images of two identities in conflict name each other.
         both = {named, partners.get(named, named)}
         for one in tuple(both):
             both |= cluster.get(one, set())

@@ -1,8 +1,8 @@
-"""The groups of an ingest report: pictures that were found to be the same, and how alike they are.
+"""The groups of duplicates and conflicts in an ingest report, with their correlations.
 
-The index does not say how alike two near duplicates are. That is measured here, by the function
-that the search confirms its candidates with, for the groups that were read and no others, so that
-the time does not grow with the collection.
+The index has no correlations of near duplicates. This module measures them with the function that
+confirms the candidates of the search, and only for the groups that the report reads, so the time
+does not grow with the collection.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from facemill.transforms.images import crop_variants
 from facemill.transforms.images.decode import decode
 from facemill.transforms.scan.staging import MetadataReader, StagingReader, row_ids_of_names
 
-# A page is for a person: more groups than these are in the index.
+# At most so many groups are shown of each order; the index has all of them.
 _FIRST = 24
 _LEAST_ALIKE = 24
 _ORDERS = ("in the order of their names", "near duplicates with the lowest correlation first")
@@ -31,13 +31,13 @@ _WHERE = {BASE: "in the version before", HELD_OUT: "in the held-out set"}
 _SAME = "same pixels"
 
 
-class Pictures:
-    """The pictures that the scan left, as a page shows them.
+class StagedCrops:
+    """Reads the crops that the scan staged, for a page.
 
     Args:
         folder: the staging folder.
-        staging: it is read through this.
-        thorough: whether mirror images and crops were looked for.
+        staging: reader of the same folder.
+        thorough: whether the run searched for mirror images and crops.
     """
 
     def __init__(self, folder: str, staging: StagingReader, thorough: bool) -> None:
@@ -47,26 +47,26 @@ class Pictures:
         self._variants = range(1, len(crop_variants.FRAMES)) if thorough else range(0)
 
     def thumbnail(self, row_id: int, caption: str, note: str, full_name: str) -> images.Thumbnail:
-        """One picture with its captions, see `images.Thumbnail`."""
+        """One crop with its captions, see `images.Thumbnail`."""
         pixels = decode(from_example(self._staging.record(row_id)).encoded).pixels
         return images.Thumbnail(images.encode(pixels), caption, note, full_name)
 
     def same_pixels(self, row_id: int, other: int) -> bool:
-        """Whether two pictures are equal pixel by pixel."""
-        one, two = (self._metadata.row(place)["pixel_sha256"] for place in (row_id, other))
+        """Whether two crops are equal pixel by pixel."""
+        one, two = (self._metadata.row(item)["pixel_sha256"] for item in (row_id, other))
         return one == two
 
     def correlations(self, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-        """Correlations of pictures after registration, see `confirm.similarity`: float64 [N].
+        """Correlations of crops after registration, see `confirm.similarity`: float64 [N], -1 to 1.
 
         Args:
             pairs: row ids.
         """
         if not pairs:
             return np.empty(0)
-        first, second = (self._staging.thumbnails(places) for places in zip(*pairs, strict=True))
+        first, second = (self._staging.thumbnails(row_ids) for row_ids in zip(*pairs, strict=True))
         found = confirm.similarity(first, second, np.zeros(len(pairs), np.int64))
-        # Of a mirror image or a crop: which of the two is the copy is not known.
+        # Either of the two may be the mirror image or the crop of the other.
         low = np.flatnonzero(found < confirm.MIN_CORRELATION)
         for variant in self._variants:
             for a, b in ((first, second), (second, first)):
@@ -78,14 +78,14 @@ class Pictures:
 
 @dataclass(frozen=True)
 class _Compared:
-    """A cluster whose images were compared with those that they name.
+    """A cluster whose images were compared with the images that they name.
 
     Attributes:
         cluster: of the index.
-        elsewhere: row ids of images of a reference set that it names.
-        likeness: image_id to correlation; 1 where the pixels are equal, or nothing where the named
-            image is not at hand.
-        exact: image_ids of those that have equal pixels.
+        elsewhere: image_ids of a reference set that the cluster names, to their row ids.
+        likeness: image_id of a near duplicate to its correlation; absent where the named image is
+            not staged.
+        exact: image_ids of the images with equal pixels.
     """
 
     cluster: Cluster
@@ -101,30 +101,30 @@ class _Compared:
 
 
 def sheet(
-    pictures: Pictures, clusters: Sequence[Cluster], total: int, origin: int, name: str
+    crops: StagedCrops, clusters: Sequence[Cluster], total: int, origin: int, name: str
 ) -> list[Markup | str]:
-    """Pictures of clusters, and before them those of a reference set that they are the same as.
+    """The crops of clusters, each cluster led by its duplicates in a reference set.
 
     Args:
-        pictures: of the run.
+        crops: of the run.
         clusters: those that were read.
-        total: how many there are.
+        total: how many clusters there are.
         origin: of the reference set, see `transforms.core.row_ids`.
         name: of the sheet, unique on the page.
     """
     if not clusters:
         return ["None were found."]
-    compared = _compare(pictures, clusters, origin)
-    low = [place for place, one in enumerate(compared) if one.lowest is not None]
-    low.sort(key=lambda place: (compared[place].lowest, place))
-    rank = {place: order for order, place in enumerate(low[:_LEAST_ALIKE])}
+    compared = _compare(crops, clusters, origin)
+    near = [index for index, one in enumerate(compared) if one.lowest is not None]
+    near.sort(key=lambda index: (compared[index].lowest, index))
+    rank = {index: order for order, index in enumerate(near[:_LEAST_ALIKE])}
     groups = [
-        _group(pictures, one, origin, rank.get(place), place < _FIRST)
-        for place, one in enumerate(compared)
-        if place < _FIRST or place in rank
+        _group(crops, one, origin, rank.get(index), index < _FIRST)
+        for index, one in enumerate(compared)
+        if index < _FIRST or index in rank
     ]
     shown: list[Markup | str] = [_how_many(len(clusters), total, len(rank))]
-    shown.append(images.sheet(groups, name, _ORDERS if low else ()))
+    shown.append(images.sheet(groups, name, _ORDERS if near else ()))
     return shown
 
 
@@ -135,56 +135,56 @@ def plural(count: int, one: str, many: str) -> str:
 
 def _how_many(read: int, total: int, ranked: int) -> str:
     """How many groups there are, and which are shown."""
-    told = plural(total, "group", "groups")
+    text = plural(total, "group", "groups")
     if total <= _FIRST:
-        return f"{told}."
-    told = f"{_FIRST} of {told} are shown: the first by name"
+        return f"{text}."
+    text = f"{_FIRST} of {text} are shown: the first by name"
     if ranked:
         near = plural(ranked, "group of near duplicates", "groups of near duplicates")
-        told += f", or {near} with the lowest correlation"
-        told += f" among the first {read:,}" * (read < total)
-    return f"{told}."
+        text += f", or {near} with the lowest correlation"
+        text += f" among the first {read:,}" * (read < total)
+    return f"{text}."
 
 
-def _compare(pictures: Pictures, clusters: Sequence[Cluster], origin: int) -> list[_Compared]:
+def _compare(crops: StagedCrops, clusters: Sequence[Cluster], origin: int) -> list[_Compared]:
     named = [_named(cluster, origin) for cluster in clusters]
-    elsewhere = row_ids_of_names(pictures.folder, origin, set().union(*named))
+    elsewhere = row_ids_of_names(crops.folder, origin, set().union(*named))
     pairs: list[tuple[int, str, int, int]] = []
     exact: list[set[str]] = [set() for _ in clusters]
-    for place, cluster in enumerate(clusters):
+    for index, cluster in enumerate(clusters):
         own = {} if origin == HELD_OUT else {row["image_id"]: row["row_id"] for row in cluster.rows}
         for row in cluster.rows:
             other = own.get(row["duplicate_of"], elsewhere.get(row["duplicate_of"]))
             if row["duplicate_of"] is None or other is None:
                 continue
-            if pictures.same_pixels(row["row_id"], other):
-                exact[place].add(row["image_id"])
+            if crops.same_pixels(row["row_id"], other):
+                exact[index].add(row["image_id"])
             else:
-                pairs.append((place, row["image_id"], other, row["row_id"]))
+                pairs.append((index, row["image_id"], other, row["row_id"]))
     likeness: list[dict[str, float]] = [{} for _ in clusters]
-    values = pictures.correlations([(other, mine) for _, _, other, mine in pairs])
-    for (place, image_id, _, _), value in zip(pairs, values.tolist(), strict=True):
-        likeness[place][image_id] = value
+    values = crops.correlations([(other, mine) for _, _, other, mine in pairs])
+    for (index, image_id, _, _), value in zip(pairs, values.tolist(), strict=True):
+        likeness[index][image_id] = value
     return [
         _Compared(
             cluster,
-            {name: elsewhere[name] for name in named[place] if name in elsewhere},
-            likeness[place],
-            frozenset(exact[place]),
+            {name: elsewhere[name] for name in named[index] if name in elsewhere},
+            likeness[index],
+            frozenset(exact[index]),
         )
-        for place, cluster in enumerate(clusters)
+        for index, cluster in enumerate(clusters)
     ]
 
 
 def _named(cluster: Cluster, origin: int) -> list[str]:
-    """Images that a cluster names and does not hold; a held-out set has names of its own."""
+    """Image_ids that a cluster names and does not hold; all of them for a held-out set."""
     own = () if origin == HELD_OUT else {row["image_id"] for row in cluster.rows}
     named = {row["duplicate_of"] for row in cluster.rows} - {None, *own}
     return sorted(named)
 
 
 def _group(
-    pictures: Pictures, one: _Compared, origin: int, rank: int | None, is_first: bool
+    crops: StagedCrops, one: _Compared, origin: int, rank: int | None, is_first: bool
 ) -> images.Group:
     cluster = one.cluster
     folder = _common_folder([row["image_id"] for row in cluster.rows])
@@ -193,7 +193,7 @@ def _group(
     if cluster.images > len(cluster.rows):
         notes.append(f"{len(cluster.rows)} of {cluster.images:,} images are shown.")
     tiles = [
-        pictures.thumbnail(row_id, images.short_name(name, folder), _WHERE[origin], name)
+        crops.thumbnail(row_id, images.short_name(name, folder), _WHERE[origin], name)
         for name, row_id in sorted(one.elsewhere.items())
     ]
     single = len(cluster.names) == 1
@@ -202,13 +202,13 @@ def _group(
         note = _note(one, row)
         if not single and identity not in name.split("/")[:-1]:
             note = f"{identity}: {note}"
-        tiles.append(pictures.thumbnail(row["row_id"], images.short_name(name, folder), note, name))
+        tiles.append(crops.thumbnail(row["row_id"], images.short_name(name, folder), note, name))
     return images.Group(title, tiles, " ".join(notes), rank, is_first)
 
 
 def _common_folder(names: Sequence[str]) -> str:
     """The folder that all names lie in, or ""."""
-    # All names begin like the two that are furthest apart in order.
+    # The first and the last folder in order share the shortest common beginning.
     folders = sorted(name.split("/")[:-1] for name in names)
     parts = itertools.takewhile(
         lambda pair: pair[0] == pair[1], zip(folders[0], folders[-1], strict=False)
@@ -217,8 +217,8 @@ def _common_folder(names: Sequence[str]) -> str:
 
 
 def _title(cluster: Cluster, folder: str) -> str:
-    """Whose pictures these are, and their folder once; of several identities how many there are,
-    since each caption tells whose its picture is."""
+    """The identity of the cluster and the common folder; of several identities only how many there
+    are, since each caption has its own identity."""
     if len(cluster.names) == 1:
         (who,) = cluster.names
         if who in folder.split("/"):
@@ -229,7 +229,7 @@ def _title(cluster: Cluster, folder: str) -> str:
 
 
 def _note(one: _Compared, row: Mapping[str, Any]) -> str:
-    """What is to be said of a picture: how alike it is to the one that it names."""
+    """The note below an image: its correlation with the image that it names, or its outcome."""
     if row["image_id"] in one.exact:
         return _SAME
     value = one.likeness.get(row["image_id"])

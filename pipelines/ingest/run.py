@@ -1,4 +1,4 @@
-"""Carrying an ingest run out: graph, checks, report, manifest. Importing it loads TensorFlow."""
+"""Executes an ingest run: graph, checks, report, manifest. Importing it loads TensorFlow."""
 
 import dataclasses
 import functools
@@ -27,10 +27,10 @@ def execute(job: IngestJob, runner: Runner) -> None:
 
     Args:
         job: the run.
-        runner: that runs its graph.
+        runner: runs the graph.
 
     Raises:
-        RunError: too many images were rejected, none is left, or the engine failed.
+        RunError: too many images were rejected, none is left, or the runner failed.
     """
     work, options = job.work, job.options
     progress = Progress(
@@ -87,7 +87,7 @@ def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -
     promote = [
         (path, name) for name in names if storage.exists(path := os.path.join(work.scratch, name))
     ]
-    # Their bytes differ from run to run, but who reads them wants to know that they are these.
+    # Their bytes differ from run to run, so run.json has their hashes, for readers to check.
     others = [
         artifact.file_entry(work.scratch, f"{TRANSFORM}/{name}")
         for name in statistics.other_files(transform)

@@ -1,4 +1,4 @@
-"""From the options of `facemill ingest` to the rules of selection and the manifest's options."""
+"""Makes the rules of selection and the manifest's options from the options of `facemill ingest`."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ from facemill.transforms.selection.rules import CAP, MIN_IMAGES, Rule, in_order
 from facemill.transforms.selection.selection import Selection
 from facemill.transforms.sources.base import Source
 
-# Attributes in a message.
+# At most so many attributes are in a message.
 _NAMED = 8
 
 
@@ -42,7 +42,7 @@ def read_name_lists(options: IngestOptions) -> NameLists:
     """Reads the files of identities that the options name.
 
     Raises:
-        UsageError: one cannot be read or names nobody.
+        UsageError: a file cannot be read or names no identity.
     """
 
     def read(path: str | None, parameter: str) -> frozenset[str] | None:
@@ -81,25 +81,26 @@ def selection(options: IngestOptions, lists: NameLists) -> Selection:
 
 
 def check_attribute(rules: Selection, source: Source) -> None:
-    """Refuses rules of an attribute that the source is known not to have, before anything is read.
+    """Refuses a rule of an attribute that the source is known to lack, before images are read.
 
     Args:
         rules: see `selection`.
         source: of the images.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: the source has no attribute of that name.
     """
-    there = source.attributes() if rules.columns else None
+    attributes = source.attributes() if rules.columns else None
     for column in rules.columns:
-        if there is not None and column not in there:
-            raise UsageError(no_attribute(column, there))
+        if attributes is not None and column not in attributes:
+            raise UsageError(no_attribute(column, attributes))
 
 
-def no_attribute(column: str, there: Sequence[str]) -> str:
-    """The sentence that rules name an attribute which is not one of those that are there."""
-    if there:
-        named = ", ".join(there[:_NAMED]) + (" and others" if len(there) > _NAMED else "")
+def no_attribute(column: str, attributes: Sequence[str]) -> str:
+    """The error sentence for a rule of an attribute that is not among the images' attributes."""
+    if attributes:
+        others = " and others" if len(attributes) > _NAMED else ""
+        named = ", ".join(attributes[:_NAMED]) + others
         but = f"they have {named}; name one of these"
     else:
         but = f"they have none; leave @{column} out, or give a manifest with such a column"
@@ -114,7 +115,7 @@ def quality_thresholds(options: IngestOptions) -> QualityThresholds:
 
 
 def result_options(options: IngestOptions, form: str, lists: NameLists) -> dict[str, Any]:
-    """The options that change the result; files of names stand there by their content."""
+    """The options that change the result; the content of a file of names stands for the file."""
     return {
         "format": form,
         "image_column": options.image_column,
@@ -158,7 +159,7 @@ def written(name: str, value: Any) -> str:
     try:
         return _WRITTEN.get(name, str)(value)
     except (AttributeError, KeyError, TypeError, ValueError):
-        # Of another version, or edited.
+        # The manifest is of another version, or was edited.
         return json.dumps(value)
 
 
@@ -181,14 +182,14 @@ def _rule(rule: Mapping[str, Any]) -> str:
     return f"{rule['kind']}={rule['amount']:g}{column}"
 
 
-def _floor(value: Mapping[str, Any]) -> str:
+def _thresholds(value: Mapping[str, Any]) -> str:
     low, high = value["brightness"]
     return f"{value['sharpness']:g}, {value['contrast']:g} and {low:g},{high:g}"
 
 
 _WRITTEN: dict[str, Callable[[Any], str]] = {
     "balance": lambda rules: " ".join(map(_rule, rules)),
-    "floor": _floor,
+    "floor": _thresholds,
     "split": lambda shares: ",".join(
         f"{name}={shares[name]:g}" for name in SPLITS if shares.get(name)
     ),

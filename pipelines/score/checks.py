@@ -1,4 +1,4 @@
-"""What must be true of a scoring run before its manifest may be written."""
+"""Checks the files that a scoring run wrote, before its manifest is written."""
 
 import os
 from collections import Counter
@@ -21,7 +21,7 @@ _ROWS_AT_A_TIME = 65_536
 
 @dataclass(frozen=True)
 class Checked:
-    """Figures that were checked against each other.
+    """The figures of a run, checked against each other.
 
     Attributes:
         counts: listed, scored, rejected.

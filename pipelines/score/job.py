@@ -46,14 +46,15 @@ _PROGRESS = "progress"
 
 @dataclass(frozen=True)
 class Input:
-    """What is to be scored.
+    """The images or the dataset to score.
 
     Attributes:
         root: absolute path or URL of the images or the dataset.
         source: of the images.
         tasks: its parts.
         format: of the images; of a dataset `dataset`.
-        fingerprint: of a dataset's manifest; None for images, whose names tell it later.
+        fingerprint: of a dataset's manifest; None for images, which the fingerprint of their names
+            identifies later.
         kept: how many images the manifest promises; None for images.
     """
 
@@ -74,7 +75,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
 
     Raises:
         UsageError: the input, the model or the output cannot be used.
-        RunError: the model is damaged, too many images have no embedding, or the engine failed.
+        RunError: the model is damaged, too many images have no embedding, or the runner failed.
     """
     runner = choose(beam_args)
     model = storage.absolute(options.model, "model")

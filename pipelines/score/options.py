@@ -29,7 +29,7 @@ class ScoreOptions:
         None,
         help="column of the identities, of webdataset their kind of file; found if not given",
     )
-    # Around 32 is quickest on a CPU.
+    # About 32 is fastest on a CPU.
     batch_size: int = option(
         32, least=1, most=1024, advice="give 32", help="images in one call of the model"
     )
@@ -37,7 +37,7 @@ class ScoreOptions:
         factory=cores.usable,
         least=1,
         advice="give 1",
-        help="threads that decode, in each of the engine's worker processes; by default one for "
+        help="threads that decode, in each of the runner's worker processes; by default one for "
         "each core here, where the job is submitted; never changes a byte of the result",
     )
     max_rejected: float = option(

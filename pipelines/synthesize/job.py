@@ -2,7 +2,7 @@
 
 The artifact holds `images/` (folder per identity), `truth.parquet`, `pairs.txt` if asked for, and
 the manifest. The manifest lists the two tables; the truth table, whose SHA-256 it holds, lists size
-and SHA-256 of every image, so that a million images don't make a manifest of a million entries.
+and SHA-256 of every image, so the manifest of a million images does not have a million entries.
 """
 
 import concurrent.futures
@@ -33,7 +33,7 @@ def run(options: SynthesizeOptions, beam_args: Sequence[str]) -> None:
     del beam_args
     recipe = options.recipe
     started = time.monotonic()
-    plan = make_plan(recipe)  # before anything is written: it may refuse
+    plan = make_plan(recipe)  # may refuse, so it comes before any file is written
     with artifact.begin(options.output, KIND, dataclasses.asdict(recipe)) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to synthesize again.")
@@ -47,7 +47,7 @@ def run(options: SynthesizeOptions, beam_args: Sequence[str]) -> None:
             work.commit(
                 {"counts": counts, "files": files},
                 [(work.path(name), name) for name in (collection.IMAGES, *names)],
-                {"engine": "processes", "workers": options.workers, "seconds": round(seconds, 3)},
+                {"runner": "processes", "workers": options.workers, "seconds": round(seconds, 3)},
             )
         except concurrent.futures.BrokenExecutor as error:
             raise RunError(

@@ -24,7 +24,7 @@ from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.artifact import Work
 
 KIND = "model"
-# What a killed run leaves and the next one goes on with.
+# A killed run leaves these folders, and the next run resumes from them.
 _CHECKPOINTS, _LOGS = "checkpoints", "logs"
 _FALSE_MATCH_RATES = (1e-1, 1e-2, 1e-3)
 
@@ -81,13 +81,13 @@ def _train(
     started = time.time()
     recipe = options.recipe
     strategy = replicas(count)
-    # The order of floating-point additions is then fixed, so a resumed run ends in the same bits.
+    # Fixes the order of floating-point additions, so a resumed run ends in the same bits.
     tf.config.experimental.enable_op_determinism()
     transform = Transform(dataset, manifest)
-    known = manifest["splits"]["train"]["identities"]
-    if len(transform.identities) != known:
+    expected = manifest["splits"]["train"]["identities"]
+    if len(transform.identities) != expected:
         raise RunError(
-            f"The dataset's transform must know the {known} identities of its train split, got "
+            f"The dataset's transform must know the {expected} identities of its train split, got "
             f"{len(transform.identities)}; ingest again."
         )
     pairs = validation_pairs.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
@@ -96,7 +96,7 @@ def _train(
     folders = [os.path.join(work.output, name) for name in (_CHECKPOINTS, _LOGS)]
     for folder in folders:
         storage.make_folders(folder)
-    # Of weights and dropout; the order of the images and their changes have seeds of their own.
+    # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
     trainer = Trainer(Data(dataset, manifest, transform, pairs), recipe, strategy, *folders)
     scores = trainer.run()
@@ -104,7 +104,7 @@ def _train(
         trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std
     )
     preprocessing = manifest["preprocessing"]
-    # Of `--align none` the whole picture is wanted; aligned faces must come aligned.
+    # Of `--align none` the model takes the uncropped image; aligned faces must come aligned.
     centered = preprocessing["align"] == "center"
     fraction = preprocessing["crop_fraction"] if centered else None
     export(embedder, fraction, work.path("saved_model"))
@@ -127,7 +127,7 @@ def _train(
         described,
         manifest,
         {
-            "engine": f"MirroredStrategy over {count} x {_device()}",
+            "runner": f"MirroredStrategy over {count} x {_device()}",
             "tensorflow": tf.__version__,
             "python": platform.python_version(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),

@@ -24,8 +24,8 @@ class TrainOptions:
 
     dataset: str = option(help="directory that `facemill ingest` wrote")
     output: str = option(help="directory of the model, new or left by a killed run")
-    # One is quickest on one machine: more are for trying what several GPUs would do. GPUs, where
-    # there are any, share each batch among all of them.
+    # One is fastest on one machine; more simulate several GPUs. Where TensorFlow has GPUs, all of
+    # them share each batch.
     cpu_replicas: int = option(
         1,
         least=1,

@@ -13,9 +13,9 @@ from facemill.pipelines.common.report import charts, figures, images, page, tabl
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.images.decode import decode
 
-# More points than a chart has pixels tell nothing.
+# More points than a chart has pixels show nothing more.
 _POINTS = 400
-# Of each kind.
+# Pairs shown of each kind.
 _HARDEST = 12
 _AUGMENTED = (
     "Images of the train split as they are stored, and as the first epochs see them: each epoch "
@@ -37,7 +37,7 @@ def render(
     Args:
         described: the model manifest's own keys.
         history: of the run.
-        scores: of the validation pairs in the end, or None.
+        scores: of the validation pairs after the last step, or None.
         pairs: the validation pairs, or None.
         dataset: manifest of the dataset.
         examples: training images and what the augmentation makes of them.
@@ -81,7 +81,7 @@ def _cards(
 
 
 def _recipe(recipe: Mapping[str, Any]) -> list[list[tables.Cell]]:
-    # Of the two ways to say how long, the one that was used.
+    # The length is given by `steps` or by `epochs`; the unused one is left out.
     unused = "steps" if recipe["steps"] is None else "epochs"
     return [
         [name.replace("_", " "), _WORDS[value] if isinstance(value, bool) else value]
@@ -148,7 +148,7 @@ def _pairs(scores: Scores) -> list[charts.Markup]:
 
 
 def _hardest(scores: Scores, pairs: Pairs) -> list[page.Section]:
-    """The pairs that the model got most wrong, as pictures."""
+    """The pairs that the model got most wrong, as crops."""
     _, threshold = verification.best_accuracy(scores.genuine, scores.impostor)
     genuine, impostor = hardest(scores, _HARDEST)
     kinds = (
@@ -166,7 +166,7 @@ def _hardest(scores: Scores, pairs: Pairs) -> list[page.Section]:
         groups = [
             images.Group(
                 f"cosine {values[row]:.3f}",
-                [_side(pairs, place) for place in sides[row].tolist()],
+                [_side(pairs, index) for index in sides[row].tolist()],
                 "wrong" if wrong[row] else "right",
             )
             for row in rows.tolist()
@@ -178,24 +178,24 @@ def _hardest(scores: Scores, pairs: Pairs) -> list[page.Section]:
     return sections
 
 
-def _side(pairs: Pairs, place: int) -> images.Thumbnail:
-    pixels = decode(pairs.encoded[place]).pixels
-    name, identity = pairs.image_ids[place], pairs.identities[place]
+def _side(pairs: Pairs, index: int) -> images.Thumbnail:
+    pixels = decode(pairs.encoded[index]).pixels
+    name, identity = pairs.image_ids[index], pairs.identities[index]
     note = "" if identity in name.split("/")[:-1] else identity
     return images.Thumbnail(images.encode(pixels), images.short_name(name), note, name)
 
 
 def _dataset(dataset: Mapping[str, Any]) -> list[page.Markup | str]:
-    """What was trained on, as its manifest tells."""
+    """Figures of the dataset, from its manifest."""
     counts, preprocessing = dataset["counts"], dataset["preprocessing"]
     held_out = dataset["held_out"]
-    set_aside = counts["rejected"] + counts["dropped"]
+    excluded = counts["rejected"] + counts["dropped"]
     side = f"{preprocessing['image_size']} px"
     cards = [
         figures.Card("Kept", counts["kept"], f"of {counts['listed']:,} images listed"),
         figures.Card("Duplicate", counts["duplicate"]),
         figures.Card("Conflict", counts["conflict"]),
-        figures.Card("Rejected or dropped", set_aside),
+        figures.Card("Rejected or dropped", excluded),
         figures.Card("Side", side, f"align {preprocessing['align']}"),
         figures.Card("Held-out set", "none")
         if held_out is None

@@ -10,7 +10,7 @@ from tests.sharing import made_once, run_folder
 @pytest.fixture(scope="session")
 def base(tmp_path_factory) -> Path:
     """(photos, dataset) of ten identities."""
-    # Not before it is wanted: it loads TensorFlow, which quick tests do without.
+    # Imported here, since it loads TensorFlow, which quick tests do without.
     from tests.pipelines.ingest.ingesting import draw, ingest
 
     def make(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reading a Beam graph as runners get it, for tests."""
+"""Reads a Beam graph as runners get it, for tests."""
 
 import re
 from collections.abc import Iterator
@@ -34,10 +34,10 @@ class Stream:
 
     @property
     def has_pickles(self) -> bool:
-        """Whether any part of an element is encoded by what fits every Python object.
+        """Whether any part of an element is encoded by a coder for every Python object.
 
-        The values of dicts are not looked at: receipts are dicts, and what a grouping of several
-        streams hands to the next step of the same worker.
+        The values of dicts are not checked: receipts are dicts, and so is what a grouping of
+        several streams passes to the next step of the same worker.
         """
         return any(isinstance(one, _PICKLING) for one in _parts(self.coder))
 
@@ -49,10 +49,10 @@ _PICKLING = (
 
 
 class Graph:
-    """What is in a pipeline.
+    """The steps and streams of a pipeline.
 
     Args:
-        pipeline: that was built and has not run.
+        pipeline: a built pipeline that has not run.
     """
 
     def __init__(self, pipeline: beam.Pipeline) -> None:
@@ -77,7 +77,7 @@ class Graph:
 
     @property
     def streams(self) -> list[Stream]:
-        """All of them."""
+        """All streams."""
         return list(self._streams.values())
 
     @property

@@ -1,4 +1,4 @@
-"""The command line as a whole: quick help, one sentence for every mistake, exit codes."""
+"""The command line: quick help, one sentence for every wrong use, exit codes."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def test_help_imports_nothing_heavy(command):
 
 
 @pytest.mark.parametrize("command", ["ingest", "score", "synthesize"])
-def test_there_is_help_where_the_system_cannot_tell_the_cores_of_a_process(
+def test_help_works_where_the_system_does_not_report_the_cores_of_a_process(
     command, monkeypatch, capsys
 ):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
@@ -52,7 +52,7 @@ def test_there_is_help_where_the_system_cannot_tell_the_cores_of_a_process(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("nonsense",), "invalid choice: 'nonsense'"),
         (("--bogus",), "unknown option --bogus"),
@@ -65,19 +65,21 @@ def test_there_is_help_where_the_system_cannot_tell_the_cores_of_a_process(
         (("synthesize", "--output", "x", "--identities", "few"), "invalid int value: 'few'"),
     ],
 )
-def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capfd, arguments, told):
+def test_wrong_command_lines_are_refused_in_one_sentence(
+    tmp_path, monkeypatch, capfd, arguments, message
+):
     monkeypatch.chdir(tmp_path)
     assert cli.main(list(arguments)) == 2
     out, error = capfd.readouterr()
     assert error.startswith("facemill: ")
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
     assert not out
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (
             ("ingest", "--input", "no", "--output", "x"),
@@ -121,14 +123,12 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capfd, arguments, told
         ),
     ],
 )
-def test_what_the_library_refuses_is_told_by_its_flag(
-    tmp_path, monkeypatch, capsys, arguments, told
-):
+def test_errors_of_the_library_name_the_flag(tmp_path, monkeypatch, capsys, arguments, message):
     (tmp_path / "faces" / "Ada").mkdir(parents=True)
     (tmp_path / "faces" / "Ada" / "1.jpg").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     assert cli.main(list(arguments)) == 2
-    assert capsys.readouterr().err == f"facemill: {told.format(here=tmp_path)}\n"
+    assert capsys.readouterr().err == f"facemill: {message.format(here=tmp_path)}\n"
 
 
 def test_the_overview_names_every_command(capsys):
@@ -143,7 +143,7 @@ def test_the_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out == f"facemill {metadata.version('facemill')}\n"
 
 
-def test_the_version_stands_once():
+def test_the_version_is_written_once():
     root = Path(__file__).parents[2]
     (version,) = re.findall(r'^version = "(.+)"$', (root / "pyproject.toml").read_text(), re.M)
     again = [
@@ -156,13 +156,13 @@ def test_the_version_stands_once():
     assert not again
 
 
-def test_a_mistake_ends_a_process_with_2():
+def test_a_wrong_command_line_ends_the_process_with_2():
     done = facemill("synthesize", "--output", "x", "--identities", 0, code=2)
     assert done.stderr.startswith("facemill: --identities must be 1 to")
 
 
 @pytest.mark.parametrize("arguments", ["--help", "ingest --help", "--version", ""])
-def test_a_reader_that_goes_away_is_no_complaint(arguments):
+def test_a_reader_that_closes_the_pipe_causes_no_message(arguments):
     done = _with_output(arguments, "| true")
     assert (done.returncode, done.stderr) == (1, "")
 

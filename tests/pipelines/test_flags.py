@@ -15,7 +15,7 @@ from facemill.pipelines.synthesize.faces.recipe import Recipe as SyntheticRecipe
 from facemill.transforms.core import cores
 from facemill.transforms.sources.names import FORMATS
 
-# Of each flag: its default, then its type or choices, then what stands for its value.
+# A line for each flag: its default, then its type or choices, then its metavar.
 FLAGS = {
     "ingest": """
         --input required
@@ -132,7 +132,7 @@ def described(action: argparse.Action) -> str:
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
-def test_flags_defaults_and_choices_are_those_that_scripts_rely_on(command):
+def test_names_defaults_and_choices_of_all_flags_are_as_listed(command):
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser, options_of(command))
     table = FLAGS[command].replace("FORMATS", "|".join(FORMATS))
@@ -163,7 +163,7 @@ def test_defaults_are_of_their_field_s_type(options):
         kind = hints[field.name]
         allowed = tuple(typing.get_origin(one) or one for one in typing.get_args(kind) or (kind,))
         origin = typing.get_origin(kind)
-        whole = allowed if origin in (None, types.UnionType) else (origin,)
-        assert isinstance(values[field.name], whole), field.name
+        expected = allowed if origin in (None, types.UnionType) else (origin,)
+        assert isinstance(values[field.name], expected), field.name
     # They are in their ranges, too.
     options(**values)

@@ -1,4 +1,4 @@
-"""SIGKILL at any moment: nothing that could be taken for whole, and the same command mends it."""
+"""SIGKILL at any moment leaves no complete artifact, and the same command then finishes it."""
 
 import json
 import os
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """So many that reading them takes a while."""
+    """So many photos that reading them takes a while."""
     root = tmp_path_factory.mktemp("killed")
     plants = {"copy": 20, "conflict": 10, "truncated": 5}
     recipe = Recipe(identities=60, images_per_identity=20, image_size=64, plants=plants)
@@ -32,9 +32,9 @@ def run(*arguments) -> int:
 
 
 @pytest.fixture(scope="module")
-def whole(photos, tmp_path_factory) -> Path:
-    """The dataset of a run that nobody killed."""
-    output = tmp_path_factory.mktemp("whole") / "dataset"
+def complete(photos, tmp_path_factory) -> Path:
+    """The dataset of a run that was not killed."""
+    output = tmp_path_factory.mktemp("complete") / "dataset"
     assert run("ingest", "--input", photos, "--output", output, "--image-size", 64) == 0
     return output
 
@@ -48,7 +48,9 @@ def refused(capfd, *arguments) -> None:
     assert "the command that writes it" in error
 
 
-def test_a_killed_ingest(photos, whole, tmp_path, tiny_model, capfd):
+def test_a_killed_ingest_is_finished_by_the_same_command(
+    photos, complete, tmp_path, tiny_model, capfd
+):
     command = ["ingest", "--input", photos, "--image-size", 64, "--output"]
     outputs = [tmp_path / name for name in ("reading", "writing", "committing")]
     reading, writing, committing = outputs
@@ -62,15 +64,17 @@ def test_a_killed_ingest(photos, whole, tmp_path, tiny_model, capfd):
     assert "left by an unfinished run of the same command" in capfd.readouterr().err
     for output in outputs:
         assert not (output / "manifest.json").exists()
-        assert not contents(output).items() >= contents(whole).items()
+        assert not contents(output).items() >= contents(complete).items()
         refused(capfd, "train", "--dataset", output, "--output", tmp_path / "model")
         refused(capfd, "score", *("--input", output, "--model", tiny_model, "--output", "x"))
         assert run(*command, output) == 0
-        assert contents(output) == contents(whole)
-        assert sorted(os.listdir(output)) == sorted(os.listdir(whole))
+        assert contents(output) == contents(complete)
+        assert sorted(os.listdir(output)) == sorted(os.listdir(complete))
 
 
-def test_a_killed_training(tiny_dataset, tiny_model, tmp_path, tiny_photos, capfd):
+def test_a_killed_training_is_finished_by_the_same_command(
+    tiny_dataset, tiny_model, tmp_path, tiny_photos, capfd
+):
     output = tmp_path / "model"
     command = ["train", "--dataset", tiny_dataset, "--output", output, *TRAINING]
     run_until(lambda: any((output / "checkpoints").glob("*.index")), *command)
@@ -84,7 +88,7 @@ def test_a_killed_training(tiny_dataset, tiny_model, tmp_path, tiny_photos, capf
     assert sorted(os.listdir(output)) == sorted(os.listdir(tiny_model))
 
 
-def test_a_killed_scoring(photos, tiny_model, tmp_path, capfd):
+def test_a_killed_scoring_is_finished_by_the_same_command(photos, tiny_model, tmp_path, capfd):
     command = ["score", "--input", photos, "--model", tiny_model, "--output"]
     scoring, committing = tmp_path / "scoring", tmp_path / "committing"
     run_until(
@@ -93,12 +97,12 @@ def test_a_killed_scoring(photos, tiny_model, tmp_path, capfd):
     run_until_renamed("manifest.json", *command, committing)
     assert not any(scoring.rglob("part-*")), "it had scored everything: not the moment meant"
     assert any(committing.glob("part-*")), "it was not committing: not the moment meant"
-    assert run(*command, tmp_path / "whole") == 0
+    assert run(*command, tmp_path / "complete") == 0
     (tmp_path / "pairs.txt").write_text("1\t1\n")
     for output in (scoring, committing):
         assert not (output / "manifest.json").exists()
         pairs = ("--pairs", tmp_path / "pairs.txt", "--output", tmp_path / "figures")
         refused(capfd, "evaluate", "--embeddings", output, *pairs)
         assert run(*command, output) == 0
-        assert contents(output) == contents(tmp_path / "whole")
-        assert sorted(os.listdir(output)) == sorted(os.listdir(tmp_path / "whole"))
+        assert contents(output) == contents(tmp_path / "complete")
+        assert sorted(os.listdir(output)) == sorted(os.listdir(tmp_path / "complete"))

@@ -1,4 +1,4 @@
-"""Jobs whose inputs lie on an object store, from outside."""
+"""Commands whose inputs lie on an object store."""
 
 import shutil
 from collections.abc import Iterator
@@ -39,13 +39,13 @@ def test_a_dataset_on_a_store_is_scored_like_one_on_a_disk(
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
-def test_a_dataset_on_a_store_is_kept_apart(client, tiny_photos, tmp_path):
+def test_a_dataset_on_a_store_can_be_a_held_out_set(client, tiny_photos, tmp_path):
     photos = tmp_path / "photos"
     taken = sorted((tiny_photos / "id00001").iterdir())[:3]
     (photos / "stranger").mkdir(parents=True)
     for path in taken:
         shutil.copy(path, photos / "stranger")
-    # Pictures that no identity of the dataset has: mirrored ones are others at this level.
+    # Photos that are no duplicates of the dataset's: this level does not match mirror images.
     for path in sorted((tiny_photos / "id00002").iterdir())[:3]:
         _mirror(path, photos / "new" / path.name)
     flags = ("--image-size", 32, "--split", "train=1", "--workers", 1)
@@ -60,5 +60,5 @@ def test_a_dataset_on_a_store_is_kept_apart(client, tiny_photos, tmp_path):
 
 def _mirror(source: Path, target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
-    with Image.open(source) as picture:
-        ImageOps.mirror(picture).save(target, quality=95)
+    with Image.open(source) as photo:
+        ImageOps.mirror(photo).save(target, quality=95)

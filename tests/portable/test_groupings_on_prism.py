@@ -60,7 +60,7 @@ def run(folder: Path, flags: list[str]) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_groupings_give_the_same_as_on_the_local_engine(tmp_path, prism_flags):
+def test_groupings_give_the_same_as_on_the_local_runner(tmp_path, prism_flags):
     local = run(tmp_path / "local", ["--runner=FnApiRunner"])
     assert len(local) == 5
     assert all(local.values())

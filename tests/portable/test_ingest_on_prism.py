@@ -28,5 +28,5 @@ def test_dataset_is_byte_equal_to_the_local_run(photos, tmp_path, prism_flags):
     local, portable = contents(tmp_path / "local"), contents(tmp_path / "prism")
     assert local == portable
     assert any(name.startswith("train/part-") for name in local)
-    assert json.loads((tmp_path / "prism/run.json").read_text())["engine"] == "PortableRunner"
-    assert json.loads((tmp_path / "local/run.json").read_text())["engine"] == "FnApiRunner"
+    assert json.loads((tmp_path / "prism/run.json").read_text())["runner"] == "PortableRunner"
+    assert json.loads((tmp_path / "local/run.json").read_text())["runner"] == "FnApiRunner"

@@ -24,5 +24,5 @@ def test_embeddings_are_byte_equal_to_the_local_run(tiny_photos, tiny_model, tmp
     assert local == portable
     assert any(name.startswith("part-") for name in local)
     assert any(name.startswith("errors/") for name in local)
-    assert json.loads((tmp_path / "prism/run.json").read_text())["engine"] == "PortableRunner"
-    assert json.loads((tmp_path / "local/run.json").read_text())["engine"] == "FnApiRunner"
+    assert json.loads((tmp_path / "prism/run.json").read_text())["runner"] == "PortableRunner"
+    assert json.loads((tmp_path / "local/run.json").read_text())["runner"] == "FnApiRunner"

@@ -1,4 +1,4 @@
-"""The answer at the top of a report: a sentence, what it rests on, and what to do next."""
+"""The answer at the top of a report: a sentence, the findings behind it, and what to do next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _COLUMNS = """<div class="columns">
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked, or was not: how it stands, and a sentence."""
+    """A check, made or not: its level, and a sentence."""
 
     level: Level
     text: str
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Command:
-    """One thing to do next: why, and the command line, or "" where there is none."""
+    """A next step: its reason, and the command line, or "" where there is none."""
 
     why: str
     line: str = ""
@@ -64,12 +64,12 @@ def verdict(level: Level, text: str) -> Markup:
 
 
 def findings(items: Sequence[Finding]) -> Markup:
-    """What was checked, each with a word that says how it stands."""
+    """The list of findings, each with the word of its level."""
     return fill(_FINDINGS, items=items, words=_WORDS)
 
 
 def commands(items: Sequence[Command], note: str = "") -> Markup:
-    """What to do next, in order, and a quiet line about all of it, or ""."""
+    """The list of next steps in order, and a quiet line below it, or none for ""."""
     return fill(_COMMANDS, items=items, note=note)
 
 
@@ -79,6 +79,6 @@ def columns(parts: Sequence[tuple[str, Markup]]) -> Markup:
 
 
 def worst(items: Sequence[Finding]) -> Level:
-    """The level that decides: stop before check before good; what is open decides nothing."""
+    """The gravest level: stop before check before good; "open" findings have no effect."""
     levels = {item.level for item in items}
     return "stop" if "stop" in levels else "check" if "check" in levels else "good"

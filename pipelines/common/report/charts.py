@@ -15,10 +15,10 @@ _CHARTS = """<div class="charts">
 {{ chart }}
 {% endfor %}
 </div>"""
-_LINE = '<path class="line s{{ look }}" d="{{ data }}"/>'
-_AREA = '<path class="area s{{ look }}" d="{{ data }}"/>'
+_LINE = '<path class="line s{{ style }}" d="{{ data }}"/>'
+_AREA = '<path class="area s{{ style }}" d="{{ data }}"/>'
 _COLUMN = (
-    '<rect class="bar s{{ look }}" x="{{ x }}" y="{{ y }}" width="{{ width }}" '
+    '<rect class="bar s{{ style }}" x="{{ x }}" y="{{ y }}" width="{{ width }}" '
     'height="{{ height }}"><title>{{ said }}</title></rect>'
 )
 _BAR_TEXT = (
@@ -66,7 +66,7 @@ def line(
         title: shown above.
         x_label: the axis, with its unit.
         y_label: the same.
-        series: at most four; told apart by color and by dashes.
+        series: at most four; they differ in color and in dashes.
         alt: what a reader who does not see the chart should know.
         x_scale: "normal" is the normal deviate (probit) scale of DET curves, for values
             strictly between 0 and 1; points outside are left out, as "log" leaves out
@@ -88,10 +88,10 @@ def line(
     marks = [
         fill(
             _LINE,
-            look=look if x.size > 1 else f"{look} dot",
+            style=style if x.size > 1 else f"{style} dot",
             data=svg.path(frame.across(x), frame.down(y)),
         )
-        for look, (x, y) in enumerate(curves, start=1)
+        for style, (x, y) in enumerate(curves, start=1)
         if x.size
     ]
     drawing = frame.draw(marks, x_label, y_label)
@@ -131,12 +131,12 @@ def histogram(
     upright = axis(np.zeros(0), "linear", (0.0, highest), whole=not share)
     frame = svg.Frame(axis(edges, "linear"), upright)
     marks = []
-    for look, height in enumerate(heights, start=1):
+    for style, height in enumerate(heights, start=1):
         outline = np.concatenate([[frame.y.low], np.repeat(height, 2), [frame.y.low]])
         data = svg.path(
             frame.across(np.repeat(edges, 2)), frame.down(np.maximum(outline, frame.y.low))
         )
-        marks.append(fill(_AREA + _LINE, look=look, data=data))
+        marks.append(fill(_AREA + _LINE, style=style, data=data))
     drawing = frame.draw(marks, x_label, y_label)
     return svg.figure(title, alt, drawing, [sample.label for sample in samples])
 
@@ -171,32 +171,32 @@ def count_histogram(
         np.bincount(np.searchsorted(tops, array), minlength=len(tops)).astype(np.float64)
         for array in arrays
     ]
-    # Names are left out where all would run into each other, counted from the long end.
+    # Where the names would overlap, only every `stride`-th is shown, counted from the last.
     pitch = 290 / len(names)
     stride = math.ceil(max(svg.text_width(name) + 8 for name in names) / pitch)
     ticks = tuple(
-        (float(place), name if (len(names) - 1 - place) % stride == 0 else "")
-        for place, name in enumerate(names)
+        (float(index), name if (len(names) - 1 - index) % stride == 0 else "")
+        for index, name in enumerate(names)
     )
     frame = svg.Frame(
         Axis("linear", -0.5, len(tops) - 0.5, ticks), _log_counts(np.concatenate(heights))
     )
     marks = []
-    for place, name in enumerate(names):
-        sides = frame.across(np.linspace(place - 0.4, place + 0.4, len(samples) + 1))
-        for look, (sample, height) in enumerate(zip(samples, heights, strict=True), start=1):
-            if not height[place]:
+    for index, name in enumerate(names):
+        sides = frame.across(np.linspace(index - 0.4, index + 0.4, len(samples) + 1))
+        for style, (sample, height) in enumerate(zip(samples, heights, strict=True), start=1):
+            if not height[index]:
                 continue
-            top, bottom = frame.down([height[place], frame.y.low])
+            top, bottom = frame.down([height[index], frame.y.low])
             marks.append(
                 fill(
                     _COLUMN,
-                    look=look,
-                    x=svg.tenth(sides[look - 1]),
+                    style=style,
+                    x=svg.tenth(sides[style - 1]),
                     y=svg.tenth(top),
-                    width=svg.tenth(sides[look] - sides[look - 1]),
+                    width=svg.tenth(sides[style] - sides[style - 1]),
                     height=svg.tenth(bottom - top),
-                    said=f"{sample.label}, {name}: {plain_number(height[place])}",
+                    said=f"{sample.label}, {name}: {plain_number(height[index])}",
                 )
             )
     drawing = frame.draw(marks, x_label, y_label, upright=False)
@@ -225,13 +225,13 @@ def bars(title: str, labels: Sequence[str], values: Sequence[float], alt: str) -
     room = svg.WIDTH - start - max((svg.text_width(text) for text in shown), default=0.0) - 8
     largest = max(values, default=0) or 1
     parts = []
-    for place, (label, value, text) in enumerate(zip(labels, values, shown, strict=True)):
-        top, width = place * _BAR_PITCH, room * value / largest
+    for index, (label, value, text) in enumerate(zip(labels, values, shown, strict=True)):
+        top, width = index * _BAR_PITCH, room * value / largest
         said = f"{label}: {text}"
         parts.append(
             fill(
                 _COLUMN,
-                look=1,
+                style=1,
                 x=svg.tenth(start),
                 y=svg.tenth(top + 3),
                 # A value that is not zero must be seen not to be zero.
@@ -247,7 +247,7 @@ def bars(title: str, labels: Sequence[str], values: Sequence[float], alt: str) -
                 value_x=svg.tenth(start + width + 6),
                 y=svg.tenth(top + _BAR_PITCH / 2 + svg.LETTER * 0.35),
                 full=label,
-                label=short[place],
+                label=short[index],
                 value=text,
             )
         )
@@ -256,5 +256,5 @@ def bars(title: str, labels: Sequence[str], values: Sequence[float], alt: str) -
 
 def _log_counts(counts: np.ndarray) -> Axis:
     decades = axis(counts[counts > 0], "log") if counts.any() else axis(np.ones(1), "log")
-    # It starts below the lowest label, so that a column of one can be told from an empty one.
+    # It starts below the lowest label, so that a column of one differs from an empty one.
     return Axis("log", decades.low / 2, decades.high, decades.ticks)

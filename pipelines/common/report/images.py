@@ -1,4 +1,4 @@
-"""Sheets of pictures in groups, embedded in the page as data: URIs."""
+"""Sheets of thumbnails in groups, embedded in the page as data: URIs."""
 
 import base64
 from collections.abc import Sequence
@@ -49,13 +49,13 @@ _STRIP = """<div class="strip">
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One small picture.
+    """One small image.
 
     Attributes:
         jpeg: its bytes.
         caption: what stands below it.
         note: a quiet line below that, or "".
-        full_name: what a reader who does not see the picture hears, and what shows under the
+        full_name: the text for a reader who does not see the image, which also shows under the
             pointer; the caption if "".
     """
 
@@ -70,24 +70,24 @@ class Thumbnail:
 
     @property
     def source(self) -> str:
-        """The picture as a data: URI."""
+        """The JPEG as a data: URI."""
         return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode("ascii")
 
     @property
     def alt(self) -> str:
-        """The text in place of the picture."""
+        """The text that stands for the image."""
         return self.full_name or self.caption
 
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that belong together: a duplicate cluster, a conflict, the samples.
+    """Thumbnails that belong together: a duplicate cluster, a conflict, the samples.
 
     Attributes:
-        title: above the pictures, or "".
-        thumbnails: the pictures.
+        title: above the thumbnails, or "".
+        thumbnails: in order.
         note: a quiet line below the title, or "".
-        rank: place in the second order of `sheet`; None for a group that is not part of it.
+        rank: position in the second order of `sheet`; None for a group that is not part of it.
         is_first: whether the group is part of the first order.
     """
 
@@ -99,7 +99,7 @@ class Group:
 
     @property
     def classes(self) -> str:
-        """Of its HTML element."""
+        """The classes of its HTML element."""
         return " ".join(
             ["group"]
             + ["plain"] * (not self.title)
@@ -113,7 +113,7 @@ def encode(pixels: np.ndarray, side: int = 128, quality: int = 80) -> bytes:
 
     Args:
         pixels: uint8 [H, W, 3], RGB.
-        side: the longer side is at most this many pixels; smaller pictures stay as they are.
+        side: the longer side is at most this many pixels; smaller images stay as they are.
         quality: of the JPEG, 1..100.
 
     Raises:
@@ -134,12 +134,12 @@ def encode(pixels: np.ndarray, side: int = 128, quality: int = 80) -> bytes:
 
 
 def short_name(name: str, folder: str = "") -> str:
-    """An image_id as a caption: without what stands beside it already.
+    """An image_id as a caption, without what the caption stands beside.
 
     Args:
         name: the image_id.
-        folder: the folder that the title has; it is left out, and so is one that the file's name
-            begins with.
+        folder: the folder in the title; it is left out, and so is a folder that begins the name of
+            the file.
     """
     short = name.removeprefix(f"{folder}/") if folder else name
     parts = short.split("/")
@@ -147,12 +147,12 @@ def short_name(name: str, folder: str = "") -> str:
 
 
 def strip(thumbnails: Sequence[Thumbnail]) -> Markup:
-    """One row of pictures without captions, as many as the page is wide enough for."""
+    """One row of thumbnails without captions, as many as fit the width of the page."""
     return fill(_STRIP, thumbnails=thumbnails)
 
 
 def sheet(groups: Sequence[Group], name: str = "", orders: Sequence[str] = ()) -> Markup:
-    """The groups side by side over the width of the page, each with pictures and captions.
+    """The groups side by side over the width of the page, each with thumbnails and captions.
 
     Args:
         groups: in the first order.

@@ -1,4 +1,4 @@
-"""The shell of a report: one HTML page that asks nothing of the network."""
+"""The shell of a report: one HTML page that loads nothing from the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Section:
 
 
 def render(title: str, sections: Sequence[Section], subtitle: str = "") -> str:
-    """The whole page as text that is safe to encode as UTF-8.
+    """The HTML page as text that is safe to encode as UTF-8.
 
     A page of four sections or more has a table of contents that stays in view. The same arguments
     give the same text: no time, host or version is in it.
@@ -98,7 +98,7 @@ def render(title: str, sections: Sequence[Section], subtitle: str = "") -> str:
         css=Markup(CSS),
         policy=_POLICY,
     )
-    # File names that are not UTF-8 reach us as lone surrogates, which no encoder takes.
+    # File names that are not UTF-8 hold lone surrogates, which cannot be encoded.
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
 
 

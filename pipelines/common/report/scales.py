@@ -1,4 +1,4 @@
-"""The axes of charts: where a value stands, and which values are written beside the axis."""
+"""The axes of charts: the position of a value, and the values of the labels."""
 
 import math
 import statistics

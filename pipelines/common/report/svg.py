@@ -18,7 +18,7 @@ from facemill.pipelines.common.report.scales import Axis
 WIDTH = 360.0
 HEIGHT = 240.0
 LETTER = 11.0
-# Of this many different looks a reader can still tell one from the other.
+# A reader can tell at most this many line styles apart.
 MOST_SERIES = 4
 
 _TOP = 8.0
@@ -98,31 +98,31 @@ class Frame:
             upright: whether the grid has upright lines.
         """
         left, right, bottom = self.left, WIDTH - _RIGHT, HEIGHT - _BOTTOM
-        x_places = self.across([value for value, _ in self.x.ticks])
-        y_places = self.down([value for value, _ in self.y.ticks])
+        x_centers = self.across([value for value, _ in self.x.ticks])
+        y_centers = self.down([value for value, _ in self.y.ticks])
         x_ticks: list[tuple[str, str, str]] = []
         free = 0.0
-        for place, (_, text) in zip(x_places, self.x.ticks, strict=True):
+        for center, (_, text) in zip(x_centers, self.x.ticks, strict=True):
             # A wide last label would leave the drawing if it stood centered.
-            over = place + text_width(text) / 2 > WIDTH
-            start = (WIDTH if over else place) - text_width(text) / (1 if over else 2)
+            over = center + text_width(text) / 2 > WIDTH
+            start = (WIDTH if over else center) - text_width(text) / (1 if over else 2)
             if start < free:
                 continue  # it would run into the label before it
             free = start + text_width(text) + 3
-            x_ticks.append((tenth(WIDTH if over else place), text, "end" if over else "middle"))
+            x_ticks.append((tenth(WIDTH if over else center), text, "end" if over else "middle"))
         return fill(
             _FRAME,
             left=tenth(left),
             right=tenth(right),
             top=tenth(_TOP),
             bottom=tenth(bottom),
-            horizontal=[tenth(y) for y in y_places],
-            vertical=[tenth(x) for x in x_places] if upright else [],
+            horizontal=[tenth(y) for y in y_centers],
+            vertical=[tenth(x) for x in x_centers] if upright else [],
             marks=marks,
             x_ticks=x_ticks,
             y_ticks=[
                 (tenth(y + LETTER * 0.35), text)
-                for y, (_, text) in zip(y_places, self.y.ticks, strict=True)
+                for y, (_, text) in zip(y_centers, self.y.ticks, strict=True)
             ],
             tick_x=tenth(left - 6),
             # Low enough for the first one not to touch the lowest number beside the other axis.
@@ -148,7 +148,7 @@ def figure(
         height: of the drawing, in its units.
 
     Raises:
-        ValueError: more labels than looks.
+        ValueError: there are more labels than line styles.
     """
     if len(legend) > MOST_SERIES:
         raise ValueError(f"a chart must have at most {MOST_SERIES} series, got {len(legend)}")

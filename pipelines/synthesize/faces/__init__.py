@@ -1,1 +1,1 @@
-"""Synthetic faces with known truth: drawn from parameters, so they show nobody."""
+"""Synthetic faces with known truth: drawn from parameters, so they show no real person."""

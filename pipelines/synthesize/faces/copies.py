@@ -1,4 +1,4 @@
-"""Makes the copies of a picture that an ingest is expected to recognize (or, mirrored, is not)."""
+"""Makes the copies of an image that an ingest is expected to recognize (or, mirrored, is not)."""
 
 from __future__ import annotations
 

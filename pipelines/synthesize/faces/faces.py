@@ -1,8 +1,8 @@
 """Renders one synthetic face.
 
-The picture shows nobody. A face here is a set of numbers (how wide the jaw is, where the brows lie,
-which color the hair has) drawn from a generator keyed by a seed, and painted as a cartoon with
-filled curves; no photo and no real person is behind it.
+A face here is a set of numbers (how wide the jaw is, where the brows lie, which color the hair has)
+drawn from a generator keyed by a seed, and painted as a cartoon with filled curves; it is made from
+no photo and shows no real person.
 
 The same seed, indexes and size give the same pixels in every process. Between versions of numpy or
 OpenCV single pixels may differ.
@@ -52,8 +52,8 @@ def render(seed: int, identity_index: int, image_index: int, size: int = 112) ->
     canvas = backdrop(scene, side)
     brush = Brush(canvas, _project(controls, scene) * side, scene.scale * side)
     paint_face(brush, identity, scene)
-    picture = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(expose(illuminate(picture, scene), scene), cv2.COLOR_BGR2RGB)
+    image = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(expose(illuminate(image, scene), scene), cv2.COLOR_BGR2RGB)
 
 
 def encode_jpeg(pixels: np.ndarray, quality: int = DEFAULT_QUALITY) -> bytes:

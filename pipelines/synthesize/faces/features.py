@@ -8,7 +8,7 @@ EXPRESSIONS = ("smile", "open", "lids", "raise", "frown")
 """What `features` can be asked for; one unit of each is a strong, still natural movement."""
 
 RING = np.array([(np.cos(a), np.sin(a)) for a in np.arange(8) * np.pi / 4])
-"""Eight points of the unit circle, from the right, clockwise on the picture."""
+"""Eight points of the unit circle, from the right, clockwise in the image."""
 
 
 def features(t: dict[str, float], **expression: float) -> dict[str, np.ndarray]:

@@ -134,7 +134,7 @@ class Identity:
 
     @property
     def has_mole(self) -> bool:
-        """One in three, each at its own place."""
+        """One in three, each at a position of its own."""
         return self.traits["mole"] > 0.65
 
 

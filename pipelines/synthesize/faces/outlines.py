@@ -2,7 +2,7 @@
 
 Every face has the same outlines with the same number of control points. A curve is a fixed linear
 map of its controls (Catmull and Rom, 1974, "A class of local interpolating splines", the uniform
-cubic with tension 1/2), so all curves of a face come out of one sum. Points of the picture plane
+cubic with tension 1/2), so all curves of a face come out of one sum. Points of the image plane
 are complex numbers: to turn the head is to multiply.
 """
 
@@ -83,8 +83,8 @@ def _curve(controls: int, closed: bool) -> tuple[np.ndarray, np.ndarray]:
     return near, weights
 
 
-def _places(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the same for controls that are single places and not a curve."""
+def _dots(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the same for controls that are single points and not a curve."""
     return np.tile(np.arange(count), (4, 1)), np.repeat([[1.0], [0], [0], [0]], count, 1)
 
 
@@ -95,7 +95,7 @@ def _layout() -> tuple[dict[str, slice], dict[str, slice], np.ndarray, np.ndarra
     row = column = 0
     for outline in OUTLINES:
         if outline.name in ("spots", "pupils"):
-            near, weight = _places(outline.controls)
+            near, weight = _dots(outline.controls)
         else:
             near, weight = _curve(outline.controls, outline.closed)
         controls[outline.name] = slice(column, column + outline.controls)

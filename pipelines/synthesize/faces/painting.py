@@ -19,7 +19,7 @@ class Brush:
 
     Args:
         canvas: uint8 [side, side, 3], changed in place.
-        points: complex64 [points], x + iy in pixels, placed as `outlines.POINTS` says.
+        points: complex64 [points], x + iy in pixels, in the order that `outlines.POINTS` gives.
         unit: Pixels per face unit.
     """
 
@@ -41,28 +41,28 @@ class Brush:
         pixels = max(1, round(width * self._unit))
         cv2.polylines(self._canvas, [shape], closed, rgb[::-1], pixels, cv2.LINE_AA, _FRACTION_BITS)
 
-    def disk(self, place: np.ndarray, rgb: tuple[float, ...], radius: float) -> None:
-        """Fills a circle; `place` is a fixed-point pixel and `radius` in face units."""
+    def disk(self, point: np.ndarray, rgb: tuple[float, ...], radius: float) -> None:
+        """Fills a circle; `point` is a fixed-point pixel and `radius` in face units."""
         fixed = max(8, round(radius * self._unit * (1 << _FRACTION_BITS)))
-        center = (int(place[0]), int(place[1]))
+        center = (int(point[0]), int(point[1]))
         cv2.circle(self._canvas, center, fixed, rgb[::-1], -1, cv2.LINE_AA, _FRACTION_BITS)
 
     def disks(self, name: str, rows: slice, rgb: tuple[float, ...], radius: float) -> None:
-        """Fills a circle at some of the places of an outline."""
-        for place in self._points[POINTS[name]][rows]:
-            self.disk(place, rgb, radius)
+        """Fills a circle at each of the given points of an outline."""
+        for point in self._points[POINTS[name]][rows]:
+            self.disk(point, rgb, radius)
 
-    def shifted(self, place: np.ndarray, x: float, y: float) -> np.ndarray:
-        """Returns a fixed-point place moved by face units."""
-        return place + np.array([x, y]) * (self._unit * (1 << _FRACTION_BITS))
+    def shifted(self, point: np.ndarray, x: float, y: float) -> np.ndarray:
+        """Returns a fixed-point pixel moved by face units."""
+        return point + np.array([x, y]) * (self._unit * (1 << _FRACTION_BITS))
 
-    def places(self, name: str) -> np.ndarray:
+    def points(self, name: str) -> np.ndarray:
         """Returns the points of an outline as fixed-point pixels, int32 [points, 2]."""
         return self._points[POINTS[name]]
 
 
 def paint_face(brush: Brush, identity: Identity, scene: Scene) -> None:
-    """Paints the whole figure of one image."""
+    """Paints face, hair, body and covering of one image."""
     color = identity.colors
     if identity.has_long_hair:
         brush.fill("hair_back", color["hair_back"])
@@ -101,8 +101,8 @@ def _paint_features(brush: Brush, identity: Identity, scene: Scene) -> None:
         brush.fill(f"eye_{side}", _WHITE)
     height = traits["eye_height"] * (1 + float(scene.expression[3]))
     iris = min(traits["iris_size"], height)
-    for place in brush.places("pupils"):
-        middle = brush.shifted(place, *scene.gaze)
+    for pupil in brush.points("pupils"):
+        middle = brush.shifted(pupil, *scene.gaze)
         brush.disk(middle, color["iris"], iris)
         brush.disk(middle, _DARK, iris * 0.5)
         brush.disk(brush.shifted(middle, -0.02, -0.02), _WHITE, 0.016)
@@ -123,7 +123,7 @@ def _paint_covering(brush: Brush, scene: Scene) -> None:
     elif scene.covering == "scarf":
         brush.fill("scarf", cover)
     elif scene.covering == "patch":
-        eyes = brush.places("pupils").mean(0)
+        eyes = brush.points("pupils").mean(0)
         x, y, radius, second = scene.patch
         middle = brush.shifted(eyes, x, y)
         brush.disk(middle, cover, radius)

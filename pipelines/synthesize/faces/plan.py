@@ -28,7 +28,7 @@ class Plant:
         kind: One of `recipe.KINDS`.
         folder: Index of the identity in whose folder it lies.
         number: Of the file in that folder, following the original images.
-        identity: Index of whom the picture shows; of a file that shows nothing, `folder`.
+        identity: Index of the identity that the image shows; `folder` if it shows none.
         image: Which of that identity's images is drawn; of a copy, the number of its source.
     """
 
@@ -40,7 +40,7 @@ class Plant:
 
     @property
     def source(self) -> str | None:
-        """image_id of the picture it is a copy of."""
+        """image_id of the image that it is a copy of; None if it is no copy."""
         return file_name(self.identity, self.image) if self.kind in COPY_KINDS else None
 
 
@@ -66,7 +66,7 @@ def make_plan(recipe: Recipe) -> Plan:
 
     Raises:
         UsageError: More copies are asked for than there are original images to take them from, or
-            a picture under another identity while there is only one, or more pairs than the images
+            an image under another identity while there is only one, or more pairs than the images
             give.
     """
     counts = _counts(recipe)
@@ -83,7 +83,7 @@ def _pairable(
 ) -> dict[str, list[int]]:
     """Returns the numbers of the original images of each identity, without sources of conflicts.
 
-    An ingest sets both sides of a conflict aside; pairs should survive it.
+    An ingest keeps neither side of a conflict, and the images of pairs should be kept.
     """
     lost = {(plant.identity, plant.image) for plant in plants if plant.kind == "conflict"}
     return {
@@ -142,7 +142,7 @@ def _plants(recipe: Recipe, counts: np.ndarray) -> tuple[Plant, ...]:
 
 
 def _spread(random: np.random.Generator, identities: int, wanted: int) -> list[int]:
-    """Returns `wanted` identities, each once before any is taken again."""
+    """Returns `wanted` identities; each is drawn once before any is drawn again."""
     rounds = -(-wanted // identities)
     order = [random.permutation(identities) for _ in range(rounds)]
     return np.concatenate([*order, np.empty(0, np.int64)])[:wanted].astype(int).tolist()

@@ -1,4 +1,4 @@
-"""What a synthetic collection consists of. Light: it is read before any picture is drawn."""
+"""The recipe of a synthetic collection; imports nothing heavy, since `--help` reads it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from facemill.transforms.core.fields import option
 from facemill.transforms.images.limits import MIN_SIDE
 
 COPY_KINDS = ("copy", "reencode", "resize", "brighten", "crop", "mirror", "conflict")
-"""Made from another picture of the collection."""
+"""Made from another image of the collection."""
 
 FRESH_KINDS = ("mislabel", "wrong-extension", "cmyk", "16-bit", "alpha", "exif-rotated")
-"""A picture that exists nowhere else in the collection, in an odd place or an odd format."""
+"""A new image of the collection, in a wrong folder or in an unusual format."""
 
 BROKEN_KINDS = ("truncated", "not-an-image", "zero-bytes", "bomb")
 """What no decoder may accept."""
@@ -24,7 +24,7 @@ ORIGINAL = "original"
 MAX_SEED = 2**64 - 1
 MAX_IDENTITY = 2**32 - 1
 MAX_IMAGES = 2**20
-"""Images of one identity; indexes from there on are for planted pictures."""
+"""Images of one identity; indexes from there on are for planted images."""
 
 _ADVICE = "give a number in this range"
 
@@ -66,7 +66,7 @@ def _is_number(text: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """All that decides the bytes of a synthetic collection.
+    """All values that decide the bytes of a synthetic collection.
 
     The command checks the ranges; see `pipelines.synthesize.options`.
     """
@@ -74,7 +74,7 @@ class Recipe:
     identities: int = option(
         100, least=1, most=MAX_IDENTITY, advice=_ADVICE, help="how many identities"
     )
-    # Below MAX_IMAGES are the indexes of original images, above it those of planted pictures.
+    # Below MAX_IMAGES are the indexes of original images, above it those of planted images.
     images_per_identity: int = option(
         20, least=1, most=MAX_IMAGES - 1, advice=_ADVICE, help="original images of each"
     )

@@ -28,7 +28,7 @@ class Scene:
         light: Angle in radians, and how much brighter the lit side is (0 to 1).
         gain: Exposure and color cast, one factor per channel, [3].
         covering: "", "glasses", "sunglasses", "scarf" or "patch".
-        patch: Place in face units and the two radii, [4].
+        patch: Center in face units and the two radii, [4].
         clothes, cover: Colors.
         backdrop: Three colors [3, 3], spread over a field of smooth noise.
         window: Left, top and size (0 to 1) of the part of that field that is seen.

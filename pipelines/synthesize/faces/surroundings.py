@@ -56,24 +56,24 @@ def backdrop(scene: Scene, side: int) -> np.ndarray:
     return cv2.applyColorMap(part, table[:, None])
 
 
-def illuminate(picture: np.ndarray, scene: Scene) -> np.ndarray:
-    """Returns the uint8 BGR picture under the scene's light, exposure and color cast."""
+def illuminate(image: np.ndarray, scene: Scene) -> np.ndarray:
+    """Returns the uint8 BGR image under the scene's light, exposure and color cast."""
     angle, strength = scene.light
     slope = 1 + strength * (np.cos(angle) * _X + np.sin(angle) * _Y)
     gains = _UNIT_GAIN * slope[..., None] * scene.gain[::-1]
     field = np.clip(gains, 0, 255).astype(np.uint8)
-    field = cv2.resize(field, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return cv2.multiply(picture, field, scale=1 / _UNIT_GAIN)
+    field = cv2.resize(field, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.multiply(image, field, scale=1 / _UNIT_GAIN)
 
 
-def expose(picture: np.ndarray, scene: Scene) -> np.ndarray:
-    """Returns the uint8 picture [size, size, 3] with the scene's blur and grain."""
-    size = len(picture)
+def expose(image: np.ndarray, scene: Scene) -> np.ndarray:
+    """Returns the uint8 image [size, size, 3] with the scene's blur and grain."""
+    size = len(image)
     sigma = scene.blur * size
     if sigma > 0.3:
-        picture = cv2.GaussianBlur(picture, (0, 0), sigma)
+        image = cv2.GaussianBlur(image, (0, 0), sigma)
     left, top, deviation = scene.grain
     pool = _grain(size + 128)
     x, y = int(left * 128), int(top * 128)
     share = float(deviation) / 32
-    return cv2.addWeighted(picture, 1.0, pool[y : y + size, x : x + size], share, -128 * share)
+    return cv2.addWeighted(image, 1.0, pool[y : y + size, x : x + size], share, -128 * share)

@@ -1,4 +1,4 @@
-"""The table of what is true about every file of a synthetic collection."""
+"""The ground truth of a synthetic collection: a table with a row for every file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class TrueRow:
 
     Attributes:
         image_id: Path relative to `images/`, with "/" between its parts.
-        identity: Whom the picture shows; of a file that shows nothing, its folder's identity.
+        identity: The identity that the image shows; its folder's identity if it shows none.
         folder_identity: In whose folder it lies.
         kind: "original" or one of `recipe.KINDS`.
-        source_image_id: The picture it is a copy of.
+        source_image_id: image_id of the image that it is a copy of; None if it is no copy.
         readable: Whether a decoder is expected to accept it.
         width, height: Of the stored raster, or as the header of a broken file claims.
         bytes: Size of the file.

@@ -12,7 +12,7 @@ def test_a_parameter_has_the_flag_of_its_name():
     assert (flag("output"), flag("exclude_dataset")) == ("--output", "--exclude-dataset")
 
 
-def test_a_parser_tells_the_flags_of_its_options():
+def test_flags_of_a_parser_are_by_parameter():
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--color-jitter", dest="light")
     parser.add_argument("--flip", action=argparse.BooleanOptionalAction)
@@ -31,7 +31,7 @@ def test_a_text_of_the_library_gets_flags():
 
 
 @pytest.mark.parametrize(
-    ("crop_config", "told"),
+    ("crop_config", "expected"),
     [
         (CropConfig(64, "none"), "--align none"),
         (CropConfig(64, "center", 0.5), "--align center --crop-fraction 0.5"),
@@ -40,5 +40,5 @@ def test_a_text_of_the_library_gets_flags():
         (CropConfig(64, "detect", detector="mtcnn"), "--align detect --detector mtcnn"),
     ],
 )
-def test_a_crop_is_told_by_the_flags_that_ask_for_it(crop_config, told):
-    assert crop_flags(crop_config.to_manifest()) == told
+def test_crop_flags_are_those_that_ask_for_the_crop(crop_config, expected):
+    assert crop_flags(crop_config.to_manifest()) == expected

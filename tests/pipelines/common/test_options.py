@@ -104,7 +104,7 @@ def test_a_flag_sets_its_field_and_no_other(flags, field, value):
     assert parsed(Options, "--in-file", "x", *flags) == expected
 
 
-def test_a_parser_is_used_twice_without_remembering():
+def test_a_parser_that_is_used_twice_keeps_no_values():
     parser = parser_of(Options)
     for _ in range(2):
         given = parser.parse_args(["--in-file", "x", "--extra", "p"])
@@ -131,7 +131,7 @@ def test_a_value_out_of_range_is_refused_with_its_flag():
         parsed(Options, "--in-file", "x", "--two-parts", "5")
 
 
-def test_help_tells_meaning_and_values():
+def test_help_shows_meaning_and_values():
     text = help_of(Options)
     assert "--in-file IN_FILE where from" in text
     assert "[--kind {a,b}]" in text
@@ -153,7 +153,7 @@ def test_a_dataclass_in_a_field_gives_the_flags_of_its_own_fields():
     assert parsed(Nested, "--deep-value", "5", "--no-smooth") == Nested(Inner(5, False))
 
 
-def test_its_flags_change_single_values_of_what_a_flag_names():
+def test_flags_of_an_inner_dataclass_override_single_values_of_the_named_one():
     assert parsed(Preset) == Preset(Inner())
     assert parsed(Preset, "--inner", "preset") == Preset(PRESET)
     given = parsed(Preset, "--deep-value", "5", "--inner", "preset", "--no-round")
@@ -161,7 +161,7 @@ def test_its_flags_change_single_values_of_what_a_flag_names():
     assert "--deep-value DEEP_VALUE deep down (default: the inner's)" in help_of(Preset)
 
 
-def test_of_two_fields_in_place_of_each_other_one_is_given():
+def test_only_one_of_two_exclusive_flags_may_be_given():
     assert parsed(Preset, "--inner", "preset", "--epochs", "2").inner == Inner(7, True, 2, None)
     assert parsed(Preset, "--inner", "preset", "--steps", "9").inner == Inner(7, True, 20, 9)
     assert "--steps STEPS steps, in place of --epochs" in help_of(Preset)

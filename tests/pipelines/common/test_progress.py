@@ -8,7 +8,7 @@ from facemill.pipelines.common.progress import Progress
 
 
 @pytest.mark.parametrize(
-    ("count", "total", "seconds", "told"),
+    ("count", "total", "seconds", "line"),
     [
         (0, None, 0.0, "images read: 0 (0/s)"),
         (1500, None, 10.0, "images read: 1,500 (150/s)"),
@@ -17,8 +17,8 @@ from facemill.pipelines.common.progress import Progress
         (4500, 4500, 10.0, "images read: 4,500 of 4,500, finishing"),
     ],
 )
-def test_a_line_shows_count_rate_and_time_left(count, total, seconds, told):
-    assert Progress("images read", lambda: 0).line(count, total, seconds) == told
+def test_a_line_shows_count_rate_and_time_left(count, total, seconds, line):
+    assert Progress("images read", lambda: 0).line(count, total, seconds) == line
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -37,12 +37,12 @@ def test_lines_are_printed_while_the_block_runs(monkeypatch, capsys, live):
 
     with Progress("images", count, lambda: 100):
         assert asked.wait(60)
-    told = capsys.readouterr().err
-    assert "images: 1 of 100" in told
-    assert "images: 2 of 100" in told
+    printed = capsys.readouterr().err
+    assert "images: 1 of 100" in printed
+    assert "images: 2 of 100" in printed
     # A person sees one line that moves; a log has one line after the other.
-    assert told.startswith("\r") == live
-    assert (told.count("\n") > 1) != live
+    assert printed.startswith("\r") == live
+    assert (printed.count("\n") > 1) != live
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), ValueError("name")])
@@ -62,9 +62,9 @@ def test_a_count_that_fails_is_tried_again(monkeypatch, capsys, error):
 
     with Progress("images", count):
         assert asked.wait(60)
-    told = capsys.readouterr().err
-    assert told.startswith("images: 3 (")
-    assert "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert printed.startswith("images: 3 (")
+    assert "Traceback" not in printed
 
 
 def test_counting_takes_a_small_part_of_the_time(monkeypatch):
@@ -72,7 +72,7 @@ def test_counting_takes_a_small_part_of_the_time(monkeypatch):
     pauses = []
 
     def count() -> int:
-        # Of a folder that grows: each count takes longer.
+        # The folder grows, so each count takes longer.
         now[0] += len(pauses) - 1
         return 0
 
@@ -82,10 +82,10 @@ def test_counting_takes_a_small_part_of_the_time(monkeypatch):
             return len(pauses) == 4
 
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    told = Progress("images", count)
-    told._done = Done()
-    told._started = 0.0
-    told._watch()
+    watched = Progress("images", count)
+    watched._done = Done()
+    watched._started = 0.0
+    watched._watch()
     least = pauses[0]
     assert pauses == [least, least, max(least, 20), 40]
 

@@ -1,4 +1,4 @@
-"""Choosing an engine, and what a person sees of its failures."""
+"""Choosing a runner, and what a person sees of its failures."""
 
 import io
 import logging
@@ -23,7 +23,7 @@ from facemill.transforms.core.errors import (
 from facemill.transforms.dataset.tfrecord import DamagedError
 
 
-def test_the_local_engine_is_named():
+def test_the_local_runner_is_the_default_and_has_one_name():
     assert runner.choose([]).name == "FnApiRunner"
     assert runner.choose(["--runner=FnApiRunner"]).name == "FnApiRunner"
     path = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -40,12 +40,12 @@ def test_the_local_engine_is_named():
         (["--runner=PortableRunner", "--environment_type=LOOPBACK"], False),
     ],
 )
-def test_an_engine_tells_whether_steps_run_in_this_process(flags, here):
+def test_a_runner_knows_whether_steps_run_in_this_process(flags, here):
     assert runner.choose(flags).is_here == here
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (["--bogus"], "got --bogus"),
         (["--bogus=3", "--runner=FnApiRunner"], "got --bogus=3"),
@@ -62,16 +62,16 @@ def test_an_engine_tells_whether_steps_run_in_this_process(flags, here):
         (["--runner=PortableRunner", "--job_endpoint=localhost:99999"], "got localhost:99999"),
     ],
 )
-def test_what_cannot_be_used_is_one_sentence(capfd, flags, told):
+def test_flags_that_cannot_be_used_are_refused_in_one_sentence(capfd, flags, message):
     with pytest.raises(UsageError) as refused:
         runner.choose(flags)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
     # Beam's own parser would print two hundred lines of usage.
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_job_server_that_listens_is_taken():
+def test_a_job_server_that_listens_is_accepted():
     with socket.create_server(("localhost", 0)) as server:
         endpoint = f"localhost:{server.getsockname()[1]}"
         chosen = runner.choose(["--runner=PortableRunner", f"--job_endpoint={endpoint}"])
@@ -88,11 +88,11 @@ def test_a_run_leaves_no_temporary_files(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_tells_its_engine(capsys):
-    told = _run(lambda pipeline: pipeline | beam.Create([1, 2]))
-    assert (told["engine"], told["beam"]) == ("FnApiRunner", beam.__version__)
-    assert told["seconds"] >= 0
-    assert capsys.readouterr().err == "engine: FnApiRunner\n"
+def test_a_run_reports_its_runner(capsys):
+    run_info = _run(lambda pipeline: pipeline | beam.Create([1, 2]))
+    assert (run_info["runner"], run_info["beam"]) == ("FnApiRunner", beam.__version__)
+    assert run_info["seconds"] >= 0
+    assert capsys.readouterr().err == "runner: FnApiRunner\n"
 
 
 def _fail(message: str):
@@ -109,7 +109,7 @@ def test_a_failure_in_a_worker_is_one_sentence(caplog):
     assert str(failed.value) == "A shard must be whole, but it is cut; write it again."
 
 
-# As a worker's failure comes from Prism, from Flink, and from Beam's own worker processes.
+# A worker's failure as Prism, Flink and Beam's own worker processes report it.
 _REPORTS = [
     "bundle inst003 stage-004 failed:Traceback (most recent call last):\n"
     '  File "worker.py", line 1, in process\n'
@@ -134,7 +134,7 @@ _LONG = f"--output must be on storage, but /{'x' * 400} is not there; mount it."
         (ParameterError, UsageError),
     ],
 )
-def test_a_workers_own_sentence_is_told_as_it_is(report, raised, kind):
+def test_the_sentence_of_a_worker_s_error_is_kept(report, raised, kind):
     def build(pipeline):
         words = f"{raised.__module__}.{raised.__name__}: {_LONG}"
         raise_at_run(pipeline, RuntimeError(report.format(words)))
@@ -156,7 +156,7 @@ def test_a_failure_in_a_worker_keeps_its_kind_and_its_values():
     assert str(failed.value).startswith("--output must be on storage that all workers see")
 
 
-def test_a_failure_that_beam_makes_anew_keeps_its_sentence(monkeypatch):
+def test_an_error_that_beam_recreates_keeps_its_sentence(monkeypatch):
     monkeypatch.setattr(FacemillError, "_tagged_with_step", False)
     with pytest.raises(RunError) as failed, naming({"output": "--output"}):
         _run(lambda pipeline: pipeline | beam.Create([1]) | beam.Map(_lose_the_output))
@@ -166,7 +166,7 @@ def test_a_failure_that_beam_makes_anew_keeps_its_sentence(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_failure_in_a_process_of_the_engine_names_the_flag():
+def test_a_failure_in_a_process_of_the_runner_names_the_flag():
     chosen = runner.choose(["--direct_running_mode=multi_processing", "--direct_num_workers=1"])
 
     def build(pipeline) -> None:
@@ -188,7 +188,7 @@ def raise_at_run(pipeline: beam.Pipeline, error: Exception) -> None:
 
 
 class _Unavailable(grpc.RpcError, grpc.Call):
-    """As grpc has it: its text is a dump of many lines."""
+    """As grpc raises it: its text is a dump of many lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -205,7 +205,7 @@ class _Unavailable(grpc.RpcError, grpc.Call):
     add_callback = cancel = initial_metadata = is_active = time_remaining = trailing_metadata = None
 
 
-def test_a_job_server_that_dies_is_told_in_a_sentence():
+def test_a_job_server_that_dies_is_reported_in_one_sentence():
     with pytest.raises(RunError, match=r"does not any more \(UNAVAILABLE: Socket closed\); see"):
         _run(lambda pipeline: raise_at_run(pipeline, _Unavailable()))
 
@@ -237,7 +237,7 @@ def test_a_workers_traceback_is_not_logged_but_other_messages_are(caplog):
 
     def build(pipeline):
         def run():
-            # As Beam does with what a portable engine says.
+            # As Beam logs the messages of a portable runner.
             logging.log(logging.ERROR, "%s", report)
             logging.log(logging.WARNING, "%s", "little memory is left")
             raise RuntimeError(report)
@@ -251,7 +251,7 @@ def test_a_workers_traceback_is_not_logged_but_other_messages_are(caplog):
     assert len(caplog.records) == 2
 
 
-def test_an_interrupt_stays_one_even_if_the_job_cannot_be_canceled():
+def test_an_interrupt_is_raised_even_if_the_job_cannot_be_canceled():
     class Result:
         def wait_until_finish(self):
             raise KeyboardInterrupt
@@ -271,13 +271,13 @@ def test_a_failure_of_any_kind_is_one_sentence(kind):
     def fail(element: int) -> None:
         raise kind("of no use")
 
-    with pytest.raises(RunError, match=r"but it failed: .*of no use.*; mend that") as told:
+    with pytest.raises(RunError, match=r"but it failed: .*of no use.*; mend that") as failed:
         _run(lambda pipeline: pipeline | beam.Create([1]) | beam.Map(fail))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(failed.value)
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_the_stack_of_a_failure_is_shown_to_whoever_asks(monkeypatch, capsys, wanted):
+def test_the_stack_of_a_failure_is_shown_with_facemill_debug(monkeypatch, capsys, wanted):
     def fail(element: int) -> None:
         raise TypeError("of no use")
 
@@ -287,13 +287,15 @@ def test_the_stack_of_a_failure_is_shown_to_whoever_asks(monkeypatch, capsys, wa
     assert ("in fail" in capsys.readouterr().err) == wanted
 
 
-def test_a_failure_without_words_is_one_sentence():
+def test_a_failure_without_a_text_is_one_sentence():
     def fail(element: int) -> None:
         raise MemoryError
 
-    with pytest.raises(RunError, match="must run to its end on FnApiRunner, but it failed") as told:
+    with pytest.raises(
+        RunError, match="must run to its end on FnApiRunner, but it failed"
+    ) as failed:
         _run(lambda pipeline: pipeline | beam.Create([1]) | beam.Map(fail))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(failed.value)
 
 
 def test_progress_goes_to_a_log_in_lines(monkeypatch):

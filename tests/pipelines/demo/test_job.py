@@ -27,7 +27,7 @@ def parsed(step: job.Step):
     return from_arguments(options, parser.parse_args(step.arguments))
 
 
-def test_the_steps_are_what_their_commands_take():
+def test_the_steps_have_arguments_that_their_commands_accept():
     steps = job.steps("/demo")
     assert [step.name for step in steps] == [
         *("synthesize", "synthesize", "ingest", "train", "score", "evaluate")
@@ -43,7 +43,7 @@ def test_the_steps_are_what_their_commands_take():
     assert unseen.recipe.pairs
 
 
-def test_the_model_is_judged_on_faces_that_it_never_saw():
+def test_training_and_evaluation_share_no_identity():
     photos, unseen = (parsed(step).recipe for step in job.steps("/demo")[:2])
     assert photos.seed == unseen.seed, "ranges of two seeds may meet"
     seen = range(photos.start_identity, photos.start_identity + photos.identities)
@@ -83,7 +83,7 @@ def test_the_page_states_the_figures(made):
     for figure in ("96.58 %", "6,044", "5,753 kept", "384", "1,000", "61.3"):
         assert figure in page
     for step in job.steps(str(made)):
-        assert step.tells in page
+        assert step.summary in page
 
 
 def test_a_step_that_fails_ends_the_demo(tmp_path, monkeypatch, capsys):

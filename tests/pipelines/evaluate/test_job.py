@@ -74,7 +74,7 @@ def load(output) -> dict:
     return json.loads((output / "results.json").read_text())
 
 
-def test_figures_files_and_summary(tmp_path, pairs_file, capsys) -> None:
+def test_results_files_and_summary_have_the_figures(tmp_path, pairs_file, capsys) -> None:
     out = tmp_path / "out"
     assert evaluate(write_embeddings(tmp_path / "e", VECTORS), pairs_file, out) == 0
     results = load(out)
@@ -141,7 +141,7 @@ def test_images_are_found_by_name_below_folders_and_with_other_extensions(
     assert rows[0]["left_image_id"] == rename("Ann/Ann_0001.jpg")
 
 
-def test_the_exact_name_wins_over_likenesses(tmp_path, pairs_file) -> None:
+def test_the_exact_name_wins_over_similar_names(tmp_path, pairs_file) -> None:
     wrong = {
         "Ann/Ann_0001.png": np.array([0.0, 1.0, 0.0]),
         "a/Ann/Ann_0001.jpg": np.array([0.0, 1.0, 0.0]),
@@ -162,7 +162,7 @@ def test_an_ambiguous_name_is_refused(tmp_path, pairs_file, capsys) -> None:
     assert not (tmp_path / "o" / "manifest.json").exists()
 
 
-def test_missing_images_stop_or_are_failures_to_acquire(tmp_path, pairs_file, capsys) -> None:
+def test_missing_images_are_an_error_or_failures_to_acquire(tmp_path, pairs_file, capsys) -> None:
     vectors = {k: v for k, v in VECTORS.items() if k != "Bob/Bob_0003.jpg"}
     embeddings = write_embeddings(tmp_path / "e", vectors)
     assert evaluate(embeddings, pairs_file, tmp_path / "o") == 2
@@ -204,8 +204,8 @@ def test_fmr_and_fnmr_are_of_the_pairs_that_were_compared(tmp_path) -> None:
     (tmp_path / "pairs.txt").write_text("60\n" + "\n".join(lines) + "\n")
     draw = np.random.default_rng(1)
     vectors = {f"{name}/{name}_000{n}.jpg": draw.normal(size=3) for name in names for n in (1, 2)}
-    whole = write_embeddings(tmp_path / "whole", vectors)
-    assert evaluate(whole, str(tmp_path / "pairs.txt"), tmp_path / "all") == 0
+    complete = write_embeddings(tmp_path / "complete", vectors)
+    assert evaluate(complete, str(tmp_path / "pairs.txt"), tmp_path / "all") == 0
     kept = {image: vector for image, vector in vectors.items() if not image.startswith("P0")}
     part = write_embeddings(tmp_path / "part", kept)
     given = (part, str(tmp_path / "pairs.txt"), tmp_path / "some", "--missing", "reject")
@@ -311,8 +311,8 @@ def test_a_part_of_another_shape_is_refused(tmp_path, pairs_file, capsys) -> Non
         name = "part-00000-of-00001.parquet"
         pq.write_table(pa.table({"image_id": ["a"], "embedding": [[1.0]]}), work.path(name))
         files = [artifact.file_entry(work.scratch, name)]
-        whole = {"counts": {}, "files": files, "model_id": "m", "embedding_size": 3}
-        work.commit(whole, [(work.path(name), name)], {})
+        manifest = {"counts": {}, "files": files, "model_id": "m", "embedding_size": 3}
+        work.commit(manifest, [(work.path(name), name)], {})
     assert evaluate(str(tmp_path / "e"), pairs_file, tmp_path / "o") == 1
     message = capsys.readouterr().err
     assert "must have the columns image_id (string) and embedding (fixed_size_list" in message

@@ -19,7 +19,7 @@ SCORES = [0.9, 0.8, 0.1, 0.2, 0.7, 0.95, 0.3, 0.05]
 
 
 def text(markup: str) -> str:
-    """What a reader of the page sees, without pictures and styles."""
+    """The text of the page, without images and styles."""
     without = re.sub(r"<(style|svg)\b.*?</\1>", " ", markup, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", without)).split())
 
@@ -113,7 +113,7 @@ def test_names_are_escaped(pairs):
     assert "<b>Ann_0001" in html.unescape(page)
 
 
-def test_the_page_follows_from_its_arguments(pairs):
+def test_the_same_arguments_give_the_same_page(pairs):
     scores = np.array(SCORES)
     results = results_of(pairs, scores)
     assert report.render(results, pairs, scores) == report.render(results, pairs, scores)

@@ -1,4 +1,4 @@
-"""Running `facemill ingest` on drawn faces, and what holds of every dataset."""
+"""Running `facemill ingest` on drawn faces, and checks that hold for every dataset."""
 
 import contextlib
 import hashlib
@@ -30,7 +30,7 @@ COMMON = ("--image-size", 32, *SPLIT, "--workers", 1)
 
 
 def draw(folder: Path, identity: int, image: int, name: str | None = None, quality=92) -> Path:
-    """A picture that follows from identity and number, as a file of the identity's folder."""
+    """Writes the image that identity and number determine, into the identity's folder."""
     path = folder / (name or f"id{identity:02d}/{image:03d}.jpg")
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(render(7, identity, image, SIZE)).save(path, quality=quality)
@@ -44,16 +44,16 @@ def arguments(source, output, *flags) -> list[str]:
 
 
 def ingest(source, output, *flags) -> None:
-    """In this process, which has paid for the imports already."""
+    """Runs in this process, which has imported everything already."""
     assert cli.main(arguments(source, output, *flags)) == 0
 
 
 def refused(source, output, *flags, code: int = 2) -> str:
-    """The one sentence that is told instead of a result."""
-    told = io.StringIO()
-    with contextlib.redirect_stderr(told):
+    """The one sentence that a run prints instead of making a dataset."""
+    stderr = io.StringIO()
+    with contextlib.redirect_stderr(stderr):
         assert cli.main(arguments(source, output, *flags)) == code
-    (line,) = [one for one in told.getvalue().splitlines() if one.startswith("facemill:")]
+    (line,) = [one for one in stderr.getvalue().splitlines() if one.startswith("facemill:")]
     assert not (output / "manifest.json").exists()
     return line
 
@@ -87,7 +87,7 @@ def record_at(dataset: Path, row: dict) -> dict:
 
 
 def check(dataset: Path) -> dict[str, dict]:
-    """What holds of every dataset; its rows."""
+    """Checks what holds for every dataset; returns its rows."""
     manifest, rows = manifest_of(dataset), rows_of(dataset)
     outcomes = Counter(row["outcome"] for row in rows.values())
     counts = {"listed": len(rows), **{name: outcomes[name] for name in OUTCOMES}}

@@ -62,16 +62,16 @@ def test_a_cap_of_an_attribute_counts_its_values(balanced):
             kept[dict(row["attributes"]).get("age") or None] += 1
     ages = {"20s", "30s", "40s"}
     assert {age: kept[age] for age in ages} == dict.fromkeys(ages, 4)
-    # What has no age is no class.
+    # Images without an age are no value to balance.
     assert kept[None] > 4
     ageless = [row for row in rows.values() if not dict(row["attributes"]).get("age")]
     assert len(ageless) == 8
     assert not any("its age" in row["reason"] for row in ageless)
-    told = {row["reason"] for row in rows.values() if row["outcome"] == "dropped"}
+    reasons = {row["reason"] for row in rows.values() if row["outcome"] == "dropped"}
     assert any(
-        re.fullmatch(r"its age has \d+ images, more than the 4 allowed", one) for one in told
+        re.fullmatch(r"its age has \d+ images, more than the 4 allowed", one) for one in reasons
     )
-    assert any(one.startswith("identity has 7 images, more than the 5") for one in told)
+    assert any(one.startswith("identity has 7 images, more than the 5") for one in reasons)
 
 
 def test_an_attribute_before_and_after_is_in_manifest_and_report(balanced):
@@ -81,8 +81,8 @@ def test_an_attribute_before_and_after_is_in_manifest_and_report(balanced):
         age = dict(row["attributes"]).get("age") or ""
         before[age] += 1
         after[age] += row["copies"] or 0
-    told = json.loads((balanced / "manifest.json").read_text())["balance"]["age"]
-    assert told == {"before": dict(sorted(before.items())), "after": dict(sorted(after.items()))}
+    counts = json.loads((balanced / "manifest.json").read_text())["balance"]["age"]
+    assert counts == {"before": dict(sorted(before.items())), "after": dict(sorted(after.items()))}
     report = (balanced / "report.html").read_text("utf-8")
     assert "of 4 values" in report
     assert "(none)" in report
@@ -131,6 +131,6 @@ def test_two_workers_write_the_same_bytes(listed, balanced, tmp_path):
     assert contents(tmp_path / "out") == contents(balanced)
 
 
-def test_an_attribute_that_no_image_has_is_one_sentence(listed, tmp_path):
-    told = refused(listed, tmp_path / "out", "--balance", "cap=5@eyes")
-    assert "got eyes, but they have age; name one" in told
+def test_an_attribute_that_no_image_has_is_refused_in_one_sentence(listed, tmp_path):
+    message = refused(listed, tmp_path / "out", "--balance", "cap=5@eyes")
+    assert "got eyes, but they have age; name one" in message

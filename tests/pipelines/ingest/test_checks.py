@@ -121,7 +121,7 @@ def test_identities_with_two_images_are_counted_by_images_and_not_by_copies(tmp_
     assert found.in_two_splits == 1
 
 
-def test_names_that_only_share_a_key_are_two(tmp_path):
+def test_two_names_with_the_same_key_are_no_repetition(tmp_path):
     found = check(work_of(tmp_path, repeated=["a/1", "b/2"]), OPTIONS, None)
     assert found.counts["listed"] == 8
 
@@ -131,13 +131,13 @@ def test_the_listing_is_unknown_until_it_ends(tmp_path):
     assert checks.listed_so_far(work) == 8
     Path(work.path("listed.json")).unlink()
     assert checks.listed_so_far(work) is None
-    # Whoever asks does not make what a commit has removed.
+    # Reading the listing does not make the folder that a commit has removed.
     shutil.rmtree(work.scratch)
     assert checks.listed_so_far(work) is None
     assert not Path(work.scratch).exists()
 
 
-def test_a_listing_that_was_written_elsewhere_is_not_taken_for_an_empty_one(tmp_path):
+def test_a_missing_listing_is_an_error_and_is_not_treated_as_empty(tmp_path):
     work = work_of(tmp_path)
     Path(work.path("listed.json")).unlink()
     with pytest.raises(RunError, match="`output` must be on storage that"):
@@ -145,7 +145,7 @@ def test_a_listing_that_was_written_elsewhere_is_not_taken_for_an_empty_one(tmp_
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"listed": 0}, "--input must hold images, but none was found in it"),
         ({"listed": 9}, "9 were listed and 8 have one"),
@@ -162,8 +162,8 @@ def test_a_listing_that_was_written_elsewhere_is_not_taken_for_an_empty_one(tmp_
          "train split must not be empty, but its share of 1 identities is none"),
     ],
 )  # fmt: skip
-def test_figures_that_do_not_fit_fail_the_run(tmp_path, changes, told):
-    with pytest.raises(RunError, match=told):
+def test_figures_that_contradict_each_other_fail_the_run(tmp_path, changes, message):
+    with pytest.raises(RunError, match=message):
         check(work_of(tmp_path, **changes), OPTIONS, None)
 
 
@@ -200,7 +200,7 @@ def leaks(count: int) -> list[dict]:
     return [row(f"l/{number}", "dropped", reason_code=code) for number in range(count)]
 
 
-def test_what_was_dropped_now_is_held_against_the_held_out_set(tmp_path):
+def test_images_dropped_in_this_run_count_for_the_held_out_set(tmp_path):
     assert check(work_of(tmp_path / "none"), OPTIONS, None).held_out is None
     options = IngestOptions("i", "o", exclude_dataset="held")
     base = base_of(tmp_path / "base", leaks(5))
@@ -211,7 +211,7 @@ def test_what_was_dropped_now_is_held_against_the_held_out_set(tmp_path):
     overlap = work_of(tmp_path / "overlap", parts, held_out=HELD_OUT, named=3)
     with pytest.raises(RunError, match=r"^--append-to must share nothing .* but 3 of its records"):
         check(overlap, options, base)
-    # Without a version before there is nothing to look for.
+    # Without a base no records can overlap.
     assert (
         check(work_of(tmp_path / "first", held_out=HELD_OUT, named=3), options, None).held_out
         is not None
@@ -223,7 +223,7 @@ def test_the_rows_of_the_base_count_too(tmp_path):
     assert (found.counts["listed"], found.counts["kept"]) == (28, 24)
     assert found.splits["test"] == {"identities": 1, "records": 20, "shards": ["test/old"]}
     assert found.balance["identity"]["after"] == {"1": 1, "4": 1, "20": 1}
-    # A sum, so that a set that came in two parts is told as if it had come in one.
+    # A sum, so that a set in two parts has the fingerprint of the set in one part.
     assert found.source_fingerprint == f"{9:064x}"
     new = {"kept": 4, "duplicate": 1, "conflict": 1, "rejected": 1, "dropped": 1}
     assert found.added == {"listed": 8, **new}
@@ -241,12 +241,12 @@ def test_images_that_were_passed_over_are_counted(tmp_path):
     assert check(work, OPTIONS, base_of(tmp_path / "base")).passed_over == 5
 
 
-def test_what_the_base_has_does_not_make_up_for_a_broken_input(tmp_path):
+def test_images_of_the_base_do_not_count_for_the_share_of_rejected_images(tmp_path):
     with pytest.raises(RunError, match="3 of 4 were"):
         check(work_of(tmp_path / "new", **rejected(3, 4)), OPTIONS, base_of(tmp_path / "base"))
 
 
-def test_a_rule_of_an_attribute_needs_one(tmp_path):
+def test_a_rule_of_an_attribute_that_no_image_has_fails_the_run(tmp_path):
     work = work_of(tmp_path)
     check(work, IngestOptions("i", "o", balance=(Rule("cap", 5, "age"),)), None)
     with pytest.raises(
@@ -258,11 +258,11 @@ def test_a_rule_of_an_attribute_needs_one(tmp_path):
         check(none, IngestOptions("i", "o", balance=(Rule("cap", 5, "eyes"),)), None)
 
 
-def test_no_rejected_image_may_be_asked_for(tmp_path):
+def test_max_rejected_may_be_zero(tmp_path):
     strict = IngestOptions("i", "o", max_rejected=0.0)
     assert check(work_of(tmp_path / "a", **rejected(0, 4)), strict, None).counts["kept"] == 4
     rows = [row("a/1"), row("a/2", "rejected"), *(row(f"b/{n}", "conflict") for n in range(5))]
     work = work_of(tmp_path / "b", parts=[rows], shards={"train/x": 1})
-    # What was set aside for another reason is not what was wrong.
+    # Conflicts are not counted as rejected.
     with pytest.raises(RunError, match=r"^At most 0% .* 1 of 7 were \(1 why rejected\); mend"):
         check(work, strict, None)

@@ -40,8 +40,8 @@ def graph_of(folder, dedup: str, on_conflict: str, references: tuple[int, ...], 
     return Graph(pipeline)
 
 
-# What is pickled: tables of pyarrow for the statistics, the None that writers of receipts give, and
-# a few values that are there once in a run, or once for each chunk of a held-out set.
+# Steps with pickled elements: pyarrow tables for the statistics, the None that writers of receipts
+# return, and a few values that occur once in a run or once for each chunk of a held-out set.
 PICKLED = {
     *("BaseTrain", "Train/Input0", "Train/Input1", "Train/All", "TrainBatches"),
     "WriteIndex/Write/ParDo(_WritePart)",
@@ -52,12 +52,12 @@ PICKLED = {
 
 
 @pytest.mark.slow
-def test_what_is_grouped_has_a_type(tmp_path):
+def test_grouped_streams_have_deterministic_coders(tmp_path):
     assert check(graph_of(tmp_path, "off", "drop", ()), "Statistics/") < PICKLED
 
 
 @pytest.mark.slow
-def test_what_is_grouped_has_a_type_with_every_option(tmp_path):
+def test_grouped_streams_have_deterministic_coders_with_every_option(tmp_path):
     graph = graph_of(tmp_path, "thorough", "quarantine", (BASE, HELD_OUT), RULES)
     assert check(graph, "Statistics/") == PICKLED
     tops = {step.split("/")[0] for step in graph.steps}

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from facemill.pipelines.ingest.held_out import check_old_apart, read_held_out
+from facemill.pipelines.ingest.held_out import check_base_apart, read_held_out
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.dataset.artifact import Work
 
@@ -18,8 +18,8 @@ DROPPED = Counter(
 
 
 def counts(listed: int, usable: int, **reasons: int) -> dict:
-    told = {"listed": listed, "usable": usable, "by_pixels": min(30, listed - usable)}
-    return {**told, "reasons": reasons, "fingerprint": "abc"}
+    message = {"listed": listed, "usable": usable, "by_pixels": min(30, listed - usable)}
+    return {**message, "reasons": reasons, "fingerprint": "abc"}
 
 
 def work_of(root, held_out: dict, records: int = 0, shown=()) -> Work:
@@ -32,7 +32,7 @@ def work_of(root, held_out: dict, records: int = 0, shown=()) -> Work:
     return Work(str(root), "dataset", {}, {}, str(root))
 
 
-def test_what_was_compared_and_dropped_is_told(tmp_path):
+def test_figures_of_the_held_out_set_are_in_manifest_and_text(tmp_path):
     work = work_of(tmp_path, counts(1_234, 1_200, torn=1, blank=3, dark=30))
     found = read_held_out(work, DROPPED)
     assert found.to_manifest() == {
@@ -50,7 +50,7 @@ def test_what_was_compared_and_dropped_is_told(tmp_path):
     ]
 
 
-def test_a_set_that_is_all_usable_and_has_nothing_in_common_is_told_too(tmp_path):
+def test_figures_of_a_usable_set_without_overlap_are_in_the_text(tmp_path):
     found = read_held_out(work_of(tmp_path, counts(2, 2)), Counter())
     assert found.words == [
         "2 of 2 images of the held-out set were compared",
@@ -58,7 +58,7 @@ def test_a_set_that_is_all_usable_and_has_nothing_in_common_is_told_too(tmp_path
     ]
 
 
-def test_of_many_reasons_the_most_frequent_are_told(tmp_path):
+def test_the_most_frequent_reasons_are_kept(tmp_path):
     reasons = {f"reason {number:02d}": 1 + number % 2 for number in range(30)}
     found = read_held_out(work_of(tmp_path, counts(100, 55, **reasons)), Counter())
     assert len(found.reasons) == 20
@@ -67,25 +67,25 @@ def test_of_many_reasons_the_most_frequent_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (counts(3, 0, dark=2, torn=1), r"none of its 3 can be used \(2 dark; 1 torn\); check"),
         (counts(0, 0), "none of its 0 can be used; check"),
     ],
 )
-def test_a_set_of_which_nothing_can_be_compared_fails_the_run(tmp_path, given, told):
-    with pytest.raises(RunError, match=f"^--exclude-dataset must hold images .*{told}"):
+def test_a_set_without_a_usable_image_fails_the_run(tmp_path, given, message):
+    with pytest.raises(RunError, match=f"^--exclude-dataset must hold images .*{message}"):
         read_held_out(work_of(tmp_path, given), DROPPED)
 
 
 @pytest.mark.parametrize(
-    ("overlap", "told"),
+    ("overlap", "message"),
     [
         ({"records": 3}, "3 of its records show an identity of the held-out set and 0 a picture"),
         ({"shown": ["z/1", "z/2"]}, "and 2 a picture of it, z/1, z/2 among them; ingest"),
     ],
 )
-def test_records_that_are_written_already_and_overlap_fail_the_run(tmp_path, overlap, told):
-    check_old_apart(work_of(tmp_path, counts(2, 2)))
-    with pytest.raises(RunError, match=f"^--append-to must share nothing with .*{told}"):
-        check_old_apart(work_of(tmp_path, counts(2, 2), **overlap))
+def test_records_of_the_base_that_are_held_out_fail_the_run(tmp_path, overlap, message):
+    check_base_apart(work_of(tmp_path, counts(2, 2)))
+    with pytest.raises(RunError, match=f"^--append-to must share nothing with .*{message}"):
+        check_base_apart(work_of(tmp_path, counts(2, 2), **overlap))

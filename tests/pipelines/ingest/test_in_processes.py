@@ -1,4 +1,4 @@
-"""Ingest with the local engine's own worker processes."""
+"""Ingest with the local runner's own worker processes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`facemill ingest` from outside: every file has its row, the same bytes again, clear refusals."""
+"""`facemill ingest`: every file has a row, runs repeat byte for byte, wrong use is refused."""
 
 import hashlib
 import io
@@ -43,7 +43,7 @@ ODD = ("wrong-extension", "cmyk", "16-bit", "alpha", "exif-rotated", "mislabel")
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """A collection with every kind of planted file, and strays as a disk has them."""
+    """A collection with every kind of planted file, and with unlisted files as disks have them."""
     root = tmp_path_factory.mktemp("all-kinds")
     collection.write(str(root), RECIPE)
     images = root / "images"
@@ -100,14 +100,14 @@ def records_of(dataset: Path) -> dict[str, tuple[str, int, Record]]:
 
 
 def listing(folder: Path) -> set[str]:
-    """What the index must hold: the path of every file."""
+    """The image_ids that the index must hold: the path of every file."""
     found = set()
     for here, _, names in os.walk(folder):
         for name in names:
             path = os.path.relpath(os.path.join(here, name), folder)
-            told = path.encode("utf-8", "backslashreplace").decode("utf-8")
-            # Escapes are no other file's name: none is listed in a folder ".".
-            found.add(path if told == path else "/./".join(told.rsplit("/", 1)))
+            escaped = path.encode("utf-8", "backslashreplace").decode("utf-8")
+            # The folder "." keeps escaped names apart from names of other files.
+            found.add(path if escaped == path else "/./".join(escaped.rsplit("/", 1)))
     return found
 
 
@@ -127,7 +127,7 @@ def test_every_file_has_one_row(photos, truth, index, dataset):
         assert (row["outcome"] == "kept") == (not row["reason"])
 
 
-def test_rows_hold_the_facts_of_their_files(photos, truth, index):
+def test_rows_hold_the_metadata_of_their_files(photos, truth, index):
     for image_id, true in truth.items():
         row = index[image_id]
         assert row["identity"] == true.folder_identity
@@ -137,7 +137,7 @@ def test_rows_hold_the_facts_of_their_files(photos, truth, index):
             assert (row["width"], row["height"]) == (true.width, true.height)
 
 
-def test_broken_files_are_rejected_with_a_telling_reason(truth, index):
+def test_broken_files_are_rejected_with_the_reason_of_their_kind(truth, index):
     for kind in BROKEN_KINDS:
         rows = [index[true.image_id] for true in truth.values() if true.kind == kind]
         assert len(rows) == 3
@@ -147,15 +147,15 @@ def test_broken_files_are_rejected_with_a_telling_reason(truth, index):
             assert row["split"] is row["shard"] is row["position"] is None
 
 
-def test_strays_are_rejected_with_a_reason(index):
-    def told(image_id: str) -> str:
+def test_files_that_are_no_photos_are_rejected_with_a_reason(index):
+    def reason_of(image_id: str) -> str:
         assert index[image_id]["outcome"] == "rejected"
         return index[image_id]["reason"]
 
-    assert "no identity" in told("README.txt")
-    assert "not an image" in told("id00001/notes.txt")
-    assert told("id00003/nowhere.jpg") == storage.LINK_OUT
-    assert "UTF-8" in told("id00004/./caf\\udce9.jpg")
+    assert "no identity" in reason_of("README.txt")
+    assert "not an image" in reason_of("id00001/notes.txt")
+    assert reason_of("id00003/nowhere.jpg") == storage.LINK_OUT
+    assert "UTF-8" in reason_of("id00004/./caf\\udce9.jpg")
     deep = index["id00002/deeper/still/photo.jpg"]
     assert (deep["outcome"], deep["identity"]) == ("kept", "id00002")
 
@@ -166,8 +166,8 @@ def test_copies_are_duplicates_of_their_source(truth, index):
         if true.kind not in ("copy", "reencode", "resize"):
             continue
         copy, source = index[true.image_id], index[true.source_image_id]
-        # Of two pictures of one size either may stay; a smaller one, or a later of two equal
-        # ones, may not.
+        # Either of two photos of one size may be kept, but never a smaller one, nor the later of
+        # two equal ones.
         if true.kind == "reencode" and source["outcome"] == "duplicate":
             copy, source = source, copy
         assert (copy["outcome"], source["outcome"]) == ("duplicate", "kept")
@@ -191,7 +191,7 @@ def test_conflicts_name_each_other(truth, index):
     assert {key for key, row in index.items() if row["outcome"] == "conflict"} == expected
 
 
-def test_different_pictures_are_not_set_aside(truth, index):
+def test_different_photos_are_kept(truth, index):
     copied = {true.source_image_id for true in truth.values() if true.source_image_id}
     for true in truth.values():
         if true.kind in (*ODD, "original") and true.image_id not in copied:
@@ -267,7 +267,7 @@ def test_the_manifest_lists_every_file_with_its_sha256(dataset):
     assert not [name for name in os.listdir(dataset) if name.startswith(".")]
 
 
-def test_the_report_stands_alone(dataset):
+def test_the_report_loads_nothing(dataset):
     page = (dataset / "report.html").read_text("utf-8")
     for word in OUTCOMES:
         assert word in page
@@ -281,12 +281,12 @@ def test_the_report_stands_alone(dataset):
 def test_another_run_with_other_workers_is_byte_equal(photos, dataset, tmp_path):
     assert ingest(photos, tmp_path / "b", "--image-size", SIZE, "--workers", 2) == 0
     assert contents(tmp_path / "b") == contents(dataset)
-    told = json.loads((tmp_path / "b" / "run.json").read_text())
-    assert told["workers"] == 2
+    run_info = json.loads((tmp_path / "b" / "run.json").read_text())
+    assert run_info["workers"] == 2
     assert json.loads((dataset / "run.json").read_text())["workers"] == 1
 
 
-def test_a_complete_output_is_left_alone(photos, dataset, capsys):
+def test_a_complete_output_is_not_written_again(photos, dataset, capsys):
     before = {**contents(dataset), "run": (dataset / "run.json").read_bytes()}
     assert ingest(photos, dataset, "--image-size", SIZE, "--workers", 2) == 0
     assert "already complete" in capsys.readouterr().out
@@ -317,7 +317,7 @@ def _make_folders(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (_make_missing, "does not exist"),
         (Path.mkdir, "is empty"),
@@ -327,12 +327,12 @@ def _make_folders(path: Path) -> None:
     ],
     ids=["missing", "empty", "a file", "nothing in the folders", "only broken files"],
 )
-def test_an_input_that_gives_nothing_is_one_sentence(tmp_path, capfd, make, told):
+def test_an_input_without_images_is_refused_in_one_sentence(tmp_path, capfd, make, message):
     make(tmp_path / "photos")
     assert ingest(tmp_path / "photos", tmp_path / "out") in (1, 2)
     errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("facemill:")]
     assert len(errors) == 1
-    assert told in errors[0]
+    assert message in errors[0]
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
@@ -346,7 +346,7 @@ def test_more_broken_files_than_allowed_fail_the_run(tmp_path, tiny_photos, capf
     assert ingest(photos, tmp_path / "out", *flags, "--max-rejected", "0.4") == 1
     assert "3 of 6" in capfd.readouterr().err
     assert not (tmp_path / "out" / "manifest.json").exists()
-    # The share may be given anew: it does not change what is written.
+    # --max-rejected may differ: it does not change the result.
     assert ingest(photos, tmp_path / "out", *flags, "--max-rejected", "0.5") == 0
     assert rows_of(tmp_path / "out").keys() == listing(photos)
 
@@ -393,7 +393,7 @@ def test_identities_can_be_included_and_excluded(uneven, tmp_path):
     assert rows.keys() == listing(uneven)
 
 
-def test_split_takes_its_shares_and_a_new_identity_moves_nobody(uneven, tmp_path):
+def test_splits_have_their_shares_and_a_new_identity_moves_no_other(uneven, tmp_path):
     flags = ("--split", "train=0.5,val=0.25,test=0.25")
     assert ingest(uneven, tmp_path / "all", *flags) == 0
     (tmp_path / "exclude.txt").write_text("id00001\nid00005\n")
@@ -404,14 +404,14 @@ def test_split_takes_its_shares_and_a_new_identity_moves_nobody(uneven, tmp_path
         rows = rows_of(output).values()
         return {row["identity"]: row["split"] for row in rows if row["outcome"] == "kept"}
 
-    whole, fewer = splits(tmp_path / "all"), splits(tmp_path / "fewer")
-    assert set(whole.values()) == {"train", "val", "test"}
-    assert {key: split for key, split in whole.items() if key in fewer} == fewer
-    assert len(fewer) == len(whole) - 2
+    complete, fewer = splits(tmp_path / "all"), splits(tmp_path / "fewer")
+    assert set(complete.values()) == {"train", "val", "test"}
+    assert {key: split for key, split in complete.items() if key in fewer} == fewer
+    assert len(fewer) == len(complete) - 2
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (("--split", "train=0.5,val=0.6"), "must sum to 1"),
         (("--split", "val=1"), "--split must give shares"),
@@ -424,9 +424,9 @@ def test_split_takes_its_shares_and_a_new_identity_moves_nobody(uneven, tmp_path
         (("--include-identities", "/does/not/exist"), "--include-identities must be a text file"),
     ],
 )
-def test_wrong_options_are_one_sentence(tiny_photos, tmp_path, capfd, flags, told):
+def test_wrong_options_are_refused_in_one_sentence(tiny_photos, tmp_path, capfd, flags, message):
     assert ingest(tiny_photos, tmp_path / "out", *flags) == 2
     error = capfd.readouterr().err
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()

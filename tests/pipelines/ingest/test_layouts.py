@@ -24,7 +24,7 @@ from tests.pipelines.ingest.ingesting import (
 pytestmark = pytest.mark.slow
 
 
-def test_another_root_is_another_input(tmp_path, capsys):
+def test_another_root_is_refused_as_another_input(tmp_path, capsys):
     for name, first in (("some", 0), ("others", 50)):
         for image in range(3):
             draw(tmp_path / name, first, image, f"{image}.jpg")
@@ -41,17 +41,17 @@ def test_another_root_is_another_input(tmp_path, capsys):
 
 
 def test_columns_of_tables_may_be_named(tmp_path):
-    pictures = [draw(tmp_path / "photos", 1, image).read_bytes() for image in range(4)]
-    table = {"crop": pictures, "photo": pictures[::-1], "who": ["ada"] * 4, "label": ["bob"] * 4}
+    photos = [draw(tmp_path / "photos", 1, image).read_bytes() for image in range(4)]
+    table = {"crop": photos, "photo": photos[::-1], "who": ["ada"] * 4, "label": ["bob"] * 4}
     (tmp_path / "tables").mkdir()
     pq.write_table(pa.table(table), tmp_path / "tables" / "0.parquet")
-    told = refused(tmp_path / "tables", tmp_path / "out")
-    assert "no column of images among crop, photo, who, label; name them by --image-col" in told
+    message = refused(tmp_path / "tables", tmp_path / "out")
+    assert "no column of images among crop, photo, who, label; name them by --image-col" in message
     given = ("--image-column", "photo", "--label-column", "who", "--split", "train=1")
     ingest(tmp_path / "tables", tmp_path / "out", *given)
     rows = check(tmp_path / "out")
     assert {row["identity"] for row in rows.values()} == {"ada"}
-    first = hashlib.sha256(pictures[3]).hexdigest()
+    first = hashlib.sha256(photos[3]).hexdigest()
     assert rows["0.parquet/0"]["sha256"] == first
     options = manifest_of(tmp_path / "out")["options"]
     assert (options["image_column"], options["label_column"]) == ("photo", "who")
@@ -81,14 +81,14 @@ def test_other_layouts_give_the_same_images(base, tmp_path, form, write):
     rows, folders = check(tmp_path / "out"), rows_of(base / "dataset")
     assert manifest_of(tmp_path / "out")["options"]["format"] == form
 
-    def told(found: dict[str, dict]) -> list[tuple]:
+    def comparable(found: dict[str, dict]) -> list[tuple]:
         columns = ("identity", "outcome", "split", "sha256", "pixel_sha256")
         return sorted(tuple(row[name] for name in columns) for row in found.values())
 
-    assert told(rows) == told(folders)
+    assert comparable(rows) == comparable(folders)
 
 
-def test_a_collection_of_nobody_in_particular_is_a_gallery(tmp_path):
+def test_a_collection_without_identities_is_written_unlabeled(tmp_path):
     with (tmp_path / "faces.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
         table.writerow(["path"])

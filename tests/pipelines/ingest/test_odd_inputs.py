@@ -1,4 +1,4 @@
-"""What a disk may hold beside photos, and where an output may not lie."""
+"""Inputs with files that are no photos, and outputs in a wrong folder."""
 
 import os
 import shutil
@@ -48,8 +48,8 @@ def test_a_link_that_leads_in_a_circle_is_accounted_for(photos, tmp_path):
     assert len(rows) < 1000
 
 
-def test_escapes_are_no_name_of_another_file(photos, tmp_path):
-    # Bytes that are not UTF-8 are told by escapes, and another folder bears these as its name.
+def test_an_escaped_name_is_not_that_of_another_file(photos, tmp_path):
+    # Names that are not UTF-8 are listed with escapes, and another folder has these as its name.
     folders = os.fsencode(photos) + b"/\xff", os.fsencode(photos) + rb"/\udcff"
     for folder in folders:
         os.mkdir(folder)
@@ -63,16 +63,14 @@ def test_escapes_are_no_name_of_another_file(photos, tmp_path):
 def test_an_identity_of_two_lines_does_not_spoil_the_dataset(photos, tmp_path):
     (photos / "id00002").rename(photos / "id\n2")
     rows = rows_of(photos, tmp_path / "out")
-    told = {row["reason"] for name, row in rows.items() if name.startswith("id\n2/")}
-    assert told == {"the name of its identity must be one line, but holds a line break"}
+    reasons = {row["reason"] for name, row in rows.items() if name.startswith("id\n2/")}
+    assert reasons == {"the name of its identity must be one line, but holds a line break"}
     vocabulary = tmp_path / "out" / "transform" / "transform_fn" / "assets" / "identities"
     assert vocabulary.read_text() == "id00001\n"
 
 
-@pytest.mark.parametrize(("column", "told"), [("who", True), ("person", False)])
-def test_a_run_in_which_nobody_has_an_identity_says_how_they_are_named(
-    photos, tmp_path, column, told
-):
+@pytest.mark.parametrize(("column", "is_printed"), [("who", True), ("person", False)])
+def test_a_run_without_identities_prints_how_to_name_them(photos, tmp_path, column, is_printed):
     rows = [f"id0000{n}/id0000{n}_000{i}.jpg,{n}" for n in (1, 2) for i in (1, 2)]
     (tmp_path / "m.csv").write_text("\n".join([f"path,{column}", *rows]))
     flags = ("--root", photos, "--image-size", 32, "--split", "train=1", "--workers", 1)
@@ -82,11 +80,11 @@ def test_a_run_in_which_nobody_has_an_identity_says_how_they_are_named(
         "no image has an identity, so there is nobody to train on: name identities by a column "
         "identity, label, person or name\n"
     )
-    assert (sentence in done.stdout) == told
+    assert (sentence in done.stdout) == is_printed
 
 
 def test_an_output_in_the_input_is_refused(photos):
-    # The next run would take it for an identity.
+    # The next run would list the output as an identity.
     done = facemill("ingest", "--input", photos, "--output", photos / "out", code=2)
     assert done.stderr.startswith("facemill: --output must not lie in --input")
     assert not (photos / "out").exists()

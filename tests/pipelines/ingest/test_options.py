@@ -74,7 +74,7 @@ def test_repeated_flags_add_up_in_order():
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (("--image-size", "15"), "--image-size must be 16 to 1024 pixels, got 15"),
         (("--image-size", "1025"), "--image-size must be"),
@@ -110,10 +110,10 @@ def test_repeated_flags_add_up_in_order():
         (("--min-contrast", "nan"), "--min-contrast must be"),
     ],
 )
-def test_a_value_out_of_range_is_one_sentence(flags, told):
+def test_a_value_out_of_range_is_one_sentence(flags, message):
     with pytest.raises(UsageError) as refused:
         parsed(*flags)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert str(refused.value).endswith(".")
     assert "\n" not in str(refused.value)
 

@@ -1,4 +1,4 @@
-"""`facemill ingest` with other policies for conflicts and splits than the usual."""
+"""`facemill ingest` with other policies for conflicts and splits than the default."""
 
 import io
 from collections import Counter
@@ -26,16 +26,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def conflicts(tmp_path_factory) -> Path:
-    """One picture of ada twice and of bob once, one of eve and joe, and others of all."""
+    """One photo under ada twice and bob once, one under eve and joe, and more of each."""
     photos = tmp_path_factory.mktemp("conflicts")
     draw(photos, 1, 0, "ada/one.jpg")
     draw(photos, 1, 0, "ada/two.jpg", quality=80)
     draw(photos, 1, 0, "bob/one.jpg", quality=85)
     draw(photos, 2, 0, "eve/two.jpg")
     draw(photos, 2, 0, "joe/two.jpg", quality=85)
-    for place, name in enumerate(("ada", "bob", "eve", "joe")):
+    for number, name in enumerate(("ada", "bob", "eve", "joe")):
         for image in range(3):
-            draw(photos, 10 + place, image, f"{name}/{image}.jpg")
+            draw(photos, 10 + number, image, f"{name}/{image}.jpg")
     return photos
 
 
@@ -50,7 +50,7 @@ def test_conflicts_can_be_quarantined(conflicts, tmp_path):
     assert all(name.startswith("quarantine/") for name in described["shards"])
 
 
-def test_the_majority_can_keep_a_picture(conflicts, tmp_path):
+def test_keep_majority_keeps_the_best_image_of_the_larger_side(conflicts, tmp_path):
     ingest(conflicts, tmp_path / "out", "--on-conflict", "keep-majority", "--split", "train=1")
     rows = check(tmp_path / "out")
     ada = {rows[f"ada/{name}.jpg"]["outcome"] for name in ("one", "two")}
@@ -61,7 +61,7 @@ def test_the_majority_can_keep_a_picture(conflicts, tmp_path):
     assert not (tmp_path / "out" / "quarantine").exists()
 
 
-def test_split_by_image_alignment_and_floor(base, tmp_path):
+def test_split_by_image_without_cropping_and_with_min_contrast(base, tmp_path):
     photos = tmp_path / "photos"
     for image in range(24):
         draw(photos, 1, image)
@@ -79,14 +79,14 @@ def test_split_by_image_alignment_and_floor(base, tmp_path):
     shard, position = rows["id01/wide.png"]["shard"], rows["id01/wide.png"]["position"]
     (encoded,) = [
         features["image/encoded"]
-        for name, place, features in records_of(tmp_path / "out")
-        if (name, place) == (shard, position)
+        for name, number, features in records_of(tmp_path / "out")
+        if (name, number) == (shard, position)
     ]
-    square = np.asarray(Image.open(io.BytesIO(encoded)), float)
-    whole = np.asarray(Image.fromarray(wide).resize((32, 32), Image.Resampling.BOX), float)
+    crop = np.asarray(Image.open(io.BytesIO(encoded)), float)
+    uncropped = np.asarray(Image.fromarray(wide).resize((32, 32), Image.Resampling.BOX), float)
     middle = Image.fromarray(wide[:, 12:52]).resize((32, 32), Image.Resampling.BOX)
-    # The whole picture, not its middle.
-    assert np.abs(square - whole).mean() < 6 < np.abs(square - np.asarray(middle)).mean()
+    # The uncropped image, not its center.
+    assert np.abs(crop - uncropped).mean() < 6 < np.abs(crop - np.asarray(middle)).mean()
 
 
 def test_lists_put_identities_into_splits(base, tmp_path):
@@ -98,9 +98,9 @@ def test_lists_put_identities_into_splits(base, tmp_path):
     given = [word for one in lists for word in ("--split-list", one)]
     ingest(base / "photos", tmp_path / "out", *given)
     after = splits(check(tmp_path / "out"))
-    for place, name in enumerate(moved):
-        before[name] = {"test"} if place < 2 else {"val"}
+    for number, name in enumerate(moved):
+        before[name] = {"test"} if number < 2 else {"val"}
     assert after == before
     lists = ("--split-list", f"train={tmp_path}/test.txt", "--split-list", lists[0])
-    told = refused(base / "photos", tmp_path / "other", *lists)
-    assert "must put an identity into one split, got id00 for train and test" in told
+    message = refused(base / "photos", tmp_path / "other", *lists)
+    assert "must put an identity into one split, got id00 for train and test" in message

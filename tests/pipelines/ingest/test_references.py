@@ -50,7 +50,7 @@ def test_no_base_is_none():
     assert read_base(None) is None
 
 
-def test_a_base_tells_its_next_version_and_its_files(base, tiny_dataset):
+def test_a_base_knows_its_next_version_and_its_files(base, tiny_dataset):
     assert base.root == str(tiny_dataset)
     assert base.version == 2
     assert base.index == ["index/part-00000-of-00001.parquet"]
@@ -88,22 +88,24 @@ def test_other_options_are_refused_by_their_name(base, values):
         check_base(base, wanted(base, **values))
 
 
-def test_options_are_told_as_a_person_writes_them(base):
+def test_options_are_shown_as_a_person_writes_them(base):
     rules = (Rule("cap", 5.0), Rule("min-images", 2.0, "age"))
     with pytest.raises(UsageError, match=r"--balance is cap=5 min-images=2@age here and not given"):
         check_base(base, wanted(base, balance=rules))
     given = options(split=parse_split("train=1"))
     here = {**result_options(given, "folders", read_name_lists(given)), "append_to": "x"}
-    told = r"--split is train=1 here and train=0.7,val=0.3 there; give the same"
-    with pytest.raises(UsageError, match=told):
+    message = r"--split is train=1 here and train=0.7,val=0.3 there; give the same"
+    with pytest.raises(UsageError, match=message):
         check_base(base, here)
-    told = r"the floor of quality \(--min-sharpness.*\) is 7, 0 and 0,255 here and 0, 0 and 0,255"
-    with pytest.raises(UsageError, match=told):
+    message = (
+        r"the floor of quality \(--min-sharpness.*\) is 7, 0 and 0,255 here and 0, 0 and 0,255"
+    )
+    with pytest.raises(UsageError, match=message):
         check_base(base, wanted(base, min_sharpness=7.0))
 
 
 @pytest.mark.parametrize("name", ["exclude_dataset", "include_identities", "exclude_identities"])
-def test_what_was_kept_away_can_be_changed_and_not_left_off(base, name):
+def test_exclusions_of_the_base_can_be_changed_and_not_dropped(base, name):
     base.manifest["options"][name] = "x"
     check_base(base, {**wanted(base), name: "y"})
     flag = "--" + name.replace("_", "-")
@@ -111,7 +113,7 @@ def test_what_was_kept_away_can_be_changed_and_not_left_off(base, name):
         check_base(base, wanted(base))
 
 
-def test_lists_that_records_of_the_base_do_not_keep_to_are_refused(base, tmp_path):
+def test_lists_that_records_of_the_base_contradict_are_refused(base, tmp_path):
     rows = pq.read_table(os.path.join(base.root, "index")).to_pylist()
     kept = sorted({row["identity"] for row in rows if row["outcome"] == "kept"})
     names = tmp_path / "names.txt"
@@ -127,7 +129,7 @@ def test_lists_that_records_of_the_base_do_not_keep_to_are_refused(base, tmp_pat
     check_names(base, read_name_lists(options(include_identities=str(names))))
 
 
-def test_a_held_out_set_needs_a_search_for_its_pictures():
+def test_a_held_out_set_needs_deduplication():
     check_exclude(options(dedup="off"))
     check_exclude(options(exclude_dataset="x", dedup="exact"))
     with pytest.raises(UsageError, match=r"^--exclude-dataset must go with a search .* off; give"):
@@ -152,29 +154,31 @@ def test_a_manifest_without_files_is_one_sentence(tiny_dataset, tmp_path):
     damaged(tiny_dataset, tmp_path / "b", {"files": []}, "must list the parts of an index")
 
 
-def damaged(dataset, copy, changes: dict, told: str) -> None:
-    """Checks what both flags say of a dataset whose manifest was changed; None takes away."""
+def damaged(dataset, copy, changes: dict, message: str) -> None:
+    """Checks the errors of both flags for a changed manifest; the value None removes a key."""
     shutil.copytree(dataset, copy, dirs_exist_ok=True)
     manifest = {**json.loads((copy / "manifest.json").read_text()), **changes}
     left = {name: value for name, value in manifest.items() if value is not None}
     (copy / "manifest.json").write_text(json.dumps(left))
     for read in (lambda: read_base(str(copy)), lambda: held_out(copy)):
-        with pytest.raises(UsageError, match=f"manifest.json {told}"):
+        with pytest.raises(UsageError, match=f"manifest.json {message}"):
             read()
 
 
-def test_a_held_out_folder_of_several_formats_is_told_in_its_own_words(tmp_path):
+def test_a_held_out_folder_of_several_formats_is_refused_with_advice_of_its_own(tmp_path):
     for name in ("a.tar", "b.parquet"):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(UsageError) as refused:
         held_out(tmp_path)
-    told = str(refused.value)
-    assert told.startswith(f"--exclude-dataset must be of one format, got {tmp_path}, which could")
-    assert "--format" not in told
+    message = str(refused.value)
+    assert message.startswith(
+        f"--exclude-dataset must be of one format, got {tmp_path}, which could"
+    )
+    assert "--format" not in message
 
 
 @pytest.mark.parametrize("kind", ["oversample", "effective-number"])
-def test_rules_that_would_change_what_is_written_are_refused(base, kind):
+def test_rules_that_would_change_records_of_the_base_are_refused(base, kind):
     rules = (Rule(kind, 0.0 if kind == "effective-number" else 3),)
     here = wanted(base, balance=rules)
     base.manifest["options"]["balance"] = json.loads(json.dumps(here["balance"]))
@@ -206,28 +210,30 @@ def test_keys_of_all_listed_images_are_written_in_order(base, tmp_path):
     assert len(keys) == base.manifest["counts"]["listed"] > 0
 
 
-def test_known_sets_are_those_that_the_options_name(base, tiny_dataset, tiny_photos):
+def test_reference_sets_are_those_that_the_options_name(base, tiny_dataset, tiny_photos):
     assert reference_sets(options(), CROP, None) == []
     given = options(exclude_dataset=str(tiny_photos))
-    old, held = reference_sets(given, CROP, base)
-    assert (old.origin, held.origin) == (BASE, HELD_OUT)
-    # Records are squares already; photos are framed as the run's own.
-    assert (old.crop_config, held.crop_config) == (CropConfig(32, "none"), CROP)
-    assert (old.source.format, held.source.format) == ("dataset", "folders")
+    appended, held = reference_sets(given, CROP, base)
+    assert (appended.origin, held.origin) == (BASE, HELD_OUT)
+    # Records are crops already; photos are cropped as those of the run.
+    assert (appended.crop_config, held.crop_config) == (CropConfig(32, "none"), CROP)
+    assert (appended.source.format, held.source.format) == ("dataset", "folders")
     (held,) = reference_sets(options(exclude_dataset=str(tiny_dataset)), CropConfig(64), None)
     assert (held.source.format, held.crop_config) == ("dataset", CropConfig(64, "none"))
 
 
 @pytest.mark.parametrize("crop_config", [CropConfig(32, "none"), CropConfig(32, "center", 0.5)])
 def test_a_dataset_that_was_framed_otherwise_is_refused(tiny_dataset, base, crop_config):
-    told = r"must be a dataset whose pictures were framed alike.*--align center --crop-fraction 1"
-    with pytest.raises(UsageError, match=f"^--exclude-dataset {told}"):
+    message = (
+        r"must be a dataset whose pictures were framed alike.*--align center --crop-fraction 1"
+    )
+    with pytest.raises(UsageError, match=f"^--exclude-dataset {message}"):
         reference_sets(options(exclude_dataset=str(tiny_dataset)), crop_config, None)
-    with pytest.raises(UsageError, match=f"^--append-to {told}"):
+    with pytest.raises(UsageError, match=f"^--append-to {message}"):
         reference_sets(options(), crop_config, base)
 
 
-def test_a_held_out_set_that_is_none_names_its_option(tmp_path):
+def test_a_missing_held_out_set_names_its_option(tmp_path):
     for path in (tmp_path / "absent", tmp_path):
         with pytest.raises(UsageError) as refused:
             reference_sets(options(exclude_dataset=str(path)), CROP, None)
@@ -255,14 +261,14 @@ def test_a_held_out_dataset_that_was_changed_is_refused(tiny_dataset, tmp_path):
         held_out(tmp_path / "copy")
 
 
-def test_what_an_unfinished_run_left_is_no_held_out_set(tiny_dataset, tmp_path):
+def test_the_output_of_an_unfinished_run_is_no_held_out_set(tiny_dataset, tmp_path):
     shutil.copytree(tiny_dataset, tmp_path / "copy")
     (tmp_path / "copy" / "manifest.json").rename(tmp_path / "copy" / ".incomplete")
     with pytest.raises(UsageError, match="--exclude-dataset must be images or a complete dataset"):
         held_out(tmp_path / "copy")
 
 
-def test_a_held_out_set_has_none_of_the_options_of_the_input(tmp_path):
+def test_the_options_of_the_input_do_not_apply_to_a_held_out_set(tmp_path):
     pq.write_table(pa.table({"face": ["no image"]}), tmp_path / "faces.parquet")
     with pytest.raises(UsageError) as refused:
         held_out(tmp_path)

@@ -28,8 +28,8 @@ CODES = {
 NOTHING = HeldOut(8, 8, 0, {}, 3, 0, 0, "abc")
 
 
-def fates(names: list[str]) -> dict[str, tuple[str, str, str | None]]:
-    """Of some images: outcome, reason and duplicate_of; the others are kept."""
+def outcomes_of(names: list[str]) -> dict[str, tuple[str, str, str | None]]:
+    """Some image_ids to outcome, reason and duplicate_of; the other images are kept."""
     return {
         names[1]: ("duplicate", "same pixels", names[0]),
         names[2]: ("duplicate", "near duplicate", names[0]),
@@ -39,7 +39,7 @@ def fates(names: list[str]) -> dict[str, tuple[str, str, str | None]]:
         names[21]: ("dropped", "identity is excluded", None),
         names[22]: ("dropped", "identity is in the held-out set", None),
         names[23]: ("dropped", "near duplicate in the held-out set", "held/1.jpg"),
-        # Of a dataset that was added to: not of this index.
+        # An image of the base, which is not in this index.
         names[24]: ("duplicate", "near duplicate", "old/1.jpg"),
     }
 
@@ -55,12 +55,12 @@ def scanned(tiny_photos, tmp_path_factory):
 
 
 def rendered(
-    scanned, told: dict, parts: int = 1, held_out: HeldOut | None = None, **options
+    scanned, given: dict, parts: int = 1, held_out: HeldOut | None = None, **options
 ) -> str:
     job, names = scanned
     rows, row_ids = [], row_ids_of(CHUNK, len(names))
     for name in names:
-        outcome, reason, other = told.get(name, ("kept", "", None))
+        outcome, reason, other = given.get(name, ("kept", "", None))
         row = {**dict.fromkeys(SCHEMA.names), "image_id": name, "identity": name.split("/")[0]}
         row |= {"outcome": outcome, "reason": reason, "duplicate_of": other}
         row["reason_code"] = CODES.get(reason)
@@ -81,11 +81,11 @@ def rendered(
         table.append_column("row_id", pa.array(row_ids[start : start + size]))
         for start, table in zip(starts, tables, strict=True)
     ]
-    given = IngestOptions("i", "o", **options)
-    summary = IndexSummary(report.SHOWN_OUTCOMES, given.seed)
+    run_options = IngestOptions("i", "o", **options)
+    summary = IndexSummary(report.SHOWN_OUTCOMES, run_options.seed)
     for part in parts:
         summary.add(part)
-    return report.render(summary.shown(lambda: parts), job, checked, given)
+    return report.render(summary.shown(lambda: parts), job, checked, run_options)
 
 
 def section(page: str, title: str) -> str:
@@ -93,9 +93,9 @@ def section(page: str, title: str) -> str:
     return found
 
 
-def test_the_page_tells_what_became_of_the_images(tmp_path, scanned):
+def test_the_page_shows_the_outcomes_of_the_images(tmp_path, scanned):
     _, names = scanned
-    page = rendered(scanned, fates(names), held_out=HELD_OUT)
+    page = rendered(scanned, outcomes_of(names), held_out=HELD_OUT)
     duplicates = section(page, "Duplicates")
     # One group of three, the kept one first.
     assert duplicates.index(names[0]) < duplicates.index(names[1])
@@ -110,8 +110,8 @@ def test_the_page_tells_what_became_of_the_images(tmp_path, scanned):
     assert "not an image &lt;of a known&gt; format" in rejected
     assert "identity is excluded" in rejected
     leakage = section(page, "Leakage")
-    for told in ("identity is in the held-out set", "near duplicate in the held-out set"):
-        assert told in leakage
+    for text in ("identity is in the held-out set", "near duplicate in the held-out set"):
+        assert text in leakage
     assert names[22] in leakage
     assert names[23] in leakage
     assert "identity is excluded" not in leakage
@@ -129,25 +129,25 @@ def test_the_page_tells_what_became_of_the_images(tmp_path, scanned):
 
 def test_a_caption_has_the_folder_once(tmp_path, scanned):
     _, names = scanned
-    page = rendered(scanned, fates(names))
+    page = rendered(scanned, outcomes_of(names))
     duplicates = section(page, "Duplicates")
     group = re.search(r"<h3>id00001</h3>(.*?)</div>", duplicates, re.DOTALL)
     assert group is not None
     captions = re.findall(r"<figcaption>([^<]+)<", group.group(1))
     assert captions == [name.rpartition("/")[2] for name in names[:3]]
-    # The pointer and a reader who does not see the picture get all of it.
+    # The alternative text has the full name.
     assert f'alt="{names[0]}"' in group.group(1)
 
 
 def test_the_page_says_how_many_groups_there_are_when_some_are_shown(tmp_path, scanned):
     _, names = scanned
-    told = {
+    given = {
         one: ("duplicate", "near duplicate", other)
         for one, other in zip(names[1::2], names[::2], strict=True)
     }
-    duplicates = section(rendered(scanned, told), "Duplicates")
+    duplicates = section(rendered(scanned, given), "Duplicates")
     assert "24 of 48 groups are shown" in duplicates
-    # The 24 first by name, and those of the 24 least alike that are not among them.
+    # The 24 first by name, and the 24 with the lowest correlations.
     assert duplicates.count('class="group first') == 24
     assert len(re.findall(r'class="group[^"]* second"', duplicates)) == 24
 
@@ -162,24 +162,24 @@ def test_without_a_held_out_set_the_page_says_that_none_was_compared(tmp_path, s
     assert "No image was rejected or dropped." in section(page, "Rejected and dropped")
 
 
-def test_a_held_out_set_without_overlap_is_told_too(tmp_path, scanned):
+def test_a_held_out_set_without_overlap_is_shown(tmp_path, scanned):
     page = rendered(scanned, {}, held_out=NOTHING)
     leakage = section(page, "Leakage")
     assert "Nothing of the input was found in it." in leakage
     assert "<table" not in leakage
 
 
-def test_the_page_follows_from_the_rows_and_not_from_their_parts(tmp_path, scanned):
-    told = fates(scanned[1])
-    one, three = (rendered(scanned, told, parts=parts) for parts in (1, 3))
+def test_the_page_depends_on_the_rows_and_not_on_their_parts(tmp_path, scanned):
+    given = outcomes_of(scanned[1])
+    one, three = (rendered(scanned, given, parts=parts) for parts in (1, 3))
     assert one == three
 
 
 def test_a_run_that_keeps_nothing_new_has_a_page_too(tmp_path, scanned):
-    told = dict.fromkeys(scanned[1], ("duplicate", "near duplicate", "old/1.jpg"))
-    page = rendered(scanned, told)
+    given = dict.fromkeys(scanned[1], ("duplicate", "near duplicate", "old/1.jpg"))
+    page = rendered(scanned, given)
     assert "No image was kept." in section(page, "Samples")
-    # A page is for a person: a few of the group stand for all.
+    # The page shows a few images of the group.
     assert "96 images" in section(page, "Duplicates")
     assert section(page, "Duplicates").count("data:image/") == 8
     assert "1 group." in section(page, "Duplicates")
@@ -187,11 +187,11 @@ def test_a_run_that_keeps_nothing_new_has_a_page_too(tmp_path, scanned):
 
 def test_more_reasons_than_a_table_has_rows_are_counted(tmp_path, scanned):
     _, names = scanned
-    told = {
-        name: ("rejected", f"reason {place:02d}", None) for place, name in enumerate(names[:25])
+    given = {
+        name: ("rejected", f"reason {number:02d}", None) for number, name in enumerate(names[:25])
     }
-    told |= dict.fromkeys(names[25:40], ("rejected", "the usual", None))
-    rejected = section(rendered(scanned, told), "Rejected and dropped")
+    given |= dict.fromkeys(names[25:40], ("rejected", "the usual", None))
+    rejected = section(rendered(scanned, given), "Rejected and dropped")
     assert "The 20 most frequent of 26 reasons" in rejected
     assert rejected.index("the usual") < rejected.index("reason 00")
     assert "reason 18" in rejected

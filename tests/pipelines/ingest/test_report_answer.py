@@ -1,4 +1,4 @@
-"""The first screen of an ingest report: what it answers, and the commands that fit the result."""
+"""The first screen of an ingest report: its answer, and the commands that it suggests."""
 
 import argparse
 import dataclasses
@@ -83,7 +83,7 @@ def test_a_clean_collection_is_ready():
         ),
     ],
 )
-def test_what_a_person_should_look_at_is_marked(fields, level, said):
+def test_findings_that_a_person_should_check_are_marked(fields, level, said):
     assert verdict(changed(**fields)) == level
     assert said in answered(changed(**fields))
 
@@ -97,11 +97,11 @@ def test_one_identity_cannot_be_trained_on():
 
 
 @pytest.mark.parametrize(("level", "said"), [("off", "not looked for"), ("exact", "near dup")])
-def test_pictures_that_were_not_compared_are_not_called_clean(level, said):
+def test_without_a_search_for_near_duplicates_the_finding_stays_open(level, said):
     options = dataclasses.replace(OPTIONS, dedup=level)
-    pictures = list(report_answer.between_splits(GOOD, options))[1]
-    assert pictures.level == "open"
-    assert said in pictures.text
+    finding = list(report_answer.between_splits(GOOD, options))[1]
+    assert finding.level == "open"
+    assert said in finding.text
     assert any("--dedup near" in line for line in commands(GOOD, options))
     assert not any("--dedup" in line for line in commands(GOOD))
 
@@ -125,9 +125,9 @@ def test_every_command_for_ingest_can_be_parsed():
     lines = commands(worst, dataclasses.replace(OPTIONS, dedup="off"))
     again = [shlex.split(line)[2:] for line in lines if line.startswith("facemill ingest")]
     assert len(again) == 4
-    known = set(ingest_flags())
+    flags = set(ingest_flags())
     for words in again:
-        assert {word for word in words if word.startswith("--")} <= known
+        assert {word for word in words if word.startswith("--")} <= flags
 
 
 def ingest_flags() -> list[str]:

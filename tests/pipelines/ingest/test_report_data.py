@@ -43,7 +43,7 @@ def write(root: Path, parts: list[list[dict[str, Any]]]) -> str:
 
 
 def collection(rng: np.random.Generator, clusters: int) -> list[dict[str, Any]]:
-    """Rows as verdicts make them: stars of duplicates, conflicts that name the best two."""
+    """Rows as `verdicts` makes them: duplicates that name one image, conflicts that name two."""
     names = [f"i{number:05d}" for number in rng.permutation(20 * clusters)]
     take = iter(names).__next__
     rows = [row(take(), "kept", identity=f"p{number % 7}") for number in range(clusters)]
@@ -52,7 +52,7 @@ def collection(rng: np.random.Generator, clusters: int) -> list[dict[str, Any]]:
         size = int(rng.integers(1, 9))
         if rng.random() < 0.5:
             kept = take()
-            # Of what a dataset held before there is no row.
+            # An image of the base has no row.
             if rng.random() < 0.7:
                 rows.append(row(kept, "kept" if rng.random() < 0.7 else "dropped", reason="r1"))
             same = {"outcome": "duplicate", "duplicate_of": kept, "reason": "same pixels"}
@@ -68,7 +68,9 @@ def collection(rng: np.random.Generator, clusters: int) -> list[dict[str, Any]]:
     return rows
 
 
-def plainly(rows: list[dict[str, Any]], outcome: str) -> tuple[list[tuple[int, list[str]]], int]:
+def clusters_over_all_rows(
+    rows: list[dict[str, Any]], outcome: str
+) -> tuple[list[tuple[int, list[str]]], int]:
     """(images, image_ids of the first few) of each cluster that is shown, over all rows at once,
     and how many clusters there are."""
     label: dict[str, str] = {}
@@ -92,7 +94,7 @@ def plainly(rows: list[dict[str, Any]], outcome: str) -> tuple[list[tuple[int, l
 
 
 def read(folder: str, outcomes: tuple[str, ...], seed: int) -> Shown:
-    """What is shown of an index, read as the checks of a run read it."""
+    """What the page shows of an index that is read as the checks of a run read it."""
 
     def parts() -> Iterator[pa.Table]:
         for path in sorted(Path(folder).iterdir()):
@@ -105,7 +107,7 @@ def read(folder: str, outcomes: tuple[str, ...], seed: int) -> Shown:
     return summary.shown(parts)
 
 
-def told(clusters: list[Cluster]) -> list[tuple[int, list[str]]]:
+def shown_rows(clusters: list[Cluster]) -> list[tuple[int, list[str]]]:
     return [(one.images, [member["image_id"] for member in one.rows]) for one in clusters]
 
 
@@ -118,13 +120,13 @@ def shown(rows: list[dict[str, Any]], parts: int, rng: np.random.Generator) -> S
 
 @settings(deadline=None, max_examples=15)
 @given(seeds, st.integers(1, 300), st.integers(1, 6))
-def test_what_is_shown_is_what_all_rows_at_once_would_tell(seed, clusters, parts):
+def test_the_summary_by_parts_equals_that_of_all_rows_at_once(seed, clusters, parts):
     rng = np.random.default_rng(seed)
     rows = collection(rng, clusters)
     found = shown(rows, parts, rng)
     for outcome in BOTH:
-        shown_by_all, count = plainly(rows, outcome)
-        assert told(found.clusters[outcome]) == shown_by_all
+        shown_by_all, count = clusters_over_all_rows(rows, outcome)
+        assert shown_rows(found.clusters[outcome]) == shown_by_all
         assert found.groups[outcome] == count
     counts = Counter(
         (one["outcome"], one["reason"]) for one in rows if one["outcome"] in ("rejected", "dropped")
@@ -138,7 +140,7 @@ def test_what_is_shown_is_what_all_rows_at_once_would_tell(seed, clusters, parts
 
 @settings(deadline=None, max_examples=10)
 @given(seeds, st.integers(1, 5))
-def test_the_sample_is_drawn_by_hash_whatever_the_parts(seed, parts):
+def test_the_sample_depends_on_hashes_and_not_on_the_parts(seed, parts):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_data, "DRAWN", 7)
         rows = [row(f"i{number}") for number in range(60)]
@@ -156,7 +158,7 @@ def test_the_sample_is_drawn_by_hash_whatever_the_parts(seed, parts):
     assert all(by_row_id[row_id] == sharpness for row_id, sharpness in drawn)
 
 
-def test_of_one_picture_under_many_names_a_few_are_told():
+def test_a_large_cluster_shows_some_rows_and_identities():
     rows = [
         row(f"i{n:04d}", "conflict", duplicate_of="i0000", identity=f"p{n}") for n in range(500)
     ]
@@ -169,7 +171,7 @@ def test_of_one_picture_under_many_names_a_few_are_told():
     assert len(found.names) < 10
 
 
-def test_no_part_is_kept(tmp_path):
+def test_no_part_is_kept_in_memory(tmp_path):
     rng = np.random.default_rng(1)
     rows = collection(rng, 60)
     alive: list[weakref.ref] = []
@@ -191,10 +193,10 @@ def test_no_part_is_kept(tmp_path):
     assert len(alive) >= 24
 
 
-def test_pictures_of_a_held_out_set_are_told_by_names_of_its_own(tmp_path):
+def test_image_ids_of_a_held_out_set_are_not_those_of_the_index(tmp_path):
     leak = {"outcome": "dropped", "reason": "same pixels in the held-out set"}
     rows = [
-        # Not the picture of this name that the held-out set has.
+        # Not the image of this image_id in the held-out set.
         row("h", "kept"),
         row("a", **leak, duplicate_of="h", identity="p1"),
         row("b", **leak, duplicate_of="h", identity="p2"),

@@ -8,7 +8,7 @@ import pytest
 
 from facemill.pipelines.ingest import report_groups
 from facemill.pipelines.ingest.report_data import Cluster
-from facemill.pipelines.ingest.report_groups import Pictures
+from facemill.pipelines.ingest.report_groups import StagedCrops
 from facemill.transforms.core.row_ids import BASE, row_ids_of
 from facemill.transforms.duplicates import confirm
 from facemill.transforms.faces.crop import CropConfig
@@ -43,9 +43,9 @@ def staging(tmp_path_factory):
 
 
 @pytest.fixture
-def pictures(staging):
+def crops(staging):
     with StagingReader(staging) as reader:
-        yield Pictures(staging, reader, thorough=False)
+        yield StagedCrops(staging, reader, thorough=False)
 
 
 def row(name: str, outcome: str = "duplicate", other: str | None = NAMES[0], **values) -> dict:
@@ -62,56 +62,56 @@ def cluster(*rows: dict) -> Cluster:
 KEPT = row(NAMES[0], "kept", None)
 
 
-def place(name: str) -> int:
+def row_id_of(name: str) -> int:
     return row(name)["row_id"]
 
 
-def test_a_copy_correlates_nearly_fully_and_another_picture_does_not(pictures):
-    pairs = [(place(NAMES[0]), place(name)) for name in (NAMES[2], NAMES[4])]
-    copy, other = pictures.correlations(pairs)
+def test_a_copy_has_a_high_correlation_and_another_image_has_not(crops):
+    pairs = [(row_id_of(NAMES[0]), row_id_of(name)) for name in (NAMES[2], NAMES[4])]
+    copy, other = crops.correlations(pairs)
     assert copy >= confirm.MIN_CORRELATION
     assert other < 0.9
-    assert pictures.correlations([]).tolist() == []
+    assert crops.correlations([]).tolist() == []
 
 
-def test_mirror_images_are_turned_where_they_were_looked_for(staging, pictures):
-    pair = [(place(NAMES[0]), place(NAMES[3]))]
+def test_mirror_images_are_compared_mirrored_where_the_run_searched_for_them(staging, crops):
+    pair = [(row_id_of(NAMES[0]), row_id_of(NAMES[3]))]
     with StagingReader(staging) as reader:
-        thorough = Pictures(staging, reader, thorough=True)
+        thorough = StagedCrops(staging, reader, thorough=True)
         assert thorough.correlations(pair)[0] >= confirm.MIN_CORRELATION
-    assert pictures.correlations(pair)[0] < confirm.MIN_CORRELATION
+    assert crops.correlations(pair)[0] < confirm.MIN_CORRELATION
 
 
-def test_captions_tell_equal_pixels_from_near_duplicates(pictures):
+def test_captions_distinguish_equal_pixels_from_near_duplicates(crops):
     shown = report_groups.sheet(
-        pictures, [cluster(KEPT, row(NAMES[1]), row(NAMES[2]))], 1, BASE, "copies"
+        crops, [cluster(KEPT, row(NAMES[1]), row(NAMES[2]))], 1, BASE, "copies"
     )
-    told = re.findall(r"<figcaption>([^<]+)<br><span[^>]*>([^<]+)<", str(shown[1]))
-    assert [name for name, _ in told] == ["a_1.png", "a_2.png", "a_3.jpg"]
-    assert [note for _, note in told][:2] == ["kept", "same pixels"]
-    assert re.fullmatch(r"correlation (0\.9[89]\d|1\.000)", told[2][1])
+    captions = re.findall(r"<figcaption>([^<]+)<br><span[^>]*>([^<]+)<", str(shown[1]))
+    assert [name for name, _ in captions] == ["a_1.png", "a_2.png", "a_3.jpg"]
+    assert [note for _, note in captions][:2] == ["kept", "same pixels"]
+    assert re.fullmatch(r"correlation (0\.9[89]\d|1\.000)", captions[2][1])
     assert "<h3>a</h3>" in shown[1]
 
 
-def test_groups_of_near_duplicates_are_ranked_from_the_lowest_correlation_on(pictures):
+def test_groups_of_near_duplicates_are_ranked_from_the_lowest_correlation_on(crops):
     exact = cluster(KEPT, row(NAMES[1]))
     near = cluster(KEPT, row(NAMES[2]))
     far = cluster(KEPT, row(NAMES[3]))
-    text = str(report_groups.sheet(pictures, [exact, near, far], 3, BASE, "copies")[1])
+    text = str(report_groups.sheet(crops, [exact, near, far], 3, BASE, "copies")[1])
     ranks = re.findall(r'<div class="group ([^"]+)"(?: style="--rank: (\d+)")?>', text)
     assert ranks == [("first", ""), ("first second", "1"), ("first second", "0")]
 
 
-def test_without_near_duplicates_there_is_no_choice_of_an_order(pictures):
-    shown = report_groups.sheet(pictures, [cluster(KEPT, row(NAMES[1]))], 1, BASE, "copies")
+def test_without_near_duplicates_there_is_no_choice_of_an_order(crops):
+    shown = report_groups.sheet(crops, [cluster(KEPT, row(NAMES[1]))], 1, BASE, "copies")
     assert shown[0] == "1 group."
     assert "<input" not in shown[1]
 
 
-def test_of_many_groups_the_first_and_the_least_alike_are_shown(pictures):
+def test_of_many_groups_the_first_and_those_of_lowest_correlation_are_shown(crops):
     many = [cluster(KEPT, row(NAMES[1]))] * 30 + [cluster(KEPT, row(NAMES[2]))]
-    told, sheet = report_groups.sheet(pictures, many, 1000, BASE, "copies")
-    assert told == (
+    text, sheet = report_groups.sheet(crops, many, 1000, BASE, "copies")
+    assert text == (
         "24 of 1,000 groups are shown: the first by name, or 1 group of near duplicates with the "
         "lowest correlation among the first 31."
     )
@@ -119,19 +119,19 @@ def test_of_many_groups_the_first_and_the_least_alike_are_shown(pictures):
     assert str(sheet).count('class="group second"') == 1
 
 
-def test_a_group_that_is_cut_says_so(pictures):
+def test_a_group_that_is_cut_has_a_note(crops):
     cut = Cluster(96, ["a"], False, [KEPT, row(NAMES[1])])
-    (_, sheet) = report_groups.sheet(pictures, [cut], 1, BASE, "copies")
+    (_, sheet) = report_groups.sheet(crops, [cut], 1, BASE, "copies")
     assert "2 of 96 images are shown." in sheet
 
 
-def test_of_several_identities_each_caption_says_whose_the_picture_is(pictures):
+def test_captions_of_several_identities_name_the_identity(crops):
     rows = [
         row(NAMES[0], "conflict", NAMES[4]),
         row(NAMES[4], "conflict", NAMES[0]),
         row(NAMES[5], "conflict", NAMES[0], identity="c"),
     ]
-    text = str(report_groups.sheet(pictures, [cluster(*rows)], 1, BASE, "conflicts")[1])
+    text = str(report_groups.sheet(crops, [cluster(*rows)], 1, BASE, "conflicts")[1])
     assert "<h3>3 identities</h3>" in text
     assert re.findall(r"<figcaption>([^<]+)<", text) == ["a_1.png", "b/1.png", "b/deep/2.png"]
     notes = re.findall(r'<span class="quiet">([^<]+)<', text)

@@ -29,7 +29,7 @@ def rules_of(options: IngestOptions) -> Selection:
     return selection(options, read_name_lists(options))
 
 
-def told_options(options: IngestOptions, form: str) -> dict[str, Any]:
+def options_in_manifest(options: IngestOptions, form: str) -> dict[str, Any]:
     return result_options(options, form, read_name_lists(options))
 
 
@@ -86,7 +86,7 @@ def test_lists_become_sorted_keys(names):
     assert found.chosen.include.dtype == np.uint64
 
 
-def test_an_identity_in_two_splits_is_one_sentence(names):
+def test_an_identity_in_two_splits_is_refused_in_one_sentence(names):
     lists = (("test", names("a", "ada", "joe")), ("val", names("b", "joe")))
     with pytest.raises(UsageError, match="into one split, got joe for test and val; take it out"):
         rules_of(changed(split_lists=lists))
@@ -103,8 +103,8 @@ def test_a_list_that_cannot_be_read_names_its_option(tmp_path):
             rules_of(changed(**values))
 
 
-class Telling(Folders):
-    """A source that tells its attributes."""
+class FoldersWithAttributes(Folders):
+    """A source that knows its attributes."""
 
     def __init__(self, there: list[str] | None) -> None:
         super().__init__("/photos")
@@ -114,25 +114,25 @@ class Telling(Folders):
         return self.there
 
 
-def test_a_rule_of_an_attribute_that_is_known_not_to_be_there_is_refused():
+def test_a_rule_of_an_attribute_that_the_source_lacks_is_refused():
     rules = rules_of(changed(balance=(Rule("cap", 5, "agee"),)))
     with pytest.raises(UsageError, match="have, got agee, but they have age, sex; name one"):
-        check_attribute(rules, Telling(["age", "sex"]))
+        check_attribute(rules, FoldersWithAttributes(["age", "sex"]))
     with pytest.raises(UsageError, match="but they have none; leave @agee out, or give a mani"):
         check_attribute(rules, Folders("/photos"))
-    check_attribute(rules, Telling(["agee"]))
-    # Only reading will tell.
-    check_attribute(rules, Telling(None))
+    check_attribute(rules, FoldersWithAttributes(["agee"]))
+    # None: the attributes are known only once the images are read.
+    check_attribute(rules, FoldersWithAttributes(None))
     check_attribute(rules_of(changed(balance=(Rule("cap", 5),))), Folders("/photos"))
 
 
 def test_of_many_attributes_some_are_named():
-    told = no_attribute("age", [f"column {n}" for n in range(20)])
-    assert "column 7 and others; name one of these." in told
-    assert "column 8" not in told
+    message = no_attribute("age", [f"column {n}" for n in range(20)])
+    assert "column 7 and others; name one of these." in message
+    assert "column 8" not in message
 
 
-# What does not change the result, or is told in another way.
+# Options that do not change the result, or that the manifest holds in another way.
 _ELSEWHERE = {
     *("input", "output", "root", "workers", "max_rejected", "exclude_dataset", "append_to"),
     # It stands there as the source that was chosen.
@@ -164,33 +164,33 @@ _OTHERS = {
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(IngestOptions)])
-def test_the_manifest_tells_every_option_that_changes_the_result(field, names):
+def test_the_manifest_holds_every_option_that_changes_the_result(field, names):
     # A detector counts only where there is one.
     given = {"align": "detect"} if field == "detector" else {}
-    before = told_options(changed(**given), "folders")
+    before = options_in_manifest(changed(**given), "folders")
     if field in _ELSEWHERE:
         other = {"format": "lfw", "workers": 5, "max_rejected": 0.1}.get(field, "other")
-        assert told_options(changed(**{field: other}), "folders") == before
+        assert options_in_manifest(changed(**{field: other}), "folders") == before
         return
     value = _OTHERS[field]
     if "FILE" in str(value):
         value = json.loads(json.dumps(value).replace("FILE", names("list", "ada")))
-    after = told_options(changed(**given, **{field: value}), "folders")
+    after = options_in_manifest(changed(**given, **{field: value}), "folders")
     assert after != before
     # It can be written, and nothing of this machine is in it.
     assert str(names("list", "ada")) not in json.dumps(plain(after))
 
 
-def test_lists_are_told_by_what_they_name(names):
-    def told(*identities: str) -> dict:
+def test_lists_are_identified_by_their_content(names):
+    def options_with(*identities: str) -> dict:
         path = names(f"list {len(identities)} {identities[0]}", *identities)
-        return told_options(changed(include_identities=path), "folders")
+        return options_in_manifest(changed(include_identities=path), "folders")
 
-    assert told("ada", "bob") == told("bob", "ada")
-    assert told("ada", "bob") != told("ada", "eve")
-    assert told("ada", "bob")["include_identities"]["count"] == 2
+    assert options_with("ada", "bob") == options_with("bob", "ada")
+    assert options_with("ada", "bob") != options_with("ada", "eve")
+    assert options_with("ada", "bob")["include_identities"]["count"] == 2
     two = (("val", names("a", "ada")), ("val", names("b", "bob")))
     one = two[1:]
-    assert told_options(changed(split_lists=two), "x") != told_options(
+    assert options_in_manifest(changed(split_lists=two), "x") != options_in_manifest(
         changed(split_lists=one), "x"
     )

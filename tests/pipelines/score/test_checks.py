@@ -1,4 +1,4 @@
-"""What a scoring run must have left, checked on parts that are written by hand."""
+"""The checks of a scoring run, on parts that the tests write."""
 
 import hashlib
 import json
@@ -24,8 +24,8 @@ def work(tmp_path) -> Work:
 
 
 def wrote(work: Work, listed: int, *parts: list[str], errors: tuple = ()) -> None:
-    """What a job leaves: parts with these keys, parts of errors, and receipts."""
-    told: dict[str, list] = {"parts": [], "errors": []}
+    """Writes what a job leaves: parts with these keys, parts of errors, and receipts."""
+    written: dict[str, list] = {"parts": [], "errors": []}
     named = [("parts", f"part-{number}.parquet", keys) for number, keys in enumerate(parts)]
     named += [("errors", f"errors/part-{number}", keys) for number, keys in enumerate(errors)]
     for kind, name, keys in named:
@@ -33,11 +33,11 @@ def wrote(work: Work, listed: int, *parts: list[str], errors: tuple = ()) -> Non
         columns["reason_code"] = ["empty_file"] * len(keys)
         receipt = write_part(pa.table(columns, schema=ERRORS), work.scratch, name, 100)
         names = sum(int(hashlib.sha256(key.encode()).hexdigest(), 16) for key in keys)
-        told[kind].append({"path": name, **receipt, "names": f"{names % (1 << 256):064x}"})
+        written[kind].append({"path": name, **receipt, "names": f"{names % (1 << 256):064x}"})
     every = Counter(key for _, _, keys in named for key in keys)
-    told["listed"] = [{"listed": listed}]
-    told["repeated"] = [{"key": image_key(key)} for key, times in every.items() if times > 1]
-    for kind, receipts in told.items():
+    written["listed"] = [{"listed": listed}]
+    written["repeated"] = [{"key": image_key(key)} for key, times in every.items() if times > 1]
+    for kind, receipts in written.items():
         with open(work.path(f"{kind}.json"), "w") as stream:
             json.dump(receipts, stream)
 
@@ -69,21 +69,21 @@ def test_an_image_with_two_rows_is_noticed_wherever_they_are(work, parts, errors
         checks.check(work, OPTIONS, None)
 
 
-def test_a_row_too_few_is_noticed(work):
+def test_a_missing_row_is_noticed(work):
     wrote(work, 4, ["a", "b"], errors=(["c"],))
     with pytest.raises(RunError, match="but 4 were listed and 3 have one"):
         checks.check(work, OPTIONS, None)
 
 
 @pytest.mark.parametrize(
-    ("listed", "promised", "told"),
+    ("listed", "promised", "message"),
     [
         (0, None, "--input must hold images"),
         (3, 4, "must hold the 4 records of its manifest, but its shards hold 3"),
         (3, 3, "3 of 3 were .3 empty file."),
     ],
 )
-def test_a_run_that_must_not_count_ends_in_a_sentence(work, listed, promised, told):
+def test_a_run_that_must_fail_ends_in_one_sentence(work, listed, promised, message):
     wrote(work, listed, errors=(["a", "b", "c"],))
-    with pytest.raises(RunError, match=told):
+    with pytest.raises(RunError, match=message):
         checks.check(work, OPTIONS, promised)

@@ -1,4 +1,4 @@
-"""`facemill score` from outside: every image accounted for, the same embedding on every way."""
+"""`facemill score`: every image has a row, and the same image has the same embedding."""
 
 import json
 import os
@@ -42,7 +42,7 @@ REASONS = {
 
 @pytest.fixture(scope="module")
 def photos(tiny_photos, tmp_path_factory) -> Path:
-    """The tiny photos with a broken file of every kind, and one in nobody's folder."""
+    """The tiny photos with a broken file of every kind, and one without an identity."""
     root = tmp_path_factory.mktemp("score") / "photos"
     shutil.copytree(tiny_photos, root)
     good = (root / "id00001" / "id00001_0001.jpg").read_bytes()
@@ -62,7 +62,7 @@ def embeddings(photos, tiny_model, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("score") / "embeddings"
     command = ("score", "--input", photos, "--model", tiny_model, "--output", output)
     done = facemill(*command, "--workers", 1)
-    # The engine, the progress, and no chatter of Beam's or TensorFlow's.
+    # The runner, the progress, and no log of Beam's or TensorFlow's.
     assert "WARNING" not in done.stderr, done.stderr
     return output
 
@@ -94,8 +94,8 @@ def test_every_file_has_an_embedding_or_a_reason(photos, embeddings):
     scored = rows_of(embeddings)
     errors = {row["image_id"]: row for row in pq.read_table(embeddings / "errors").to_pylist()}
     assert set(errors) == set(REASONS)
-    for image_id, told in REASONS.items():
-        assert told in errors[image_id]["reason"].lower()
+    for image_id, message in REASONS.items():
+        assert message in errors[image_id]["reason"].lower()
         assert errors[image_id]["source"] == image_id
     assert scored.keys() | errors.keys() == listed
     assert not scored.keys() & errors.keys()
@@ -114,7 +114,7 @@ def test_embeddings_are_unit_vectors_of_their_model(embeddings, tiny_model):
     vectors = np.array([row["embedding"] for row in rows.values()])
     assert vectors.shape == (len(rows), SIZE)
     assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6
-    # A model that gives everyone the same embedding would pass all of the above.
+    # A model that gives every image the same embedding would pass all of the above.
     assert len(np.unique(vectors.round(4), axis=0)) > 0.9 * len(rows)
     assert rows["nobody.jpg"]["identity"] is None
     assert rows["id00001/id00001_0001.jpg"]["identity"] == "id00001"
@@ -210,7 +210,7 @@ def test_the_batch_size_changes_no_more_than_rounding(
         assert np.allclose(row["embedding"], usual[image_id]["embedding"], atol=1e-5)
 
 
-def test_a_complete_output_is_left_alone(photos, tiny_model, embeddings, capfd):
+def test_a_complete_output_is_not_written_again(photos, tiny_model, embeddings, capfd):
     before = contents(embeddings)
     assert score(photos, tiny_model, embeddings, "--workers", 2) == 0
     assert "already complete" in capfd.readouterr().out
@@ -219,7 +219,9 @@ def test_a_complete_output_is_left_alone(photos, tiny_model, embeddings, capfd):
     assert contents(embeddings) == before
 
 
-def test_layout_and_root_are_of_the_result(tiny_photos, tiny_model, embeddings, tmp_path, capfd):
+def test_layout_and_root_are_options_of_the_result(
+    tiny_photos, tiny_model, embeddings, tmp_path, capfd
+):
     options = artifact.read_manifest(str(embeddings), "embeddings")["options"]
     assert (options["format"], options["image_column"]) == ("folders", None)
     assert score(tiny_photos.parent / "images", tiny_model, tmp_path / "a") == 0
@@ -238,8 +240,8 @@ def test_layout_and_root_are_of_the_result(tiny_photos, tiny_model, embeddings, 
 @pytest.mark.parametrize("flag", ["--format", "--root", "--image-column", "--label-column"])
 def test_a_dataset_has_no_layout_to_choose(tiny_dataset, tiny_model, tmp_path, capfd, flag):
     assert score(tiny_dataset, tiny_model, tmp_path / "out", flag, "folders") == 2
-    told = f"{flag} must go with images, got it with the dataset {tiny_dataset}; leave it out."
-    assert sentence(capfd).endswith(told)
+    message = f"{flag} must go with images, got it with the dataset {tiny_dataset}; leave it out."
+    assert sentence(capfd).endswith(message)
 
 
 @pytest.mark.parametrize("pattern", ["variables/variables.data-*", "saved_model.pb"])
@@ -263,7 +265,7 @@ def test_a_model_with_a_missing_file_is_refused(tiny_photos, tiny_model, tmp_pat
     assert "variables.index must exist" in sentence(capfd)
 
 
-def test_something_else_as_model_is_refused(tiny_photos, tiny_dataset, tmp_path, capfd):
+def test_a_model_that_is_another_artifact_is_refused(tiny_photos, tiny_dataset, tmp_path, capfd):
     assert score(tiny_photos, tiny_dataset, tmp_path / "out") == 2
     assert "must be a model artifact, got kind 'dataset'" in sentence(capfd)
     assert score(tiny_photos, tiny_photos, tmp_path / "out") == 2
@@ -273,7 +275,7 @@ def test_something_else_as_model_is_refused(tiny_photos, tiny_dataset, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
-def test_something_else_as_input_is_refused(tiny_photos, tiny_model, tmp_path, capfd):
+def test_an_input_that_is_another_artifact_is_refused(tiny_photos, tiny_model, tmp_path, capfd):
     assert score(tiny_model, tiny_model, tmp_path / "out") == 2
     assert "must be a dataset artifact, got kind 'model'" in sentence(capfd)
     assert score(tmp_path / "nothing", tiny_model, tmp_path / "out") == 2
@@ -334,7 +336,9 @@ def test_a_damaged_shard_is_one_sentence(tiny_dataset, tiny_model, tmp_path, cap
     assert "CRC" in error
 
 
-def test_a_manifest_that_leads_elsewhere_is_refused(tiny_dataset, tiny_model, tmp_path, capfd):
+def test_a_manifest_with_paths_outside_its_folder_is_refused(
+    tiny_dataset, tiny_model, tmp_path, capfd
+):
     dataset, shard = _copy(tiny_dataset, tmp_path / "dataset")
     shutil.move(shard, tmp_path / "elsewhere.tfrecord")
     path = dataset / "manifest.json"
@@ -350,7 +354,7 @@ def test_a_manifest_that_leads_elsewhere_is_refused(tiny_dataset, tiny_model, tm
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (("--batch-size", "0"), "--batch-size must be 1 to 1024, got 0"),
         (("--workers", "0"), "--workers must be 1 or more, got 0"),
@@ -359,13 +363,13 @@ def test_a_manifest_that_leads_elsewhere_is_refused(tiny_dataset, tiny_model, tm
         (("--runner", "DaskRunner"), "--runner must not be DaskRunner"),
     ],
 )
-def test_wrong_options_are_one_sentence(tiny_photos, tmp_path, capfd, flags, told):
+def test_wrong_options_are_one_sentence(tiny_photos, tmp_path, capfd, flags, message):
     assert score(tiny_photos, tmp_path / "model", tmp_path / "out", *flags) == 2
-    assert told in sentence(capfd)
+    assert message in sentence(capfd)
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_grouped_has_a_type(tmp_path):
+def test_grouped_streams_have_deterministic_coders(tmp_path):
     pipeline = beam.Pipeline(runner="FnApiRunner")
     build_graph(
         pipeline,
@@ -376,7 +380,7 @@ def test_what_is_grouped_has_a_type(tmp_path):
         {"embedding_size": SIZE, "model_id": "tiny"},
         Work(str(tmp_path), "embeddings", {}, {}, str(tmp_path / "scratch")),
     )
-    # What a model gives has the type that Beam's RunInference says; the writers give None.
+    # The model's results have the type that Beam's RunInference declares; the writers give None.
     pickled = {step for step in check(Graph(pipeline)) if not step.startswith("Model/")}
     assert pickled == {
         f"{name}/Write" for name in ("WriteReceipts", "Parts", "Errors", "RepeatedKeys")

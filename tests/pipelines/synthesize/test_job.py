@@ -39,7 +39,7 @@ def _parsed(*flags: str) -> SynthesizeOptions:
     return from_arguments(SynthesizeOptions, parser.parse_args(["--output", "x", *flags]))
 
 
-def test_the_artifact_describes_itself(tmp_path, capsys):
+def test_the_manifest_describes_the_collection(tmp_path, capsys):
     assert _run(tmp_path / "a", "--plant", "mirror=2", "--plant", "bomb=1", "--pairs", "2x1") == 0
     said = capsys.readouterr().out.split()
     assert said[:5] == [str(tmp_path / "a"), "listed", "15", "bomb", "1"]
@@ -68,7 +68,7 @@ def test_the_artifact_describes_itself(tmp_path, capsys):
     assert pq.read_metadata(tmp_path / "a" / "truth.parquet").num_rows == 15
 
 
-def test_all_but_the_run_file_is_the_same_again(tmp_path):
+def test_two_runs_differ_in_run_json_alone(tmp_path):
     assert _run(tmp_path / "a") == _run(tmp_path / "b", "--workers", "2") == 0
     one, other = _bytes(tmp_path / "a"), _bytes(tmp_path / "b")
     assert json.loads(one.pop("run.json"))["workers"] == 1
@@ -76,7 +76,7 @@ def test_all_but_the_run_file_is_the_same_again(tmp_path):
     assert one == other
 
 
-def test_a_finished_collection_is_left_alone(tmp_path, capsys):
+def test_a_complete_collection_is_not_written_again(tmp_path, capsys):
     assert _run(tmp_path / "a") == 0
     before = os.stat(tmp_path / "a" / "manifest.json").st_mtime_ns
     assert _run(tmp_path / "a", "--workers", "2") == 0
@@ -86,7 +86,7 @@ def test_a_finished_collection_is_left_alone(tmp_path, capsys):
     assert "seed: there 0, here 1" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_is_not_whole_and_the_same_command_finishes_it(tmp_path, monkeypatch):
+def test_an_interrupted_run_is_not_complete_and_the_same_command_finishes_it(tmp_path, monkeypatch):
     def interrupted(chunk):
         if chunk.counts[0][0] > 1:
             raise KeyboardInterrupt

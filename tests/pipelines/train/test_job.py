@@ -76,7 +76,7 @@ def test_the_manifest_describes_the_model(model, dataset):
     text = (output / "manifest.json").read_text()
     assert str(output.parent) not in text
     run = json.loads((output / "run.json").read_bytes())
-    assert run["engine"] == "MirroredStrategy over 1 x CPU"
+    assert run["runner"] == "MirroredStrategy over 1 x CPU"
     assert run["inputs"] == {"dataset": str(dataset)}
     assert manifest["model_id"][:12] in done.stdout
 
@@ -135,7 +135,9 @@ def test_tensorboard_can_read_the_learning_curves(model):
 
 
 @pytest.mark.slow
-def test_a_finished_model_is_left_alone_and_other_options_are_refused(model, dataset, capsys):
+def test_a_complete_model_is_not_trained_again_and_other_options_are_refused(
+    model, dataset, capsys
+):
     output, _, _ = model
     before = (output / "manifest.json").stat().st_mtime_ns
     same = ["train", "--dataset", dataset, "--output", output, *FLAGS]
@@ -157,7 +159,7 @@ def test_after_a_kill_the_same_command_ends_in_the_same_model(model, dataset, tm
         stderr=subprocess.DEVNULL,
     )
     try:
-        # TensorFlow names the newest checkpoint in this file once it is whole.
+        # TensorFlow names the newest checkpoint in this file once the checkpoint is complete.
         until = time.monotonic() + 100
         while not (output / "checkpoints" / "checkpoint").exists():
             assert process.poll() is None, "the run ended before it could be killed"
@@ -176,11 +178,11 @@ def test_after_a_kill_the_same_command_ends_in_the_same_model(model, dataset, tm
 
     done = train(dataset, output)
     assert "going on from step" in done.stderr
-    _, whole, _ = model
+    _, expected, _ = model
     manifest = json.loads((output / "manifest.json").read_bytes())
-    assert manifest["model_id"] == whole["model_id"]
+    assert manifest["model_id"] == expected["model_id"]
     for key in ("metrics", "thresholds", "options", "recipe"):
-        assert manifest[key] == whole[key]
+        assert manifest[key] == expected[key]
     assert (output / "report.html").read_bytes() == (model[0] / "report.html").read_bytes()
     artifact.verify_files(str(output), manifest)
     assert not [path for path in output.iterdir() if path.name.startswith(".")]
@@ -200,10 +202,10 @@ def test_a_loss_that_is_not_finite_ends_the_command_in_one_sentence(dataset, tmp
 @pytest.mark.slow
 def test_a_dataset_of_uncropped_images_gives_a_model_that_resizes_them(dataset, tmp_path):
     photos = dataset.parent / "photos" / "images"
-    whole, output = tmp_path / "whole", tmp_path / "model"
+    dataset, output = tmp_path / "dataset", tmp_path / "model"
     rules = ("--align", "none", "--image-size", tiny.SIZE, "--split", "train=0.6,val=0.4")
-    facemill("ingest", "--input", photos, "--output", whole, *rules)
-    train(whole, output, "--steps", 2)
+    facemill("ingest", "--input", photos, "--output", dataset, *rules)
+    train(dataset, output, "--steps", 2)
     manifest = artifact.read_manifest(str(output), "model")
     assert manifest["preprocessing"]["align"] == "none"
     saved = tf.saved_model.load(str(output / "saved_model"))
@@ -219,7 +221,7 @@ def test_a_dataset_of_uncropped_images_gives_a_model_that_resizes_them(dataset, 
 
 
 def refused(capsys, dataset, output, *flags) -> str:
-    """What the command says when it ends before TensorFlow does anything."""
+    """The sentence of a command that ends before TensorFlow does anything."""
     given = ["train", "--dataset", dataset, "--output", output, *flags]
     code = cli.main([str(one) for one in given])
     assert code in (1, 2)

@@ -43,7 +43,7 @@ def parsed(*flags: str) -> TrainOptions:
 
 
 def refused(capsys, *flags: str) -> str:
-    """The one sentence that `facemill train` says."""
+    """The one sentence that `facemill train` prints."""
     assert cli.main(["train", "--dataset", "d", "--output", "o", *flags]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -53,13 +53,13 @@ def refused(capsys, *flags: str) -> str:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_is_taken_as_it_stands(name):
+def test_a_named_recipe_is_used_unchanged(name):
     found = parsed("--recipe", name)
     assert found.recipe == importlib.import_module(f"facemill.model.recipes.{name}").RECIPE
     assert (found.dataset, found.output, found.cpu_replicas) == ("d", "o", 1)
 
 
-def test_without_a_name_the_default_recipe_is_taken():
+def test_without_a_name_the_default_recipe_is_used():
     assert parsed().recipe == Recipe()
 
 
@@ -109,7 +109,7 @@ def test_help_names_the_recipes_and_the_flags(capsys):
         (("--runner", "x"), "takes no option --runner"),
     ],
 )
-def test_a_bad_value_is_told_in_one_sentence(capsys, flags, said):
+def test_a_bad_value_is_refused_in_one_sentence(capsys, flags, said):
     assert said in refused(capsys, *flags)
 
 

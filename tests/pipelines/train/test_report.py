@@ -53,7 +53,7 @@ def pairs():
     names = [f"{kind}{row}/{side}" for kind in "gi" for row in range(count) for side in (1, 2)]
     rows = np.arange(4 * count).reshape(2, count, 2)
     return Pairs(
-        [encoded[place % 4] for place in range(4 * count)],
+        [encoded[index % 4] for index in range(4 * count)],
         rows[0],
         rows[1],
         names,
@@ -75,8 +75,8 @@ def described(**metrics: float) -> dict:
 
 
 def test_the_page_has_the_curves_and_the_figures(history, scores, pairs):
-    whole = described(accuracy=0.875, equal_error_rate=0.125)
-    page = report.render(whole, history, scores, pairs, DATASET, EXAMPLES)
+    manifest = described(accuracy=0.875, equal_error_rate=0.125)
+    page = report.render(manifest, history, scores, pairs, DATASET, EXAMPLES)
     assert page.count("<svg") >= 5
     for text in (
         "0123456789ab",
@@ -92,7 +92,7 @@ def test_the_page_has_the_curves_and_the_figures(history, scores, pairs):
         "mobilefacenet",
     ):
         assert text in page
-    assert report.render(whole, history, scores, pairs, DATASET, EXAMPLES) == page
+    assert report.render(manifest, history, scores, pairs, DATASET, EXAMPLES) == page
 
 
 def test_without_validation_the_page_shows_the_learning_curves_alone(history):
@@ -112,9 +112,9 @@ def test_a_run_of_one_step_can_be_shown(tmp_path, scores):
     assert page.count("<svg") >= 2
 
 
-def test_points_are_means_over_equal_stretches(history):
+def test_points_are_means_over_equal_numbers_of_steps(history):
     loss, *_ = (str(chart) for chart in report._curves(history))
-    # 1,000 steps in stretches of two: the first mean is of the first two losses.
+    # 1,000 steps, two for each point: the first mean is of the first two losses.
     assert f"From {20 * (1 + 0.99) / 2:.3g} to" in loss
 
 
@@ -131,7 +131,7 @@ def test_the_recipe_is_shown_in_words_with_the_length_that_was_used(history):
     assert "<td>steps</td>" not in page
 
 
-def test_the_hardest_pairs_are_shown_as_pictures_the_worst_first(history, scores, pairs):
+def test_the_hardest_pairs_are_shown_as_crops_the_worst_first(history, scores, pairs):
     page = report.render(described(), history, scores, pairs, DATASET, EXAMPLES)
     for title, kind, order in (
         ("Hardest genuine pairs", "g", np.argsort(scores.genuine)),
@@ -150,8 +150,10 @@ def test_a_pair_is_wrong_by_the_threshold_of_the_accuracy(history, pairs):
     genuine, impostor = np.linspace(0.4, 0.9, 80), np.linspace(-0.5, 0.35, 80)
     genuine[0], impostor[-1] = 0.1, 0.95
     page = report.render(described(), history, Scores(genuine, impostor), pairs, DATASET, [])
-    told = re.findall(r'<p class="quiet">(wrong|right)</p>', shown(page, "Hardest genuine pairs"))
-    assert told == ["wrong"] + ["right"] * 11
+    verdicts = re.findall(
+        r'<p class="quiet">(wrong|right)</p>', shown(page, "Hardest genuine pairs")
+    )
+    assert verdicts == ["wrong"] + ["right"] * 11
     for title in ("Hardest genuine pairs", "Hardest impostor pairs"):
         assert "1 of 80 are wrong." in shown(page, title)
     assert "The 12 hardest are shown." in shown(page, "Hardest impostor pairs")
@@ -174,7 +176,7 @@ def test_the_page_has_the_figures_of_the_dataset(history):
     assert re.search(r'<dt>Held-out set</dt><dd class="value">1,009</dd>', text)
 
 
-def test_augmented_examples_stand_beside_what_is_stored(history):
+def test_augmented_examples_are_shown_beside_the_stored_crops(history):
     text = shown(
         report.render(described(), history, None, None, DATASET, EXAMPLES), "Augmented examples"
     )

@@ -1,4 +1,4 @@
-"""Charts: exact places, no ids, the same bytes again."""
+"""Charts: exact coordinates, no ids, the same bytes again."""
 
 import re
 
@@ -9,7 +9,7 @@ from facemill.pipelines.common.report import charts
 CURVE = charts.Series("a", [0.0, 0.5, 1.0], [0.0, 0.8, 1.0])
 
 
-def test_a_curve_stands_where_its_points_are() -> None:
+def test_a_curve_goes_through_its_points() -> None:
     text = charts.line("t", "x", "y", [CURVE], "alt")
     (data,) = re.findall(r'class="line s1" d="M([^"]+)"', text)
     left = 24 + 3 * 11 * 0.58
@@ -95,7 +95,7 @@ def test_bars_are_as_long_as_their_values_say() -> None:
     assert ">1,000</text>" in text
 
 
-def test_refusals() -> None:
+def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 4 series, got 5"):
         charts.line("t", "x", "y", [CURVE] * 5, "alt")
     with pytest.raises(ValueError, match="equally many: 1, 2"):
@@ -104,7 +104,7 @@ def test_refusals() -> None:
         charts.bars("t", ["a"], [-1], "alt")
 
 
-def test_nothing_to_draw_is_still_a_chart() -> None:
+def test_charts_without_values_can_be_drawn() -> None:
     for text in (
         charts.line("t", "x", "y", [], "alt"),
         charts.histogram("t", "x", "y", [charts.Sample("a", [])], "alt"),

@@ -1,4 +1,4 @@
-"""Sheets of pictures: embedding, captions, the choice between two orders."""
+"""Sheets of thumbnails: embedding, captions, the choice between two orders."""
 
 import re
 
@@ -33,7 +33,7 @@ def test_encode_shrinks_in_proportion_and_keeps_colors() -> None:
         images.encode(pixels[:, :, 0])
 
 
-def test_the_full_name_stands_for_a_picture_that_is_not_seen() -> None:
+def test_the_full_name_is_the_alternative_text() -> None:
     tile = images.Thumbnail(JPEG, "1.jpg", full_name="a/<b>/1.jpg")
     text = images.sheet([images.Group("", [tile])])
     assert 'alt="a/&lt;b&gt;/1.jpg"' in text
@@ -41,7 +41,7 @@ def test_the_full_name_stands_for_a_picture_that_is_not_seen() -> None:
     assert 'alt="c"' in images.sheet([images.Group("", [images.Thumbnail(JPEG, "c")])])
 
 
-def test_groups_say_in_which_orders_they_are_and_where() -> None:
+def test_groups_have_the_classes_of_their_orders_and_their_rank() -> None:
     groups = [group("a"), group("b", rank=1), group("c", rank=0, is_first=False)]
     text = images.sheet(groups, "copies", ("by name", "by <rank>"))
     shown = re.findall(r'<div class="group ([^"]+)"(?: style="--rank: (\d+)")?>', text)
@@ -60,7 +60,7 @@ def test_without_orders_there_is_no_choice() -> None:
             images.sheet([], name, orders)
 
 
-def test_a_strip_has_pictures_with_their_names_and_no_captions() -> None:
+def test_a_strip_has_thumbnails_with_their_names_and_no_captions() -> None:
     text = images.strip([images.Thumbnail(JPEG, "a"), images.Thumbnail(JPEG, "b")])
     assert re.findall(r'alt="(.)"', text) == ["a", "b"]
     assert "figcaption" not in text
@@ -77,5 +77,5 @@ def test_a_strip_has_pictures_with_their_names_and_no_captions() -> None:
         ("1.jpg", "", "1.jpg"),
     ],
 )
-def test_a_caption_leaves_out_what_stands_beside_it(name, folder, short):
+def test_a_caption_leaves_out_the_folder_of_the_title(name, folder, short):
     assert images.short_name(name, folder) == short

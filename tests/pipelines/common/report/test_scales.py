@@ -69,13 +69,13 @@ def test_every_axis_holds_its_values_and_has_few_labels(case, whole: bool) -> No
 
 
 @given(cases())
-def test_places_are_in_the_order_of_the_values_and_never_outside(case) -> None:
+def test_positions_are_in_the_order_of_the_values_and_never_outside(case) -> None:
     scale, values = case
     axis = scales.axis(np.array(values), scale)
-    places = axis.place(sorted(values))
-    assert np.all(np.diff(places) >= 0)
-    assert places.min() >= 0
-    assert places.max() <= 1
+    positions = axis.place(sorted(values))
+    assert np.all(np.diff(positions) >= 0)
+    assert positions.min() >= 0
+    assert positions.max() <= 1
     assert axis.place([axis.low, axis.high]).tolist() == [0, 1]
 
 
@@ -107,7 +107,7 @@ def test_on_a_log_scale_equal_ratios_are_equally_far_apart(value: float, ratio: 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=9))
 @pytest.mark.parametrize("scale", sorted(OF_SCALE))
-def test_what_can_be_drawn_has_a_finite_place(scale: str, values: list) -> None:
+def test_drawable_values_have_finite_positions(scale: str, values: list) -> None:
     given_values = np.array(values)
     keep = scales.drawable(given_values, scale)
     limits = {"linear": (-1.0, 1.0), "log": (0.1, 1.0), "normal": (0.1, 0.9)}[scale]
@@ -116,7 +116,7 @@ def test_what_can_be_drawn_has_a_finite_place(scale: str, values: list) -> None:
     assert not keep[~np.isfinite(given_values)].any()
 
 
-def test_what_a_scale_cannot_show() -> None:
+def test_values_that_a_scale_cannot_show_are_not_drawable() -> None:
     values = np.array([-1.0, 0.0, 0.5, 1.0, 2.0, np.nan, np.inf])
     assert scales.drawable(values, "linear").tolist() == [True] * 5 + [False] * 2
     assert scales.drawable(values, "log").tolist() == [False] * 2 + [True] * 3 + [False] * 2

@@ -1,4 +1,4 @@
-"""Drawing: places inside the frame, paths without needless points, labels that do not collide."""
+"""Drawing: coordinates in the frame, paths without needless points, labels without overlap."""
 
 import itertools
 import re
@@ -91,7 +91,7 @@ def test_a_shortened_text_fits_and_begins_like_the_text(text: str, width: float)
 
 
 @given(st.lists(st.floats(-1e5, 1e5), min_size=2, max_size=8))
-def test_places_in_a_frame_are_between_its_edges(values: list) -> None:
+def test_coordinates_in_a_frame_are_between_its_edges(values: list) -> None:
     area = frame(values, values)
     x, y = area.across(sorted(values)), area.down(sorted(values))
     assert np.all(np.diff(x) >= 0)
@@ -110,9 +110,9 @@ def test_labels_of_the_axis_stay_in_the_drawing_and_do_not_touch(values: list, w
     labels = re.findall(r'<text x="([\d.]+)" y="219" text-anchor="(\w+)">([^<]+)</text>', drawing)
     assert labels
     free = 0.0
-    for place, anchor, text in labels:
+    for x, anchor, text in labels:
         width = svg.text_width(text)
-        start = float(place) - (width if anchor == "end" else width / 2)
+        start = float(x) - (width if anchor == "end" else width / 2)
         assert start >= free - 0.11
         free = start + width
         assert free <= svg.WIDTH + 0.11

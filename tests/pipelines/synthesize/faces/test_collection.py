@@ -92,7 +92,7 @@ def test_an_original_can_be_drawn_again_from_its_name(root, rows):
     assert _read(root, row.image_id) == faces.encode_jpeg(faces.render(5, 9, 2, 48), 92)
 
 
-def test_readable_is_what_a_decoder_finds(root, rows):
+def test_readable_is_whether_a_decoder_accepts_the_file(root, rows):
     for row in rows:
         data = _read(root, row.image_id)
         try:
@@ -172,11 +172,11 @@ def test_pairs_name_original_images(root, rows):
             assert f"{who}/{who}_{int(number):04d}.jpg" in originals
 
 
-def test_ranges_of_identities_of_one_seed_can_be_made_apart(tmp_path):
-    collection.write(str(tmp_path / "whole"), Recipe(4, 2, image_size=32))
+def test_a_range_of_identities_has_the_files_that_the_complete_collection_has(tmp_path):
+    collection.write(str(tmp_path / "all"), Recipe(4, 2, image_size=32))
     collection.write(str(tmp_path / "rest"), Recipe(2, 2, image_size=32, start_identity=3))
-    whole, rest = (_files(str(tmp_path / name / "images")) for name in ("whole", "rest"))
-    assert rest == {name: whole[name] for name in rest}
+    all_files, rest = (_files(str(tmp_path / name / "images")) for name in ("all", "rest"))
+    assert rest == {name: all_files[name] for name in rest}
     assert len(rest) == 4
 
 

@@ -29,10 +29,10 @@ def test_seed_identity_and_image_number_each_change_the_pixels(other):
     image=st.integers(0, 2**28 - 1),
 )
 def test_any_key_and_size_gives_an_image(size, seed, identity, image):
-    picture = faces.render(seed, identity, image, size)
-    assert picture.shape == (size, size, 3)
-    assert picture.dtype == np.uint8
-    assert picture.std() > 3
+    pixels = faces.render(seed, identity, image, size)
+    assert pixels.shape == (size, size, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels.std() > 3
 
 
 def test_size_changes_the_resolution_and_not_the_scene():
@@ -49,9 +49,9 @@ def test_channels_are_in_rgb_order():
 
 
 def test_a_jpeg_holds_the_drawn_image():
-    picture = faces.render(1, 1, 1, 112)
-    decoded = cv2.imdecode(np.frombuffer(faces.encode_jpeg(picture, 95), np.uint8), 1)[..., ::-1]
-    assert np.abs(decoded.astype(int) - picture).mean() < 6
+    pixels = faces.render(1, 1, 1, 112)
+    decoded = cv2.imdecode(np.frombuffer(faces.encode_jpeg(pixels, 95), np.uint8), 1)[..., ::-1]
+    assert np.abs(decoded.astype(int) - pixels).mean() < 6
 
 
 def test_no_two_images_are_near_duplicates():

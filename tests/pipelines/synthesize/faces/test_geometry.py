@@ -27,7 +27,7 @@ def test_raised_brows_rise(controls):
     assert lift[CONTROLS["brow_left"], 1] == pytest.approx(-0.09)
 
 
-def test_open_lids_make_the_eye_higher(controls):
+def test_open_lids_make_the_eye_taller(controls):
     rest = controls[0, CONTROLS["eye_right"], 1]
     wide = rest + controls[1 + EXPRESSIONS.index("lids"), CONTROLS["eye_right"], 1]
     assert np.ptp(wide) > 1.3 * np.ptp(rest)
@@ -52,6 +52,6 @@ def test_identities_differ_in_shape_and_not_only_in_color():
         assert spread[CONTROLS[name], :2].max() > 0.02, name
 
 
-def test_the_same_index_of_another_seed_is_someone_else():
+def test_the_same_index_of_another_seed_is_another_identity():
     assert draw_identity(1, 1) == draw_identity(1, 1)
     assert draw_identity(1, 1).traits != draw_identity(2, 1).traits

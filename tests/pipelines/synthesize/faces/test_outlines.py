@@ -35,7 +35,7 @@ def test_a_closed_curve_through_a_circle_stays_near_it():
 @given(
     angle=st.floats(-3, 3), scale=st.floats(0.1, 10), x=st.floats(-5, 5), seed=st.integers(0, 99)
 )
-def test_to_move_the_controls_is_to_move_the_curve(angle, scale, x, seed):
+def test_moving_the_controls_moves_the_curve(angle, scale, x, seed):
     turn, shift = scale * np.exp(1j * angle), complex(x, -x / 2)
     controls = _controls(seed)
     moved = trace((turn * controls + shift).astype(np.complex64))

@@ -46,7 +46,7 @@ def test_pairs_are_genuine_or_impostor_as_listed(counts, folds, pairs, seed):
             assert seen.setdefault(one, order) == seen.setdefault(other, order) == order
 
 
-def test_all_pairs_can_be_asked_for():
+def test_all_possible_pairs_can_be_drawn():
     (fold,) = draw_pairs(_images(2, 3), 1, 6, 0)
     assert fold.genuine == tuple(
         (name, i, j) for name in ("id00000", "id00001") for i, j in ((1, 2), (1, 3), (2, 3))
@@ -68,7 +68,7 @@ def test_too_few_identities_or_images_are_refused(identities, count, folds, reas
         draw_pairs(_images(identities, count), folds, 7, 0)
 
 
-def test_the_seed_decides():
+def test_another_seed_draws_other_pairs():
     images = _images(12, 5)
     assert draw_pairs(images, 2, 5, 1) == draw_pairs(images, 2, 5, 1)
     assert draw_pairs(images, 2, 5, 1) != draw_pairs(images, 2, 5, 2)

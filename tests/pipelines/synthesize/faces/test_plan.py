@@ -26,10 +26,10 @@ def test_a_greater_exponent_gives_a_longer_tail():
     assert np.mean(steep == 1) > 3 * np.mean(mild == 1)
 
 
-def test_the_number_of_images_belongs_to_the_identity():
-    whole = make_plan(Recipe(20, 30, long_tail=2.0)).counts
+def test_the_number_of_images_depends_on_the_identity_alone():
+    complete = make_plan(Recipe(20, 30, long_tail=2.0)).counts
     rest = make_plan(Recipe(10, 30, long_tail=2.0, start_identity=11)).counts
-    assert whole[10:].tolist() == rest.tolist()
+    assert complete[10:].tolist() == rest.tolist()
 
 
 plants = st.dictionaries(st.sampled_from(KINDS), st.integers(1, 3), max_size=6)
@@ -87,7 +87,7 @@ def test_another_identity_is_needed_for_a_wrong_folder(kind):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_pairs_avoid_what_a_conflict_takes_out(seed):
+def test_pairs_avoid_images_that_are_in_a_conflict(seed):
     plan = make_plan(Recipe(2, 8, seed=seed, plants={"conflict": 4}, pairs=(1, 10)))
     lost = {(f"id{p.identity:05d}", str(p.image)) for p in plan.plants}
     assert plan.pairs is not None

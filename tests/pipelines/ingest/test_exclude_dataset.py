@@ -1,4 +1,4 @@
-"""`facemill ingest` where a set is to be kept apart from."""
+"""`facemill ingest --exclude-dataset`: the dataset shares nothing with a held-out set."""
 
 import re
 
@@ -10,7 +10,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("held_out", ["dataset", "folder"])
-def test_a_held_out_set_is_kept_apart_by_name_and_by_picture(base, tmp_path, held_out):
+def test_images_that_share_an_identity_or_a_photo_with_the_held_out_set_are_dropped(
+    base, tmp_path, held_out
+):
     photos, held = tmp_path / "photos", tmp_path / "held"
     for image in range(3):
         draw(held, 30, image)
@@ -19,7 +21,7 @@ def test_a_held_out_set_is_kept_apart_by_name_and_by_picture(base, tmp_path, hel
         draw(photos, 30, image)
         draw(photos, 32, image)
         draw(photos, 33, image)
-    # Of other people by name, but pictures of the held-out set.
+    # Photos of the held-out set under other identities.
     draw(photos, 31, 0, "stranger/leak.jpg", quality=85)
     (photos / "id32" / "same.jpg").write_bytes((held / "id31/001.jpg").read_bytes())
     given = held
@@ -43,11 +45,11 @@ def test_a_held_out_set_is_kept_apart_by_name_and_by_picture(base, tmp_path, hel
     assert manifest_of(tmp_path / "out")["counts"]["dropped"] == len(dropped) == 6
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     (leakage,) = re.findall(r"<h2[^>]*>Leakage</h2>(.*?)</section>", page, re.DOTALL)
-    for told in ("near duplicate in", "same pixels in", "identity is in", "stranger/leak.jpg"):
-        assert told in leakage
+    for text in ("near duplicate in", "same pixels in", "identity is in", "stranger/leak.jpg"):
+        assert text in leakage
 
 
-def test_held_out_pictures_of_nobody_are_kept_apart_too(base, tmp_path, capsys):
+def test_photos_of_a_held_out_set_without_identities_are_dropped(base, tmp_path, capsys):
     held = tmp_path / "held"
     for image in range(3):
         draw(held, 40, image, f"{image}.jpg")
@@ -76,15 +78,15 @@ def test_held_out_pictures_of_nobody_are_kept_apart_too(base, tmp_path, capsys):
     assert reason in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
-def test_a_held_out_set_that_shows_nothing_is_one_sentence(base, tmp_path):
+def test_a_held_out_set_without_a_usable_image_is_refused_in_one_sentence(base, tmp_path):
     (tmp_path / "held").mkdir()
     (tmp_path / "held" / "a.txt").write_bytes(b"no image")
     given = ("--exclude-dataset", tmp_path / "held")
-    told = refused(base / "photos", tmp_path / "out", *given, code=1)
-    assert "none of its 1 can be used (1 not an image of a known format)" in told
+    message = refused(base / "photos", tmp_path / "out", *given, code=1)
+    assert "none of its 1 can be used (1 not an image of a known format)" in message
 
 
-def test_whom_a_held_out_set_names_by_a_broken_image_is_kept_apart_too(tmp_path):
+def test_an_identity_that_the_held_out_set_has_by_a_broken_image_is_dropped(tmp_path):
     photos, held = tmp_path / "photos", tmp_path / "held"
     for image in range(3):
         draw(photos, 40, image, f"ada/{image}.jpg")
@@ -98,7 +100,7 @@ def test_whom_a_held_out_set_names_by_a_broken_image_is_kept_apart_too(tmp_path)
     assert rows["bob/0.jpg"]["reason"] == "identity is in the held-out set"
     counts = manifest_of(tmp_path / "out")["held_out"]
     assert (counts["identities"], counts["dropped"]) == (2, {"identity": 3, "picture": 0})
-    # Another set of the same name is told by its content.
+    # The fingerprint distinguishes another set of the same folder name.
     (tmp_path / "other").mkdir()
     held.rename(tmp_path / "other" / "held")
     draw(tmp_path / "other" / "held", 42, 1, "eve/0.jpg")
@@ -109,13 +111,13 @@ def test_whom_a_held_out_set_names_by_a_broken_image_is_kept_apart_too(tmp_path)
     assert other["held_out"]["fingerprint"] != counts["fingerprint"]
 
 
-def test_what_a_held_out_dataset_set_aside_is_kept_apart_too(tmp_path):
+def test_images_that_a_held_out_dataset_did_not_keep_are_compared_too(tmp_path):
     photos, held = tmp_path / "photos", tmp_path / "held"
     for image in range(3):
-        for place, name in enumerate(("ada", "bob", "joe")):
-            draw(photos, 40 + place, image, f"{name}/{image}.jpg")
+        for number, name in enumerate(("ada", "bob", "joe")):
+            draw(photos, 40 + number, image, f"{name}/{image}.jpg")
         draw(held, 50, image, f"eve/{image}.jpg")
-    # One picture of two people: neither is kept there, so no shard has it and no record names ada.
+    # One photo of two identities: neither row is kept, so no shard has the photo and no record ada.
     draw(held, 60, 0, "ada/x.png")
     draw(held, 60, 0, "max/x.png")
     draw(photos, 60, 0, "joe/x.png")
@@ -142,7 +144,7 @@ def test_what_a_held_out_dataset_set_aside_is_kept_apart_too(tmp_path):
     }
 
 
-def test_a_version_shares_nothing_with_a_held_out_set_in_its_old_part_either(base, tmp_path):
+def test_a_base_that_shares_something_with_the_held_out_set_is_refused(base, tmp_path):
     photos, held = tmp_path / "photos", tmp_path / "held"
     for image in range(3):
         draw(photos, 50, image)
@@ -152,23 +154,23 @@ def test_a_version_shares_nothing_with_a_held_out_set_in_its_old_part_either(bas
     assert manifest_of(tmp_path / "two")["counts"]["kept"] == 43
     again = ("--append-to", tmp_path / "two")
     draw(tmp_path / "more", 51, 0)
-    told = refused(tmp_path / "more", tmp_path / "three", *again)
-    assert "made with --exclude-dataset, but that is not given here" in told
-    # A picture of the old version under another name, and one of its identities.
+    message = refused(tmp_path / "more", tmp_path / "three", *again)
+    assert "made with --exclude-dataset, but that is not given here" in message
+    # A photo of the base under another identity, and an identity of the base.
     draw(held, 4, 1, "stranger/x.jpg", quality=85)
     (held / "id07").mkdir()
     (held / "id07" / "torn.jpg").write_bytes(b"no image")
-    told = refused(photos, tmp_path / "out", *given, code=1)
-    assert "4 of its records show an identity of the held-out set and 1 a picture of it" in told
-    assert "id04/001.jpg among them; ingest the whole collection anew" in told
+    message = refused(photos, tmp_path / "out", *given, code=1)
+    assert "4 of its records show an identity of the held-out set and 1 a picture of it" in message
+    assert "id04/001.jpg among them; ingest the whole collection anew" in message
 
 
-def test_pictures_of_a_held_out_set_are_shown_beside_those_that_were_dropped(tmp_path):
+def test_the_report_shows_held_out_photos_beside_the_dropped_copies(tmp_path):
     photos, held = tmp_path / "photos", tmp_path / "held"
     for image in range(2):
         draw(photos, 50, image, f"ada/{image}.jpg")
         draw(held, 51, image, f"eve/{image}.jpg")
-    # Another image of the input has the name that the picture has in the held-out set.
+    # Another image of the input has the image_id of the photo in the held-out set.
     draw(photos, 51, 0, "joe/0.jpg", quality=85)
     draw(photos, 52, 0, "eve/0.jpg")
     ingest(photos, tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
@@ -177,8 +179,8 @@ def test_pictures_of_a_held_out_set_are_shown_beside_those_that_were_dropped(tmp
     assert leakage.index("eve/0.jpg") < leakage.rindex("joe/0.jpg")
 
 
-def test_a_held_out_set_that_is_not_there_is_named_by_its_own_option(base, tmp_path):
+def test_a_missing_held_out_set_is_refused_by_its_own_option(base, tmp_path):
     given = ("--exclude-dataset", tmp_path / "nowhere")
-    told = refused(base / "photos", tmp_path / "out", *given)
-    assert told.startswith("facemill: --exclude-dataset must be an existing directory")
+    message = refused(base / "photos", tmp_path / "out", *given)
+    assert message.startswith("facemill: --exclude-dataset must be an existing directory")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""`facemill ingest` where source, lists and rules ask for different things."""
+"""`facemill ingest` where source, lists and rules contradict each other."""
 
 import csv
 from collections import Counter
@@ -28,11 +28,11 @@ def names(path: Path, *identities: str) -> Path:
     return path
 
 
-def test_a_split_is_asked_for_by_images_that_are_not_kept_too(tmp_path):
+def test_split_requests_of_duplicate_and_rejected_images_count(tmp_path):
     rows = [
         (draw(tmp_path, who, image), f"id{who:02d}", "") for who in (1, 2, 3) for image in (0, 1)
     ]
-    # The better copy of a picture asks for nothing.
+    # The better copy of the photo has no split request.
     rows.append((draw(tmp_path, 1, 0, "id01/poor.jpg", quality=60), "id01", "test"))
     torn = tmp_path / "id02" / "torn.jpg"
     torn.write_bytes(rows[0][0].read_bytes()[:300])
@@ -44,7 +44,7 @@ def test_a_split_is_asked_for_by_images_that_are_not_kept_too(tmp_path):
     assert splits(found) == {"id01": {"test"}, "id02": {"val"}, "id03": {"train"}}
 
 
-def test_a_list_outranks_the_source(tmp_path):
+def test_a_split_list_overrides_the_split_column(tmp_path):
     rows = [
         (draw(tmp_path, who, image), f"id{who:02d}", "train") for who in (1, 2) for image in (0, 1)
     ]
@@ -56,7 +56,7 @@ def test_a_list_outranks_the_source(tmp_path):
 
 @pytest.fixture(scope="module")
 def doubtful(tmp_path_factory) -> Path:
-    """One picture under ada twice and bob once, and another that bob alone has twice."""
+    """One photo under ada twice and under bob once, and another under bob twice."""
     photos = tmp_path_factory.mktemp("doubtful")
     draw(photos, 1, 0, "ada/one.jpg")
     draw(photos, 1, 0, "ada/two.jpg", quality=80)
@@ -70,7 +70,9 @@ def doubtful(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("policy", ["quarantine", "keep-majority"])
 @pytest.mark.parametrize("flag", ["--exclude-identities", "--include-identities"])
-def test_who_is_left_out_is_no_conflict_but_is_kept_apart(doubtful, tmp_path, flag, policy):
+def test_copies_of_an_excluded_identity_s_images_are_dropped_and_are_no_conflict(
+    doubtful, tmp_path, flag, policy
+):
     who = ["bob"] if flag.startswith("--exclude") else ["ada", "eve"]
     listed = names(tmp_path / "names.txt", *who)
     flags = (flag, listed, "--on-conflict", policy, *TRAIN)
@@ -87,9 +89,9 @@ def test_who_is_left_out_is_no_conflict_but_is_kept_apart(doubtful, tmp_path, fl
     assert {row["reason"] for key, row in rows.items() if key.startswith("bob/")} == {said}
 
 
-def test_an_attribute_that_is_known_not_to_be_there_is_refused_at_once(doubtful, tmp_path):
+def test_an_attribute_that_the_source_lacks_is_refused_before_reading(doubtful, tmp_path):
     table = manifest(tmp_path, [(draw(tmp_path, 1, 0), "id01", "")])
     for source in (doubtful, table):
-        told = refused(source, tmp_path / "out", "--balance", "cap=5@age")
-        assert "got age, but they have none; leave @age out" in told
+        message = refused(source, tmp_path / "out", "--balance", "cap=5@age")
+        assert "got age, but they have none; leave @age out" in message
         assert not (tmp_path / "out").exists()

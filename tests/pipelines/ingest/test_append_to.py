@@ -1,4 +1,4 @@
-"""`facemill ingest` where a dataset is added to."""
+"""`facemill ingest --append-to`: new versions of a dataset."""
 
 import os
 import re
@@ -27,11 +27,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def grown(base, tmp_path_factory) -> Path:
-    """A second version: one old image again, copies of old ones, more of old and new people."""
+    """A second version: an image of the base again, copies of its images, and new images."""
     root = tmp_path_factory.mktemp("grown")
     photos = root / "photos"
     draw(photos, 0, 0)
-    # The same pictures under other names: re-encoded, the very pixels, and as somebody else's.
+    # Copies of photos of the base: re-encoded, with equal pixels, and of another identity.
     draw(photos, 1, 0, "id01/again.jpg", quality=80)
     (photos / "id02").mkdir()
     (photos / "id02" / "same.jpg").write_bytes((base / "photos/id02/001.jpg").read_bytes())
@@ -44,14 +44,16 @@ def grown(base, tmp_path_factory) -> Path:
     return root
 
 
-def test_a_new_version_holds_the_old_one_as_it_was(base, grown):
+def test_a_new_version_holds_the_files_and_rows_of_its_base_unchanged(base, grown):
     before, after = check(base / "dataset"), check(grown / "dataset")
     assert {key: after[key] for key in before} == before
-    old = manifest_of(base / "dataset")
+    manifest = manifest_of(base / "dataset")
     new = manifest_of(grown / "dataset")
     assert new["version"] == 2
     kept = {entry["path"]: entry for entry in new["files"]}
-    shared = [entry for entry in old["files"] if entry["path"].endswith((".tfrecord", ".parquet"))]
+    shared = [
+        entry for entry in manifest["files"] if entry["path"].endswith((".tfrecord", ".parquet"))
+    ]
     assert len(shared) >= 4
     for entry in shared:
         assert kept[entry["path"]] == entry
@@ -62,7 +64,7 @@ def test_a_new_version_holds_the_old_one_as_it_was(base, grown):
     assert {path.split("/")[0] for path in added} >= {"train", "index"}
 
 
-def test_what_is_new_is_compared_with_what_was_there(base, grown):
+def test_new_images_are_compared_with_those_of_the_base(base, grown):
     before, after = rows_of(base / "dataset"), rows_of(grown / "dataset")
     new = {key: row for key, row in after.items() if key not in before}
     assert new["id01/again.jpg"]["outcome"] == "duplicate"
@@ -76,11 +78,11 @@ def test_what_is_new_is_compared_with_what_was_there(base, grown):
     assert new["somebody/broken.jpg"]["outcome"] == "rejected"
     assert len(new) == 4 + 6 * 3
     assert sum(row["outcome"] == "kept" for row in new.values()) == 18
-    # An image that was there is not taken a second time.
+    # The image that the base has is not listed a second time.
     assert manifest_of(grown / "dataset")["counts"]["listed"] == len(before) + len(new)
 
 
-def test_nobody_moves_between_splits(base, grown):
+def test_no_identity_moves_between_splits(base, grown):
     before, after = (splits(rows_of(root / "dataset")) for root in (base, grown))
     assert len(after) == 14
     for name, found in after.items():
@@ -88,9 +90,9 @@ def test_nobody_moves_between_splits(base, grown):
         assert before.get(name, found) == found
 
 
-def test_a_third_version_stands_on_the_second(base, grown, tmp_path):
+def test_a_third_version_can_be_made_of_the_second(base, grown, tmp_path):
     photos = tmp_path / "photos"
-    # A copy of an image of each version, and nothing else that could be kept.
+    # A copy of an image of each version, and no new image.
     draw(photos, 4, 0, "id04/copy.jpg", quality=85)
     draw(photos, 12, 11, "id12/copy.jpg", quality=85)
     ingest(photos, tmp_path / "dataset", "--append-to", grown / "dataset")
@@ -100,7 +102,7 @@ def test_a_third_version_stands_on_the_second(base, grown, tmp_path):
     found = {key: row["duplicate_of"] for key, row in after.items() if key not in before}
     assert found == {"id04/copy.jpg": "id04/000.jpg", "id12/copy.jpg": "id12/011.jpg"}
     moments = [manifest_of(root / "dataset")["moments"] for root in (grown, tmp_path)]
-    # Nothing was added to the train split, whose records are measured anew.
+    # The moments are measured anew over the same train records.
     np.testing.assert_allclose(moments[0]["pixel_mean"], moments[1]["pixel_mean"], atol=0.5)
     model = tmp_path / "model"
     training = ("--backbone", "plain", "--head", "softmax", "--embedding-size", 16)
@@ -111,23 +113,23 @@ def test_a_third_version_stands_on_the_second(base, grown, tmp_path):
     assert (model / "manifest.json").exists()
 
 
-def test_nothing_new_is_one_sentence(base, tmp_path):
-    told = refused(base / "photos", tmp_path / "out", "--append-to", base / "dataset", code=1)
-    assert "must hold images that --append-to does not have, but none was found" in told
+def test_an_input_without_new_images_is_refused_in_one_sentence(base, tmp_path):
+    message = refused(base / "photos", tmp_path / "out", "--append-to", base / "dataset", code=1)
+    assert "must hold images that --append-to does not have, but none was found" in message
 
 
-def test_other_options_are_one_sentence(base, tmp_path):
+def test_other_options_are_refused_in_one_sentence(base, tmp_path):
     given = ("--append-to", base / "dataset", "--seed", 2)
-    told = refused(base / "photos", tmp_path / "out", *given)
-    assert "--seed is 2 here and 1 there" in told
+    message = refused(base / "photos", tmp_path / "out", *given)
+    assert "--seed is 2 here and 1 there" in message
     assert not (tmp_path / "out").exists()
 
 
-def test_what_a_dataset_set_aside_does_not_come_back_by_another_name(tmp_path):
+def test_copies_of_images_that_the_base_did_not_keep_are_not_kept(tmp_path):
     photos, more = tmp_path / "photos", tmp_path / "more"
-    for place, name in enumerate(("ada", "bob", "eve")):
+    for number, name in enumerate(("ada", "bob", "eve")):
         for image in range(3):
-            draw(photos, 40 + place, image, f"{name}/{image}.jpg")
+            draw(photos, 40 + number, image, f"{name}/{image}.jpg")
     draw(photos, 60, 0, "ada/x.png")
     draw(photos, 60, 0, "bob/x.png")
     (photos / "eve" / "copy.jpg").write_bytes(draw(photos, 42, 0, "eve/0.jpg").read_bytes())
@@ -135,7 +137,7 @@ def test_what_a_dataset_set_aside_does_not_come_back_by_another_name(tmp_path):
     draw(more, 60, 0, "max/new.png")
     draw(more, 60, 0, "ada/new.png")
     draw(more, 70, 0, "max/0.jpg")
-    # What the dataset has of this name is not this: it is told that it was not looked at.
+    # The base has another image of this image_id: this one is counted as passed over.
     draw(more, 70, 1, "eve/1.jpg")
     given = ("--dedup", "exact", "--split", "train=1", "--append-to", tmp_path / "one")
     ingest(more, tmp_path / "two", *given)
@@ -150,17 +152,17 @@ def test_what_a_dataset_set_aside_does_not_come_back_by_another_name(tmp_path):
     assert "1 images of the input were passed over" in section(tmp_path / "two", "Outcomes")
 
 
-def test_the_report_of_a_version_shows_what_the_one_before_has(base, grown):
+def test_the_report_of_a_version_shows_images_of_its_base(base, grown):
     outcomes = section(grown / "dataset", "Outcomes")
     assert "this version" in outcomes
     assert re.search(r"<td[^>]*>kept</td>\s*<td[^>]*>58</td>\s*<td[^>]*>18</td>", outcomes)
     assert "1 images of the input were passed over" in outcomes
-    for title, told in (
+    for title, note in (
         *(("Splits", "Of all images of this version."), ("Balance", "Of all images of this")),
         *(("Quality", "that came with this version"), ("Samples", "that came with this version")),
     ):
-        assert told in section(grown / "dataset", title)
-        assert told not in section(base / "dataset", title)
+        assert note in section(grown / "dataset", title)
+        assert note not in section(base / "dataset", title)
     conflicts = section(grown / "dataset", "Conflicts")
     assert conflicts.count("data:image/") == 2
     assert "id03/001.jpg" in conflicts
@@ -168,13 +170,13 @@ def test_the_report_of_a_version_shows_what_the_one_before_has(base, grown):
     assert section(grown / "dataset", "Duplicates").count("data:image/") == 4
 
 
-def test_images_dropped_before_count_for_a_floor_with_new_ones(tmp_path):
+def test_images_that_the_base_dropped_count_for_min_images(tmp_path):
     for name, first, count in (("one", 0, 2), ("two", 2, 2), ("three", 4, 1)):
         for image in range(first, first + count):
             draw(tmp_path / name, 70, image, f"ada/{image}.jpg")
         for image in range(3):
             draw(tmp_path / name, 80 + first, image, f"bob{first}/{image}.jpg")
-    # The same picture twice is one image.
+    # Two copies of a photo count once.
     (tmp_path / "two" / "joe").mkdir()
     for image in range(2):
         draw(tmp_path / "one", 90, image, f"joe/{image}.jpg")
@@ -191,7 +193,7 @@ def test_images_dropped_before_count_for_a_floor_with_new_ones(tmp_path):
     assert copy["reason"] == "identity has 2 images, fewer than the 3 required"
 
 
-def test_an_output_lies_in_nothing_that_is_read(base, tmp_path):
+def test_an_output_in_a_folder_that_is_read_is_refused(base, tmp_path):
     shutil.copytree(base / "dataset", tmp_path / "dataset")
     for flag in ("--append-to", "--exclude-dataset"):
         given = (base / "photos", tmp_path / "dataset" / "v2", flag, tmp_path / "dataset")
