@@ -59,8 +59,7 @@ class Cluster:
 
     Attributes:
         images: how many there are.
-        names: their identities in alphabetical order, `nobody` where there is none; of many the
-            first.
+        names: their identities in alphabetical order, `nobody` for none; of many the first.
         others: whether there are more names than these.
         rows: the first few, the kept one before all others: column to value, with the row id.
     """
