@@ -1,1 +1,1 @@
-"""Tests of the three packages, the jobs and the whole way."""
+"""Tests of the three packages, and of all commands in order."""

@@ -1,9 +1,10 @@
-"""What an artifact holds, for comparing two of them."""
+"""The content of an artifact, to compare two artifacts."""
 
 import hashlib
 from pathlib import Path
 
-# tensorflow-transform names the nodes of its graph anew in each run, and run.json tells of the run.
+# tensorflow-transform names the nodes of its graph anew in each run, and run.json describes
+# the run.
 _CHANGING = {
     "run.json",
     "transform/transform_fn/saved_model.pb",

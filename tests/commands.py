@@ -6,7 +6,7 @@ from typing import Any
 
 
 def facemill(*arguments: Any, code: int = 0, timeout: float = 120) -> subprocess.CompletedProcess:
-    """Runs `facemill` and checks its exit code, and that it shows nobody a traceback."""
+    """Runs `facemill` and checks its exit code, and that it shows no traceback."""
     done = subprocess.run(
         [sys.executable, "-m", "facemill.pipelines.cli", *map(str, arguments)],
         capture_output=True,

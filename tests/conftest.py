@@ -1,6 +1,6 @@
 """Small artifacts that several tests read: made once in a run, by whichever worker asks first.
 
-Nobody may change them: a test that damages one copies it before.
+No test may change them: one that damages an artifact copies it first.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Killing a command, and what it may leave behind."""
+"""Killing a command, and checking that no process of it is left."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from typing import Any
 
 _SECONDS = 120
 
-# Ends itself without warning where a file is about to be renamed to the name given first.
+# A command that kills itself when it is about to rename a file to the name in the first argument.
 _SUICIDAL = """
 import os, signal, sys
 name, replace = sys.argv[1], os.replace
@@ -26,7 +26,7 @@ sys.exit(cli.main(sys.argv[2:]))
 
 
 def run_until(condition: Callable[[], Any], *arguments: Any) -> None:
-    """Runs `facemill` and kills it as soon as the condition holds; nothing of it lives on."""
+    """Runs `facemill` and kills it as soon as the condition holds; no process may be left."""
     command = [sys.executable, "-m", "facemill.pipelines.cli", *map(str, arguments)]
     with _started(command) as process:
         deadline = time.monotonic() + _SECONDS
@@ -60,7 +60,7 @@ def _started(command: list[str]):
 
 
 def _assert_gone(group: int) -> None:
-    """A worker may notice the death of its submitter a moment later, but not go on."""
+    """Waits for all processes to end: workers may notice the launcher's death a moment later."""
     deadline = time.monotonic() + _SECONDS
     while _lives(group):
         assert time.monotonic() < deadline, f"a process of group {group} lives on"

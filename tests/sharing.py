@@ -10,7 +10,7 @@ import pytest
 
 
 def run_folder(factory: pytest.TempPathFactory) -> Path:
-    """The temporary folder of the whole run: each worker of pytest-xdist has one below it."""
+    """The temporary folder of the test run: each worker of pytest-xdist has one below it."""
     base = factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 

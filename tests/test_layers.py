@@ -1,4 +1,4 @@
-"""The rooms of the house: who may import whom, read from the sources."""
+"""The layers of the code: which folder may import which, read from the sources."""
 
 import ast
 import re
@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TOP = ("pipelines", "model", "transforms")
 
-# A room may import from its own floor's neighbours never, only from floors further down this list.
-FLOORS = (
+# A folder may import only from layers further down this list, not from others of its own layer.
+LAYERS = (
     ("pipelines",),
     ("model",),
     ("transforms/shards",),
@@ -23,7 +23,7 @@ FLOORS = (
     ("transforms/images", "transforms/search", "transforms/storage"),
     ("transforms/core",),
 )
-FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+LAYER_OF = {folder: layer for layer, folders in enumerate(LAYERS) for folder in folders}
 
 
 def modules() -> dict[str, Path]:
@@ -46,18 +46,18 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name.startswith("facemill"))
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("facemill"):
             for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                yield whole if whole in MODULES else str(node.module)
+                full_name = f"{node.module}.{alias.name}"
+                yield full_name if full_name in MODULES else str(node.module)
 
 
-def room_of(module: str) -> str:
+def folder_of(module: str) -> str:
     top, *rest = module.removeprefix("facemill.").split(".")
     return f"{top}/{rest[0]}" if top == "transforms" and rest else top
 
 
-def test_every_room_has_a_floor():
-    rooms = {room_of(name) for name in MODULES} - {"transforms"}
-    assert rooms <= set(FLOOR_OF)
+def test_every_folder_has_a_layer():
+    folders = {folder_of(name) for name in MODULES} - {"transforms"}
+    assert folders <= set(LAYER_OF)
 
 
 def test_imports_go_down():
@@ -66,9 +66,9 @@ def test_imports_go_down():
         for name, path in MODULES.items()
         if name != "facemill.transforms"
         for target in imports(path)
-        if room_of(target) in FLOOR_OF
-        and room_of(name) != room_of(target)
-        and FLOOR_OF[room_of(target)] <= FLOOR_OF[room_of(name)]
+        if folder_of(target) in LAYER_OF
+        and folder_of(name) != folder_of(target)
+        and LAYER_OF[folder_of(target)] <= LAYER_OF[folder_of(name)]
     ]
     assert not upward, "\n".join(upward)
 
@@ -79,19 +79,19 @@ def test_imports_make_no_circle():
     graph = {name: {t for t in targets if t in graph} for name, targets in graph.items()}
     done: set[str] = set()
 
-    def visit(name: str, way: tuple[str, ...]) -> None:
-        if name in way:
-            pytest.fail(" -> ".join((*way[way.index(name) :], name)))
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            pytest.fail(" -> ".join((*path[path.index(name) :], name)))
         if name not in done:
             for target in sorted(graph[name]):
-                visit(target, (*way, name))
+                visit(target, (*path, name))
             done.add(name)
 
     for name in sorted(graph):
         visit(name, ())
 
 
-def test_nobody_imports_the_folders_by_their_bare_names():
+def test_no_module_imports_the_folders_by_their_bare_names():
     """`import transforms` finds another copy of the code, or another project's."""
     bare = [
         str(path.relative_to(ROOT))
@@ -124,5 +124,5 @@ def test_the_architecture_page_draws_the_floors_that_the_sources_have():
         {f"transforms/{room}" for room in re.findall(r"[a-z]+", line[4:30])}
         for line in page.split("reads the imports and holds this:")[1].splitlines()[2:10]
     ]
-    there = {room_of(name) for name in MODULES}
-    assert drawn == [set(rooms) & there for rooms in FLOORS[2:]]
+    existing = {folder_of(name) for name in MODULES}
+    assert drawn == [set(folders) & existing for folders in LAYERS[2:]]

@@ -1,4 +1,4 @@
-"""A constant and a list of choices has one home, read from the sources."""
+"""Each constant and each list of choices is assigned in one module, read from the sources."""
 
 import ast
 from collections import defaultdict
@@ -12,7 +12,7 @@ TREES = {
     for top in ("pipelines", "model", "transforms")
     for path in sorted((ROOT / top).rglob("*.py"))
 }
-# Where each is; no other module may assign the name or repeat the value.
+# The module of each; no other module may assign the name or repeat the value.
 CHOICES = {
     "RECIPES": "model/recipes/choices.py",
     "NETWORKS": "model/recipes/choices.py",
@@ -99,10 +99,10 @@ def test_no_other_module_repeats_a_list_of_choices(name):
 
 @pytest.mark.parametrize(("text", "home"), WRITTEN_ONCE.items())
 def test_a_name_that_two_sides_share_is_written_once(text, home):
-    places = [
+    homes = [
         path
         for path, tree in TREES.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and node.value == text
     ]
-    assert set(places) == {home}
+    assert set(homes) == {home}
