@@ -123,6 +123,7 @@ class Trainer:
         self._strategy = strategy
         self._folder = folder
         self._logs = tf.summary.create_file_writer(logs)
+        self._restored = False
         self._epoch_steps = tfdata.steps_per_epoch(data.manifest, recipe.batch_size)
         self._steps = recipe.steps or self._epoch_steps * recipe.epochs
         self._rate = WarmupCosine(
@@ -164,6 +165,11 @@ class Trainer:
         """The number of steps done."""
         return int(self._optimizer.iterations.numpy())
 
+    @property
+    def steps(self) -> int:
+        """The number of steps of the whole run."""
+        return self._steps
+
     def run(self) -> Scores | None:
         """Trains to the last step, from the newest checkpoint if there is one.
 
@@ -174,7 +180,7 @@ class Trainer:
             RunError: the loss or a weight is not finite (the message names the step), or a record
                 or the checkpoint is damaged.
         """
-        self._restore()
+        self.restore()
         started, saved = time.monotonic(), time.monotonic()
         first = self.step
         scores = None
@@ -191,10 +197,16 @@ class Trainer:
             self._report(epoch, (self.step - first) / (time.monotonic() - started))
         return self._validate() if scores is None else scores
 
-    def _restore(self) -> None:
+    def restore(self) -> None:
+        """Takes up the newest checkpoint, if there is one; a second call does nothing.
+
+        Raises:
+            RunError: the checkpoint is damaged.
+        """
         latest = self._manager.latest_checkpoint
-        if not latest:
+        if not latest or self._restored:
             return
+        self._restored = True
         try:
             self._checkpoint.restore(latest).assert_consumed()
             self.history.load(self.step)

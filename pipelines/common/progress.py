@@ -32,10 +32,14 @@ class Progress:
         self._what = what
         self._count = count
         self._total = total
+        # Done before, by a run that this one continues: no part of the rate.
+        self._before = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "Progress":
+        with suppress(OSError, ValueError):
+            self._before = self._count()
         self._started = time.monotonic()
         self._thread.start()
         return self
@@ -60,7 +64,7 @@ class Progress:
 
     def line(self, count: int, total: int | None, seconds: float) -> str:
         """The line that is printed when `count` of `total` are done after some seconds."""
-        rate = count / max(seconds, 1e-9)
+        rate = (count - self._before) / max(seconds, 1e-9)
         line = f"{self._what}: {count:,}"
         if total is None:
             return f"{line} ({rate:,.0f}/s)"

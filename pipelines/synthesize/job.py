@@ -8,8 +8,10 @@ and SHA-256 of every image, so the manifest of a million images does not have a 
 import concurrent.futures
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Sequence
 
+from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.synthesize.faces import collection
 from facemill.pipelines.synthesize.faces.plan import make_plan
 from facemill.pipelines.synthesize.options import SynthesizeOptions
@@ -39,7 +41,15 @@ def run(options: SynthesizeOptions, beam_args: Sequence[str]) -> None:
             print(f"{options.output} is already complete; remove it to synthesize again.")
             return
         try:
-            kinds = collection.write_plan(work.scratch, plan, options.workers)
+            drawn: Counter[str] = Counter()
+            total = int(plan.counts.sum()) + len(plan.plants)
+            with Progress("images drawn", lambda: drawn["images"], lambda: total):
+                kinds = collection.write_plan(
+                    work.scratch,
+                    plan,
+                    options.workers,
+                    lambda images: drawn.update(images=images),
+                )
             names = [collection.TRUTH] + ([collection.PAIRS] if recipe.pairs else [])
             files = [artifact.file_entry(work.scratch, name) for name in names]
             seconds = time.monotonic() - started

@@ -16,6 +16,7 @@ from facemill.model.data.vocabulary import Transform
 from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
 from facemill.model.metrics import verification
 from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
+from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.train import report
 from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms import storage
@@ -99,7 +100,10 @@ def _train(
     # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
     trainer = Trainer(Data(dataset, manifest, transform, pairs), recipe, strategy, *folders)
-    scores = trainer.run()
+    # The rate that the progress line shows leaves out what an earlier run did.
+    trainer.restore()
+    with Progress("steps trained", lambda: len(trainer.history.losses), lambda: trainer.steps):
+        scores = trainer.run()
     embedder = copy_outside_strategy(
         trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std
     )

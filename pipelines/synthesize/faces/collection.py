@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import numpy as np
 
@@ -70,8 +70,17 @@ def write(root: str, recipe: Recipe, workers: int = 1) -> dict[str, int]:
     return write_plan(root, make_plan(recipe), workers)
 
 
-def write_plan(root: str, plan: Plan, workers: int = 1) -> dict[str, int]:
-    """Does what `write` does for a recipe whose plan was made before."""
+def write_plan(
+    root: str, plan: Plan, workers: int = 1, drawn: Callable[[int], None] = lambda images: None
+) -> dict[str, int]:
+    """Does what `write` does for a recipe whose plan was made before.
+
+    Args:
+        root: see `write`.
+        plan: of the collection.
+        workers: see `write`.
+        drawn: is called with the number of images of each piece of work that is done.
+    """
     folder = os.path.join(root, IMAGES)
     storage.make_folders(root)
     storage.make_new_folder(folder)
@@ -80,9 +89,17 @@ def write_plan(root: str, plan: Plan, workers: int = 1) -> dict[str, int]:
     chunks = list(_chunks(folder, plan))
     truth = os.path.join(root, TRUTH)
     if min(workers, len(chunks)) < 2:
-        return write_truth(truth, map(write_chunk, chunks))
+        return write_truth(truth, _reported(map(write_chunk, chunks), drawn))
     with contextlib.closing(_in_processes(chunks, min(workers, len(chunks)))) as groups:
-        return write_truth(truth, groups)
+        return write_truth(truth, _reported(groups, drawn))
+
+
+def _reported(
+    groups: Iterable[list[TrueRow]], drawn: Callable[[int], None]
+) -> Iterator[list[TrueRow]]:
+    for rows in groups:
+        drawn(len(rows))
+        yield rows
 
 
 def _in_processes(chunks: list[Chunk], workers: int) -> Generator[list[TrueRow], None, None]:

@@ -31,15 +31,16 @@ def test_lines_are_printed_while_the_block_runs(monkeypatch, capsys, live):
 
     def count() -> int:
         counts.append(len(counts))
-        if len(counts) == 3:
+        # The first count is that of what was done before the block.
+        if len(counts) == 4:
             asked.set()
         return len(counts)
 
     with Progress("images", count, lambda: 100):
         assert asked.wait(60)
     printed = capsys.readouterr().err
-    assert "images: 1 of 100" in printed
     assert "images: 2 of 100" in printed
+    assert "images: 3 of 100" in printed
     # A person sees one line that moves; a log has one line after the other.
     assert printed.startswith("\r") == live
     assert (printed.count("\n") > 1) != live
@@ -99,3 +100,10 @@ def test_nothing_is_printed_for_a_short_block(capsys):
 def test_a_failure_inside_is_passed_on():
     with pytest.raises(ZeroDivisionError), Progress("images", lambda: 1):
         _ = 1 / 0
+
+
+def test_what_an_earlier_run_did_counts_for_no_rate():
+    with Progress("steps trained", lambda: 900) as progress:
+        assert (
+            progress.line(1_000, 2_000, 10) == "steps trained: 1,000 of 2,000 (10/s, 1.7 min left)"
+        )

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from facemill.pipelines.synthesize.faces import collection, faces
+from facemill.pipelines.synthesize.faces.plan import make_plan
 from facemill.pipelines.synthesize.faces.recipe import BROKEN_KINDS, KINDS, Recipe
 from facemill.pipelines.synthesize.faces.truth import TrueRow, read_truth
 
@@ -183,3 +184,10 @@ def test_a_range_of_identities_has_the_files_that_the_complete_collection_has(tm
 def test_a_collection_is_never_written_over_another(root):
     with pytest.raises(FileExistsError):
         collection.write(root, EVERYTHING)
+
+
+def test_what_is_drawn_is_reported_piece_by_piece(tmp_path):
+    drawn: list[int] = []
+    plan = make_plan(Recipe(identities=3, images_per_identity=2, image_size=32))
+    kinds = collection.write_plan(str(tmp_path), plan, 1, drawn.append)
+    assert sum(drawn) == sum(kinds.values()) == 6
