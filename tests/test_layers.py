@@ -124,10 +124,5 @@ def test_the_architecture_page_draws_the_floors_that_the_sources_have():
         {f"transforms/{room}" for room in re.findall(r"[a-z]+", line[4:30])}
         for line in page.split("reads the imports and holds this:")[1].splitlines()[2:10]
     ]
-<<<<<<< HEAD
-    there = {folder_of(name) for name in MODULES}
-    assert drawn == [set(folders) & there for folders in LAYERS[2:]]
-=======
     existing = {folder_of(name) for name in MODULES}
     assert drawn == [set(folders) & existing for folders in LAYERS[2:]]
->>>>>>> words-d
