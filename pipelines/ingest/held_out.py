@@ -72,7 +72,7 @@ class HeldOut:
             )
         found = (
             f"identities that it names: {self.identities:,}; images that were dropped by "
-            f"identity: {self.dropped_identity:,}, by picture: {self.dropped_photo:,}"
+            f"identity: {self.dropped_identity:,}, by photo: {self.dropped_photo:,}"
         )
         return [compared, found]
 
@@ -124,6 +124,6 @@ def check_base_apart(work: Work) -> None:
         raise RunError(
             "--append-to must share nothing with --exclude-dataset, since a version keeps all "
             f"records of the one before, but {named['records']:,} of its records show an identity "
-            f"of the held-out set and {overlap['records']:,} a picture of it{example}; ingest the "
+            f"of the held-out set and {overlap['records']:,} a photo of it{example}; ingest the "
             "whole collection anew."
         )

@@ -192,7 +192,7 @@ def check_exclude(options: IngestOptions) -> None:
     """
     if options.exclude_dataset is not None and options.dedup == "off":
         raise UsageError(
-            "--exclude-dataset must go with a search for its pictures, got it with --dedup off; "
+            "--exclude-dataset must go with a search for its photos, got it with --dedup off; "
             "give --dedup exact, which costs next to nothing, or --exclude-identities for names "
             "alone."
         )
@@ -309,7 +309,7 @@ def _of_dataset(
     there = CropConfig.from_manifest(manifest["preprocessing"])
     if not there.same_region(crop_config):
         raise UsageError(
-            f"{flag} must be a dataset whose pictures were framed alike, but it has "
+            f"{flag} must be a dataset whose photos were framed alike, but it has "
             f"{crop_flags(there.to_manifest())}; give the same here."
         )
     # Its records are crops already: they are resized where the sizes differ, never cropped again.

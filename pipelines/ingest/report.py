@@ -27,8 +27,8 @@ _REASONS = 20
 _VALUES = 40
 _UNITS = {
     "sharpness": "variance of the Laplacian",
-    "brightness": "mean of the grey picture",
-    "contrast": "standard deviation of the grey picture",
+    "brightness": "mean of the grey crop",
+    "contrast": "standard deviation of the grey crop",
 }
 
 
@@ -68,7 +68,7 @@ def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions
             page.Section(
                 "Conflicts",
                 groups(CONFLICT, BASE, "conflicts"),
-                f"The same picture under two identities.{new}",
+                f"The same photo under two identities.{new}",
             ),
             page.Section(
                 "Duplicates",
@@ -175,12 +175,12 @@ def _leakage(index: Shown, checked: Checked, options: IngestOptions) -> list[pag
         figures.Card("not usable", held_out.unusable),
         figures.Card("identities named", held_out.identities),
         figures.Card("dropped by identity", held_out.dropped_identity),
-        figures.Card("dropped by picture", held_out.dropped_photo),
+        figures.Card("dropped by photo", held_out.dropped_photo),
     ]
     shown.append("What a held-out set has too was dropped.")
     shown.append(figures.cards(cards))
     if held_out.reasons:
-        caption = "Why images of the held-out set could not be compared as pictures"
+        caption = "Why images of the held-out set could not be compared"
         rows: list[list[str | int]] = [list(one) for one in held_out.reasons.items()]
         shown.append(tables.table(["reason", images], rows, caption=caption))
         shown.append(

@@ -72,16 +72,16 @@ def between_splits(checked: Checked, options: IngestOptions) -> Iterator[Finding
     else:
         yield Finding("good", "No identity is in more than one of train, val and test.")
     if options.dedup == _OFF:
-        yield Finding("open", "Copies of a picture were not looked for: one may be in two splits.")
+        yield Finding("open", "Copies of a photo were not looked for: one may be in two splits.")
     elif options.dedup == _EXACT:
         yield Finding(
             "open",
-            "No picture is in two splits with equal pixels; near duplicates were not looked for.",
+            "No photo is in two splits with equal pixels; near duplicates were not looked for.",
         )
     else:
         yield Finding(
             "good",
-            "No picture is in two splits: at most one of each group of copies that was found is "
+            "No photo is in two splits: at most one of each group of copies that was found is "
             "kept.",
         )
 
@@ -94,11 +94,11 @@ def held_out(found: HeldOut | None) -> Finding:
     text = (
         "Nothing of the held-out set was found in what is kept: "
         f"{plural(dropped, 'image was', 'images were')} dropped, {found.dropped_identity:,} by "
-        f"identity and {found.dropped_photo:,} by picture."
+        f"identity and {found.dropped_photo:,} by photo."
     )
     if found.unusable:
         unseen = f"{found.unusable:,} of its {found.listed:,} images could not be compared as"
-        return Finding("check", f"{text} But {unseen} pictures.")
+        return Finding("check", f"{text} But {unseen} photos.")
     return Finding("good", text)
 
 
@@ -132,11 +132,11 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
     if conflicts:
         yield Finding(
             "check",
-            f"{plural(conflicts, 'image shows', 'images show')} a picture that has two identities: "
+            f"{plural(conflicts, 'image shows', 'images show')} a photo that has two identities: "
             "other labels of these identities may be wrong too.",
         )
     elif options.dedup != _OFF:
-        yield Finding("good", "No picture was found under two identities.")
+        yield Finding("good", "No photo was found under two identities.")
     if rejected:
         share = rejected / counts["listed"]
         level: answer.Level = "check" if share > _MANY_REJECTED else "good"

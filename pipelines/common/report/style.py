@@ -101,7 +101,7 @@ svg .area { fill-opacity: .22; }
 .groups { display: flex; flex-wrap: wrap; gap: .75rem; align-items: flex-start; }
 .group { max-width: 100%; border: 1px solid var(--rule); border-radius: .4rem; padding: .6rem; }
 .group.plain { border: 0; padding: 0; }
-/* Text must not make a group wider than its pictures do. */
+/* Text must not make a group wider than its photos do. */
 .group > h3, .group > p { width: 0; min-width: 100%; margin: 0 0 .35rem; }
 .group > h3 { font-size: .9375rem; line-height: 1.3; }
 .group > p { font-size: .8125rem; line-height: 1.35; }

@@ -59,7 +59,7 @@ def test_photos_of_a_held_out_set_without_identities_are_dropped(base, tmp_path,
     ingest(tmp_path / "photos", tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
     printed = capsys.readouterr().out
     assert "3 of 4 images of the held-out set were compared (1 damaged image" in printed
-    assert "that were dropped by identity: 0, by picture: 3" in printed
+    assert "that were dropped by identity: 0, by photo: 3" in printed
     rows = check(tmp_path / "out")
     found = {key: (row["outcome"], row["duplicate_of"]) for key, row in rows.items()}
     assert found == {
@@ -161,7 +161,7 @@ def test_a_base_that_shares_something_with_the_held_out_set_is_refused(base, tmp
     (held / "id07").mkdir()
     (held / "id07" / "torn.jpg").write_bytes(b"no image")
     message = refused(photos, tmp_path / "out", *given, code=1)
-    assert "4 of its records show an identity of the held-out set and 1 a picture of it" in message
+    assert "4 of its records show an identity of the held-out set and 1 a photo of it" in message
     assert "id04/001.jpg among them; ingest the whole collection anew" in message
 
 

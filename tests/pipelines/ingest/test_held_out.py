@@ -46,7 +46,7 @@ def test_figures_of_the_held_out_set_are_in_manifest_and_text(tmp_path):
     assert found.words == [
         "1,200 of 1,234 images of the held-out set were compared, 30 of the others by equal "
         "pixels alone (30 dark; 3 blank; 1 torn)",
-        "identities that it names: 7; images that were dropped by identity: 3, by picture: 2",
+        "identities that it names: 7; images that were dropped by identity: 3, by photo: 2",
     ]
 
 
@@ -54,7 +54,7 @@ def test_figures_of_a_usable_set_without_overlap_are_in_the_text(tmp_path):
     found = read_held_out(work_of(tmp_path, counts(2, 2)), Counter())
     assert found.words == [
         "2 of 2 images of the held-out set were compared",
-        "identities that it names: 7; images that were dropped by identity: 0, by picture: 0",
+        "identities that it names: 7; images that were dropped by identity: 0, by photo: 0",
     ]
 
 
@@ -81,8 +81,8 @@ def test_a_set_without_a_usable_image_fails_the_run(tmp_path, given, message):
 @pytest.mark.parametrize(
     ("overlap", "message"),
     [
-        ({"records": 3}, "3 of its records show an identity of the held-out set and 0 a picture"),
-        ({"shown": ["z/1", "z/2"]}, "and 2 a picture of it, z/1, z/2 among them; ingest"),
+        ({"records": 3}, "3 of its records show an identity of the held-out set and 0 a photo"),
+        ({"shown": ["z/1", "z/2"]}, "and 2 a photo of it, z/1, z/2 among them; ingest"),
     ],
 )
 def test_records_of_the_base_that_are_held_out_fail_the_run(tmp_path, overlap, message):

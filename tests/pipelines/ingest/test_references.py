@@ -224,9 +224,7 @@ def test_reference_sets_are_those_that_the_options_name(base, tiny_dataset, tiny
 
 @pytest.mark.parametrize("crop_config", [CropConfig(32, "none"), CropConfig(32, "center", 0.5)])
 def test_a_dataset_that_was_framed_otherwise_is_refused(tiny_dataset, base, crop_config):
-    message = (
-        r"must be a dataset whose pictures were framed alike.*--align center --crop-fraction 1"
-    )
+    message = r"must be a dataset whose photos were framed alike.*--align center --crop-fraction 1"
     with pytest.raises(UsageError, match=f"^--exclude-dataset {message}"):
         reference_sets(options(exclude_dataset=str(tiny_dataset)), crop_config, None)
     with pytest.raises(UsageError, match=f"^--append-to {message}"):

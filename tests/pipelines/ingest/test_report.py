@@ -118,7 +118,7 @@ def test_the_page_shows_the_outcomes_of_the_images(tmp_path, scanned):
     assert "not an image &lt;at all&gt;" in leakage
     for label, value in (
         *(("held out", "1,009"), ("usable", "1,000"), ("not usable", "9")),
-        *(("identities named", "77"), ("dropped by identity", "1"), ("dropped by picture", "1")),
+        *(("identities named", "77"), ("dropped by identity", "1"), ("dropped by photo", "1")),
     ):
         assert re.search(rf"<dt>{label}</dt><dd class=\"value\">{value}</dd>", leakage)
     assert section(page, "Samples").count("data:image/") == 24

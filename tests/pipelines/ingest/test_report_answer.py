@@ -61,7 +61,7 @@ def test_a_clean_collection_is_ready():
     assert "Yes." in text
     for label, value in (("Images kept", "990"), ("Identities with two or more", "96")):
         assert f'<dt>{label}</dt><dd class="value">{value}</dd>' in text
-    assert "9 images were dropped, 4 by identity and 5 by picture" in text
+    assert "9 images were dropped, 4 by identity and 5 by photo" in text
     assert commands(GOOD)[0] == "facemill train --dataset DATASET --output MODEL"
 
 
@@ -71,7 +71,7 @@ def test_a_clean_collection_is_ready():
         ({"named": False}, "stop", "No image has an identity"),
         ({"of_two": {"train": 79, "val": 1}}, "check", "without validation"),
         ({"of_two": {"train": 3, "val": 9}}, "check", "3 of them with two images or more"),
-        ({"counts": {**GOOD.counts, "conflict": 2}}, "check", "2 images show a picture that has"),
+        ({"counts": {**GOOD.counts, "conflict": 2}}, "check", "2 images show a photo that has"),
         ({"counts": {**GOOD.counts, "rejected": 51}}, "check", "51 images were rejected, 5.1 %"),
         ({"counts": {**GOOD.counts, "rejected": 1}}, "good", "1 image was rejected, 0.1 %"),
         ({"in_two_splits": 1}, "check", "1 identity is in more than one split"),
