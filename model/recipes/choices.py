@@ -1,4 +1,4 @@
-"""Names of the recipes, networks, heads and optimizers; imported by `--help`, so light."""
+"""Names of the recipes, networks, heads and optimizers; the help texts import them, so light."""
 
 RECIPES = ("default", "demo", "lfw")
 NETWORKS = ("plain", "mobilefacenet", "residual")

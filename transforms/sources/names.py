@@ -1,4 +1,4 @@
-"""The table of input formats. It imports nothing, so that `--help` is fast.
+"""The table of input formats. It imports nothing, so that help texts are shown fast.
 
 A new format needs one line here. `registry.build` imports its class when it is used.
 """

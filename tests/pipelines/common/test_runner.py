@@ -306,4 +306,5 @@ def test_progress_goes_to_a_log_in_lines(monkeypatch):
     with Progress("images read", lambda: next(counted)) as progress:
         while not stream.getvalue().count("\n"):
             progress._done.wait(0.01)
-    assert stream.getvalue().startswith("images read: 1,000 (")
+    # The first count was made when the block began.
+    assert stream.getvalue().startswith("images read: 1,001 (")

@@ -31,9 +31,9 @@ def test_the_docs_state_the_bytes_that_are_grouped_per_image():
         ("near duplicates", f"{HASH.itemsize} bytes;"),
         ("the selection", f"{selection._UNDECIDED.itemsize} bytes |"),
         ("`--balance` by an attribute", f"{DECISION.itemsize} bytes;"),
-        ("the shards", f"{RECORD.itemsize} bytes,"),
-        ("the index", f"{index._DECISION.itemsize} bytes, and {POSITION.itemsize} of each kept"),
-        ("names that come twice", f"{KeyRows.dtype.itemsize} bytes |"),
+        ("the shards", f"{RECORD.itemsize} bytes for each copy"),
+        ("the index", f"{index._DECISION.itemsize} bytes, and {POSITION.itemsize} for each kept"),
+        ("repeated `image_id`s", f"{KeyRows.dtype.itemsize} bytes |"),
     ):
         assert f"| grouped for {what} | {stated}" in scale
     architecture = (DOCS / "architecture.md").read_text()
