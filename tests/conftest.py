@@ -14,6 +14,17 @@ from tests.sharing import made_once, run_folder
 SIZE = 32
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves slow tests out of the coverage.
+
+    They spend their time in Beam, TensorFlow and other processes, of which coverage sees nothing
+    and whose calls it slows down by half.
+    """
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("slow", "lfw", "portable")):
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.fixture(scope="session")
 def tiny_photos(tmp_path_factory) -> Path:
     """12 identities with 8 images of 32 x 32 each."""
