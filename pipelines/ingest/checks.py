@@ -22,7 +22,7 @@ from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
-from facemill.transforms.scan.repeated_ids import repeated_name
+from facemill.transforms.scan.repeated_ids import check_names
 from facemill.transforms.shards.index import ROW_IDS
 
 LISTED = "listed.json"
@@ -121,7 +121,12 @@ def check(
         tally.add(rows)
         if summary is not None:
             summary.add(rows)
-    _check_names(work, parts)
+    check_names(
+        write_results.read(work.path(REPEATED)),
+        work.scratch,
+        [part["path"] for part in parts],
+        advice="give each image a name of its own",
+    )
     counts = {"listed": listed, **{name: tally.outcomes[name] for name in OUTCOMES}}
     _check_accounts(counts, tally)
     added = None
@@ -262,18 +267,6 @@ def _split(
         "records": sum(shard["records"] for shard in mine) + before.get("records", 0),
         "shards": sorted([shard["path"] for shard in mine] + before.get("shards", [])),
     }
-
-
-def _check_names(work: Work, parts: list[dict[str, Any]]) -> None:
-    twice = repeated_name(
-        write_results.read(work.path(REPEATED)),
-        lambda: (read_part(os.path.join(work.scratch, one["path"]), ["image_id"]) for one in parts),
-    )
-    if twice is not None:
-        raise RunError(
-            f"Every image must have one row, but {twice} has two; give each image a name of its "
-            "own."
-        )
 
 
 def _check_accounts(counts: dict[str, int], tally: _Tally) -> None:

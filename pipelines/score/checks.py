@@ -11,8 +11,8 @@ from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.artifact import Work
-from facemill.transforms.dataset.parquet_parts import part_batches, read_part
-from facemill.transforms.scan.repeated_ids import repeated_name
+from facemill.transforms.dataset.parquet_parts import part_batches
+from facemill.transforms.scan.repeated_ids import check_names
 
 REPEATED = "repeated.json"
 
@@ -57,7 +57,12 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
             f"{listed}; it was changed or damaged, so ingest again."
         )
     scored, rejected = (sum(entry["rows"] for entry in entries) for entries in (parts, errors))
-    _check_names(work, parts + errors)
+    check_names(
+        write_results.read(work.path(REPEATED)),
+        work.scratch,
+        [entry["path"] for entry in parts + errors],
+        advice="the input may hold it twice, so mend it, or ingest again if it is a dataset",
+    )
     if scored + rejected != listed:
         raise RunError(
             f"Every listed image must have one row, but {listed} were listed and "
@@ -75,18 +80,6 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
         files=sorted(files, key=lambda entry: entry["path"]),
         source_fingerprint=f"{total % (1 << 256):064x}",
     )
-
-
-def _check_names(work: Work, parts: Sequence[dict[str, Any]]) -> None:
-    twice = repeated_name(
-        write_results.read(work.path(REPEATED)),
-        lambda: (read_part(os.path.join(work.scratch, one["path"]), ["image_id"]) for one in parts),
-    )
-    if twice is not None:
-        raise RunError(
-            f"Every image must have one row, but {twice} has two; the input may hold it twice, so "
-            "mend it, or ingest again if it is a dataset."
-        )
 
 
 def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[list[str]]:

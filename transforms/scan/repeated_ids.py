@@ -1,5 +1,6 @@
 """Finds image_ids that occur more than once in an input."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from facemill.transforms.core.coders import register
+from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.rows import KeyRows
+from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scan.scan_chunk import Scanned
@@ -26,7 +29,7 @@ class FindRepeated(beam.PTransform):
 
     The transform groups eight bytes of each image, so that no worker holds all names. Among ten
     million names, two different ones have the same key with a probability of 3e-6, so the caller
-    must compare the names of a repeated key: see `repeated_name`.
+    must compare the names of a repeated key: see `check_names`.
 
     Args:
         names: returns the image_ids of one element.
@@ -57,6 +60,27 @@ def scanned_names(scanned: Scanned, staging: str) -> list[str]:
 def listed_names(chunk: Chunk) -> list[str]:
     """The image_ids of a listed chunk."""
     return [ref.image_id for ref in chunk.refs]
+
+
+def check_names(
+    found: Sequence[Mapping[str, Any]], folder: str, paths: Iterable[str], advice: str
+) -> None:
+    """Checks that no image_id occurs in two rows of the Parquet files that a run wrote.
+
+    Args:
+        found: the output of `FindRepeated`.
+        folder: the directory that holds the files; they are read only if a key is repeated.
+        paths: of all files, below `folder`; each has a column image_id.
+        advice: what to do about a repeated image_id, the end of the error's sentence.
+
+    Raises:
+        RunError: an image_id has two rows.
+    """
+    twice = repeated_name(
+        found, lambda: (read_part(os.path.join(folder, path), ["image_id"]) for path in paths)
+    )
+    if twice is not None:
+        raise RunError(f"Every image must have one row, but {twice} has two; {advice}.")
 
 
 def repeated_name(

@@ -3,9 +3,11 @@ import functools
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
+from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.row_ids import NEW, chunk_number
 from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.scan import repeated_ids
@@ -13,6 +15,7 @@ from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scan.repeated_ids import (
     FindRepeated,
+    check_names,
     listed_names,
     repeated_name,
     scanned_names,
@@ -82,3 +85,13 @@ def test_without_a_repeated_key_no_row_is_read():
         raise AssertionError("rows were read")
 
     assert repeated_name([], never) is None
+
+
+def test_a_name_in_two_written_files_is_an_error_with_the_callers_advice(tmp_path):
+    parts = {"one.parquet": ["a", "b"], "two.parquet": ["c", "b"]}
+    for path, names in parts.items():
+        pq.write_table(pa.table({"image_id": names}), tmp_path / path)
+    found = [{"key": image_key("b")}]
+    with pytest.raises(RunError, match=r"^Every image .* but b has two; rename one\.$"):
+        check_names(found, str(tmp_path), parts, "rename one")
+    check_names(found, str(tmp_path), ["two.parquet"], "rename one")
