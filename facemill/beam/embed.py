@@ -15,6 +15,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from facemill.beam.rows import MAX_WAITING_BYTES, Embedding, Image, as_image, as_ref
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.merging import Merge
 from facemill.transforms.core.windowed import at_end
 from facemill.transforms.dataset import artifact
 from facemill.transforms.faces.crop import CropConfig, check_detector
@@ -72,7 +73,7 @@ class Embed(beam.PTransform):
             | "Embeddings" >> beam.FlatMap(_embeddings).with_output_types(Embedding)
         )
         failed = ready[_FAILED] | "Failed" >> beam.Map(_failed).with_output_types(Embedding)
-        return (embedded, failed) | "All" >> beam.Flatten()
+        return (embedded, failed) | "All" >> Merge()
 
 
 class _Standardize(beam.DoFn):

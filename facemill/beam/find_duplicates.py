@@ -14,12 +14,13 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from facemill.beam.order_by_key import ROW, UNORDERED, OrderByKey, Rows
+from facemill.beam.order_by_key import UNORDERED, OrderByKey, RowsToOrder, RowsWithWindows
 from facemill.beam.rows import MAX_WAITING_BYTES, Exclusion, Image, as_image, as_ref
 from facemill.beam.temporary import staging_folder
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.merging import Merge
 from facemill.transforms.core.processes import Calls
 from facemill.transforms.core.row_ids import CHUNK, row_ids_of, row_of
 from facemill.transforms.core.windowed import at_end
@@ -120,7 +121,10 @@ class FindDuplicates(beam.PTransform):
         found = (
             images
             | "Global" >> beam.WindowInto(GlobalWindows())
-            | "Scan" >> beam.ParDo(scan).with_outputs(_REJECTED, main="scanned")
+            | "Scan"
+            >> beam.ParDo(scan)
+            .with_output_types(scan.kind, rejected=Exclusion)
+            .with_outputs(_REJECTED, main="scanned")
         )
         total = (
             found.scanned
@@ -138,7 +142,7 @@ class FindDuplicates(beam.PTransform):
         )
         rows = (
             (excluded, found[_REJECTED])
-            | "All" >> beam.Flatten()
+            | "All" >> Merge()
             # No step after this one reads the staging folder, if the runner materializes here.
             | "Spread" >> beam.Reshuffle()
         )
@@ -151,13 +155,18 @@ class FindDuplicates(beam.PTransform):
 
 
 class _Scan(beam.DoFn):
-    """Elements -> Rows of each batch; Exclusion of each unreadable image under "rejected"."""
+    """Elements -> rows of each batch; Exclusion of each unreadable image under "rejected".
+
+    Attributes:
+        kind: the class of the rows.
+    """
 
     def __init__(self, staging: str, crop_config: CropConfig, windows: bool, workers: int) -> None:
         self._staging = os.path.join(staging, UNORDERED)
         self._crop_config = crop_config
         self._windows = windows
         self._workers = workers
+        self.kind = RowsWithWindows if windows else RowsToOrder
 
     def start_bundle(self) -> None:
         self._calls: Calls[Scanned] = Calls(self._workers)
@@ -166,7 +175,7 @@ class _Scan(beam.DoFn):
 
     def process(
         self, element: Any
-    ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], Exclusion]]:
+    ) -> Iterator[RowsToOrder | TaggedOutput[Literal["rejected"], Exclusion]]:
         image = as_image(element)
         self._waiting.append(image)
         self._bytes += len(image.data or b"")
@@ -198,20 +207,19 @@ class _Scan(beam.DoFn):
 
     def _outputs(
         self, scanned: Scanned
-    ) -> Iterator[Rows | TaggedOutput[Literal["rejected"], Exclusion]]:
+    ) -> Iterator[RowsToOrder | TaggedOutput[Literal["rejected"], Exclusion]]:
         metadata = read_metadata(
             self._staging, scanned.chunk, ["image_id", "reason", "reason_code"]
         )
         keys, reasons, codes = (column.to_pylist() for column in metadata.columns)
-        rows = np.zeros(scanned.count, ROW)
+        rows = np.zeros(scanned.count, self.kind.dtype)
         rows["order"] = [keyed_hash(_SEED, "order", key) for key in keys]
         rows["row_id"] = row_ids_of(scanned.chunk, scanned.count)
         positions = [row_of(row_id) for row_id in scanned.usable["row_id"].tolist()]
         rows["is_usable"][positions] = True
         rows["usable"][positions] = scanned.usable
-        windows = np.zeros((scanned.count, scanned.windows.shape[1]), np.uint8)
-        windows[positions] = scanned.windows
-        yield Rows(rows, windows)
+        rows["windows"][positions] = scanned.windows
+        yield self.kind.of(rows)
         for key, reason, code in zip(keys, reasons, codes, strict=True):
             if code:
                 yield TaggedOutput(_REJECTED, Exclusion(key, REJECTED, None, reason, code))

@@ -4,26 +4,25 @@ The duplicate search addresses images by row ids, and ingest derives them from i
 pipeline has no listing, and its runner decides which images share a bundle. So the scan writes each
 batch under a temporary chunk number, and this step numbers the images anew: it divides them into
 groups by a hash of the key, and sorts each group by hash and key. Then the row ids, and all results
-that depend on them, depend on the keys alone. Only the fields of `ROW` and the windows pass the
+that depend on them, depend on the keys alone. Only the fields of `RowsToOrder` pass the
 grouping, about 90 bytes of each image (310 if the search is thorough); thumbnails and keys are read
 from the staging folder.
 """
 
 import itertools
 import os
-import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from apache_beam import coders
 
+from facemill.transforms.core.coders import register
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.row_ids import CHUNK, NEW, chunk_number, chunk_of, row_ids_of, row_of
+from facemill.transforms.core.rows import Rows
+from facemill.transforms.images.crop_variants import VARIANT_BYTES
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 from facemill.transforms.scan.staging import StagingReader, read_metadata, write_chunk
 
@@ -33,66 +32,37 @@ UNORDERED = "unordered"
 # A worker holds the metadata of this many images, about 1 KB each, while it sorts them.
 _ROWS_PER_GROUP = 1 << 14
 
-_HEAD = struct.Struct("<II")
 
-# The values of an image that pass the grouping.
-ROW = np.dtype(
-    [
-        # Hash of the key.
-        ("order", "<u8"),
-        # Row id under which the scan wrote it in the folder UNORDERED.
-        ("row_id", "<u8"),
-        ("is_usable", "?"),
-        ("usable", USABLE),
-    ]
-)
+class RowsToOrder(Rows):
+    """The values of an image that pass the grouping; `windows` is empty."""
 
-
-@dataclass(frozen=True)
-class Rows:
-    """The values of some images that pass the grouping.
-
-    Attributes:
-        rows: ROW [N].
-        windows: uint8 [N, W], see `Scanned`; zeros for an image that is not usable.
-    """
-
-    rows: np.ndarray
-    windows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
+    __slots__ = ()
+    dtype = np.dtype(
+        [
+            # Hash of the key.
+            ("order", "<u8"),
+            # Row id under which the scan wrote it in the folder UNORDERED.
+            ("row_id", "<u8"),
+            ("is_usable", "?"),
+            ("usable", USABLE),
+            # See `Scanned`; zeros for an image that is not usable.
+            ("windows", "u1", (0,)),
+        ]
+    )
 
 
-class RowsCoder(coders.Coder):
-    """Encodes `Rows` as its arrays, one after the other. Decoded arrays are read-only."""
+class RowsWithWindows(RowsToOrder):
+    """The same, for the search that compares windows."""
 
-    def encode(self, value: Rows) -> bytes:
-        """The header and both arrays."""
-        head = _HEAD.pack(*value.windows.shape)
-        return b"".join([head, value.rows.tobytes(), value.windows.tobytes()])
-
-    def decode(self, encoded: bytes) -> Rows:
-        """The rows, as read-only arrays."""
-        count, width = _HEAD.unpack_from(encoded)
-        rows = np.frombuffer(encoded, ROW, count, _HEAD.size)
-        windows = np.frombuffer(encoded, np.uint8, count * width, _HEAD.size + rows.nbytes)
-        return Rows(rows, windows.reshape(count, width))
-
-    def is_deterministic(self) -> bool:
-        """Equal arrays have equal bytes."""
-        return True
-
-    def to_type_hint(self) -> Any:
-        """The class."""
-        return Rows
+    __slots__ = ()
+    dtype = np.dtype([*RowsToOrder.dtype.descr[:-1], ("windows", "u1", (VARIANT_BYTES,))])
 
 
-coders.registry.register_coder(Rows, RowsCoder)
+register(RowsToOrder, RowsWithWindows)
 
 
 class OrderByKey(beam.PTransform):
-    """Rows -> Scanned; the chunks in the staging folder depend on the keys alone.
+    """RowsToOrder -> Scanned; the chunks in the staging folder depend on the keys alone.
 
     Args:
         staging: the staging folder.
@@ -109,28 +79,26 @@ class OrderByKey(beam.PTransform):
         total = beam.pvalue.AsSingleton(self._total)
         return (
             rows
-            | "ByKey" >> beam.FlatMap(_by_key, total).with_output_types(tuple[int, Rows])
+            | "ByKey"
+            >> beam.FlatMap(_by_key, total).with_output_types(tuple[int, rows.element_type])
             | "GroupKeys" >> beam.GroupByKey()
             | "Order" >> beam.FlatMap(_order, self._staging).with_output_types(Scanned)
         )
 
 
-def _by_key(scanned: Rows, total: int) -> Iterator[tuple[int, Rows]]:
-    groups = scanned.rows["order"] % np.uint64(group_count(total, _ROWS_PER_GROUP))
-    for group in np.unique(groups):
-        mine = groups == group
-        yield int(group), Rows(scanned.rows[mine], scanned.windows[mine])
+def _by_key(scanned: RowsToOrder, total: int) -> Iterator[tuple[int, RowsToOrder]]:
+    rows = scanned.array
+    yield from scanned.divide(rows, rows["order"] % np.uint64(group_count(total, _ROWS_PER_GROUP)))
 
 
-def _order(group: tuple[int, Iterable[Rows]], staging: str) -> Iterator[Scanned]:
+def _order(group: tuple[int, Iterable[RowsToOrder]], staging: str) -> Iterator[Scanned]:
     """Numbers the images of a group by their keys, and stages them under these numbers.
 
     Raises:
         RunError: two images have the same key.
     """
     parts = list(group[1])
-    rows = np.concatenate([part.rows for part in parts])
-    windows = np.concatenate([part.windows for part in parts])
+    rows = parts[0].join(parts)
     unordered = os.path.join(staging, UNORDERED)
     metadata = _metadata(unordered, rows["row_id"])
     keys = metadata["image_id"].to_pylist()
@@ -150,7 +118,6 @@ def _order(group: tuple[int, Iterable[Rows]], staging: str) -> Iterator[Scanned]
                 chunk_number(NEW, group[0], ordinal),
                 metadata.take(some),
                 rows[some],
-                windows[some],
                 reader,
             )
 
@@ -173,7 +140,6 @@ def _stage(
     chunk: int,
     metadata: pa.Table,
     rows: np.ndarray,
-    windows: np.ndarray,
     reader: StagingReader,
 ) -> Scanned:
     good = rows["is_usable"]
@@ -183,4 +149,4 @@ def _stage(
     write_chunk(staging, chunk, metadata, pixels)
     usable = rows["usable"].copy()
     usable["row_id"] = row_ids_of(chunk, len(rows))
-    return Scanned(chunk, len(rows), usable[good], windows[good])
+    return Scanned(chunk, len(rows), usable[good], rows["windows"][good])
