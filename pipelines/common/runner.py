@@ -26,6 +26,7 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from facemill.pipelines.common.beam_options import OptionsWithViews
 from facemill.pipelines.common.progress import Progress
 from facemill.transforms.core.errors import FacemillError, RunError, UsageError
 
@@ -153,7 +154,7 @@ def choose(beam_args: Sequence[str]) -> Runner:
             lose data, or it cannot be used.
     """
     _refuse_unknown(beam_args)
-    options = PipelineOptions(list(beam_args))
+    options = OptionsWithViews(list(beam_args))
     name = options.view_as(StandardOptions).runner or LOCAL
     if "Dask" in name:
         raise UsageError(
