@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 from facemill.pipelines.common.options import check
+from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
@@ -14,7 +15,6 @@ from facemill.transforms.faces.choices import ALIGNMENTS, DETECTORS
 from facemill.transforms.images.limits import MIN_SIDE
 from facemill.transforms.selection import rules
 from facemill.transforms.selection.choices import BY_IDENTITY, DRAWN, PREFERENCES, SPLIT_UNITS
-from facemill.transforms.sources.names import FORMATS
 
 SUMMARY = "turn a collection of face photos into a clean, split dataset of TFRecords"
 TAKES_BEAM_OPTIONS = True
@@ -91,24 +91,15 @@ def parse_brightness(text: str) -> tuple[float, float]:
 
 
 @dataclasses.dataclass(frozen=True)
-class IngestOptions:
-    """What one ingest run is to do."""
-
+class _Paths:
     input: str = option(help="directory of images, archive, table or list")
     output: str = option(help="directory of the dataset, new or left by a killed run")
-    format: str | None = option(
-        None, choices=FORMATS, help="layout of --input; told by its names if not given"
-    )
-    root: str | None = option(
-        None, help="what the paths of a manifest are relative to; its own directory if not given"
-    )
-    image_column: str | None = option(
-        None, help="of parquet: column of the images; found if not given"
-    )
-    label_column: str | None = option(
-        None,
-        help="column of the identities, of webdataset their kind of file; found if not given",
-    )
+
+
+@dataclasses.dataclass(frozen=True)
+class IngestOptions(SourceOptions, _Paths):
+    """What one ingest run is to do."""
+
     # 112 is what published face embedders take.
     image_size: int = option(
         112,

@@ -5,6 +5,7 @@ list -> chunk groups -> read -> model (RunInference) -> embeddings
                           +--------+-- failures -> errors
 """
 
+import dataclasses
 import functools
 import os
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from apache_beam.pvalue import TaggedOutput
 from facemill.pipelines.common.flags import crop_flags, flag
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
+from facemill.pipelines.common.source_options import SourceOptions
 from facemill.pipelines.score import checks
 from facemill.pipelines.score.options import ScoreOptions
 from facemill.transforms import storage
@@ -184,10 +186,11 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
         # An input that is not there is refused before the output is touched.
         return Input(root, source, source.tasks(), form, None, None)
     manifest = artifact.read_manifest(root, "dataset")
-    for name in ("format", "root", "image_column", "label_column"):
-        if getattr(options, name) is not None:
+    for field in dataclasses.fields(SourceOptions):
+        if getattr(options, field.name) is not None:
             raise UsageError(
-                f"{flag(name)} must go with images, got it with the dataset {root}; leave it out."
+                f"{flag(field.name)} must go with images, got it with the dataset {root}; leave "
+                "it out."
             )
     there = CropConfig.from_manifest(manifest["preprocessing"])
     if not there.same_region(crop_config):

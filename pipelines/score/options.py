@@ -3,32 +3,25 @@
 import dataclasses
 
 from facemill.pipelines.common.options import check
+from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
 from facemill.transforms.core.fields import option
-from facemill.transforms.sources.names import FORMATS
 
 SUMMARY = "compute embeddings of the images of a folder or dataset with a trained model"
 TAKES_BEAM_OPTIONS = True
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoreOptions:
-    """What one scoring run is to do."""
-
+class _Paths:
     input: str = option(help="images, or a dataset")
     model: str = option(help="directory that `facemill train` wrote")
     output: str = option(help="directory of the embeddings, new or left by a killed run")
-    format: str | None = option(
-        None, choices=FORMATS, help="layout of --input; told by its names if not given"
-    )
-    root: str | None = option(None, help="what the paths of a manifest are relative to")
-    image_column: str | None = option(
-        None, help="of parquet: column of the images; found if not given"
-    )
-    label_column: str | None = option(
-        None,
-        help="column of the identities, of webdataset their kind of file; found if not given",
-    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreOptions(SourceOptions, _Paths):
+    """What one scoring run is to do."""
+
     # About 32 is fastest on a CPU.
     batch_size: int = option(
         32, least=1, most=1024, advice="give 32", help="images in one call of the model"
