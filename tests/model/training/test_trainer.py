@@ -3,7 +3,6 @@ import math
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,60 +10,10 @@ import tensorflow as tf
 from facemill.model.data import tfdata, validation_pairs
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
-from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
+from facemill.model.training.trainer import Data, count_replicas, replicas
 from facemill.transforms.core.errors import RunError
 from tests.model import tiny
-
-# One step without momentum, decay and clipping, so that its size is the gradient times the rate.
-ONE_STEP = Recipe(
-    network="plain",
-    head="arcface",
-    embedding_size=16,
-    scale=8.0,
-    steps=1,
-    batch_size=10,
-    warmup_epochs=0,
-    learning_rate=0.01,
-    momentum=0.0,
-    weight_decay=0.0,
-    clip_norm=0.0,
-)
-
-
-@pytest.fixture(scope="module")
-def strategy():
-    return tf.distribute.MirroredStrategy(["/cpu:0"])
-
-
-@pytest.fixture
-def trainer(dataset, manifest, transform, strategy, tmp_path):
-    """Builds trainers, each in a folder of its own unless one is given."""
-    count = 0
-
-    def build(recipe: Recipe, pairs=None, folder=None, data=None) -> Trainer:
-        nonlocal count
-        count += 1
-        folder = str(folder or tmp_path / f"run-{count}")
-        data = data or Data(str(dataset), manifest, transform, pairs)
-        keras.utils.set_random_seed(recipe.seed)
-        return Trainer(data, recipe, strategy, folder, folder)
-
-    return build
-
-
-def weights_of(trained: Trainer) -> dict[str, np.ndarray]:
-    """Trainable weights by index and kind, since Keras numbers layers across models."""
-    return {
-        f"{index} {one.path.rsplit('/', 1)[-1]}": one.numpy()
-        for index, one in enumerate(trained._variables)
-    }
-
-
-def one_step(trained: Trainer) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    before = weights_of(trained)
-    trained.run()
-    assert trained.step == 1
-    return before, weights_of(trained)
+from tests.model.training.one_step import ONE_STEP, one_step, weights_of
 
 
 def run(*arguments) -> subprocess.Popen:
@@ -298,94 +247,6 @@ def test_validation_is_recorded_at_the_end_of_each_epoch(trainer, dataset, manif
     # A finished run that is asked again validates the restored weights: the same scores.
     again = trainer(recipe, pairs, folder=trained._folder).run()
     np.testing.assert_array_equal(again.genuine, scores.genuine)
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_with_its_step(trainer, manifest, bad, tmp_path):
-    trained = trainer(dataclasses.replace(ONE_STEP, steps=4))
-    step, calls = trained._train, []
-
-    def spoiled(*batch):
-        calls.append(step(*batch))
-        return tf.constant(bad) if len(calls) == 3 else calls[-1]
-
-    trained._train = spoiled
-    with pytest.raises(RunError, match=rf"loss must be finite, but it is {bad} at step 3;"):
-        trained.run()
-    # No checkpoint of the bad step is written.
-    assert not list(tmp_path.rglob("ckpt-*"))
-
-
-def test_a_learning_rate_that_is_far_too_high_stops_the_run(trainer):
-    recipe = dataclasses.replace(ONE_STEP, head="softmax", steps=30, learning_rate=1e6)
-    with pytest.raises(RunError, match=r"(loss must be finite|weights must be finite).*step \d"):
-        trainer(recipe).run()
-
-
-def test_weights_made_not_finite_by_the_last_step_stop_the_run(trainer, tmp_path):
-    trained = trainer(dataclasses.replace(ONE_STEP, steps=2))
-    step = trained._train
-
-    def spoiled(*batch):
-        loss = step(*batch)
-        if trained.step == 2:
-            kernel = trained._variables[0]
-            kernel.assign(tf.fill(kernel.shape, float("nan")))
-        return loss
-
-    trained._train = spoiled
-    with pytest.raises(RunError, match="weights must be finite, but after step 2 they are not"):
-        trained.run()
-    assert not list(tmp_path.rglob("ckpt-*"))
-
-
-def test_embeddings_of_length_zero_stop_the_run(trainer, dataset, manifest):
-    pairs = validation_pairs.draw(str(dataset), manifest, 5, seed=1)
-    trained = trainer(ONE_STEP, pairs)
-    step = trained._train
-
-    def zeroed(*batch):
-        loss = step(*batch)
-        for variable in trained.embedder.network.trainable_variables[-2:]:
-            variable.assign(tf.zeros(variable.shape))
-        return loss
-
-    trained._train = zeroed
-    with pytest.raises(RunError, match="must embed every val image, but after step 1"):
-        trained.run()
-
-
-def change_identity(index: int, record: tf.train.Example) -> None:
-    if index == 25:
-        record.features.feature["identity"].bytes_list.value[0] = b"a stranger"
-
-
-def cut_image_off(index: int, record: tf.train.Example) -> None:
-    if index == 25:
-        encoded = record.features.feature["image/encoded"].bytes_list.value
-        encoded[0] = encoded[0][:40]
-
-
-@pytest.mark.parametrize("change", [change_identity, cut_image_off])
-@pytest.mark.parametrize("head", ["softmax", "arcface"])
-def test_an_unknown_identity_or_damaged_image_is_reported_in_a_sentence(
-    trainer, dataset, transform, tmp_path, change, head
-):
-    damaged = tiny.resharded(dataset, tmp_path / "damaged", 1, change)
-    data = Data(str(damaged), tiny.manifest(damaged), transform, None)
-    recipe = dataclasses.replace(ONE_STEP, steps=None, epochs=1, batch_size=6, head=head)
-    with pytest.raises(RunError, match=r"must be an image of a known identity.*ingest again\.$"):
-        trainer(recipe, data=data).run()
-
-
-@pytest.mark.parametrize("name", ["history-2.json", "ckpt-2.index", "ckpt-2.data-00000-of-00001"])
-def test_a_damaged_checkpoint_is_reported_in_a_sentence(trainer, tmp_path, name):
-    recipe = dataclasses.replace(ONE_STEP, steps=2)
-    trainer(recipe, folder=tmp_path / "run").run()
-    path = tmp_path / "run" / name
-    path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(RunError, match=r"checkpoint of the run before must be whole.*remove"):
-        trainer(recipe, folder=tmp_path / "run").run()
 
 
 @pytest.mark.parametrize(
