@@ -1,11 +1,14 @@
 """Running `facemill ingest` on drawn faces, and checks that hold for every dataset."""
 
 import contextlib
+import csv
 import hashlib
 import io
 import json
+import os
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -37,6 +40,29 @@ def draw(folder: Path, identity: int, image: int, name: str | None = None, quali
     return path
 
 
+def one_photo_of_two(folder: Path) -> None:
+    """Draws one photo under ada twice and under bob once."""
+    draw(folder, 1, 0, "ada/one.jpg")
+    draw(folder, 1, 0, "ada/two.jpg", quality=80)
+    draw(folder, 1, 0, "bob/one.jpg", quality=85)
+
+
+def write_manifest(root: Path, column: str, rows: Iterable[tuple[Path, str, str]]) -> Path:
+    """Writes a manifest of (file, identity, value of the column)."""
+    path = root / "faces.csv"
+    with path.open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["path", "identity", column])
+        table.writerows((file.relative_to(root), who, value) for file, who, value in rows)
+    return path
+
+
+def write_names(path: Path, *identities: str) -> Path:
+    """Writes a list of identities."""
+    path.write_text("\n".join(identities) + "\n")
+    return path
+
+
 def arguments(source, output, *flags) -> list[str]:
     return [
         str(word) for word in ("ingest", "--input", source, "--output", output, *COMMON, *flags)
@@ -48,6 +74,12 @@ def ingest(source, output, *flags) -> None:
     assert cli.main(arguments(source, output, *flags)) == 0
 
 
+def exit_code(source, output, *flags) -> int:
+    """The exit code of a run in this process, with the default split and workers."""
+    given = ["ingest", "--input", source, "--output", output, "--image-size", "32", *flags]
+    return cli.main([str(word) for word in given])
+
+
 def refused(source, output, *flags, code: int = 2) -> str:
     """The one sentence that a run prints instead of making a dataset."""
     stderr = io.StringIO()
@@ -56,6 +88,18 @@ def refused(source, output, *flags, code: int = 2) -> str:
     (line,) = [one for one in stderr.getvalue().splitlines() if one.startswith("facemill:")]
     assert not (output / "manifest.json").exists()
     return line
+
+
+def listing(folder: Path) -> set[str]:
+    """The image_ids that the index must hold: the path of every file."""
+    found = set()
+    for here, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.relpath(os.path.join(here, name), folder)
+            escaped = path.encode("utf-8", "backslashreplace").decode("utf-8")
+            # The folder "." keeps escaped names apart from names of other files.
+            found.add(path if escaped == path else "/./".join(escaped.rsplit("/", 1)))
+    return found
 
 
 def rows_of(dataset: Path) -> dict[str, dict]:

@@ -1,6 +1,5 @@
 """`facemill ingest` with rules of balance."""
 
-import csv
 import json
 import re
 from collections import Counter, defaultdict
@@ -19,6 +18,7 @@ from tests.pipelines.ingest.ingesting import (
     records_of,
     refused,
     rows_of,
+    write_manifest,
 )
 
 pytestmark = pytest.mark.slow
@@ -28,17 +28,17 @@ pytestmark = pytest.mark.slow
 def listed(tmp_path_factory) -> Path:
     """A manifest of identities of 2 to 8 images, with an age where it is known."""
     root = tmp_path_factory.mktemp("listed")
-    with (root / "faces.csv").open("w", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow(["path", "identity", "age"])
-        for identity in range(8):
-            for image in range(2 + identity % 7):
-                path = draw(root, identity, image)
-                age = "" if image == 0 else f"{20 + 10 * (image % 3)}s"
-                table.writerow([path.relative_to(root), f"id{identity:02d}", age])
-        draw(root, 20, 0, "loose/nobody.jpg")
-        table.writerow(["loose/nobody.jpg", "", "20s"])
-    return root / "faces.csv"
+    rows = [
+        (
+            draw(root, identity, image),
+            f"id{identity:02d}",
+            "" if image == 0 else f"{20 + 10 * (image % 3)}s",
+        )
+        for identity in range(8)
+        for image in range(2 + identity % 7)
+    ]
+    rows.append((draw(root, 20, 0, "loose/nobody.jpg"), "", "20s"))
+    return write_manifest(root, "age", rows)
 
 
 RICH = (

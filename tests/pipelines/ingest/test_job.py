@@ -1,4 +1,4 @@
-"""`facemill ingest`: every file has a row, runs repeat byte for byte, wrong use is refused."""
+"""`facemill ingest`: every file has a row, and runs repeat byte for byte."""
 
 import hashlib
 import io
@@ -9,11 +9,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from facemill.pipelines import cli
 from facemill.pipelines.synthesize.faces import broken, collection
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.pipelines.synthesize.faces.plan import make_plan
@@ -24,20 +22,30 @@ from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.records import Record, from_example
 from tests.artifacts import contents
 from tests.commands import facemill
+from tests.pipelines.ingest.ingesting import exit_code, listing, rows_of
 
 pytestmark = pytest.mark.slow
 
+
 SIZE = 112
+
+
 RECIPE = Recipe(
     identities=14, images_per_identity=6, image_size=SIZE, seed=3, plants=dict.fromkeys(KINDS, 3)
 )
+
+
 OUTCOMES = ("kept", "duplicate", "conflict", "rejected", "dropped")
+
+
 REASONS = {
     "truncated": "truncated",
     "not-an-image": "not an image",
     "zero-bytes": "empty",
     "bomb": "pixels",
 }
+
+
 ODD = ("wrong-extension", "cmyk", "16-bit", "alpha", "exif-rotated", "mislabel")
 
 
@@ -79,13 +87,6 @@ def index(dataset) -> dict[str, dict]:
     return rows_of(dataset)
 
 
-def rows_of(dataset: Path) -> dict[str, dict]:
-    rows = pq.read_table(dataset / "index").to_pylist()
-    found = {row["image_id"]: row for row in rows}
-    assert len(found) == len(rows), "an image has two rows"
-    return found
-
-
 def records_of(dataset: Path) -> dict[str, tuple[str, int, Record]]:
     """(shard, position, record) of every record, by image_id."""
     found: dict[str, tuple[str, int, Record]] = {}
@@ -97,23 +98,6 @@ def records_of(dataset: Path) -> dict[str, tuple[str, int, Record]]:
                 shard = path.relative_to(dataset).as_posix()
                 found[record.image_id] = (shard, position, record)
     return found
-
-
-def listing(folder: Path) -> set[str]:
-    """The image_ids that the index must hold: the path of every file."""
-    found = set()
-    for here, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.relpath(os.path.join(here, name), folder)
-            escaped = path.encode("utf-8", "backslashreplace").decode("utf-8")
-            # The folder "." keeps escaped names apart from names of other files.
-            found.add(path if escaped == path else "/./".join(escaped.rsplit("/", 1)))
-    return found
-
-
-def ingest(photos, output, *flags) -> int:
-    given = ["ingest", "--input", photos, "--output", output, "--image-size", "32", *flags]
-    return cli.main([str(word) for word in given])
 
 
 def test_every_file_has_one_row(photos, truth, index, dataset):
@@ -279,7 +263,7 @@ def test_the_report_loads_nothing(dataset):
 
 
 def test_another_run_with_other_workers_is_byte_equal(photos, dataset, tmp_path):
-    assert ingest(photos, tmp_path / "b", "--image-size", SIZE, "--workers", 2) == 0
+    assert exit_code(photos, tmp_path / "b", "--image-size", SIZE, "--workers", 2) == 0
     assert contents(tmp_path / "b") == contents(dataset)
     run_info = json.loads((tmp_path / "b" / "run.json").read_text())
     assert run_info["workers"] == 2
@@ -288,145 +272,10 @@ def test_another_run_with_other_workers_is_byte_equal(photos, dataset, tmp_path)
 
 def test_a_complete_output_is_not_written_again(photos, dataset, capsys):
     before = {**contents(dataset), "run": (dataset / "run.json").read_bytes()}
-    assert ingest(photos, dataset, "--image-size", SIZE, "--workers", 2) == 0
+    assert exit_code(photos, dataset, "--image-size", SIZE, "--workers", 2) == 0
     assert "already complete" in capsys.readouterr().out
-    assert ingest(photos, dataset, "--image-size", SIZE, "--seed", 2) == 2
+    assert exit_code(photos, dataset, "--image-size", SIZE, "--seed", 2) == 2
     error = capsys.readouterr().err
     assert "seed: there 1, here 2" in error
     assert error.count("\n") == 1
     assert {**contents(dataset), "run": (dataset / "run.json").read_bytes()} == before
-
-
-def _make_missing(path: Path) -> None:
-    del path
-
-
-def _make_file(path: Path) -> None:
-    path.write_bytes(b"no directory")
-
-
-def _make_broken(path: Path) -> None:
-    (path / "someone").mkdir(parents=True)
-    (path / "someone" / "a.jpg").write_bytes(b"")
-    (path / "someone" / "b.jpg").write_bytes(b"<html></html>")
-
-
-def _make_folders(path: Path) -> None:
-    (path / "someone").mkdir(parents=True)
-    (path / "someone else").mkdir()
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (_make_missing, "does not exist"),
-        (Path.mkdir, "is empty"),
-        (_make_file, "must be a folder, a manifest"),
-        (_make_folders, "must hold images, but none was found"),
-        (_make_broken, "2 of 2"),
-    ],
-    ids=["missing", "empty", "a file", "nothing in the folders", "only broken files"],
-)
-def test_an_input_without_images_is_refused_in_one_sentence(tmp_path, capfd, make, message):
-    make(tmp_path / "photos")
-    assert ingest(tmp_path / "photos", tmp_path / "out") in (1, 2)
-    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("facemill:")]
-    assert len(errors) == 1
-    assert message in errors[0]
-    assert not (tmp_path / "out" / "manifest.json").exists()
-
-
-def test_more_broken_files_than_allowed_fail_the_run(tmp_path, tiny_photos, capfd):
-    photos = tmp_path / "photos"
-    (photos / "a").mkdir(parents=True)
-    for number, source in enumerate(sorted((tiny_photos / "id00001").iterdir())[:3]):
-        (photos / "a" / source.name).write_bytes(source.read_bytes())
-        (photos / "a" / f"broken{number}.jpg").write_bytes(source.read_bytes()[:300])
-    flags = ("--split", "train=1")
-    assert ingest(photos, tmp_path / "out", *flags, "--max-rejected", "0.4") == 1
-    assert "3 of 6" in capfd.readouterr().err
-    assert not (tmp_path / "out" / "manifest.json").exists()
-    # --max-rejected may differ: it does not change the result.
-    assert ingest(photos, tmp_path / "out", *flags, "--max-rejected", "0.5") == 0
-    assert rows_of(tmp_path / "out").keys() == listing(photos)
-
-
-@pytest.fixture(scope="module")
-def uneven(tmp_path_factory) -> Path:
-    """Identities with 1 to 7 images."""
-    root = tmp_path_factory.mktemp("uneven")
-    recipe = Recipe(identities=12, images_per_identity=7, image_size=32, long_tail=1.0)
-    collection.write(str(root), recipe)
-    return root / "images"
-
-
-def _sizes(rows: dict[str, dict], outcome: str | None = None) -> Counter:
-    chosen = [row for row in rows.values() if outcome in (None, row["outcome"])]
-    return Counter(row["identity"] for row in chosen)
-
-
-def test_min_and_max_images_balance_the_identities(uneven, tmp_path):
-    assert ingest(uneven, tmp_path / "out", "--min-images", "3", "--max-images", "4") == 0
-    rows = rows_of(tmp_path / "out")
-    before, kept = _sizes(rows), _sizes(rows, "kept")
-    assert min(before.values()) < 3
-    assert max(before.values()) > 4
-    assert kept == {key: min(count, 4) for key, count in before.items() if count >= 3}
-    for row in rows.values():
-        if row["outcome"] != "kept":
-            assert row["outcome"] == "dropped"
-            assert ("fewer than the 3" in row["reason"]) == (before[row["identity"]] < 3)
-            assert ("more than the 4" in row["reason"]) == (before[row["identity"]] > 4)
-
-
-def test_identities_can_be_included_and_excluded(uneven, tmp_path):
-    (tmp_path / "include.txt").write_text("id00001\nid00002\nid00003\n")
-    (tmp_path / "exclude.txt").write_text("id00002\n")
-    flags = ["--include-identities", tmp_path / "include.txt", "--split", "train=1"]
-    flags += ["--exclude-identities", tmp_path / "exclude.txt"]
-    assert ingest(uneven, tmp_path / "out", *flags) == 0
-    rows = rows_of(tmp_path / "out")
-    assert set(_sizes(rows, "kept")) == {"id00001", "id00003"}
-    reasons = {row["identity"]: row["reason"] for row in rows.values()}
-    assert reasons["id00002"] == "identity is excluded"
-    assert "included" in reasons["id00004"]
-    assert rows.keys() == listing(uneven)
-
-
-def test_splits_have_their_shares_and_a_new_identity_moves_no_other(uneven, tmp_path):
-    flags = ("--split", "train=0.5,val=0.25,test=0.25")
-    assert ingest(uneven, tmp_path / "all", *flags) == 0
-    (tmp_path / "exclude.txt").write_text("id00001\nid00005\n")
-    flags += ("--exclude-identities", tmp_path / "exclude.txt")
-    assert ingest(uneven, tmp_path / "fewer", *flags) == 0
-
-    def splits(output: Path) -> dict[str, str]:
-        rows = rows_of(output).values()
-        return {row["identity"]: row["split"] for row in rows if row["outcome"] == "kept"}
-
-    complete, fewer = splits(tmp_path / "all"), splits(tmp_path / "fewer")
-    assert set(complete.values()) == {"train", "val", "test"}
-    assert {key: split for key, split in complete.items() if key in fewer} == fewer
-    assert len(fewer) == len(complete) - 2
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (("--split", "train=0.5,val=0.6"), "must sum to 1"),
-        (("--split", "val=1"), "--split must give shares"),
-        (("--split", "training=1"), "--split must give shares"),
-        (("--image-size", "8"), "--image-size must be"),
-        (("--crop-fraction", "0"), "--crop-fraction must be"),
-        (("--min-images", "0"), "--min-images must be"),
-        (("--workers", "0"), "--workers must be"),
-        (("--dedup", "sometimes"), "--dedup"),
-        (("--include-identities", "/does/not/exist"), "--include-identities must be a text file"),
-    ],
-)
-def test_wrong_options_are_refused_in_one_sentence(tiny_photos, tmp_path, capfd, flags, message):
-    assert ingest(tiny_photos, tmp_path / "out", *flags) == 2
-    error = capfd.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "out").exists()

@@ -15,10 +15,12 @@ from tests.pipelines.ingest.ingesting import (
     draw,
     ingest,
     manifest_of,
+    one_photo_of_two,
     records_of,
     refused,
     rows_of,
     splits,
+    write_names,
 )
 
 pytestmark = pytest.mark.slow
@@ -28,9 +30,7 @@ pytestmark = pytest.mark.slow
 def conflicts(tmp_path_factory) -> Path:
     """One photo under ada twice and bob once, one under eve and joe, and more of each."""
     photos = tmp_path_factory.mktemp("conflicts")
-    draw(photos, 1, 0, "ada/one.jpg")
-    draw(photos, 1, 0, "ada/two.jpg", quality=80)
-    draw(photos, 1, 0, "bob/one.jpg", quality=85)
+    one_photo_of_two(photos)
     draw(photos, 2, 0, "eve/two.jpg")
     draw(photos, 2, 0, "joe/two.jpg", quality=85)
     for number, name in enumerate(("ada", "bob", "eve", "joe")):
@@ -92,8 +92,8 @@ def test_split_by_image_without_cropping_and_with_min_contrast(base, tmp_path):
 def test_lists_put_identities_into_splits(base, tmp_path):
     before = splits(rows_of(base / "dataset"))
     moved = sorted(before)[:4]
-    (tmp_path / "test.txt").write_text("\n".join(moved[:2]) + "\n")
-    (tmp_path / "val.txt").write_text("\n".join(moved[2:]) + "\n")
+    write_names(tmp_path / "test.txt", *moved[:2])
+    write_names(tmp_path / "val.txt", *moved[2:])
     lists = [f"{split}={tmp_path / split}.txt" for split in ("test", "val")]
     given = [word for one in lists for word in ("--split-list", one)]
     ingest(base / "photos", tmp_path / "out", *given)

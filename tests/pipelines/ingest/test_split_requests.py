@@ -1,31 +1,24 @@
 """`facemill ingest` where source, lists and rules contradict each other."""
 
-import csv
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.pipelines.ingest.ingesting import check, draw, ingest, refused, splits
+from tests.pipelines.ingest.ingesting import (
+    check,
+    draw,
+    ingest,
+    one_photo_of_two,
+    refused,
+    splits,
+    write_manifest,
+    write_names,
+)
 
 pytestmark = pytest.mark.slow
 
 TRAIN = ("--split", "train=1")
-
-
-def manifest(root: Path, rows: list[tuple[Path, str, str]]) -> Path:
-    """A manifest of (file, identity, split or "")."""
-    path = root / "faces.csv"
-    with path.open("w", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow(["path", "identity", "split"])
-        table.writerows((file.relative_to(root), who, split) for file, who, split in rows)
-    return path
-
-
-def names(path: Path, *identities: str) -> Path:
-    path.write_text("\n".join(identities) + "\n")
-    return path
 
 
 def test_split_requests_of_duplicate_and_rejected_images_count(tmp_path):
@@ -37,7 +30,7 @@ def test_split_requests_of_duplicate_and_rejected_images_count(tmp_path):
     torn = tmp_path / "id02" / "torn.jpg"
     torn.write_bytes(rows[0][0].read_bytes()[:300])
     rows.append((torn, "id02", "val"))
-    ingest(manifest(tmp_path, rows), tmp_path / "out", *TRAIN)
+    ingest(write_manifest(tmp_path, "split", rows), tmp_path / "out", *TRAIN)
     found = check(tmp_path / "out")
     assert found["id01/poor.jpg"]["outcome"] == "duplicate"
     assert found["id02/torn.jpg"]["outcome"] == "rejected"
@@ -48,9 +41,9 @@ def test_a_split_list_overrides_the_split_column(tmp_path):
     rows = [
         (draw(tmp_path, who, image), f"id{who:02d}", "train") for who in (1, 2) for image in (0, 1)
     ]
-    test = names(tmp_path / "test.txt", "id01")
+    test = write_names(tmp_path / "test.txt", "id01")
     flags = ("--split-list", f"test={test}", *TRAIN)
-    ingest(manifest(tmp_path, rows), tmp_path / "out", *flags)
+    ingest(write_manifest(tmp_path, "split", rows), tmp_path / "out", *flags)
     assert splits(check(tmp_path / "out")) == {"id01": {"test"}, "id02": {"train"}}
 
 
@@ -58,9 +51,7 @@ def test_a_split_list_overrides_the_split_column(tmp_path):
 def doubtful(tmp_path_factory) -> Path:
     """One photo under ada twice and under bob once, and another under bob twice."""
     photos = tmp_path_factory.mktemp("doubtful")
-    draw(photos, 1, 0, "ada/one.jpg")
-    draw(photos, 1, 0, "ada/two.jpg", quality=80)
-    draw(photos, 1, 0, "bob/one.jpg", quality=85)
+    one_photo_of_two(photos)
     draw(photos, 2, 0, "bob/two.jpg")
     draw(photos, 2, 0, "bob/three.jpg", quality=85)
     draw(photos, 3, 0, "ada/own.jpg")
@@ -74,7 +65,7 @@ def test_copies_of_an_excluded_identity_s_images_are_dropped_and_are_no_conflict
     doubtful, tmp_path, flag, policy
 ):
     who = ["bob"] if flag.startswith("--exclude") else ["ada", "eve"]
-    listed = names(tmp_path / "names.txt", *who)
+    listed = write_names(tmp_path / "names.txt", *who)
     flags = (flag, listed, "--on-conflict", policy, *TRAIN)
     ingest(doubtful, tmp_path / "out", *flags)
     rows = check(tmp_path / "out")
@@ -90,7 +81,7 @@ def test_copies_of_an_excluded_identity_s_images_are_dropped_and_are_no_conflict
 
 
 def test_an_attribute_that_the_source_lacks_is_refused_before_reading(doubtful, tmp_path):
-    table = manifest(tmp_path, [(draw(tmp_path, 1, 0), "id01", "")])
+    table = write_manifest(tmp_path, "split", [(draw(tmp_path, 1, 0), "id01", "")])
     for source in (doubtful, table):
         message = refused(source, tmp_path / "out", "--balance", "cap=5@age")
         assert "got age, but they have none; leave @age out" in message
