@@ -15,16 +15,20 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/facemill demo --output demo
 
-# A process for each core; the tests of a file share their fixtures and stay together.
+# A process for each core; the tests of a file share their fixtures and stay together. The order of
+# the files is that of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest
+WORKERS := -n auto --dist loadfile --no-loadscope-reorder
+
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) $(PYTEST_ARGS)
 
 # What an edit wants to hear at once; everything marked slow runs in `make test`.
 test-fast: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not lfw and not portable" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not slow and not lfw and not portable" $(PYTEST_ARGS)
 
 test-portable: setup
-	$(BIN)/python -m pytest -m portable $(PYTEST_ARGS)
+	$(PYTEST) -m portable $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
