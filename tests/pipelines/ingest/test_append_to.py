@@ -11,7 +11,6 @@ import pytest
 from tests.artifacts import contents
 from tests.commands import facemill
 from tests.pipelines.ingest.ingesting import (
-    arguments,
     check,
     draw,
     ingest,
@@ -40,7 +39,7 @@ def grown(base, tmp_path_factory) -> Path:
     for identity in range(8, 14):
         for image in range(10, 13):
             draw(photos, identity, image)
-    facemill(*arguments(photos, root / "dataset", "--append-to", base / "dataset"))
+    ingest(photos, root / "dataset", "--append-to", base / "dataset")
     return root
 
 
