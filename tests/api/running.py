@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from facemill.pipelines.common.beam_options import OptionsWithViews
 
 
 def gathered(build: Callable[[beam.Pipeline], beam.PCollection], *flags: str) -> list[Any]:
     """The elements of the collection that `build` returns, in no order."""
     with tempfile.TemporaryDirectory() as folder:
-        with beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(list(flags))) as pipeline:
+        options = OptionsWithViews(list(flags))
+        with beam.Pipeline(runner=FnApiRunner(), options=options) as pipeline:
             _ = build(pipeline) | "Keep" >> beam.Map(_keep, folder)
         return [pickle.loads(path.read_bytes()) for path in Path(folder).iterdir()]
 

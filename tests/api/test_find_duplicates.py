@@ -29,6 +29,12 @@ def images(collection) -> list[Image]:
     return [Image(key, data, key.partition("/")[0]) for key, data in collection.items()]
 
 
+@pytest.fixture(scope="module")
+def expected(collection) -> list[Exclusion]:
+    """The rows of the collection by the defaults."""
+    return found(images(collection))
+
+
 def by_outcome(rows) -> dict[str, set[tuple[str, str | None]]]:
     outcomes: dict[str, set[tuple[str, str | None]]] = {}
     for row in rows:
@@ -64,6 +70,7 @@ def _rank_of_3(key: str) -> bool:
     return key == max(sharpness, key=sharpness.__getitem__)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["drop", "keep-majority"])
 @pytest.mark.parametrize("level", ["exact", "near", "thorough"])
 def test_exclusions_equal_those_of_ingest(collection, folder, tmp_path, level, policy):
@@ -78,10 +85,12 @@ def test_exclusions_equal_those_of_ingest(collection, folder, tmp_path, level, p
     assert {row.outcome for row in expected} == {"duplicate", "conflict", "rejected"}
 
 
-def test_rows_depend_on_the_set_alone_not_on_order_bundles_or_workers(collection, monkeypatch):
+@pytest.mark.slow
+def test_rows_depend_on_the_set_alone_not_on_order_bundles_or_workers(
+    collection, expected, monkeypatch
+):
     """With small chunks and groups, so that an influence of order or bundles would be visible."""
     elements = images(collection)
-    expected = found(elements)
     monkeypatch.setattr(order_by_key, "_ROWS_PER_GROUP", 5)
     for chunk, seed in ((256, 0), (1, 1), (3, 2)):
         monkeypatch.setattr(module, "_BATCH", chunk)
@@ -98,16 +107,13 @@ def test_rows_depend_on_the_set_alone_not_on_order_bundles_or_workers(collection
         assert sorted(gathered(build)) == expected
 
 
-def test_two_scan_processes_give_the_rows_of_one(collection):
-    elements = images(collection)
-    assert found(elements, workers=2) == found(elements)
+def test_two_scan_processes_give_the_rows_of_one(collection, expected):
+    assert found(images(collection), workers=2) == expected
 
 
-def test_keys_with_equal_hashes_give_the_same_rows(collection, monkeypatch):
-    elements = images(collection)
-    expected = found(elements)
+def test_keys_with_equal_hashes_give_the_same_rows(collection, expected, monkeypatch):
     monkeypatch.setattr(module, "keyed_hash", lambda seed, purpose, key: 7)
-    assert found(elements) == expected
+    assert found(images(collection)) == expected
 
 
 def test_a_chunk_number_that_is_in_use_is_not_given_again(collection, monkeypatch):
