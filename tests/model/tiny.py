@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from tests.commands import facemill
+from facemill.pipelines.synthesize.faces import collection
+from facemill.pipelines.synthesize.faces.recipe import Recipe
+from tests.pipelines.ingest.ingesting import ingest
 from tests.sharing import made_once, run_folder
 
 SIZE = 32
 
 
 def dataset(factory: pytest.TempPathFactory) -> Path:
-    """The dataset; the first test process that asks for it runs `facemill` to write it."""
+    """The dataset; the first test process that asks for it writes it."""
 
     def make(folder: Path) -> None:
-        drawn = ("--identities", 12, "--images-per-identity", 8, "--image-size", 40, "--workers", 1)
-        facemill("synthesize", "--output", folder / "photos", "--seed", 3, *drawn)
+        recipe = Recipe(identities=12, images_per_identity=8, image_size=40, seed=3)
+        collection.write(str(folder / "photos"), recipe)
         rules = ("--image-size", SIZE, "--split", "train=0.6,val=0.4", "--seed", 2)
-        read = ("--input", folder / "photos" / "images")
-        facemill("ingest", *read, "--output", folder / "dataset", *rules)
+        ingest(folder / "photos" / "images", folder / "dataset", *rules)
 
     return made_once(run_folder(factory), "model_dataset", make) / "dataset"
 

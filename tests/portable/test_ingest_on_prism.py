@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from facemill.pipelines import cli
 from facemill.pipelines.synthesize.faces import collection
 from facemill.pipelines.synthesize.faces.recipe import Recipe
 from tests.artifacts import contents
@@ -21,8 +22,8 @@ def photos(tmp_path_factory):
 
 
 def test_the_dataset_is_byte_equal_to_that_of_a_local_run(photos, tmp_path, prism_flags):
-    options = ["ingest", "--input", photos, "--image-size", 64]
-    facemill(*options, "--output", tmp_path / "local")
+    options = ["ingest", "--input", str(photos), "--image-size", "64"]
+    assert cli.main([*options, "--output", str(tmp_path / "local")]) == 0
     facemill(*options, "--output", tmp_path / "prism", *prism_flags, timeout=300)
 
     local, portable = contents(tmp_path / "local"), contents(tmp_path / "prism")

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from facemill.pipelines import cli
 from tests.artifacts import contents
 from tests.commands import facemill
 
@@ -18,8 +19,8 @@ def test_embeddings_are_byte_equal_to_those_of_a_local_run(
     shutil.copytree(tiny_photos, photos)
     (photos / "id00001" / "empty.jpg").write_bytes(b"")
     (photos / "id00002" / "page.jpg").write_bytes(b"<html></html>")
-    options = ["score", "--input", photos, "--model", tiny_model]
-    facemill(*options, "--output", tmp_path / "local")
+    options = ["score", "--input", str(photos), "--model", str(tiny_model)]
+    assert cli.main([*options, "--output", str(tmp_path / "local")]) == 0
     facemill(*options, "--output", tmp_path / "prism", *prism_flags, timeout=300)
 
     local, portable = contents(tmp_path / "local"), contents(tmp_path / "prism")
