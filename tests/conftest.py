@@ -15,7 +15,8 @@ from tests.sharing import made_once, run_folder
 SIZE = 32
 
 
-_TAKES_SECONDS = ("slow", "lfw", "portable")
+# How long a marked test takes, very roughly; quick tests count as nothing.
+_COST = {"slow": 1, "lfw": 30, "portable": 30}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,17 +26,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     nothing and whose calls it slows down by half.
 
     Pytest's workers take whole files. If a long one came last, the others would have nothing left
-    to do; so the files with most slow tests come first, and those with quick tests alone fill up
-    the end. (By itself pytest-xdist sorts files by their number of tests, which puts the longest
+    to do; so the files that take longest come first, and those with quick tests alone fill up the
+    end. (By itself pytest-xdist sorts files by their number of tests, which puts the longest
     files last; the Makefile switches that off.)
     """
-    slow: Counter[Path] = Counter()
+    costs: Counter[Path] = Counter()
     for item in items:
-        if any(item.get_closest_marker(name) for name in _TAKES_SECONDS):
+        marks = [name for name in _COST if item.get_closest_marker(name)]
+        if marks:
             item.add_marker(pytest.mark.no_cover)
-            slow[item.path] += 1
+            costs[item.path] += max(_COST[name] for name in marks)
     # Sorting is stable: the tests of a file keep their order.
-    items.sort(key=lambda item: (-slow[item.path], str(item.path)))
+    items.sort(key=lambda item: (-costs[item.path], str(item.path)))
 
 
 @pytest.fixture(scope="session")
