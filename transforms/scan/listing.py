@@ -18,6 +18,7 @@ from facemill.transforms.core.row_ids import (
     NEW,
     chunk_number,
 )
+from facemill.transforms.core.same_version import SameVersion
 from facemill.transforms.scan import coders as _coders  # noqa: F401 - gives Chunk its coder
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.sources.base import Ref, Source
@@ -55,10 +56,23 @@ class ListImages(beam.PTransform):
         return (
             begin
             | "Parts" >> beam.Create(list(enumerate(group_tasks(self._tasks))), reshuffle=True)
-            | "List" >> beam.FlatMap(list_chunks, self._source, self._origin, self._base_keys)
+            | "List" >> beam.ParDo(_List(self._source, self._origin, self._base_keys))
             # One part may be one large file: its images are spread over all workers.
             | "Spread" >> beam.Reshuffle()
         )
+
+
+class _List(beam.DoFn):
+    """A numbered group of parts -> its chunks; the first step of every job, see `SameVersion`."""
+
+    def __init__(self, source: Source, origin: int, base_keys: str | None) -> None:
+        self._submitted_with = SameVersion()
+        self._source = source
+        self._origin = origin
+        self._base_keys = base_keys
+
+    def process(self, numbered: tuple[int, Sequence[str]]) -> Iterator[Chunk]:
+        yield from list_chunks(numbered, self._source, self._origin, self._base_keys)
 
 
 class CountImages(beam.PTransform):
