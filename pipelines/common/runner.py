@@ -1,48 +1,37 @@
 """Chooses the runner of a Beam graph and runs the graph; no other module depends on the runner."""
 
 import argparse
-import logging
+import hashlib
 import os
 import platform
 import re
 import shutil
-import socket
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
-import grpc
 from apache_beam.options.pipeline_options import (
     DirectOptions,
+    GoogleCloudOptions,
     PipelineOptions,
     PortableOptions,
     StandardOptions,
 )
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.portable_runner import PortableRunner
 
+from facemill.pipelines.common import endpoints, failures, flink
 from facemill.pipelines.common.beam_options import OptionsWithViews
+from facemill.pipelines.common.cancel import Interrupts, cancel_job
 from facemill.pipelines.common.progress import Progress
-from facemill.transforms.core.errors import FacemillError, RunError, UsageError
+from facemill.transforms.core.errors import RunError, UsageError
 
 LOCAL = "FnApiRunner"
-
-# An environment variable: if set, the stack of an unexpected failure is shown.
-_DEBUG = "FACEMILL_DEBUG"
-
-# Beam itself waits forever for a job endpoint on which no server listens.
-_SECONDS_TO_CONNECT = 10.0
-
-# Beam's name of the thread that reads a job's messages.
-_WATCHER = "wait_until_finish_read"
-
-# Beam appends this to the text of an error that a step raised.
-_STEP = r"(?: \[while running '[^']*'\])*"
 
 
 @dataclass(frozen=True)
@@ -63,36 +52,37 @@ class Runner:
         mode = self.options.view_as(DirectOptions).direct_running_mode
         return self.name == LOCAL and mode != "multi_processing"
 
-    def run(self, build: Callable[[beam.Pipeline], None], progress: Progress) -> dict[str, Any]:
+    def run(
+        self, build: Callable[[beam.Pipeline], None], progress: Progress, output: str
+    ) -> dict[str, Any]:
         """Builds a graph and runs it to its end.
+
+        Args:
+            build: adds the graph to a pipeline.
+            progress: shown while the job runs.
+            output: absolute path or URL of the job's output, which names the job on a remote
+                runner.
 
         Returns:
             What `run.json` holds of the run: runner, versions, seconds.
 
         Raises:
             FacemillError: a worker raised it; it keeps the worker's sentence.
+            UsageError: an earlier job of the same output still runs.
             RunError: the runner reports another failure, or does not answer any more.
+            KeyboardInterrupt: the run was interrupted; the job was canceled where that is possible.
         """
         print(f"runner: {self.name}", file=sys.stderr)
         started = time.time()
+        name = self._name_job(output)
         pipeline = self._pipeline()
         build(pipeline)
-        with progress, _without_tracebacks():
-            result = None
-            try:
-                result = pipeline.run()
-                state = result.wait_until_finish()
-            except KeyboardInterrupt:
-                # A portable runner would go on after this process has ended.
-                if result is not None:
-                    with suppress(grpc.RpcError, RuntimeError):
-                        result.cancel()
-                raise
-            # Runners raise whatever a worker raised, and errors of their own.
-            except Exception as error:  # noqa: BLE001 - reported below, in a sentence
-                if os.environ.get(_DEBUG):
-                    traceback.print_exception(error)
-                raise self._as_sentence(error) from None
+        if self.name != LOCAL:
+            self._refuse_second(name)
+        with progress, failures.without_tracebacks():
+            state = self._run(pipeline, name)
+        if state == "CANCELLED":
+            raise failures.canceled(self.name)
         if state not in (None, "DONE"):
             raise RunError(
                 f"The job must run to its end on {self.name}, but it ended as {state}; "
@@ -106,24 +96,64 @@ class Runner:
             "seconds": round(time.time() - started, 2),
         }
 
-    def _as_sentence(self, error: Exception) -> FacemillError:
-        """The failure as an error of one sentence."""
-        own = _own_words(error)
-        if own is not None:
-            return own
-        if isinstance(error, grpc.RpcError):
-            return RunError(
-                f"The runner must answer until the job ends, but {self.name} does not any more "
-                f"({_rpc_cause(error)}); see its log, stop the job if it still runs, and run the "
-                "same command again."
-            )
-        return RunError(
-            f"The job must run to its end on {self.name}, but it failed: {_cause(error)}; mend "
-            f"that and run the same command again, or with {_DEBUG}=1 to see where it failed."
-        )
+    def _run(self, pipeline: beam.Pipeline, name: str) -> str | None:
+        """Runs a pipeline; returns the state in which it ended."""
+        result, is_remote = None, self.name != LOCAL
+        interrupts = Interrupts()
+        # Other runners run the graph to its end before they return.
+        submits = isinstance(pipeline.runner, PortableRunner)
+        try:
+            with interrupts.caught() if is_remote else nullcontext():
+                with interrupts.submitting() if submits else nullcontext():
+                    result = pipeline.run()
+                return result.wait_until_finish()
+        except KeyboardInterrupt:
+            if is_remote:
+                endpoint = self.options.view_as(PortableOptions).job_endpoint
+                rest = flink.rest_of(self.options)
+                print(
+                    f"\nfacemill: {cancel_job(result, self.name, name, endpoint, rest)}",
+                    file=sys.stderr,
+                )
+            raise
+        # Runners raise whatever a worker raised, and errors of their own.
+        except Exception as error:  # noqa: BLE001 - reported below, in a sentence
+            if os.environ.get(failures.DEBUG):
+                traceback.print_exception(error)
+            raise failures.as_sentence(error, self.name, self._where()) from None
+
+    def _name_job(self, output: str) -> str:
+        """Names the job by its output, unless a flag names it; returns the name."""
+        cloud = self.options.view_as(GoogleCloudOptions)
+        if not cloud.job_name:
+            digest = hashlib.sha256(output.encode("utf-8", "surrogateescape")).hexdigest()
+            # Dataflow takes no other characters.
+            last = re.sub(r"[^a-z0-9]+", "-", os.path.basename(output).lower())[:16].strip("-")
+            cloud.job_name = "-".join(filter(None, ("facemill", last, digest[:12])))
+        return cloud.job_name
+
+    def _refuse_second(self, name: str) -> None:
+        """Refuses to submit a job beside an earlier one of the same output."""
+        rest = flink.rest_of(self.options)
+        if rest is None:
+            return
+        for job in flink.running(rest):
+            if job.name == name:
+                raise UsageError(
+                    f"No earlier job of this output may run any more, but {name} still runs on "
+                    f"Flink at {rest.address} as {job.id}; wait for its end or cancel it by "
+                    f"{rest.how_to_cancel(job.id)}."
+                )
+
+    def _where(self) -> str:
+        """The machines that run the steps, for people."""
+        pool = endpoints.pool_of(self.options)
+        if pool is not None:
+            return f"the worker pool at {pool}"
+        return "this machine" if self.name == LOCAL else f"a worker of {self.name}"
 
     def check(self) -> None:
-        """Checks that the runner exists, has the options it needs, and that its job server listens.
+        """Checks that the runner exists, has the options it needs, and that its servers answer.
 
         Raises:
             UsageError: the runner cannot be used.
@@ -136,7 +166,9 @@ class Runner:
                 f"--runner and its options must name a runner that can be used, got {self.name}: "
                 f"{' '.join(str(error).split())[:400].rstrip('.')}; see Beam's page on that runner."
             ) from None
-        _check_endpoint(self.options.view_as(PortableOptions).job_endpoint)
+        endpoints.check_endpoints(self.name, self.options)
+        if self.name != LOCAL:
+            flink.check_flink(self.name, self.options)
 
     def _pipeline(self) -> beam.Pipeline:
         runner = FnApiRunner() if self.name == LOCAL else None
@@ -185,88 +217,3 @@ def _refuse_unknown(beam_args: Sequence[str]) -> None:
         raise UsageError(
             f"every option must be the command's own or Beam's, got {unknown[0]}; see --help."
         )
-
-
-def _check_endpoint(endpoint: str | None) -> None:
-    host, _, port = (endpoint or "").rpartition(":")
-    if not host or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_CONNECT).close()
-    except (OSError, OverflowError) as error:
-        raise UsageError(
-            f"--job_endpoint must be where a job server listens, got {endpoint} ({error}); "
-            "start the server or mend the address."
-        ) from None
-
-
-@contextmanager
-def _without_tracebacks() -> Iterator[None]:
-    """Suppresses the tracebacks that Beam shows beside the error that it raises.
-
-    Beam logs what a step raised and the messages of a portable runner, workers' tracebacks among
-    them. Its thread that watches the job shows another traceback when the job server dies.
-    """
-    before = threading.excepthook
-    # Else Beam would add the root's handlers at its first message, without this filter.
-    logging.basicConfig()
-    handlers = list(logging.getLogger().handlers)
-
-    def report(failed: threading.ExceptHookArgs) -> None:
-        if not isinstance(failed.exc_value, grpc.RpcError):
-            before(failed)
-
-    def keeps(record: logging.LogRecord) -> bool:
-        return not record.exc_info and "Traceback (most recent call" not in record.getMessage()
-
-    threading.excepthook = report
-    for handler in handlers:
-        handler.addFilter(keeps)
-    try:
-        yield
-    finally:
-        for thread in threading.enumerate():
-            if thread.name == _WATCHER:
-                # This thread may notice the end a moment later than the one that waits for the job.
-                thread.join(1)
-        threading.excepthook = before
-        for handler in handlers:
-            handler.removeFilter(keeps)
-
-
-def _own_words(error: Exception) -> FacemillError | None:
-    """The error that a worker raised, found in the runner's report; None for other failures."""
-    if isinstance(error, FacemillError):
-        return error
-    # Runners of other processes report no more than the worker's traceback.
-    by_name = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in _kinds(FacemillError)}
-    names = "|".join(map(re.escape, by_name))
-    found = re.findall(rf"(?m)(?:^|\s)({names}): (.+)$", str(error))
-    if not found:
-        return None
-    name, text = found[-1]
-    # The error's values are lost; its sentence names the parameters.
-    sentence = re.sub(rf"{_STEP}\s*$", "", text)
-    return UsageError(sentence) if issubclass(by_name[name], UsageError) else RunError(sentence)
-
-
-def _kinds(kind: type[FacemillError]) -> Iterator[type[FacemillError]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from _kinds(below)
-
-
-def _rpc_cause(error: grpc.RpcError) -> str:
-    """Status code and details of a failed call, without the dump around them."""
-    if not isinstance(error, grpc.Call):
-        return _cause(error)
-    details = " ".join((error.details() or "").split())[:200].rstrip(".")
-    return ": ".join(filter(None, (error.code().name, details)))
-
-
-def _cause(error: BaseException) -> str:
-    """The last line of a runner's report that names an error, without the stack above it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if "Error: " in line or "Error [" in line]
-    text = (named or lines or [type(error).__name__])[-1]
-    return text[:300].rstrip(".;")

@@ -38,7 +38,7 @@ def execute(job: IngestJob, runner: Runner) -> None:
         functools.partial(images_staged, job.scan.staging),
         functools.partial(checks.listed_so_far, work),
     )
-    run_info = runner.run(functools.partial(build_graph, job=job), progress)
+    run_info = runner.run(functools.partial(build_graph, job=job), progress, work.output)
     summary = IndexSummary(ingest_report.SHOWN_OUTCOMES, options.seed)
     checked = checks.check(work, options, job.base, summary)
     index = summary.shown(lambda: checks.index_parts(work, COLUMNS))

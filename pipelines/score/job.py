@@ -112,7 +112,9 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             manifest=manifest,
             work=work,
         )
-        run_info = runner.run(build, Progress("images scored", functools.partial(_scored, work)))
+        run_info = runner.run(
+            build, Progress("images scored", functools.partial(_scored, work)), work.output
+        )
         checked = checks.check(work, options, given.kept)
         _commit(work, checked, manifest, given, {**run_info, "workers": options.workers})
         rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)

@@ -68,7 +68,7 @@ def graph_of(command: list[str], monkeypatch: pytest.MonkeyPatch) -> beam.Pipeli
     """The pipeline of a command, built by the command and not run."""
     built: list[beam.Pipeline] = []
 
-    def build_only(self, build: Callable[[beam.Pipeline], None], progress) -> None:
+    def build_only(self, build: Callable[[beam.Pipeline], None], progress, output) -> None:
         pipeline = beam.Pipeline(runner="FnApiRunner")
         build(pipeline)
         built.append(pipeline)
