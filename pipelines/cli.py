@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from facemill.pipelines.common.flags import flags_of
 from facemill.pipelines.common.lazy_import import import_quietly
+from facemill.pipelines.common.local import is_local
 from facemill.pipelines.common.options import add_arguments, from_arguments
 from facemill.transforms.core.errors import FacemillError, UsageError, naming
 
@@ -99,7 +100,7 @@ def _run(given: list[str]) -> None:
         return
     options_module = importlib.import_module(f"facemill.pipelines.{namespace.command}.options")
     with naming(flags_of(subparsers.choices[namespace.command])):
-        options = from_arguments(options_module.OPTIONS, namespace)
+        options = from_arguments(options_module.OPTIONS, namespace, is_local(unknown))
         if unknown and not options_module.TAKES_BEAM_OPTIONS:
             raise UsageError(
                 f"`facemill {namespace.command}` takes no option {unknown[0]}; "

@@ -68,14 +68,24 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
     _add_all(parser, options)
 
 
-def from_arguments(options: type[_Options], namespace: argparse.Namespace) -> _Options:
+def from_arguments(
+    options: type[_Options], namespace: argparse.Namespace, is_local: bool = True
+) -> _Options:
     """The options of parsed flags.
+
+    Args:
+        options: the dataclass.
+        namespace: what the parser returned.
+        is_local: whether the job runs on this machine; some defaults depend on it.
 
     Raises:
         UsageError: a text cannot be parsed, or a value is none of its choices or out of its range.
     """
     values = _given(options, namespace)
     for field, kind in _fields(options):
+        how = option_of(field)
+        if not is_local and how is not None and how.elsewhere is not None:
+            values.setdefault(field.name, how.elsewhere)
         if _holds_options(kind):
             inner = _given(kind, namespace)
             if option_of(field) is None:
@@ -135,13 +145,17 @@ def _add_all(
 
 
 def _add(target: Any, flag: _Flag, overrides: bool = False) -> None:
-    """Adds one flag; an overriding flag that is not given sets no value."""
+    """Adds one flag; one whose default depends on other flags sets no value if it is not given."""
     how = flag.how
     added: dict[str, Any] = {"dest": flag.field.name, "help": flag.help}
     if how.metavar is not None:
         added["metavar"] = how.metavar
     if overrides:
         added["default"] = argparse.SUPPRESS
+    elif how.elsewhere is not None:
+        added["default"] = argparse.SUPPRESS
+        default = _default(flag.field, how)
+        added["help"] += f" (default: {default}, or {how.elsewhere} if the runner is not local)"
     elif _is_required(flag.field):
         added["required"] = True
     else:

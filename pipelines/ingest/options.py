@@ -199,8 +199,9 @@ class IngestOptions(SourceOptions, _Paths):
         factory=cores.usable,
         least=1,
         advice="give 1",
+        elsewhere=1,
         help="processes that read and decode, in each of the runner's worker processes; by default "
-        "one for each core here, where the job is submitted; never changes a byte of the result",
+        "one for each core that may be used here; never changes a byte of the result",
     )
     include_identities: str | None = option(
         None, help="file with the only identities to keep, one a line"

@@ -30,8 +30,9 @@ class ScoreOptions(SourceOptions, _Paths):
         factory=cores.usable,
         least=1,
         advice="give 1",
+        elsewhere=1,
         help="threads that decode, in each of the runner's worker processes; by default one for "
-        "each core here, where the job is submitted; never changes a byte of the result",
+        "each core that may be used here; never changes a byte of the result",
     )
     max_rejected: float = option(
         0.5,

@@ -48,7 +48,7 @@ def test_help_works_where_the_system_does_not_report_the_cores_of_a_process(
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])
     assert not ended.value.code
-    assert "(default: 97)" in " ".join(capsys.readouterr().out.split())
+    assert "(default: 97" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

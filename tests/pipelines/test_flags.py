@@ -41,7 +41,7 @@ FLAGS = {
         --split-by identity identity|image
         --split-list repeated SPLIT=FILE
         --seed 1 int
-        --workers cores int
+        --workers runner's int
         --include-identities None
         --exclude-identities None
         --exclude-dataset None
@@ -84,7 +84,7 @@ FLAGS = {
         --image-column None
         --label-column None
         --batch-size 32 int
-        --workers cores int
+        --workers runner's int
         --max-rejected 0.5 float
     """,
     "evaluate": """
@@ -125,7 +125,10 @@ def described(action: argparse.Action) -> str:
     elif isinstance(action, argparse._AppendAction):
         default = "repeated"
     else:
-        default = "recipe's" if action.default is argparse.SUPPRESS else str(action.default)
+        default = str(action.default)
+        if action.default is argparse.SUPPRESS:
+            # That of a recipe, or one that depends on the runner.
+            default = "runner's" if action.dest == "workers" else "recipe's"
     kind = action.type.__name__ if action.type else "|".join(action.choices or ())
     words = (action.option_strings[0], default, kind, *action.option_strings[1:])
     return " ".join(word for word in (*words, action.metavar or "") if word)

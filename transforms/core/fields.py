@@ -28,6 +28,7 @@ class Option:
     metavar: str | None = None
     flag: str | None = None
     inner_flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    elsewhere: Any = None
 
     @property
     def bounded(self) -> bool:
@@ -91,6 +92,7 @@ def option(
     metavar: str | None = None,
     flag: str | None = None,
     inner_flags: Mapping[str, str] | None = None,
+    elsewhere: Any = None,
 ) -> Any:
     """A field of a dataclass, such as `size: int = option(112, help="pixels", least=16)`.
 
@@ -116,6 +118,7 @@ def option(
         flag: the flag, where it differs from the field's name.
         inner_flags: for a field that is itself a dataclass: flags of its fields, where they differ
             from the fields' names.
+        elsewhere: the default where the job does not run on this machine, if it differs.
 
     Returns:
         What `dataclasses.field` returns.
@@ -135,6 +138,7 @@ def option(
         metavar=metavar,
         flag=flag,
         inner_flags=inner_flags or {},
+        elsewhere=elsewhere,
     )
     if written is not None:
         if parse is None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from facemill.transforms.core.errors import MissingPackageError
+from facemill.transforms.core.tensorflow_threads import bound_tensorflow_threads
 from facemill.transforms.faces.base import Face
 
 _LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -35,6 +36,7 @@ class Mtcnn:
                 error.name or "mtcnn",
                 "it with: pip install 'facemill[mtcnn]'",
             ) from None
+        bound_tensorflow_threads()
         self._network = MTCNN()
         self._min_face = min_face
 

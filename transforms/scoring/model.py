@@ -12,6 +12,7 @@ from apache_beam.ml.inference import base
 
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.reasons import Reason, ReasonCode
+from facemill.transforms.core.tensorflow_threads import bound_tensorflow_threads
 from facemill.transforms.dataset import artifact
 from facemill.transforms.scoring.read import Batch
 from facemill.transforms.scoring.rows import Failure, Result, Scored
@@ -72,6 +73,7 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
                 f"{folder} must hold the files of its manifest only, got "
                 f"{unlisted.removeprefix(f'{_SAVED_MODEL}/')} too; train the model again."
             )
+        bound_tensorflow_threads()
         return tf.saved_model.load(folder)
 
     def run_inference(

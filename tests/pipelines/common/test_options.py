@@ -74,6 +74,21 @@ def help_of(options: type) -> str:
     return " ".join(parser_of(options).format_help().split())
 
 
+@dataclasses.dataclass(frozen=True)
+class _Elsewhere:
+    workers: int = option(factory=lambda: 8, least=1, elsewhere=1, help="processes")
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_local", "workers"),
+    [([], True, 8), ([], False, 1), (["--workers", "3"], False, 3), (["--workers", "3"], True, 3)],
+)
+def test_a_default_may_depend_on_where_the_job_runs(flags, is_local, workers):
+    given = parser_of(_Elsewhere).parse_args(flags)
+    assert from_arguments(_Elsewhere, given, is_local).workers == workers
+    assert _Elsewhere().workers == 8
+
+
 def test_flags_are_called_like_their_fields():
     assert flag_of(Options, "some_size") == "--some-size"
     assert flag_of(Options, "extras") == "--extra"

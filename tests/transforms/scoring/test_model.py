@@ -3,8 +3,12 @@
 import json
 import shutil
 
+import apache_beam as beam
 import numpy as np
 import pytest
+import tensorflow as tf
+from apache_beam.ml.inference.base import RunInference
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.dataset import artifact as artifacts
@@ -144,3 +148,23 @@ def test_a_worker_loads_only_the_files_of_the_manifest(artifact, tmp_path):
     graph.write_bytes(data)
     with pytest.raises(RunError, match=r"saved_model\.pb must have the SHA-256 of its manifest"):
         started.load_model()
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_a_process_loads_the_model_once_for_all_its_bundles(artifact, monkeypatch, workers):
+    loaded, load = [], tf.saved_model.load
+
+    def counted(folder):
+        loaded.append(folder)
+        return load(folder)
+
+    monkeypatch.setattr(tf.saved_model, "load", counted)
+    flags = ["--direct_running_mode=multi_threading", f"--direct_num_workers={workers}"]
+    with beam.Pipeline("FnApiRunner", PipelineOptions(flags)) as pipeline:
+        _ = (
+            pipeline
+            | beam.Create([Batch([], [])] * 8)
+            | beam.Reshuffle()
+            | RunInference(handler(artifact))
+        )
+    assert len(loaded) == 1
