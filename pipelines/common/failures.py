@@ -42,6 +42,8 @@ _WRAPPER = re.compile(
 _SAYS = re.compile(r"[^\W_]{2}")
 _MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([\w.]+)'")
 _MOST = 300
+# A worker may report the bytes of an image in one line.
+_LONGEST = 4000
 
 
 def as_sentence(error: Exception, runner: str, where: str) -> FacemillError:
@@ -94,7 +96,7 @@ def cause(error: BaseException) -> str:
     else the last line with an error and a text, else the last error without a text, else the last
     line that is no part of a stack, else the kind of the error.
     """
-    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line.strip()[:_LONGEST] for line in str(error).splitlines()]
     lines = [line for line in lines if _SAYS.search(line) and not _STACK.match(line)]
     of_steps = [line for line in lines if "[while running '" in line]
     named = [line for line in lines if _NAMED.search(line) or line.startswith("Caused by: ")]

@@ -23,7 +23,7 @@ from apache_beam.utils.subprocess_server import JavaJarServer
 
 from facemill.transforms.core.errors import UsageError
 
-_SECONDS_TO_ANSWER = 8.0
+_SECONDS_TO_ANSWER = 4.5
 # States in which a job holds no slots and writes nothing more.
 _ENDED = ("FINISHED", "CANCELED", "FAILED")
 
