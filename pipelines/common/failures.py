@@ -1,8 +1,10 @@
 """Turns what a runner reports of a failed job into an error of one sentence."""
 
 import logging
+import os
 import re
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -44,6 +46,28 @@ _MODULE = re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '([\
 _MOST = 300
 # A worker may report the bytes of an image in one line.
 _LONGEST = 4000
+
+
+@contextmanager
+def failures_in_sentences(runner: str, where: str) -> Iterator[None]:
+    """Reports what fails while a pipeline runs in the block as an error of one sentence.
+
+    Args:
+        runner: its name.
+        where: the machines that run the steps, see `as_sentence`.
+
+    Raises:
+        FacemillError: a worker raised it; it keeps the worker's sentence.
+        RunError: the runner reports another failure, or does not answer any more.
+    """
+    with without_tracebacks():
+        try:
+            yield
+        # Runners raise whatever a worker raised, and errors of their own.
+        except Exception as error:  # noqa: BLE001 - reported below, in a sentence
+            if os.environ.get(DEBUG):
+                traceback.print_exception(error)
+            raise as_sentence(error, runner, where) from None
 
 
 def as_sentence(error: Exception, runner: str, where: str) -> FacemillError:

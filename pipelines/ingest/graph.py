@@ -1,4 +1,4 @@
-"""The Beam graph of `facemill ingest`. Importing it loads TensorFlow."""
+"""The Beam graph of `facemill ingest`."""
 
 import dataclasses
 import functools
@@ -8,20 +8,18 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 import numpy as np
-import pyarrow as pa
 
 from facemill.pipelines.ingest.checks import INDEX, LISTED, PASSED_OVER, REPEATED
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.held_out import HELD_OUT_COUNTS, NAMED, OVERLAP
 from facemill.pipelines.ingest.references import ReferenceSet
 from facemill.transforms.core.merging import Merge
-from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, origin_of, origin_of_chunk, row_of
+from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, origin_of, row_of
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.image_metadata import ANALYZED
 from facemill.transforms.dataset.outcomes import CONFLICT
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
 from facemill.transforms.dataset.split_names import QUARANTINE as QUARANTINE_FOLDER
-from facemill.transforms.dataset.transform_names import TRANSFORM
 from facemill.transforms.duplicates.choices import QUARANTINE
 from facemill.transforms.duplicates.transform import FindDuplicates
 from facemill.transforms.duplicates.verdicts import Exclusion
@@ -35,8 +33,8 @@ from facemill.transforms.scan.transform import ScanImages
 from facemill.transforms.selection.decisions import DECISION, DecisionRows
 from facemill.transforms.selection.held_out import CountNamed, CountOverlap, CountUsable
 from facemill.transforms.selection.selection import SelectImages, normalizing_sums
-from facemill.transforms.shards import statistics
-from facemill.transforms.shards.index import TRAIN_TAG, WriteIndex
+from facemill.transforms.shards.analyzed_rows import ANALYZED_ROWS, write_rows
+from facemill.transforms.shards.index import WriteIndex
 from facemill.transforms.shards.transform import RECEIPTS_TAG, WriteShards
 
 
@@ -83,6 +81,7 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     index = scanned | "WriteIndex" >> WriteIndex(
         staging,
         os.path.join(work.scratch, "index"),
+        os.path.join(work.scratch, ANALYZED_ROWS),
         exclusions,
         decisions,
         written.positions,
@@ -90,26 +89,13 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         job.scan.group_by,
         job.version,
     )
-    train = [index[TRAIN_TAG]]
-    if job.base is not None:
-        train.append(everything | "BaseTrain" >> beam.FlatMap(_base_train, staging))
-    _ = (
-        tuple(train)
-        | "Train" >> Merge()
-        | "TrainBatches" >> beam.FlatMap(statistics.batches).with_output_types(statistics.BATCH)
-        | "Statistics"
-        >> statistics.Analyze(
-            output_dir=os.path.join(work.scratch, TRANSFORM),
-            temp_dir=os.path.join(work.scratch, "tft"),
-        )
-    )
     repeated = scanned | "FindRepeated" >> FindRepeated(
         functools.partial(scanned_names, staging=staging), total
     )
     _ = repeated | "RepeatedKeys" >> write_results.WriteReceipts(work.path(REPEATED))
     _ = total | "Listed" >> beam.Map(_listed) | write_results.WriteReceipts(work.path(LISTED))
     _ = written[RECEIPTS_TAG] | "Shards" >> write_results.WriteReceipts(work.path("shards.json"))
-    _ = index.receipts | "Index" >> write_results.WriteReceipts(work.path(INDEX))
+    _ = index | "Index" >> write_results.WriteReceipts(work.path(INDEX))
 
 
 def _count_of_base(listed: beam.PCollection, exclusions: beam.PCollection, job: IngestJob) -> None:
@@ -149,16 +135,19 @@ def _scan_reference(
         counts = scanned | "CountUsable" >> CountUsable(scan.staging)
         path = job.work.path(HELD_OUT_COUNTS)
         _ = counts | "HeldOutCounts" >> write_results.WriteReceipts(path)
+    else:
+        rows = os.path.join(job.work.scratch, ANALYZED_ROWS)
+        _ = scanned | "WriteBaseTrain" >> beam.Map(_write_base_train, scan.staging, rows)
     return chunks, scanned
 
 
-def _base_train(scanned: Scanned, staging: str) -> list[pa.Table]:
-    """The image metadata of the base's train images that the statistics need."""
+def _write_base_train(scanned: Scanned, staging: str, folder: str) -> None:
+    """Writes the metadata of a chunk's train images, which the statistics need."""
     train = scanned.usable[scanned.usable["split"] == SPLITS.index("train")]
-    if origin_of_chunk(scanned.chunk) != BASE or not len(train):
-        return []
-    metadata = read_metadata(staging, scanned.chunk, ANALYZED)
-    return [metadata.take([row_of(one) for one in train["row_id"]])]
+    if len(train):
+        metadata = read_metadata(staging, scanned.chunk, ANALYZED)
+        rows = metadata.take([row_of(one) for one in train["row_id"]])
+        write_rows(rows, folder, f"base-{scanned.chunk:013x}")
 
 
 def _to_write(

@@ -3,7 +3,9 @@
 list -> scan -> duplicates -> selection -> shards -> index
                     |             |           |
                     +-------------+-----------+--> one row per image
-                                                   +--> statistics (tensorflow-transform)
+                                                   +--> rows of train images
+
+rows of train images -> statistics (tensorflow-transform, in the launcher)
 """
 
 import contextlib

@@ -1,13 +1,18 @@
-"""Executes an ingest run: graph, checks, report, manifest. Importing it loads TensorFlow."""
+"""Executes an ingest run: graph, checks, statistics, report, manifest.
+
+Importing it loads TensorFlow.
+"""
 
 import dataclasses
 import functools
 import os
+import time
 from typing import Any
 
+from facemill.pipelines.common.failures import failures_in_sentences
 from facemill.pipelines.common.flags import with_flags
 from facemill.pipelines.common.progress import Progress
-from facemill.pipelines.common.runner import Runner
+from facemill.pipelines.common.runner import LOCAL, Runner
 from facemill.pipelines.ingest import checks
 from facemill.pipelines.ingest import report as ingest_report
 from facemill.pipelines.ingest.config import IngestJob
@@ -20,10 +25,12 @@ from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.dataset.transform_names import TRANSFORM
 from facemill.transforms.scan.staging import images_staged
 from facemill.transforms.shards import statistics
+from facemill.transforms.shards.analysis import Analysis
+from facemill.transforms.shards.analyzed_rows import ANALYZED_ROWS
 
 
 def execute(job: IngestJob, runner: Runner) -> None:
-    """Runs the graph, checks what it wrote, and commits it.
+    """Runs the graph, checks what it wrote, analyzes the train split, and commits all.
 
     Args:
         job: the run.
@@ -38,9 +45,17 @@ def execute(job: IngestJob, runner: Runner) -> None:
         functools.partial(images_staged, job.scan.staging),
         functools.partial(checks.listed_so_far, work),
     )
-    run_info = runner.run(functools.partial(build_graph, job=job), progress, work.output)
-    summary = IndexSummary(ingest_report.SHOWN_OUTCOMES, options.seed)
-    checked = checks.check(work, options, job.base, summary)
+    rows = work.path(ANALYZED_ROWS)
+    storage.make_folders(rows)
+    # Building the analysis takes a second, in which worker processes scan already.
+    with Analysis(rows) as analysis:
+        run_info = runner.run(functools.partial(build_graph, job=job), progress, work.output)
+        summary = IndexSummary(ingest_report.SHOWN_OUTCOMES, options.seed)
+        checked = checks.check(work, options, job.base, summary)
+        started = time.monotonic()
+        with failures_in_sentences(LOCAL, "this machine"):
+            analysis.run(os.path.join(work.scratch, TRANSFORM))
+        run_info["seconds"] = round(run_info["seconds"] + time.monotonic() - started, 2)
     index = summary.shown(lambda: checks.index_parts(work, COLUMNS))
     report = ingest_report.render(index, job.scan, checked, options)
     storage.write_atomically(work.path("report.html"), report.encode("utf-8"))

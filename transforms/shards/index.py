@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from apache_beam.pvalue import TaggedOutput
 
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.errors import RunError
@@ -28,10 +27,10 @@ from facemill.transforms.scan.scan_chunk import Scanned
 from facemill.transforms.scan.staging import read_metadata
 from facemill.transforms.selection.decisions import DECISION, KEEP, DecisionRows
 from facemill.transforms.selection.selection import explain
+from facemill.transforms.shards.analyzed_rows import write_rows
 from facemill.transforms.shards.transform import shard_name, version_mark
 from facemill.transforms.shards.write_shard import PositionRows
 
-TRAIN_TAG = "train"
 # Ending of the folder beside the index that holds the row id of each of its rows.
 ROW_IDS = "-row-ids"
 
@@ -89,11 +88,13 @@ SCHEMA = pa.schema(
 
 
 class WriteIndex(beam.PTransform):
-    """Scanned -> a receipt per index part, and tables of the train images under "train".
+    """Scanned -> a receipt per index part.
 
     Args:
         staging: the staging folder.
         folder: where the parts are written.
+        analyzed: the folder for the metadata of the train images, a file for each part, see
+            `transforms.shards.analyzed_rows`.
         exclusions: a PCollection of Exclusion.
         decisions: a PCollection of DecisionRows.
         positions: a PCollection of PositionRows.
@@ -106,6 +107,7 @@ class WriteIndex(beam.PTransform):
         self,
         staging: str,
         folder: str,
+        analyzed: str,
         exclusions: beam.PCollection,
         decisions: beam.PCollection,
         positions: beam.PCollection,
@@ -114,13 +116,13 @@ class WriteIndex(beam.PTransform):
         version: int = 1,
     ) -> None:
         super().__init__()
-        self._fn = _WritePart(staging, folder, column, version)
+        self._fn = _WritePart(staging, folder, analyzed, column, version)
         self._exclusions = exclusions
         self._decisions = decisions
         self._positions = positions
         self._total = beam.pvalue.AsSingleton(total)
 
-    def expand(self, scanned: beam.PCollection) -> Any:
+    def expand(self, scanned: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         total = self._total
         exclusions = self._exclusions | "ExclusionsByPart" >> beam.Map(
@@ -143,7 +145,7 @@ class WriteIndex(beam.PTransform):
                 "positions": positions,
             }
             | "GroupParts" >> CoGroup()
-            | "Write" >> beam.ParDo(self._fn).with_outputs(TRAIN_TAG, main="receipts")
+            | "Write" >> beam.ParDo(self._fn)
         )
 
 
@@ -188,15 +190,16 @@ def _by_part(kind: type[Kind], rows: np.ndarray, total: int) -> Iterator[tuple[s
 
 
 class _WritePart(beam.DoFn):
-    def __init__(self, staging: str, folder: str, column: str | None, version: int) -> None:
+    def __init__(
+        self, staging: str, folder: str, analyzed: str, column: str | None, version: int
+    ) -> None:
         self._staging = staging
         self._root, self._top = os.path.split(folder)
+        self._analyzed = analyzed
         self._column = column
         self._version = version
 
-    def process(
-        self, group: tuple[str, dict[str, Iterable[Any]]]
-    ) -> Iterator[dict[str, Any] | TaggedOutput[Literal["train"], pa.Table]]:
+    def process(self, group: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[dict[str, Any]]:
         name, found = f"{group[0]}{version_mark(self._version)}.parquet", group[1]
         chunks = sorted(found["chunks"])
         metadata = pa.concat_tables(read_metadata(self._staging, chunk) for chunk, _ in chunks)
@@ -219,14 +222,13 @@ class _WritePart(beam.DoFn):
         )
         order = pc.sort_indices(rows, [("image_id", "ascending")])
         receipt = write_part(rows.take(order), self._root, f"{self._top}/{name}", _ROW_GROUP)
-        yield {"path": f"index/{name}", **receipt, "fingerprint": f"{content_sum(rows):064x}"}
         # The report finds the images that it shows by these row ids, in the order of the rows.
         sorted_ids = pa.table({"row_id": pa.array(row_ids)}).take(order)
         write_part(sorted_ids, self._root, f"{self._top}{ROW_IDS}/{name}", _ROW_GROUP)
         train = pc.and_(pc.equal(decided["outcome"], KEPT), pc.equal(decided["split"], "train"))
         analyzed = metadata.select(ANALYZED).filter(pc.fill_null(train, False))
-        if len(analyzed):
-            yield TaggedOutput(TRAIN_TAG, analyzed)
+        write_rows(analyzed, self._analyzed, group[0])
+        yield {"path": f"index/{name}", **receipt, "fingerprint": f"{content_sum(rows):064x}"}
 
 
 def decide(
