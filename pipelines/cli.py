@@ -11,6 +11,7 @@ from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.local import is_local
 from facemill.pipelines.common.options import add_arguments, from_arguments
 from facemill.transforms.core.errors import FacemillError, UsageError, naming
+from facemill.transforms.storage.stores.settings import take_flags
 
 COMMANDS = ("ingest", "train", "score", "evaluate", "synthesize", "demo")
 
@@ -101,9 +102,11 @@ def _run(given: list[str]) -> None:
     options_module = importlib.import_module(f"facemill.pipelines.{namespace.command}.options")
     with naming(flags_of(subparsers.choices[namespace.command])):
         options = from_arguments(options_module.OPTIONS, namespace, is_local(unknown))
-        if unknown and not options_module.TAKES_BEAM_OPTIONS:
+        # Beam's flags for the stores reach the workers too, where a command has workers.
+        rest = take_flags(unknown)
+        if rest and not options_module.TAKES_BEAM_OPTIONS:
             raise UsageError(
-                f"`facemill {namespace.command}` takes no option {unknown[0]}; "
+                f"`facemill {namespace.command}` takes no option {rest[0]}; "
                 f"see `facemill {namespace.command} --help`."
             )
         import_quietly(f"facemill.pipelines.{namespace.command}.job").run(options, unknown)

@@ -4,7 +4,9 @@ No test may change them: one that damages an artifact copies it first.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,6 +75,22 @@ def tiny_model(tmp_path_factory, tiny_dataset) -> Path:
         facemill("train", "--dataset", tiny_dataset, "--output", folder / "model", *TRAINING)
 
     return made_once(run_folder(tmp_path_factory), "tiny_model", make) / "model"
+
+
+@pytest.fixture(scope="module", params=["s3", "gs"])
+def store(request) -> Iterator[Any]:
+    """An object store with one bucket, of either kind: a `tests.stores.Store`."""
+    # The clients and the emulators take seconds to import.
+    from tests.stores import EMULATORS
+
+    with EMULATORS[request.param]() as store:
+        yield store
+
+
+@pytest.fixture
+def root(store) -> str:
+    """The URL of an empty folder on the store."""
+    return store.new_root()
 
 
 TRAINING = (

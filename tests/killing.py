@@ -78,3 +78,18 @@ def _lives(group: int) -> bool:
         if int(its_group) == group and state != "Z":
             return True
     return False
+
+
+def killed_after(seconds: float, *arguments: Any) -> bool:
+    """Runs `facemill` and kills it after some seconds; False if it has ended before, well."""
+    with _started(
+        [sys.executable, "-m", "facemill.pipelines.cli", *map(str, arguments)]
+    ) as process:
+        try:
+            assert process.wait(seconds) == 0
+        except subprocess.TimeoutExpired:
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+            _assert_gone(process.pid)
+            return True
+        return False

@@ -73,13 +73,13 @@ def _source(
     image_column: str | None,
     label_column: str | None,
 ) -> Source:
-    path = storage.absolute(photos, "photos", remote=True)
+    path = storage.absolute(photos, "photos")
     if artifact.has_manifest(path, "photos"):
         raise UsageError(
             f"photos must be a collection of photos, but {path} is what a facemill command wrote; "
             "read a dataset with facemill.load_dataset."
         )
-    images_root = root and storage.absolute(root, "root", remote=True)
+    images_root = root and storage.absolute(root, "root")
     return registry.build(
         format or registry.guess(path), path, images_root, image_column, label_column
     )

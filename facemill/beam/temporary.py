@@ -41,7 +41,7 @@ def staging_folder(given: str | None, pipeline: beam.Pipeline) -> str:
             f"FindDuplicates must have a directory that all workers of {runner} see at the same "
             "path, got none; give temp_location."
         )
-    parent = storage.absolute(given, "temp_location")
+    parent = storage.absolute(given, "temp_location", on_disk=True)
     folder = os.path.join(parent, f"facemill-{secrets.token_hex(6)}")
     try:
         storage.make_folders(folder)

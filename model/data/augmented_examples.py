@@ -1,6 +1,5 @@
 """A few training images beside their augmented versions, for the training report."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ import tensorflow as tf
 
 from facemill.model.data import tfdata
 from facemill.model.data.augment import augment, draw
+from facemill.model.data.shard_files import shard_paths
 from facemill.model.recipes.recipe import Recipe
 
 IMAGES = 6
@@ -46,7 +46,7 @@ def read(
     They are augmented by the function and with the random numbers that training uses for them.
 
     Args:
-        dataset: its path.
+        dataset: its path or URL.
         manifest: its manifest.
         recipe: its augmentation and seed are used.
         images: how many examples, at most.
@@ -56,7 +56,7 @@ def read(
     shard = min(manifest["splits"]["train"]["shards"])
     found: list[Example] = []
     identities: set[bytes] = set()
-    for record in tf.data.TFRecordDataset(os.path.join(dataset, shard)).take(_RECORDS):
+    for record in tf.data.TFRecordDataset(shard_paths(dataset, manifest, [shard])).take(_RECORDS):
         parsed = tfdata.parse(record, size, with_weight=False)
         identity = parsed.identity.numpy()
         if identity in identities:

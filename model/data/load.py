@@ -6,9 +6,10 @@ from typing import Any
 import tensorflow as tf
 
 from facemill.model.data import tfdata
+from facemill.model.data.shard_files import entries_of, shard_paths
 from facemill.model.data.vocabulary import Transform
 from facemill.transforms import storage
-from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact
 
 _PREFETCHED_BATCHES = 4
@@ -40,7 +41,7 @@ def load_dataset(
     in every reading.
 
     Args:
-        path: the dataset's directory.
+        path: the dataset's directory, or its URL on an object store.
         split: `train`, `val`, `test`, or another split of the dataset (`unlabeled`, `quarantine`).
         batch_size: B, 1 or more.
         shuffle: whether to shuffle the records, in a buffer of 16,384.
@@ -62,7 +63,7 @@ def load_dataset(
     manifest = artifact.read_manifest(root, "dataset")
     shards = _shards(root, manifest, split)
     if verify:
-        artifact.verify_files(root, manifest, f"{split}/")
+        artifact.local_copy(root, manifest, f"{split}/")
     transform = Transform(root, manifest)
     size = manifest["options"]["image_size"]
     with_weights = tfdata.weighted(manifest)
@@ -81,9 +82,9 @@ def load_dataset(
         return batch | {"label": transform.labels(batch["identity"])}
 
     if shuffle:
-        records = tfdata.shuffled_records(root, shards, seed)
+        records = tfdata.shuffled_records(root, manifest, shards, seed)
     else:
-        records = tf.data.TFRecordDataset([os.path.join(root, name) for name in shards])
+        records = tf.data.TFRecordDataset(shard_paths(root, manifest, shards))
     return (
         records.map(read, tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size)
@@ -104,11 +105,5 @@ def _shards(root: str, manifest: dict[str, Any], split: str) -> list[str]:
             f"{split!r}; choose one."
         )
     shards = sorted(manifest["splits"][split]["shards"])
-    entries = {entry["path"]: entry for entry in manifest["files"]}
-    if unlisted := [name for name in shards if name not in entries]:
-        raise RunError(
-            f"The manifest of {root} must list the shards of {split} among its files, but "
-            f"{unlisted[0]} is not; write the dataset again."
-        )
-    artifact.check_sizes(root, [entries[name] for name in shards])
+    artifact.check_sizes(root, entries_of(root, manifest, shards))
     return shards

@@ -4,13 +4,13 @@ Records are read as streams and shuffled in a buffer, so memory does not grow wi
 Ingest drew each record's shard and position by hash, so a buffer of some thousands mixes them well.
 """
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from facemill.model.data.augment import augment, draw
+from facemill.model.data.shard_files import shard_paths
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
 from facemill.transforms.core.keyed import keyed_hash
@@ -64,7 +64,9 @@ def batches(
     size = manifest["options"]["image_size"]
     seed = epoch_seed(recipe.seed, epoch)
     shards = manifest["splits"]["train"]["shards"]
-    records = shuffled_records(dataset, shards, recipe.seed, epoch).skip(first * recipe.batch_size)
+    records = shuffled_records(dataset, manifest, shards, recipe.seed, epoch).skip(
+        first * recipe.batch_size
+    )
 
     with_weights = weighted(manifest)
 
@@ -93,19 +95,24 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 def shuffled_records(
-    dataset: str, shards: Sequence[str], seed: int, epoch: int = 0
+    dataset: str,
+    manifest: Mapping[str, Any],
+    shards: Sequence[str],
+    seed: int,
+    epoch: int = 0,
 ) -> tf.data.Dataset:
     """The records of some shards, string [], in an order that depends on seed and epoch alone.
 
     Args:
-        dataset: path of the dataset.
+        dataset: path or URL of the dataset.
+        manifest: its manifest.
         shards: relative to it; one or more.
         seed: any non-negative integer.
         epoch: from 0 on; each has its own order.
     """
-    paths = sorted(shards, key=lambda name: keyed_hash(seed, f"shards {epoch}", name))
+    names = sorted(shards, key=lambda name: keyed_hash(seed, f"shards {epoch}", name))
     return (
-        tf.data.Dataset.from_tensor_slices([os.path.join(dataset, name) for name in paths])
+        shard_paths(dataset, manifest, names)
         .interleave(
             tf.data.TFRecordDataset, cycle_length=_STREAMS, num_parallel_calls=1, deterministic=True
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facemill.model.data.shard_files import entries_of
 from facemill.model.metrics import verification
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
@@ -92,7 +93,7 @@ def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs
     index_of[rows] = np.arange(len(rows))
     named = images.take(rows)
     return Pairs(
-        _read(dataset, named),
+        _read(dataset, manifest, named),
         index_of[genuine],
         index_of[impostor],
         named["image_id"].to_pylist(),
@@ -184,7 +185,7 @@ def _val_images(dataset: str, manifest: dict[str, Any]) -> pa.Table:
     return pa.concat_tables(tables).sort_by("image_id")
 
 
-def _read(dataset: str, images: pa.Table) -> list[bytes]:
+def _read(dataset: str, manifest: dict[str, Any], images: pa.Table) -> list[bytes]:
     """The JPEG of each image.
 
     Raises:
@@ -197,8 +198,11 @@ def _read(dataset: str, images: pa.Table) -> list[bytes]:
     ):
         by_shard.setdefault(shard, {})[position] = row
     ids = images["image_id"].to_pylist()
-    for shard, rows in sorted(by_shard.items()):
-        with storage.open_file(artifact.resolve(dataset, shard)) as stream:
+    names = sorted(by_shard)
+    paths = storage.local_files(dataset, entries_of(dataset, manifest, names))
+    for shard, path in zip(names, paths, strict=True):
+        rows = by_shard[shard]
+        with storage.open_file(path) as stream:
             offsets = [
                 (offset, rows[position])
                 for position, (offset, _) in enumerate(tfrecord.scan(stream))

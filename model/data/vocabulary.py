@@ -43,8 +43,7 @@ class Transform:
     """
 
     def __init__(self, dataset: str, manifest: Mapping[str, Any]) -> None:
-        _check(dataset, manifest)
-        path = os.path.join(dataset, _FOLDER)
+        path = os.path.join(_checked(dataset, manifest), _FOLDER)
         try:
             # Stored because the vocabulary's table lives only as long as the loaded module.
             self._loaded = tf.saved_model.load(path)
@@ -77,10 +76,13 @@ class Transform:
         return self._loaded.transform_fn(features)
 
 
-def _check(dataset: str, manifest: Mapping[str, Any]) -> None:
+def _checked(dataset: str, manifest: Mapping[str, Any]) -> str:
     """Checks the SHA-256 of each file of the SavedModel, because a SavedModel is a program.
 
     The manifest lists the files whose bytes are the same in every run, run.json the others.
+
+    Returns:
+        A directory of this machine that has them in their places: the dataset's own, or a copy.
 
     Raises:
         RunError: a file is missing, differs or is unlisted.
@@ -98,9 +100,10 @@ def _check(dataset: str, manifest: Mapping[str, Any]) -> None:
             f"{run} must list the files of the dataset's transform with their SHA-256, but does "
             f"not ({type(error).__name__}); ingest again."
         ) from None
-    artifact.verify_files(dataset, {"files": entries})
-    for unlisted in artifact.unlisted_files(dataset, entries, _FOLDER):
+    folder = artifact.local_copy(dataset, {"files": entries})
+    for unlisted in artifact.unlisted_files(folder, entries, _FOLDER):
         raise RunError(
             f"The dataset's transform must hold the files that ingest wrote, but "
             f"{os.path.join(dataset, unlisted)} is none of them; ingest again."
         )
+    return folder

@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from facemill.model.data import tfdata
+from facemill.model.data import shard_files, tfdata
 from facemill.model.data.validation_pairs import Pairs, Scores, score
 from facemill.model.data.vocabulary import Transform
 from facemill.model.export.embedder import Embedder
@@ -108,6 +108,7 @@ class Trainer:
         strategy: each batch is divided among its replicas.
         folder: where checkpoints are written.
         logs: where TensorBoard logs are written.
+        saved: is called whenever a checkpoint was written.
     """
 
     def __init__(
@@ -117,12 +118,14 @@ class Trainer:
         strategy: tf.distribute.Strategy,
         folder: str,
         logs: str,
+        saved: Callable[[], None] = lambda: None,
     ) -> None:
         self._data = data
         self._recipe = recipe
         self._strategy = strategy
         self._folder = folder
         self._logs = tf.summary.create_file_writer(logs)
+        self._saved = saved
         self._restored = False
         self._epoch_steps = tfdata.steps_per_epoch(data.manifest, recipe.batch_size)
         self._steps = recipe.steps or self._epoch_steps * recipe.epochs
@@ -228,7 +231,12 @@ class Trainer:
         """Trains on the rest of an epoch; yields losses in groups of up to `_CHECK_EVERY` steps."""
         try:
             yield from self._steps_of(epoch, first)
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        except tf.errors.OpError as error:
+            failure = shard_files.failure()
+            if failure is not None:
+                raise failure from None
+            if not isinstance(error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError)):
+                raise
             raise RunError(
                 f"Every record of {self._data.path} must be an image of a known identity, but "
                 f"TensorFlow stopped after step {self.step} "
@@ -340,6 +348,7 @@ class Trainer:
         self.history.save(self.step)
         self._manager.save(self.step)
         self.history.forget(self._manager.checkpoints)
+        self._saved()
 
     def _report(self, epoch: int, rate: float) -> None:
         left = (self._steps - self.step) / max(rate, 1e-9)

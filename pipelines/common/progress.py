@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from facemill.transforms.core.errors import FacemillError
+
 _SECONDS = 2.0
 # A log file wants few lines, a person wants to see it move.
 _SECONDS_IN_A_LOG = 15.0
@@ -19,7 +21,7 @@ class Progress:
     Args:
         what: the unit, as in "images read".
         count: returns how many are done; called from another thread. Where `count` or `total`
-            raises OSError or ValueError, no line is printed this time.
+            raises OSError, ValueError or a FacemillError, no line is printed this time.
         total: returns how many there are, or None while that is unknown.
     """
 
@@ -38,7 +40,7 @@ class Progress:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "Progress":
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, FacemillError):
             self._before = self._count()
         self._started = time.monotonic()
         self._thread.start()
@@ -55,8 +57,8 @@ class Progress:
         least = pause = _SECONDS if live else _SECONDS_IN_A_LOG
         while not self._done.wait(pause):
             begun = time.monotonic()
-            # The job itself reports a disk that fails for good.
-            with suppress(OSError, ValueError):
+            # The job itself reports a disk or a store that fails for good.
+            with suppress(OSError, ValueError, FacemillError):
                 line = self.line(self._count(), self._total(), begun - self._started)
                 print(f"\r{line}   " if live else line, end="" if live else "\n", file=sys.stderr)
                 sys.stderr.flush()

@@ -51,6 +51,11 @@ class Runner:
         mode = self.options.view_as(DirectOptions).direct_running_mode
         return self.name == LOCAL and mode != "multi_processing"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether all steps run on this machine, so that its disks are enough."""
+        return self.name == LOCAL
+
     def run(
         self, build: Callable[[beam.Pipeline], None], progress: Progress, output: str
     ) -> dict[str, Any]:
@@ -192,7 +197,9 @@ def choose(beam_args: Sequence[str]) -> Runner:
             f"--runner must not be {name}, which loses data without an error; "
             f"use {LOCAL}, PortableRunner, FlinkRunner or DataflowRunner."
         )
-    runner = Runner(LOCAL if name.rsplit(".", 1)[-1] == LOCAL else name, options)
+    if name.rsplit(".", 1)[-1] == LOCAL:
+        name = LOCAL
+    runner = Runner(name, options)
     runner.check()
     return runner
 

@@ -54,7 +54,7 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
         RunError: a part file differs from the manifest or has not the columns it must have, an
             image is found twice, or its embedding is not finite or all zeros.
     """
-    artifact.verify_files(path, manifest, _PREFIX)
+    here = artifact.local_copy(path, manifest, _PREFIX)
     size = int(manifest["embedding_size"])
     vectors = np.zeros((len(wanted), size), np.float32)
     rows_of_keys = {os.path.splitext(name)[0]: row for row, name in enumerate(wanted)}
@@ -65,7 +65,10 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
             continue
         part = artifact.resolve(path, entry["path"])
         try:
-            with storage.open_arrow(part) as source, pq.ParquetFile(source) as parquet:
+            with (
+                storage.open_arrow(artifact.resolve(here, entry["path"])) as source,
+                pq.ParquetFile(source) as parquet,
+            ):
                 _check_schema(part, parquet.schema_arrow, size)
                 for group in range(parquet.num_row_groups):
                     ids = parquet.read_row_group(group, columns=["image_id"])["image_id"]

@@ -15,6 +15,7 @@ from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base
 from facemill.pipelines.ingest.report_data import COLUMNS, IndexSummary
 from facemill.pipelines.ingest.selection import no_attribute
+from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import artifact, write_results
@@ -23,13 +24,13 @@ from facemill.transforms.dataset.outcomes import DUPLICATE, KEPT, OUTCOMES, REJE
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
 from facemill.transforms.scan.repeated_ids import check_names
+from facemill.transforms.shards.index import INDEX as INDEX_FOLDER
 from facemill.transforms.shards.index import ROW_IDS
 
 LISTED = "listed.json"
 PASSED_OVER = "passed_over.json"
 REPEATED = "repeated.json"
 INDEX = "index.json"
-_FOLDER = "index"
 
 _COLUMNS = ["identity", "outcome", "reason", "reason_code", "split", "copies", "attributes"]
 
@@ -78,9 +79,11 @@ def listed_so_far(work: Work) -> int | None:
 def index_parts(work: Work, columns: Sequence[str]) -> Iterator[pa.Table]:
     """The columns of each index part that the run wrote, and the row id of each row."""
     for part in write_results.read(work.path(INDEX)):
-        path = part["path"].removeprefix(f"{_FOLDER}/")
-        rows = read_part(os.path.join(work.scratch, _FOLDER, path), columns)
-        row_ids = read_part(os.path.join(work.scratch, _FOLDER + ROW_IDS, path), ["row_id"])
+        path = part["path"].removeprefix(f"{INDEX_FOLDER}/")
+        rows = read_part(work.files.path(part["path"]), columns)
+        row_ids = read_part(
+            storage.join(work.scratch, f"{INDEX_FOLDER}{ROW_IDS}/{path}"), ["row_id"]
+        )
         yield rows.append_column("row_id", row_ids["row_id"])
 
 
@@ -123,7 +126,7 @@ def check(
             summary.add(rows)
     check_names(
         write_results.read(work.path(REPEATED)),
-        work.scratch,
+        work.files.folder,
         [part["path"] for part in parts],
         advice="give each image a name of its own",
     )

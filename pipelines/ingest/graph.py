@@ -72,7 +72,7 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         _ = named | "NamedCounts" >> write_results.WriteReceipts(work.path(NAMED))
     written = _to_write(decisions, exclusions, job) | "WriteShards" >> WriteShards(
         staging,
-        work.scratch,
+        work.files,
         job.rules.weighted,
         _weight_scale(decisions),
         job.version,
@@ -80,8 +80,8 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     )
     index = scanned | "WriteIndex" >> WriteIndex(
         staging,
-        os.path.join(work.scratch, "index"),
-        os.path.join(work.scratch, ANALYZED_ROWS),
+        work.files,
+        work.scratch,
         exclusions,
         decisions,
         written.positions,

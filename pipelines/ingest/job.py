@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.runner import Runner, choose
+from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import (
@@ -56,7 +57,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         RunError: too many images were rejected, none is left, or the runner failed.
     """
     runner = choose(beam_args)
-    root = storage.absolute(options.input, "input", remote=True)
+    root = storage.absolute(options.input, "input")
     form = options.format or registry.guess(root)
     columns = (options.image_column, options.label_column)
     with naming({"images_root": "root"}):
@@ -90,7 +91,8 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     inputs = {"input": root, **{one.option: one.source.root for one in references}}
     if form == registry.MANIFEST:
         inputs["root"] = source.root
-    with artifact.begin(options.output, KIND, wanted, inputs=inputs) as work:
+    here = is_here(options.scratch, runner.is_local)
+    with artifact.begin(options.output, KIND, wanted, inputs=inputs, here=here) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to ingest again.")
             return
@@ -119,4 +121,4 @@ def _prefetch(job: IngestJob, runner: Runner) -> contextlib.AbstractContextManag
 
 
 def _manifest_root(options: IngestOptions) -> str | None:
-    return None if options.root is None else storage.absolute(options.root, "root", remote=True)
+    return None if options.root is None else storage.absolute(options.root, "root")

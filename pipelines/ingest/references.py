@@ -18,6 +18,7 @@ from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.scan.listing import image_key
@@ -218,7 +219,7 @@ def reference_sets(
     if options.exclude_dataset is not None:
         # The errors of a source name the parameter `input`.
         with naming({"input": "--exclude-dataset"}):
-            root = storage.absolute(options.exclude_dataset, "input", remote=True)
+            root = storage.absolute(options.exclude_dataset, "input")
             found.append(_held_out(root, crop_config))
     return found
 
@@ -237,10 +238,11 @@ def write_base_keys(base: Base, path: str) -> None:
         np.save(stream, np.sort(np.concatenate(keys)))
 
 
-def share_files(base: Base, folder: str) -> None:
-    """Links the files that both versions share into a folder, or copies them where it must."""
+def share_files(base: Base, files: OutputFiles) -> None:
+    """Links the files that both versions share, lets the store copy them, or copies them."""
     for entry in base.shared:
-        source, target = (artifact.resolve(root, entry["path"]) for root in (base.root, folder))
+        source = artifact.resolve(base.root, entry["path"])
+        target = files.path(entry["path"])
         storage.make_folders(os.path.dirname(target))
         storage.link_or_copy(source, target)
 

@@ -48,6 +48,8 @@ def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions
     of_all = "" if checked.added is None else "Of all images of this version."
     with StagingReader(scan.staging) as staging:
         crops = StagedCrops(scan.staging, staging, options.dedup == "thorough")
+        shown = index.drawn.slice(0, _SAMPLES).to_pylist()
+        crops.prefetch([row["row_id"] for row in (*shown, *index.rows)])
 
         def groups(outcome: str, origin: int, name: str) -> list[page.Markup | str]:
             return report_groups.sheet(
@@ -56,7 +58,7 @@ def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions
 
         samples = [
             crops.thumbnail(row["row_id"], images.short_name(row["image_id"]), "", row["image_id"])
-            for row in index.drawn.slice(0, _SAMPLES).to_pylist()
+            for row in shown
         ]
         leaks = groups(DROPPED, HELD_OUT, "leakage") if index.clusters[DROPPED] else []
         sections = [

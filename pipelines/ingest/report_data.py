@@ -6,7 +6,7 @@ and of the rows in them has no effect.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,6 +88,13 @@ class Shown:
     drawn: pa.Table
     clusters: Mapping[str, Sequence[Cluster]]
     groups: Mapping[str, int]
+
+    @property
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        """The rows of all clusters."""
+        for clusters in self.clusters.values():
+            for cluster in clusters:
+                yield from cluster.rows
 
 
 class IndexSummary:

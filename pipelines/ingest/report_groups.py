@@ -51,6 +51,11 @@ class StagedCrops:
         pixels = decode(from_example(self._staging.record(row_id)).encoded).pixels
         return images.Thumbnail(images.encode(pixels), caption, note, full_name)
 
+    def prefetch(self, row_ids: Sequence[int]) -> None:
+        """Reads what the page will show of a store, many crops at a time."""
+        self._staging.prefetch(row_ids)
+        self._metadata.prefetch(row_ids)
+
     def same_pixels(self, row_id: int, other: int) -> bool:
         """Whether two crops are equal pixel by pixel."""
         one, two = (self._metadata.row(item)["pixel_sha256"] for item in (row_id, other))

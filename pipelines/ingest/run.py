@@ -5,7 +5,6 @@ Importing it loads TensorFlow.
 
 import dataclasses
 import functools
-import os
 import time
 from typing import Any
 
@@ -19,14 +18,16 @@ from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.graph import build_graph
 from facemill.pipelines.ingest.references import share_files
 from facemill.pipelines.ingest.report_data import COLUMNS, IndexSummary
-from facemill.transforms import storage
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.dataset.transform_names import TRANSFORM
 from facemill.transforms.scan.staging import images_staged
 from facemill.transforms.shards import statistics
 from facemill.transforms.shards.analysis import Analysis
-from facemill.transforms.shards.analyzed_rows import ANALYZED_ROWS
+from facemill.transforms.shards.index import INDEX
+
+REPORT = "report.html"
+_HERE = "this machine"
 
 
 def execute(job: IngestJob, runner: Runner) -> None:
@@ -45,23 +46,22 @@ def execute(job: IngestJob, runner: Runner) -> None:
         functools.partial(images_staged, job.scan.staging),
         functools.partial(checks.listed_so_far, work),
     )
-    rows = work.path(ANALYZED_ROWS)
-    storage.make_folders(rows)
     # Building the analysis takes a second, in which worker processes scan already.
-    with Analysis(rows) as analysis:
+    with Analysis(work.scratch) as analysis:
         run_info = runner.run(functools.partial(build_graph, job=job), progress, work.output)
         summary = IndexSummary(ingest_report.SHOWN_OUTCOMES, options.seed)
         checked = checks.check(work, options, job.base, summary)
         started = time.monotonic()
-        with failures_in_sentences(LOCAL, "this machine"):
-            analysis.run(os.path.join(work.scratch, TRANSFORM))
+        with failures_in_sentences(LOCAL, _HERE):
+            analysis.run()
         run_info["seconds"] = round(run_info["seconds"] + time.monotonic() - started, 2)
-    index = summary.shown(lambda: checks.index_parts(work, COLUMNS))
-    report = ingest_report.render(index, job.scan, checked, options)
-    storage.write_atomically(work.path("report.html"), report.encode("utf-8"))
-    if job.base is not None:
-        share_files(job.base, work.scratch)
-    _commit(job, checked, {**run_info, "workers": options.workers})
+        index = summary.shown(lambda: checks.index_parts(work, COLUMNS))
+        report = ingest_report.render(index, job.scan, checked, options)
+        work.files.write(REPORT, report.encode("utf-8"))
+        if job.base is not None:
+            share_files(job.base, work.files)
+        run_info["workers"] = options.workers
+        _commit(job, checked, analysis.transform, run_info)
     _print_table(checked, options.output)
     if not checked.named and job.scan.source.identities:
         print(
@@ -70,9 +70,10 @@ def execute(job: IngestJob, runner: Runner) -> None:
         )
 
 
-def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -> None:
+def _commit(
+    job: IngestJob, checked: checks.Checked, transform: str, run_info: dict[str, Any]
+) -> None:
     work = job.work
-    transform = os.path.join(work.scratch, TRANSFORM)
     train = checked.splits["train"]
     if train["records"]:
         statistics.check_vocabulary(transform, train["identities"])
@@ -81,11 +82,8 @@ def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -
     moments = statistics.moments(transform)
     files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in checked.files]
     files += [] if job.base is None else job.base.shared
-    files += [
-        artifact.file_entry(work.scratch, f"{TRANSFORM}/{name}")
-        for name in statistics.stable_files(transform)
-    ]
-    files.append(artifact.file_entry(work.scratch, "report.html"))
+    files += [_transform_entry(transform, name) for name in statistics.stable_files(transform)]
+    files.append(artifact.file_entry(work.files.folder, REPORT))
     manifest = {
         "version": job.version,
         "counts": checked.counts,
@@ -98,16 +96,14 @@ def _commit(job: IngestJob, checked: checks.Checked, run_info: dict[str, Any]) -
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
-    names = [*FOLDERS, "index", TRANSFORM, "report.html"]
-    promote = [
-        (path, name) for name in names if storage.exists(path := os.path.join(work.scratch, name))
-    ]
+    promote = [*work.written([*FOLDERS, INDEX, REPORT]), (transform, TRANSFORM)]
     # Their bytes differ from run to run, so run.json has their hashes, for readers to check.
-    others = [
-        artifact.file_entry(work.scratch, f"{TRANSFORM}/{name}")
-        for name in statistics.other_files(transform)
-    ]
+    others = [_transform_entry(transform, name) for name in statistics.other_files(transform)]
     work.commit(manifest, promote, {**run_info, TRANSFORM: others})
+
+
+def _transform_entry(transform: str, name: str) -> dict[str, Any]:
+    return artifact.file_entry(transform, name) | {"path": f"{TRANSFORM}/{name}"}
 
 
 def _print_table(checked: checks.Checked, output: str) -> None:

@@ -1,6 +1,5 @@
 """Checks the files that a scoring run wrote, before its manifest is written."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
     scored, rejected = (sum(entry["rows"] for entry in entries) for entries in (parts, errors))
     check_names(
         write_results.read(work.path(REPEATED)),
-        work.scratch,
+        work.files.folder,
         [entry["path"] for entry in parts + errors],
         advice="the input may hold it twice, so mend it, or ingest again if it is a dataset",
     )
@@ -85,8 +84,7 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
 def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[list[str]]:
     """The values of a column of texts, some rows at a time."""
     for part in parts:
-        path = os.path.join(work.scratch, part["path"])
-        for batch in part_batches(path, [name], _ROWS_AT_A_TIME):
+        for batch in part_batches(work.files.path(part["path"]), [name], _ROWS_AT_A_TIME):
             yield batch.column(0).to_pylist()
 
 

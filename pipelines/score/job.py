@@ -7,7 +7,6 @@ list -> chunk groups -> read -> model (RunInference) -> embeddings
 
 import dataclasses
 import functools
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from apache_beam.pvalue import TaggedOutput
 from facemill.pipelines.common.flags import crop_flags, flag
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
+from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.common.source_options import SourceOptions
 from facemill.pipelines.score import checks
 from facemill.pipelines.score.options import ScoreOptions
@@ -97,11 +97,12 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     inputs = {"input": given.root, "model": model}
     if given.format == registry.MANIFEST:
         inputs["root"] = given.source.root
-    with artifact.begin(options.output, KIND, wanted, inputs=inputs) as work:
+    here = is_here(options.scratch, runner.is_local)
+    with artifact.begin(options.output, KIND, wanted, inputs=inputs, here=here) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to score again.")
             return
-        artifact.verify_files(model, manifest)
+        artifact.local_copy(model, manifest)
         reader = Reader(given.source, crop_config)
         build = functools.partial(
             build_graph,
@@ -159,12 +160,12 @@ def build_graph(
         >> beam.ParDo(_Divide(work.path(_PROGRESS))).with_outputs(FAILED_TAG, main="scored")
     )
     embeddings = results.scored | "WriteEmbeddings" >> WriteEmbeddings(
-        work.scratch, manifest["embedding_size"], manifest["model_id"], total
+        work.files, manifest["embedding_size"], manifest["model_id"], total
     )
     errors = (
         (images.failed, results.failed)
         | "Failures" >> Merge()
-        | "WriteErrors" >> WriteErrors(work.scratch)
+        | "WriteErrors" >> WriteErrors(work.files)
     )
     repeated = listed | "FindRepeated" >> FindRepeated(listed_names, total)
     _ = repeated | "RepeatedKeys" >> write_results.WriteReceipts(work.path(checks.REPEATED))
@@ -178,10 +179,10 @@ def build_graph(
 
 
 def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
-    root = storage.absolute(options.input, "input", remote=True)
+    root = storage.absolute(options.input, "input")
     if not artifact.has_manifest(root):
         form = options.format or registry.guess(root)
-        images_root = options.root and storage.absolute(options.root, "root", remote=True)
+        images_root = options.root and storage.absolute(options.root, "root")
         columns = (options.image_column, options.label_column)
         with naming({"images_root": "root"}):
             source = registry.build(form, root, images_root, *columns)
@@ -255,4 +256,4 @@ def _commit(
     }
     names = [entry["path"] for entry in checked.files]
     tops = sorted({name.split("/")[0] for name in names})
-    work.commit(manifest, [(os.path.join(work.scratch, name), name) for name in tops], run_info)
+    work.commit(manifest, work.written(tops), run_info)

@@ -3,6 +3,7 @@
 import dataclasses
 
 from facemill.pipelines.common.options import check
+from facemill.pipelines.common.scratch import AUTO, SCRATCHES
 from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
 from facemill.transforms.core.fields import option
@@ -25,6 +26,13 @@ class ScoreOptions(SourceOptions, _Paths):
     # About 32 is fastest on a CPU.
     batch_size: int = option(
         32, least=1, most=1024, advice="give 32", help="images in one call of the model"
+    )
+    scratch: str = option(
+        AUTO,
+        choices=SCRATCHES,
+        help="where files go that only this run needs, if --output is on an object store: to a "
+        "disk of this machine, which a local runner does by default, or to the store, which takes "
+        "no room here and is how other runners do it; never changes a byte of the result",
     )
     workers: int = option(
         factory=cores.usable,

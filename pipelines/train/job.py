@@ -4,7 +4,7 @@ import dataclasses
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -58,7 +58,9 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         if work is None:
             print(f"{options.output} is already complete; remove it to train again.")
             return
-        artifact.verify_files(dataset, manifest)
+        if not storage.is_remote(dataset):
+            # Of a dataset on a store each file is checked when it is downloaded.
+            artifact.verify_files(dataset, manifest)
         _train(work, dataset, manifest, options, count)
 
 
@@ -94,16 +96,16 @@ def _train(
     pairs = validation_pairs.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
     if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
-    folders = [os.path.join(work.output, name) for name in (_CHECKPOINTS, _LOGS)]
-    for folder in folders:
-        storage.make_folders(folder)
+    checkpoints, logs, save = _kept_folders(work)
     # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
-    trainer = Trainer(Data(dataset, manifest, transform, pairs), recipe, strategy, *folders)
+    data = Data(dataset, manifest, transform, pairs)
+    trainer = Trainer(data, recipe, strategy, checkpoints, logs, save)
     # The rate that the progress line shows leaves out what an earlier run did.
     trainer.restore()
     with Progress("steps trained", lambda: len(trainer.history.losses), lambda: trainer.steps):
         scores = trainer.run()
+    save()
     embedder = copy_outside_strategy(
         trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std
     )
@@ -142,6 +144,35 @@ def _train(
     for name, value in described["metrics"].items():
         print(f"  {name:<18} {value:.4f}")
     print(f"  {'model':<18} {described['model_id'][:12]}")
+
+
+def _kept_folders(work: Work) -> tuple[str, str, Callable[[], None]]:
+    """The folders of checkpoints and logs on this disk, and what keeps them for a later run.
+
+    TensorFlow writes to disks alone. So for an output on a store they are copied there whenever a
+    checkpoint was saved, and back when another machine goes on.
+    """
+    names = (_CHECKPOINTS, _LOGS)
+    if not storage.is_remote(work.output):
+        folders = [os.path.join(work.output, name) for name in names]
+        for folder in folders:
+            storage.make_folders(folder)
+        return folders[0], folders[1], lambda: None
+    folders = [os.path.join(work.scratch, name) for name in names]
+    mirrors = [
+        # TensorFlow's file of this name points to the newest checkpoint.
+        storage.Mirror(folder, storage.join(work.output, name), last=("checkpoint",))
+        for folder, name in zip(folders, names, strict=True)
+    ]
+    for mirror in mirrors:
+        mirror.pull()
+
+    def save() -> None:
+        work.check_held()
+        for mirror in mirrors:
+            mirror.push()
+
+    return folders[0], folders[1], save
 
 
 def _device() -> str:

@@ -41,6 +41,7 @@ FLAGS = {
         --split-by identity identity|image
         --split-list repeated SPLIT=FILE
         --seed 1 int
+        --scratch auto auto|disk|store
         --workers runner's int
         --include-identities None
         --exclude-identities None
@@ -84,6 +85,7 @@ FLAGS = {
         --image-column None
         --label-column None
         --batch-size 32 int
+        --scratch auto auto|disk|store
         --workers runner's int
         --max-rejected 0.5 float
     """,

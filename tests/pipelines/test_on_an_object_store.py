@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +10,7 @@ from PIL import Image, ImageOps
 
 from facemill.pipelines import cli
 from tests.artifacts import contents
-from tests.stores import s3, upload
+from tests.stores import Store, s3, upload
 
 pytestmark = pytest.mark.slow
 
@@ -20,10 +19,10 @@ DATASET = f"s3://{BUCKET}/dataset"
 
 
 @pytest.fixture(scope="module")
-def client(tiny_dataset) -> Iterator[Any]:
-    with s3(BUCKET) as client:
-        upload(client, tiny_dataset, BUCKET, "dataset")
-        yield client
+def client(tiny_dataset) -> Iterator[Store]:
+    with s3(BUCKET) as store:
+        upload(tiny_dataset, DATASET)
+        yield store
 
 
 def run(*words: object) -> int:

@@ -4,6 +4,9 @@ A run writes an output directory in this order: the file `.incomplete` marks it 
 work goes to a scratch directory inside it; finished files are renamed into place; `manifest.json`
 is written; the mark is removed. If the run is killed at any point, the directory is either complete
 or marked. Each step is on the disk before the next one starts, so a power cut makes no difference.
+
+On an object store nothing is renamed, since that would be a copy: files are written, complete,
+under their final names, and what only this run reads goes to the scratch directory.
 """
 
 import contextlib
@@ -11,14 +14,15 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, RunError, UsageError
+from facemill.transforms.dataset.output_files import OutputFiles
 
 MANIFEST = "manifest.json"
 RUN = "run.json"
@@ -26,6 +30,8 @@ SCHEMA_VERSION = 1
 
 _MARK = ".incomplete"
 _SCRATCH = ".work-"
+# In the scratch directory of a store: an empty object that exists as long as the run does.
+_RUN_MARK = "running"
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,14 @@ class Work:
     """An output directory that is open for writing.
 
     Attributes:
-        output: its absolute path.
+        output: its absolute path or URL.
         kind: the artifact's kind.
         options: the options that change the result, as the manifest will hold them.
         inputs: what the job reads, name to absolute path; written to `run.json`.
-        scratch: a directory inside `output`, which `commit` removes.
+        scratch: a directory inside `output`, which `commit` removes; a directory of this machine if
+            `output` is on an object store and no other machine takes part.
+        files: where workers write the files of the artifact.
+        check_held: raises a RunError if another run has taken the output over.
     """
 
     output: str
@@ -45,12 +54,23 @@ class Work:
     options: dict[str, Any]
     inputs: dict[str, str]
     scratch: str
+    files: OutputFiles
+    check_held: Callable[[], None] = field(compare=False, repr=False)
 
     def path(self, *names: str) -> str:
         """A path in the scratch directory, whose parent directories are made."""
         path = os.path.join(self.scratch, *names)
         storage.make_folders(os.path.dirname(path))
         return path
+
+    def written(self, names: Iterable[str]) -> list[tuple[str, str]]:
+        """Those of some files or folders that were written, as `commit` takes them.
+
+        Args:
+            names: relative to the artifact.
+        """
+        both = [(self.files.path(name), name) for name in names]
+        return [(path, name) for path, name in both if storage.exists(path)]
 
     def commit(
         self,
@@ -63,13 +83,17 @@ class Work:
         Args:
             manifest: at least `counts` and `files`; kind, schema_version, created_by and options
                 are added here.
-            promote: (scratch path, path relative to the output) of files and directories.
+            promote: (scratch path, path relative to the output) of files and directories. Those
+                that are in place already, as on an object store, may be among them.
             run_info: values that may differ from run to run (runner, workers, times).
         """
         storage.sync_to_disk(source for source, _ in promote)
         folders = {self.output}
         for source, relative in promote:
             target = resolve(self.output, relative)
+            if storage.is_remote(target):
+                _place(source, target)
+                continue
             folders.add(os.path.dirname(target))
             storage.make_folders(os.path.dirname(target))
             storage.remove(target)
@@ -82,14 +106,34 @@ class Work:
             **manifest,
         }
         # The scratch is removed before the manifest is written: complete artifacts have none.
-        storage.remove(self.scratch)
+        self._remove_scratch()
         run = {"inputs": self.inputs, **run_info}
         storage.write_atomically(os.path.join(self.output, RUN), to_json(run))
         for folder in sorted(folders):
             storage.sync(folder)
+        self.check_held()
         storage.write_atomically(os.path.join(self.output, MANIFEST), to_json(complete))
         storage.sync(self.output)
         storage.remove(os.path.join(self.output, _MARK))
+
+    def _remove_scratch(self) -> None:
+        storage.remove(self.scratch)
+        if self.files.run is not None:
+            # From here on, workers that come late are refused.
+            storage.remove(os.path.dirname(self.files.run))
+
+
+def _place(source: str, target: str) -> None:
+    """Copies what the launcher made to its place on a store; workers write there themselves."""
+    if not storage.is_remote(source):
+        storage.upload_folder(source, target)
+    elif source == target:
+        return
+    elif storage.is_file(source):
+        storage.copy(source, target)
+    else:
+        for name in storage.walk_files(source):
+            storage.copy(storage.join(source, name), storage.join(target, name))
 
 
 @contextmanager
@@ -99,19 +143,22 @@ def begin(
     options: Mapping[str, Any],
     inputs: Mapping[str, str] | None = None,
     keep: Sequence[str] = (),
+    here: bool = True,
 ) -> Iterator[Work | None]:
-    """Opens an output directory for writing and locks it against other runs.
+    """Opens an output directory for writing and holds it against other runs.
 
     Yields None if the artifact is already complete, with the same options and inputs. Files of a
     killed run are removed, except the names in `keep` if that run had the same options and inputs:
     this run can resume from these.
 
     Args:
-        output: directory; made if it is absent.
+        output: directory, made if it is absent, or URL on an object store.
         kind: "dataset", "model", "embeddings", ...
         options: JSON values, those that change the result.
         inputs: name to absolute path of what the job reads. Compared, but not in the manifest.
         keep: names in the output directory from which a later run can resume.
+        here: whether no other machine takes part, so that the scratch of an output on a store can
+            be on a disk of this machine.
 
     Raises:
         UsageError: the directory holds other files or another artifact, or another run writes it.
@@ -125,13 +172,14 @@ def begin(
     with contextlib.ExitStack() as held:
         try:
             storage.make_folders(output)
-            held.enter_context(storage.hold(output))
-        except BlockingIOError:
+            check_held = held.enter_context(storage.hold(output))
+        except BlockingIOError as error:
+            holder = getattr(error, "holder", "")
             raise ParameterError(
                 "output",
                 output,
                 must="not be in use",
-                but=f"another facemill run is writing {output}",
+                but=f"another facemill run is writing {output}{holder and f' ({holder})'}",
                 do="wait for it or give another path",
             ) from None
         except OSError as error:
@@ -139,14 +187,37 @@ def begin(
         if _is_complete(output, wanted):
             yield None
             return
-        scratch = os.path.join(output, f"{_SCRATCH}{secrets.token_hex(6)}")
+        inside = os.path.join(output, f"{_SCRATCH}{secrets.token_hex(6)}")
+        scratch, files = inside, OutputFiles(inside)
         try:
             _clear(output, wanted, keep)
             storage.write_atomically(os.path.join(output, _MARK), to_json(wanted))
-            storage.make_new_folder(scratch)
+            if storage.is_remote(output):
+                files = OutputFiles(output, os.path.join(inside, _RUN_MARK))
+                storage.touch(os.path.join(inside, _RUN_MARK))
+                if here:
+                    scratch = held.enter_context(_scratch_here(output))
+            else:
+                storage.make_new_folder(scratch)
         except OSError as error:
             raise _not_writable(output, error) from None
-        yield Work(output, kind, wanted["options"], wanted["inputs"], scratch)
+        yield Work(output, kind, wanted["options"], wanted["inputs"], scratch, files, check_held)
+
+
+@contextmanager
+def _scratch_here(output: str) -> Iterator[str]:
+    """An empty folder of this machine for a run that writes to a store, removed in the end.
+
+    Its name follows from the output, so that the next run removes what a killed one left.
+    """
+    digest = hashlib.sha256(output.encode()).hexdigest()[:16]
+    folder = os.path.join(storage.machine_folder(), f"scratch-{digest}")
+    storage.remove(folder)
+    storage.make_new_folder(folder)
+    try:
+        yield folder
+    finally:
+        storage.remove(folder)
 
 
 def _not_writable(output: str, error: OSError) -> ParameterError:
@@ -275,15 +346,34 @@ def verify_files(path: str, manifest: Mapping[str, Any], prefix: str = "") -> No
     """
     for entry in entries_under(manifest, prefix):
         file_path = resolve(path, entry["path"])
-        if not storage.is_file(file_path):
-            raise RunError(f"{file_path} must exist, but is missing; write the artifact again.")
-        size = storage.size(file_path)
+        size = _size(file_path)
         if size != entry["bytes"] or storage.sha256(file_path) != entry["sha256"]:
             raise RunError(
                 f"{file_path} must have the SHA-256 of its manifest ({entry['sha256'][:12]}..., "
                 f"{entry['bytes']} bytes), but differs; it was changed or damaged, so write the "
                 "artifact again."
             )
+
+
+def local_copy(path: str, manifest: Mapping[str, Any], prefix: str = "") -> str:
+    """The artifact on a disk of this machine, some of its files checked by their SHA-256.
+
+    Args:
+        path: the artifact's directory or URL.
+        manifest: the result of `read_manifest`.
+        prefix: files whose relative path starts with it are checked, and only these are there if
+            the artifact is on an object store.
+
+    Returns:
+        Its directory, or one in the cache of this machine.
+
+    Raises:
+        RunError: names the first file that is absent or differs.
+    """
+    if storage.is_remote(path):
+        return storage.local_folder(path, entries_under(manifest, prefix))
+    verify_files(path, manifest, prefix)
+    return path
 
 
 def check_sizes(path: str, entries: Iterable[Mapping[str, Any]]) -> None:
@@ -298,14 +388,24 @@ def check_sizes(path: str, entries: Iterable[Mapping[str, Any]]) -> None:
     """
     for entry in entries:
         file_path = resolve(path, entry["path"])
-        if not storage.is_file(file_path):
-            raise RunError(f"{file_path} must exist, but is missing; write the artifact again.")
-        size = storage.size(file_path)
+        size = _size(file_path)
         if size != entry["bytes"]:
             raise RunError(
                 f"{file_path} must have the {entry['bytes']} bytes of its manifest, got {size}; it "
                 "was changed or damaged, so write the artifact again."
             )
+
+
+def _size(path: str) -> int:
+    """The size of a file of a complete artifact.
+
+    Raises:
+        RunError: it is absent.
+    """
+    try:
+        return storage.size(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(f"{path} must exist, but is missing; write the artifact again.") from None
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
@@ -324,7 +424,7 @@ def _is_complete(output: str, wanted: Mapping[str, Any]) -> bool:
     Raises:
         UsageError: it is another artifact, or has other options or inputs.
     """
-    if not storage.exists(os.path.join(output, MANIFEST)):
+    if not storage.is_file(os.path.join(output, MANIFEST)):
         return False
     manifest = read_manifest(output, wanted["kind"])
     differing = _differing(manifest["options"], wanted["options"])
@@ -360,7 +460,7 @@ def _clear(output: str, wanted: Mapping[str, Any], keep: Sequence[str]) -> None:
     Raises:
         UsageError: the directory holds files that are not of a killed run of this kind.
     """
-    names = [name for name in storage.names(output) if not name.startswith(f"{_MARK}.tmp-")]
+    names = [name for name in _names(output) if not name.startswith(f"{_MARK}.tmp-")]
     try:
         mark = json.loads(storage.read_bytes(os.path.join(output, _MARK)))
     except (OSError, ValueError):
@@ -374,6 +474,14 @@ def _clear(output: str, wanted: Mapping[str, Any], keep: Sequence[str]) -> None:
             do="give another path",
         )
     resumable = set(keep) if mark == wanted else set()
-    for name in storage.names(output):
+    for name in _names(output):
         if name not in resumable and name != _MARK:
             storage.remove(os.path.join(output, name))
+
+
+def _names(output: str) -> list[str]:
+    """The names in an output; on a store there is no folder before the first object."""
+    try:
+        return [name for name in storage.names(output) if name != storage.LEASE]
+    except FileNotFoundError:
+        return []

@@ -1,6 +1,6 @@
 """Parts of a table as Parquet files: complete or absent, equal rows as equal bytes."""
 
-import os
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,33 +8,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facemill.transforms import storage
+from facemill.transforms.dataset.output_files import OutputFiles
 
 
-def write_part(rows: pa.Table, root: str, name: str, row_group: int) -> dict[str, Any]:
+def write_part(rows: pa.Table, files: OutputFiles, name: str, row_group: int) -> dict[str, Any]:
     """Writes a part.
 
     Args:
         rows: of the part, in their final order.
-        root: a folder that the launcher made.
-        name: of the file in it, or FOLDER/NAME; FOLDER is made if it is absent.
+        files: where the files of the artifact are written.
+        name: of the file: FILE or FOLDER/FILE.
         row_group: rows in a row group.
 
     Returns:
         For a receipt: bytes, sha256, rows.
 
     Raises:
-        RunError: the root is absent.
+        RunError: this machine does not see the output.
     """
-    path = os.path.join(root, name)
-    if "/" in name:
-        storage.make_folder(os.path.dirname(path))
-    with storage.new_file(path, sync=False) as stream:
-        pq.write_table(rows, stream, compression="zstd", row_group_size=row_group)
-    return {"bytes": storage.size(path), "sha256": storage.sha256(path), "rows": len(rows)}
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd", row_group_size=row_group)
+    data = memoryview(sink.getvalue())
+    files.write(name, data)
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "rows": len(rows)}
 
 
 def read_part(path: str, columns: Sequence[str] | None, filters: Any = None) -> pa.Table:
-    """Reads columns of a part on a disk.
+    """Reads columns of a part.
 
     Args:
         path: of the file.
@@ -51,7 +51,7 @@ def read_part(path: str, columns: Sequence[str] | None, filters: Any = None) -> 
 
 
 def part_batches(path: str, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """Reads columns of a part on a disk, at most `rows` rows at a time.
+    """Reads columns of a part, at most `rows` rows at a time.
 
     Raises:
         OSError: it cannot be read.

@@ -29,8 +29,8 @@ class WriteReceipts(beam.PTransform):
         texts = receipts | "ToJson" >> beam.Map(_to_json).with_output_types(str)
         return (
             receipts.pipeline
-            | "Path" >> beam.Create([self._path], reshuffle=False)
-            | "Write" >> beam.Map(_write, beam.pvalue.AsList(texts))
+            | "Once" >> beam.Create([0], reshuffle=False)
+            | "Write" >> beam.Map(_write, self._path, beam.pvalue.AsList(texts))
         )
 
 
@@ -55,6 +55,7 @@ def _to_json(receipt: dict[str, Any]) -> str:
     return json.dumps(receipt, sort_keys=True)
 
 
-def _write(path: str, receipts: Sequence[str]) -> None:
+def _write(once: int, path: str, receipts: Sequence[str]) -> None:
+    del once
     text = "[" + ",\n".join(sorted(receipts)) + "]\n"
     storage.write_atomically(path, text.encode("ascii"))

@@ -166,11 +166,8 @@ class _Confirm(beam.DoFn):
     def process(self, candidates: PairRows) -> Iterator[EdgeRows]:
         pairs = candidates.array
         with StagingReader(self._staging) as staging:
-            same = confirm.same_photo(
-                staging.thumbnails(pairs["first"]),
-                staging.thumbnails(pairs["second"]),
-                pairs["variant"],
-            )
+            both = staging.thumbnails(np.concatenate([pairs["first"], pairs["second"]]))
+        same = confirm.same_photo(both[: len(pairs)], both[len(pairs) :], pairs["variant"])
         edges = np.stack([pairs["first"][same], pairs["second"][same]], axis=1)
         if len(edges):
             yield EdgeRows.of(edges)
@@ -191,6 +188,7 @@ class _Verdicts(beam.DoFn):
         self._metadata = MetadataReader(self._staging, _METADATA)
 
     def process(self, component: RowIds) -> Iterator[Exclusion]:
+        self._metadata.prefetch(component.array.tolist())
         members = {row_id: self._member(row_id) for row_id in component.array.tolist()}
         names = [identity_key(self._seed, one.identity) for one in members.values()]
         identities = dict(zip(members, names, strict=True))

@@ -5,16 +5,20 @@ twice writes the same files again:
 
 - `*.metadata`: image metadata, a table in Arrow's file format with one row per image, read column
   by column;
-- `*.pixels`: a header with an entry for each row, then for each usable image a thumbnail and its
-  encoded record, read by offset;
-- an empty file in the folder `done` whose name holds the number of images, for the progress line.
+- `*.thumbnails`: a thumbnail for each row, zeros for an image that is not usable;
+- `*.records`: a header with an entry for each row, then the encoded record of each usable image.
+
+The folder `done` counts the images that were scanned, for the progress line.
+
+On a disk single thumbnails and records are read by their offsets. On an object store a request
+costs as much time as a megabyte: thumbnails are read in runs, many at a time, and a chunk's records
+all at once, see `transforms.shards.regroup`.
 """
 
-import functools
 import os
 import struct
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -38,11 +42,17 @@ STAGING = "staging"
 _DONE = "done"
 _METADATA_ENDING = "metadata"
 _THUMBNAIL_BYTES = SMALL_SIDE * SMALL_SIDE
-# The entry of a row: the offset of its thumbnail, and the length of the record that follows it.
+# The entry of a row: where its record starts, and its length; 0 for an image that is not usable.
 _ENTRY = np.dtype([("offset", "<u8"), ("length", "<u4")])
 # Reads one entry at a time, at which a structured array is slow.
 _ONE_ENTRY = struct.Struct("<QI")
 _HEADER_BYTES = CHUNK * _ENTRY.itemsize
+
+# On a store: requests in flight for small parts, chunks that are read ahead, and how many
+# thumbnails between two wanted ones are read with them.
+_REQUESTS, _CHUNKS_AHEAD, _GAP = 64, 8, 32
+# Chunks whose metadata `MetadataReader` holds, some 50 KB each.
+_CACHED_OF_A_STORE, _CACHED_OF_A_DISK = 2048, 64
 
 
 def write_chunk(
@@ -64,18 +74,21 @@ def write_chunk(
         RunError: this machine does not see the staging folder.
     """
     entries = np.zeros(CHUNK, _ENTRY)
+    thumbnails = np.zeros((len(pixels), SMALL_SIDE, SMALL_SIDE), np.uint8)
     offset = _HEADER_BYTES
-    parts: list[bytes] = []
+    records: list[bytes] = []
     for row, one in enumerate(pixels):
         if one is None:
             continue
-        thumbnail, record = one
+        thumbnails[row], record = one
         entries[row] = (offset, len(record))
-        parts += (thumbnail.tobytes(), record)
-        offset += _THUMBNAIL_BYTES + len(record)
+        records.append(record)
+        offset += len(record)
     # No fsync: a power cut would end the run as well.
-    with storage.new_file(_pixels_path(folder, chunk), sync=False) as stream:
-        stream.write(b"".join((entries.tobytes(), *parts)))
+    with storage.new_file(_thumbnails_path(folder, chunk), sync=False) as stream:
+        stream.write(thumbnails.data)
+    with storage.new_file(_records_path(folder, chunk), sync=False) as stream:
+        stream.write(b"".join((entries.tobytes(), *records)))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, metadata.schema) as writer:
         writer.write_table(metadata.combine_chunks())
@@ -96,6 +109,28 @@ def read_metadata(folder: str, chunk: int, columns: Sequence[str] | None = None)
     with storage.map_shared(path) as source:
         table = pa.ipc.open_file(source).read_all()
     return table if columns is None else table.select(columns)
+
+
+def read_all_metadata(
+    folder: str, chunks: Sequence[int], columns: Sequence[str] | None = None
+) -> pa.Table:
+    """The image metadata of some chunks, one after the other; of a store many at a time.
+
+    Raises:
+        RunError: this machine does not see a file.
+    """
+    return pa.concat_tables(_metadata_of(folder, chunks, columns))
+
+
+def _metadata_of(
+    folder: str, chunks: Sequence[int], columns: Sequence[str] | None
+) -> Iterator[pa.Table]:
+    if not storage.is_remote(folder):
+        yield from (read_metadata(folder, chunk, columns) for chunk in chunks)
+        return
+    for data in _parts([(_metadata_path(folder, chunk), 0, None) for chunk in chunks]):
+        table = pa.ipc.open_file(pa.py_buffer(data)).read_all()
+        yield table if columns is None else table.select(columns)
 
 
 def row_ids_of_names(folder: str, origin: int, names: Collection[str]) -> dict[str, int]:
@@ -137,50 +172,136 @@ class StagingReader:
     def __init__(self, folder: str, limit: int = 512) -> None:
         self._folder = folder
         self._limit = limit
-        self._open: OrderedDict[int, tuple[BinaryIO, bytes]] = OrderedDict()
+        self._open: OrderedDict[str, BinaryIO] = OrderedDict()
+        self._headers: OrderedDict[str, bytes] = OrderedDict()
+        self._records: dict[int, bytes] = {}
 
     def __enter__(self) -> "StagingReader":
         return self
 
     def __exit__(self, *error: object) -> None:
-        for stream, _ in self._open.values():
+        for stream in self._open.values():
             stream.close()
         self._open.clear()
 
     def thumbnails(self, row_ids: Iterable[int]) -> np.ndarray:
         """The thumbnails of images, uint8 [N, 64, 64]."""
+        if storage.is_remote(self._folder):
+            return _remote_thumbnails(self._folder, np.fromiter(row_ids, np.uint64))
         data = b"".join(self._thumbnail(int(row_id)) for row_id in row_ids)
         return np.frombuffer(data, np.uint8).reshape(-1, SMALL_SIDE, SMALL_SIDE)
 
     def record(self, row_id: int) -> bytes:
         """The encoded record of an image."""
-        stream, offset, length = self._find(row_id)
-        return storage.read_range(stream, offset + _THUMBNAIL_BYTES, length)
+        found = self._records.get(row_id)
+        return self._read(*self._find(row_id)) if found is None else found
+
+    def prefetch(self, row_ids: Iterable[int]) -> None:
+        """Reads what `record` will need of a store, many records at a time; nothing of a disk."""
+        if not storage.is_remote(self._folder):
+            return
+        wanted = list(dict.fromkeys(row_ids))
+        paths = list(dict.fromkeys(_records_path(self._folder, chunk_of(one)) for one in wanted))
+        headers = _parts([(path, 0, _HEADER_BYTES) for path in paths])
+        self._headers.update(zip(paths, headers, strict=True))
+        contents = _parts([self._find(row_id) for row_id in wanted])
+        self._records.update(zip(wanted, contents, strict=True))
+
+    def _find(self, row_id: int) -> tuple[str, int, int]:
+        """The file of a record, where it starts, and its length."""
+        path = _records_path(self._folder, chunk_of(row_id))
+        header = self._headers.get(path)
+        if header is None:
+            if len(self._headers) >= self._limit:
+                self._headers.popitem(last=False)
+            header = self._headers[path] = self._read(path, 0, _HEADER_BYTES)
+        return path, *_ONE_ENTRY.unpack_from(header, row_of(row_id) * _ONE_ENTRY.size)
 
     def _thumbnail(self, row_id: int) -> bytes:
-        stream, offset, _ = self._find(row_id)
-        return storage.read_range(stream, offset, _THUMBNAIL_BYTES)
+        path = _thumbnails_path(self._folder, chunk_of(row_id))
+        return self._read(path, row_of(row_id) * _THUMBNAIL_BYTES, _THUMBNAIL_BYTES)
 
-    def _find(self, row_id: int) -> tuple[BinaryIO, int, int]:
-        """The file of a row id, the offset of its thumbnail, and the length of its record."""
-        stream, header = self._chunk(chunk_of(row_id))
-        return stream, *_ONE_ENTRY.unpack_from(header, row_of(row_id) * _ONE_ENTRY.size)
+    def _read(self, path: str, offset: int, length: int) -> bytes:
+        if storage.is_remote(self._folder):
+            return next(_parts([(path, offset, length)]))
+        stream = self._open.get(path)
+        if stream is None:
+            if len(self._open) >= self._limit:
+                self._open.popitem(last=False)[1].close()
+            stream = self._open[path] = storage.open_shared(path)  # closed by __exit__
+        else:
+            self._open.move_to_end(path)
+        return storage.read_range(stream, offset, length)
 
-    def _chunk(self, chunk: int) -> tuple[BinaryIO, bytes]:
-        found = self._open.get(chunk)
-        if found is not None:
-            self._open.move_to_end(chunk)
-            return found
-        if len(self._open) >= self._limit:
-            self._open.popitem(last=False)[1][0].close()
-        stream = storage.open_shared(_pixels_path(self._folder, chunk))  # closed by __exit__
-        header = storage.read_range(stream, 0, _HEADER_BYTES)
-        self._open[chunk] = stream, header
-        return stream, header
+
+def all_records(folder: str, chunks: Iterable[int]) -> Iterator[tuple[int, bytes, np.ndarray]]:
+    """All records of some chunks, by one request for each chunk.
+
+    Args:
+        folder: the staging folder.
+        chunks: their numbers.
+
+    Returns:
+        For each chunk, in order: (its number; the bytes of its file; where each row's record is in
+        these, a structured array with the fields offset and length [CHUNK]).
+
+    Raises:
+        RunError: this machine does not see a file.
+    """
+    numbers = list(chunks)
+    requests = [(_records_path(folder, chunk), 0, None) for chunk in numbers]
+    for chunk, data in zip(numbers, _parts(requests, _CHUNKS_AHEAD), strict=True):
+        yield chunk, data, np.frombuffer(data, _ENTRY, CHUNK)
+
+
+def _parts(
+    requests: Sequence[tuple[str, int, int | None]], in_flight: int = _REQUESTS
+) -> Iterator[bytes]:
+    """Parts of staging files, in order, with many requests in flight.
+
+    Raises:
+        RunError: a file is absent.
+    """
+    contents = storage.read_many(requests, in_flight)
+    for (path, _, _), content in zip(requests, contents, strict=True):
+        if isinstance(content, FileNotFoundError):
+            raise storage.not_seen(path)
+        if isinstance(content, OSError):
+            raise content
+        yield content
+
+
+def _remote_thumbnails(folder: str, row_ids: np.ndarray) -> np.ndarray:
+    """See `StagingReader.thumbnails`: rows of a chunk that are close come by one request."""
+    unique, where = np.unique(row_ids, return_inverse=True)
+    found = np.empty((len(unique), _THUMBNAIL_BYTES), np.uint8)
+    runs: list[list[int]] = []
+    for row_id in unique.tolist():
+        if runs and _are_close(runs[-1][-1], row_id):
+            runs[-1].append(row_id)
+        else:
+            runs.append([row_id])
+    requests = []
+    for run in runs:
+        first, last = row_of(run[0]), row_of(run[-1])
+        path = _thumbnails_path(folder, chunk_of(run[0]))
+        requests.append((path, first * _THUMBNAIL_BYTES, (last + 1 - first) * _THUMBNAIL_BYTES))
+    start = 0
+    for run, data in zip(runs, _parts(requests), strict=True):
+        block = np.frombuffer(data, np.uint8).reshape(-1, _THUMBNAIL_BYTES)
+        rows = [row_of(row_id) - row_of(run[0]) for row_id in run]
+        found[start : start + len(run)] = block[rows]
+        start += len(run)
+    return found[where].reshape(-1, SMALL_SIDE, SMALL_SIDE)
+
+
+def _are_close(before: int, after: int) -> bool:
+    """Whether two rows are of one chunk, and reading what is between them costs little."""
+    return chunk_of(before) == chunk_of(after) and row_of(after) - row_of(before) <= _GAP
 
 
 class MetadataReader:
-    """Reads the metadata of single images by row id; caches the tables of the last 64 chunks.
+    """Reads the metadata of single images by row id; caches the tables of the last chunks.
 
     Args:
         folder: the staging folder.
@@ -188,16 +309,43 @@ class MetadataReader:
     """
 
     def __init__(self, folder: str, columns: Sequence[str]) -> None:
-        self._table = functools.lru_cache(64)(lambda chunk: read_metadata(folder, chunk, columns))
+        self._folder = folder
+        self._columns = list(columns)
+        self._limit = _CACHED_OF_A_STORE if storage.is_remote(folder) else _CACHED_OF_A_DISK
+        self._tables: OrderedDict[int, pa.Table] = OrderedDict()
 
     def row(self, row_id: int) -> dict:
         """The metadata of one image, by column."""
-        return self._table(chunk_of(row_id)).slice(row_of(row_id), 1).to_pylist()[0]
+        chunk = chunk_of(row_id)
+        if chunk in self._tables:
+            self._tables.move_to_end(chunk)
+        else:
+            self._keep(chunk, read_metadata(self._folder, chunk, self._columns))
+        return self._tables[chunk].slice(row_of(row_id), 1).to_pylist()[0]
+
+    def prefetch(self, row_ids: Iterable[int]) -> None:
+        """Reads what `row` will need of a store, many chunks at a time; nothing of a disk."""
+        if not storage.is_remote(self._folder):
+            return
+        chunks = [one for one in dict.fromkeys(map(chunk_of, row_ids)) if one not in self._tables]
+        chunks = chunks[: self._limit]
+        tables = _metadata_of(self._folder, chunks, self._columns)
+        for chunk, table in zip(chunks, tables, strict=True):
+            self._keep(chunk, table)
+
+    def _keep(self, chunk: int, table: pa.Table) -> None:
+        while len(self._tables) >= self._limit:
+            self._tables.popitem(last=False)
+        self._tables[chunk] = table
 
 
 def _metadata_path(folder: str, chunk: int) -> str:
     return os.path.join(folder, f"{chunk:013x}.{_METADATA_ENDING}")
 
 
-def _pixels_path(folder: str, chunk: int) -> str:
-    return os.path.join(folder, f"{chunk:013x}.pixels")
+def _thumbnails_path(folder: str, chunk: int) -> str:
+    return os.path.join(folder, f"{chunk:013x}.thumbnails")
+
+
+def _records_path(folder: str, chunk: int) -> str:
+    return os.path.join(folder, f"{chunk:013x}.records")

@@ -66,9 +66,9 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
                 f"`model` must not change while a job runs, but {self._path} holds another model "
                 "now; run the command again."
             )
-        folder = os.path.join(self._path, _SAVED_MODEL)
-        artifact.verify_files(self._path, manifest, f"{_SAVED_MODEL}/")
-        for unlisted in artifact.unlisted_files(self._path, manifest["files"], _SAVED_MODEL):
+        path = artifact.local_copy(self._path, manifest, f"{_SAVED_MODEL}/")
+        folder = os.path.join(path, _SAVED_MODEL)
+        for unlisted in artifact.unlisted_files(path, manifest["files"], _SAVED_MODEL):
             raise RunError(
                 f"{folder} must hold the files of its manifest only, got "
                 f"{unlisted.removeprefix(f'{_SAVED_MODEL}/')} too; train the model again."

@@ -14,6 +14,7 @@ from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.reasons import reason_columns
 from facemill.transforms.dataset.fingerprint import name_sum
 from facemill.transforms.dataset.image_metadata import METADATA
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.scoring.rows import Failure, Measures, Scored
 
@@ -73,17 +74,17 @@ class WriteEmbeddings(beam.PTransform):
     """list[Scored] -> a receipt for each part.
 
     Args:
-        folder: where the parts are written.
+        files: where the files of the embeddings are written.
         embedding_size: D.
         model_id: the `model_id` of the model.
         total: a PCollection of one number, how many images were listed.
     """
 
     def __init__(
-        self, folder: str, embedding_size: int, model_id: str, total: beam.PCollection
+        self, files: OutputFiles, embedding_size: int, model_id: str, total: beam.PCollection
     ) -> None:
         super().__init__()
-        self._folder = folder
+        self._files = files
         self._size = embedding_size
         self._model_id = model_id
         self._total = total
@@ -97,7 +98,7 @@ class WriteEmbeddings(beam.PTransform):
                 _by_part, "part", beam.pvalue.AsSingleton(self._total)
             ).with_output_types(tuple[str, list[Scored]])
             | "GroupParts" >> beam.GroupByKey()
-            | "Write" >> beam.Map(_write_embeddings, self._folder, self._size, self._model_id)
+            | "Write" >> beam.Map(_write_embeddings, self._files, self._size, self._model_id)
         )
 
 
@@ -105,12 +106,12 @@ class WriteErrors(beam.PTransform):
     """list[Failure] -> a receipt for each part of `errors/`; none without failures.
 
     Args:
-        folder: where `errors/` is written.
+        files: where the files of the embeddings are written.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, files: OutputFiles) -> None:
         super().__init__()
-        self._folder = folder
+        self._files = files
 
     def expand(self, failures: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
@@ -127,7 +128,7 @@ class WriteErrors(beam.PTransform):
                 _by_part, "errors/part", beam.pvalue.AsSingleton(total)
             ).with_output_types(tuple[str, list[Failure]])
             | "GroupErrors" >> beam.GroupByKey()
-            | "Write" >> beam.Map(_write_errors, self._folder)
+            | "Write" >> beam.Map(_write_errors, self._files)
         )
 
 
@@ -148,23 +149,26 @@ def _by_part(
 
 
 def _write_embeddings(
-    group: tuple[str, Iterable[list[Scored]]], folder: str, embedding_size: int, model_id: str
+    group: tuple[str, Iterable[list[Scored]]],
+    files: OutputFiles,
+    embedding_size: int,
+    model_id: str,
 ) -> dict[str, Any]:
     name, parts = group
     rows = [row for part in parts for row in part]
-    return _write(table(rows, embedding_size, model_id), folder, name)
+    return _write(table(rows, embedding_size, model_id), files, name)
 
 
-def _write_errors(group: tuple[str, Iterable[list[Failure]]], folder: str) -> dict[str, Any]:
+def _write_errors(group: tuple[str, Iterable[list[Failure]]], files: OutputFiles) -> dict[str, Any]:
     name, parts = group
     rows = sorted((row for part in parts for row in part), key=lambda row: row.image_id)
     columns = [
         {"image_id": row.image_id, "source": row.source, **reason_columns(row.reason)}
         for row in rows
     ]
-    return _write(pa.Table.from_pylist(columns, ERRORS), folder, name)
+    return _write(pa.Table.from_pylist(columns, ERRORS), files, name)
 
 
-def _write(rows: pa.Table, folder: str, name: str) -> dict[str, Any]:
-    written = write_part(rows, folder, name, _ROW_GROUP)
+def _write(rows: pa.Table, files: OutputFiles, name: str) -> dict[str, Any]:
+    written = write_part(rows, files, name, _ROW_GROUP)
     return {"path": name, **written, "names": f"{name_sum(rows):064x}"}

@@ -13,63 +13,63 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from facemill.transforms import storage
+from facemill.transforms.dataset.transform_names import TRANSFORM
 from facemill.transforms.shards import statistics
-from facemill.transforms.shards.analyzed_rows import list_rows, read_rows
-
-_BLOCK = 1 << 20
+from facemill.transforms.shards.analyzed_rows import ANALYZED_ROWS, list_rows, read_rows
 
 
 class Analysis(AbstractContextManager["Analysis"]):
     """Builds the pipeline when its block begins, so that this can be done while others work.
 
-    tensorflow-transform writes into a temporary folder of this machine, which is removed when the
-    block ends.
+    tensorflow-transform writes to disks: into the scratch directory, or, if that is on an object
+    store, into a temporary folder of this machine, which is removed when the block ends.
 
     Args:
-        rows_folder: the folder of the files of `transforms.shards.analyzed_rows`; they need not be
-            there yet.
+        scratch: the scratch directory, in which workers write the files of
+            `transforms.shards.analyzed_rows`; they need not be there yet.
     """
 
-    def __init__(self, rows_folder: str) -> None:
-        self._rows_folder = rows_folder
+    def __init__(self, scratch: str) -> None:
+        self._scratch = scratch
 
     def __enter__(self) -> "Analysis":
-        self._local = storage.make_temporary_folder()
+        is_remote = storage.is_remote(self._scratch)
+        self._here = storage.make_temporary_folder() if is_remote else self._scratch
         try:
             # Without the list of flags, Beam would read those of the command.
             self._pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
-            _build(self._pipeline, self._rows_folder, self._transform, self._path("temporary"))
+            rows = storage.join(self._scratch, ANALYZED_ROWS)
+            storage.make_folders(rows)
+            _build(self._pipeline, rows, self.transform, os.path.join(self._here, "tft"))
         except BaseException:
-            storage.remove(self._local)
+            self._remove()
             raise
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._remove()
         with suppress(OSError):
-            storage.remove(self._local)
             # Beam leaves the temporary folder of a pipeline that is never run.
             storage.remove(self._pipeline.local_tempdir)
 
-    def run(self, output: str) -> None:
-        """Runs the pipeline and copies what it wrote.
+    @property
+    def transform(self) -> str:
+        """The folder of the `tft.TFTransformOutput`, on a disk of this machine."""
+        return os.path.join(self._here, TRANSFORM)
 
-        Args:
-            output: the folder of a `tft.TFTransformOutput`, which is made.
+    def run(self) -> None:
+        """Runs the pipeline, which writes the transform.
 
         Raises:
             OSError: a file cannot be written.
             Exception: whatever Beam raises where a step fails.
         """
         self._pipeline.run().wait_until_finish()
-        for name in storage.walk_files(self._transform):
-            _copy(os.path.join(self._transform, name), os.path.join(output, name))
 
-    @property
-    def _transform(self) -> str:
-        return self._path("transform")
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self._local, name)
+    def _remove(self) -> None:
+        if self._here != self._scratch:
+            with suppress(OSError):
+                storage.remove(self._here)
 
 
 def _build(pipeline: beam.Pipeline, rows_folder: str, output: str, temporary: str) -> None:
@@ -81,11 +81,3 @@ def _build(pipeline: beam.Pipeline, rows_folder: str, output: str, temporary: st
         | "Batches" >> beam.FlatMap(statistics.batches).with_output_types(statistics.BATCH)
         | "Statistics" >> statistics.Analyze(output, temporary)
     )
-
-
-def _copy(source: str, target: str) -> None:
-    storage.make_folders(os.path.dirname(target))
-    # No fsync: the commit of the dataset waits for its files.
-    with storage.open_file(source) as read, storage.new_file(target, sync=False) as written:
-        while block := read.read(_BLOCK):
-            written.write(block)

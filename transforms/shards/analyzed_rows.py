@@ -48,7 +48,14 @@ def list_rows(folder: str) -> Iterator[str]:
     Raises:
         OSError: the folder cannot be listed.
     """
-    for name in storage.names(folder):
+    try:
+        names = storage.names(folder)
+    except FileNotFoundError:
+        # A store has no empty folders; on a disk the launcher has made it.
+        if storage.is_remote(folder):
+            return
+        raise
+    for name in names:
         # A worker that was killed leaves a file with a temporary name.
         if name.endswith(_ENDING):
             yield os.path.join(folder, name)

@@ -1,6 +1,5 @@
 """The index: one row for every listed image, as Parquet."""
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,18 +19,20 @@ from facemill.transforms.core.rows import Kind, Rows
 from facemill.transforms.dataset.fingerprint import content_sum
 from facemill.transforms.dataset.image_metadata import ANALYZED, METADATA
 from facemill.transforms.dataset.outcomes import DROPPED, KEPT, REJECTED
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.duplicates.verdicts import Exclusion
 from facemill.transforms.scan.scan_chunk import Scanned
-from facemill.transforms.scan.staging import read_metadata
+from facemill.transforms.scan.staging import read_all_metadata
 from facemill.transforms.selection.decisions import DECISION, KEEP, DecisionRows
 from facemill.transforms.selection.selection import explain
-from facemill.transforms.shards.analyzed_rows import write_rows
+from facemill.transforms.shards.analyzed_rows import ANALYZED_ROWS, write_rows
+from facemill.transforms.shards.rows import PositionRows
 from facemill.transforms.shards.transform import shard_name, version_mark
-from facemill.transforms.shards.write_shard import PositionRows
 
-# Ending of the folder beside the index that holds the row id of each of its rows.
+INDEX = "index"
+# Ending of the folder in the scratch that holds the row id of each of its rows.
 ROW_IDS = "-row-ids"
 
 # One worker holds the rows of one part while it sorts them: with all columns and the sorted copy a
@@ -92,9 +93,8 @@ class WriteIndex(beam.PTransform):
 
     Args:
         staging: the staging folder.
-        folder: where the parts are written.
-        analyzed: the folder for the metadata of the train images, a file for each part, see
-            `transforms.shards.analyzed_rows`.
+        files: where the files of the dataset are written.
+        scratch: a folder for what the launcher reads and the dataset does not hold.
         exclusions: a PCollection of Exclusion.
         decisions: a PCollection of DecisionRows.
         positions: a PCollection of PositionRows.
@@ -106,8 +106,8 @@ class WriteIndex(beam.PTransform):
     def __init__(
         self,
         staging: str,
-        folder: str,
-        analyzed: str,
+        files: OutputFiles,
+        scratch: str,
         exclusions: beam.PCollection,
         decisions: beam.PCollection,
         positions: beam.PCollection,
@@ -116,7 +116,7 @@ class WriteIndex(beam.PTransform):
         version: int = 1,
     ) -> None:
         super().__init__()
-        self._fn = _WritePart(staging, folder, analyzed, column, version)
+        self._fn = _WritePart(staging, files, scratch, column, version)
         self._exclusions = exclusions
         self._decisions = decisions
         self._positions = positions
@@ -191,18 +191,18 @@ def _by_part(kind: type[Kind], rows: np.ndarray, total: int) -> Iterator[tuple[s
 
 class _WritePart(beam.DoFn):
     def __init__(
-        self, staging: str, folder: str, analyzed: str, column: str | None, version: int
+        self, staging: str, files: OutputFiles, scratch: str, column: str | None, version: int
     ) -> None:
         self._staging = staging
-        self._root, self._top = os.path.split(folder)
-        self._analyzed = analyzed
+        self._files = files
+        self._scratch = OutputFiles(scratch)
         self._column = column
         self._version = version
 
     def process(self, group: tuple[str, dict[str, Iterable[Any]]]) -> Iterator[dict[str, Any]]:
         name, found = f"{group[0]}{version_mark(self._version)}.parquet", group[1]
         chunks = sorted(found["chunks"])
-        metadata = pa.concat_tables(read_metadata(self._staging, chunk) for chunk, _ in chunks)
+        metadata = read_all_metadata(self._staging, [chunk for chunk, _ in chunks])
         row_ids = np.concatenate([row_ids_of(chunk, count) for chunk, count in chunks])
         decided = decide(
             metadata.select(["reason", "reason_code"]),
@@ -221,14 +221,15 @@ class _WritePart(beam.DoFn):
             schema=SCHEMA,
         )
         order = pc.sort_indices(rows, [("image_id", "ascending")])
-        receipt = write_part(rows.take(order), self._root, f"{self._top}/{name}", _ROW_GROUP)
+        path = f"{INDEX}/{name}"
+        receipt = write_part(rows.take(order), self._files, path, _ROW_GROUP)
         # The report finds the images that it shows by these row ids, in the order of the rows.
         sorted_ids = pa.table({"row_id": pa.array(row_ids)}).take(order)
-        write_part(sorted_ids, self._root, f"{self._top}{ROW_IDS}/{name}", _ROW_GROUP)
+        write_part(sorted_ids, self._scratch, f"{INDEX}{ROW_IDS}/{name}", _ROW_GROUP)
         train = pc.and_(pc.equal(decided["outcome"], KEPT), pc.equal(decided["split"], "train"))
         analyzed = metadata.select(ANALYZED).filter(pc.fill_null(train, False))
-        write_rows(analyzed, self._analyzed, group[0])
-        yield {"path": f"index/{name}", **receipt, "fingerprint": f"{content_sum(rows):064x}"}
+        write_rows(analyzed, self._scratch.path(ANALYZED_ROWS), group[0])
+        yield {"path": path, **receipt, "fingerprint": f"{content_sum(rows):064x}"}
 
 
 def decide(

@@ -1,5 +1,6 @@
 """Writing shards: the key of a record determines its shard and rank; each shard is written once."""
 
+import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
@@ -8,21 +9,19 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
+from facemill.transforms import storage
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.core.processes import Calls
 from facemill.transforms.core.windowed import at_end
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.selection.decisions import KEEP, DecisionRows
-from facemill.transforms.shards.write_shard import (
-    RECORD,
-    PositionRows,
-    RecordRows,
-    Written,
-    write_shard,
-)
+from facemill.transforms.shards.regroup import groups_of, regroup
+from facemill.transforms.shards.rows import RECORD, PlacedRows, PositionRows, RecordRows
+from facemill.transforms.shards.write_shard import Written, write_shard
 
-register(DecisionRows, RecordRows, PositionRows)
+register(DecisionRows, RecordRows, PlacedRows, PositionRows)
 
 RECEIPTS_TAG = "receipts"
 
@@ -94,7 +93,7 @@ class WriteShards(beam.PTransform):
 
     Args:
         staging: the staging folder.
-        output: where `train/`, `val/` and `test/` are written.
+        output: where the files of the dataset are written.
         weighted: whether records carry a weight.
         weight_scale: a PCollection of one number, by which weights are multiplied.
         version: of the dataset.
@@ -104,7 +103,7 @@ class WriteShards(beam.PTransform):
     def __init__(
         self,
         staging: str,
-        output: str,
+        output: OutputFiles,
         weighted: bool,
         weight_scale: beam.PCollection,
         version: int = 1,
@@ -112,6 +111,7 @@ class WriteShards(beam.PTransform):
     ) -> None:
         super().__init__()
         self._version = version
+        self._staging = staging
         self._writer = _WriteShard(staging, output, weighted, workers)
         self._weight_scale = beam.pvalue.AsSingleton(weight_scale)
 
@@ -122,12 +122,26 @@ class WriteShards(beam.PTransform):
             | "Folders" >> beam.FlatMap(_folder_sizes).with_output_types(tuple[int, int])
             | "Count" >> beam.CombinePerKey(sum)
         )
-        return (
-            decisions
-            | "ByShard"
-            >> beam.FlatMap(_by_shard, counts, self._weight_scale, self._version).with_output_types(
-                tuple[str, RecordRows]
+        arguments = counts, self._weight_scale, self._version
+        if storage.is_remote(self._staging):
+            by_shard = (
+                decisions
+                | "ByGroup"
+                >> beam.FlatMap(_by_group, *arguments).with_output_types(
+                    tuple[int, tuple[str, RecordRows]]
+                )
+                | "GroupChunks" >> beam.GroupByKey()
+                | "Regroup"
+                >> beam.FlatMapTuple(functools.partial(regroup, self._staging)).with_output_types(
+                    tuple[str, PlacedRows]
+                )
             )
+        else:
+            by_shard = decisions | "ByShard" >> beam.FlatMap(
+                _by_shard, *arguments
+            ).with_output_types(tuple[str, RecordRows])
+        return (
+            by_shard
             | "GroupShards" >> beam.GroupByKey()
             | "Write" >> beam.ParDo(self._writer).with_outputs(RECEIPTS_TAG, main="positions")
         )
@@ -157,8 +171,18 @@ def _by_shard(
             yield shard_name(FOLDERS[folder], index, shards, version), part
 
 
+def _by_group(
+    decided: DecisionRows, counts: Mapping[int, int], weight_scale: float, version: int
+) -> Iterator[tuple[int, tuple[str, RecordRows]]]:
+    total = sum(counts.values())
+    for name, part in _by_shard(decided, counts, weight_scale, version):
+        groups = groups_of(part.array, total)
+        for group, rows in RecordRows.divide(part.array, groups):
+            yield group, (name, rows)
+
+
 class _WriteShard(beam.DoFn):
-    def __init__(self, staging: str, output: str, weighted: bool, workers: int) -> None:
+    def __init__(self, staging: str, output: OutputFiles, weighted: bool, workers: int) -> None:
         self._staging = staging
         self._output = output
         self._weighted = weighted
@@ -168,10 +192,11 @@ class _WriteShard(beam.DoFn):
         self._calls: Calls[Written] = Calls(self._workers)
 
     def process(
-        self, group: tuple[str, Iterable[RecordRows]]
+        self, group: tuple[str, Iterable[RecordRows | PlacedRows]]
     ) -> Iterator[PositionRows | TaggedOutput[Literal["receipts"], dict[str, Any]]]:
         name, parts = group
-        records = RecordRows.join(parts)
+        kind: Any = PlacedRows if storage.is_remote(self._staging) else RecordRows
+        records = kind.join(parts)
         arguments = (self._staging, self._output, name, records, self._weighted)
         for written in self._calls.call(write_shard, *arguments):
             yield TaggedOutput(RECEIPTS_TAG, written.receipt)

@@ -1,7 +1,8 @@
 """Files that hold many images: finding them, and reading ranges of them."""
 
 import abc
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import BinaryIO, ClassVar
 
@@ -82,10 +83,15 @@ class ContainerSource(Source):
 
 
 class OpenFile:
-    """Opens one file at a time, and keeps it open while the next request is for the same."""
+    """Opens one file at a time, and keeps it open while the next request is for the same.
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    Args:
+        root: the input.
+        locate: where to open a file of the input, by its path relative to it; if it is not there.
+    """
+
+    def __init__(self, root: str, locate: Callable[[str], str] | None = None) -> None:
+        self._locate = locate or functools.partial(storage.join, root)
         self._path: str | None = None
         self._stream: BinaryIO | None = None
 
@@ -108,7 +114,7 @@ class OpenFile:
         """
         if self._stream is None or path != self._path:
             self.close()
-            self._stream = storage.open_file(storage.join(self._root, path))
+            self._stream = storage.open_file(self._locate(path))
             self._path = path
         return self._stream
 

@@ -68,6 +68,12 @@ class DatasetRecords(Source):
         for split in manifest["splits"].values():
             for shard in split["shards"]:
                 artifact.resolve(root, shard)
+        # Neighboring rows of the index are in different shards. On a store each would cost a
+        # request, so a dataset that this machine's cache can hold is read from there.
+        shards = {one for split in manifest["splits"].values() for one in split["shards"]}
+        entries = {one["path"]: one for one in manifest["files"] if one["path"] in shards}
+        cached = storage.is_remote(root) and storage.fits(entries.values())
+        self._cached: dict[str, dict[str, Any]] = entries if cached else {}
         # SHA-256 by path.
         self._parts: dict[str, str] = {
             entry["path"]: entry["sha256"] for entry in artifact.entries_under(manifest, "index/")
@@ -131,7 +137,7 @@ class DatasetRecords(Source):
         Raises:
             RunError: a shard is absent or damaged, or holds another record at the offset.
         """
-        with OpenFile(self.root) as file:
+        with OpenFile(self.root, self._locate) as file:
             for ref in refs:
                 try:
                     payload = tfrecord.read_at(file.get(ref.path), ref.offset)
@@ -144,6 +150,14 @@ class DatasetRecords(Source):
                         f"says, but holds {record.image_id}; write the dataset again."
                     )
                 yield record.encoded
+
+    def _locate(self, shard: str) -> str:
+        entry = self._cached.get(shard)
+        return (
+            storage.join(self.root, shard)
+            if entry is None
+            else storage.local_file(self.root, entry)
+        )
 
     def _rows(self, part: str) -> pa.Table:
         path = artifact.resolve(self.root, part)

@@ -8,7 +8,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.sources.base import Ref, Source, Unreadable
-from facemill.transforms.sources.reading import read_image
+from facemill.transforms.sources.reading import read_images
 
 NO_FOLDER = Reason(ReasonCode.NO_IDENTITY_FOLDER, "lies in no identity's folder")
 
@@ -37,8 +37,7 @@ class Folders(Source):
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Each file's bytes."""
-        for ref in refs:
-            yield read_image(self.root, ref.path)
+        return read_images(self.root, [ref.path for ref in refs])
 
 
 class Lfw(Folders):

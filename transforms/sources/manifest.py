@@ -15,7 +15,7 @@ from facemill.transforms.sources import tables
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.distinct import Distinct
 from facemill.transforms.sources.labels import BadValueError, as_identity, checked_text
-from facemill.transforms.sources.reading import cannot_read, read_whole
+from facemill.transforms.sources.reading import cannot_read, read_from_store, read_whole
 
 # Names of columns: the first that is present counts, the others are attributes.
 _PATHS = ("path", "file", "image")
@@ -124,23 +124,24 @@ class Manifest(Source):
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Reads each file after checking that it lies under the root."""
-        real_root = None if storage.is_remote(self.root) else storage.real_path(self.root)
+        if storage.is_remote(self.root):
+            yield from read_from_store([storage.join(self.root, ref.path) for ref in refs])
+            return
+        real_root = storage.real_path(self.root)
         for ref in refs:
             try:
                 yield self._read(ref.path, real_root)
             except OSError as error:
                 yield Unreadable(cannot_read(error))
 
-    def _read(self, path: str, real_root: str | None) -> bytes | Unreadable:
-        full = storage.join(self.root, path)
-        if real_root is not None:
-            # Links are resolved first, so that the file that is checked is the file that is opened.
-            full = storage.real_path(full)
-            if not storage.lies_under(full, real_root):
-                return Unreadable(Reason(ReasonCode.OUTSIDE_ROOT, _OUTSIDE))
-            if storage.is_special(full):
-                # Opening a pipe would block until another process writes to it.
-                return Unreadable(Reason(ReasonCode.NOT_A_FILE, "is not a file"))
+    def _read(self, path: str, real_root: str) -> bytes | Unreadable:
+        # Links are resolved first, so that the file that is checked is the file that is opened.
+        full = storage.real_path(storage.join(self.root, path))
+        if not storage.lies_under(full, real_root):
+            return Unreadable(Reason(ReasonCode.OUTSIDE_ROOT, _OUTSIDE))
+        if storage.is_special(full):
+            # Opening a pipe would block until another process writes to it.
+            return Unreadable(Reason(ReasonCode.NOT_A_FILE, "is not a file"))
         with storage.open_file(full) as stream:
             return read_whole(stream)
 

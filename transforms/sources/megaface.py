@@ -11,7 +11,7 @@ from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.folders import decode_name, encode_name, names_in
-from facemill.transforms.sources.reading import read_image
+from facemill.transforms.sources.reading import read_images
 
 DISTRACTORS = "FlickrFinal2"
 PROBES = "facescrub*"
@@ -94,8 +94,7 @@ class MegaFace(Source):
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Each file's bytes."""
-        for ref in refs:
-            yield read_image(self.root, ref.path)
+        return read_images(self.root, [ref.path for ref in refs])
 
     def _annotation(self, path: str) -> tuple[str, tuple[float, ...] | None]:
         try:

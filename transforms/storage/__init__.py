@@ -1,71 +1,91 @@
 """Files on disks and object stores: every path that a job reads or writes goes through here.
 
 Callers write `storage.open_file(path)` and need not know whether the path is on a disk or on an
-object store.
+object store (`s3://`, `gs://`). The clients of the stores are imported at the first URL.
 """
 
+from facemill.transforms.storage.cache import (
+    fits,
+    local_file,
+    local_files,
+    local_folder,
+    machine_folder,
+)
 from facemill.transforms.storage.entry import (
     DEAD_LINK,
+    LEASE,
     LINK_OUT,
     LINK_TO_FOLDER,
     NOT_A_FILE,
     NOT_UTF8,
     Entry,
 )
-from facemill.transforms.storage.folders import (
-    claim,
+from facemill.transforms.storage.files import (
+    copy,
     exists,
     hold,
+    is_file,
     is_special,
-    lies_under,
     link_or_copy,
+    list_files,
     make_folder,
     make_folders,
     make_new_folder,
-    make_temporary_folder,
     map_array,
     map_shared,
-    move,
     names,
-    not_seen,
-    open_arrow,
-    open_shared,
-    real_path,
-    size,
-    touch,
-    write_new,
-)
-from facemill.transforms.storage.local import (
-    absolute,
-    check_apart,
-    is_file,
-    is_remote,
-    join,
-    list_files,
     new_file,
+    open_arrow,
     open_file,
     read_bytes,
-    read_range,
+    read_first,
+    read_many,
     remove,
     sha256,
+    size,
     sync,
     sync_to_disk,
     top_level,
+    touch,
     walk_files,
     write_atomically,
+    write_new,
 )
+from facemill.transforms.storage.folders import (
+    claim,
+    make_temporary_folder,
+    move,
+    not_seen,
+    open_shared,
+)
+from facemill.transforms.storage.local import read_range
+from facemill.transforms.storage.mirror import Mirror, upload_folder
+from facemill.transforms.storage.objects import write_once
+from facemill.transforms.storage.paths import (
+    absolute,
+    check_apart,
+    is_remote,
+    join,
+    lies_under,
+    real_path,
+)
+from facemill.transforms.storage.stores.settings import take_flags
 
 __all__ = [
     "DEAD_LINK",
+    "LEASE",
     "LINK_OUT",
     "LINK_TO_FOLDER",
     "NOT_A_FILE",
     "NOT_UTF8",
     "Entry",
+    "Mirror",
     "absolute",
     "check_apart",
     "claim",
+    "copy",
     "exists",
+    "fits",
     "hold",
     "is_file",
     "is_remote",
@@ -74,6 +94,10 @@ __all__ = [
     "lies_under",
     "link_or_copy",
     "list_files",
+    "local_file",
+    "local_files",
+    "local_folder",
+    "machine_folder",
     "make_folder",
     "make_folders",
     "make_new_folder",
@@ -88,6 +112,8 @@ __all__ = [
     "open_file",
     "open_shared",
     "read_bytes",
+    "read_first",
+    "read_many",
     "read_range",
     "real_path",
     "remove",
@@ -95,9 +121,12 @@ __all__ = [
     "size",
     "sync",
     "sync_to_disk",
+    "take_flags",
     "top_level",
     "touch",
+    "upload_folder",
     "walk_files",
     "write_atomically",
     "write_new",
+    "write_once",
 ]

@@ -13,6 +13,9 @@ LINK_TO_FOLDER = Reason(
 DEAD_LINK = Reason(ReasonCode.DEAD_LINK, "is a symbolic link that leads nowhere")
 NOT_A_FILE = Reason(ReasonCode.NOT_A_FILE, "is neither a file nor a folder")
 
+# The object by which a run holds an output on a store.
+LEASE = ".lease"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -1,4 +1,4 @@
-"""Operations of the launcher and the workers on folders and files, beside reading and writing."""
+"""Operations on folders and files of disks, beside reading and writing."""
 
 import fcntl
 import os
@@ -204,16 +204,6 @@ def open_arrow(path: str) -> Any:
     import pyarrow as pa
 
     return pa.OSFile(path)
-
-
-def real_path(path: str) -> str:
-    """The path of a file on a disk with all links resolved."""
-    return os.path.realpath(path)
-
-
-def lies_under(path: str, root: str) -> bool:
-    """Whether a path is a root or below it; both are real paths."""
-    return os.path.commonpath([path, root]) == root
 
 
 def is_special(path: str) -> bool:

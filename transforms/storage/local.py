@@ -1,14 +1,8 @@
-"""Reading, writing and listing files: every path that a job reads or writes goes through here.
-
-Paths are on disks that every worker mounts at the same path. Files that are only read may also be
-on an object store (`gs://`, `s3://`, any other that Beam supports). The module `object_store` reads
-these; it is imported at the first such path, so that this module needs no Beam.
-"""
+"""Reading, writing and listing files on disks. All workers mount them at the same path."""
 
 import errno
 import hashlib
 import os
-import re
 import secrets
 import shutil
 import stat
@@ -16,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from facemill.transforms.core.errors import ParameterError, RunError
+from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import readable
 from facemill.transforms.storage.entry import (
@@ -33,85 +27,6 @@ _BLOCK = 1 << 20
 # Syncing one file takes milliseconds. For more files than this, such as the images of a synthetic
 # collection, one call syncs all that the machine has not written yet.
 _MANY_FILES = 10_000
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-
-
-def is_remote(path: str) -> bool:
-    """Whether a path is the URL of an object store and not on a disk."""
-    return _SCHEME.match(path) is not None
-
-
-def join(root: str, relative: str) -> str:
-    """The path of a file under a root.
-
-    Args:
-        root: a directory or an object store's URL.
-        relative: '/'-separated.
-    """
-    if is_remote(root):
-        return f"{root.rstrip('/')}/{relative}"
-    return os.path.join(root, *relative.split("/"))
-
-
-def absolute(path: str, parameter: str, remote: bool = False) -> str:
-    """The absolute form of a path that a person gave.
-
-    Args:
-        path: as typed; `~` is expanded.
-        parameter: whose value it is, for the message.
-        remote: whether an object store's URL is allowed.
-
-    Raises:
-        UsageError: it is empty, or names an object store where a disk is needed.
-    """
-    if not path:
-        raise ParameterError(
-            parameter, path, must="name a path", got="an empty one", do="give a directory"
-        )
-    if is_remote(path):
-        if remote:
-            return path.rstrip("/")
-        raise ParameterError(
-            parameter,
-            path,
-            must="be a path on a disk that all workers mount",
-            do="mount the bucket or copy it first",
-        )
-    return os.path.abspath(os.path.expanduser(path))
-
-
-def check_apart(root: str, output: str, parameter: str = "input") -> None:
-    """Refuses an output inside the input, whose files a later run would read, and the reverse.
-
-    Args:
-        root: absolute path or URL of what is read.
-        output: absolute path.
-        parameter: that gives `root`.
-
-    Raises:
-        UsageError: one is inside the other.
-    """
-    inside = os.path.realpath(root)
-    if is_remote(root):
-        return
-    outside = os.path.realpath(output)
-    common = os.path.commonpath([inside, outside])
-    if common == inside:
-        raise ParameterError(
-            "output",
-            output,
-            must=f"not lie in `{parameter}`",
-            got=f"{output} in {root}",
-            do="give another path",
-        )
-    if common == outside:
-        raise ParameterError(
-            parameter,
-            root,
-            must="not lie in `output`",
-            got=f"{root} in {output}",
-            do="give another path",
-        )
 
 
 def open_file(path: str) -> BinaryIO:
@@ -119,12 +34,7 @@ def open_file(path: str) -> BinaryIO:
 
     Raises:
         OSError: it cannot be opened.
-        RunError: the object store does not answer.
     """
-    if is_remote(path):
-        from facemill.transforms.storage import object_store
-
-        return object_store.open_file(path)
     return open(path, "rb")
 
 
@@ -133,7 +43,6 @@ def read_bytes(path: str) -> bytes:
 
     Raises:
         OSError: it cannot be opened or read.
-        RunError: the object store does not answer.
     """
     with open_file(path) as stream:
         return stream.read()
@@ -248,10 +157,6 @@ def walk_files(root: str) -> Iterator[str]:
 
 def is_file(path: str) -> bool:
     """Whether a path is a file."""
-    if is_remote(path):
-        from facemill.transforms.storage import object_store
-
-        return object_store.is_file(path)
     return os.path.isfile(path)
 
 
@@ -264,10 +169,6 @@ def top_level(root: str) -> list[str]:
     Raises:
         OSError: the directory is absent or cannot be listed.
     """
-    if is_remote(root):
-        from facemill.transforms.storage import object_store
-
-        return object_store.top_level(root)
     with os.scandir(root) as found:
         return sorted(
             f"{item.name}/" if item.is_dir(follow_symlinks=False) else item.name for item in found
@@ -282,17 +183,10 @@ def list_files(root: str, under: str = "") -> Iterator[Entry]:
     inside the root.
 
     Args:
-        root: a directory or an object store's URL.
+        root: a directory.
         under: "" for everything, a folder's name with "/" at its end, or a file's name.
 
-    Raises:
-        RunError: the object store does not answer.
     """
-    if is_remote(root):
-        from facemill.transforms.storage import object_store
-
-        yield from object_store.list_files(root, under)
-        return
     real_root = os.path.realpath(root)
     if under and not under.endswith("/"):
         yield _entry(under, _reason(os.path.join(root, under), real_root))

@@ -13,6 +13,7 @@ from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.selection.rules import Rule
 from facemill.transforms.shards.index import SCHEMA
@@ -76,7 +77,8 @@ def work_of(
         "repeated": [{"key": image_key(name)} for name in repeated],
     }.items():
         (scratch / f"{name}.json").write_text(json.dumps(found))
-    return Work(str(root), "dataset", {}, {}, str(scratch))
+    files = OutputFiles(str(scratch))
+    return Work(str(root), "dataset", {}, {}, str(scratch), files, lambda: None)
 
 
 def test_figures_are_sums_of_the_index_and_the_shards(tmp_path):

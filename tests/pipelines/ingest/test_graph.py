@@ -11,6 +11,7 @@ from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base, ReferenceSet
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.scan_chunk import ScanJob
@@ -27,6 +28,7 @@ RULES = in_order(
 def graph_of(folder, dedup: str, on_conflict: str, references: tuple[int, ...], rules=()) -> Graph:
     source, crop_config = Folders(str(folder)), CropConfig(32)
     (folder / "staging").mkdir()
+    scratch = os.path.join(folder, "scratch")
     scan = ScanJob(source, str(folder / "staging"), crop_config, QualityThresholds(), 1)
     job = IngestJob(
         options=IngestOptions("photos", "dataset", dedup=dedup, on_conflict=on_conflict, workers=1),
@@ -35,7 +37,7 @@ def graph_of(folder, dedup: str, on_conflict: str, references: tuple[int, ...], 
         rules=Selection((("train", 1.0),), rules=rules),
         reference_sets=[ReferenceSet(source, ["eve"], one, crop_config, "") for one in references],
         base=Base(str(folder), {}) if BASE in references else None,
-        work=Work(str(folder), "dataset", {}, {}, os.path.join(folder, "scratch")),
+        work=Work(*(str(folder), "dataset", {}, {}, scratch, OutputFiles(scratch), lambda: None)),
     )
     pipeline = beam.Pipeline(runner="FnApiRunner")
     build_graph(pipeline, job)

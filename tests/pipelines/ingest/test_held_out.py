@@ -6,6 +6,7 @@ import pytest
 from facemill.pipelines.ingest.held_out import check_base_apart, read_held_out
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.output_files import OutputFiles
 
 DROPPED = Counter(
     {
@@ -29,7 +30,7 @@ def work_of(root, held_out: dict, records: int = 0, shown=()) -> Work:
         "overlap": {"records": len(shown), "examples": list(shown)},
     }.items():
         (root / f"{name}.json").write_text(json.dumps([found]))
-    return Work(str(root), "dataset", {}, {}, str(root))
+    return Work(str(root), "dataset", {}, {}, str(root), OutputFiles(str(root)), lambda: None)
 
 
 def test_figures_of_the_held_out_set_are_in_manifest_and_text(tmp_path):

@@ -33,6 +33,7 @@ CHANGES = {
     "--split-list": ("test=names.txt", "split_lists", (("test", "names.txt"),)),
     "--seed": ("5", "seed", 5),
     "--workers": ("7", "workers", 7),
+    "--scratch": ("store", "scratch", "store"),
     "--include-identities": ("in.txt", "include_identities", "in.txt"),
     "--exclude-identities": ("out.txt", "exclude_identities", "out.txt"),
     "--exclude-dataset": ("held", "exclude_dataset", "held"),

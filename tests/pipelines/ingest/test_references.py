@@ -23,6 +23,7 @@ from facemill.pipelines.ingest.selection import read_name_lists, result_options
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.artifact import fingerprint, read_manifest
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.selection.rules import Rule
@@ -187,13 +188,13 @@ def test_rules_that_would_change_records_of_the_base_are_refused(base, kind):
 
 
 def test_files_are_shared_as_links_and_as_copies_where_that_cannot_be(base, tmp_path, monkeypatch):
-    share_files(base, str(tmp_path / "links"))
+    share_files(base, OutputFiles(str(tmp_path / "links")))
 
     def no_links(source, target):
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(references.os, "link", no_links)
-    share_files(base, str(tmp_path / "copies"))
+    share_files(base, OutputFiles(str(tmp_path / "copies")))
     for entry in base.shared:
         source = os.path.join(base.root, entry["path"])
         assert os.path.samefile(source, tmp_path / "links" / entry["path"])

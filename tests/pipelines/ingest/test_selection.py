@@ -134,7 +134,16 @@ def test_of_many_attributes_some_are_named():
 
 # Options that do not change the result, or that the manifest holds in another way.
 _ELSEWHERE = {
-    *("input", "output", "root", "workers", "max_rejected", "exclude_dataset", "append_to"),
+    *(
+        "input",
+        "output",
+        "root",
+        "workers",
+        "scratch",
+        "max_rejected",
+        "exclude_dataset",
+        "append_to",
+    ),
     # It stands there as the source that was chosen.
     "format",
 }
@@ -169,7 +178,9 @@ def test_the_manifest_holds_every_option_that_changes_the_result(field, names):
     given = {"align": "detect"} if field == "detector" else {}
     before = options_in_manifest(changed(**given), "folders")
     if field in _ELSEWHERE:
-        other = {"format": "lfw", "workers": 5, "max_rejected": 0.1}.get(field, "other")
+        other = {"format": "lfw", "workers": 5, "max_rejected": 0.1, "scratch": "disk"}.get(
+            field, "other"
+        )
         assert options_in_manifest(changed(**{field: other}), "folders") == before
         return
     value = _OTHERS[field]

@@ -11,6 +11,7 @@ from facemill.pipelines.score import checks
 from facemill.pipelines.score.options import ScoreOptions
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scoring.write import ERRORS
@@ -20,7 +21,8 @@ OPTIONS = ScoreOptions("in", "model", "out")
 
 @pytest.fixture
 def work(tmp_path) -> Work:
-    return Work(str(tmp_path), "embeddings", {}, {}, str(tmp_path))
+    files = OutputFiles(str(tmp_path))
+    return Work(str(tmp_path), "embeddings", {}, {}, str(tmp_path), files, lambda: None)
 
 
 def wrote(work: Work, listed: int, *parts: list[str], errors: tuple = ()) -> None:
@@ -31,7 +33,7 @@ def wrote(work: Work, listed: int, *parts: list[str], errors: tuple = ()) -> Non
     for kind, name, keys in named:
         columns = {"image_id": keys, "source": keys, "reason": ["empty file"] * len(keys)}
         columns["reason_code"] = ["empty_file"] * len(keys)
-        receipt = write_part(pa.table(columns, schema=ERRORS), work.scratch, name, 100)
+        receipt = write_part(pa.table(columns, schema=ERRORS), work.files, name, 100)
         names = sum(int(hashlib.sha256(key.encode()).hexdigest(), 16) for key in keys)
         written[kind].append({"path": name, **receipt, "names": f"{names % (1 << 256):064x}"})
     every = Counter(key for _, _, keys in named for key in keys)

@@ -18,6 +18,7 @@ from facemill.pipelines.synthesize.faces import broken
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.dataset import artifact, tfrecord
 from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.faces.crop import NO_FACE, CropConfig
 from facemill.transforms.scoring.read import Reader
 from facemill.transforms.sources.folders import Folders
@@ -371,6 +372,7 @@ def test_wrong_options_are_one_sentence(tiny_photos, tmp_path, capfd, flags, mes
 
 def test_grouped_streams_have_deterministic_coders(tmp_path):
     pipeline = beam.Pipeline(runner="FnApiRunner")
+    scratch = str(tmp_path / "scratch")
     build_graph(
         pipeline,
         ScoreOptions("photos", "model", "embeddings"),
@@ -378,7 +380,7 @@ def test_grouped_streams_have_deterministic_coders(tmp_path):
         ["ada", "bob"],
         str(tmp_path / "model"),
         {"embedding_size": SIZE, "model_id": "tiny"},
-        Work(str(tmp_path), "embeddings", {}, {}, str(tmp_path / "scratch")),
+        Work(*(str(tmp_path), "embeddings", {}, {}, scratch, OutputFiles(scratch), lambda: None)),
     )
     # The model's results have the type that Beam's RunInference declares; the writers give None.
     pickled = {step for step in check(Graph(pipeline)) if not step.startswith("Model/")}

@@ -9,7 +9,7 @@ from facemill.transforms.duplicates.transform import CANDIDATE
 from facemill.transforms.selection import selection
 from facemill.transforms.selection.decisions import DECISION
 from facemill.transforms.shards import index
-from facemill.transforms.shards.write_shard import POSITION, RECORD
+from facemill.transforms.shards.rows import POSITION, RECORD
 
 DOCS = Path(__file__).parents[3] / "docs"
 

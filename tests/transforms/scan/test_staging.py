@@ -88,9 +88,9 @@ def test_the_limit_bounds_the_number_of_open_files(tmp_path):
 
 
 @pytest.mark.parametrize("length", [0, 100, CHUNK * 12 + 50, -1])
-def test_a_truncated_pixels_file_is_an_error_in_one_sentence(tmp_path, length):
+def test_a_truncated_file_of_records_is_an_error_in_one_sentence(tmp_path, length):
     write(tmp_path, 5, [b"record" * 20, None, b"last" * 10])
-    (path,) = tmp_path.glob("*.pixels")
+    (path,) = tmp_path.glob("*.records")
     data = path.read_bytes()
     path.write_bytes(data[:length])
     with (
@@ -159,3 +159,85 @@ def test_usable_images_of_a_reference_set_are_found_by_name(tmp_path):
     held_out = row_ids_of(chunk_number(HELD_OUT, 0, 0), 1)[0]
     assert row_ids_of_names(str(tmp_path), HELD_OUT, ["a/0.jpg"]) == {"a/0.jpg": held_out}
     assert row_ids_of_names(str(tmp_path / "absent"), BASE, []) == {}
+
+
+@pytest.fixture
+def both(root, tmp_path) -> tuple[str, str]:
+    """The same chunks on a disk and on a store."""
+    for folder in (tmp_path, root):
+        for chunk in CHUNKS:
+            write(folder, chunk, [b"%d" % row * row if row % 5 else None for row in range(90)])
+    return str(tmp_path), root
+
+
+CHUNKS = [chunk_number(NEW, 0, 0), chunk_number(NEW, 1, 0), chunk_number(BASE, 0, 2)]
+# Close together, far apart, twice, of several chunks, in no order.
+ROWS = [(0, 7), (0, 8), (0, 82), (1, 3), (2, 89), (0, 7), (1, 1), (0, 41), (2, 86)]
+SOME = [int(row_ids_of(CHUNKS[chunk], row + 1)[row]) for chunk, row in ROWS]
+
+
+def test_thumbnails_and_records_of_a_store_equal_those_of_a_disk(both):
+    found = []
+    for folder in both:
+        with StagingReader(folder) as reader:
+            reader.prefetch(SOME[:4])
+            records = [reader.record(row_id) for row_id in SOME]
+            found.append((reader.thumbnails(iter(SOME)), records, reader.thumbnails([])))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+    assert found[0][2].shape == found[1][2].shape == (0, 64, 64)
+
+
+def test_thumbnails_that_are_close_come_by_one_request(both, store):
+    before = store.proxy.counts.total
+    with StagingReader(both[1]) as reader:
+        reader.thumbnails(SOME)
+    # Of the first chunk 7 to 8, 41 and 82, of the second 1 to 3, of the third 86 to 89.
+    assert store.proxy.counts.total - before == 5
+
+
+def test_prefetched_records_and_metadata_need_no_further_requests(both, store):
+    with StagingReader(both[1]) as reader:
+        reader.prefetch(SOME)
+        before = store.proxy.counts.total
+        for row_id in SOME:
+            reader.record(row_id)
+    metadata_reader = MetadataReader(both[1], ("image_id", "width"))
+    before_metadata = store.proxy.counts.total
+    metadata_reader.prefetch(SOME)
+    assert store.proxy.counts.total - before_metadata == len(CHUNKS)
+    rows = [metadata_reader.row(row_id) for row_id in SOME]
+    assert rows == [{"image_id": f"a/{row}.jpg", "width": row} for _, row in ROWS]
+    assert before_metadata == before
+    assert store.proxy.counts.total - before_metadata == len(CHUNKS)
+
+
+def test_metadata_and_names_of_a_store_equal_those_of_a_disk(both):
+    here, there = (staging.read_all_metadata(folder, CHUNKS, ["width"]) for folder in both)
+    assert here.equals(there)
+    assert here.column_names == ["width"]
+    names = ["a/3.jpg", "a/88.jpg", "a/900.jpg"]
+    one, other = (row_ids_of_names(folder, BASE, names) for folder in both)
+    assert one == other
+    assert set(one) == set(names[:2])
+
+
+def test_all_records_of_chunks_come_by_one_request_each(both, store):
+    before = store.proxy.counts.total
+    for chunk, data, entries in staging.all_records(both[1], CHUNKS):
+        for row, (start, length) in enumerate(entries.tolist()[:90]):
+            assert data[start : start + length] == (b"%d" % row * row if row % 5 else b"")
+        assert chunk in CHUNKS
+    assert store.proxy.counts.total - before == len(CHUNKS)
+
+
+def test_a_chunk_that_a_store_does_not_have_is_an_error(root):
+    error = "must be on storage that all workers see"
+    row_id = row_ids_of(CHUNKS[0], 1)[0]
+    with StagingReader(root) as reader:
+        with pytest.raises(RunError, match=error):
+            reader.record(row_id)
+        with pytest.raises(RunError, match=error):
+            reader.thumbnails([row_id])
+    with pytest.raises(RunError, match=error):
+        staging.read_all_metadata(root, CHUNKS)

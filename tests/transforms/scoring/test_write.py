@@ -9,6 +9,7 @@ import pytest
 from facemill.transforms import storage
 from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.dataset import write_results
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.scoring import write
 from facemill.transforms.scoring.rows import Failure, Measures, Scored
 from tests.reasons import because
@@ -33,7 +34,11 @@ def run(folder, chunks: list, transform) -> list[dict]:
 
 
 def embeddings(folder, chunks: list) -> list[dict]:
-    return run(folder, chunks, lambda total: write.WriteEmbeddings(str(folder), SIZE, "m", total))
+    return run(
+        folder,
+        chunks,
+        lambda total: write.WriteEmbeddings(OutputFiles(str(folder)), SIZE, "m", total),
+    )
 
 
 def test_parts_are_sorted_and_equal_for_any_order_of_the_rows(tmp_path, monkeypatch):
@@ -101,7 +106,9 @@ def test_no_part_is_written_without_rows(tmp_path):
 @pytest.mark.parametrize("chunks", [[["b", "a"], ["c"]], [["c"], ["a", "b"]]])
 def test_few_errors_are_sorted_into_one_part(tmp_path, chunks):
     failures = [[Failure(key, f"{key}.jpg", EMPTY) for key in some] for some in chunks]
-    (receipt,) = run(tmp_path, failures, lambda total: write.WriteErrors(str(tmp_path)))
+    (receipt,) = run(
+        tmp_path, failures, lambda total: write.WriteErrors(OutputFiles(str(tmp_path)))
+    )
     assert (receipt["path"], receipt["rows"]) == ("errors/part-00000-of-00001.parquet", 3)
     assert pq.read_table(tmp_path / receipt["path"]).to_pylist() == [
         {
@@ -122,9 +129,11 @@ def test_many_errors_are_divided_into_parts_like_embeddings(tmp_path, monkeypatc
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
     other.mkdir()
-    receipts = run(one, [failures[:10], failures[10:]], lambda total: write.WriteErrors(str(one)))
+    receipts = run(
+        one, [failures[:10], failures[10:]], lambda total: write.WriteErrors(OutputFiles(str(one)))
+    )
     mixed = [failures[start::7][::-1] for start in range(7)]
-    assert receipts == run(other, mixed, lambda total: write.WriteErrors(str(other)))
+    assert receipts == run(other, mixed, lambda total: write.WriteErrors(OutputFiles(str(other))))
     assert sorted(entry["path"] for entry in receipts) == [
         f"errors/part-{index:05d}-of-00004.parquet" for index in range(4)
     ]

@@ -3,6 +3,7 @@ import os
 import pyarrow as pa
 import pytest
 
+from facemill.transforms import storage
 from facemill.transforms.core.errors import NotSharedError
 from facemill.transforms.dataset.image_metadata import ANALYZED, METADATA
 from facemill.transforms.shards import analyzed_rows
@@ -72,7 +73,21 @@ def test_files_are_listed_in_order_without_those_that_a_killed_worker_left(tmp_p
 
 
 def test_a_worker_that_does_not_see_the_folder_reports_it(tmp_path):
-    folder = os.path.join(tmp_path, "not mounted")
+    folder = os.path.join(tmp_path, "not mounted", "scratch", "rows")
     with pytest.raises(NotSharedError, match="not mounted"):
         write_rows(table("ada"), folder, "part-0")
-    assert not os.path.exists(folder)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_on_a_store_equal_those_on_a_disk(root, tmp_path):
+    found = []
+    (tmp_path / "rows").mkdir()
+    for folder in (f"{root}/rows", str(tmp_path / "rows")):
+        assert list(list_rows(folder)) == []
+        for name in ("part-1", "base-0"):
+            write_rows(table("ada", "eve"), folder, name)
+        paths = list(list_rows(folder))
+        assert [path.rpartition("/")[2].split(".")[0] for path in paths] == ["base-0", "part-1"]
+        found.append([storage.read_bytes(path) for path in paths])
+        assert pa.concat_tables(read_rows(paths[0])).equals(table("ada", "eve"))
+    assert found[0] == found[1]

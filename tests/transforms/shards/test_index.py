@@ -13,7 +13,7 @@ from facemill.transforms.selection.decisions import DECISION, DecisionRows
 from facemill.transforms.selection.selection import TOO_FEW, TOO_MANY
 from facemill.transforms.shards import index
 from facemill.transforms.shards.index import SCHEMA, decide
-from facemill.transforms.shards.write_shard import POSITION
+from facemill.transforms.shards.rows import POSITION
 from tests.reasons import because
 
 # Two chunks: rows 0 to 3 and 4 to 6.

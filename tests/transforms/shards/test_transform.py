@@ -10,13 +10,15 @@ from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.row_ids import NEW, chunk_number, row_ids_of
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.dataset.image_metadata import METADATA
+from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.records import AUGMENTATION_SEED, WEIGHT, Record, decode_example
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.scan.staging import write_chunk
 from facemill.transforms.selection.decisions import DECISION, EXCLUDED, DecisionRows
 from facemill.transforms.shards import transform
+from facemill.transforms.shards.rows import RECORD, RecordRows
 from facemill.transforms.shards.transform import plan_records, shard_count, shard_name
-from facemill.transforms.shards.write_shard import RECORD, RecordRows, write_shard
+from facemill.transforms.shards.write_shard import write_shard
 
 quick = settings(deadline=None, max_examples=80)
 CHUNK = chunk_number(NEW, 0, 0)
@@ -125,7 +127,13 @@ def staging(tmp_path):
 def test_a_shard_is_not_written_on_a_machine_that_does_not_see_the_output(tmp_path, staging):
     records = plan_records(decisions([1, 1]), 1, 1.0)
     with pytest.raises(RunError, match="`output` must be on storage that all workers see"):
-        write_shard(staging, str(tmp_path / ".work-1"), shard_name("train", 0, 1), records, False)
+        write_shard(
+            staging,
+            OutputFiles(str(tmp_path / ".work-1")),
+            shard_name("train", 0, 1),
+            records,
+            False,
+        )
     assert not (tmp_path / ".work-1").exists()
 
 
@@ -136,7 +144,7 @@ def test_a_shard_has_its_records_by_rank_and_reports_their_positions(tmp_path, s
     (tmp_path / "out").mkdir()
     written = []
     for parts in ([records], [records[5:], records[:5]]):
-        writer = transform._WriteShard(staging, str(tmp_path / "out"), weighted, 1)
+        writer = transform._WriteShard(staging, OutputFiles(str(tmp_path / "out")), weighted, 1)
         writer.start_bundle()
         receipt, positions = list(writer.process((name, map(RecordRows.of, parts))))
         assert list(writer.finish_bundle()) == []

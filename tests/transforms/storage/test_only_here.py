@@ -18,6 +18,11 @@ CALLS = {
     *("tf.io.gfile.GFile", "tf.io.read_file", "tf.io.write_file"),
 }
 MODULES = ("shutil", "fcntl", "pathlib", "glob", "tempfile")
+# Clients of object stores, and other libraries' file systems.
+CLIENTS = (
+    *("boto3", "botocore", "google.cloud.storage", "pyarrow.fs", "fsspec", "s3fs", "gcsfs"),
+    *("apache_beam.io.filesystems", "apache_beam.io.aws", "apache_beam.io.gcp"),
+)
 # Parquet and image libraries may read streams that storage opened: variables of these names.
 STREAMS = {"stream", "source", "sink"}
 
@@ -37,13 +42,18 @@ def name_of(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def is_forbidden(module: str) -> bool:
+    return module in MODULES or any(f"{module}.".startswith(f"{one}.") for one in CLIENTS)
+
+
 def uses(path: Path) -> Iterator[tuple[str, int]]:
     """Forbidden calls and modules of a file, with their lines."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((a.name, node.lineno) for a in node.names if a.name in MODULES)
-        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
-            yield node.module, node.lineno
+            yield from ((a.name, node.lineno) for a in node.names if is_forbidden(a.name))
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "", *(f"{node.module}.{a.name}" for a in node.names)]
+            yield from ((name, node.lineno) for name in names if is_forbidden(name))
         elif isinstance(node, ast.Call) and (name := name_of(node.func)) in CALLS:
             given = [*node.args, *(word.value for word in node.keywords)]
             streams = (isinstance(one, ast.Name) and one.id in STREAMS for one in given)
@@ -75,3 +85,8 @@ def test_uses_finds_forbidden_calls_and_modules(tmp_path):
     path = tmp_path / "a.py"
     path.write_text("import shutil\nopen('x')\nos.path.exists(p)\npq.read_table(stream)\n")
     assert [what for what, _ in uses(path)] == ["shutil", "open", "os.path.exists"]
+    path.write_text(
+        "import boto3.session\nfrom google.cloud import storage\nfrom pyarrow import fs, csv\n"
+        "from botocore.config import Config\nimport pyarrow as pa\nfrom google.cloud import x\n"
+    )
+    assert {line for _, line in uses(path)} == {1, 2, 3, 4}

@@ -1,0 +1,1 @@
+"""Clients of object stores: S3 and Google Cloud Storage behind one small interface."""
