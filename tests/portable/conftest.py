@@ -8,12 +8,17 @@ from tests.portable import prism
 _TOOLS = Path(__file__).parents[2] / ".tools"
 
 
+def built() -> Path:
+    """The program of Prism; skips where it cannot be built, but fails in CI."""
+    try:
+        return prism.install(_TOOLS)
+    except prism.UnavailableError as error:
+        needs.missing(str(error))
+        raise
+
+
 @pytest.fixture(scope="session")
 def prism_flags(tmp_path_factory):
     """Flags that run a job on Prism; skips where Prism cannot be built, but fails in CI."""
-    try:
-        binary = prism.install(_TOOLS)
-    except prism.UnavailableError as error:
-        needs.missing(str(error))
-    with prism.serving(binary, tmp_path_factory.mktemp("prism")) as flags:
+    with prism.serving(built(), tmp_path_factory.mktemp("prism")) as flags:
         yield flags
