@@ -55,7 +55,7 @@ def main() -> None:
         folder = os.path.abspath(given.folder or temporary)
         os.makedirs(folder, exist_ok=True)
         for images in given.images:
-            runs.append(one := _ingest(_collection(folder, images), images, given))
+            runs.append(one := _ingest(collection(folder, images), images, given))
             usage = one.usage
             print(
                 f"{images:>9,} | {images / usage.wall:>8,.0f} {usage.cpu / images * 1e3:>13.2f} | "
@@ -76,7 +76,7 @@ def main() -> None:
         )
 
 
-def _collection(folder: str, images: int) -> str:
+def collection(folder: str, images: int) -> str:
     """A directory of `images` synthetic images; drawn once."""
     root = os.path.join(folder, f"synthetic-{images}")
     if not os.path.exists(os.path.join(root, "manifest.json")):
