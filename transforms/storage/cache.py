@@ -7,7 +7,9 @@ processes share the cache.
 import fcntl
 import hashlib
 import os
+import re
 import secrets
+import shutil
 import tempfile
 import threading
 import time
@@ -31,6 +33,11 @@ _AHEAD, _KEPT = 4, 16
 _TEMPORARY, _LOCK = ".tmp-", ".lock"
 # Seconds without a write after which a download counts as left by a killed process.
 _STALE = 3600
+# Seconds after which a folder of linked files is removed, if nobody asks for it.
+_OLD = 86_400
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_NO_NAMES = ("", ".", "..")
 
 # Files that a reader of this process is about to open, with the number of readers.
 _pinned: Counter[str] = Counter()
@@ -73,6 +80,7 @@ def local_folder(root: str, entries: Iterable[Mapping[str, Any]]) -> str:
         target = os.path.join(folder, *entry["path"].split("/"))
         os.makedirs(os.path.dirname(target), exist_ok=True)
         _link(path, target)
+    os.utime(folder)
     return folder
 
 
@@ -131,6 +139,17 @@ def _unpin(path: str) -> None:
 
 
 def _path(entry: Mapping[str, Any]) -> str:
+    """Where the cache has a file; a manifest could name any path of this machine as its hash.
+
+    Raises:
+        RunError: path or SHA-256 of the entry are none.
+    """
+    parts = str(entry["path"]).split("/")
+    if not _SHA256.fullmatch(str(entry["sha256"])) or any(one in _NO_NAMES for one in parts):
+        raise RunError(
+            f"A manifest must name files below its artifact, with their SHA-256, got "
+            f"{entry['path']!r} with {entry['sha256']!r}; do not use this artifact."
+        )
     return os.path.join(_cache(), "files", entry["sha256"])
 
 
@@ -228,6 +247,7 @@ def _download(url: str, size: int, path: str) -> str:
 def _make_room(folder: str, size: int) -> None:
     """Removes the files that were used longest ago until another one fits within the bound."""
     bound = _bound()
+    _forget_folders()
     found = []
     for item in os.scandir(folder):
         with suppress(FileNotFoundError):
@@ -245,6 +265,15 @@ def _make_room(folder: str, size: int) -> None:
         with suppress(FileNotFoundError):
             os.remove(path)
         total -= freed
+
+
+def _forget_folders() -> None:
+    """Removes folders that nobody asked for since yesterday; their files have names there too."""
+    folders = os.path.join(_cache(), "folders")
+    with suppress(FileNotFoundError):
+        for item in os.scandir(folders):
+            if item.stat().st_mtime < time.time() - _OLD:
+                shutil.rmtree(item.path, ignore_errors=True)
 
 
 def _bound() -> int:

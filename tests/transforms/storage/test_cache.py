@@ -150,3 +150,32 @@ def test_a_folder_has_the_files_in_their_places_and_nothing_else(root):
         assert (Path(made) / "model/deep/b").read_bytes() == b"same"
     assert storage.local_folder(root, list(reversed(entries))) == made
     assert storage.local_folder(root, entries[:1]) != made
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "../outside"},
+        {"path": "a//b"},
+        {"path": "/etc/passwd"},
+        {"sha256": "../../outside"},
+        {"sha256": "A" * 64},
+    ],
+)
+def test_names_that_lead_out_of_the_cache_are_refused(folder, change):
+    entry = {"path": "a", "bytes": 1, "sha256": "0" * 64, **change}
+    for read in (storage.local_files, storage.local_folder):
+        with pytest.raises(RunError, match="do not use this artifact"):
+            list(read("s3://bucket/model", [entry]))
+    with pytest.raises(RunError, match="do not use this artifact"):
+        storage.local_file("s3://bucket/model", entry)
+    assert not folder.exists()
+
+
+def test_folders_that_nobody_uses_are_removed(root, folder, monkeypatch):
+    monkeypatch.setenv("FACEMILL_CACHE_BYTES", "30")
+    old = Path(storage.local_folder(root, [put(root, "saved_model/a", b"first model")]))
+    os.utime(old, (0, 0))
+    new = Path(storage.local_folder(root, [put(root, "saved_model/b", b"second model")]))
+    assert not old.exists()
+    assert (new / "saved_model" / "b").read_bytes() == b"second model"
