@@ -8,8 +8,9 @@ from apache_beam import coders
 
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.reasons import Reason, ReasonCode
+from facemill.transforms.dataset.identity_names import EXACT
 from facemill.transforms.sources.base import Ref
-from facemill.transforms.sources.labels import is_text
+from facemill.transforms.sources.labels import in_normal_form, is_text
 
 # A step processes its batch once it holds this many bytes of images.
 MAX_WAITING_BYTES = 64 << 20
@@ -113,4 +114,5 @@ def as_ref(image: Image, index: int) -> Ref:
     landmarks = None if image.landmarks is None else tuple(image.landmarks)
     code = ReasonCode(image.reason_code or ReasonCode.UNREADABLE.value)
     reason = Reason(code, image.reason) if image.reason else None
-    return Ref(image.image_id, image.identity, "", index, reason=reason, landmarks=landmarks)
+    ref = Ref(image.image_id, image.identity, "", index, reason=reason, landmarks=landmarks)
+    return in_normal_form(ref, EXACT)

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.pipelines.ingest.held_out import HeldOut, check_base_apart, read_held_out
+from facemill.pipelines.ingest.name_matches import NameMatches
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base
 from facemill.pipelines.ingest.report_data import COLUMNS, IndexSummary
@@ -48,12 +50,14 @@ class Checked:
         source_fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
         held_out: the figures of the held-out set, or None.
         named: whether any image has an identity.
+        identity_names: all identities of the dataset's images, kept or not, those of its base too.
         added: the part of `counts` that a new version added to its base, or None.
         passed_over: how many images of the input were skipped, since the base has images of the
             same image_ids; or None.
         of_two: per split, how many identities have two or more different images in it.
         of_two_in_all: how many have two or more in train, val and test together.
         in_two_splits: how many identities are in more than one of train, val and test.
+        names: how the lists of identities and the held-out set match these identities.
     """
 
     counts: dict[str, int]
@@ -63,11 +67,13 @@ class Checked:
     source_fingerprint: str
     held_out: HeldOut | None = None
     named: bool = True
+    identity_names: AbstractSet[str] = frozenset()
     added: dict[str, int] | None = None
     passed_over: int | None = None
     of_two: dict[str, int] = field(default_factory=dict)
     of_two_in_all: int = 0
     in_two_splits: int = 0
+    names: NameMatches = field(default_factory=NameMatches)
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -166,6 +172,7 @@ def check(
         fingerprint,
         held_out,
         named=bool(tally.before),
+        identity_names=tally.before.keys(),
         added=added,
         passed_over=passed_over,
         of_two={name: _of_two(counts) for name, counts in tally.identities.items()},

@@ -1,10 +1,11 @@
 """An ingest run whose options and inputs are checked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base, ReferenceSet
+from facemill.pipelines.ingest.selection import NameLists
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.scan.scan_chunk import ScanJob
 from facemill.transforms.selection.selection import Selection
@@ -22,6 +23,7 @@ class IngestJob:
         reference_sets: images that the input is compared with.
         base: the dataset of which the run makes a new version, or None.
         work: the folder of the run.
+        lists: the identities that a person's files name.
     """
 
     options: IngestOptions
@@ -31,6 +33,7 @@ class IngestJob:
     reference_sets: Sequence[ReferenceSet]
     base: Base | None
     work: Work
+    lists: NameLists = field(default_factory=NameLists)
 
     @property
     def base_keys(self) -> str | None:

@@ -83,6 +83,8 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         "exclude_dataset": next((one.name for one in references if one.origin == HELD_OUT), None),
         "append_to": None if base is None else artifact.fingerprint(base.manifest),
     }
+    for images in (source, *(reference.source for reference in references)):
+        images.match_names = options.match_names
     for one in references:
         storage.check_apart(one.source.root, output, one.option)
     if base is not None:
@@ -105,7 +107,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
             group_by=rules.columns[0] if rules.columns else None,
             windows=options.dedup == "thorough",
         )
-        job = IngestJob(options, scan, tasks, rules, references, base, work)
+        job = IngestJob(options, scan, tasks, rules, references, base, work, lists)
         if base is not None and job.base_keys is not None:
             write_base_keys(base, job.base_keys)
         with _prefetch(job, runner):

@@ -10,6 +10,7 @@ from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
+from facemill.transforms.dataset.identity_names import EXACT, MATCHES
 from facemill.transforms.dataset.split_names import SPLITS
 from facemill.transforms.duplicates.choices import DROP, LEVELS, POLICIES
 from facemill.transforms.faces.choices import ALIGNMENTS, DETECTORS
@@ -216,6 +217,12 @@ class IngestOptions(SourceOptions, _Paths):
     )
     exclude_identities: str | None = option(
         None, help="file with identities to leave out, one a line"
+    )
+    match_names: str = option(
+        EXACT,
+        choices=MATCHES,
+        help="of identities, everywhere: folded takes names for one that differ in case, accents "
+        "or _ for a space alone",
     )
     exclude_dataset: str | None = option(
         None, help="dataset or directory to share nothing with: neither identities nor photos"

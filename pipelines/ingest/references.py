@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.pipelines.common.flags import crop_flags
@@ -17,6 +16,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.identity_names import EXACT, compared_form
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
 from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import read_part
@@ -40,6 +40,8 @@ _COMPARED = {
     BASE: (CONFLICT, DUPLICATE, DROPPED),
     HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED),
 }
+# What an option was in datasets from before there was the option.
+_BEFORE = {"match_names": EXACT}
 _EXAMPLES = 3
 # Advice for a held-out set that cannot be read: the options of a format are for the input alone.
 _ADVICE = "check the path, or ingest these images by themselves and give that dataset"
@@ -129,7 +131,7 @@ def check_base(base: Base, options: dict[str, Any]) -> None:
     Raises:
         UsageError: an option differs, or a rule would change records that are written already.
     """
-    there, here = base.manifest["options"], artifact.plain(options)
+    there, here = {**_BEFORE, **base.manifest["options"]}, artifact.plain(options)
     for name in sorted(set(here) - set(_FREE)):
         if here[name] != there.get(name):
             raise UsageError(
@@ -168,14 +170,16 @@ def check_names(base: Base, lists: NameLists) -> None:
     ):
         if listed_names is None:
             continue
-        names = pa.array(sorted(listed_names), pa.string())
+        match = base.manifest["options"].get("match_names", EXACT)
         found: Counter[str | None] = Counter()
         for part in base.index:
             rows = read_part(artifact.resolve(base.root, part), ["identity", "outcome"])
             kept = rows.filter(pc.equal(rows["outcome"], KEPT))["identity"]
-            listed = pc.is_in(kept, names)
-            gone = kept.filter(listed if leaves_out else pc.invert(listed))
-            found.update(gone.to_pylist())
+            for entry in kept.value_counts().to_pylist():
+                # Datasets from before there was a normal form have names as sources spell them.
+                name = entry["values"] and compared_form(entry["values"], match)
+                if (name in listed_names) == leaves_out:
+                    found[entry["values"]] += entry["counts"]
         if found:
             first = ", ".join(sorted(name or "nobody" for name in found)[:_EXAMPLES])
             raise UsageError(

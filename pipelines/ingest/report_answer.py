@@ -127,6 +127,7 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
     yield _val(checked)
     yield from between_splits(checked, options)
     yield held_out(checked.held_out)
+    yield from (Finding("check", f"{line}.") for line in checked.names.words)
     counts = checked.counts
     conflicts, rejected = counts[CONFLICT], counts[REJECTED]
     if conflicts:

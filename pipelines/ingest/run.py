@@ -16,12 +16,14 @@ from facemill.pipelines.ingest import checks
 from facemill.pipelines.ingest import report as ingest_report
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.graph import build_graph
+from facemill.pipelines.ingest.name_matches import NameMatches, match_names
 from facemill.pipelines.ingest.references import share_files
 from facemill.pipelines.ingest.report_data import COLUMNS, IndexSummary
+from facemill.transforms.core.row_ids import HELD_OUT
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.dataset.transform_names import TRANSFORM
-from facemill.transforms.scan.staging import images_staged
+from facemill.transforms.scan.staging import identities_of, images_staged
 from facemill.transforms.shards import statistics
 from facemill.transforms.shards.analysis import Analysis
 from facemill.transforms.shards.index import INDEX
@@ -51,6 +53,7 @@ def execute(job: IngestJob, runner: Runner) -> None:
         run_info = runner.run(functools.partial(build_graph, job=job), progress, work.output)
         summary = IndexSummary(ingest_report.SHOWN_OUTCOMES, options.seed)
         checked = checks.check(work, options, job.base, summary)
+        checked = dataclasses.replace(checked, names=_match_names(job, checked))
         started = time.monotonic()
         with failures_in_sentences(LOCAL, _HERE):
             analysis.run()
@@ -68,6 +71,14 @@ def execute(job: IngestJob, runner: Runner) -> None:
             "  no image has an identity, so there is nobody to train on: name identities by "
             f"{with_flags(job.scan.source.identities)}"
         )
+
+
+def _match_names(job: IngestJob, checked: checks.Checked) -> NameMatches:
+    """How the lists and the held-out set match the identities of the dataset."""
+    held_out = None
+    if any(one.origin == HELD_OUT for one in job.reference_sets):
+        held_out = identities_of(job.scan.staging, HELD_OUT)
+    return match_names(checked.identity_names, job.lists, held_out)
 
 
 def _commit(
@@ -92,6 +103,7 @@ def _commit(
         "source": {"fingerprint": checked.source_fingerprint},
         "preprocessing": job.scan.crop_config.to_manifest(),
         "held_out": checked.held_out and checked.held_out.to_manifest(),
+        "names": checked.names.to_manifest(),
         "passed_over": checked.passed_over,
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
@@ -119,6 +131,8 @@ def _print_table(checked: checks.Checked, output: str) -> None:
     if checked.held_out is not None:
         for line in checked.held_out.words:
             print(f"  {line}")
+    for line in checked.names.words:
+        print(f"  {line}")
     if checked.passed_over:
         print(
             f"  {checked.passed_over:,} images of the input were passed over, since the dataset "

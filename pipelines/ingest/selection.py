@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,18 @@ class NameLists:
         splits: split and the identities that belong there, of each of `split_lists`.
     """
 
-    include: frozenset[str] | None
-    exclude: frozenset[str] | None
-    splits: tuple[tuple[str, frozenset[str]], ...]
+    include: frozenset[str] | None = None
+    exclude: frozenset[str] | None = None
+    splits: tuple[tuple[str, frozenset[str]], ...] = ()
+
+    @property
+    def named(self) -> Iterator[tuple[str, frozenset[str]]]:
+        """The option of each list, and the identities that the list names."""
+        if self.include is not None:
+            yield "include_identities", self.include
+        if self.exclude is not None:
+            yield "exclude_identities", self.exclude
+        yield from (("split_lists", names) for _, names in self.splits)
 
 
 def read_name_lists(options: IngestOptions) -> NameLists:
@@ -46,12 +55,15 @@ def read_name_lists(options: IngestOptions) -> NameLists:
     """
 
     def read(path: str | None, parameter: str) -> frozenset[str] | None:
-        return None if path is None else read_identities(path, parameter)
+        return None if path is None else read_identities(path, parameter, options.match_names)
 
     return NameLists(
         read(options.include_identities, "include_identities"),
         read(options.exclude_identities, "exclude_identities"),
-        tuple((split, read_identities(path, "split_lists")) for split, path in options.split_lists),
+        tuple(
+            (split, read_identities(path, "split_lists", options.match_names))
+            for split, path in options.split_lists
+        ),
     )
 
 
@@ -137,6 +149,7 @@ def result_options(options: IngestOptions, form: str, lists: NameLists) -> dict[
         "seed": options.seed,
         "include_identities": _digest(lists.include),
         "exclude_identities": _digest(lists.exclude),
+        "match_names": options.match_names,
     }
 
 

@@ -10,7 +10,12 @@ NO_IDENTITY = 0
 
 
 def identity_key(seed: int, identity: str | None) -> int:
-    """The hash that represents an identity in all decisions and draws its split; 0 for None."""
+    """The hash that represents an identity in all decisions and draws its split; 0 for None.
+
+    Args:
+        seed: the run's seed.
+        identity: in the form that everything compares, see `identity_names`, or None.
+    """
     return NO_IDENTITY if identity is None else keyed_hash(seed, "split", identity)
 
 

@@ -35,6 +35,8 @@ METADATA = pa.schema(
         ("face_score", pa.float32()),
         # Not of fixed size: Parquet cannot read back a fixed-size list column with nulls.
         ("face_box", pa.list_(pa.float32())),
+        # The source's spelling of the identity, where it differs from its normal form.
+        ("identity_source", pa.string()),
     ]
 )
 

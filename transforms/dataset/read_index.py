@@ -55,7 +55,9 @@ def read_index(
                     f"Each column must be one of the index ({', '.join(names)}), got {name!r}; "
                     "choose among these."
                 )
-        return pa.concat_tables(read_part(one, columns, filters) for one in paths)
+        # Parts that a later version of facemill added may have further columns.
+        parts_read = (read_part(one, columns, filters) for one in paths)
+        return pa.concat_tables(parts_read, promote_options="default")
     except (pa.ArrowException, OSError) as error:
         if filters is not None and "FieldRef" in str(error):
             raise UsageError(

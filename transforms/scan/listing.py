@@ -1,5 +1,6 @@
 """Lists an input: references in numbered chunks, in an order that depends on the input alone."""
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from facemill.transforms.core.same_version import SameVersion
 from facemill.transforms.scan import coders as _coders  # noqa: F401 - gives Chunk its coder
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.sources.base import Ref, Source
-from facemill.transforms.sources.labels import refuse_multiline_identity
+from facemill.transforms.sources.labels import in_normal_form, refuse_multiline_identity
 from facemill.transforms.sources.missing_identity import ignore_missing_identity
 
 _MAX_GROUP = 64
@@ -138,6 +139,7 @@ def list_chunks(
     number, tasks = numbered
     passed_over: Counter[str] = Counter()
     refs: Iterator[Ref] = itertools.chain.from_iterable(map(source.refs, tasks))
+    refs = map(functools.partial(in_normal_form, match=source.match_names), refs)
     # A held-out photo excludes its duplicates under any identity, so its own does not matter.
     refs = map(ignore_missing_identity if origin == HELD_OUT else refuse_multiline_identity, refs)
     if base_keys is not None:

@@ -131,6 +131,7 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
             "image_id": ref.image_id,
             "source": ref.path,
             "identity": ref.identity,
+            "identity_source": ref.identity_source,
             "attributes": list(ref.attributes),
             "outcome": ref.outcome or None,
             "duplicate_of": ref.duplicate_of,

@@ -145,15 +145,33 @@ def row_ids_of_names(folder: str, origin: int, names: Collection[str]) -> dict[s
         return {}
     wanted = pa.array(sorted(names), pa.string())
     found: dict[str, int] = {}
-    for name in storage.names(folder):
-        stem, _, ending = name.rpartition(".")
-        if ending != _METADATA_ENDING or origin_of_chunk(chunk := int(stem, 16)) != origin:
-            continue
+    for chunk in _chunks_of(folder, origin):
         metadata = read_metadata(folder, chunk, ["image_id", "reason"])
         usable = pc.and_(pc.is_in(metadata["image_id"], wanted), pc.equal(metadata["reason"], ""))
         for row in pc.indices_nonzero(usable).to_pylist():
             found[metadata["image_id"][row].as_py()] = int(row_ids_of(chunk, row + 1)[row])
     return found
+
+
+def identities_of(folder: str, origin: int) -> set[str]:
+    """The names of all identities of a base or held-out set, by images usable or not.
+
+    Args:
+        folder: the staging folder.
+        origin: BASE or HELD_OUT, see `transforms.core.row_ids`.
+    """
+    found: set[str] = set()
+    for metadata in _metadata_of(folder, list(_chunks_of(folder, origin)), ["identity"]):
+        found.update(filter(None, metadata["identity"].unique().to_pylist()))
+    return found
+
+
+def _chunks_of(folder: str, origin: int) -> Iterator[int]:
+    """The numbers of the chunks of one origin."""
+    for name in storage.names(folder):
+        stem, _, ending = name.rpartition(".")
+        if ending == _METADATA_ENDING and origin_of_chunk(chunk := int(stem, 16)) == origin:
+            yield chunk
 
 
 def images_staged(folder: str) -> int:

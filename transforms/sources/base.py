@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from facemill.transforms.core.reasons import Reason
+from facemill.transforms.dataset.identity_names import EXACT
 
 WHOLE_FILE = -1
 
@@ -17,7 +18,8 @@ class Ref:
     Attributes:
         image_id: stable key, '/'-separated: the path relative to the input, or the source's own
             key below the path of the file that holds it (`train.rec/17`, `0001.tar/ada/3.jpg`).
-        identity: whose face it is, or None where the source does not say.
+        identity: whose face it is, or None where the source does not say. A source spells it as it
+            finds it; the listing brings it to its normal form, see `labels.in_normal_form`.
         path: path of the file that holds the bytes, '/'-separated, relative to the input.
         offset: where the bytes start in that file. Most sources count bytes, Parquet counts rows;
             only the source that made a `Ref` interprets it.
@@ -32,6 +34,8 @@ class Ref:
         outcome: for an exclusion of a dataset, which has no record, its outcome; `reason` then
             holds the details. "" for all other images.
         duplicate_of: for an exclusion, the image that its row names; else None.
+        identity_source: the source's spelling of the identity, where the listing changed it; else
+            None.
     """
 
     image_id: str
@@ -46,6 +50,7 @@ class Ref:
     pixel_sha256: str | None = None
     outcome: str = ""
     duplicate_of: str | None = None
+    identity_source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,13 @@ class Source(abc.ABC):
         format: the name of the format on the command line.
         identities: how an input of the format can name identities, for the message about an input
             that names none; "" where the layout itself names them.
+        match_names: how the listing compares names of identities, one of
+            `transforms.dataset.identity_names.MATCHES`; the launcher sets it.
     """
 
     format: ClassVar[str]
     identities: ClassVar[str] = ""
+    match_names: str = EXACT
 
     def __init__(self, root: str) -> None:
         self.root = root

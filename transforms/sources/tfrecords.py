@@ -12,7 +12,7 @@ from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.containers import ContainerSource, OpenFile
 from facemill.transforms.sources.distinct import Distinct
-from facemill.transforms.sources.labels import BadValueError, as_identity
+from facemill.transforms.sources.labels import BadValueError, as_identity, label_text
 from facemill.transforms.sources.reading import cannot_read, too_large
 
 # Names of features: the first that is present counts.
@@ -148,5 +148,7 @@ def _key(features: dict[str, Any]) -> str | None:
     for name in _KEYS:
         values = features.get(name)
         if values and not isinstance(values[0], float):
-            return as_identity(values[0], name)
+            text = (label_text(values[0], name) or "").strip()
+            # Numbered collections write -1 for none.
+            return None if text in ("", "-1") else text
     return None

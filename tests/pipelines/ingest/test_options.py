@@ -36,6 +36,7 @@ CHANGES = {
     "--scratch": ("store", "scratch", "store"),
     "--include-identities": ("in.txt", "include_identities", "in.txt"),
     "--exclude-identities": ("out.txt", "exclude_identities", "out.txt"),
+    "--match-names": ("folded", "match_names", "folded"),
     "--exclude-dataset": ("held", "exclude_dataset", "held"),
     "--append-to": ("old", "append_to", "old"),
     "--max-rejected": ("0.25", "max_rejected", 0.25),

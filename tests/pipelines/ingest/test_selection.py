@@ -169,6 +169,7 @@ _OTHERS = {
     "seed": 2,
     "include_identities": "FILE",
     "exclude_identities": "FILE",
+    "match_names": "folded",
 }
 
 

@@ -5,6 +5,7 @@ from facemill.transforms.sources.labels import (
     MORE_THAN_ONE_LINE,
     BadValueError,
     as_identity,
+    in_normal_form,
     refuse_multiline_identity,
 )
 
@@ -17,7 +18,13 @@ from facemill.transforms.sources.labels import (
         ("", None),
         (" \t\n", None),
         (b"", None),
-        (" Ada Lovelace\n", "Ada Lovelace"),
+        ("Ada Lovelace\r\n", "Ada Lovelace"),
+        # The spelling stays until the listing brings it to its normal form.
+        (" Ada Lovelace\n", " Ada Lovelace"),
+        ("45.0", "45.0"),
+        ("-1.0", None),
+        ("NaN", None),
+        (b"None", None),
         ("Zoë".encode(), "Zoë"),
         (0, "0"),
         (-7, "-7"),
@@ -62,3 +69,24 @@ def test_an_identity_with_a_line_break_has_a_reason(name):
 def test_an_identity_without_a_line_break_is_unchanged(name):
     ref = Ref("1.jpg", name, "1.jpg")
     assert refuse_multiline_identity(ref) is ref
+
+
+@pytest.mark.parametrize(
+    ("spelled", "match", "identity", "kept_spelling"),
+    [
+        ("Ada Lovelace", "exact", "Ada Lovelace", None),
+        (" Zoe\u0308 ", "exact", "Zoë", " Zoe\u0308 "),
+        ("45.0", "exact", "45", "45.0"),
+        ("Ada_Lovelace", "exact", "Ada_Lovelace", None),
+        ("Ada_Lovelace", "folded", "ada lovelace", "Ada_Lovelace"),
+        # Nobody has no spelling.
+        ("-1", "exact", None, None),
+        ("nan", "folded", None, None),
+        (None, "folded", None, None),
+    ],
+)
+def test_an_image_gets_the_normal_form_and_keeps_another_spelling(
+    spelled, match, identity, kept_spelling
+):
+    found = in_normal_form(Ref("1.jpg", spelled, "1.jpg"), match)
+    assert (found.identity, found.identity_source) == (identity, kept_spelling)

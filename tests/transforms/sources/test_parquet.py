@@ -118,7 +118,7 @@ def test_metadata_without_a_class_label_is_ignored(tmp_path, metadata):
     ("labels", "identities"),
     [
         (pa.array([1.0, float("nan"), None]), ["1", None, None]),
-        (pa.array([" ada ", "", None]), ["ada", None, None]),
+        (pa.array([" ada ", "", None]), [" ada ", None, None]),
         (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
         (pa.array([b"a", b"b", b"c"]), ["a", "b", "c"]),
         (pa.array([-1, 0, -1]), [None, "0", None]),

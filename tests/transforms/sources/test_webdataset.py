@@ -92,7 +92,7 @@ def test_a_label_applies_to_all_images_of_its_key_before_and_after_it(tmp_path):
         )
     )
     assert _labels(_listed(tmp_path)) == {
-        "0.tar/x/1.jpg": "17",
+        "0.tar/x/1.jpg": " 17",
         "0.tar/x/2.seg.png": "ada lovelace",
         "0.tar/x/2.jpg": "ada lovelace",
         "0.tar/y/2.jpg": "y",
