@@ -22,10 +22,11 @@ from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.merging import Merge
 from facemill.transforms.core.processes import Calls
+from facemill.transforms.core.reasons import IGNORED_FILE
 from facemill.transforms.core.row_ids import CHUNK, row_ids_of, row_of
 from facemill.transforms.core.windowed import at_end
 from facemill.transforms.dataset.identity_filter import IdentityFilter
-from facemill.transforms.dataset.outcomes import REJECTED
+from facemill.transforms.dataset.outcomes import IGNORED, REJECTED
 from facemill.transforms.duplicates import choices
 from facemill.transforms.duplicates import transform as search
 from facemill.transforms.duplicates.verdicts import Exclusion as Excluded
@@ -55,7 +56,8 @@ class FindDuplicates(beam.PTransform):
     One image of each group of duplicates is kept and has no row: one with an identity before those
     without, then the largest, then the sharpest, then the first by key. If a group has several
     identities, all its images are conflicts, or as `on_conflict` says. An image that cannot be read
-    has a row with the outcome `rejected`. The rows are in the global window, in no order.
+    has a row with the outcome `rejected`, a file that was never meant as an image with `ignored`.
+    The rows are in the global window, in no order.
 
     The rows depend on the set of elements alone: not on their order, on bundles, on the number of
     workers or on the runner. Keys must be unique; two equal keys fail the pipeline.
@@ -222,7 +224,8 @@ class _Scan(beam.DoFn):
         yield self.kind.of(rows)
         for key, reason, code in zip(keys, reasons, codes, strict=True):
             if code:
-                yield TaggedOutput(_REJECTED, Exclusion(key, REJECTED, None, reason, code))
+                outcome = IGNORED if code in IGNORED_FILE else REJECTED
+                yield TaggedOutput(_REJECTED, Exclusion(key, outcome, None, reason, code))
 
 
 class _Name(beam.DoFn):

@@ -22,7 +22,7 @@ from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
-from facemill.transforms.dataset.outcomes import DUPLICATE, KEPT, OUTCOMES, REJECTED
+from facemill.transforms.dataset.outcomes import DUPLICATE, IGNORED, KEPT, OUTCOMES, REJECTED
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
 from facemill.transforms.scan.repeated_ids import check_names
@@ -318,7 +318,10 @@ def _check_rejected(
 ) -> None:
     """Checks the share of rejected images of the input alone, without those of the base."""
     before = {} if base is None else base.manifest["counts"]
-    rejected, listed = (counts[name] - before.get(name, 0) for name in (REJECTED, "listed"))
+    rejected, listed, ignored = (
+        counts[name] - before.get(name, 0) for name in (REJECTED, "listed", IGNORED)
+    )
+    listed -= ignored
     if rejected > options.max_rejected * listed:
         raise RunError(
             f"At most {options.max_rejected:.0%} of the images may be rejected, but "

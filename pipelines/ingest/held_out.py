@@ -32,6 +32,7 @@ class HeldOut:
         dropped_identity: images of the input that were dropped because the set has their identity.
         dropped_photo: images of the input that were dropped because the set has the same photo.
         fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
+        ignored: files of the set that were never meant as images, which `listed` does not count.
     """
 
     listed: int
@@ -42,6 +43,7 @@ class HeldOut:
     dropped_identity: int
     dropped_photo: int
     fingerprint: str
+    ignored: int = 0
 
     @property
     def unusable(self) -> int:
@@ -52,6 +54,7 @@ class HeldOut:
         """The figures as the manifest has them."""
         return {
             "listed": self.listed,
+            "ignored": self.ignored,
             "usable": self.usable,
             "unusable": self.unusable,
             "by_pixels": self.by_pixels,
@@ -70,6 +73,8 @@ class HeldOut:
             compared = (
                 ", ".join(filter(None, [compared, exact])) + f" ({first_counted(self.reasons)})"
             )
+        if self.ignored:
+            compared += f"; {self.ignored:,} files in it were ignored"
         found = (
             f"identities that it names: {self.identities:,}; images that were dropped by "
             f"identity: {self.dropped_identity:,}, by photo: {self.dropped_photo:,}"
@@ -99,9 +104,12 @@ def read_held_out(work: Work, dropped: Counter[str]) -> HeldOut:
         dropped_identity=dropped[ReasonCode.HELD_OUT_IDENTITY.value],
         dropped_photo=sum(dropped[code.value] for code in HELD_OUT_IMAGE),
         fingerprint=counts["fingerprint"],
+        ignored=counts.get("ignored", 0),
     )
     if found.usable == 0:
-        why = f" ({first_counted(found.reasons)})" if found.reasons else ""
+        files = {"files that were never meant as images": found.ignored} if found.ignored else {}
+        causes = first_counted(found.reasons or files)
+        why = f" ({causes})" if causes else ""
         raise RunError(
             "--exclude-dataset must hold images that the input can be compared with, but none of "
             f"its {found.listed:,} can be used{why}; check its path and what it holds."

@@ -78,7 +78,7 @@ def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions
                 f"The first of each group is kept.{new}",
             ),
             page.Section("Leakage", [*_leakage(index, checked, options), *leaks]),
-            page.Section("Rejected and dropped", [_reasons(index)], new.strip()),
+            page.Section("Rejected, dropped and ignored", [_reasons(index)], new.strip()),
             page.Section("Samples", _samples(samples), f"As a network will see them.{new}"),
         ]
     listed = f"{counts['listed']:,} images listed"
@@ -201,7 +201,7 @@ def _leakage(index: Shown, checked: Checked, options: IngestOptions) -> list[pag
 
 def _reasons(index: Shown) -> page.Markup | str:
     if not index.counted:
-        return "No image was rejected or dropped."
+        return "No image was rejected or dropped, and no file ignored."
     rows: list[list[str | int]] = [
         [one.outcome, one.reason, one.images, _examples(one)] for one in index.counted[:_REASONS]
     ]

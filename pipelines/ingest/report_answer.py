@@ -9,7 +9,7 @@ from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.held_out import HeldOut
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.report_groups import plural
-from facemill.transforms.dataset.outcomes import CONFLICT, KEPT, REJECTED
+from facemill.transforms.dataset.outcomes import CONFLICT, IGNORED, KEPT, REJECTED
 from facemill.transforms.dataset.split_names import SPLITS
 
 # Share of rejected images above which a person should look at the reasons.
@@ -139,7 +139,7 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
     elif options.dedup != _OFF:
         yield Finding("good", "No photo was found under two identities.")
     if rejected:
-        share = rejected / counts["listed"]
+        share = rejected / (counts["listed"] - counts.get(IGNORED, 0))
         level: answer.Level = "check" if share > _MANY_REJECTED else "good"
         percent = f"{100 * share:.1f} %" if share >= 0.001 else "less than 0.1 %"
         yield Finding(
@@ -147,6 +147,12 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
         )
     else:
         yield Finding("good", "No image was rejected.")
+    if ignored := counts.get(IGNORED, 0):
+        yield Finding(
+            "good",
+            f"{plural(ignored, 'file was', 'files were')} ignored, never meant as an image by "
+            "name; the reasons are below.",
+        )
 
 
 def _train(checked: Checked) -> Finding:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.transforms.core.keyed import keyed_hash, splitmix64
-from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, KEPT, REJECTED
+from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, IGNORED, KEPT, REJECTED
 from facemill.transforms.dataset.records import QUALITY
 from facemill.transforms.shards.index import SCHEMA
 
@@ -39,7 +39,7 @@ class Counted:
     """How many images have a reason.
 
     Attributes:
-        outcome: `rejected` or `dropped`.
+        outcome: `rejected`, `dropped` or `ignored`.
         reason: why.
         code: the same for programs, see `transforms.core.reasons`.
         images: how many.
@@ -75,7 +75,7 @@ class Shown:
     """What the page needs of the index.
 
     Attributes:
-        counted: of rejected and dropped images, the most frequent reason first.
+        counted: of rejected and dropped images and ignored files, the most frequent reason first.
         kept: how many images are kept.
         drawn: `DRAWN` of them, or all if there are fewer, in the order of a hash of their row ids:
             row_id, image_id and the columns of quality.
@@ -149,7 +149,7 @@ class _Reasons:
     examples: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
 
     def add(self, part: pa.Table) -> None:
-        chosen = part.filter(pc.is_in(part["outcome"], pa.array([REJECTED, DROPPED])))
+        chosen = part.filter(pc.is_in(part["outcome"], pa.array([REJECTED, DROPPED, IGNORED])))
         named = ["outcome", "reason", "reason_code"]
         groups = chosen.select([*named, "image_id"]).group_by(named)
         for group in groups.aggregate([("image_id", "list")]).to_pylist():

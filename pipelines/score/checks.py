@@ -23,7 +23,7 @@ class Checked:
     """The figures of a run, checked against each other.
 
     Attributes:
-        counts: listed, scored, rejected.
+        counts: listed, scored, rejected, ignored.
         files: path, bytes, sha256 of every part.
         source_fingerprint: hex; the same for the same set of image_ids.
     """
@@ -48,8 +48,14 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
     listed = write_results.read(work.path("listed.json"))[0]["listed"]
     parts = write_results.read(work.path("parts.json"))
     errors = write_results.read(work.path("errors.json"))
+    ignored = write_results.read(work.path("ignored.json"))[0]["ignored"]
     if listed == 0:
         raise RunError("--input must hold images, but no file was found in it; check the path.")
+    if listed == ignored:
+        raise RunError(
+            f"--input must hold images, but all {listed} files in it have names that images never "
+            "have; check the path."
+        )
     if promised not in (None, listed):
         raise RunError(
             f"--input must hold the {promised} records of its manifest, but its shards hold "
@@ -62,20 +68,27 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
         [entry["path"] for entry in parts + errors],
         advice="the input may hold it twice, so mend it, or ingest again if it is a dataset",
     )
-    if scored + rejected != listed:
+    if scored + rejected + ignored != listed:
         raise RunError(
             f"Every listed image must have one row, but {listed} were listed and "
-            f"{scored + rejected} have one; the input may have changed, so run the command again."
+            f"{scored + rejected + ignored} have one; the input may have changed, so run the "
+            "command again."
         )
-    if scored == 0 or rejected > options.max_rejected * listed:
+    if scored == 0 or rejected > options.max_rejected * (listed - ignored):
         raise RunError(
             f"At most {options.max_rejected:.0%} of the images may be rejected, but {rejected} of "
-            f"{listed} were ({_reasons(work, errors)}); mend the input or raise --max-rejected."
+            f"{listed - ignored} were ({_reasons(work, errors)}); mend the input or raise "
+            "--max-rejected."
         )
     total = sum(int(entry["names"], 16) for entry in parts + errors)
     files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in parts + errors]
     return Checked(
-        counts={"listed": listed, "scored": scored, "rejected": rejected},
+        counts={
+            "listed": listed,
+            "scored": scored,
+            "rejected": rejected,
+            "ignored": ignored,
+        },
         files=sorted(files, key=lambda entry: entry["path"]),
         source_fingerprint=f"{total % (1 << 256):064x}",
     )

@@ -2,7 +2,7 @@
 
 list -> chunk groups -> read -> model (RunInference) -> embeddings
                           |        |
-                          +--------+-- failures -> errors
+                          +--------+-- failures -> errors, count of ignored files
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ from facemill.transforms.scoring.listing import GroupChunks
 from facemill.transforms.scoring.model import ModelHandlerForBatches
 from facemill.transforms.scoring.read import FAILED_TAG, Reader, ReadImages
 from facemill.transforms.scoring.rows import Failure, Result, Scored
-from facemill.transforms.scoring.write import WriteEmbeddings, WriteErrors
+from facemill.transforms.scoring.write import CountIgnored, WriteEmbeddings, WriteErrors
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
 from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
@@ -162,17 +162,20 @@ def build_graph(
     embeddings = results.scored | "WriteEmbeddings" >> WriteEmbeddings(
         work.files, manifest["embedding_size"], manifest["model_id"], total
     )
-    errors = (
-        (images.failed, results.failed)
-        | "Failures" >> Merge()
-        | "WriteErrors" >> WriteErrors(work.files)
-    )
+    failures = (images.failed, results.failed) | "Failures" >> Merge()
+    errors = failures | "WriteErrors" >> WriteErrors(work.files)
+    ignored = failures | "CountIgnored" >> CountIgnored()
     repeated = listed | "FindRepeated" >> FindRepeated(listed_names, total)
     _ = repeated | "RepeatedKeys" >> write_results.WriteReceipts(work.path(checks.REPEATED))
     _ = (
         total
         | "Listed" >> beam.Map(_listed)
         | write_results.WriteReceipts(work.path("listed.json"))
+    )
+    _ = (
+        ignored
+        | "IgnoredCount" >> beam.Map(_ignored)
+        | "Ignored" >> write_results.WriteReceipts(work.path("ignored.json"))
     )
     _ = embeddings | "Parts" >> write_results.WriteReceipts(work.path("parts.json"))
     _ = errors | "Errors" >> write_results.WriteReceipts(work.path("errors.json"))
@@ -233,6 +236,10 @@ class _Divide(beam.DoFn):
 
 def _listed(count: int) -> dict[str, int]:
     return {"listed": count}
+
+
+def _ignored(count: int) -> dict[str, int]:
+    return {"ignored": count}
 
 
 def _scored(work: Work) -> int:

@@ -73,7 +73,7 @@ def write_embeddings(path: Path, names: tuple[str, ...], embeddings: np.ndarray)
             files.append(file)
         work.commit(
             {
-                "counts": {"listed": len(names), "scored": len(names), "rejected": 0},
+                "counts": {"listed": len(names), "scored": len(names), "rejected": 0, "ignored": 0},
                 "files": [artifact.file_entry(work.scratch, file) for file in files],
                 "model_id": "reference",
                 "embedding_size": 192,

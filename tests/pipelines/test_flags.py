@@ -45,6 +45,7 @@ FLAGS = {
         --workers runner's int
         --include-identities None
         --exclude-identities None
+        --match-names exact exact|folded
         --exclude-dataset None
         --append-to None
         --max-rejected 0.5 float

@@ -25,6 +25,11 @@ class ReasonCode(str, Enum):
     EMPTY_FILE = "empty_file"
     FILE_TOO_LARGE = "file_too_large"
 
+    # Files that were never meant as images, by their names.
+    SYSTEM_FILE = "system_file"
+    HIDDEN_FILE = "hidden_file"
+    SIDECAR_FILE = "sidecar_file"
+
     # Files that hold many images.
     COMPRESSED_CONTAINER = "compressed_container"
     DAMAGED_CONTAINER = "damaged_container"
@@ -98,6 +103,8 @@ BY_CLASS_SIZE = (
     ReasonCode.ATTRIBUTE_TOO_SMALL,
     ReasonCode.ATTRIBUTE_TOO_LARGE,
 )
+# Ignored: no image, by its name.
+IGNORED_FILE = (ReasonCode.SYSTEM_FILE, ReasonCode.HIDDEN_FILE, ReasonCode.SIDECAR_FILE)
 # The source gives no identity for the image, which only ingest rejects.
 WITHOUT_IDENTITY = (ReasonCode.NO_IDENTITY_FOLDER,)
 

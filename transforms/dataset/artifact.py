@@ -22,6 +22,7 @@ from typing import Any
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, RunError, UsageError
+from facemill.transforms.dataset.ignored_files import is_system_file
 from facemill.transforms.dataset.output_files import OutputFiles
 
 MANIFEST = "manifest.json"
@@ -322,6 +323,8 @@ def entries_under(manifest: Mapping[str, Any], prefix: str) -> list[dict[str, An
 def unlisted_files(path: str, listed: Iterable[Mapping[str, Any]], folder: str) -> Iterator[str]:
     """Relative paths of files in a folder of an artifact that are not among the listed entries.
 
+    What systems put beside files, such as `.DS_Store`, is passed over.
+
     Args:
         path: the artifact's directory.
         listed: entries of `files` in its manifest.
@@ -329,7 +332,7 @@ def unlisted_files(path: str, listed: Iterable[Mapping[str, Any]], folder: str) 
     """
     names = {entry["path"] for entry in listed}
     for name in storage.walk_files(os.path.join(path, folder)):
-        if f"{folder}/{name}" not in names:
+        if f"{folder}/{name}" not in names and not is_system_file(name):
             yield f"{folder}/{name}"
 
 
@@ -480,8 +483,12 @@ def _clear(output: str, wanted: Mapping[str, Any], keep: Sequence[str]) -> None:
 
 
 def _names(output: str) -> list[str]:
-    """The names in an output; on a store there is no folder before the first object."""
+    """The names in an output, without those that systems put beside files.
+
+    On a store there is no folder before the first object.
+    """
     try:
-        return [name for name in storage.names(output) if name != storage.LEASE]
+        names = storage.names(output)
+        return [name for name in names if name != storage.LEASE and not is_system_file(name)]
     except FileNotFoundError:
         return []

@@ -11,7 +11,7 @@ import pyarrow as pa
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.grouping import group_count, partition
 from facemill.transforms.core.keyed import keyed_hash
-from facemill.transforms.core.reasons import reason_columns
+from facemill.transforms.core.reasons import IGNORED_FILE, reason_columns
 from facemill.transforms.dataset.fingerprint import name_sum
 from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.output_files import OutputFiles
@@ -102,8 +102,22 @@ class WriteEmbeddings(beam.PTransform):
         )
 
 
+class CountIgnored(beam.PTransform):
+    """list[Failure] -> one number: how many are of files that were never meant as images."""
+
+    def expand(self, failures: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        return (
+            failures
+            | "Ignored" >> beam.Map(_count_ignored).with_output_types(int)
+            | "Total" >> beam.CombineGlobally(sum)
+        )
+
+
 class WriteErrors(beam.PTransform):
     """list[Failure] -> a receipt for each part of `errors/`; none without failures.
+
+    Files that were never meant as images are no errors, see `CountIgnored`.
 
     Args:
         files: where the files of the embeddings are written.
@@ -118,11 +132,12 @@ class WriteErrors(beam.PTransform):
         # Most runs have few failures, so the number of parts depends on the failures alone.
         total = (
             failures
-            | "Sizes" >> beam.Map(len).with_output_types(int)
+            | "Sizes" >> beam.Map(_count_errors).with_output_types(int)
             | "Total" >> beam.CombineGlobally(sum)
         )
         return (
             failures
+            | "Errors" >> beam.Map(_errors).with_output_types(list[Failure])
             | "ByPart"
             >> beam.FlatMap(
                 _by_part, "errors/part", beam.pvalue.AsSingleton(total)
@@ -130,6 +145,22 @@ class WriteErrors(beam.PTransform):
             | "GroupErrors" >> beam.GroupByKey()
             | "Write" >> beam.Map(_write_errors, self._files)
         )
+
+
+def _is_ignored(failure: Failure) -> bool:
+    return failure.reason.code in IGNORED_FILE
+
+
+def _count_ignored(failures: Sequence[Failure]) -> int:
+    return sum(map(_is_ignored, failures))
+
+
+def _count_errors(failures: Sequence[Failure]) -> int:
+    return len(failures) - _count_ignored(failures)
+
+
+def _errors(failures: Sequence[Failure]) -> list[Failure]:
+    return [one for one in failures if not _is_ignored(one)]
 
 
 def _by_part(

@@ -8,9 +8,12 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.grouping import group_count
+from facemill.transforms.core.reasons import IGNORED_FILE
 from facemill.transforms.core.row_ids import (
     BASE,
     HELD_OUT,
@@ -27,6 +30,7 @@ from facemill.transforms.scan.scan_chunk import Scanned
 from facemill.transforms.scan.staging import read_metadata
 
 EXAMPLES = 3
+_IGNORED = [code.value for code in IGNORED_FILE]
 
 NAMED = np.dtype([("identity", "<u8"), ("held_out", "?"), ("records", "<u4")])
 
@@ -44,6 +48,7 @@ register(NamedRows)
 @dataclass
 class _Sums:
     listed: int = 0
+    ignored: int = 0
     usable: int = 0
     by_pixels: int = 0
     fingerprint: int = 0
@@ -51,6 +56,7 @@ class _Sums:
 
     def add(self, other: "_Sums") -> None:
         self.listed += other.listed
+        self.ignored += other.ignored
         self.usable += other.usable
         self.by_pixels += other.by_pixels
         self.fingerprint = (self.fingerprint + other.fingerprint) % (1 << 256)
@@ -60,7 +66,8 @@ class _Sums:
 class CountUsable(beam.PTransform):
     """Scanned -> one dict that counts the images of a held-out set.
 
-    Its keys are `listed`, `usable`, `by_pixels` (unusable images with known pixels, which exact
+    Its keys are `listed`, `ignored` (files that were never meant as images, which `listed` does not
+    count), `usable`, `by_pixels` (unusable images with known pixels, which exact
     duplicates can be compared with), `reasons` (unusable images by reason) and `fingerprint` (hex,
     the same for the same set of (image_id, SHA-256 of the file)).
 
@@ -128,18 +135,23 @@ class CountOverlap(beam.PTransform):
 
 
 def _tally(scanned: Scanned, staging: str) -> _Sums:
-    columns = ["image_id", "sha256", "reason", "outcome"]
+    columns = ["image_id", "sha256", "reason", "reason_code", "outcome"]
     metadata = read_metadata(staging, scanned.chunk, columns)
-    verdicts = zip(metadata["reason"].to_pylist(), metadata["outcome"].to_pylist(), strict=True)
+    verdicts = zip(
+        *(metadata[name].to_pylist() for name in ("reason", "reason_code", "outcome")), strict=True
+    )
+    ignored = pc.is_in(metadata["reason_code"], pa.array(_IGNORED))
+    count = pc.sum(ignored).as_py() or 0
     return _Sums(
-        listed=scanned.count,
+        listed=scanned.count - count,
+        ignored=count,
         usable=len(scanned.usable),
         by_pixels=int(scanned.unusable["pixels"].any(axis=1).sum()),
         fingerprint=content_sum(metadata),
         reasons=Counter(
             f"set aside in its dataset as {outcome}" if outcome else reason
-            for reason, outcome in verdicts
-            if reason
+            for reason, code, outcome in verdicts
+            if reason and code not in _IGNORED
         ),
     )
 
@@ -161,6 +173,7 @@ class _CombineSums(beam.CombineFn):
     def extract_output(self, accumulator: _Sums) -> dict[str, Any]:
         return {
             "listed": accumulator.listed,
+            "ignored": accumulator.ignored,
             "usable": accumulator.usable,
             "by_pixels": accumulator.by_pixels,
             "reasons": dict(accumulator.reasons),

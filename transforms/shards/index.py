@@ -13,12 +13,12 @@ from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.core.merging import CoGroup
-from facemill.transforms.core.reasons import reason_columns
+from facemill.transforms.core.reasons import IGNORED_FILE, reason_columns
 from facemill.transforms.core.row_ids import ROW_BITS, chunk_of, row_ids_of
 from facemill.transforms.core.rows import Kind, Rows
 from facemill.transforms.dataset.fingerprint import content_sum
 from facemill.transforms.dataset.image_metadata import ANALYZED, METADATA
-from facemill.transforms.dataset.outcomes import DROPPED, KEPT, REJECTED
+from facemill.transforms.dataset.outcomes import DROPPED, IGNORED, KEPT, REJECTED
 from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.dataset.split_names import FOLDERS
@@ -269,6 +269,7 @@ def decide(
     columns["reason"], columns["reason_code"] = reasons, codes
     outcome_count = (reasons != "").astype(np.int64)
     outcome[reasons != ""] = REJECTED
+    outcome[np.isin(codes, [code.value for code in IGNORED_FILE])] = IGNORED
     for one in exclusions:
         row = int(np.searchsorted(row_ids, np.uint64(one.row_id)))
         outcome[row] = one.verdict.outcome

@@ -9,6 +9,7 @@ from typing import BinaryIO, ClassVar
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
+from facemill.transforms.dataset.ignored_files import SYSTEM_FILE, is_system_file
 from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.reading import cannot_read, too_large
@@ -49,9 +50,7 @@ class ContainerSource(Source):
             return [self._only]
         try:
             found = [
-                _BEFORE_REASON.join((entry.name, entry.reason.code.value, entry.reason))
-                if entry.reason
-                else entry.name
+                _task(entry.name, entry.reason)
                 for entry in storage.list_files(self.root)
                 if self.holds_images(entry.name.rpartition("/")[2].lower())
             ]
@@ -80,6 +79,12 @@ class ContainerSource(Source):
             yield Ref(path, None, path, reason=Reason(ReasonCode(reason[0]), reason[1]))
         else:
             yield from self.refs_of(path)
+
+
+def _task(name: str, reason: Reason | None) -> str:
+    # macOS writes `._train.tar` beside `train.tar`, which no other tool can read.
+    reason = reason or (SYSTEM_FILE if is_system_file(name) else None)
+    return _BEFORE_REASON.join((name, reason.code.value, reason)) if reason else name
 
 
 class OpenFile:

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
+from facemill.transforms.dataset.ignored_files import why_ignored
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.reading import read_images
 
@@ -16,8 +17,8 @@ NO_FOLDER = Reason(ReasonCode.NO_IDENTITY_FOLDER, "lies in no identity's folder"
 class Folders(Source):
     """`IDENTITY/any/depth/photo.jpg`: the folder directly under the input is the identity.
 
-    Every file is listed, whatever its extension: its content decides whether it is an image. A task
-    is one name directly under the input.
+    Every file is listed: its content decides whether it is an image, unless its name says already
+    that it was never meant as one. A task is one name directly under the input.
     """
 
     format: ClassVar[str] = "folders"
@@ -29,7 +30,9 @@ class Folders(Source):
     def refs(self, task: str) -> Iterator[Ref]:
         """A reference for every file at or below one name."""
         for entry in storage.list_files(self.root, decode_name(task)):
-            if task.endswith("/"):
+            if entry.reason is None and (why := why_ignored(entry.name)):
+                yield Ref(entry.name, None, entry.name, reason=why)
+            elif task.endswith("/"):
                 identity = entry.name.partition("/")[0]
                 yield Ref(entry.name, identity, entry.name, reason=entry.reason)
             else:

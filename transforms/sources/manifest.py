@@ -10,6 +10,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.text import one_line, readable
+from facemill.transforms.dataset.ignored_files import why_ignored
 from facemill.transforms.dataset.split_names import SPLITS
 from facemill.transforms.sources import tables
 from facemill.transforms.sources.base import Ref, Source, Unreadable
@@ -162,6 +163,10 @@ class Manifest(Source):
         if not reason and image_id != key:
             text = f"its {what} comes on an earlier row already: {key}"
             reason = Reason(ReasonCode.REPEATED_KEY, text)
+        # Some lists name all files of a folder.
+        why = None if reason else why_ignored(path)
+        if why:
+            return Ref(image_id, None, path, reason=why)
         identity = split = landmarks = None
         attributes: tuple[tuple[str, str], ...] = ()
         try:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
+from facemill.transforms.dataset.ignored_files import is_system_file, why_ignored
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.folders import decode_name, encode_name, names_in
 from facemill.transforms.sources.reading import read_images
@@ -36,7 +37,8 @@ class MegaFace(Source):
     The JSON file of an image is its annotation and is not listed: its 68 points, in pixels of the
     image file, are reduced to five landmarks. The attribute `annotation` of the image is
     `landmarks`, `none` (JSON without points), `missing` or `damaged`. A JSON file without its
-    image, and a file in neither of the two folders, is listed with a reason.
+    image, and a file in neither of the two folders, is listed with a reason, and so is what was
+    never meant as an image.
     """
 
     format: ClassVar[str] = "megaface"
@@ -68,10 +70,15 @@ class MegaFace(Source):
         names = {entry.name: entry.reason for entry in entries}
         for name, reason in names.items():
             image = name.removesuffix(_ANNOTATION)
-            if image != name and image in names:
+            if image != name and image in names and not is_system_file(name):
                 continue
             identity, outside = _identity(name)
-            if image != name:
+            # Any other JSON file in either set annotates an image that is not there.
+            annotates = image != name and outside is None and not is_system_file(name)
+            if not reason and not annotates and (why := why_ignored(name)):
+                yield Ref(name, None, name, reason=why)
+                continue
+            if annotates:
                 yield Ref(name, identity, name, reason=reason or NO_IMAGE)
                 continue
             if reason or outside:

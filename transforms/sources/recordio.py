@@ -20,6 +20,7 @@ import numpy as np
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
+from facemill.transforms.dataset.ignored_files import is_system_file
 from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.reading import cannot_read, too_large
@@ -241,7 +242,11 @@ class RecordIO(Source):
 def _records_in(root: str) -> list[str]:
     """Names of the record files in a folder: `train.rec` alone if it is there, else all."""
     try:
-        names = [name for name in storage.top_level(root) if name.endswith(SUFFIX)]
+        names = [
+            name
+            for name in storage.top_level(root)
+            if name.endswith(SUFFIX) and not is_system_file(name)
+        ]
     except OSError:
         return []
     return [USUAL] if USUAL in names else names

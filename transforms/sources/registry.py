@@ -8,6 +8,7 @@ import pyarrow as pa
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.text import one_line
+from facemill.transforms.dataset.ignored_files import is_system_file
 from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
 from facemill.transforms.sources.base import Source
 from facemill.transforms.sources.folders import names_in
@@ -91,7 +92,7 @@ def guess(input: str) -> str:
     no column of images; other files are judged like names in a folder. In a folder, one of the
     names `*.rec`, `FlickrFinal2`, `*.tar`, `*.parquet` and `*.tfrecord*` decides, or the names of
     shards in its only folder `data`; without any the format is `folders`. Names that begin with a
-    dot are ignored.
+    dot and files of a system, such as `__MACOSX/`, are ignored.
 
     Raises:
         UsageError: there is no such input, nothing in it, or more than one format is possible.
@@ -117,7 +118,8 @@ def guess(input: str) -> str:
 
 
 def _names(root: str) -> list[str]:
-    return [name for name in names_in(root) if not name.startswith(".")]
+    names = names_in(root)
+    return [name for name in names if not name.startswith(".") and not is_system_file(name)]
 
 
 def _formats_of(names: list[str]) -> list[str]:

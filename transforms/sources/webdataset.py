@@ -15,6 +15,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode, ReasonError
 from facemill.transforms.core.text import one_line, readable
+from facemill.transforms.dataset.ignored_files import README_FILE, is_sidecar, why_ignored
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.containers import ContainerSource, read_ranges
 from facemill.transforms.sources.distinct import Distinct
@@ -95,7 +96,9 @@ class WebDataset(ContainerSource):
             if not key.has_image:
                 kinds = ", ".join(sorted(key.kinds))
                 text = f"none of its members is an image: {kinds}"
-                reason = Reason(ReasonCode.NO_IMAGE_IN_RECORD, text)
+                # A .cls without an image is a label whose image is lost; a README.md is neither.
+                code = ReasonCode.SIDECAR_FILE if key.sidecars else ReasonCode.NO_IMAGE_IN_RECORD
+                reason = Reason(code, text)
                 yield Ref(f"{path}/{used.claim(name)}", None, path, reason=reason)
         if shard.damage:
             yield Ref(path, None, path, reason=shard.damage)
@@ -128,6 +131,8 @@ class _Entry:
 @dataclass(slots=True)
 class _Key:
     has_image: bool = False
+    # Whether all other members are of kinds that are never images nor only labels.
+    sidecars: bool = True
     kinds: set[str] = field(default_factory=set)
     # By extension.
     labels: dict[str, _Label] = field(default_factory=dict)
@@ -186,6 +191,11 @@ def _list(stream: BinaryIO, shard: _Shard, label_kinds: Sequence[str]) -> None:
             continue
         name = "/".join(part for part in name.split("/") if part not in ("", "."))
         folder, base = posixpath.split(name)
+        why = why_ignored(name)
+        # Other members without an image may be labels, so their key decides.
+        if why and (why.code != ReasonCode.SIDECAR_FILE or why == README_FILE):
+            shard.entries.append(_Entry(name, "", 0, 0, why))
+            continue
         stem, _, kind = base.partition(".")
         kind = kind.lower()
         key_name = posixpath.join(folder, stem)
@@ -197,6 +207,7 @@ def _list(stream: BinaryIO, shard: _Shard, label_kinds: Sequence[str]) -> None:
             continue
         if len(key.kinds) < _LISTED_KINDS:
             key.kinds.add(kind or "no extension")
+        key.sidecars &= is_sidecar(kind.rpartition(".")[2])
         if kind in label_kinds:
             key.add_label(kind, _label(stream, member, kind))
 

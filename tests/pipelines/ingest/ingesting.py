@@ -23,7 +23,7 @@ from facemill.transforms.shards import statistics
 SIZE = 48
 
 
-OUTCOMES = ("kept", "duplicate", "conflict", "rejected", "dropped")
+OUTCOMES = ("kept", "duplicate", "conflict", "rejected", "dropped", "ignored")
 
 
 SPLIT = ("--split", "train=0.6,val=0.2,test=0.2")

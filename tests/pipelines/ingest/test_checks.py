@@ -85,7 +85,7 @@ def test_figures_are_sums_of_the_index_and_the_shards(tmp_path):
     found = check(work_of(tmp_path), OPTIONS, None)
     assert found.counts == {
         "listed": 8,
-        **{"kept": 4, "duplicate": 1, "conflict": 1, "rejected": 1, "dropped": 1},
+        **{"kept": 4, "duplicate": 1, "conflict": 1, "rejected": 1, "dropped": 1, "ignored": 0},
     }
     assert found.splits == {
         "train": {"identities": 1, "records": 4, "shards": ["train/x"]},
@@ -174,6 +174,18 @@ def rejected(count: int, of: int) -> dict:
     return {"parts": [rows], "shards": {"train/x": of - count}}
 
 
+def test_ignored_files_do_not_count_for_the_share_of_rejected_images(tmp_path):
+    def with_ignored(rejected: int, kept: int) -> dict:
+        outcomes = ["rejected"] * rejected + ["kept"] * kept + ["ignored"] * 20
+        rows = [row(f"a/{number}", outcome) for number, outcome in enumerate(outcomes)]
+        return {"parts": (rows,), "shards": {"train/x": kept}}
+
+    found = check(work_of(tmp_path / "a", **with_ignored(2, 2)), OPTIONS, None)
+    assert (found.counts["listed"], found.counts["ignored"]) == (24, 20)
+    with pytest.raises(RunError, match=r"At most 50% .* 3 of 4 were \(3 why rejected\); mend"):
+        check(work_of(tmp_path / "b", **with_ignored(3, 1)), OPTIONS, None)
+
+
 def test_too_many_rejected_images_fail_the_run(tmp_path):
     assert check(work_of(tmp_path / "a", **rejected(2, 4)), OPTIONS, None).counts["rejected"] == 2
     with pytest.raises(RunError, match=r"At most 50% .* 3 of 4 were \(3 why rejected\); mend"):
@@ -227,7 +239,7 @@ def test_the_rows_of_the_base_count_too(tmp_path):
     assert found.balance["identity"]["after"] == {"1": 1, "4": 1, "20": 1}
     # A sum, so that a set in two parts has the fingerprint of the set in one part.
     assert found.source_fingerprint == f"{9:064x}"
-    new = {"kept": 4, "duplicate": 1, "conflict": 1, "rejected": 1, "dropped": 1}
+    new = {"kept": 4, "duplicate": 1, "conflict": 1, "rejected": 1, "dropped": 1, "ignored": 0}
     assert found.added == {"listed": 8, **new}
     assert found.passed_over == 0
     assert check(work_of(tmp_path / "alone"), OPTIONS, None).added is None

@@ -71,7 +71,7 @@ def test_photos_of_a_held_out_set_without_identities_are_dropped(base, tmp_path,
     assert reason.startswith("damaged image")
     assert len(counts.pop("fingerprint")) == 64
     assert counts == {
-        **{"listed": 4, "usable": 3, "unusable": 1, "by_pixels": 0, "identities": 0},
+        **{"listed": 4, "ignored": 0, "usable": 3, "unusable": 1, "by_pixels": 0, "identities": 0},
         "dropped": {"identity": 0, "picture": 3},
     }
     assert manifest_of(base / "dataset")["held_out"] is None
@@ -80,6 +80,7 @@ def test_photos_of_a_held_out_set_without_identities_are_dropped(base, tmp_path,
 
 def test_a_held_out_set_without_a_usable_image_is_refused_in_one_sentence(base, tmp_path):
     (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "a.jpg").write_bytes(b"no image")
     (tmp_path / "held" / "a.txt").write_bytes(b"no image")
     given = ("--exclude-dataset", tmp_path / "held")
     message = refused(base / "photos", tmp_path / "out", *given, code=1)

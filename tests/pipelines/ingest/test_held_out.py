@@ -34,10 +34,11 @@ def work_of(root, held_out: dict, records: int = 0, shown=()) -> Work:
 
 
 def test_figures_of_the_held_out_set_are_in_manifest_and_text(tmp_path):
-    work = work_of(tmp_path, counts(1_234, 1_200, torn=1, blank=3, dark=30))
+    held_out = {**counts(1_234, 1_200, torn=1, blank=3, dark=30), "ignored": 5}
+    work = work_of(tmp_path, held_out)
     found = read_held_out(work, DROPPED)
     assert found.to_manifest() == {
-        **{"listed": 1_234, "usable": 1_200, "unusable": 34, "by_pixels": 30},
+        **{"listed": 1_234, "ignored": 5, "usable": 1_200, "unusable": 34, "by_pixels": 30},
         "reasons": {"dark": 30, "blank": 3, "torn": 1},
         "identities": 7,
         "dropped": {"identity": 3, "picture": 2},
@@ -46,7 +47,7 @@ def test_figures_of_the_held_out_set_are_in_manifest_and_text(tmp_path):
     assert list(found.reasons) == ["dark", "blank", "torn"]
     assert found.words == [
         "1,200 of 1,234 images of the held-out set were compared, 30 of the others by equal "
-        "pixels alone (30 dark; 3 blank; 1 torn)",
+        "pixels alone (30 dark; 3 blank; 1 torn); 5 files in it were ignored",
         "identities that it names: 7; images that were dropped by identity: 3, by photo: 2",
     ]
 

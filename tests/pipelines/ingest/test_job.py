@@ -55,8 +55,10 @@ def photos(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("all-kinds")
     collection.write(str(root), RECIPE)
     images = root / "images"
-    (images / "README.txt").write_text("not a photo, and in nobody's folder")
-    (images / "id00001" / "notes.txt").write_text("not a photo")
+    (images / "bare").write_text("not a photo, and in nobody's folder")
+    (images / "id00001" / "notes").write_text("not a photo")
+    (images / "README.txt").write_text("never a photo")
+    (images / "id00001" / "._id00001_0001.jpg").write_text("attributes")
     (images / "id00002" / "deeper" / "still").mkdir(parents=True)
     pixels = render(RECIPE.seed, 2, 5000, SIZE)
     Image.fromarray(pixels).save(images / "id00002" / "deeper" / "still" / "photo.jpg", quality=92)
@@ -136,12 +138,25 @@ def test_files_that_are_no_photos_are_rejected_with_a_reason(index):
         assert index[image_id]["outcome"] == "rejected"
         return index[image_id]["reason"]
 
-    assert "no identity" in reason_of("README.txt")
-    assert "not an image" in reason_of("id00001/notes.txt")
+    assert "no identity" in reason_of("bare")
+    assert "not an image" in reason_of("id00001/notes")
     assert reason_of("id00003/nowhere.jpg") == storage.LINK_OUT
     assert "UTF-8" in reason_of("id00004/./caf\\udce9.jpg")
     deep = index["id00002/deeper/still/photo.jpg"]
     assert (deep["outcome"], deep["identity"]) == ("kept", "id00002")
+
+
+def test_files_that_were_never_meant_as_images_are_ignored_and_counted(index, dataset):
+    ignored = {name: row for name, row in index.items() if row["outcome"] == "ignored"}
+    assert {name: row["reason_code"] for name, row in ignored.items()} == {
+        **{"README.txt": "sidecar_file", "id00001/._id00001_0001.jpg": "system_file"}
+    }
+    assert all(row["identity"] is None and row["reason"] for row in ignored.values())
+    counts = json.loads((dataset / "manifest.json").read_text())["counts"]
+    assert counts["ignored"] == 2
+    page = (dataset / "report.html").read_text("utf-8")
+    assert "2 files were ignored" in page
+    assert "has an extension of files that are never images: .txt" in page
 
 
 def test_copies_are_duplicates_of_their_source(truth, index):

@@ -106,7 +106,7 @@ def test_the_page_shows_the_outcomes_of_the_images(tmp_path, scanned):
     assert names[8] in conflicts
     assert names[16] in conflicts
     assert conflicts.count("data:image/") == 2
-    rejected = section(page, "Rejected and dropped")
+    rejected = section(page, "Rejected, dropped and ignored")
     assert "not an image &lt;of a known&gt; format" in rejected
     assert "identity is excluded" in rejected
     leakage = section(page, "Leakage")
@@ -159,7 +159,8 @@ def test_without_a_held_out_set_the_page_says_that_none_was_compared(tmp_path, s
     assert "No identity is in more than one of train, val and test." in leakage
     assert "<img" not in leakage
     assert "None were found." in section(page, "Duplicates")
-    assert "No image was rejected or dropped." in section(page, "Rejected and dropped")
+    nothing = "No image was rejected or dropped, and no file ignored."
+    assert nothing in section(page, "Rejected, dropped and ignored")
 
 
 def test_a_held_out_set_without_overlap_is_shown(tmp_path, scanned):
@@ -191,7 +192,7 @@ def test_more_reasons_than_a_table_has_rows_are_counted(tmp_path, scanned):
         name: ("rejected", f"reason {number:02d}", None) for number, name in enumerate(names[:25])
     }
     given |= dict.fromkeys(names[25:40], ("rejected", "the usual", None))
-    rejected = section(rendered(scanned, given), "Rejected and dropped")
+    rejected = section(rendered(scanned, given), "Rejected, dropped and ignored")
     assert "The 20 most frequent of 26 reasons" in rejected
     assert rejected.index("the usual") < rejected.index("reason 00")
     assert "reason 18" in rejected

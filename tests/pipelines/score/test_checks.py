@@ -25,7 +25,7 @@ def work(tmp_path) -> Work:
     return Work(str(tmp_path), "embeddings", {}, {}, str(tmp_path), files, lambda: None)
 
 
-def wrote(work: Work, listed: int, *parts: list[str], errors: tuple = ()) -> None:
+def wrote(work: Work, listed: int, *parts: list[str], errors: tuple = (), ignored: int = 0) -> None:
     """Writes what a job leaves: parts with these keys, parts of errors, and receipts."""
     written: dict[str, list] = {"parts": [], "errors": []}
     named = [("parts", f"part-{number}.parquet", keys) for number, keys in enumerate(parts)]
@@ -37,7 +37,7 @@ def wrote(work: Work, listed: int, *parts: list[str], errors: tuple = ()) -> Non
         names = sum(int(hashlib.sha256(key.encode()).hexdigest(), 16) for key in keys)
         written[kind].append({"path": name, **receipt, "names": f"{names % (1 << 256):064x}"})
     every = Counter(key for _, _, keys in named for key in keys)
-    written["listed"] = [{"listed": listed}]
+    written["listed"], written["ignored"] = [{"listed": listed}], [{"ignored": ignored}]
     written["repeated"] = [{"key": image_key(key)} for key, times in every.items() if times > 1]
     for kind, receipts in written.items():
         with open(work.path(f"{kind}.json"), "w") as stream:
@@ -47,12 +47,28 @@ def wrote(work: Work, listed: int, *parts: list[str], errors: tuple = ()) -> Non
 def test_every_row_is_counted_and_every_part_is_a_file(work):
     wrote(work, 5, ["a", "c"], ["b"], errors=(["d"], ["e"]))
     checked = checks.check(work, OPTIONS, None)
-    assert checked.counts == {"listed": 5, "scored": 3, "rejected": 2}
+    assert checked.counts == {"listed": 5, "scored": 3, "rejected": 2, "ignored": 0}
     assert [entry["path"] for entry in checked.files] == [
         *("errors/part-0", "errors/part-1", "part-0.parquet", "part-1.parquet")
     ]
     digests = (int(hashlib.sha256(key.encode()).hexdigest(), 16) for key in "abcde")
     assert checked.source_fingerprint == f"{sum(digests) % (1 << 256):064x}"
+
+
+def test_ignored_files_are_counted_and_do_not_count_for_the_share_of_rejected_images(work):
+    wrote(work, 14, ["a", "b"], errors=(["c", "d"],), ignored=10)
+    assert checks.check(work, OPTIONS, None).counts == {
+        **{"listed": 14, "scored": 2, "rejected": 2, "ignored": 10}
+    }
+    wrote(work, 14, ["a"], errors=(["b", "c", "d"],), ignored=10)
+    with pytest.raises(RunError, match=r"At most 50% of the images .* 3 of 4 were"):
+        checks.check(work, OPTIONS, None)
+    wrote(work, 14, ["a"], errors=(), ignored=10)
+    with pytest.raises(RunError, match="14 were listed and 11 have one"):
+        checks.check(work, OPTIONS, None)
+    wrote(work, 3, ignored=3)
+    with pytest.raises(RunError, match="all 3 files in it have names that images never have"):
+        checks.check(work, OPTIONS, None)
 
 
 @pytest.mark.parametrize(

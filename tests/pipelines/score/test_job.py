@@ -39,6 +39,7 @@ REASONS = {
     "id00006/small.png": "side",
     "id00007/pipe.jpg": "neither a file nor a folder",
 }
+IGNORED = {".DS_Store", "id00001/notes.txt", "id00002/._1.jpg"}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,8 @@ def photos(tiny_photos, tmp_path_factory) -> Path:
     Image.new("RGB", (8, 8)).save(root / "id00006" / "small.png")
     os.mkfifo(root / "id00007" / "pipe.jpg")
     (root / "nobody.jpg").write_bytes(good)
+    for name in IGNORED:
+        (root / name).write_bytes(b"never an image")
     return root
 
 
@@ -98,9 +101,9 @@ def test_every_file_has_an_embedding_or_a_reason(photos, embeddings):
     for image_id, message in REASONS.items():
         assert message in errors[image_id]["reason"].lower()
         assert errors[image_id]["source"] == image_id
-    assert scored.keys() | errors.keys() == listed
+    assert scored.keys() | errors.keys() | IGNORED == listed
     assert not scored.keys() & errors.keys()
-    counts = {"listed": len(listed), "scored": len(scored), "rejected": len(errors)}
+    counts = {"listed": len(listed), "scored": len(scored), "rejected": len(errors), "ignored": 3}
     assert artifact.read_manifest(str(embeddings), "embeddings")["counts"] == counts
 
 
@@ -385,5 +388,5 @@ def test_grouped_streams_have_deterministic_coders(tmp_path):
     # The model's results have the type that Beam's RunInference declares; the writers give None.
     pickled = {step for step in check(Graph(pipeline)) if not step.startswith("Model/")}
     assert pickled == {
-        f"{name}/Write" for name in ("WriteReceipts", "Parts", "Errors", "RepeatedKeys")
+        f"{name}/Write" for name in ("WriteReceipts", "Parts", "Errors", "Ignored", "RepeatedKeys")
     }

@@ -164,6 +164,17 @@ def test_a_run_resumes_only_with_the_same_options(tmp_path):
     assert not (tmp_path / "other" / "checkpoints").exists()
 
 
+def test_what_systems_leave_in_a_folder_is_not_in_the_way(tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in (".DS_Store", "Thumbs.db", "._out"):
+        (tmp_path / "out" / name).write_bytes(b"view")
+    write(tmp_path / "out")
+    assert (tmp_path / "out" / "manifest.json").exists()
+    assert (tmp_path / "out" / ".DS_Store").read_bytes() == b"view"
+    listed = artifact.unlisted_files(str(tmp_path), [], "out")
+    assert not {".DS_Store", "Thumbs.db", "._out"} & {name.split("/")[-1] for name in listed}
+
+
 def test_an_output_with_other_files_is_refused_and_unchanged(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"mine")
     with pytest.raises(UsageError, match=r"holds other files \(photo\.jpg, \.\.\.\)"):

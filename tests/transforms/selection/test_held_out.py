@@ -6,6 +6,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.row_ids import BASE, HELD_OUT, NEW, chunk_number, row_ids_of
+from facemill.transforms.dataset.ignored_files import why_ignored
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE
 from facemill.transforms.duplicates.verdicts import EXACT, Exclusion, Verdict
 from facemill.transforms.faces.crop import CropConfig
@@ -36,7 +37,8 @@ def test_usable_images_and_reasons_of_unusable_ones_are_counted(tmp_path, tiny_p
     # An image that its dataset excluded, with known pixels.
     pixels = hashlib.sha256(b"").hexdigest()
     excluded = Ref("c", "eve", "x", reason=because("why"), pixel_sha256=pixels, outcome=CONFLICT)
-    groups = (good[:4] + bad[:2], bad[2:], [*good[4:], excluded])
+    ignored = Ref(".DS_Store", None, ".DS_Store", reason=why_ignored(".DS_Store"))
+    groups = (good[:4] + bad[:2], [*bad[2:], ignored], [*good[4:], excluded])
     scanned = [
         scan_chunk(job, chunk_number(HELD_OUT, 0, ordinal), refs)
         for ordinal, refs in enumerate(groups)
@@ -45,16 +47,18 @@ def test_usable_images_and_reasons_of_unusable_ones_are_counted(tmp_path, tiny_p
     entries = [f"{name}\0{digest.hexdigest()}" for name, digest in digests.items()]
     expected = {
         "listed": 11,
+        "ignored": 1,
         "usable": 7,
         "by_pixels": 1,
         "reasons": {"0": 2, "1": 1, "set aside in its dataset as conflict": 1},
-        "fingerprint": content(*entries, "0\0", "1\0", "2\0", "c\0"),
+        "fingerprint": content(*entries, "0\0", "1\0", "2\0", "c\0", ".DS_Store\0"),
     }
     assert_counts(scanned, CountUsable(str(tmp_path)), expected)
 
 
 def test_an_empty_held_out_set_has_counts_of_zero(tmp_path):
-    expected = {"listed": 0, "usable": 0, "by_pixels": 0, "reasons": {}, "fingerprint": "0" * 64}
+    expected = {"listed": 0, "ignored": 0, "usable": 0, "by_pixels": 0}
+    expected |= {"reasons": {}, "fingerprint": "0" * 64}
     assert_counts([], CountUsable(str(tmp_path)), expected)
 
 

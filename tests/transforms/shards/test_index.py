@@ -96,6 +96,12 @@ def test_every_image_gets_its_one_outcome():
         assert [rows[row][name] for name in names] == [None] * len(names)
 
 
+def test_a_file_that_was_never_meant_as_an_image_is_ignored():
+    codes = [None, "sidecar_file", *[None] * 5]
+    table = REJECTED.set_column(1, "reason_code", pa.array(codes))
+    assert decided(rejected=table)[1]["outcome"] == "ignored"
+
+
 def test_a_quarantined_image_has_a_position_and_stays_a_conflict():
     found = np.concatenate([positions(3, 0), positions(5, folder="quarantine")])
     row = decided(positions=found)[5]

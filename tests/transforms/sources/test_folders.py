@@ -28,8 +28,7 @@ def test_every_file_is_listed_with_its_folder_as_identity(tmp_path):
     files = {
         "Zoë/a.jpg": b"zoe",
         "Ada L/2019/b.png": b"deep",
-        "Ada L/notes.txt": b"text",
-        "Ada L/.hidden": b"",
+        "Ada L/.hidden.jpg": b"",
         "100% me@N01/c": b"odd",
     }
     source = Folders(str(_write(tmp_path, files)))
@@ -39,6 +38,26 @@ def test_every_file_is_listed_with_its_folder_as_identity(tmp_path):
     }
     assert all(not ref.reason and ref.path == ref.image_id for ref in refs)
     assert dict(zip([r.image_id for r in refs], source.read(refs), strict=True)) == files
+
+
+def test_files_that_were_never_meant_as_images_are_ignored_and_are_no_identity(tmp_path):
+    codes = {
+        "Ada/1.jpg": None,
+        "Ada/notes.txt": "sidecar_file",
+        "Ada/.hidden": "hidden_file",
+        "Ada/._1.jpg": "system_file",
+        "__MACOSX/Ada/._1.jpg": "system_file",
+        "__MACOSX/Ada/1.jpg": "system_file",
+        ".DS_Store": "system_file",
+        "README": "sidecar_file",
+        "LICENSE.md": "sidecar_file",
+        "loose.jpg": "no_identity_folder",
+        "bare": "no_identity_folder",
+    }
+    refs = _refs(Folders(str(_write(tmp_path, dict.fromkeys(codes, b"x")))))
+    assert {ref.image_id: ref.reason and ref.reason.code.value for ref in refs} == codes
+    assert {ref.identity for ref in refs} == {"Ada", None}
+    assert [ref.image_id for ref in refs if ref.identity] == ["Ada/1.jpg"]
 
 
 def test_lfw_has_the_layout_of_its_archive(tmp_path):

@@ -326,6 +326,18 @@ def test_a_file_that_is_no_manifest_is_a_usage_error(tmp_path, name, data, messa
         Manifest(str(tmp_path / name)).tasks()
 
 
+def test_rows_of_files_that_were_never_meant_as_images_are_ignored(tmp_path):
+    names = ("a/1.jpg", "a/.DS_Store", "a/1.txt", "a/1")
+    path = _write(tmp_path / "m.csv", [{"path": name, "identity": "ada"} for name in names])
+    found = {ref.image_id: (ref.identity, ref.reason and ref.reason.code) for ref in _listed(path)}
+    assert found == {
+        "a/1.jpg": ("ada", None),
+        "a/.DS_Store": (None, "system_file"),
+        "a/1.txt": (None, "sidecar_file"),
+        "a/1": ("ada", None),
+    }
+
+
 # A row of CSV must end on its line.
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), max_size=6)
 _PART = _TEXT.filter(lambda part: part not in ("", ".", "..")).map(

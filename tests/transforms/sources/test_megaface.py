@@ -5,6 +5,7 @@ import pytest
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.dataset.ignored_files import README_FILE, SYSTEM_FILE, why_ignored
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.megaface import NO_IMAGE, NO_PERSON, OUTSIDE_LAYOUT, MegaFace
 
@@ -106,21 +107,29 @@ def test_a_file_in_neither_set_is_listed_with_a_reason(tmp_path):
         FLICKR + "1.jpg": b"x",
         FLICKR + "gone.jpg.json": annotation(None),
         "FlickrFinal2/readme.txt": b"x",
+        "FlickrFinal2/bare": b"x",
         "facescrub/loose.png": b"x",
         "facescrub/Ada/Ada_1.png.json": b"{}",
         "devkit/list.json": b"{}",
+        "devkit/bare": b"",
+        FLICKR + "._1.jpg": b"",
+        FLICKR + "._1.jpg.json": b"",
         "LICENSE": b"x",
     }
     found = listed(write(tmp_path, files))
     assert {name: (ref.identity, ref.reason) for name, ref in found.items()} == {
         FLICKR + "1.jpg": (None, None),
         FLICKR + "gone.jpg.json": (None, NO_IMAGE),
+        "FlickrFinal2/readme.txt": (None, why_ignored("readme.txt")),
         # Its content decides whether it is an image.
-        "FlickrFinal2/readme.txt": (None, None),
+        "FlickrFinal2/bare": (None, None),
         "facescrub/loose.png": (None, NO_PERSON),
         "facescrub/Ada/Ada_1.png.json": ("Ada", NO_IMAGE),
-        "devkit/list.json": (None, NO_IMAGE),
-        "LICENSE": (None, OUTSIDE_LAYOUT),
+        "devkit/list.json": (None, why_ignored("list.json")),
+        "devkit/bare": (None, OUTSIDE_LAYOUT),
+        "LICENSE": (None, README_FILE),
+        FLICKR + "._1.jpg": (None, SYSTEM_FILE),
+        FLICKR + "._1.jpg.json": (None, SYSTEM_FILE),
     }
 
 

@@ -202,13 +202,36 @@ def test_repeated_member_names_get_different_image_ids(tmp_path):
 
 def test_a_key_without_an_image_has_a_row_with_a_reason(tmp_path):
     (tmp_path / "0.tar").write_bytes(
-        _files(**{"a/1.jpg": b"", "a/1.npy": b"", "a/2.heic": b"", "a/2.cls": b"a", "README": b""})
+        _files(**{"a/1.jpg": b"", "a/1.npy": b"", "a/2.heic": b"", "a/2.cls": b"a", "bare": b""})
     )
     assert [(ref.image_id, ref.reason) for ref in _listed(tmp_path)] == [
         ("0.tar/a/1.jpg", None),
         ("0.tar/a/2", "none of its members is an image: cls, heic"),
-        ("0.tar/README", "none of its members is an image: no extension"),
+        ("0.tar/bare", "none of its members is an image: no extension"),
     ]
+
+
+def test_members_that_were_never_meant_as_images_are_ignored(tmp_path):
+    names = (
+        *("a/1.jpg", "a/1.json", "a/._1.jpg", "__MACOSX/a/._1.jpg", "a/.DS_Store", ".gitkeep"),
+        *("README", "README.md", "a/2.npy", "a/3.cls", "a/.4.jpg", "a/5.cls.txt"),
+    )
+    (tmp_path / "0.tar").write_bytes(_files(**dict.fromkeys(names, b"{}")))
+    codes = {ref.image_id: ref.reason and ref.reason.code.value for ref in _listed(tmp_path)}
+    assert codes == {
+        "0.tar/a/1.jpg": None,
+        # A hidden photo is a photo, and a label alone is one whose photo is lost.
+        "0.tar/a/.4.jpg": None,
+        "0.tar/a/3": "no_image_in_record",
+        **dict.fromkeys(("0.tar/a/._1.jpg", "0.tar/__MACOSX/a/._1.jpg"), "system_file"),
+        **{"0.tar/a/.DS_Store": "system_file", "0.tar/.gitkeep": "hidden_file"},
+        # The others are named by their keys, like records.
+        **dict.fromkeys(("0.tar/README", "0.tar/README#2"), "sidecar_file"),
+        **dict.fromkeys(("0.tar/a/2", "0.tar/a/5"), "sidecar_file"),
+    }
+    (tmp_path / "._0.tar").write_bytes(b"attributes")
+    (reason,) = (ref.reason for ref in _listed(tmp_path) if ref.image_id == "._0.tar")
+    assert reason.code.value == "system_file"
 
 
 def test_names_of_any_bytes_and_length_are_listed(tmp_path):
