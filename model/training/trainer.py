@@ -17,6 +17,7 @@ from facemill.model.data.vocabulary import Transform
 from facemill.model.export.embedder import Embedder
 from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
+from facemill.model.training import checkpoints
 from facemill.model.training.history import History
 from facemill.model.training.schedule import WarmupCosine
 from facemill.transforms.core.errors import ParameterError, RunError
@@ -142,6 +143,7 @@ class Trainer:
         self._checkpoint = tf.train.Checkpoint(
             network=network, head=self._head, optimizer=self._optimizer, generators=generators
         )
+        checkpoints.mend_list(folder)
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=2)
 
     def _build(self) -> None:
@@ -201,31 +203,38 @@ class Trainer:
         return self._validate() if scores is None else scores
 
     def restore(self) -> None:
-        """Takes up the newest checkpoint, if there is one; a second call does nothing.
+        """Takes up the newest undamaged checkpoint, if there is one; a second call does nothing.
 
         Raises:
-            RunError: the checkpoint is damaged.
+            RunError: there are checkpoints, and all are damaged.
         """
-        latest = self._manager.latest_checkpoint
-        if not latest or self._restored:
+        if self._restored:
             return
         self._restored = True
-        try:
-            self._checkpoint.restore(latest).assert_consumed()
-            self.history.load(self.step)
-        # What TensorFlow's checkpoint reader and `History.load` raise on damaged files.
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            AssertionError,
-            tf.errors.OpError,
-        ) as error:
+        damaged: list[str] = []
+        for path in checkpoints.newest_first(self._folder, self._manager.checkpoints):
+            try:
+                self._checkpoint.restore(path).assert_consumed()
+                self.history.load(self.step)
+            # What TensorFlow's checkpoint reader and `History.load` raise on damaged files.
+            except (
+                OSError,
+                ValueError,
+                LookupError,
+                AssertionError,
+                tf.errors.OpError,
+            ) as error:
+                damaged.append(f"{path} ({type(error).__name__})")
+                continue
+            if damaged:
+                print(f"damaged and passed over: {', '.join(damaged)}", file=sys.stderr)
+            print(f"going on from step {self.step}", file=sys.stderr)
+            return
+        if damaged:
             raise RunError(
-                f"The checkpoint of the run before must be whole, but {latest} cannot be gone on "
-                f"with ({type(error).__name__}); remove {self._folder} and train again."
-            ) from None
-        print(f"going on from step {self.step}", file=sys.stderr)
+                "A checkpoint of the run before must be undamaged, but none is that is there: "
+                f"{', '.join(damaged)}; bring one back, or train anew by `restart`."
+            )
 
     def _losses(self, epoch: int, first: int) -> Iterator[list[float]]:
         """Trains on the rest of an epoch; yields losses in groups of up to `_CHECK_EVERY` steps."""

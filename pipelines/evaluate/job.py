@@ -84,7 +84,8 @@ def run(options: EvaluateOptions, beam_args: Sequence[str]) -> None:
             else (threshold_pairs, score_pairs(threshold_pairs, embeddings)),
         ),
     }
-    with artifact.begin(options.output, KIND, settings, inputs) as work:
+    # The settings have a digest of each, so they may have moved.
+    with artifact.begin(options.output, KIND, settings, inputs, identified=list(inputs)) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to evaluate again.")
         else:

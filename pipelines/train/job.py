@@ -54,7 +54,16 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     }
     inputs = {"dataset": dataset}
     keep = [_CHECKPOINTS, _LOGS]
-    with artifact.begin(options.output, KIND, wanted, inputs=inputs, keep=keep) as work:
+    with artifact.begin(
+        options.output,
+        KIND,
+        wanted,
+        inputs=inputs,
+        keep=keep,
+        # A dataset that was moved is still the one that the fingerprint names.
+        identified=["dataset"],
+        restart=options.restart,
+    ) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to train again.")
             return

@@ -24,6 +24,11 @@ class TrainOptions:
 
     dataset: str = option(help="directory that `facemill ingest` wrote")
     output: str = option(help="directory of the model, new or left by a killed run")
+    restart: bool = option(
+        False,
+        help="train anew, without the checkpoints that an unfinished run left in --output; without "
+        "it a run with other options is refused there",
+    )
     # One is fastest on one machine; more simulate several GPUs. Where TensorFlow has GPUs, all of
     # them share each batch.
     cpu_replicas: int = option(

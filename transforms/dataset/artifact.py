@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -145,24 +145,32 @@ def begin(
     inputs: Mapping[str, str] | None = None,
     keep: Sequence[str] = (),
     here: bool = True,
+    identified: Collection[str] = (),
+    restart: bool = False,
 ) -> Iterator[Work | None]:
     """Opens an output directory for writing and holds it against other runs.
 
     Yields None if the artifact is already complete, with the same options and inputs. Files of a
     killed run are removed, except the names in `keep` if that run had the same options and inputs:
-    this run can resume from these.
+    this run can resume from these. Those of a run with others are removed only if `restart` says
+    so.
 
     Args:
         output: directory, made if it is absent, or URL on an object store.
         kind: "dataset", "model", "embeddings", ...
         options: JSON values, those that change the result.
         inputs: name to absolute path of what the job reads. Compared, but not in the manifest.
-        keep: names in the output directory from which a later run can resume.
+        keep: names in the output directory from which a later run can resume, the most valuable
+            first: where that one has files, a run with other options is refused.
         here: whether no other machine takes part, so that the scratch of an output on a store can
             be on a disk of this machine.
+        identified: names of inputs whose content the options tell, such as by a fingerprint; these
+            may have moved since.
+        restart: whether to begin anew, without what a killed run left.
 
     Raises:
-        UsageError: the directory holds other files or another artifact, or another run writes it.
+        UsageError: the directory holds other files or another artifact, another run writes it, or
+            it holds what a run with other options can resume from.
     """
     wanted: dict[str, Any] = {
         "kind": kind,
@@ -185,13 +193,13 @@ def begin(
             ) from None
         except OSError as error:
             raise _not_writable(output, error) from None
-        if _is_complete(output, wanted):
+        if _is_complete(output, wanted, identified):
             yield None
             return
         inside = os.path.join(output, f"{_SCRATCH}{secrets.token_hex(6)}")
         scratch, files = inside, OutputFiles(inside)
         try:
-            _clear(output, wanted, keep)
+            _clear(output, wanted, keep, identified, restart)
             storage.write_atomically(os.path.join(output, _MARK), to_json(wanted))
             if storage.is_remote(output):
                 files = OutputFiles(output, os.path.join(inside, _RUN_MARK))
@@ -258,6 +266,15 @@ def read_manifest(path: str, kind: str) -> dict[str, Any]:
             f"{manifest.get('schema_version')!r}; write it again with this version of facemill."
         )
     return manifest
+
+
+def read_run(path: str) -> dict[str, Any]:
+    """What `run.json` of an artifact says; empty where it is absent or no JSON."""
+    try:
+        found = json.loads(storage.read_bytes(storage.join(path, RUN)))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def is_unfinished(path: str) -> bool:
@@ -421,7 +438,7 @@ def plain(options: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(dict(options)))
 
 
-def _is_complete(output: str, wanted: Mapping[str, Any]) -> bool:
+def _is_complete(output: str, wanted: Mapping[str, Any], identified: Collection[str]) -> bool:
     """Whether the output already is the wanted artifact, complete.
 
     Raises:
@@ -430,12 +447,8 @@ def _is_complete(output: str, wanted: Mapping[str, Any]) -> bool:
     if not storage.is_file(os.path.join(output, MANIFEST)):
         return False
     manifest = read_manifest(output, wanted["kind"])
-    differing = _differing(manifest["options"], wanted["options"])
-    try:
-        run = json.loads(storage.read_bytes(os.path.join(output, RUN)))
-    except (OSError, ValueError):
-        run = {}
-    differing += _differing(run.get("inputs", wanted["inputs"]), wanted["inputs"])
+    there = {"options": manifest["options"], "inputs": read_run(output).get("inputs")}
+    differing = _differences(there, wanted, identified)
     if differing:
         raise ParameterError(
             "output",
@@ -448,6 +461,21 @@ def _is_complete(output: str, wanted: Mapping[str, Any]) -> bool:
     return True
 
 
+def _differences(
+    there: Mapping[str, Any], wanted: Mapping[str, Any], identified: Collection[str]
+) -> list[str]:
+    """How options and inputs of another run differ from the wanted ones; empty if they do not."""
+    options, inputs = there.get("options"), there.get("inputs")
+    differing = _differing(options if isinstance(options, dict) else {}, wanted["options"])
+    if isinstance(inputs, dict):
+        mine, theirs = (
+            {name: path for name, path in paths.items() if name not in identified}
+            for paths in (wanted["inputs"], inputs)
+        )
+        differing += _differing(theirs, mine)
+    return differing
+
+
 def _differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     names = sorted(set(there) | set(here))
     return [
@@ -457,11 +485,18 @@ def _differing(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _clear(output: str, wanted: Mapping[str, Any], keep: Sequence[str]) -> None:
-    """Removes the files of a killed run.
+def _clear(
+    output: str,
+    wanted: Mapping[str, Any],
+    keep: Sequence[str],
+    identified: Collection[str],
+    restart: bool,
+) -> None:
+    """Removes the files of a killed run, except what this run resumes from.
 
     Raises:
-        UsageError: the directory holds files that are not of a killed run of this kind.
+        UsageError: the directory holds files that are not of a killed run of this kind, or work of
+            one with other options.
     """
     names = [name for name in _names(output) if not name.startswith(f"{_MARK}.tmp-")]
     try:
@@ -476,7 +511,16 @@ def _clear(output: str, wanted: Mapping[str, Any], keep: Sequence[str]) -> None:
             but=f"{output} holds other files ({sorted(names)[0]}, ...)",
             do="give another path",
         )
-    resumable = set(keep) if mark == wanted else set()
+    differing = _differences(mark or {}, wanted, identified) if names and not restart else []
+    if differing and keep and any(storage.walk_files(os.path.join(output, keep[0]))):
+        raise ParameterError(
+            "output",
+            output,
+            must="be continued with the options it was begun with",
+            but=f"{output} holds {keep[0]} of a run with others ({'; '.join(differing)})",
+            do="give these, or another path, or begin anew without them by `restart`",
+        )
+    resumable = set() if differing or restart else set(keep)
     for name in _names(output):
         if name not in resumable and name != _MARK:
             storage.remove(os.path.join(output, name))

@@ -96,5 +96,5 @@ def test_a_damaged_checkpoint_is_reported_in_a_sentence(trainer, tmp_path, name)
     trainer(recipe, folder=tmp_path / "run").run()
     path = tmp_path / "run" / name
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(RunError, match=r"checkpoint of the run before must be whole.*remove"):
+    with pytest.raises(RunError, match=r"must be undamaged, but none.*`restart`"):
         trainer(recipe, folder=tmp_path / "run").run()

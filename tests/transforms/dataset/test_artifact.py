@@ -154,14 +154,58 @@ def test_files_of_a_killed_run_are_removed(tmp_path):
     assert os.listdir(output / "index") == ["part.bin"]
 
 
-def test_a_run_resumes_only_with_the_same_options(tmp_path):
+def test_a_run_resumes_with_the_same_options(tmp_path):
     output = tmp_path / "out"
     interrupted(output)
     write(output, keep=["checkpoints"])
     assert (output / "checkpoints" / "one").read_bytes() == b"epoch 1"
-    interrupted(tmp_path / "other")
-    write(tmp_path / "other", {**OPTIONS, "size": 64}, keep=["checkpoints"])
-    assert not (tmp_path / "other" / "checkpoints").exists()
+
+
+def test_work_of_a_run_with_other_options_is_removed_only_on_request(tmp_path):
+    output = tmp_path / "out"
+    interrupted(output)
+    other = {**OPTIONS, "size": 64}
+    with pytest.raises(UsageError, match=r"of a run with others \(size: there 32, here 64"):
+        write(output, other, keep=["checkpoints"])
+    assert (output / "checkpoints" / "one").read_bytes() == b"epoch 1"
+    # The refusal leaves the mark of the first run, which can still go on.
+    with artifact.begin(str(output), "dataset", OPTIONS, keep=["checkpoints"]) as work:
+        assert work is not None
+    assert (output / "checkpoints" / "one").exists()
+    with artifact.begin(str(output), "dataset", other, keep=["checkpoints"], restart=True) as work:
+        assert work is not None
+        assert not (output / "checkpoints").exists()
+
+
+def test_a_restart_leaves_the_work_of_a_run_with_the_same_options_too(tmp_path):
+    interrupted(tmp_path)
+    with artifact.begin(str(tmp_path), "dataset", OPTIONS, keep=["checkpoints"], restart=True):
+        assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_run_without_work_makes_room_for_other_options(tmp_path):
+    with artifact.begin(str(tmp_path / "out"), "dataset", OPTIONS) as work:
+        assert work is not None
+    assert write(tmp_path / "out", {**OPTIONS, "size": 64}, keep=["checkpoints"])
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_an_input_that_the_options_identify_may_move(tmp_path, complete):
+    before, now = {"dataset": "/a", "pairs": "/p"}, {"dataset": "/b", "pairs": "/p"}
+    output = tmp_path / "out"
+    (write if complete else interrupted)(output, inputs=before)
+
+    def begin(*identified: str):
+        return artifact.begin(
+            str(output), "dataset", OPTIONS, now, ["checkpoints"], identified=identified
+        )
+
+    for others in ((), ("pairs",)):
+        with pytest.raises(UsageError, match="dataset: there '/a', here '/b'"), begin(*others):
+            pass
+    with begin("dataset") as work:
+        assert (work is None) == complete
+        assert complete or (output / "checkpoints" / "one").exists()
 
 
 def test_what_systems_leave_in_a_folder_is_not_in_the_way(tmp_path):
