@@ -1,7 +1,8 @@
 """An ingest run whose options and inputs are checked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base, ReferenceSet
@@ -24,6 +25,7 @@ class IngestJob:
         base: the dataset of which the run makes a new version, or None.
         work: the folder of the run.
         lists: the identities that a person's files name.
+        input_files: returns what `run.json` keeps of the files of the input.
     """
 
     options: IngestOptions
@@ -34,6 +36,7 @@ class IngestJob:
     base: Base | None
     work: Work
     lists: NameLists = field(default_factory=NameLists)
+    input_files: Callable[[], dict[str, Any]] = dict
 
     @property
     def base_keys(self) -> str | None:

@@ -12,9 +12,11 @@ import contextlib
 import os
 from collections.abc import Sequence
 
+from facemill.pipelines.common.input_files import Input, Looking
 from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.runner import Runner, choose
 from facemill.pipelines.common.scratch import is_here
+from facemill.pipelines.ingest import complete
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import (
@@ -43,6 +45,7 @@ from facemill.transforms.scan.prefetch import prefetch
 from facemill.transforms.scan.scan_chunk import ScanJob
 from facemill.transforms.scan.staging import STAGING
 from facemill.transforms.sources import registry
+from facemill.transforms.sources.dataset import DatasetRecords
 
 
 def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
@@ -94,8 +97,19 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     if form == registry.MANIFEST:
         inputs["root"] = source.root
     here = is_here(options.scratch, runner.is_local)
-    with artifact.begin(options.output, KIND, wanted, inputs=inputs, here=here) as work:
+    # Of a dataset the options have the fingerprint.
+    identified = [one.option for one in references if isinstance(one.source, DatasetRecords)]
+    looked_at = [Input("input", source, tasks, root)]
+    looked_at += [
+        Input(one.option, one.source, one.tasks, one.source.root)
+        for one in references
+        if one.option not in identified
+    ]
+    with artifact.begin(
+        options.output, KIND, wanted, inputs=inputs, here=here, identified=identified
+    ) as work:
         if work is None:
+            complete.refuse_changed_inputs(options, output, looked_at)
             print(f"{options.output} is already complete; remove it to ingest again.")
             return
         scan = ScanJob(
@@ -107,7 +121,8 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
             group_by=rules.columns[0] if rules.columns else None,
             windows=options.dedup == "thorough",
         )
-        job = IngestJob(options, scan, tasks, rules, references, base, work, lists)
+        looking = Looking(looked_at)
+        job = IngestJob(options, scan, tasks, rules, references, base, work, lists, looking.result)
         if base is not None and job.base_keys is not None:
             write_base_keys(base, job.base_keys)
         with _prefetch(job, runner):

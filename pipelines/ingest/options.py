@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from facemill.pipelines.common.compare_input import COMPARISONS, TIMES
 from facemill.pipelines.common.options import check
 from facemill.pipelines.common.scratch import AUTO, SCRATCHES
 from facemill.pipelines.common.source_options import SourceOptions
@@ -203,6 +204,12 @@ class IngestOptions(SourceOptions, _Paths):
         help="where files go that only this run needs, if --output is on an object store: to a "
         "disk of this machine, which a local runner does by default, or to the store, which takes "
         "no room here and is how other runners do it; never changes a byte of the result",
+    )
+    compare_input: str = option(
+        TIMES,
+        choices=COMPARISONS,
+        help="where --output is complete already, how --input is compared with what it was made "
+        "of: by names, sizes and times of the files, or by names and contents, which reads them",
     )
     workers: int = option(
         factory=cores.usable,

@@ -10,6 +10,7 @@ from typing import Any
 
 from facemill.pipelines.common.failures import failures_in_sentences
 from facemill.pipelines.common.flags import with_flags
+from facemill.pipelines.common.input_files import INPUT_FILES
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import LOCAL, Runner
 from facemill.pipelines.ingest import checks
@@ -64,6 +65,7 @@ def execute(job: IngestJob, runner: Runner) -> None:
         if job.base is not None:
             share_files(job.base, work.files)
         run_info["workers"] = options.workers
+        run_info[INPUT_FILES] = job.input_files()
         _commit(job, checked, analysis.transform, run_info)
     _print_table(checked, options.output)
     if not checked.named and job.scan.source.identities:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facemill.pipelines.score.options import ScoreOptions
+from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import write_results
@@ -92,6 +93,19 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
         files=sorted(files, key=lambda entry: entry["path"]),
         source_fingerprint=f"{total % (1 << 256):064x}",
     )
+
+
+def sources(output: str) -> Iterator[str]:
+    """Of each image of complete embeddings, scored or not, the file that it lies in.
+
+    Args:
+        output: absolute path or URL of the embeddings.
+    """
+    for name in storage.walk_files(output):
+        if name.endswith(".parquet"):
+            path = storage.join(output, name)
+            for batch in part_batches(path, ["source"], _ROWS_AT_A_TIME):
+                yield from batch.column(0).to_pylist()
 
 
 def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[list[str]]:

@@ -15,6 +15,7 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import TaggedOutput
 
+from facemill.pipelines.common import input_files
 from facemill.pipelines.common.flags import crop_flags, flag
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
@@ -98,10 +99,25 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     if given.format == registry.MANIFEST:
         inputs["root"] = given.source.root
     here = is_here(options.scratch, runner.is_local)
-    with artifact.begin(options.output, KIND, wanted, inputs=inputs, here=here) as work:
+    # The options have the fingerprint of a dataset and the id of the model.
+    identified = ["model"] if given.fingerprint is None else ["model", "input"]
+    photos = [] if given.fingerprint else [_photos(given)]
+    with artifact.begin(
+        options.output, KIND, wanted, inputs=inputs, here=here, identified=identified
+    ) as work:
         if work is None:
+            for one in photos:
+                output = storage.absolute(options.output, "output")
+                input_files.refuse_changes(
+                    artifact.read_run(output),
+                    one,
+                    output,
+                    do="score it into another `output`, or remove this one",
+                    known=functools.partial(checks.sources, output),
+                )
             print(f"{options.output} is already complete; remove it to score again.")
             return
+        looking = input_files.Looking(photos)
         artifact.local_copy(model, manifest)
         reader = Reader(given.source, crop_config)
         build = functools.partial(
@@ -117,7 +133,8 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             build, Progress("images scored", functools.partial(_scored, work)), work.output
         )
         checked = checks.check(work, options, given.kept)
-        _commit(work, checked, manifest, given, {**run_info, "workers": options.workers})
+        run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
+        _commit(work, checked, manifest, given, run_info)
         rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)
         print(options.output)
         for name, count in checked.counts.items():
@@ -210,6 +227,11 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
     verify_dataset(root, manifest)
     fingerprint = artifact.fingerprint(manifest)
     return Input(root, source, source.tasks(), source.format, fingerprint, kept)
+
+
+def _photos(given: Input) -> input_files.Input:
+    """The input as one whose files are looked at."""
+    return input_files.Input("input", given.source, given.tasks, given.root)
 
 
 class _Divide(beam.DoFn):

@@ -42,6 +42,7 @@ FLAGS = {
         --split-list repeated SPLIT=FILE
         --seed 1 int
         --scratch auto auto|disk|store
+        --compare-input times times|contents
         --workers runner's int
         --include-identities None
         --exclude-identities None
@@ -53,6 +54,7 @@ FLAGS = {
     "train": """
         --dataset required
         --output required
+        --restart False --no-restart
         --cpu-replicas 1 int
         --recipe default default|demo|lfw
         --backbone recipe's plain|mobilefacenet|residual

@@ -19,6 +19,7 @@ from facemill.transforms.storage.entry import (
     NOT_A_FILE,
     NOT_UTF8,
     Entry,
+    FileStat,
 )
 from facemill.transforms.storage.files import (
     copy,
@@ -43,6 +44,8 @@ from facemill.transforms.storage.files import (
     remove,
     sha256,
     size,
+    stat_file,
+    stat_files,
     sync,
     sync_to_disk,
     top_level,
@@ -79,6 +82,7 @@ __all__ = [
     "NOT_A_FILE",
     "NOT_UTF8",
     "Entry",
+    "FileStat",
     "Mirror",
     "absolute",
     "check_apart",
@@ -119,6 +123,8 @@ __all__ = [
     "remove",
     "sha256",
     "size",
+    "stat_file",
+    "stat_files",
     "sync",
     "sync_to_disk",
     "take_flags",

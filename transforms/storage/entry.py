@@ -18,6 +18,24 @@ LEASE = ".lease"
 
 
 @dataclass(frozen=True, slots=True)
+class FileStat:
+    """What a disk or a store says of a file without reading it.
+
+    Attributes:
+        name: '/'-separated, relative to the listed root; may have lone surrogates.
+        size: bytes; -1 where the disk does not say.
+        version: another text whenever the file was written anew: on a disk the time of its last
+            change in nanoseconds, on a store what it calls the content.
+        changed: seconds since 1970 of that change; None on a store.
+    """
+
+    name: str
+    size: int
+    version: str
+    changed: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A listed file.
 

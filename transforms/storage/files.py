@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO
 
 from facemill.transforms.storage import folders, local, objects
-from facemill.transforms.storage.entry import Entry
+from facemill.transforms.storage.entry import Entry, FileStat
 from facemill.transforms.storage.folders import not_seen
 from facemill.transforms.storage.paths import is_remote
 
@@ -280,6 +280,31 @@ def list_files(root: str, under: str = "") -> Iterator[Entry]:
 def walk_files(root: str) -> Iterator[str]:
     """The relative '/'-separated paths of all files under `root`, sorted."""
     return iter(sorted(objects.walk(root))) if is_remote(root) else local.walk_files(root)
+
+
+def stat_files(root: str) -> Iterator[FileStat]:
+    """Size and version of every file under a root, in no certain order; nothing is read.
+
+    Args:
+        root: a directory or an object store's URL.
+
+    Raises:
+        RunError: the object store does not answer.
+    """
+    return objects.stat_files(root) if is_remote(root) else local.stat_files(root)
+
+
+def stat_file(root: str, name: str) -> FileStat:
+    """Size and version of one file; of an absent one, size -1 and no version.
+
+    Args:
+        root: a directory or an object store's URL.
+        name: relative to it.
+
+    Raises:
+        RunError: the object store does not answer.
+    """
+    return objects.stat_file(root, name) if is_remote(root) else local.stat_file(root, name)
 
 
 def sync_to_disk(paths: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ from facemill.transforms.storage.entry import (
     NOT_A_FILE,
     NOT_UTF8,
     Entry,
+    FileStat,
 )
 from facemill.transforms.storage.folders import not_seen
 
@@ -153,6 +154,31 @@ def walk_files(root: str) -> Iterator[str]:
         for name in names:
             found.append(os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/"))
     yield from sorted(found)
+
+
+def stat_files(root: str) -> Iterator[FileStat]:
+    """See `transforms.storage.stat_files`; folders that cannot be listed are passed over."""
+    folders = [""]
+    while folders:
+        under = folders.pop()
+        try:
+            with os.scandir(os.path.join(root, under)) as found:
+                for item in found:
+                    if item.is_dir(follow_symlinks=False):
+                        folders.append(f"{under}{item.name}/")
+                    else:
+                        yield stat_file(root, under + item.name)
+        except OSError:
+            continue
+
+
+def stat_file(root: str, name: str) -> FileStat:
+    """See `transforms.storage.stat_file`."""
+    try:
+        found = os.stat(os.path.join(root, name))
+    except OSError:
+        return FileStat(name, -1, "")
+    return FileStat(name, found.st_size, str(found.st_mtime_ns), found.st_mtime)
 
 
 def is_file(path: str) -> bool:

@@ -14,10 +14,10 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from facemill.transforms.storage.entry import Entry
+from facemill.transforms.storage.entry import Entry, FileStat
 from facemill.transforms.storage.folders import not_seen
 from facemill.transforms.storage.stores import access
-from facemill.transforms.storage.stores.base import Absent, ConditionError, address
+from facemill.transforms.storage.stores.base import Absent, ConditionError, Listed, address
 from facemill.transforms.storage.stores.errors import not_found
 
 # Files up to this size are uploaded from memory by one request.
@@ -204,6 +204,21 @@ def list_files(root: str, under: str = "") -> Iterator[Entry]:
         yield Entry(under + name)
 
 
+def stat_files(root: str) -> Iterator[FileStat]:
+    """See `transforms.storage.stat_files`."""
+    for one, name in _listed(f"{root.rstrip('/')}/", one_level=False):
+        if not (one.size == 0 and (not name or name.endswith("/"))):
+            yield FileStat(name, one.size, one.version)
+
+
+def stat_file(root: str, name: str) -> FileStat:
+    """See `transforms.storage.stat_file`."""
+    found = access.call(f"{root.rstrip('/')}/{name}", lambda store, key: store.stat(key))
+    return (
+        FileStat(name, -1, "") if found is None else FileStat(name, found.size, str(found.version))
+    )
+
+
 def walk(folder: str) -> list[str]:
     """The names of all objects below a prefix, relative to it, without empty markers of folders."""
     prefix = f"{folder.rstrip('/')}/"
@@ -212,18 +227,22 @@ def walk(folder: str) -> list[str]:
 
 
 def _names(prefix: str, one_level: bool) -> list[tuple[str, int]]:
-    """Names below a prefix, relative to it, with their sizes; each page is a call of its own."""
+    """Names below a prefix, relative to it, with their sizes."""
+    return [(name, one.size) for one, name in _listed(prefix, one_level)]
+
+
+def _listed(prefix: str, one_level: bool) -> Iterator[tuple[Listed, str]]:
+    """Objects below a prefix and their names relative to it; each page is a call of its own."""
     start = len(access.parse(prefix).key)
-    names: list[tuple[str, int]] = []
     page: str | None = None
     while True:
         found, page = access.call(
             prefix,
             lambda store, key: store.list(key, one_level, page),  # noqa: B023
         )
-        names += ((one.key[start:], one.size) for one in found)
+        yield from ((one, one.key[start:]) for one in found)
         if page is None:
-            return names
+            return
 
 
 def remove(url: str) -> None:

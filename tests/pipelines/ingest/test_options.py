@@ -34,6 +34,7 @@ CHANGES = {
     "--seed": ("5", "seed", 5),
     "--workers": ("7", "workers", 7),
     "--scratch": ("store", "scratch", "store"),
+    "--compare-input": ("contents", "compare_input", "contents"),
     "--include-identities": ("in.txt", "include_identities", "in.txt"),
     "--exclude-identities": ("out.txt", "exclude_identities", "out.txt"),
     "--match-names": ("folded", "match_names", "folded"),

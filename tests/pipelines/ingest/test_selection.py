@@ -140,6 +140,7 @@ _ELSEWHERE = {
         "root",
         "workers",
         "scratch",
+        "compare_input",
         "max_rejected",
         "exclude_dataset",
         "append_to",
@@ -179,9 +180,13 @@ def test_the_manifest_holds_every_option_that_changes_the_result(field, names):
     given = {"align": "detect"} if field == "detector" else {}
     before = options_in_manifest(changed(**given), "folders")
     if field in _ELSEWHERE:
-        other = {"format": "lfw", "workers": 5, "max_rejected": 0.1, "scratch": "disk"}.get(
-            field, "other"
-        )
+        other = {
+            "format": "lfw",
+            "workers": 5,
+            "max_rejected": 0.1,
+            "scratch": "disk",
+            "compare_input": "contents",
+        }.get(field, "other")
         assert options_in_manifest(changed(**{field: other}), "folders") == before
         return
     value = _OTHERS[field]

@@ -223,6 +223,19 @@ def test_a_complete_output_is_not_written_again(photos, tiny_model, embeddings, 
     assert contents(embeddings) == before
 
 
+def test_a_complete_output_of_other_photos_is_refused(photos, tiny_model, embeddings, capfd):
+    path = photos / "zoe" / "1.jpg"
+    path.parent.mkdir()
+    path.write_bytes(b"new")
+    try:
+        assert score(photos, tiny_model, embeddings) == 2
+    finally:
+        shutil.rmtree(path.parent)
+    said = sentence(capfd)
+    assert f"--input must hold what {embeddings} was made of" in said
+    assert "1 new (zoe/1.jpg); score it into another --output" in said
+
+
 def test_layout_and_root_are_options_of_the_result(
     tiny_photos, tiny_model, embeddings, tmp_path, capfd
 ):

@@ -11,6 +11,7 @@ import pytest
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import MissingPackageError, NotSharedError
+from facemill.transforms.storage import FileStat
 
 
 @pytest.fixture(params=["disk", "store"])
@@ -171,3 +172,17 @@ def test_storage_imports_no_client_and_no_beam_until_a_url_is_read():
         "assert not late & set(sys.modules), late & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_files_are_described_without_reading_them(made):
+    put(made, "a/1.jpg", b"one")
+    put(made, "a/b/2.jpg", b"three")
+    first = {one.name: one for one in storage.stat_files(made)}
+    assert {name: one.size for name, one in first.items()} == {"a/1.jpg": 3, "a/b/2.jpg": 5}
+    assert {one.name: one for one in storage.stat_files(made)} == first
+    put(made, "a/1.jpg", b"two")
+    second = {one.name: one for one in storage.stat_files(made)}
+    assert second["a/1.jpg"].version != first["a/1.jpg"].version
+    assert second["a/b/2.jpg"] == first["a/b/2.jpg"]
+    assert storage.stat_file(made, "a/1.jpg").size == 3
+    assert storage.stat_file(made, "a/9.jpg") == FileStat("a/9.jpg", -1, "")

@@ -36,10 +36,12 @@ class Listed:
     Attributes:
         key: its name, or a common prefix that ends in "/".
         size: bytes; 0 for a prefix.
+        version: another text whenever the content is another; "" for a prefix.
     """
 
     key: str
     size: int = 0
+    version: str = ""
 
 
 @dataclass(frozen=True)

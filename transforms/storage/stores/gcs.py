@@ -128,7 +128,10 @@ class Gcs(ObjectStore):
                 timeout=_TIMEOUT,
                 retry=None,
             )
-            listed = [Listed(blob.name, int(blob.size or 0)) for blob in found]
+            listed = [
+                Listed(blob.name, int(blob.size or 0), blob.md5_hash or str(blob.generation))
+                for blob in found
+            ]
         listed += (Listed(name) for name in sorted(found.prefixes))
         return listed, found.next_page_token or None
 

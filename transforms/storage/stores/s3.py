@@ -188,7 +188,10 @@ class S3(ObjectStore):
             more["ContinuationToken"] = page
         with self._translating(prefix):
             found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
-        listed = [Listed(one["Key"], one["Size"]) for one in found.get("Contents", ())]
+        listed = [
+            Listed(one["Key"], one["Size"], one.get("ETag", ""))
+            for one in found.get("Contents", ())
+        ]
         listed += (Listed(one["Prefix"]) for one in found.get("CommonPrefixes", ()))
         return listed, found["NextContinuationToken"] if found.get("IsTruncated") else None
 
