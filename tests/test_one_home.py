@@ -32,6 +32,7 @@ NUMBERS = {
     "MIN_SIDE": "transforms/images/limits.py",
     "MAX_BYTES": "transforms/images/limits.py",
     "MAX_PIXELS": "transforms/images/limits.py",
+    "MAX_JPEG_PIXELS": "transforms/images/limits.py",
 }
 # Names that a writer and a reader share; `label` and `identities` are words of other things too.
 TEXTS = {

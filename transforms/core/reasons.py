@@ -51,6 +51,8 @@ class ReasonCode(str, Enum):
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_SMALL = "too_small"
     UNSUPPORTED_SAMPLES = "unsupported_samples"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TRANSPARENT_IMAGE = "transparent_image"
     OUT_OF_MEMORY = "out_of_memory"
 
     # The face and the crop.

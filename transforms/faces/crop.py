@@ -3,7 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,14 +79,19 @@ def frame(
     crop_config: CropConfig,
     images: Sequence[np.ndarray],
     landmarks: Sequence[tuple[float, ...] | None],
+    scales: Sequence[float] | None = None,
 ) -> list[Crop | Reason]:
     """The crops of images; a reason for each image that cannot be cropped.
 
     Args:
         crop_config: how to crop.
         images: N times uint8 [height, width, 3], RGB, upright.
-        landmarks: N times the source's five points, x and y of each, or None.
+        landmarks: N times the source's five points, x and y of each in pixels of the photo, or
+            None.
+        scales: N times the pixels of the photo for each pixel of the image; None if all are 1.
     """
+    if scales is not None and any(scale != 1 for scale in scales):
+        return _frame_scaled(crop_config, images, landmarks, scales)
     if crop_config.align == "none":
         return [Crop(resize_to_square(pixels, crop_config.size)) for pixels in images]
     if crop_config.align == "center":
@@ -103,6 +108,29 @@ def frame(
         _by_faces(pixels, faces, crop_config.size)
         for pixels, faces in zip(images, found, strict=True)
     ]
+
+
+def _frame_scaled(
+    crop_config: CropConfig,
+    images: Sequence[np.ndarray],
+    landmarks: Sequence[tuple[float, ...] | None],
+    scales: Sequence[float],
+) -> list[Crop | Reason]:
+    smaller = [
+        None if points is None else tuple(value / scale for value in points)
+        for points, scale in zip(landmarks, scales, strict=True)
+    ]
+    return [
+        replace(one, box=_enlarged(one.box, scale)) if isinstance(one, Crop) and one.box else one
+        for one, scale in zip(frame(crop_config, images, smaller), scales, strict=True)
+    ]
+
+
+def _enlarged(
+    box: tuple[float, float, float, float], scale: float
+) -> tuple[float, float, float, float]:
+    left, top, right, bottom = box
+    return left * scale, top * scale, right * scale, bottom * scale
 
 
 def check_detector(crop_config: CropConfig) -> None:

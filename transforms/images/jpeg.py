@@ -13,10 +13,15 @@ START = b"\xff\xd8"
 
 _TRUNCATED = "Premature end of JPEG file"
 _DAMAGE = (_TRUNCATED, "Corrupt JPEG data", "Inconsistent progression sequence")
-# Some cameras pad the last bytes before the end. If the decoder went wrong, or the image is higher
-# than its header says, far more bytes are left over.
+# Some cameras and programs write filler before the end. If the decoder went wrong, or the image is
+# higher than its header says, far more bytes are left over, or the decoder has read filler as data.
 _LEFT_OVER = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
-_MOST_LEFT_OVER = 32
+_FEW_LEFT_OVER = 32
+# What is left over is filler up to this many bytes, or this share of the image data; if it has few
+# different bytes, in any amount.
+_MOST_LEFT_OVER, _LARGEST_SHARE, _LARGEST_SHARE_OF_SMALL = 512, 1 / 20, 1 / 4
+_FEW_VALUES = 2
+_BEFORE = 8
 
 _SCAN, _END = 0xDA, 0xD9
 _SEQUENTIAL = (0xC0, 0xC1)
@@ -28,7 +33,20 @@ _METADATA = (*range(0xE0, 0xF0), 0xFE)
 _ALL_FREQUENCIES = b"\x00\x3f\x00"
 
 
-def damage(data: bytes) -> str:
+def smaller(width: int, height: int, divisor: int) -> dict[str, int]:
+    """Arguments by which simplejpeg decodes at a part of the size, which saves memory.
+
+    Args:
+        width: of the photo, in pixels.
+        height: of the photo, in pixels.
+        divisor: 1, 2, 4 or 8.
+    """
+    if divisor == 1:
+        return {}
+    return {"min_width": -(-width // divisor), "min_height": -(-height // divisor)}
+
+
+def damage(data: bytes, **size: int) -> str:
     """The damage that libjpeg reports, or "".
 
     Also "" if libjpeg cannot decode the file at all, and for the few JPEGs that TurboJPEG does not
@@ -36,18 +54,40 @@ def damage(data: bytes) -> str:
 
     Args:
         data: the file's bytes; the caller has checked the image's size.
+        **size: see `smaller`.
     """
     try:
-        simplejpeg.decode_jpeg(strip_metadata(data), "GRAY")
+        simplejpeg.decode_jpeg(checked := strip_metadata(data), "GRAY", **size)
     except Exception as error:  # noqa: BLE001 - errors that are not warnings are left to Pillow
         message = str(error)
         left_over = _LEFT_OVER.match(message)
-        if left_over and int(left_over[1]) <= _MOST_LEFT_OVER:
+        if left_over and _is_filler(checked, int(left_over[1])):
             return ""
         if message.startswith(_TRUNCATED):
             return "image file is truncated"
         return message if message.startswith(_DAMAGE) else ""
     return ""
+
+
+def _is_filler(data: bytes, count: int) -> bool:
+    """Whether the bytes between the image data and the end marker are none of the image.
+
+    Args:
+        data: what `strip_metadata` gives.
+        count: of bytes that libjpeg had no use for.
+    """
+    if count <= _FEW_LEFT_OVER:
+        return True
+    scan = data.find(bytes([0xFF, _SCAN]))
+    end = data.find(bytes([0xFF, _END]), scan)
+    left_over = set(data[end - count : end])
+    # A file whose rest was overwritten has the same filler before and behind the place where the
+    # decoder had enough.
+    if set(data[end - count - _BEFORE : end - count]) <= left_over and len(left_over) < _BEFORE:
+        return False
+    size = end - count - scan
+    most = min(max(_MOST_LEFT_OVER, size * _LARGEST_SHARE), size * _LARGEST_SHARE_OF_SMALL)
+    return len(left_over) <= _FEW_VALUES or count <= most
 
 
 def strip_metadata(data: bytes) -> bytes:

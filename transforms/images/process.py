@@ -11,7 +11,7 @@ from contextlib import suppress
 import cv2
 from PIL import Image, ImageFile, _imaging
 
-from facemill.transforms.images.limits import MAX_PIXELS
+from facemill.transforms.images.limits import MAX_JPEG_PIXELS
 
 
 @functools.cache
@@ -20,12 +20,12 @@ def prepare_process() -> None:
 
     - OpenCV uses one thread for each call: its thread pool would compete with our threads and
       processes for the cores.
-    - Pillow refuses images above `MAX_PIXELS` and truncated files.
+    - Pillow refuses images above twice `MAX_JPEG_PIXELS` and truncated files.
     - libtiff writes nothing to standard error: the row's reason describes the damage.
     """
     cv2.setNumThreads(1)
     # `decode` checks the limit first; Pillow only warns between one and two times its value.
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     _silence_libtiff()
 

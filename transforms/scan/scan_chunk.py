@@ -208,7 +208,7 @@ def _inspect(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Inspecte
     for ref in refs:
         seen, decoded = _open(job, ref, Unreadable(ref.reason) if ref.reason else next(contents))
         batch.append((ref, seen, decoded))
-        waiting += 0 if decoded is None else decoded.width * decoded.height
+        waiting += 0 if decoded is None else decoded.pixels.size // 3
         if waiting >= _BATCH_PIXELS or len(batch) == _BATCH_IMAGES:
             yield from _framed(job, batch)
             batch, waiting = [], 0
@@ -258,6 +258,7 @@ def _framed(
             job.crop_config,
             [decoded.pixels for _, decoded in good],
             [ref.landmarks for ref, _ in good],
+            [decoded.scale for _, decoded in good],
         )
     )
     for ref, seen, decoded in batch:

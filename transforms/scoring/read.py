@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import apache_beam as beam
-import numpy as np
 from apache_beam.pvalue import TaggedOutput
 
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.reasons import Reason
 from facemill.transforms.core.row_ids import CHUNK
 from facemill.transforms.faces.crop import Crop, CropConfig, frame
-from facemill.transforms.images.decode import DecodeError, decode
+from facemill.transforms.images.decode import Decoded, DecodeError, decode
 from facemill.transforms.images.process import prepare_process
 from facemill.transforms.images.resize import encode_jpeg
 from facemill.transforms.scan.chunk import Chunk
@@ -83,16 +82,21 @@ class Reader:
         for start in range(0, len(refs), _AT_A_TIME):
             some = refs[start : start + _AT_A_TIME]
             opened = list(pool.map(self._open, some, self._contents(some, contents)))
-            images = [one for one in opened if isinstance(one, np.ndarray)]
+            images = [one for one in opened if isinstance(one, Decoded)]
             # The detector must run in one thread, so this one finds all faces.
-            framed = frame(self.crop_config, images, [None] * len(images)) if images else []
+            framed = self._faces(images) if images else []
             found = pool.map(_standardized, framed)
             for ref, one in zip(some, opened, strict=True):
-                result = next(found) if isinstance(one, np.ndarray) else one
+                result = next(found) if isinstance(one, Decoded) else one
                 if isinstance(result, Reason):
                     yield Failure(ref.image_id, ref.path, result)
                 else:
                     yield result
+
+    def _faces(self, images: Sequence[Decoded]) -> list[Crop | Reason]:
+        scales = [one.scale for one in images]
+        pixels = [one.pixels for one in images]
+        return frame(self.crop_config, pixels, [None] * len(images), scales)
 
     @property
     def _is_dataset(self) -> bool:
@@ -105,12 +109,13 @@ class Reader:
             reason = reason_of(ref)
             yield Unreadable(reason) if reason else next(contents)
 
-    def _open(self, ref: Ref, content: bytes | Unreadable) -> Standardized | np.ndarray | Reason:
-        """A finished crop, or the pixels of an image that the detector must crop, or a reason."""
+    def _open(self, ref: Ref, content: bytes | Unreadable) -> Standardized | Decoded | Reason:
+        """A finished crop, or an image that the detector must crop, or a reason."""
         if isinstance(content, Unreadable):
             return content.reason
         try:
-            pixels = decode(content).pixels
+            decoded = decode(content)
+            pixels = decoded.pixels
         except DecodeError as error:
             return error.reason
         if self._is_dataset:
@@ -118,10 +123,10 @@ class Reader:
             if pixels.shape[:2] == (self.crop_config.size, self.crop_config.size):
                 # A crop that ingest encoded must not be encoded a second time.
                 return Standardized(content, Measures.of(Crop(pixels)))
-            return _framed(CropConfig(self.crop_config.size, "none"), pixels, ref)
-        return (
-            pixels if self.crop_config.align == "detect" else _framed(self.crop_config, pixels, ref)
-        )
+            return _framed(CropConfig(self.crop_config.size, "none"), decoded, ref)
+        if self.crop_config.align == "detect":
+            return decoded
+        return _framed(self.crop_config, decoded, ref)
 
 
 class ReadImages(beam.PTransform):
@@ -183,8 +188,8 @@ class _Read(beam.DoFn):
             yield TaggedOutput(FAILED_TAG, failed)
 
 
-def _framed(crop_config: CropConfig, pixels: np.ndarray, ref: Ref) -> Standardized | Reason:
-    (framed,) = frame(crop_config, [pixels], [ref.landmarks])
+def _framed(crop_config: CropConfig, decoded: Decoded, ref: Ref) -> Standardized | Reason:
+    (framed,) = frame(crop_config, [decoded.pixels], [ref.landmarks], [decoded.scale])
     return _standardized(framed)
 
 

@@ -24,7 +24,7 @@ from facemill.transforms.sources.reading import cannot_read
 
 _IMAGES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"),
-    *(".tif", ".tiff", ".pgm", ".ppm"),
+    *(".tif", ".tiff", ".pgm", ".ppm", ".avif", ".heic", ".heif"),
 )
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
 _MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")

@@ -43,6 +43,21 @@ def test_same_region_ignores_only_the_size():
     assert not CropConfig(64, "center").same_region(CropConfig(64, "none"))
 
 
+def test_landmarks_and_boxes_of_an_image_decoded_smaller_are_in_pixels_of_the_photo(monkeypatch):
+    pixels = render(0, 3, 0, 112)
+    points = (38.3, 51.7, 73.5, 51.5, 56.0, 71.7, 41.5, 92.4, 70.7, 92.2)
+    crop_config = CropConfig(112, "landmarks")
+    (plain,) = frame(crop_config, [pixels], [points])
+    (scaled,) = frame(crop_config, [pixels], [tuple(4 * one for one in points)], [4.0])
+    np.testing.assert_array_equal(plain.pixels, scaled.pixels)
+    face = Face((10.0, 20.0, 90.0, 100.0), 0.9, np.reshape(points, (5, 2)))
+    monkeypatch.setattr(crop, "_detect", lambda name, images: [[face]] * len(images))
+    one, two = frame(CropConfig(112, "detect"), [pixels] * 2, [None] * 2, [1.0, 2.0])
+    assert one.box == (10, 20, 90, 100)
+    assert two.box == (20, 40, 180, 200)
+    np.testing.assert_array_equal(one.pixels, two.pixels)
+
+
 def test_concurrent_threads_find_the_same_faces_as_one_thread():
     crop_config = CropConfig(64, "detect")
     border = ((40, 40), (40, 40), (0, 0))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from facemill.pipelines.synthesize.faces import broken
 from facemill.pipelines.synthesize.faces.faces import render
@@ -85,6 +85,7 @@ def test_a_file_above_the_limit_is_not_opened(monkeypatch):
 def test_an_image_above_the_pixel_limit_is_not_decoded(form, monkeypatch):
     data = of(form)
     monkeypatch.setattr(module, "MAX_PIXELS", 48 * 36 - 1)
+    monkeypatch.setattr(module, "MAX_JPEG_PIXELS", 48 * 36 - 1)
 
     def unpacked(image):
         raise AssertionError("the raster was allocated before the header was checked")
@@ -351,3 +352,113 @@ def test_libtiff_writes_nothing_about_a_damaged_file(compression, capfd):
     with contextlib.suppress(DecodeError):
         decode(bytes(data))
     assert capfd.readouterr().err == ""
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="r"><rdf:Description '
+    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+def with_xmp(form: str) -> bytes:
+    if form == "GIF":
+        return saved(Image.fromarray(OBLONG), form, xmp=XMP)
+    if form == "TIFF":
+        return of(form, tiffinfo={700: XMP})
+    if form == "PNG":
+        texts = PngImagePlugin.PngInfo()
+        texts.add_itxt("XML:com.adobe.xmp", XMP.decode("ascii"))
+        return of(form, pnginfo=texts)
+    return of(form, xmp=XMP)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_only_exif_turns_an_image(form):
+    data = with_xmp(form)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.getexif().get(0x0112) == 6, "the file has no orientation that Pillow sees"
+    decoded = decode(data)
+    assert (decoded.width, decoded.height) == (48, 36)
+    assert np.abs(decoded.pixels.astype(int) - OBLONG).mean() < 8
+
+
+def test_a_text_that_imitates_exif_turns_nothing():
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Raw profile type exif", "\nexif\n  8\n" + exif(6).hex())
+    assert np.array_equal(decode(of("PNG", pnginfo=texts)).pixels, OBLONG)
+
+
+def bmp_of_32_bits(pixels: np.ndarray, alpha: int, alpha_mask: int) -> bytes:
+    """With a header of version 4, whose masks say where each channel is."""
+    height, width, _ = pixels.shape
+    layers = np.dstack([pixels[::-1, :, ::-1], np.full((height, width), alpha, np.uint8)])
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, alpha_mask)
+    header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, layers.size, 0, 0, 0, 0)
+    header += masks + b"BGRs" + bytes(48)
+    start = 14 + len(header)
+    return struct.pack("<2sIII", b"BM", start + layers.size, 0, start) + header + layers.tobytes()
+
+
+@pytest.mark.parametrize("alpha_mask", [0, 0xFF000000])
+@pytest.mark.parametrize("alpha", [0, 255])
+def test_a_bmp_of_32_bits_shows_its_colors_whatever_its_unused_alpha(alpha, alpha_mask):
+    assert np.array_equal(decode(bmp_of_32_bits(OBLONG, alpha, alpha_mask)).pixels, OBLONG)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "BMP"])
+def test_alpha_that_is_unused_does_not_blacken_an_image(form, value):
+    layers = np.dstack([OBLONG, np.full(OBLONG.shape[:2], value, np.uint8)])
+    data = saved(Image.fromarray(layers), form, **_EXACT.get(form, {}))
+    assert np.array_equal(decode(data).pixels, OBLONG)
+
+
+def test_a_grey_image_with_unused_alpha_keeps_its_samples():
+    layers = np.dstack([_grey(), np.zeros(OBLONG.shape[:2], np.uint8)])
+    pixels = decode(saved(Image.fromarray(layers, "LA"), "PNG")).pixels
+    assert np.array_equal(pixels[:, :, 0], _grey())
+
+
+@pytest.mark.parametrize("color", [0, 255])
+def test_an_image_that_is_transparent_everywhere_and_flat_is_refused(color):
+    layers = np.zeros((20, 20, 4), np.uint8)
+    layers[:, :, :3] = color
+    with pytest.raises(DecodeError, match="transparent everywhere") as caught:
+        decode(saved(Image.fromarray(layers), "PNG"))
+    assert caught.value.reason.code == "transparent_image"
+
+
+@pytest.mark.parametrize("kind", ["plain", "progressive", "grey", "CMYK", "EXIF", "filler"])
+@pytest.mark.parametrize("divisor", [1, 2, 4, 8])
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size(kind, divisor, monkeypatch):
+    image = Image.fromarray(render(1, 1, 1, 320)[:240])
+    image = image.convert({"grey": "L", "CMYK": "CMYK"}.get(kind, "RGB"))
+    options = {"progressive": kind == "progressive"}
+    if kind == "EXIF":
+        options["exif"] = exif(6)
+    data = saved(image, "JPEG", **options)
+    if kind == "filler":
+        data = data[:-2] + b"\x55" * 100 + data[-2:]
+    full = decode(data)
+    monkeypatch.setattr(module, "MAX_PIXELS", 320 * 240 // divisor**2)
+    found = decode(data)
+    assert (found.width, found.height, full.scale) == (full.width, full.height, 1)
+    assert found.scale == divisor
+    assert found.pixels.shape == (full.height // divisor, full.width // divisor, 3)
+    small = cv2.resize(full.pixels, found.pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - found.pixels).mean() < 4
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+def test_a_large_jpeg_that_is_cut_is_refused_at_every_size(share, monkeypatch):
+    data = of("JPEG", render(1, 1, 1, 320))
+    monkeypatch.setattr(module, "MAX_PIXELS", 320 * 320 // 4)
+    with pytest.raises(DecodeError, match="damaged"):
+        decode(data[: int(len(data) * share)] + b"\xff\xd9")
+
+
+def test_photos_of_the_largest_phones_are_below_the_limit():
+    # 108 and 200 megapixels.
+    for width, height in ((12_000, 9_000), (16_320, 12_240)):
+        assert width * height <= module.MAX_JPEG_PIXELS
+        assert width * height / module._shrinking(width, height) ** 2 <= module.MAX_PIXELS

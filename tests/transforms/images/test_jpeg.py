@@ -146,3 +146,32 @@ def test_a_truncated_header_raises_no_error(length):
     for data in KINDS.values():
         assert jpeg.strip_metadata(jpeg.START + data[2:length]).startswith(jpeg.START)
         assert isinstance(jpeg.damage(data[:length]), str)
+
+
+def with_filler(data: bytes, filler: bytes) -> bytes:
+    return data[:-2] + filler + END
+
+
+FILLERS = {
+    "33 bytes": bytes(range(1, 34)),
+    "239 times one byte": b"\x55" * 239,
+    "text": b"0123456789 written by a camera " * 12,
+    "many zeros": bytes(20_000),
+    "random": np.random.default_rng(3).integers(0, 255, 300, dtype=np.uint8).tobytes(),
+    "fill bytes": b"\xff" * 700,
+}
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_filler_before_the_end_marker_does_no_harm(kind, filler):
+    data = KINDS[kind]
+    found = decode(with_filler(data, FILLERS[filler]))
+    np.testing.assert_array_equal(found.pixels, decode(data).pixels)
+
+
+@pytest.mark.parametrize("amount", [1, 500, 100_000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_bytes_behind_the_end_marker_do_no_harm(kind, amount):
+    data = KINDS[kind] + bytes(amount)
+    np.testing.assert_array_equal(decode(data).pixels, decode(KINDS[kind]).pixels)

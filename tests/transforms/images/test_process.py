@@ -19,4 +19,4 @@ print(cv2.getNumThreads(), Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAG
 def test_prepare_process_changes_settings_and_imports_do_not():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["1", "100000000", "False"]
+    assert done.stdout.split() == ["1", "256000000", "False"]

@@ -205,10 +205,10 @@ def test_an_image_below_a_quality_threshold_is_rejected_with_its_measures(tmp_pa
 def test_batches_are_bounded_in_images_and_pixels(tmp_path, monkeypatch):
     sizes: list[int] = []
 
-    def counted(crop_config, images, landmarks):
+    def counted(crop_config, images, landmarks, scales):
         assert len(images) == len(landmarks)
         sizes.append(len(images))
-        return scan_frame(crop_config, images, landmarks)
+        return scan_frame(crop_config, images, landmarks, scales)
 
     scan_frame = scan.frame
     monkeypatch.setattr(scan, "frame", counted)
@@ -226,8 +226,8 @@ def test_batches_are_bounded_in_images_and_pixels(tmp_path, monkeypatch):
 
 
 def test_an_image_without_a_crop_is_rejected_with_the_reason(tmp_path, monkeypatch):
-    def faceless(crop_config, images, landmarks):
-        crops = scan_frame(crop_config, images, landmarks)
+    def faceless(crop_config, images, landmarks, scales):
+        crops = scan_frame(crop_config, images, landmarks, scales)
         return [NO_FACE, *crops[1:]]
 
     scan_frame = scan.frame
