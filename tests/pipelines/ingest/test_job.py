@@ -35,7 +35,7 @@ RECIPE = Recipe(
 )
 
 
-OUTCOMES = ("kept", "duplicate", "conflict", "rejected", "dropped")
+OUTCOMES = ("kept", "duplicate", "conflict", "rejected", "dropped", "ignored")
 
 
 REASONS = {
