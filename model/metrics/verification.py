@@ -145,17 +145,30 @@ def supports(impostors: int, far: float) -> bool:
 
 def tar_at_far(genuine: np.ndarray, impostor: np.ndarray, fars: Sequence[float]) -> tuple[Tar, ...]:
     """True accept rates at false accept rates; see `Tar` for rates without support."""
-    curve = roc(genuine, impostor)
+    return tar_at_far_of(roc(genuine, impostor), len(genuine), len(impostor), fars)
+
+
+def tar_at_far_of(
+    curve: Roc, genuine: int, impostor: int, fars: Sequence[float]
+) -> tuple[Tar, ...]:
+    """The same from a curve.
+
+    Args:
+        curve: of the pairs.
+        genuine: their number.
+        impostor: their number.
+        fars: rates in 0..1.
+    """
     rows = []
     for far in fars:
-        if not supports(len(impostor), far):
-            rows.append(Tar(far, len(impostor), None, None, None))
+        if not supports(impostor, far):
+            rows.append(Tar(far, impostor, None, None, None))
             continue
         index = _last_at(curve, far)
-        missed = round(float(curve.fnmr[index]) * len(genuine))
-        tar = 1 - missed / len(genuine)
-        interval = wilson(len(genuine) - missed, len(genuine))
-        rows.append(Tar(far, len(impostor), tar, float(curve.threshold[index]), interval))
+        missed = round(float(curve.fnmr[index]) * genuine)
+        tar = 1 - missed / genuine
+        interval = wilson(genuine - missed, genuine)
+        rows.append(Tar(far, impostor, tar, float(curve.threshold[index]), interval))
     return tuple(rows)
 
 

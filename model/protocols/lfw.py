@@ -37,12 +37,12 @@ class PairList:
     """A pairs file.
 
     Attributes:
-        view: 2 if the file has folds, else 1.
+        view: 2 if the file has folds, else 1; None for a list that is not of LFW's format.
         folds: number of folds; 1 in View 1.
         pairs: in the order of the file.
     """
 
-    view: int
+    view: int | None
     folds: int
     pairs: tuple[Pair, ...]
 
@@ -94,8 +94,9 @@ def parse_pairs(text: str, name: str) -> PairList:
     """Reads a pairs file of either view.
 
     The first line is `FOLDS<tab>PAIRS` (View 2) or `PAIRS` (View 1). Each fold then has PAIRS lines
-    `NAME<tab>1<tab>4` of genuine pairs, followed by PAIRS lines `NAME<tab>1<tab>OTHER<tab>2` of
-    impostor pairs.
+    `NAME<tab>1<tab>4` of genuine pairs and PAIRS lines `NAME<tab>1<tab>OTHER<tab>2` of impostor
+    pairs, in LFW's files one after the other. Blanks may stand for tabs. Empty lines, blanks at the
+    ends of a line and a byte order mark are passed over.
 
     Args:
         text: of the file.
@@ -104,9 +105,12 @@ def parse_pairs(text: str, name: str) -> PairList:
     Raises:
         UsageError: a line is malformed; the message names the first such line.
     """
-    lines = text.split("\n")
-    while lines and not lines[-1].strip():
-        lines.pop()
+    numbered = enumerate(text.removeprefix("\ufeff").split("\n"), 1)
+    places, lines = [], []
+    for number, line in numbered:
+        if line.strip():
+            places.append(number)
+            lines.append(line.strip())
     if not lines:
         raise UsageError(f"{name} must be a pairs file, but it is empty; give LFW's pairs.txt.")
     header = [_positive(word) for word in lines[0].split()]
@@ -124,10 +128,16 @@ def parse_pairs(text: str, name: str) -> PairList:
             f"{name} must have {expected} pairs after its first line, as that line says, "
             f"got {len(lines) - 1}; give the whole file."
         )
-    pairs = []
-    for index, line in enumerate(lines[1:]):
+    pairs: list[Pair] = []
+    left = {True: 0, False: 0}
+    for index, (number, line) in enumerate(zip(places[1:], lines[1:], strict=True)):
         fold, within = divmod(index, 2 * per_class)
-        pairs.append(_parse_line(line, within < per_class, fold, f"{name}, line {index + 2}"))
+        if within == 0:
+            left = {True: per_class, False: per_class}
+        # Where a class is complete the line is of the other one, or wrong.
+        genuine = bool(left[True]) and (len(_words(line)) != 4 or not left[False])
+        left[genuine] -= 1
+        pairs.append(_parse_line(line, genuine, fold, f"{name}, line {number}"))
     return PairList(view=len(header), folds=folds, pairs=tuple(pairs))
 
 
@@ -211,7 +221,7 @@ def _standard_error(rows: Sequence[Fold]) -> float:
 
 
 def _parse_line(line: str, genuine: bool, fold: int, where: str) -> Pair:
-    words = line.strip().split("\t")
+    words = _words(line)
     if genuine:
         numbers = [_positive(word) for word in words[1:]]
         if len(words) != 3 or None in numbers or numbers[0] == numbers[1] or not words[0]:
@@ -229,12 +239,19 @@ def _parse_line(line: str, genuine: bool, fold: int, where: str) -> Pair:
                 f"tabs between, got {_shown(line)}; correct the file."
             )
         left, right = names
-    return Pair(
-        left=f"{left}/{left}_{numbers[0]:04d}.jpg",
-        right=f"{right}/{right}_{numbers[1]:04d}.jpg",
-        genuine=genuine,
-        fold=fold,
-    )
+    assert numbers[0] is not None
+    assert numbers[1] is not None
+    return Pair(image_of(left, numbers[0]), image_of(right, numbers[1]), genuine, fold)
+
+
+def image_of(name: str, number: int) -> str:
+    """The image that a name and a number stand for: `NAME/NAME_0001.jpg`."""
+    return f"{name}/{name}_{number:04d}.jpg"
+
+
+def _words(line: str) -> list[str]:
+    # A name may hold blanks where tabs divide.
+    return [word.strip() for word in line.split("\t")] if "\t" in line else line.split()
 
 
 def _positive(word: str) -> int | None:

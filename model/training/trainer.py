@@ -110,6 +110,11 @@ class Trainer:
         folder: where checkpoints are written.
         logs: where TensorBoard logs are written.
         saved: is called whenever a checkpoint was written.
+
+    Attributes:
+        embedder: the network with its preprocessing.
+        history: loss, learning rate and validation so far.
+        warmup: steps in which the learning rate rises.
     """
 
     def __init__(
@@ -130,9 +135,8 @@ class Trainer:
         self._restored = False
         self._epoch_steps = tfdata.steps_per_epoch(data.manifest, recipe.batch_size)
         self._steps = recipe.steps or self._epoch_steps * recipe.epochs
-        self._rate = WarmupCosine(
-            recipe.learning_rate, round(recipe.warmup_epochs * self._epoch_steps), self._steps
-        )
+        self.warmup = round(recipe.warmup_epochs * self._epoch_steps)
+        self._rate = WarmupCosine(recipe.learning_rate, self.warmup, self._steps)
         with strategy.scope():
             self._build()
         self.history = History(folder)

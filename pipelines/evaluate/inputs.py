@@ -18,9 +18,10 @@ _PREFIX = "part-"
 # Rows of one read: 4 MB of 512 floats each.
 _BATCH = 2048
 _EXTENSION = r"\.[^./]*$"
+_LAST = r"^.*/([^/]+)$"
 _LAST_TWO = r"^.*/([^/]+/[^/]+)$"
 # How the name of an image matched, best first.
-_EXACT, _OTHER_EXTENSION, _DEEPER = range(3)
+_EXACT, _OTHER_EXTENSION, _DEEPER, _HIGHER, _NOT = range(5)
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,31 @@ class Embeddings:
 
 
 def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str]) -> Embeddings:
-    """Finds the embeddings of images named `NAME/NAME_0001.jpg`.
+    """Finds the embeddings of images by name, such as `NAME/NAME_0001.jpg`.
 
     An image is the row whose `image_id` is that name; failing that, the row with the same name
     and another extension; failing that, the row whose `image_id` ends in that name, with any
-    extension, below further folders. Memory holds the wanted rows and one small batch.
+    extension, below further folders; failing that, the row whose `image_id`, of a folder and a file
+    at least, the name ends in. Memory holds the wanted rows and one small batch.
 
     Args:
         path: of the embeddings artifact.
         manifest: of it; its part files are checked against it first.
-        wanted: names without repetition, each with an extension.
+        wanted: names without repetition.
 
     Raises:
-        RunError: a part file differs from the manifest or has not the columns it must have, an
-            image is found twice, or its embedding is not finite or all zeros.
+        RunError: a part file differs from the manifest or has not the columns it must have, it
+            holds embeddings of another model, an image is found twice, or its embedding is not
+            finite or all zeros.
     """
     here = artifact.local_copy(path, manifest, _PREFIX)
     size = int(manifest["embedding_size"])
     vectors = np.zeros((len(wanted), size), np.float32)
-    rows_of_keys = {os.path.splitext(name)[0]: row for row, name in enumerate(wanted)}
+    # Names without a folder are searched by the file alone.
+    last = _LAST_TWO if all("/" in name for name in wanted) else _LAST
+    rows_of_keys: dict[str, list[int]] = {}
+    for row, key in enumerate(_keys(pa.array(wanted, pa.string()), last).to_pylist()):
+        rows_of_keys.setdefault(key, []).append(row)
     found: dict[str, tuple[int, list[str]]] = {}
     keys = pa.array(list(rows_of_keys), pa.string())
     for entry in manifest["files"]:
@@ -69,15 +76,17 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
                 storage.open_arrow(artifact.resolve(here, entry["path"])) as source,
                 pq.ParquetFile(source) as parquet,
             ):
-                _check_schema(part, parquet.schema_arrow, size)
+                check_schema(part, parquet.schema_arrow, size)
+                check_model(part, parquet, manifest.get("model_id"))
                 for group in range(parquet.num_row_groups):
                     ids = parquet.read_row_group(group, columns=["image_id"])["image_id"]
-                    if not pc.any(pc.is_in(_keys(ids), value_set=keys)).as_py():
+                    if not pc.any(pc.is_in(_keys(ids, last), value_set=keys)).as_py():
                         continue
                     for batch in parquet.iter_batches(
                         _BATCH, row_groups=[group], columns=["image_id", "embedding"]
                     ):
-                        _collect(batch, keys, rows_of_keys, wanted, found, vectors)
+                        names = _keys(batch.column("image_id"), last)
+                        _collect(batch, names, rows_of_keys, wanted, found, vectors)
         except (pa.ArrowException, OSError) as error:
             raise RunError(
                 f"{part} must be a readable Parquet file, got: {error}; score the images again."
@@ -88,12 +97,22 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
             f"{twice[0]} must be one image of {path}, but it could be {twice[1][0]} or "
             f"{twice[1][1]}; score a folder that holds it once."
         )
-    rows = {name: rows_of_keys[os.path.splitext(name)[0]] for name in wanted if name in found}
+    rows = {name: row for row, name in enumerate(wanted) if name in found}
     _check_vectors(vectors, rows, path)
     return Embeddings(rows, {name: found[name][1][0] for name in rows}, vectors)
 
 
-def _check_schema(part: str, schema: pa.Schema, size: int) -> None:
+def check_schema(part: str, schema: pa.Schema, size: int) -> None:
+    """Refuses a part that has not the columns of embeddings.
+
+    Args:
+        part: its path, for the message.
+        schema: of the part.
+        size: length of an embedding.
+
+    Raises:
+        RunError: a column is absent or of another type.
+    """
     wanted = pa.list_(pa.float32(), size)
     names = schema.names
     kinds = [schema.field(name).type for name in ("image_id", "embedding") if name in names]
@@ -105,22 +124,62 @@ def _check_schema(part: str, schema: pa.Schema, size: int) -> None:
         )
 
 
-def _keys(ids: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
-    """The last folder and the file name without its extension, of every image_id."""
+def check_model(part: str, parquet: pq.ParquetFile, model_id: str | None) -> None:
+    """Refuses a part of which a row says that another model embedded it.
+
+    Args:
+        part: its path, for the message.
+        parquet: the open part.
+        model_id: of the manifest; None for embeddings that do not say it.
+
+    Raises:
+        RunError: a row is of another model.
+    """
+    if model_id is None or "model_id" not in parquet.schema_arrow.names:
+        return
+    for batch in parquet.iter_batches(_BATCH, columns=["model_id"]):
+        others = pc.unique(batch.column("model_id")).to_pylist()
+        wrong = next((one for one in others if one not in (None, model_id)), None)
+        if wrong is not None:
+            raise RunError(
+                f"All embeddings must be of one model ({model_id[:12]}...), but {part} holds some "
+                f"of {wrong[:12]}...; score the images again by one model."
+            )
+
+
+def _keys(ids: pa.ChunkedArray | pa.Array, last: str) -> pa.ChunkedArray | pa.Array:
+    """The last folder and the file name without its extension, of every image_id.
+
+    Args:
+        ids: the image_ids.
+        last: the pattern that keeps them, or the file name alone.
+    """
     stems = pc.replace_substring_regex(ids, pattern=_EXTENSION, replacement="")
-    return pc.replace_substring_regex(stems, pattern=_LAST_TWO, replacement=r"\1")
+    return pc.replace_substring_regex(stems, pattern=last, replacement=r"\1")
+
+
+def _rank(image_id: str, name: str) -> int:
+    """How an image_id matches a name, the best match first."""
+    if image_id == name:
+        return _EXACT
+    here, there = (os.path.splitext(one)[0] for one in (image_id, name))
+    if here == there:
+        return _OTHER_EXTENSION
+    if here.endswith(f"/{there}"):
+        return _DEEPER
+    return _HIGHER if "/" in here and there.endswith(f"/{here}") else _NOT
 
 
 def _collect(
     batch: pa.RecordBatch,
-    keys: pa.Array,
-    rows_of_keys: Mapping[str, int],
+    names: pa.Array,
+    rows_of_keys: Mapping[str, Sequence[int]],
     wanted: Sequence[str],
     found: dict[str, tuple[int, list[str]]],
     vectors: np.ndarray,
 ) -> None:
     """Copies the batch's wanted rows into `found` and `vectors`; the better match wins."""
-    names = _keys(batch.column("image_id"))
+    keys = pa.array(list(rows_of_keys), pa.string())
     rows = pc.indices_nonzero(pc.is_in(names, value_set=keys))
     if not len(rows):
         return
@@ -135,17 +194,15 @@ def _collect(
         matrix,
         strict=True,
     ):
-        name = wanted[rows_of_keys[key]]
-        if image_id == name:
-            rank = _EXACT
-        else:
-            rank = _OTHER_EXTENSION if image_id.count("/") == name.count("/") else _DEEPER
-        best, ids = found.get(name, (_DEEPER + 1, []))
-        if rank == best:
-            ids.append(image_id)
-        elif rank < best:
-            found[name] = (rank, [image_id])
-            vectors[rows_of_keys[key]] = vector
+        for row in rows_of_keys[key]:
+            name = wanted[row]
+            rank = _rank(image_id, name)
+            best, ids = found.get(name, (_NOT, []))
+            if rank == best != _NOT:
+                ids.append(image_id)
+            elif rank < best:
+                found[name] = (rank, [image_id])
+                vectors[row] = vector
 
 
 def _check_vectors(vectors: np.ndarray, rows: Mapping[str, int], path: str) -> None:

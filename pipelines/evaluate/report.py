@@ -10,6 +10,8 @@ from facemill.model.protocols.lfw import Pair, PairList
 from facemill.pipelines.common.report import charts, figures, page, tables
 
 _HARDEST = 12
+# Thresholds that a curve of very many shows, of each spacing.
+_POINTS = 400
 # Stands for a figure that does not exist.
 _NONE = "–"
 
@@ -27,6 +29,7 @@ def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> s
     if count["missing"]:
         notes.append(f"{count['missing']:,} of them without both embeddings, counted as rejected")
     sections = [
+        *_warnings(results),
         page.Section("Result", [figures.cards(_cards(results))], "; ".join(notes) + "."),
         page.Section("Curves", [_curves(results, pairs, scores)]),
         page.Section(
@@ -50,8 +53,52 @@ def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> s
             "A pair stands here because the model errs or because its label does.",
         ),
     ]
-    subtitle = f"Labeled Faces in the Wild protocol, View {results['view']}; model "
-    return page.render("Evaluation", sections, subtitle + results["model_id"][:12])
+    what = "list of pairs"
+    if results["view"]:
+        what = f"Labeled Faces in the Wild protocol, View {results['view']}"
+    return page.render("Evaluation", sections, f"{what}; model {results['model_id'][:12]}")
+
+
+def render_all_pairs(results: Mapping[str, Any], curve: verification.Roc) -> str:
+    """The page of an evaluation of all pairs.
+
+    Args:
+        results: what `results.json` holds.
+        curve: of the pairs.
+    """
+    count = results["pairs"]
+    note = (
+        f"{count['genuine']:,} genuine and {count['impostor']:,} impostor pairs: all of "
+        f"{results['images']:,} images of {results['identities']:,} identities."
+    )
+    if results["without_identity"]:
+        note += f" {results['without_identity']:,} images without identity were not compared."
+    equal = rate_text(results["equal_error_rate"])
+    cards = [figures.Card("Equal error rate", equal, "where FMR and FNMR are equal")]
+    cards += _rate_cards(results)
+    sections = [
+        *_warnings(results),
+        page.Section("Result", [figures.cards(cards)], note),
+        page.Section("Curves", [charts.beside(_rate_curves(results, _thinned(curve)))]),
+        page.Section(
+            "True accept rate at a false accept rate", [_rates(results)], _unsupported(results)
+        ),
+    ]
+    return page.render("Evaluation", sections, f"all pairs; model {results['model_id'][:12]}")
+
+
+def _thinned(curve: verification.Roc) -> verification.Roc:
+    """The curve at a part of its thresholds, many where few impostor pairs are accepted."""
+    last = len(curve.threshold) - 1
+    spaced = np.unique(np.geomspace(1, last + 1, _POINTS).astype(np.int64)) - 1
+    chosen = np.union1d(spaced, np.linspace(0, last, _POINTS).astype(np.int64))
+    return verification.Roc(curve.threshold[chosen], curve.fmr[chosen], curve.fnmr[chosen])
+
+
+def _warnings(results: Mapping[str, Any]) -> list[page.Section]:
+    """What makes the figures better than they are, before them."""
+    found = results.get("warnings")
+    return [page.Section("Before you trust these figures", found)] if found else []
 
 
 def percent(share: float) -> str:
@@ -93,10 +140,7 @@ def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
     if results["comparisons"]:
         rate = percent(results["failure_to_acquire"]["rate"])
         cards.append(figures.Card("Failure to acquire", rate, "of the images"))
-    for row in results["tar_at_far"]:
-        shown = percent(row["tar"]) if row["supported"] else _NONE
-        note = "of genuine pairs accepted" if row["supported"] else row["reason"]
-        cards.append(figures.Card(f"TAR at FAR {row['far']:g}", shown, note))
+    cards += _rate_cards(results)
     cards.append(
         figures.Card(
             "Best accuracy", percent(best["accuracy"]), "optimistic: threshold from these pairs"
@@ -105,45 +149,56 @@ def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
     return cards
 
 
+def _rate_cards(results: Mapping[str, Any]) -> list[figures.Card]:
+    cards = []
+    for row in results["tar_at_far"]:
+        shown = percent(row["tar"]) if row["supported"] else _NONE
+        note = "of genuine pairs accepted" if row["supported"] else row["reason"]
+        cards.append(figures.Card(f"TAR at FAR {row['far']:g}", shown, note))
+    return cards
+
+
 def _curves(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> charts.Markup:
     genuine, impostor = scores[pairs.genuine], scores[~pairs.genuine]
+    scores_chart = charts.histogram(
+        "Scores",
+        "cosine similarity",
+        "share of the class's pairs",
+        [charts.Sample("genuine", genuine), charts.Sample("impostor", impostor)],
+        "Distribution of the scores of genuine and of impostor pairs.",
+        share=True,
+    )
     curve = verification.roc(genuine, impostor)
+    return charts.beside([*_rate_curves(results, curve), scores_chart])
+
+
+def _rate_curves(results: Mapping[str, Any], curve: verification.Roc) -> list[charts.Markup]:
     rate = rate_text(results["equal_error_rate"])
     accept, reject = results["rates"]
     words = ("accept", "reject") if accept == "FAR" else ("match", "non-match")
-    diagonal = [min(1 / len(impostor), 0.1), 0.5]
-    return charts.beside(
-        [
-            charts.line(
-                "Receiver operating characteristic",
-                f"false accept rate ({accept})",
-                f"true accept rate (1 - {reject})",
-                [charts.Series("all pairs", curve.fmr, 1 - curve.fnmr)],
-                f"True accept rate over false accept rate; equal error rate {rate}.",
-                x_scale="log",
-            ),
-            charts.line(
-                "Detection error tradeoff",
-                f"false {words[0]} rate ({accept})",
-                f"false {words[1]} rate ({reject})",
-                [
-                    charts.Series("all pairs", curve.fmr, curve.fnmr),
-                    charts.Series(f"{accept} = {reject}", diagonal, diagonal),
-                ],
-                f"{reject} over {accept} on normal deviate axes; they are equal at {rate}.",
-                x_scale="normal",
-                y_scale="normal",
-            ),
-            charts.histogram(
-                "Scores",
-                "cosine similarity",
-                "share of the class's pairs",
-                [charts.Sample("genuine", genuine), charts.Sample("impostor", impostor)],
-                "Distribution of the scores of genuine and of impostor pairs.",
-                share=True,
-            ),
-        ]
-    )
+    diagonal = [min(1 / results["pairs"]["impostor"], 0.1), 0.5]
+    return [
+        charts.line(
+            "Receiver operating characteristic",
+            f"false accept rate ({accept})",
+            f"true accept rate (1 - {reject})",
+            [charts.Series("all pairs", curve.fmr, 1 - curve.fnmr)],
+            f"True accept rate over false accept rate; equal error rate {rate}.",
+            x_scale="log",
+        ),
+        charts.line(
+            "Detection error tradeoff",
+            f"false {words[0]} rate ({accept})",
+            f"false {words[1]} rate ({reject})",
+            [
+                charts.Series("all pairs", curve.fmr, curve.fnmr),
+                charts.Series(f"{accept} = {reject}", diagonal, diagonal),
+            ],
+            f"{reject} over {accept} on normal deviate axes; they are equal at {rate}.",
+            x_scale="normal",
+            y_scale="normal",
+        ),
+    ]
 
 
 def _rates(results: Mapping[str, Any]) -> charts.Markup:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,11 +14,13 @@ import tensorflow as tf
 from facemill.model.data import augmented_examples, validation_pairs
 from facemill.model.data import tfdata as training_input
 from facemill.model.data.vocabulary import Transform
+from facemill.model.export import trained_identities
 from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
 from facemill.model.metrics import verification
 from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.train import report
+from facemill.pipelines.train.cautions import cautions
 from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError, UsageError
@@ -110,6 +113,9 @@ def _train(
     keras.utils.set_random_seed(recipe.seed)
     data = Data(dataset, manifest, transform, pairs)
     trainer = Trainer(data, recipe, strategy, checkpoints, logs, save)
+    warnings = cautions(recipe, trainer.steps, trainer.warmup)
+    for text in warnings:
+        print(f"warning: {text}", file=sys.stderr)
     # The rate that the progress line shows leaves out what an earlier run did.
     trainer.restore()
     with Progress("steps trained", lambda: len(trainer.history.losses), lambda: trainer.steps):
@@ -135,7 +141,9 @@ def _train(
         else verification.thresholds_at(scores.genuine, scores.impostor, _FALSE_MATCH_RATES),
     }
     examples = augmented_examples.read(dataset, manifest, recipe)
-    page = report.render(described, trainer.history, scores, pairs, manifest, examples)
+    page = report.render(described, trainer.history, scores, pairs, manifest, examples, warnings)
+    trained = trained_identities.to_bytes(transform.identities)
+    storage.write_atomically(work.path(trained_identities.FILE), trained)
     storage.write_atomically(work.path("report.html"), page.encode("utf-8"))
     _commit(
         work,
@@ -201,12 +209,13 @@ def _commit(
         artifact.file_entry(work.scratch, f"saved_model/{name}")
         for name in storage.walk_files(work.path("saved_model"))
     ]
-    files.append(artifact.file_entry(work.scratch, "report.html"))
+    single = ("report.html", trained_identities.FILE)
+    files += [artifact.file_entry(work.scratch, name) for name in single]
     train = dataset["splits"]["train"]
     manifest = {
         "counts": {"images": train["records"], "identities": train["identities"]},
         **described,
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
-    promote = [(os.path.join(work.scratch, name), name) for name in ("saved_model", "report.html")]
+    promote = [(os.path.join(work.scratch, name), name) for name in ("saved_model", *single)]
     work.commit(manifest, promote, run_info)

@@ -31,6 +31,7 @@ def render(
     pairs: Pairs | None,
     dataset: Mapping[str, Any],
     examples: Sequence[Example],
+    warnings: Sequence[str] = (),
 ) -> str:
     """The page, the same for the same run.
 
@@ -41,8 +42,10 @@ def render(
         pairs: the validation pairs, or None.
         dataset: manifest of the dataset.
         examples: training images and what the augmentation makes of them.
+        warnings: sentences about the settings, shown first.
     """
-    sections = [
+    sections = [page.Section("Before you trust these figures", warnings)] if warnings else []
+    sections += [
         page.Section("Result", [figures.cards(_cards(described, history, dataset))]),
         page.Section("Learning curves", [charts.beside(_curves(history))]),
     ]

@@ -98,6 +98,7 @@ FLAGS = {
         --output required
         --protocol lfw lfw
         --threshold-pairs None PAIRS
+        --model None
         --missing error error|reject
     """,
     "synthesize": """

@@ -57,7 +57,7 @@ def test_view_1_is_one_list() -> None:
         (VIEW_2.replace("Ann\t1\tBob\t12", "Ann\t1\t12"), "line 3 must be a name, an image number"),
         (VIEW_2.replace("Ann\t1\tBob\t12", "Ann\t1\tAnn\t2"), "line 3 must"),
         (VIEW_2.replace("Zoe\t1", "Zoe\t" + "9" * 5000), "line 5 must"),
-        (VIEW_2.replace("Bob\t2\t3", ""), "line 4 must"),
+        (VIEW_2.replace("Bob\t2\t3\n", "\n"), "must have 4 pairs .* got 3"),
     ],
 )
 def test_a_wrong_line_is_named(text: str, message: str) -> None:

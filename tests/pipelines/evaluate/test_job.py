@@ -25,7 +25,9 @@ VECTORS = {
 }
 
 
-def write_embeddings(path, vectors: dict, parts: int = 2, group: int = 2) -> str:
+def write_embeddings(
+    path, vectors: dict, parts: int = 2, group: int = 2, model_ids=("m" * 64,)
+) -> str:
     """An embeddings artifact in two parts, with more rows than the pairs need."""
     rows = sorted([*vectors.items(), ("Zoe/Zoe_0001.jpg", np.ones(3))])
     with artifact.begin(str(path), "embeddings", {}) as work:
@@ -37,7 +39,10 @@ def write_embeddings(path, vectors: dict, parts: int = 2, group: int = 2) -> str
             table = pa.table(
                 {
                     "image_id": pa.array([image for image, _ in chosen]),
-                    "identity": pa.array([None] * len(chosen), pa.string()),
+                    "identity": pa.array(
+                        [image.split("/")[-2] if "/" in image else None for image, _ in chosen]
+                    ),
+                    "model_id": pa.array([model_ids[part % len(model_ids)]] * len(chosen)),
                     "embedding": pa.FixedSizeListArray.from_arrays(pa.array(flat), 3),
                 }
             )
@@ -316,3 +321,86 @@ def test_a_part_of_another_shape_is_refused(tmp_path, pairs_file, capsys) -> Non
     assert evaluate(str(tmp_path / "e"), pairs_file, tmp_path / "o") == 1
     message = capsys.readouterr().err
     assert "must have the columns image_id (string) and embedding (fixed_size_list" in message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_pairs_by_path_are_evaluated_in_any_order(tmp_path, capsys, encoding) -> None:
+    vectors = {
+        f"{name}/{number}.jpg": VECTORS[f"{who}/{who}_000{number}.jpg"]
+        for name, who in (("Ada", "Ann"), ("Grace", "Bob"))
+        for number in (1, 2, 3)
+    }
+    embeddings = write_embeddings(tmp_path / "e", vectors)
+    rows = [
+        "photos/Grace/1.jpg, Ada/3.jpg", "Ada/1.jpg,Ada/2.jpg ", "", "Grace/2.jpg,Grace/1.jpg",
+        "Ada/1.jpg,Grace/2", "Grace/3.jpg,Grace/1.jpg", "Ada/2.jpg,Grace/3.png",
+    ]  # fmt: skip
+    for number, order in enumerate((rows, rows[::-1])):
+        path = tmp_path / f"pairs-{number}.csv"
+        path.write_bytes("\r\n".join(order).encode(encoding))
+        assert evaluate(embeddings, str(path), tmp_path / f"o{number}") == 0
+    first, second = (tmp_path / name / "results.json" for name in ("o0", "o1"))
+    assert first.read_bytes() == second.read_bytes()
+    results = load(tmp_path / "o0")
+    assert results["pairs"] == {"genuine": 3, "impostor": 3, "missing": 0}
+    assert (results["protocol"], results["accuracy"]["mean"]) == ("pairs", 1)
+    assert "list of pairs; model" in (tmp_path / "o0" / "report.html").read_text()
+
+
+def test_every_pair_of_the_embeddings_is_evaluated(tmp_path, capsys) -> None:
+    draw = np.random.default_rng(3)
+    vectors = {
+        f"p{identity}/{number}.jpg": np.eye(3)[identity] + 0.01 * draw.normal(size=3)
+        for identity in range(3)
+        for number in range(12)
+    }
+    vectors["loose.jpg"] = np.ones(3)
+    out = tmp_path / "o"
+    assert evaluate(write_embeddings(tmp_path / "e", vectors), "all", out) == 0
+    results = load(out)
+    # Zoe has one image.
+    assert (results["images"], results["identities"], results["without_identity"]) == (37, 4, 1)
+    assert results["pairs"] == {"genuine": 3 * 66, "impostor": 3 * 144 + 36, "missing": 0}
+    assert results["equal_error_rate"]["rate"] == 0
+    assert [row["far"] for row in results["tar_at_far"]] == [0.1, 0.01]
+    assert {path.name for path in out.iterdir()} == {
+        "results.json", "report.html", "run.json", "manifest.json",
+    }  # fmt: skip
+    said = capsys.readouterr().out
+    assert "TAR at FAR 0.01   100.00 %" in said
+    assert "not compared      1 images without identity" in said
+    assert evaluate(str(tmp_path / "e"), "all", out) == 0
+    assert "already complete" in capsys.readouterr().out
+    assert evaluate(str(tmp_path / "e"), "all", out, "--threshold-pairs", "x") == 2
+    assert "--threshold-pairs must go with a list of pairs" in capsys.readouterr().err
+
+
+def test_warnings_stand_in_output_results_and_report(tmp_path, pairs_file, capsys) -> None:
+    same = dict.fromkeys(VECTORS, np.array([1.0, 0.0, 0.0]))
+    embeddings = write_embeddings(tmp_path / "e", same)
+    out = tmp_path / "o"
+    assert evaluate(embeddings, pairs_file, out, "--threshold-pairs", pairs_file) == 0
+    shared, equal = load(out)["warnings"]
+    assert "8 of the 8 pairs that give the threshold" in shared
+    assert "All scores are equal" in equal
+    said = capsys.readouterr().out
+    assert f"warning: {shared}" in said
+    assert f"warning: {equal}" in said
+    page = (out / "report.html").read_text()
+    assert page.index("Before you trust these figures") < page.index("Accuracy")
+    assert shared in page
+    assert load(out)["trained_on"] == {
+        "identities": 2,
+        "trained_on": None,
+        "reason": "the embeddings do not say where their model is",
+    }
+
+
+@pytest.mark.parametrize("pairs", ["list", "all"])
+def test_embeddings_of_two_models_are_refused(tmp_path, pairs_file, pairs, capsys) -> None:
+    embeddings = write_embeddings(tmp_path / "e", VECTORS, model_ids=("m" * 64, "n" * 64))
+    given = pairs_file if pairs == "list" else "all"
+    assert evaluate(embeddings, given, tmp_path / "o") == 1
+    said = capsys.readouterr().err
+    assert "All embeddings must be of one model (mmmmmmmmmmmm...)" in said
+    assert "holds some of nnnnnnnnnnnn..." in said

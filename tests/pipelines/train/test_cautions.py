@@ -1,0 +1,23 @@
+import pytest
+from facemill.pipelines.train.cautions import cautions
+
+from facemill.model.recipes.recipe import Recipe
+
+
+def test_usual_settings_need_no_caution():
+    assert cautions(Recipe(), 1000, 50) == []
+    assert cautions(Recipe(head="cosface", margin=0.35), 1000, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "warmup", "said"), [(50, 50, 1), (50, 51, 1), (50, 49, 0), (1, 9, 0)]
+)
+def test_a_warm_up_as_long_as_the_run_is_reported(steps, warmup, said):
+    found = cautions(Recipe(), steps, warmup)
+    assert len(found) == said
+    assert all(f"{warmup} steps, and the run has {steps}" in text for text in found)
+
+
+def test_the_margin_of_arcface_is_reported_for_cosface():
+    (text,) = cautions(Recipe(head="cosface"), 1000, 50)
+    assert "give --margin 0.35." in text
