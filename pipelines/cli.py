@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code (0 done, 1 the run failed, 2 wrong use)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _print_any_name()
     try:
         try:
             _run(given)
@@ -45,6 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (`| head`).
         _drop_output()
         return 1
+    except MemoryError:
+        print(
+            "facemill: the run must fit into memory, but an allocation failed; give it more "
+            "memory, or fewer --workers or a smaller --batch-size where the command has them.",
+            file=sys.stderr,
+        )
+        return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(
@@ -58,6 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _drop_output()
         return 1
     return 0
+
+
+def _print_any_name() -> None:
+    """Lets names be printed that the locale cannot encode: as escapes, not as an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _drop_output() -> None:

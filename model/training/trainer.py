@@ -115,6 +115,7 @@ class Trainer:
         embedder: the network with its preprocessing.
         history: loss, learning rate and validation so far.
         warmup: steps in which the learning rate rises.
+        done: steps that were begun, also by the run before.
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class Trainer:
         with strategy.scope():
             self._build()
         self.history = History(folder)
+        self.done = 0
         network = self.embedder.network
         weights = {id(one) for one in network.weights}
         # The state of dropout's generators, which tf.train.Checkpoint does not find in the network.
@@ -230,6 +232,7 @@ class Trainer:
             ) as error:
                 damaged.append(f"{path} ({type(error).__name__})")
                 continue
+            self.done = self.step
             if damaged:
                 print(f"damaged and passed over: {', '.join(damaged)}", file=sys.stderr)
             print(f"going on from step {self.step}", file=sys.stderr)
@@ -263,6 +266,7 @@ class Trainer:
         pending: list[tf.Tensor] = []
         for batch in self._divided(batches):
             pending.append(self._train(*batch))
+            self.done += 1
             # Reading a loss waits for its step; reading them in groups keeps the cores busy.
             if len(pending) == _CHECK_EVERY:
                 yield [float(loss) for loss in pending]

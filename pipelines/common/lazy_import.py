@@ -21,6 +21,8 @@ def import_quietly(name: str) -> ModuleType:
     which takes longer than a small job; so they are frozen.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Keras reads it when it is imported; facemill's networks are TensorFlow's.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held, contextlib.ExitStack() as restore:
         stderr = os.dup(2)

@@ -9,9 +9,13 @@ from contextlib import suppress
 from facemill.transforms.core.errors import FacemillError
 
 _SECONDS = 2.0
-# A log file wants few lines, a person wants to see it move.
-_SECONDS_IN_A_LOG = 15.0
-# Counting the files of a folder of hundreds of thousands is slow: it gets 5% of the time.
+# A log file wants few lines, a person wants to see it move. Ten seconds at most are between two
+# lines, with the time that counting takes.
+_SECONDS_IN_A_LOG = 9.0
+# In a log, until something is done for the first time.
+_SECONDS_AT_FIRST = 4.0
+# Counting the files of a folder of hundreds of thousands is slow: it gets 5% of the time, or more
+# where the lines would be too far apart.
 _PAUSE = 20
 
 
@@ -54,15 +58,19 @@ class Progress:
 
     def _watch(self) -> None:
         live = sys.stderr.isatty()
-        least = pause = _SECONDS if live else _SECONDS_IN_A_LOG
+        most = _SECONDS_IN_A_LOG
+        least = pause = _SECONDS if live else min(_SECONDS_AT_FIRST, most)
         while not self._done.wait(pause):
             begun = time.monotonic()
             # The job itself reports a disk or a store that fails for good.
             with suppress(OSError, ValueError, FacemillError):
-                line = self.line(self._count(), self._total(), begun - self._started)
+                count = self._count()
+                if count > self._before and not live:
+                    least = most
+                line = self.line(count, self._total(), begun - self._started)
                 print(f"\r{line}   " if live else line, end="" if live else "\n", file=sys.stderr)
                 sys.stderr.flush()
-            pause = max(least, _PAUSE * (time.monotonic() - begun))
+            pause = min(max(least, _PAUSE * (time.monotonic() - begun)), max(least, most))
 
     def line(self, count: int, total: int | None, seconds: float) -> str:
         """The line that is printed when `count` of `total` are done after some seconds."""

@@ -58,9 +58,10 @@ def of_training(found: Mapping[str, Any]) -> list[str]:
     """The caution about people of the training set, if there is one."""
     if not found["trained_on"]:
         return []
+    more = ", ..." if found["trained_on"] > len(found["examples"]) else ""
     return [
         f"{found['trained_on']:,} of {found['identities']:,} evaluated identities are in the "
-        f"model's training set ({', '.join(found['examples'])}, ...): on strangers the figures "
+        f"model's training set ({', '.join(found['examples'])}{more}): on strangers the figures "
         "are worse; train on a dataset that was ingested with --exclude-dataset of these images."
     ]
 

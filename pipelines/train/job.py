@@ -17,6 +17,8 @@ from facemill.model.data.vocabulary import Transform
 from facemill.model.export import trained_identities
 from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
 from facemill.model.metrics import verification
+from facemill.model.training.failures import failures_in_sentences
+from facemill.model.training.keras_settings import use_own_settings
 from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.train import report
@@ -73,7 +75,9 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         if not storage.is_remote(dataset):
             # Of a dataset on a store each file is checked when it is downloaded.
             artifact.verify_files(dataset, manifest)
-        _train(work, dataset, manifest, options, count)
+        use_own_settings()
+        with failures_in_sentences():
+            _train(work, dataset, manifest, options, count)
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
@@ -118,7 +122,7 @@ def _train(
         print(f"warning: {text}", file=sys.stderr)
     # The rate that the progress line shows leaves out what an earlier run did.
     trainer.restore()
-    with Progress("steps trained", lambda: len(trainer.history.losses), lambda: trainer.steps):
+    with Progress("steps trained", lambda: trainer.done, lambda: trainer.steps):
         scores = trainer.run()
     save()
     embedder = copy_outside_strategy(

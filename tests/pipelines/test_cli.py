@@ -25,6 +25,57 @@ sys.exit(code)
 HEAVY = {"apache_beam", "tensorflow", "tensorflow_transform", "keras", "pyarrow", "numpy", "cv2"}
 
 
+def test_too_little_memory_is_one_sentence(monkeypatch, capsys):
+    def run(given):
+        raise MemoryError
+
+    monkeypatch.setattr(cli, "_run", run)
+    assert cli.main(["ingest"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("facemill: the run must fit into memory")
+    assert said.count("\n") == 1
+
+
+_PRINTS = r"""
+from facemill.pipelines import cli
+cli._run = lambda given: print("Zo\xeb \udcff")
+raise SystemExit(cli.main([]))
+"""
+
+
+@pytest.mark.parametrize("more", [{}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONUTF8": "0"}])
+def test_names_are_printed_in_any_locale(more):
+    env = {**os.environ, "LC_ALL": "C", **more}
+    done = subprocess.run([sys.executable, "-c", _PRINTS], env=env, capture_output=True, check=True)
+    assert done.stderr == b""
+    assert done.stdout in (b"Zo\\xeb \\udcff\n", "Zoë \\udcff\n".encode())
+
+
+_BACKEND = """
+from facemill.pipelines.common.lazy_import import import_quietly
+settings = import_quietly("facemill.model.training.keras_settings")
+import keras
+settings.use_own_settings()
+config = keras.config
+layer = keras.layers.Dense(2)
+layer.build((None, 3))
+print(config.backend(), config.floatx(), config.epsilon(), config.image_data_format(), layer.dtype)
+"""
+
+
+@pytest.mark.slow
+def test_a_persons_settings_of_keras_change_nothing(tmp_path):
+    (tmp_path / "keras.json").write_text(
+        '{"backend": "jax", "floatx": "float16", "epsilon": 0.1, '
+        '"image_data_format": "channels_first"}'
+    )
+    env = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "torch"}
+    done = subprocess.run(
+        [sys.executable, "-c", _BACKEND], env=env, capture_output=True, check=True, text=True
+    )
+    assert done.stdout.split() == ["tensorflow", "float32", "1e-07", "channels_last", "float32"]
+
+
 @pytest.mark.parametrize("command", [(), *((name,) for name in cli.COMMANDS)])
 def test_help_imports_nothing_heavy(command):
     done = subprocess.run(

@@ -68,27 +68,41 @@ def test_a_count_that_fails_is_tried_again(monkeypatch, capsys, error):
     assert "Traceback" not in printed
 
 
-def test_counting_takes_a_small_part_of_the_time(monkeypatch):
+def pauses_of(monkeypatch, seconds, counts, live=False) -> list[float]:
+    """The pauses before lines, where each count takes some seconds and gives some number."""
     now = [0.0]
     pauses = []
 
     def count() -> int:
-        # The folder grows, so each count takes longer.
-        now[0] += len(pauses) - 1
-        return 0
+        at = len(pauses) - 1
+        now[0] += seconds[at]
+        return counts[at]
 
     class Done:
-        def wait(self, seconds: float) -> bool:
-            pauses.append(seconds)
-            return len(pauses) == 4
+        def wait(self, pause: float) -> bool:
+            pauses.append(pause)
+            return len(pauses) > len(counts)
 
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: live)
     watched = Progress("images", count)
     watched._done = Done()
     watched._started = 0.0
     watched._watch()
-    least = pauses[0]
-    assert pauses == [least, least, max(least, 20), 40]
+    return pauses
+
+
+def test_counting_takes_a_small_part_of_the_time(monkeypatch):
+    # The folder grows, so each count takes longer; lines still come every ten seconds.
+    seconds = [0, 0.2, 0.4, 1, 3]
+    assert pauses_of(monkeypatch, seconds, [1] * 5, live=True) == pytest.approx([2, 2, 4, 8, 9, 9])
+
+
+def test_a_log_has_a_line_soon_after_the_first_step_and_then_every_ten_seconds(monkeypatch):
+    pauses = pauses_of(monkeypatch, [0] * 5, [0, 0, 0, 7, 9])
+    assert pauses == [4, 4, 4, 4, 9, 9]
+    assert max(pauses[:4]) < 5
+    assert max(pauses) < 10
 
 
 def test_nothing_is_printed_for_a_short_block(capsys):
