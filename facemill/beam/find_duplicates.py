@@ -54,15 +54,16 @@ class FindDuplicates(beam.PTransform):
     """(key, bytes) or Image -> Exclusion of each image that duplicates another.
 
     One image of each group of duplicates is kept and has no row: one with an identity before those
-    without, then the largest, then the sharpest, then the first by key. If a group has several
-    identities, all its images are conflicts, or as `on_conflict` says. An image that cannot be read
-    has a row with the outcome `rejected`, a file that was never meant as an image with `ignored`.
-    The rows are in the global window, in no order.
+    without, then the one nearest to the original: in color, large, without border or marks (see
+    docs/duplicates.md), then the first by key. If a group has several identities, all its images
+    are conflicts, or as `on_conflict` says. An image that cannot be read has a row with the outcome
+    `rejected`, a file that was never meant as an image with `ignored`. The rows are in the global
+    window, in no order.
 
     The rows depend on the set of elements alone: not on their order, on bundles, on the number of
     workers or on the runner. Keys must be unique; two equal keys fail the pipeline.
 
-    While the pipeline runs, about 15 KB of each image lie in a folder with a random name in the
+    While the pipeline runs, about 25 KB of each image lie in a folder with a random name in the
     temporary location, which every worker must see at the same path. The last step removes the
     folder; a killed pipeline leaves it, and you can remove it.
 

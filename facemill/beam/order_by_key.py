@@ -143,9 +143,12 @@ def _stage(
     reader: StagingReader,
 ) -> Scanned:
     good = rows["is_usable"]
-    thumbnails = iter(reader.thumbnails(rows["row_id"][good]))
-    # Only shards need records, and this pipeline writes none.
-    pixels = [(next(thumbnails), b"") if usable else None for usable in good]
+    row_ids = rows["row_id"][good].tolist()
+    reader.prefetch(row_ids)
+    records = (reader.record(row_id) for row_id in row_ids)
+    # The records hold the crops by which copies are compared.
+    staged = zip(reader.thumbnails(row_ids), records, strict=True)
+    pixels = [next(staged) if usable else None for usable in good]
     write_chunk(staging, chunk, metadata, pixels)
     usable = rows["usable"].copy()
     usable["row_id"] = row_ids_of(chunk, len(rows))

@@ -35,6 +35,8 @@ REPEATED = "repeated.json"
 INDEX = "index.json"
 
 _COLUMNS = ["identity", "outcome", "reason", "reason_code", "split", "copies", "attributes"]
+# Only of the rows of this run, since a base may be of an earlier version without it.
+_CONTRADICTS = "contradicts"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Checked:
         of_two_in_all: how many have two or more in train, val and test together.
         in_two_splits: how many identities are in more than one of train, val and test.
         names: how the lists of identities and the held-out set match these identities.
+        contradictions: `images`: how many duplicates of this run have another value of an attribute
+            than the image that is kept, and `attributes`: how many by the attribute's name.
     """
 
     counts: dict[str, int]
@@ -74,6 +78,7 @@ class Checked:
     of_two_in_all: int = 0
     in_two_splits: int = 0
     names: NameMatches = field(default_factory=NameMatches)
+    contradictions: dict[str, Any] = field(default_factory=lambda: {"images": 0, "attributes": {}})
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -125,7 +130,7 @@ def check(
             part = read_part(artifact.resolve(base.root, name), _COLUMNS)
             tally.add(part, is_new=False)
     codes, outcomes = tally.codes.copy(), tally.outcomes.copy()
-    columns_of_both = dict.fromkeys((*_COLUMNS, *(COLUMNS if summary else ())))
+    columns_of_both = dict.fromkeys((*_COLUMNS, _CONTRADICTS, *(COLUMNS if summary else ())))
     for rows in index_parts(work, list(columns_of_both)):
         tally.add(rows)
         if summary is not None:
@@ -177,6 +182,10 @@ def check(
         passed_over=passed_over,
         of_two={name: _of_two(counts) for name, counts in tally.identities.items()},
         of_two_in_all=_of_two(together),
+        contradictions={
+            "images": tally.contradicting,
+            "attributes": dict(sorted(tally.contradicted.items())),
+        },
         in_two_splits=sum(len(tally.identities.get(name, ())) for name in SPLITS) - len(together),
     )
 
@@ -202,6 +211,8 @@ class _Tally:
     attributes: set[str] = field(default_factory=set)
     values_before: Counter[str] = field(default_factory=Counter)
     values_after: Counter[str] = field(default_factory=Counter)
+    contradicting: int = 0
+    contradicted: Counter[str] = field(default_factory=Counter)
 
     def add(self, part: pa.Table, is_new: bool = True) -> None:
         """Adds a part; only parts of this run (`is_new`) count for the share of rejected images."""
@@ -212,6 +223,8 @@ class _Tally:
         _count(self.codes, part["reason_code"])
         if is_new:
             _count(self.rejected, part["reason"].filter(pc.equal(part["outcome"], REJECTED)))
+            self.contradicting += len(part) - part[_CONTRADICTS].null_count
+            _count(self.contradicted, pc.list_flatten(part[_CONTRADICTS]))
         _count(self.before, part["identity"])
         for chunk in part["attributes"].chunks:
             self.attributes.update(chunk.keys.unique().to_pylist())

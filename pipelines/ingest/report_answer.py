@@ -9,6 +9,7 @@ from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.held_out import HeldOut
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.report_groups import plural
+from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset.outcomes import CONFLICT, IGNORED, KEPT, REJECTED
 from facemill.transforms.dataset.split_names import SPLITS
 
@@ -138,6 +139,8 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
         )
     elif options.dedup != _OFF:
         yield Finding("good", "No photo was found under two identities.")
+    if words := contradictions(checked):
+        yield Finding("check", words)
     if rejected:
         share = rejected / (counts["listed"] - counts.get(IGNORED, 0))
         level: answer.Level = "check" if share > _MANY_REJECTED else "good"
@@ -153,6 +156,19 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
             f"{plural(ignored, 'file was', 'files were')} ignored, never meant as an image by "
             "name; the reasons are below.",
         )
+
+
+def contradictions(checked: Checked) -> str | None:
+    """How many duplicates contradict the kept image, in a sentence; None if none does."""
+    count = checked.contradictions["images"]
+    if not count:
+        return None
+    most = sorted(checked.contradictions["attributes"].items(), key=lambda one: (-one[1], one[0]))
+    return (
+        f"{plural(count, 'duplicate has', 'duplicates have')} another value of an attribute than "
+        f"the image that is kept ({first_counted(dict(most))}): one of the two is wrong; see the "
+        "index's column contradicts."
+    )
 
 
 def _train(checked: Checked) -> Finding:

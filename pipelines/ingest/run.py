@@ -13,7 +13,7 @@ from facemill.pipelines.common.flags import with_flags
 from facemill.pipelines.common.input_files import INPUT_FILES
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import LOCAL, Runner
-from facemill.pipelines.ingest import checks
+from facemill.pipelines.ingest import checks, report_answer
 from facemill.pipelines.ingest import report as ingest_report
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.graph import build_graph
@@ -107,6 +107,7 @@ def _commit(
         "held_out": checked.held_out and checked.held_out.to_manifest(),
         "names": checked.names.to_manifest(),
         "passed_over": checked.passed_over,
+        "contradictions": checked.contradictions,
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
@@ -135,6 +136,8 @@ def _print_table(checked: checks.Checked, output: str) -> None:
             print(f"  {line}")
     for line in checked.names.words:
         print(f"  {line}")
+    if words := report_answer.contradictions(checked):
+        print(f"  {words}")
     if checked.passed_over:
         print(
             f"  {checked.passed_over:,} images of the input were passed over, since the dataset "

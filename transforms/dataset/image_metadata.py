@@ -23,6 +23,9 @@ METADATA = pa.schema(
         ("sharpness", pa.float32()),
         ("brightness", pa.float32()),
         ("contrast", pa.float32()),
+        ("colorfulness", pa.float32()),
+        # Share of the photo's area in flat margins.
+        ("border", pa.float32()),
         ("fingerprint", pa.binary(16)),
         ("channel_mean", pa.list_(pa.float32(), 3)),
         ("channel_square_mean", pa.list_(pa.float32(), 3)),

@@ -20,6 +20,7 @@ from facemill.transforms.duplicates.candidates import HASH, HashRows, PairRows
 from facemill.transforms.duplicates.connect import ConnectedComponents, EdgeRows
 from facemill.transforms.duplicates.left_out import verdicts_of_filtered
 from facemill.transforms.duplicates.near_search import NearPairs
+from facemill.transforms.duplicates.preference import compared
 from facemill.transforms.duplicates.variant_search import VariantPairs
 from facemill.transforms.duplicates.verdicts import Exclusion, Member, Verdict
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
@@ -47,6 +48,7 @@ register(CandidateRows, EdgeRows, HashRows, PairRows, RowIds, Exclusion)
 _METADATA = (
     *("image_id", "identity", "pixel_sha256", "width", "height", "sharpness"),
     *("reason", "reason_code", "outcome", "duplicate_of"),
+    *("attributes", "colorfulness", "border"),
 )
 
 
@@ -194,7 +196,8 @@ class _Verdicts(beam.DoFn):
         identities = dict(zip(members, names, strict=True))
         row_ids, keys = (np.array(list(of), np.uint64) for of in (members, names))
         left_out = set(row_ids[self._identity_filter.left_out(keys)].tolist())
-        decided = verdicts_of_filtered(list(members.values()), self._policy, left_out)
+        copies = compared(list(members.values()), self._staging)
+        decided = verdicts_of_filtered(copies, self._policy, left_out)
         for row_id, verdict in decided.items():
             yield Exclusion(
                 row_id=row_id,
@@ -213,6 +216,9 @@ class _Verdicts(beam.DoFn):
             area=(metadata["width"] or 0) * (metadata["height"] or 0),
             sharpness=metadata["sharpness"] or 0.0,
             earlier_verdict=_earlier_verdict(metadata),
+            attributes=tuple(metadata["attributes"] or ()),
+            colorfulness=metadata["colorfulness"] or 0.0,
+            border=metadata["border"] or 0.0,
         )
 
 

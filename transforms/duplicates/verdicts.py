@@ -27,10 +27,19 @@ class Member:
         image_id: its key.
         identity: whose face it shows, or None if the source does not say.
         pixel_sha256: equal for exact duplicates, different for near duplicates.
-        area: width times height.
+        area: width times height, without flat margins where copies are compared.
         sharpness: see `transforms.images.quality.Quality`.
         earlier_verdict: of an image of a reference set that its dataset excluded, or could not
             use: the verdict there. The search finds only exact duplicates of such an image.
+        attributes: names and values that the source gives, such as an age.
+        colorfulness: of the crop, see `transforms.images.quality.colorfulness`.
+        border: share of the photo in flat margins, see `transforms.images.margins`.
+        grey: whether it has no colors and a copy has. This and what follows compare it with its
+            copies, see `transforms.duplicates.preference`.
+        bordered: whether it has more of a border than a copy.
+        detail: its sharpness in most places, relative to the copies.
+        agreement: mean correlation with the copies.
+        marks: share of the places, up to a half, where it has detail that a copy has not.
     """
 
     row_id: int
@@ -40,6 +49,14 @@ class Member:
     area: int
     sharpness: float
     earlier_verdict: "Verdict | None" = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    colorfulness: float = 0.0
+    border: float = 0.0
+    grey: bool = False
+    bordered: bool = False
+    detail: float = 0.0
+    agreement: float = 0.0
+    marks: float = 0.0
 
     @property
     def origin(self) -> int:
@@ -56,11 +73,14 @@ class Verdict:
         reason: one phrase, and its code.
         duplicate_of: image_id of the image that is kept, or of the one under another identity;
             can be "" in the earlier verdict on an image that its dataset dropped.
+        contradicts: names of the attributes, in order, that have another value for the image that
+            is kept.
     """
 
     outcome: str
     reason: Reason
     duplicate_of: str
+    contradicts: tuple[str, ...] = ()
 
     @property
     def is_leak(self) -> bool:
@@ -86,7 +106,10 @@ class Exclusion:
 
 
 def best(members: Iterable[Member]) -> Member:
-    """The representative: one with an identity, largest, then sharpest, then first by image_id.
+    """The representative: with an identity, in color, largest, without a border, sharpest.
+
+    Then come the one that agrees most with the others, the one with the fewest marks, and the first
+    by image_id, see `_rank`.
 
     An image of the base stays the representative, whatever is added.
     """
@@ -95,7 +118,10 @@ def best(members: Iterable[Member]) -> Member:
 
 def _rank(one: Member) -> tuple:
     unlabeled = one.identity is None
-    return one.origin != BASE, unlabeled, -one.area, -one.sharpness, one.image_id
+    return (
+        *(one.origin != BASE, unlabeled, one.grey, -one.area, one.bordered),
+        *(-one.detail, -one.agreement, one.marks, -one.sharpness, one.image_id),
+    )
 
 
 def verdicts(component: list[Member], policy: str = DROP) -> dict[int, Verdict]:
@@ -228,7 +254,36 @@ def _majority(counts: Counter[str | None]) -> str | None:
 
 
 def _duplicate(one: Member, kept: Member) -> Verdict:
-    return Verdict(DUPLICATE, match_reason(one, kept), kept.image_id)
+    reason = match_reason(one, kept)
+    return Verdict(
+        DUPLICATE, reason, kept.image_id, contradictions(one.attributes, kept.attributes)
+    )
+
+
+def contradictions(
+    first: tuple[tuple[str, str], ...], second: tuple[tuple[str, str], ...]
+) -> tuple[str, ...]:
+    """Names, in order, of the attributes of which two images have different values.
+
+    A value that is absent or empty contradicts nothing, and "25.0" is 25.
+    """
+    values = dict(second)
+    return tuple(
+        sorted(
+            name
+            for name, value in first
+            if (other := values.get(name, "").strip()) and value.strip() and not _same(value, other)
+        )
+    )
+
+
+def _same(value: str, other: str) -> bool:
+    if value.strip().casefold() == other.casefold():
+        return True
+    try:
+        return float(value) == float(other)
+    except ValueError:
+        return False
 
 
 def _conflict(one: Member, other: Member) -> Verdict:

@@ -24,8 +24,14 @@ from facemill.transforms.dataset.splits import SPLIT_REQUEST, split_requests
 from facemill.transforms.faces.crop import Crop, CropConfig, frame
 from facemill.transforms.images import crop_variants, perceptual_hash
 from facemill.transforms.images.decode import Decoded, DecodeError, decode
+from facemill.transforms.images.margins import flat_margins
 from facemill.transforms.images.process import prepare_process
-from facemill.transforms.images.quality import Quality, QualityThresholds, measure
+from facemill.transforms.images.quality import (
+    Quality,
+    QualityThresholds,
+    colorfulness,
+    measure,
+)
 from facemill.transforms.images.resize import encode_jpeg
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.staging import write_chunk
@@ -232,6 +238,7 @@ def _open(job: ScanJob, ref: Ref, content: bytes | Unreadable) -> tuple[_Inspect
         "width": decoded.width,
         "height": decoded.height,
         "pixel_sha256": ref.pixel_sha256 or _pixel_sha256(job, ref, decoded),
+        "border": flat_margins(decoded.pixels),
     }
     return _Inspected(metadata), decoded
 
@@ -279,6 +286,7 @@ def _measured(job: ScanJob, seen: _Inspected, framed: Crop) -> _Inspected:
         "sharpness": quality.sharpness,
         "brightness": quality.brightness,
         "contrast": quality.contrast,
+        "colorfulness": colorfulness(framed.pixels),
         "faces": framed.faces,
         "face_score": framed.score,
         "face_box": framed.box,

@@ -64,6 +64,7 @@ _DECIDED = pa.schema(
         ("reason_code", pa.string()),
         ("reason", pa.string()),
         ("duplicate_of", pa.string()),
+        ("contradicts", pa.list_(pa.string())),
         ("split", pa.string()),
         ("shard", pa.string()),
         ("position", pa.int64()),
@@ -276,6 +277,7 @@ def decide(
         columns["reason"][row] = str(one.verdict.reason)
         columns["reason_code"][row] = one.verdict.reason.code.value
         columns["duplicate_of"][row] = one.verdict.duplicate_of
+        columns["contradicts"][row] = list(one.verdict.contradicts) or None
         outcome_count[row] += 1
     rows = np.searchsorted(row_ids, decisions["row_id"])
     outcome_count[rows] += 1

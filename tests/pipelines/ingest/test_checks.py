@@ -250,6 +250,18 @@ def test_the_rows_of_the_base_count_too(tmp_path):
         check(work, OPTIONS, base_of(tmp_path / "third"))
 
 
+def test_duplicates_that_contradict_the_kept_image_are_counted(tmp_path):
+    found = check(work_of(tmp_path / "none"), OPTIONS, base_of(tmp_path / "base"))
+    assert found.contradictions == {"images": 0, "attributes": {}}
+    rows = [
+        *ROWS,
+        row("a/8", "duplicate", contradicts=["age", "race"]),
+        row("a/9", "duplicate", contradicts=["age"]),
+    ]
+    found = check(work_of(tmp_path / "some", parts=(rows[:9], rows[9:])), OPTIONS, None)
+    assert found.contradictions == {"images": 2, "attributes": {"age": 2, "race": 1}}
+
+
 def test_images_that_were_passed_over_are_counted(tmp_path):
     work = work_of(tmp_path / "new", passed_over=5)
     assert check(work, OPTIONS, base_of(tmp_path / "base")).passed_over == 5

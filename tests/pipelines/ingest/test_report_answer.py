@@ -74,6 +74,12 @@ def test_a_clean_collection_is_ready():
         ({"counts": {**GOOD.counts, "conflict": 2}}, "check", "2 images show a photo that has"),
         ({"counts": {**GOOD.counts, "rejected": 51}}, "check", "51 images were rejected, 5.1 %"),
         ({"counts": {**GOOD.counts, "rejected": 1}}, "good", "1 image was rejected, 0.1 %"),
+        (
+            {"contradictions": {"images": 4, "attributes": {"age": 1, "race": 3}}},
+            "check",
+            "4 duplicates have another value of an attribute than the image that is kept "
+            "(3 race; 1 age)",
+        ),
         ({"in_two_splits": 1}, "check", "1 identity is in more than one split"),
         ({"held_out": None}, "good", "No held-out set was given"),
         (

@@ -1,7 +1,7 @@
 import pytest
-from facemill.pipelines.train.cautions import cautions
 
 from facemill.model.recipes.recipe import Recipe
+from facemill.pipelines.train.cautions import cautions
 
 
 def test_usual_settings_need_no_caution():

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -296,3 +297,34 @@ def test_the_ranking_of_an_image_does_not_repeat_for_each_of_its_identities(poli
     found = verdicts(members, policy)
     assert {verdict.duplicate_of for verdict in found.values()} == {"000", "001"}
     assert ranked <= 4 * len(members)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names"),
+    [
+        ({"age": "31", "race": "a"}, {"age": "52", "race": "a"}, ("age",)),
+        ({"race": "b", "age": "31"}, {"age": "3", "race": "a"}, ("age", "race")),
+        ({"age": "25.0", "race": " Asian "}, {"age": "25", "race": "asian"}, ()),
+        ({"age": "", "race": "a"}, {"age": "25", "race": "  "}, ()),
+        ({"age": "25"}, {"race": "a"}, ()),
+        ({"age": "nan"}, {"age": "nan"}, ()),
+    ],
+)
+def test_attributes_contradict_if_both_have_values_that_differ(first, second, names):
+    one, other = tuple(first.items()), tuple(second.items())
+    assert module.contradictions(one, other) == module.contradictions(other, one) == names
+
+
+def test_a_duplicate_names_the_attributes_that_contradict_those_of_the_kept_image():
+    kept = replace(member("a", area=200), attributes=(("age", "31"), ("race", "a")))
+    copy = replace(member("b"), attributes=(("age", "52"), ("race", "a")))
+    (verdict,) = verdicts([kept, copy]).values()
+    assert verdict == Verdict(DUPLICATE, NEAR, "a", ("age",))
+
+
+def test_color_counts_more_than_area_and_a_border_less():
+    assert best([replace(member("a", area=999), grey=True), member("b")]).image_id == "b"
+    assert best([replace(member("a", area=999), bordered=True), member("b")]).image_id == "a"
+    assert best([replace(member("a", sharpness=9.0), bordered=True), member("b")]).image_id == "b"
+    assert best([replace(member("a", sharpness=9.0), marks=0.1), member("b")]).image_id == "b"
+    assert best([member("a", sharpness=9.0), replace(member("b"), detail=1.0)]).image_id == "b"

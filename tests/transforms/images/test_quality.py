@@ -4,7 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from facemill.transforms.images.quality import Quality, QualityThresholds, measure
+from facemill.pipelines.synthesize.faces.faces import render
+from facemill.transforms.images.quality import (
+    Quality,
+    QualityThresholds,
+    colorfulness,
+    measure,
+)
 
 STRIPES = np.tile(np.array([0, 255], np.uint8), (32, 16))[:, :, None].repeat(3, axis=2)
 
@@ -48,3 +54,12 @@ def test_measures_of_flat_striped_and_blurred_images():
 )
 def test_the_reason_names_the_threshold_that_was_missed(thresholds, reason):
     assert thresholds.why_rejected(Quality(sharpness=20, brightness=100, contrast=30)) == reason
+
+
+def test_colorfulness_is_zero_for_grey_and_grows_with_saturation():
+    color = render(1, 2, 3, 96)
+    grey = np.repeat(cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
+    pale = (0.5 * color + 0.5 * grey).astype(np.uint8)
+    assert colorfulness(grey) == 0
+    assert 0.4 < colorfulness(pale) / colorfulness(color) < 0.6
+    assert colorfulness(color) > 8

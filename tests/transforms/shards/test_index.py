@@ -75,6 +75,7 @@ def test_every_image_gets_its_one_outcome():
         "reason_code": None,
         "reason": "",
         "duplicate_of": None,
+        "contradicts": None,
         "split": "train",
         "shard": "train/part-00000-of-00002.tfrecord",
         "position": 0,
