@@ -1,5 +1,6 @@
 import dataclasses
 import pickle
+import unicodedata
 import zlib
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.row_ids import BASE, CHUNK, HELD_OUT, NEW, origin_of_chunk
+from facemill.transforms.dataset.identity_names import MATCHES, compared_form
 from facemill.transforms.scan import listing
 from facemill.transforms.scan.listing import Chunk, all_chunks, group_tasks, image_key, list_chunks
 from facemill.transforms.sources.base import Ref, Source
@@ -40,6 +42,31 @@ class Counted(Source):
 def listed(source: Source, origin: int = NEW, base_keys: str | None = None) -> list[Chunk]:
     groups = enumerate(group_tasks(source.tasks()))
     return [chunk for group in groups for chunk in list_chunks(group, source, origin, base_keys)]
+
+
+class Spelled(Counted):
+    """A source of one image for each spelling of a name."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__([len(names)])
+        self.names = names
+
+    def refs(self, task: str) -> Iterator[Ref]:
+        return (Ref(f"{n}.jpg", name, f"{n}.jpg") for n, name in enumerate(self.names))
+
+
+@given(st.text(max_size=20), st.sampled_from([NEW, BASE, HELD_OUT]), st.sampled_from(MATCHES))
+@settings(deadline=None)
+def test_spellings_of_one_name_are_one_identity_whatever_the_source(name, origin, match):
+    spellings = [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
+    source = Spelled([*spellings, f" {name}\u3000", f"\t{spellings[1]} "])
+    source.match_names = match
+    (chunk,) = listed(source, origin)
+    identities = {ref.identity for ref in chunk.refs}
+    assert identities == {compared_form(name, match)}
+    for ref, spelled in zip(chunk.refs, source.names, strict=True):
+        changed = ref.identity is not None and ref.identity != spelled
+        assert ref.identity_source == (spelled if changed else None)
 
 
 @given(st.integers(0, 10_000))
