@@ -8,6 +8,9 @@ import numpy as np
 
 from facemill.transforms.core.reasons import Reason, ReasonCode
 
+# Red against green, and yellow against blue.
+_OPPONENTS = np.array([[1, -1, 0], [0.5, 0.5, -1]], np.float32)
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -62,10 +65,10 @@ def colorfulness(pixels: np.ndarray) -> float:
     Args:
         pixels: uint8 [S, S, 3], RGB.
     """
-    red, green, blue = (pixels[:, :, channel].astype(np.float32) for channel in range(3))
-    opponents = red - green, (red + green) / 2 - blue
-    spread = math.hypot(*(float(one.std()) for one in opponents))
-    return spread + 0.3 * math.hypot(*(float(one.mean()) for one in opponents))
+    # A quarter of the pixels says as much.
+    opponents = cv2.transform(pixels[::2, ::2].astype(np.float32), _OPPONENTS)
+    mean, spread = (values.ravel().tolist() for values in cv2.meanStdDev(opponents))
+    return math.hypot(*spread) + 0.3 * math.hypot(*mean)
 
 
 def measure(pixels: np.ndarray) -> Quality:
