@@ -127,15 +127,25 @@ def test_what_a_killed_run_left_is_removed(root):
     assert contents(root)["index/part.bin"] == b"content"
 
 
-@pytest.mark.parametrize("size", [32, 64])
-def test_a_run_resumes_only_with_the_same_options(root, size):
+@pytest.mark.parametrize(("size", "restart"), [(32, False), (32, True), (64, True)])
+def test_a_run_resumes_with_the_same_options_unless_it_starts_anew(root, size, restart):
     killed(root)
     with artifact.begin(
-        root, "dataset", {"size": size}, {"input": "/a"}, keep=["checkpoints"]
+        root, "dataset", {"size": size}, {"input": "/a"}, keep=["checkpoints"], restart=restart
     ) as work:
         kept = storage.is_file(f"{root}/checkpoints/one")
         work.commit(MANIFEST, [], {})
-    assert kept == (size == 32)
+    assert kept == (not restart)
+
+
+def test_work_of_a_run_with_other_options_is_not_removed(root):
+    killed(root)
+    with (
+        pytest.raises(UsageError, match=r"holds checkpoints of a run with others \(size: there 32"),
+        artifact.begin(root, "dataset", {"size": 64}, {"input": "/a"}, keep=["checkpoints"]),
+    ):
+        pass
+    assert storage.is_file(f"{root}/checkpoints/one")
 
 
 def test_an_output_with_other_objects_is_refused_and_unchanged(root):
