@@ -15,6 +15,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode, ReasonError
 from facemill.transforms.core.text import one_line, readable
+from facemill.transforms.dataset.identity_names import normal_form
 from facemill.transforms.dataset.ignored_files import README_FILE, is_sidecar, why_ignored
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.containers import ContainerSource, read_ranges
@@ -138,9 +139,11 @@ class _Key:
     labels: dict[str, _Label] = field(default_factory=dict)
 
     def add_label(self, kind: str, label: _Label) -> None:
-        """Adds a label; two labels of a key with the same extension must be equal."""
+        """Adds a label; two labels of a key with the same extension must name one identity."""
         present = self.labels.setdefault(kind, label)
         if isinstance(present, BadValueError) or present == label:
+            return
+        if isinstance(label, str) and present and normal_form(present) == normal_form(label):
             return
         self.labels[kind] = BadValueError(f"its key has several .{kind} members that differ")
 

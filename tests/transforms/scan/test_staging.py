@@ -13,6 +13,7 @@ from facemill.transforms.scan import staging
 from facemill.transforms.scan.staging import (
     MetadataReader,
     StagingReader,
+    identities_of,
     images_staged,
     read_metadata,
     row_ids_of_names,
@@ -159,6 +160,23 @@ def test_usable_images_of_a_reference_set_are_found_by_name(tmp_path):
     held_out = row_ids_of(chunk_number(HELD_OUT, 0, 0), 1)[0]
     assert row_ids_of_names(str(tmp_path), HELD_OUT, ["a/0.jpg"]) == {"a/0.jpg": held_out}
     assert row_ids_of_names(str(tmp_path / "absent"), BASE, []) == {}
+
+
+def test_identities_of_one_origin_are_those_of_all_its_images(tmp_path):
+    for number, names in (
+        (chunk_number(HELD_OUT, 0, 0), ["ada", None, "bob"]),
+        (chunk_number(HELD_OUT, 2, 0), ["bob", "eve"]),
+        (chunk_number(NEW, 0, 0), ["zoe"]),
+    ):
+        # The first image of each chunk is not usable.
+        rows = [
+            {"image_id": f"{row}", "identity": name, "reason": "" if row else "torn"}
+            for row, name in enumerate(names)
+        ]
+        pixels = [(thumbnail(0), b"x") if row["reason"] == "" else None for row in rows]
+        write_chunk(str(tmp_path), number, pa.Table.from_pylist(rows, METADATA), pixels)
+    assert identities_of(str(tmp_path), HELD_OUT) == {"ada", "bob", "eve"}
+    assert identities_of(str(tmp_path), BASE) == set()
 
 
 @pytest.fixture

@@ -161,6 +161,12 @@ def test_an_image_with_a_bad_label_has_a_reason(tmp_path, members, reason):
     assert reason in bad.reason
 
 
+def test_two_labels_of_a_key_may_spell_one_identity_in_two_ways(tmp_path):
+    members = (_info("1.jpg"), _info("1.cls", b"Zoe\xcc\x88"), _info("1.cls", "Zoë ".encode()))
+    (tmp_path / "0.tar").write_bytes(_tar(*members))
+    assert _labels(_listed(tmp_path)) == {"0.tar/1.jpg": "Zoe\u0308"}
+
+
 def test_members_that_lead_outside_or_are_links_are_listed_with_a_reason(tmp_path):
     (tmp_path / "secret.jpg").write_bytes(b"secret")
     (tmp_path / "0.tar").write_bytes(
