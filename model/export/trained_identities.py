@@ -4,7 +4,6 @@ An evaluation on people of the training set says little about others. The names 
 the dataset; the hashes have no secret key, so whoever has a name can look it up.
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.identity_names import folded
 
 # Relative to the model: little-endian uint64, ascending, one for each identity.
 FILE = "trained_identities.bin"
@@ -21,10 +21,8 @@ _DTYPE = np.dtype("<u8")
 
 
 def hashes_of(identities: Iterable[str]) -> np.ndarray:
-    """uint64 [N] of the names, in their order; names that differ in case, in `_` for a blank, in
-    blanks or in the form of Unicode have one hash.
-    """
-    return np.array([keyed_hash(0, "trained", _folded(name)) for name in identities], _DTYPE)
+    """uint64 [N] of the names, in their order; names with one folded form have one hash."""
+    return np.array([keyed_hash(0, "trained", folded(name) or "") for name in identities], _DTYPE)
 
 
 def to_bytes(identities: Iterable[str]) -> bytes:
@@ -52,7 +50,3 @@ def read(model: str, manifest: Mapping[str, Any]) -> np.ndarray | None:
             f"{model}/{FILE} must hold 8 bytes for each identity, got {len(content)}; train again."
         )
     return np.frombuffer(content, _DTYPE)
-
-
-def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", name).casefold().replace("_", " ").split())

@@ -14,6 +14,7 @@ from typing import Any
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.text import readable
+from facemill.transforms.dataset.ignored_files import is_system_file
 from facemill.transforms.sources.base import Source
 from facemill.transforms.sources.registry import MANIFEST
 from facemill.transforms.storage import FileStat
@@ -25,8 +26,6 @@ INPUT_FILES = "input_files"
 _ROW_FOR_EACH = ("folders", "lfw", "megaface")
 _SHOWN = 3
 _MODULUS = 1 << 128
-# What systems write beside photos, without anybody's doing; names that begin with a dot too.
-_OF_SYSTEMS = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +98,8 @@ class Input:
             yield storage.stat_file(folder, name)
         else:
             for one in storage.stat_files(self.path):
-                parts = one.name.split("/")
-                if not any(part.startswith(".") or part in _OF_SYSTEMS for part in parts):
+                hidden = any(part.startswith(".") for part in one.name.split("/"))
+                if not (hidden or is_system_file(one.name)):
                     yield one
 
 

@@ -34,7 +34,8 @@ def test_any_number_of_workers_writes_the_same_files(tiny_photos, tmp_path):
         }
         for workers in (1, 2)
     )
-    assert len(one) == 3 * len(chunks)
+    # Metadata, thumbnails, records and a mark.
+    assert len(one) == 4 * len(chunks)
     assert one == two
 
 
