@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from facemill.transforms.dataset.records import from_example
-from facemill.transforms.duplicates.budget import compare_within_budget, rough_distance
 from facemill.transforms.duplicates.local_evidence import local_difference, sized
 from facemill.transforms.duplicates.registration import MIN_CORRELATION, register
 from facemill.transforms.images import crop_variants, perceptual_hash
@@ -104,38 +103,22 @@ def compare(
 def compare_staged(staging: StagingReader, pairs: np.ndarray) -> Comparison:
     """Compares staged images, see `compare`.
 
-    Of an image with many candidates that are other photos the nearest are compared, see `budget`;
-    the other pairs get zeros.
-
     Args:
         staging: of the run.
         pairs: PAIR [N].
     """
     both = staging.thumbnails(np.concatenate([pairs["first"], pairs["second"]]))
-    first, second = both[: len(pairs)], both[len(pairs) :]
-    decoded: dict[int, np.ndarray] = {}
 
     def crops(some: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         ends = [pairs[name][some].tolist() for name in ("first", "second")]
-        # An image with many candidates is decoded once.
-        wanted = [row_id for row_id in dict.fromkeys(ends[0] + ends[1]) if row_id not in decoded]
+        wanted = dict.fromkeys(ends[0] + ends[1])
         staging.prefetch(wanted)
-        decoded.update((row_id, _grey(staging.record(row_id))) for row_id in wanted)
-        one, other = ([decoded[row_id] for row_id in end] for end in ends)
-        return one, other
+        # An image with many copies is decoded once.
+        decoded = {row_id: _grey(staging.record(row_id)) for row_id in wanted}
+        first, second = ([decoded[row_id] for row_id in end] for end in ends)
+        return first, second
 
-    found = Comparison(np.zeros(len(pairs)), np.zeros(len(pairs)))
-
-    def compared(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        part = compare(
-            first[some], second[some], pairs["variant"][some], lambda few: crops(some[few])
-        )
-        found.similarity[some], found.correlation[some] = part.similarity, part.correlation
-        return part.same(), part.correlation >= MIN_CORRELATION
-
-    distance = rough_distance(first, second, pairs["variant"])
-    compare_within_budget(pairs["first"], distance, compared)
-    return found
+    return compare(both[: len(pairs)], both[len(pairs) :], pairs["variant"], crops)
 
 
 def _grey(record: bytes) -> np.ndarray:

@@ -26,9 +26,6 @@ _IMAGE_SHARE, _PEAK_SHARE = 0.64, 0.5
 _PERCENTILE = 99
 # Measured before the last registration, a pair with less is a copy already.
 _CLEAR = 0.11
-# A pair with more is another photo: registration at 64x64 errs by less (0.59 for one photo whose
-# black corners differ much).
-_HOPELESS = 0.7
 # With a smaller share of usable pixels, the unusable ones are compared too.
 _MIN_COMPARABLE = 0.2
 _STEPS = ((64, 3), (128, 2))
@@ -81,7 +78,7 @@ def local_difference(first: np.ndarray, second: np.ndarray, affine: np.ndarray) 
     """
     a, b = (sized(image).astype(np.float32) for image in (first, second))
     found = _measured(a, b, affine)
-    if found <= _CLEAR or found >= _HOPELESS:
+    if found <= _CLEAR:
         return found
     for side, steps in _STEPS:
         affine = _improved(sized(a, side), sized(b, side), affine, steps)
