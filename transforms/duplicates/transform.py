@@ -160,7 +160,7 @@ def _hashes(unique: CandidateRows) -> HashRows:
 
 
 class _Confirm(beam.DoFn):
-    """Keeps the pairs that show the same photo."""
+    """Keeps the pairs whose thumbnails show the same photo."""
 
     def __init__(self, staging: str) -> None:
         self._staging = staging
@@ -168,8 +168,8 @@ class _Confirm(beam.DoFn):
     def process(self, candidates: PairRows) -> Iterator[EdgeRows]:
         pairs = candidates.array
         with StagingReader(self._staging) as staging:
-            compared = confirm.compare_staged(staging, pairs)
-        same = compared.same()
+            both = staging.thumbnails(np.concatenate([pairs["first"], pairs["second"]]))
+        same = confirm.same_photo(both[: len(pairs)], both[len(pairs) :], pairs["variant"])
         edges = np.stack([pairs["first"][same], pairs["second"][same]], axis=1)
         if len(edges):
             yield EdgeRows.of(edges)

@@ -3,20 +3,15 @@ import numpy as np
 import pytest
 
 from facemill.pipelines.synthesize.faces.faces import render
-from facemill.transforms.duplicates import confirm, registration
-from facemill.transforms.images import crop_variants
+from facemill.transforms.duplicates import confirm
+from facemill.transforms.images import crop_variants, perceptual_hash
 
 _FACES = [render(0, identity, 0, 250) for identity in range(5)]
 _CROPPED = 1
 
 
 def _thumbnails(images: list[np.ndarray]) -> np.ndarray:
-    return np.stack([_crop(one) for one in images])
-
-
-def _crop(image: np.ndarray) -> np.ndarray:
-    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (128, 128), interpolation=cv2.INTER_LINEAR)
+    return np.stack([perceptual_hash.grey_thumbnail(np.ascontiguousarray(one)) for one in images])
 
 
 def _jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
@@ -57,9 +52,8 @@ def test_small_copies_that_lack_detail_are_confirmed(side: int, copy_side: int) 
     faces = [_shrunk(render(0, identity, 0, 250), side) for identity in range(20)]
     originals = _thumbnails(faces)
     copies = _thumbnails([_shrunk(face, copy_side) for face in faces])
-    # Drawn faces have flat skin, on which the compression of so few pixels weighs most.
-    assert confirm.same_photo(originals, copies, _no_variant(20)).mean() >= 0.8
-    assert confirm.same_photo(copies, originals, _no_variant(20)).mean() >= 0.8
+    assert confirm.same_photo(originals, copies, _no_variant(20)).all()
+    assert confirm.same_photo(copies, originals, _no_variant(20)).all()
 
 
 @pytest.mark.parametrize("side", [64, 32, 24])
@@ -98,12 +92,12 @@ def test_other_people_and_other_photos_of_the_same_are_not_confirmed() -> None:
 def test_a_face_with_a_changed_mouth_is_not_confirmed() -> None:
     changed = _ORIGINALS.copy()
     # A fifth of the width and a tenth of the height, darker or lighter like an open mouth.
-    mouth = changed[:, 86:98, 52:76]
+    mouth = changed[:, 43:49, 26:38]
     mouth[:] = np.where(mouth.mean(axis=(1, 2), keepdims=True) < 100, 170, 30)
     # A blurred image with another mouth is another photo too.
     for first in (_ORIGINALS, _thumbnails([_shrunk(face, 32) for face in _FACES])):
         similarity = confirm.similarity(first, changed, _no_variant(5))
-        assert (similarity < confirm.MIN_SIMILARITY).all()
+        assert (similarity < confirm.MIN_CORRELATION).all()
 
 
 def test_images_without_texture_are_compared_by_brightness() -> None:
@@ -128,7 +122,7 @@ def test_the_similarity_of_a_pair_does_not_depend_on_other_pairs(
     copies = _thumbnails([_jpeg(face, 50) for face in _FACES])
     variant = np.array([0, 1, 2, crop_variants.MIRROR, 0])
     whole = confirm.similarity(_ORIGINALS, copies, variant)
-    monkeypatch.setattr(registration, "_CHUNK", 1)
+    monkeypatch.setattr(confirm, "_CHUNK", 1)
     np.testing.assert_allclose(confirm.similarity(_ORIGINALS, copies, variant), whole, atol=1e-5)
 
 
