@@ -71,21 +71,6 @@ def test_ingest_with_its_scratch_on_the_store_writes_the_same_dataset(
     assert not any(name.startswith(".") for name in names_in(output))
 
 
-def test_a_new_version_of_a_dataset_is_that_of_a_disk(
-    root, dataset, tiny_photos, tiny_dataset, tmp_path
-):
-    new = tmp_path / "new"
-    run("synthesize", "--output", new, "--start-identity", 100, *PHOTOS)
-    flags = ("--input", new / "images", *INGEST, "--scratch", "store")
-    run("ingest", "--append-to", tiny_dataset, "--output", tmp_path / "version", *flags)
-    shared = [name for name in names_in(dataset) if name.startswith("train/")]
-    run("ingest", "--append-to", dataset, "--output", f"{root}/version", *flags)
-    assert set(shared) < names_in(f"{root}/version")
-    mine = contents_of(f"{root}/version", tmp_path / "copy")
-    # The manifest names the dataset that was added to by its fingerprint alone.
-    assert mine == contents(tmp_path / "version")
-
-
 def test_train_writes_the_model_of_a_disk(model, tiny_model):
     one, other = (
         read(model, "manifest.json"),

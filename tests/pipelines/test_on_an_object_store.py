@@ -9,7 +9,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from facemill.pipelines import cli
-from tests.artifacts import contents
 from tests.stores import Store, s3, upload
 
 pytestmark = pytest.mark.slow
@@ -27,15 +26,6 @@ def client(tiny_dataset) -> Iterator[Store]:
 
 def run(*words: object) -> int:
     return cli.main([str(word) for word in words])
-
-
-def test_a_dataset_on_a_store_is_scored_like_one_on_a_disk(
-    client, tiny_dataset, tiny_model, tmp_path
-):
-    for name, given in (("there", DATASET), ("here", tiny_dataset)):
-        flags = ("--model", tiny_model, "--output", tmp_path / name, "--workers", 1)
-        assert run("score", "--input", given, *flags) == 0
-    assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
 def test_a_dataset_on_a_store_can_be_a_held_out_set(client, tiny_photos, tmp_path):
