@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-fast test-portable lint format bench docs clean
+.PHONY: setup demo test test-fast test-long test-portable lint format bench docs clean
 
 setup: .venv/.ready
 
@@ -21,11 +21,15 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS := -n auto --dist loadfile --no-loadscope-reorder
 
 test: setup
-	$(PYTEST) $(WORKERS) $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not long" $(PYTEST_ARGS)
 
 # What an edit wants to hear at once; everything marked slow runs in `make test`.
 test-fast: setup
 	$(PYTEST) $(WORKERS) -m "not slow and not lfw and not portable" $(PYTEST_ARGS)
+
+# Kills at random moments and outages, on an object store: minutes, whatever the change.
+test-long: setup
+	$(PYTEST) $(WORKERS) -m long $(PYTEST_ARGS)
 
 test-portable: setup
 	$(PYTEST) -m portable $(PYTEST_ARGS)

@@ -14,7 +14,7 @@ from typing import Any
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.text import readable
-from facemill.transforms.dataset.ignored_files import is_system_file
+from facemill.transforms.dataset.ignored_files import is_system_file, why_ignored
 from facemill.transforms.sources.base import Source
 from facemill.transforms.sources.registry import MANIFEST
 from facemill.transforms.storage import FileStat
@@ -160,7 +160,9 @@ def refuse_changes(
     came, gone, changed = [], [], []
     if now.names != there.get("names") and known and given.source.format in _ROW_FOR_EACH:
         here, before = {one.name for one in given.files()}, set(known())
-        came, gone = sorted(here - before), sorted(before - here)
+        # Embeddings have no rows of files that were never meant as images.
+        came = sorted(name for name in here - before if why_ignored(name) is None)
+        gone = sorted(name for name in before - here if why_ignored(name) is None)
     digests = contents() if contents is not None else {}
     if digests:
         changed = [

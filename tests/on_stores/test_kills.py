@@ -20,6 +20,7 @@ from tests.on_stores.copies import contents_of, names_in
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.usefixtures("store"),
     pytest.mark.parametrize("store", ["s3"], indirect=True, scope="module"),
 ]

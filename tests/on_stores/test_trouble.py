@@ -65,6 +65,7 @@ def wait_for(url: str, part: str) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_a_store_that_asks_every_tenth_time_to_come_back_later(
     store, root, command, complete, tmp_path
 ):
@@ -77,6 +78,7 @@ def test_a_store_that_asks_every_tenth_time_to_come_back_later(
     assert contents_of(f"{root}/dataset", tmp_path / "copy") == complete
 
 
+@pytest.mark.long
 def test_a_store_that_cannot_be_reached_for_twenty_seconds(
     store, root, command, complete, tmp_path
 ):

@@ -30,9 +30,10 @@ def folders(tmp_path, monkeypatch) -> tuple[Path, Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("store", ["s3"], indirect=True)
 @pytest.mark.parametrize("there", [False, True])
 def test_the_files_of_workers_give_the_transform_of_all_their_rows(
-    tmp_path, folders, root, capfd, there
+    tmp_path, folders, store, root, capfd, there
 ):
     scratch, temporary = root if there else str(folders[0]), folders[1]
     with Analysis(scratch) as analysis:
@@ -85,8 +86,9 @@ def test_a_damaged_file_is_one_sentence_and_leaves_no_temporary_files(folders, c
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("store", ["s3"], indirect=True)
 @pytest.mark.parametrize("there", [False, True])
-def test_an_analysis_that_is_never_run_leaves_no_temporary_files(folders, root, there):
+def test_an_analysis_that_is_never_run_leaves_no_temporary_files(folders, store, root, there):
     scratch, temporary = folders
     with Analysis(root if there else str(scratch)):
         assert left(temporary)
