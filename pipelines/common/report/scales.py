@@ -14,6 +14,7 @@ _NORMAL = statistics.NormalDist()
 _NORMAL_TICKS = (0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999, 0.9999)
 # More labels than this run into each other at phone width.
 _MOST_TICKS = 6
+_LEAST_RANGE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def _distance(values: np.ndarray, scale: Scale) -> np.ndarray:
 
 
 def _linear(low: float, high: float, whole: bool) -> Axis:
-    if high <= low:
+    # A range of the size of rounding errors has no labels that differ.
+    if high - low <= _LEAST_RANGE * max(1.0, abs(low), abs(high)):
         low, high = low - (0.5 if low else 0), high + 0.5
     step = _step((high - low) / (_MOST_TICKS - 1), whole)
     # The slack keeps an end that is on a label from getting another label beyond it.
