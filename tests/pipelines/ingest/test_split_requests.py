@@ -26,7 +26,7 @@ def test_split_requests_of_duplicate_and_rejected_images_count(tmp_path):
         (draw(tmp_path, who, image), f"id{who:02d}", "") for who in (1, 2, 3) for image in (0, 1)
     ]
     # The better copy of the photo has no split request.
-    rows.append((draw(tmp_path, 1, 0, "id01/poor.jpg", quality=60), "id01", "test"))
+    rows.append((draw(tmp_path, 1, 0, "id01/poor.jpg", quality=40), "id01", "test"))
     torn = tmp_path / "id02" / "torn.jpg"
     torn.write_bytes(rows[0][0].read_bytes()[:300])
     rows.append((torn, "id02", "val"))
