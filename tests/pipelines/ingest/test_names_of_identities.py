@@ -61,7 +61,7 @@ def test_a_list_matches_names_in_another_form_and_says_which_match_nobody(tmp_pa
     assert (found["names"], found["unmatched"], found["alike"]["count"]) == (4, 2, 1)
 
 
-@pytest.mark.parametrize("held_out", ["dataset", "folder"])
+@pytest.mark.parametrize("held_out", [pytest.param("dataset", marks=pytest.mark.long), "folder"])
 def test_a_held_out_set_with_names_in_another_case_is_reported_and_matched_when_folded(
     tmp_path, capsys, held_out
 ):
