@@ -128,7 +128,7 @@ def _metadata_of(
     if not storage.is_remote(folder):
         yield from (read_metadata(folder, chunk, columns) for chunk in chunks)
         return
-    for data in _parts([(_metadata_path(folder, chunk), 0, None) for chunk in chunks]):
+    for data in read_parts([(_metadata_path(folder, chunk), 0, None) for chunk in chunks]):
         table = pa.ipc.open_file(pa.py_buffer(data)).read_all()
         yield table if columns is None else table.select(columns)
 
@@ -220,9 +220,9 @@ class StagingReader:
             return
         wanted = list(dict.fromkeys(row_ids))
         paths = list(dict.fromkeys(_records_path(self._folder, chunk_of(one)) for one in wanted))
-        headers = _parts([(path, 0, _HEADER_BYTES) for path in paths])
+        headers = read_parts([(path, 0, _HEADER_BYTES) for path in paths])
         self._headers.update(zip(paths, headers, strict=True))
-        contents = _parts([self._find(row_id) for row_id in wanted])
+        contents = read_parts([self._find(row_id) for row_id in wanted])
         self._records.update(zip(wanted, contents, strict=True))
 
     def _find(self, row_id: int) -> tuple[str, int, int]:
@@ -241,7 +241,7 @@ class StagingReader:
 
     def _read(self, path: str, offset: int, length: int) -> bytes:
         if storage.is_remote(self._folder):
-            return next(_parts([(path, offset, length)]))
+            return next(read_parts([(path, offset, length)]))
         stream = self._open.get(path)
         if stream is None:
             if len(self._open) >= self._limit:
@@ -268,17 +268,21 @@ def all_records(folder: str, chunks: Iterable[int]) -> Iterator[tuple[int, bytes
     """
     numbers = list(chunks)
     requests = [(_records_path(folder, chunk), 0, None) for chunk in numbers]
-    for chunk, data in zip(numbers, _parts(requests, _CHUNKS_AHEAD), strict=True):
+    for chunk, data in zip(numbers, read_parts(requests, _CHUNKS_AHEAD), strict=True):
         yield chunk, data, np.frombuffer(data, _ENTRY, CHUNK)
 
 
-def _parts(
+def read_parts(
     requests: Sequence[tuple[str, int, int | None]], in_flight: int = _REQUESTS
 ) -> Iterator[bytes]:
     """Parts of staging files, in order, with many requests in flight.
 
+    Args:
+        requests: (path, offset, length or None for the rest) of each.
+        in_flight: how many results may wait; bounds the memory.
+
     Raises:
-        RunError: a file is absent.
+        RunError: this machine does not see a file.
     """
     contents = storage.read_many(requests, in_flight)
     for (path, _, _), content in zip(requests, contents, strict=True):
@@ -305,7 +309,7 @@ def _remote_thumbnails(folder: str, row_ids: np.ndarray) -> np.ndarray:
         path = _thumbnails_path(folder, chunk_of(run[0]))
         requests.append((path, first * _THUMBNAIL_BYTES, (last + 1 - first) * _THUMBNAIL_BYTES))
     start = 0
-    for run, data in zip(runs, _parts(requests), strict=True):
+    for run, data in zip(runs, read_parts(requests), strict=True):
         block = np.frombuffer(data, np.uint8).reshape(-1, _THUMBNAIL_BYTES)
         rows = [row_of(row_id) - row_of(run[0]) for row_id in run]
         found[start : start + len(run)] = block[rows]

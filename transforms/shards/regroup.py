@@ -15,7 +15,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.core.row_ids import ROW_BITS, row_of
-from facemill.transforms.scan.staging import all_records
+from facemill.transforms.scan.staging import all_records, read_parts
 from facemill.transforms.shards.rows import PLACED, RECORD, PlacedRows, RecordRows
 
 # 40 MB at 112 pixels.
@@ -106,14 +106,10 @@ def read_placed(staging: str, records: np.ndarray) -> list[bytes]:
         found.append((len(requests) - 1, offset - requests[-1][1], length))
         last = group
     records_read: list[bytes] = [b""] * len(records)
-    contents = storage.read_many(requests, _REQUESTS_AHEAD)
+    contents = read_parts(requests, _REQUESTS_AHEAD)
     wanted = iter(zip(order.tolist(), found, strict=True))
     one = next(wanted, None)
-    for number, ((path, _, _), content) in enumerate(zip(requests, contents, strict=True)):
-        if isinstance(content, FileNotFoundError):
-            raise storage.not_seen(path)
-        if isinstance(content, OSError):
-            raise content
+    for number, content in enumerate(contents):
         while one is not None and one[1][0] == number:
             _, start, length = one[1]
             records_read[one[0]] = content[start : start + length]
