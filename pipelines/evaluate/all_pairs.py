@@ -9,19 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from facemill.model.metrics import verification
-from facemill.pipelines.evaluate.inputs import check_model, check_schema
-from facemill.transforms import storage
+from facemill.pipelines.evaluate.inputs import PREFIX, open_part
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.dataset import artifact
 
 # Scores from -1 to 1 in steps of 2 ** -19.
 _BINS = 1 << 20
 _BLOCK = 1024
-_PREFIX = "part-"
 
 
 @dataclass(frozen=True)
@@ -65,25 +61,13 @@ def read_named(path: str, manifest: Mapping[str, Any]) -> Named:
         UsageError: fewer than two identities, or none with two images.
         RunError: a part differs from its manifest, or an embedding is not finite or all zeros.
     """
-    here = artifact.local_copy(path, manifest, _PREFIX)
+    here = artifact.local_copy(path, manifest, PREFIX)
     size = int(manifest["embedding_size"])
     names: list[str | None] = []
     matrices = [np.zeros((0, size), np.float32)]
-    for entry in artifact.entries_under(manifest, _PREFIX):
-        part = artifact.resolve(path, entry["path"])
-        try:
-            with (
-                storage.open_arrow(artifact.resolve(here, entry["path"])) as source,
-                pq.ParquetFile(source) as parquet,
-            ):
-                check_schema(part, parquet.schema_arrow, size)
-                check_model(part, parquet, manifest.get("model_id"))
-                table = parquet.read(columns=["identity", "embedding"])
-        except (pa.ArrowException, OSError) as error:
-            raise RunError(
-                f"{part} must be a readable Parquet file with identities, got: {error}; score the "
-                "images again."
-            ) from error
+    for entry in artifact.entries_under(manifest, PREFIX):
+        with open_part(path, here, entry["path"], manifest, " with identities") as parquet:
+            table = parquet.read(columns=["identity", "embedding"])
         names += table["identity"].to_pylist()
         values = table["embedding"].combine_chunks().flatten()
         matrices.append(values.to_numpy(zero_copy_only=False).reshape(-1, size))

@@ -1,7 +1,8 @@
 """Reads the embeddings of the images that a protocol names, and no others."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.dataset import artifact
 
-_PREFIX = "part-"
+PREFIX = "part-"
 # Rows of one read: 4 MB of 512 floats each.
 _BATCH = 2048
 _EXTENSION = r"\.[^./]*$"
@@ -57,7 +58,7 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
             holds embeddings of another model, an image is found twice, or its embedding is not
             finite or all zeros.
     """
-    here = artifact.local_copy(path, manifest, _PREFIX)
+    here = artifact.local_copy(path, manifest, PREFIX)
     size = int(manifest["embedding_size"])
     vectors = np.zeros((len(wanted), size), np.float32)
     # Names without a folder are searched by the file alone.
@@ -67,30 +68,17 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
         rows_of_keys.setdefault(key, []).append(row)
     found: dict[str, tuple[int, list[str]]] = {}
     keys = pa.array(list(rows_of_keys), pa.string())
-    for entry in manifest["files"]:
-        if not entry["path"].startswith(_PREFIX):
-            continue
-        part = artifact.resolve(path, entry["path"])
-        try:
-            with (
-                storage.open_arrow(artifact.resolve(here, entry["path"])) as source,
-                pq.ParquetFile(source) as parquet,
-            ):
-                check_schema(part, parquet.schema_arrow, size)
-                check_model(part, parquet, manifest.get("model_id"))
-                for group in range(parquet.num_row_groups):
-                    ids = parquet.read_row_group(group, columns=["image_id"])["image_id"]
-                    if not pc.any(pc.is_in(_keys(ids, last), value_set=keys)).as_py():
-                        continue
-                    for batch in parquet.iter_batches(
-                        _BATCH, row_groups=[group], columns=["image_id", "embedding"]
-                    ):
-                        names = _keys(batch.column("image_id"), last)
-                        _collect(batch, names, rows_of_keys, wanted, found, vectors)
-        except (pa.ArrowException, OSError) as error:
-            raise RunError(
-                f"{part} must be a readable Parquet file, got: {error}; score the images again."
-            ) from error
+    for entry in artifact.entries_under(manifest, PREFIX):
+        with open_part(path, here, entry["path"], manifest) as parquet:
+            for group in range(parquet.num_row_groups):
+                ids = parquet.read_row_group(group, columns=["image_id"])["image_id"]
+                if not pc.any(pc.is_in(_keys(ids, last), value_set=keys)).as_py():
+                    continue
+                for batch in parquet.iter_batches(
+                    _BATCH, row_groups=[group], columns=["image_id", "embedding"]
+                ):
+                    names = _keys(batch.column("image_id"), last)
+                    _collect(batch, names, rows_of_keys, wanted, found, vectors)
     twice = next(((name, ids) for name, (_, ids) in found.items() if len(ids) > 1), None)
     if twice:
         raise RunError(
@@ -102,7 +90,40 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
     return Embeddings(rows, {name: found[name][1][0] for name in rows}, vectors)
 
 
-def check_schema(part: str, schema: pa.Schema, size: int) -> None:
+@contextmanager
+def open_part(
+    path: str, here: str, name: str, manifest: Mapping[str, Any], columns: str = ""
+) -> Iterator[pq.ParquetFile]:
+    """Opens a part of embeddings for a block, after checking its columns and its model.
+
+    Args:
+        path: of the embeddings artifact, for messages.
+        here: the artifact on this disk, see `artifact.local_copy`.
+        name: of the part, relative to the artifact.
+        manifest: of the artifact.
+        columns: what the block reads beside embeddings, as it follows "a readable Parquet file".
+
+    Raises:
+        RunError: the part cannot be read, has not the columns of embeddings, or a row is of another
+            model.
+    """
+    part = artifact.resolve(path, name)
+    try:
+        with (
+            storage.open_arrow(artifact.resolve(here, name)) as source,
+            pq.ParquetFile(source) as parquet,
+        ):
+            _check_schema(part, parquet.schema_arrow, int(manifest["embedding_size"]))
+            _check_model(part, parquet, manifest.get("model_id"))
+            yield parquet
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(
+            f"{part} must be a readable Parquet file{columns}, got: {error}; score the images "
+            "again."
+        ) from error
+
+
+def _check_schema(part: str, schema: pa.Schema, size: int) -> None:
     """Refuses a part that has not the columns of embeddings.
 
     Args:
@@ -124,7 +145,7 @@ def check_schema(part: str, schema: pa.Schema, size: int) -> None:
         )
 
 
-def check_model(part: str, parquet: pq.ParquetFile, model_id: str | None) -> None:
+def _check_model(part: str, parquet: pq.ParquetFile, model_id: str | None) -> None:
     """Refuses a part of which a row says that another model embedded it.
 
     Args:
