@@ -6,7 +6,9 @@ No test may change them: one that damages an artifact copies it first.
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -40,6 +42,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             costs[item.path] += max(_COST[name] for name in marks)
     # Sorting is stable: the tests of a file keep their order.
     items.sort(key=lambda item: (-costs[item.path], str(item.path)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _beam_remembers_signatures() -> Iterator[None]:
+    """Beam looks at the signature of each function once, where it would do so dozens of times.
+
+    A third of the time of a small pipeline goes into `inspect.signature`: Beam asks for every
+    method of every step each time it wants to know whether the step keeps state.
+    """
+    from apache_beam.transforms import core
+
+    plain = core.get_function_args_defaults
+    known: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+    def remembered(function: Any) -> tuple[list[str], list[Any]]:
+        if not isinstance(function, MethodType) or not isinstance(function.__func__, FunctionType):
+            return plain(function)
+        if function.__func__ not in known:
+            known[function.__func__] = plain(function)
+        names, defaults = known[function.__func__]
+        return list(names), list(defaults)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core, "get_function_args_defaults", remembered)
+        yield
 
 
 @pytest.fixture(scope="session")

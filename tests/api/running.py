@@ -9,7 +9,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from facemill.pipelines.common.beam_options import OptionsWithViews
+from facemill.transforms.core.beam_options import OptionsWithViews
 
 
 def gathered(build: Callable[[beam.Pipeline], beam.PCollection], *flags: str) -> list[Any]:

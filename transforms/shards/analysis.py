@@ -9,10 +9,10 @@ import os
 from contextlib import AbstractContextManager, suppress
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from facemill.transforms import storage
+from facemill.transforms.core.beam_options import OptionsWithViews
 from facemill.transforms.dataset.transform_names import TRANSFORM
 from facemill.transforms.shards import statistics
 from facemill.transforms.shards.analyzed_rows import ANALYZED_ROWS, list_rows, read_rows
@@ -37,7 +37,7 @@ class Analysis(AbstractContextManager["Analysis"]):
         self._here = storage.make_temporary_folder() if is_remote else self._scratch
         try:
             # Without the list of flags, Beam would read those of the command.
-            self._pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+            self._pipeline = beam.Pipeline(runner=FnApiRunner(), options=OptionsWithViews([]))
             rows = storage.join(self._scratch, ANALYZED_ROWS)
             storage.make_folders(rows)
             _build(self._pipeline, rows, self.transform, os.path.join(self._here, "tft"))

@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import (
     TypeOptions,
 )
 
-from facemill.pipelines.common.beam_options import OptionsWithViews
+from facemill.transforms.core.beam_options import OptionsWithViews
 
 FLAGS = ["--runner", "PortableRunner", "--job_endpoint", "localhost:1", "--experiments", "one"]
 
