@@ -135,7 +135,7 @@ class Model:
     def _of_bytes(self, contents: Sequence[bytes]) -> Iterator[Standardized | str]:
         source = InMemory(contents)
         with ThreadPoolExecutor(self._threads) as pool:
-            for one in Reader(source, self.crop_config).read(list(source.refs("")), pool):
+            for (one,) in Reader(source, self.crop_config).read(list(source.refs("")), pool):
                 yield one.reason if isinstance(one, Failure) else one
 
     def _of_arrays(self, images: Sequence[np.ndarray]) -> Iterator[Standardized | str]:

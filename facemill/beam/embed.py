@@ -114,7 +114,7 @@ class _Standardize(beam.DoFn):
         source = InMemory([image.data or b"" for image in images])
         batch = Batch([], [])
         reader = Reader(source, self._crop_config)
-        for ref, result in zip(refs, reader.read(refs, self._pool), strict=True):
+        for ref, (result,) in zip(refs, reader.read(refs, self._pool), strict=True):
             if isinstance(result, Failure):
                 yield TaggedOutput(_FAILED, result)
             else:

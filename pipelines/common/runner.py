@@ -26,10 +26,10 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from facemill.pipelines.common import endpoints, failures, flink
-from facemill.transforms.core.beam_options import OptionsWithViews
 from facemill.pipelines.common.cancel import Interrupts, cancel_job
 from facemill.pipelines.common.local import LOCAL
 from facemill.pipelines.common.progress import Progress
+from facemill.transforms.core.beam_options import OptionsWithViews
 from facemill.transforms.core.errors import RunError, UsageError
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facemill.pipelines.score.options import ScoreOptions
+from facemill.pipelines.score.options import ALL, LARGEST, ScoreOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.text import first_counted
@@ -13,8 +13,11 @@ from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.parquet_parts import part_batches
 from facemill.transforms.scan.repeated_ids import check_names
+from facemill.transforms.scoring.read import ReadCounts
 
 REPEATED = "repeated.json"
+COUNTS = "counts.json"
+REMOVED = "removed.json"
 
 _ROWS_AT_A_TIME = 65_536
 
@@ -24,7 +27,8 @@ class Checked:
     """The figures of a run, checked against each other.
 
     Attributes:
-        counts: listed, scored, rejected, ignored.
+        counts: listed, scored, rejected, ignored; with earlier embeddings also unchanged and
+            removed; where all faces have rows also photos.
         files: path, bytes, sha256 of every part.
         source_fingerprint: hex; the same for the same set of image_ids.
     """
@@ -69,26 +73,40 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
         [entry["path"] for entry in parts + errors],
         advice="the input may hold it twice, so mend it, or ingest again if it is a dataset",
     )
-    if scored + rejected + ignored != listed:
+    (counted,) = write_results.read(work.path(COUNTS))
+    read = ReadCounts(**counted)
+    photos = read.photos + read.failed_photos + read.unchanged
+    rows = scored + rejected + ignored
+    if photos != listed or rows != read.images + read.failures:
         raise RunError(
-            f"Every listed image must have one row, but {listed} were listed and "
-            f"{scored + rejected + ignored} have one; the input may have changed, so run the "
-            "command again."
+            f"Every listed photo and each of its images must have one row, but of {listed} photos "
+            f"{photos} were read, and of their {read.images + read.failures} images {rows} have a "
+            "row; the input may have changed, so run the command again."
         )
-    if scored == 0 or rejected > options.max_rejected * (listed - ignored):
+    of = listed - ignored if options.faces == LARGEST else read.images + read.failures - ignored
+    of += read.unchanged if options.faces == ALL else 0
+    if scored + read.unchanged == 0 or rejected > options.max_rejected * of:
         raise RunError(
             f"At most {options.max_rejected:.0%} of the images may be rejected, but {rejected} of "
-            f"{listed - ignored} were ({_reasons(work, errors)}); mend the input or raise "
-            "--max-rejected."
+            f"{of} were ({_reasons(work, errors)}); mend the input or raise --max-rejected."
         )
+    removed = write_results.read(work.path(REMOVED)) if options.since else []
+    written = parts + errors + removed
     total = sum(int(entry["names"], 16) for entry in parts + errors)
-    files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in parts + errors]
+    files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in written]
+    more: dict[str, int] = {}
+    if options.faces == ALL:
+        more["photos"] = read.photos
+    if options.since:
+        more["unchanged"] = read.unchanged
+        more["removed"] = sum(entry["rows"] for entry in removed)
     return Checked(
         counts={
             "listed": listed,
             "scored": scored,
             "rejected": rejected,
             "ignored": ignored,
+            **more,
         },
         files=sorted(files, key=lambda entry: entry["path"]),
         source_fingerprint=f"{total % (1 << 256):064x}",

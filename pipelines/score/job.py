@@ -22,7 +22,8 @@ from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.common.source_options import SourceOptions
 from facemill.pipelines.score import checks
-from facemill.pipelines.score.options import ScoreOptions
+from facemill.pipelines.score.earlier import fingerprints, read_earlier
+from facemill.pipelines.score.options import ALL, LARGEST, ScoreOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.core.keyed import keyed_hash
@@ -34,17 +35,25 @@ from facemill.transforms.dataset.outcomes import KEPT
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
 from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
+from facemill.transforms.scoring.known import Earlier, write_known
 from facemill.transforms.scoring.listing import GroupChunks
 from facemill.transforms.scoring.model import ModelHandlerForBatches
-from facemill.transforms.scoring.read import FAILED_TAG, Reader, ReadImages
+from facemill.transforms.scoring.read import FAILED_TAG, Reader, ReadImages, SumReadCounts
+from facemill.transforms.scoring.removed import FindRemoved
 from facemill.transforms.scoring.rows import Failure, Result, Scored
-from facemill.transforms.scoring.write import CountIgnored, WriteEmbeddings, WriteErrors
+from facemill.transforms.scoring.write import (
+    CountIgnored,
+    WriteEmbeddings,
+    WriteErrors,
+    WriteRemoved,
+)
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
 from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
 
 KIND = "embeddings"
 _PROGRESS = "progress"
+_KNOWN = "known.npy"
 
 
 @dataclass(frozen=True)
@@ -87,9 +96,14 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     check_detector(crop_config)
     given = _input(options, crop_config)
     storage.check_apart(given.root, storage.absolute(options.output, "output"))
+    _check_faces(options, crop_config, given)
+    earlier = read_earlier(options, manifest)
     wanted = {
         "model_id": manifest["model_id"],
         "batch_size": options.batch_size,
+        "dtype": options.dtype,
+        "faces": options.faces,
+        "since": fingerprints(earlier),
         "dataset_fingerprint": given.fingerprint,
         "format": given.format,
         "image_column": options.image_column,
@@ -98,9 +112,12 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     inputs = {"input": given.root, "model": model}
     if given.format == registry.MANIFEST:
         inputs["root"] = given.source.root
+    inputs |= {f"since[{number}]": one.root for number, one in enumerate(earlier)}
     here = is_here(options.scratch, runner.is_local)
-    # The options have the fingerprint of a dataset and the id of the model.
-    identified = ["model"] if given.fingerprint is None else ["model", "input"]
+    # The options have the id of the model and the fingerprints of a dataset and of embeddings.
+    identified = ["model", *(name for name in inputs if name.startswith("since["))]
+    if given.fingerprint is not None:
+        identified.append("input")
     photos = [] if given.fingerprint else [_photos(given)]
     with artifact.begin(
         options.output, KIND, wanted, inputs=inputs, here=here, identified=identified
@@ -119,7 +136,10 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             return
         looking = input_files.Looking(photos)
         artifact.local_copy(model, manifest)
-        reader = Reader(given.source, crop_config)
+        known = work.path(_KNOWN) if earlier else None
+        if known is not None:
+            write_known(earlier, known)
+        reader = Reader(given.source, crop_config, options.faces == ALL, known)
         build = functools.partial(
             build_graph,
             options=options,
@@ -128,6 +148,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             model=model,
             manifest=manifest,
             work=work,
+            earlier=earlier,
         )
         run_info = runner.run(
             build, Progress("images scored", functools.partial(_scored, work)), work.output
@@ -150,6 +171,7 @@ def build_graph(
     model: str,
     manifest: dict[str, Any],
     work: Work,
+    earlier: Sequence[Earlier] = (),
 ) -> None:
     """The Beam graph of a scoring run; it reads like the drawing at the top of this module.
 
@@ -161,6 +183,7 @@ def build_graph(
         model: absolute path of the model artifact.
         manifest: of the model.
         work: the run, into whose scratch directory parts and receipts are written.
+        earlier: embeddings whose photos are passed over, as the reader's `known` tells them.
     """
     listed = pipeline | "List" >> ListImages(reader.source, tasks)
     total = listed | "CountListed" >> CountImages()
@@ -177,7 +200,7 @@ def build_graph(
         >> beam.ParDo(_Divide(work.path(_PROGRESS))).with_outputs(FAILED_TAG, main="scored")
     )
     embeddings = results.scored | "WriteEmbeddings" >> WriteEmbeddings(
-        work.files, manifest["embedding_size"], manifest["model_id"], total
+        work.files, manifest["embedding_size"], manifest["model_id"], total, options.dtype
     )
     failures = (images.failed, results.failed) | "Failures" >> Merge()
     errors = failures | "WriteErrors" >> WriteErrors(work.files)
@@ -194,6 +217,18 @@ def build_graph(
         | "IgnoredCount" >> beam.Map(_ignored)
         | "Ignored" >> write_results.WriteReceipts(work.path("ignored.json"))
     )
+    _ = (
+        images.counts
+        | "ReadCounts" >> SumReadCounts()
+        | "Counts" >> write_results.WriteReceipts(work.path(checks.COUNTS))
+    )
+    if earlier and reader.known:
+        removed = listed | "FindRemoved" >> FindRemoved(earlier, reader.known, total)
+        _ = (
+            removed
+            | "WriteRemoved" >> WriteRemoved(work.files)
+            | "Removed" >> write_results.WriteReceipts(work.path(checks.REMOVED))
+        )
     _ = embeddings | "Parts" >> write_results.WriteReceipts(work.path("parts.json"))
     _ = errors | "Errors" >> write_results.WriteReceipts(work.path("errors.json"))
 
@@ -227,6 +262,21 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
     verify_dataset(root, manifest)
     fingerprint = artifact.fingerprint(manifest)
     return Input(root, source, source.tasks(), source.format, fingerprint, kept)
+
+
+def _check_faces(options: ScoreOptions, crop_config: CropConfig, given: Input) -> None:
+    if options.faces == LARGEST:
+        return
+    if crop_config.align != "detect":
+        raise UsageError(
+            f"--faces all must go with a model whose faces a detector aligns, but --model was "
+            f"trained with {crop_flags(crop_config.to_manifest())}; leave it out."
+        )
+    if given.fingerprint is not None:
+        raise UsageError(
+            f"--faces all must go with photos, got the dataset {given.root}, whose images hold one "
+            "face each; leave it out."
+        )
 
 
 def _photos(given: Input) -> input_files.Input:

@@ -7,9 +7,13 @@ from facemill.pipelines.common.scratch import AUTO, SCRATCHES
 from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
 from facemill.transforms.core.fields import option
+from facemill.transforms.scoring.dtypes import DTYPES, FLOAT32
 
 SUMMARY = "compute embeddings of the images of a folder or dataset with a trained model"
 TAKES_BEAM_OPTIONS = True
+
+LARGEST, ALL = "largest", "all"
+FACES = (LARGEST, ALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +27,25 @@ class _Paths:
 class ScoreOptions(SourceOptions, _Paths):
     """What one scoring run is to do."""
 
+    faces: str = option(
+        LARGEST,
+        choices=FACES,
+        help="which faces of a photo have rows, with a model whose faces a detector aligns: the "
+        "one that the photo shows most, or each, as IMAGE_ID#0, IMAGE_ID#1 and so on",
+    )
+    since: tuple[str, ...] = option(
+        (),
+        several=True,
+        parse=tuple,
+        metavar="EMBEDDINGS",
+        help="earlier embeddings of the same model, the oldest first: only photos that are not in "
+        "them with the same content are scored, and those that have gone are listed in removed/",
+    )
+    dtype: str = option(
+        FLOAT32,
+        choices=DTYPES,
+        help="of the numbers of an embedding; int8 with a scale for each row",
+    )
     # About 32 is fastest on a CPU.
     batch_size: int = option(
         32, least=1, most=1024, advice="give 32", help="images in one call of the model"

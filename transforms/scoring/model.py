@@ -104,10 +104,11 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         results: list[Result] = []
         for ref, image, vector in zip(batch.refs, batch.images, vectors, strict=True):
             if isinstance(vector, Reason):
-                results.append(Failure(ref.image_id, ref.path, vector))
+                results.append(Failure(ref.image_id, ref.path, vector, image.sha256))
             else:
                 data = vector.astype("<f4").tobytes()
-                results.append(Scored(ref.image_id, ref.path, ref.identity, image.measures, data))
+                row = (ref.image_id, ref.path, ref.identity, image.measures, data, image.sha256)
+                results.append(Scored(*row))
         return results
 
     def _embed(self, encoded: list[bytes], model: Any) -> list[np.ndarray | Reason]:
