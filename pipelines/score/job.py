@@ -95,7 +95,8 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     crop_config = CropConfig.from_manifest(manifest["preprocessing"])
     check_detector(crop_config)
     given = _input(options, crop_config)
-    storage.check_apart(given.root, storage.absolute(options.output, "output"))
+    output = _output(options)
+    storage.check_apart(given.root, output)
     _check_faces(options, crop_config, given)
     earlier = read_earlier(options, manifest)
     wanted = {
@@ -120,11 +121,16 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         identified.append("input")
     photos = [] if given.fingerprint else [_photos(given)]
     with artifact.begin(
-        options.output, KIND, wanted, inputs=inputs, here=here, identified=identified
+        output,
+        KIND,
+        wanted,
+        inputs=inputs,
+        here=here,
+        identified=identified,
+        replaces=options.partition is not None,
     ) as work:
         if work is None:
             for one in photos:
-                output = storage.absolute(options.output, "output")
                 input_files.refuse_changes(
                     artifact.read_run(output),
                     one,
@@ -157,7 +163,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
         _commit(work, checked, manifest, given, run_info)
         rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)
-        print(options.output)
+        print(output)
         for name, count in checked.counts.items():
             print(f"  {name:<10} {count:>12,}")
         print(f"  {rate:,.0f} images/s")
@@ -279,6 +285,19 @@ def _check_faces(options: ScoreOptions, crop_config: CropConfig, given: Input) -
         )
 
 
+def _output(options: ScoreOptions) -> str:
+    """Absolute path or URL of the embeddings."""
+    output = storage.absolute(options.output, "output")
+    if options.partition is None:
+        return output
+    if artifact.has_manifest(output, "output"):
+        raise UsageError(
+            f"--output must be a directory of partitions, but {options.output} is an artifact "
+            "itself; give another path."
+        )
+    return storage.join(output, options.partition)
+
+
 def _photos(given: Input) -> input_files.Input:
     """The input as one whose files are looked at."""
     return input_files.Input("input", given.source, given.tasks, given.root)
@@ -331,7 +350,7 @@ def _commit(
         "model_id": model["model_id"],
         "embedding_size": model["embedding_size"],
         "source": {"fingerprint": given.fingerprint or checked.source_fingerprint},
-        "files": checked.files,
+        "files": [entry | {"path": work.placed(entry["path"])} for entry in checked.files],
     }
     names = [entry["path"] for entry in checked.files]
     tops = sorted({name.split("/")[0] for name in names})

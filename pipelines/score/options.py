@@ -1,11 +1,13 @@
 """Options of `facemill score`."""
 
 import dataclasses
+import re
 
 from facemill.pipelines.common.options import check
 from facemill.pipelines.common.scratch import AUTO, SCRATCHES
 from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
+from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 from facemill.transforms.scoring.dtypes import DTYPES, FLOAT32
 
@@ -14,6 +16,8 @@ TAKES_BEAM_OPTIONS = True
 
 LARGEST, ALL = "largest", "all"
 FACES = (LARGEST, ALL)
+
+_PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +44,12 @@ class ScoreOptions(SourceOptions, _Paths):
         metavar="EMBEDDINGS",
         help="earlier embeddings of the same model, the oldest first: only photos that are not in "
         "them with the same content are scored, and those that have gone are listed in removed/",
+    )
+    partition: str | None = option(
+        None,
+        metavar="NAME",
+        help="write to a directory NAME inside --output, such as 2026-11-25, and replace what a "
+        "complete run wrote there before",
     )
     dtype: str = option(
         FLOAT32,
@@ -80,6 +90,11 @@ class ScoreOptions(SourceOptions, _Paths):
             UsageError: names the flag and what was got.
         """
         check(self)
+        if self.partition is not None and not _PARTITION.fullmatch(self.partition):
+            raise UsageError(
+                "--partition must be a name of letters, digits, '-', '_', '.' and '=' that begins "
+                f"with a letter or digit, got {self.partition!r}; give one such as 2026-11-25."
+            )
 
 
 OPTIONS = ScoreOptions
