@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facemill.pipelines.score.options import ALL, LARGEST, ScoreOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.artifact import Work
@@ -38,13 +38,23 @@ class Checked:
     source_fingerprint: str
 
 
-def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
+def check(
+    work: Work,
+    max_rejected: float,
+    *,
+    promised: int | None = None,
+    all_faces: bool = False,
+    since: bool = False,
+) -> Checked:
     """Compares the rows of all parts with the listing.
 
     Args:
         work: the run; its parts are read.
-        options: of the run.
+        max_rejected: share of images without an embedding above which the run fails.
         promised: how many records the dataset's manifest states; None for images.
+        all_faces: whether all faces of a photo have rows. Photos without a face do not count as
+            rejected then, since most collections that hold several hold none too.
+        since: whether photos were compared with earlier embeddings.
 
     Raises:
         RunError: rows and listing differ, records are missing, an image has two rows, too many
@@ -73,8 +83,8 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
         [entry["path"] for entry in parts + errors],
         advice="the input may hold it twice, so mend it, or ingest again if it is a dataset",
     )
-    (counted,) = write_results.read(work.path(COUNTS))
-    read = ReadCounts(**counted)
+    (sums,) = write_results.read(work.path(COUNTS))
+    read = ReadCounts(**sums)
     photos = read.photos + read.failed_photos + read.unchanged
     rows = scored + rejected + ignored
     if photos != listed or rows != read.images + read.failures:
@@ -83,21 +93,23 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
             f"{photos} were read, and of their {read.images + read.failures} images {rows} have a "
             "row; the input may have changed, so run the command again."
         )
-    of = listed - ignored if options.faces == LARGEST else read.images + read.failures - ignored
-    of += read.unchanged if options.faces == ALL else 0
-    if scored + read.unchanged == 0 or rejected > options.max_rejected * of:
+    counted, missing = listed - ignored, rejected
+    if all_faces:
+        faceless = _without_face(work, errors)
+        counted, missing = read.images + read.failures - ignored - faceless, rejected - faceless
+    if (scored == 0 and not since and not all_faces) or missing > max_rejected * counted:
         raise RunError(
-            f"At most {options.max_rejected:.0%} of the images may be rejected, but {rejected} of "
-            f"{of} were ({_reasons(work, errors)}); mend the input or raise --max-rejected."
+            f"At most {max_rejected:.0%} of the images may be rejected, but {missing} of "
+            f"{counted} were ({_reasons(work, errors)}); mend the input or raise --max-rejected."
         )
-    removed = write_results.read(work.path(REMOVED)) if options.since else []
+    removed = write_results.read(work.path(REMOVED)) if since else []
     written = parts + errors + removed
     total = sum(int(entry["names"], 16) for entry in parts + errors)
     files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in written]
     more: dict[str, int] = {}
-    if options.faces == ALL:
+    if all_faces:
         more["photos"] = read.photos
-    if options.since:
+    if since:
         more["unchanged"] = read.unchanged
         more["removed"] = sum(entry["rows"] for entry in removed)
     return Checked(
@@ -131,6 +143,12 @@ def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[
     for part in parts:
         for batch in part_batches(work.files.path(part["path"]), [name], _ROWS_AT_A_TIME):
             yield batch.column(0).to_pylist()
+
+
+def _without_face(work: Work, errors: Sequence[dict[str, Any]]) -> int:
+    """How many photos have no face."""
+    codes = _column(work, errors, "reason_code")
+    return sum(some.count(ReasonCode.NO_FACE.value) for some in codes)
 
 
 def _reasons(work: Work, errors: Sequence[dict[str, Any]]) -> str:

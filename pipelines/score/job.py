@@ -46,6 +46,7 @@ from facemill.transforms.scoring.write import (
     WriteEmbeddings,
     WriteErrors,
     WriteRemoved,
+    table,
 )
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
@@ -159,7 +160,13 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         run_info = runner.run(
             build, Progress("images scored", functools.partial(_scored, work)), work.output
         )
-        checked = checks.check(work, options, given.kept)
+        checked = checks.check(
+            work,
+            options.max_rejected,
+            promised=given.kept,
+            all_faces=options.faces == ALL,
+            since=bool(earlier),
+        )
         run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
         _commit(work, checked, manifest, given, run_info)
         rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)
@@ -206,7 +213,14 @@ def build_graph(
         >> beam.ParDo(_Divide(work.path(_PROGRESS))).with_outputs(FAILED_TAG, main="scored")
     )
     embeddings = results.scored | "WriteEmbeddings" >> WriteEmbeddings(
-        work.files, manifest["embedding_size"], manifest["model_id"], total, options.dtype
+        work.files,
+        functools.partial(
+            table,
+            embedding_size=manifest["embedding_size"],
+            model_id=manifest["model_id"],
+            dtype=options.dtype,
+        ),
+        total,
     )
     failures = (images.failed, results.failed) | "Failures" >> Merge()
     errors = failures | "WriteErrors" >> WriteErrors(work.files)

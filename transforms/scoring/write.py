@@ -32,6 +32,18 @@ ERRORS = pa.schema(
 )
 REMOVED = pa.schema([("image_id", pa.string())])
 
+# What the detector and the crop say of an image.
+FACES = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("source", pa.string()),
+        ("identity", pa.string()),
+        ("sha256", pa.string()),
+        *(METADATA.field(name) for name in _MEASURES if name in METADATA.names),
+        ("face_landmarks", pa.list_(pa.float32())),
+    ]
+)
+
 # The largest number of an int8 embedding; -128 would have no opposite.
 _INT8 = 127
 
@@ -46,12 +58,7 @@ def schema(embedding_size: int, dtype: str = FLOAT32) -> pa.Schema:
     scale = [("scale", pa.float32())] if dtype == INT8 else []
     return pa.schema(
         [
-            ("image_id", pa.string()),
-            ("source", pa.string()),
-            ("identity", pa.string()),
-            ("sha256", pa.string()),
-            *(METADATA.field(name) for name in _MEASURES if name in METADATA.names),
-            ("face_landmarks", pa.list_(pa.float32())),
+            *FACES,
             ("embedding", pa.list_(pa.type_for_alias(dtype), embedding_size)),
             *scale,
             ("model_id", pa.string()),
@@ -75,16 +82,31 @@ def table(
     values = np.frombuffer(b"".join(row.embedding for row in ordered), "<f4")
     numbers, scale = encode(values.reshape(len(ordered), embedding_size), dtype)
     columns = {
-        "image_id": [row.image_id for row in ordered],
-        "source": [row.source for row in ordered],
-        "identity": [row.identity for row in ordered],
-        "sha256": [row.sha256 for row in ordered],
-        **{name: [getattr(row.measures, name) for row in ordered] for name in _MEASURES},
+        **_face_columns(ordered),
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), embedding_size),
         **({} if scale is None else {"scale": scale}),
         "model_id": [model_id] * len(ordered),
     }
     return pa.table(columns, schema=schema(embedding_size, dtype))
+
+
+def faces_table(rows: Iterable[Scored]) -> pa.Table:
+    """The rows as a table of `FACES`, sorted by image_id.
+
+    Args:
+        rows: their embeddings are not looked at.
+    """
+    return pa.table(_face_columns(sorted(rows, key=lambda row: row.image_id)), schema=FACES)
+
+
+def _face_columns(rows: Sequence[Scored]) -> dict[str, list[Any]]:
+    return {
+        "image_id": [row.image_id for row in rows],
+        "source": [row.source for row in rows],
+        "identity": [row.identity for row in rows],
+        "sha256": [row.sha256 for row in rows],
+        **{name: [getattr(row.measures, name) for row in rows] for name in _MEASURES},
+    }
 
 
 def encode(vectors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -112,25 +134,19 @@ class WriteEmbeddings(beam.PTransform):
 
     Args:
         files: where the files of the embeddings are written.
-        embedding_size: D.
-        model_id: the `model_id` of the model.
-        total: a PCollection of one number, how many images the model gets.
-        dtype: of the embeddings, one of `DTYPES`.
+        to_table: makes the table of a part of its rows, such as `table`.
+        total: a PCollection of one number, how many images were listed.
     """
 
     def __init__(
         self,
         files: OutputFiles,
-        embedding_size: int,
-        model_id: str,
+        to_table: Callable[[Iterable[Scored]], pa.Table],
         total: beam.PCollection,
-        dtype: str = FLOAT32,
     ) -> None:
         super().__init__()
-        self._dtype = dtype
         self._files = files
-        self._size = embedding_size
-        self._model_id = model_id
+        self._to_table = to_table
         self._total = total
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
@@ -142,8 +158,7 @@ class WriteEmbeddings(beam.PTransform):
                 _by_part, "part", beam.pvalue.AsSingleton(self._total)
             ).with_output_types(tuple[str, list[Scored]])
             | "GroupParts" >> beam.GroupByKey()
-            | "Write"
-            >> beam.Map(_write_embeddings, self._files, self._size, self._model_id, self._dtype)
+            | "Write" >> beam.Map(_write_embeddings, self._files, self._to_table)
         )
 
 
@@ -271,13 +286,10 @@ def _divide(
 def _write_embeddings(
     group: tuple[str, Iterable[list[Scored]]],
     files: OutputFiles,
-    embedding_size: int,
-    model_id: str,
-    dtype: str,
+    to_table: Callable[[Iterable[Scored]], pa.Table],
 ) -> dict[str, Any]:
     name, parts = group
-    rows = [row for part in parts for row in part]
-    return _write(table(rows, embedding_size, model_id, dtype), files, name)
+    return _write(to_table(row for part in parts for row in part), files, name)
 
 
 def _write_errors(group: tuple[str, Iterable[list[Failure]]], files: OutputFiles) -> dict[str, Any]:

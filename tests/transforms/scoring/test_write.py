@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import apache_beam as beam
 import numpy as np
@@ -40,7 +41,11 @@ def embeddings(folder, chunks: list) -> list[dict]:
     return run(
         folder,
         chunks,
-        lambda total: write.WriteEmbeddings(OutputFiles(str(folder)), SIZE, "m", total),
+        lambda total: write.WriteEmbeddings(
+            OutputFiles(str(folder)),
+            functools.partial(write.table, embedding_size=SIZE, model_id="m"),
+            total,
+        ),
     )
 
 
