@@ -7,6 +7,7 @@ list -> chunk groups -> read -> model (RunInference) -> embeddings
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,7 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import TaggedOutput
 
+from facemill.model.runtimes import registry as runtimes
 from facemill.pipelines.common import input_files
 from facemill.pipelines.common.flags import crop_flags, flag
 from facemill.pipelines.common.progress import Progress
@@ -85,11 +87,13 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     manifest = artifact.read_manifest(model, "model")
     crop_config = CropConfig.from_manifest(manifest["preprocessing"])
     check_detector(crop_config)
+    spec = runtimes.choose(manifest, options.runtime)
     given = _input(options, crop_config)
     storage.check_apart(given.root, storage.absolute(options.output, "output"))
     wanted = {
         "model_id": manifest["model_id"],
         "batch_size": options.batch_size,
+        "runtime": spec.kind,
         "dataset_fingerprint": given.fingerprint,
         "format": given.format,
         "image_column": options.image_column,
@@ -119,6 +123,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             return
         looking = input_files.Looking(photos)
         artifact.local_copy(model, manifest)
+        print(f"runtime: {spec.kind} ({spec.file})", file=sys.stderr)
         reader = Reader(given.source, crop_config)
         build = functools.partial(
             build_graph,
@@ -169,7 +174,11 @@ def build_graph(
         | "ChunkGroups" >> GroupChunks(tasks, total, options.batch_size)
         | "ReadImages" >> ReadImages(reader, options.workers, options.batch_size)
     )
-    handler = ModelHandlerForBatches(model, artifact.fingerprint(manifest), options.batch_size)
+    spec = runtimes.choose(manifest, options.runtime)
+    load = runtimes.loader(manifest, spec, options.batch_size, options.workers)
+    handler = ModelHandlerForBatches(
+        model, artifact.fingerprint(manifest), spec.file, load, options.batch_size
+    )
     results = (
         images.batches
         | "Model" >> RunInference(handler)
