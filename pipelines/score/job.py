@@ -7,7 +7,8 @@ list -> chunk groups -> read -> model (RunInference) -> embeddings
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import TaggedOutput
 
+from facemill.model.runtimes import registry as runtimes
 from facemill.pipelines.common import input_files
 from facemill.pipelines.common.flags import crop_flags, flag
 from facemill.pipelines.common.progress import Progress
@@ -35,9 +37,10 @@ from facemill.transforms.dataset.outcomes import KEPT
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
 from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
+from facemill.transforms.scoring.flip import averaging
 from facemill.transforms.scoring.known import Earlier, write_known
 from facemill.transforms.scoring.listing import GroupChunks
-from facemill.transforms.scoring.model import ModelHandlerForBatches
+from facemill.transforms.scoring.model import Embed, ModelHandlerForBatches
 from facemill.transforms.scoring.read import FAILED_TAG, Reader, ReadImages, SumReadCounts
 from facemill.transforms.scoring.removed import FindRemoved
 from facemill.transforms.scoring.rows import Failure, Result, Scored
@@ -95,6 +98,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     manifest = artifact.read_manifest(model, "model")
     crop_config = CropConfig.from_manifest(manifest["preprocessing"])
     check_detector(crop_config)
+    spec = runtimes.choose(manifest, options.runtime)
     given = _input(options, crop_config)
     output = _output(options)
     storage.check_apart(given.root, output)
@@ -103,8 +107,10 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     wanted = {
         "model_id": manifest["model_id"],
         "batch_size": options.batch_size,
+        "runtime": spec.kind,
         "dtype": options.dtype,
         "faces": options.faces,
+        "flip_average": options.flip_average,
         "since": fingerprints(earlier),
         "dataset_fingerprint": given.fingerprint,
         "format": given.format,
@@ -143,6 +149,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             return
         looking = input_files.Looking(photos)
         artifact.local_copy(model, manifest)
+        print(f"runtime: {spec.kind} ({spec.file})", file=sys.stderr)
         known = work.path(_KNOWN) if earlier else None
         if known is not None:
             write_known(earlier, known)
@@ -205,7 +212,15 @@ def build_graph(
         | "ChunkGroups" >> GroupChunks(tasks, total, options.batch_size)
         | "ReadImages" >> ReadImages(reader, options.workers, options.batch_size)
     )
-    handler = ModelHandlerForBatches(model, artifact.fingerprint(manifest), options.batch_size)
+    spec = runtimes.choose(manifest, options.runtime)
+    load: Callable[[str], Embed] = runtimes.loader(
+        manifest, spec, options.batch_size, options.workers
+    )
+    if options.flip_average:
+        load = averaging(load)
+    handler = ModelHandlerForBatches(
+        model, artifact.fingerprint(manifest), spec.file, load, options.batch_size
+    )
     results = (
         images.batches
         | "Model" >> RunInference(handler)
