@@ -157,6 +157,7 @@ def _wishes(options: ImportOptions) -> Wishes:
         normalize=options.normalize,
         align=options.align,
         crop_fraction=options.crop_fraction,
+        crop_raised=options.crop_raised,
         detector=options.detector,
     )
 
@@ -164,7 +165,7 @@ def _wishes(options: ImportOptions) -> Wishes:
 def _try(resolved: Resolved, path: str) -> trial.Findings:
     """Embeds drawn faces."""
     size = resolved.crop_config.size
-    crop_config = dataclasses.replace(resolved.crop_config, align="center", fraction=1.0)
+    crop_config = dataclasses.replace(resolved.crop_config, align="none")
     drawn = [render(0, person, 0, max(size, 64)) for person in range(_PEOPLE)]
     crops = [one.pixels for one in frame(crop_config, drawn, [None] * len(drawn))]  # type: ignore[union-attr]
     embed = registry.load(resolved.spec, None, _PEOPLE, 1, path)
