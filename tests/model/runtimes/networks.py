@@ -23,8 +23,17 @@ def crops(count: int = 5) -> np.ndarray:
     return np.clip(colors + noise, 0, 255).astype(np.uint8)
 
 
-def write_onnx(path: Path, batch: int | None = 1, standardizes: bool = False) -> Path:
-    """float32 [batch, 3, S, S] -> [batch, D]; with a second, wide output beside it."""
+def write_onnx(
+    path: Path, batch: int | None = 1, standardizes: bool = False, reshapes: bool = False
+) -> Path:
+    """float32 [batch, 3, S, S] -> [batch, D].
+
+    Args:
+        path: to write.
+        batch: fixed, or None for any.
+        standardizes: whether the network subtracts the mean and scales itself.
+        reshapes: whether the batch of 1 is written down in the middle of the network.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -34,6 +43,8 @@ def write_onnx(path: Path, batch: int | None = 1, standardizes: bool = False) ->
         "mean": np.float32(127.5),
         "scale": np.float32(1 / 128),
     }
+    if reshapes:
+        names["shape"] = np.int64([1, 3])
     nodes = []
     before = "image"
     if standardizes:
@@ -44,7 +55,9 @@ def write_onnx(path: Path, batch: int | None = 1, standardizes: bool = False) ->
         before = "scaled"
     nodes += [
         helper.make_node("GlobalAveragePool", [before], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["means"]),
+        helper.make_node("Reshape", ["pooled", "shape"], ["means"])
+        if reshapes
+        else helper.make_node("Flatten", ["pooled"], ["means"]),
         helper.make_node("Gemm", ["means", "weights", "bias"], ["embedding"]),
     ]
     size = "batch" if batch is None else batch

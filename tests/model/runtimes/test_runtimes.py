@@ -114,7 +114,7 @@ def test_a_lambda_layer_and_a_layer_of_another_package_are_refused(tmp_path):
     inputs = keras.Input((8, 8, 3))
     code = keras.Model(inputs, keras.layers.Lambda(lambda x: x[:, 0, 0])(inputs))
     code.save(tmp_path / "code.keras")
-    with pytest.raises(UsageError, match="it has a Lambda layer, which holds Python code"):
+    with pytest.raises(UsageError, match="it has a Lambda layer, which can run Python code"):
         registry.describe(TENSORFLOW, str(tmp_path / "code.keras"))
 
     class Own(keras.layers.Layer):

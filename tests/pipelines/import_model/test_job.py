@@ -75,6 +75,15 @@ def test_each_format_gives_the_embeddings_of_its_network(files, name, tmp_path, 
     assert contents(tmp_path / "again") == contents(tmp_path / "model")
 
 
+def test_a_file_that_takes_one_image_only_whatever_it_says_gets_one(tmp_path, capfd):
+    file = networks.write_onnx(tmp_path / "odd.onnx", None, reshapes=True)
+    assert import_model(file, tmp_path / "model", *STANDARD) == 0
+    assert "batch: any, it says, but it fails on more than one image" in capfd.readouterr().out
+    pixels = networks.crops(3)
+    found = facemill.Model.load(tmp_path / "model")(pixels, framed=True)
+    np.testing.assert_allclose(found, networks.expected(pixels), atol=1e-5)
+
+
 def test_score_takes_it_and_gives_the_same_bytes_for_any_workers(
     tiny_photos, model, tmp_path, capfd
 ):
