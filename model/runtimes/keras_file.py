@@ -9,6 +9,13 @@ from typing import Any
 from facemill.transforms.core.errors import ParameterError
 
 _CONFIG = "config.json"
+# Layers of Keras's own that hold Python code or pickles, or read other files.
+_FORBIDDEN = frozenset(
+    (
+        *("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer"),
+        *("StringLookup", "IntegerLookup", "TextVectorization"),
+    )
+)
 
 
 def load(path: str) -> Any:
@@ -21,10 +28,10 @@ def load(path: str) -> Any:
         ParameterError: the file is damaged, or holds such a layer.
     """
     for name, module in _layers(_config(path)):
-        if name == "Lambda":
+        if name in _FORBIDDEN:
             raise _unusable(
                 path,
-                "it has a Lambda layer, which holds Python code",
+                f"it has a {name} layer, which can run Python code or read other files",
                 "replace that layer by Keras's own, or export the model as a SavedModel",
             )
         if module is not None and module.split(".")[0] not in ("keras", "builtins"):

@@ -119,5 +119,14 @@ def _batch(spec: RuntimeSpec, batch_size: int) -> int:
     return batch_size if spec.kind == TENSORFLOW else _IN_CALL
 
 
+def module_name(kind: str) -> str:
+    """The full name of the module of a runtime, which imports the runtime's package.
+
+    Args:
+        kind: one of RUNTIMES.
+    """
+    return f"{_PACKAGE}.{_CLASSES[kind][0]}"
+
+
 def _module(kind: str) -> Any:
-    return importlib.import_module(f"{_PACKAGE}.{_CLASSES[kind][0]}")
+    return importlib.import_module(module_name(kind))

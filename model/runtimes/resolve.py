@@ -30,6 +30,7 @@ class Wishes:
         normalize: whether outputs are divided by their length.
         align: one of ALIGNMENTS.
         crop_fraction: of `CropConfig`.
+        crop_raised: of `CropConfig`.
         detector: of `CropConfig`.
     """
 
@@ -43,6 +44,7 @@ class Wishes:
     normalize: bool | None = None
     align: str | None = None
     crop_fraction: float = 1.0
+    crop_raised: float = 0.0
     detector: str = CropConfig.detector
 
 
@@ -117,7 +119,7 @@ def resolve(kind: str, file: str, description: Description, wishes: Wishes) -> R
         normalize=normalize,
         batch=batch,
     )
-    crop_config = CropConfig(size, align, wishes.crop_fraction, wishes.detector)
+    crop_config = CropConfig(size, align, wishes.crop_fraction, wishes.detector, wishes.crop_raised)
     return Resolved(spec, crop_config, read, guessed)
 
 

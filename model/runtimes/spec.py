@@ -54,8 +54,10 @@ class RuntimeSpec:
         names = {field.name for field in dataclasses.fields(cls)}
         try:
             values = {key: value for key, value in entry.items() if key in names}
-            means = {name: tuple(map(float, values[name])) for name in ("mean", "scale")}
-            return cls(**values | means)
+            for name in ("mean", "scale"):
+                if name in values:
+                    values[name] = tuple(map(float, values[name]))
+            return cls(**values)
         except (AttributeError, KeyError, TypeError, ValueError):
             raise RunError(
                 "A model's manifest must say under runtimes how its network is called, got "

@@ -20,7 +20,7 @@ from facemill.pipelines.common.flags import with_flags
 from facemill.pipelines.import_model.options import ImportOptions
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms import storage
-from facemill.transforms.core.errors import ParameterError, RunError
+from facemill.transforms.core.errors import ParameterError, RunError, UsageError
 from facemill.transforms.dataset import artifact
 from facemill.transforms.faces.crop import check_detector, frame
 
@@ -90,7 +90,7 @@ def run(options: ImportOptions, beam_args: Sequence[str]) -> None:
     file = _NETWORK if given.is_folder else f"{_NETWORK}{_SUFFIXES[kind]}"
     resolved = resolve(kind, file, description, _wishes(options))
     check_detector(resolved.crop_config)
-    findings = _try(resolved, given.here)
+    resolved, findings = _try(resolved, given.here)
     with artifact.begin(
         options.output, KIND, wanted, inputs={"file": given.path}, identified=["file"]
     ) as work:
@@ -157,18 +157,30 @@ def _wishes(options: ImportOptions) -> Wishes:
         normalize=options.normalize,
         align=options.align,
         crop_fraction=options.crop_fraction,
+        crop_raised=options.crop_raised,
         detector=options.detector,
     )
 
 
-def _try(resolved: Resolved, path: str) -> trial.Findings:
-    """Embeds drawn faces."""
+def _try(resolved: Resolved, path: str) -> tuple[Resolved, trial.Findings]:
+    """Embeds drawn faces; returns how the network is called then, and what was found.
+
+    Some files say that they take any number of images, but hold the number 1 in their middle.
+    """
     size = resolved.crop_config.size
-    crop_config = dataclasses.replace(resolved.crop_config, align="center", fraction=1.0)
+    crop_config = dataclasses.replace(resolved.crop_config, align="none")
     drawn = [render(0, person, 0, max(size, 64)) for person in range(_PEOPLE)]
     crops = [one.pixels for one in frame(crop_config, drawn, [None] * len(drawn))]  # type: ignore[union-attr]
-    embed = registry.load(resolved.spec, None, _PEOPLE, 1, path)
-    return trial.run(embed, np.stack(crops))
+    faces = np.stack(crops)
+    try:
+        return resolved, trial.run(registry.load(resolved.spec, None, _PEOPLE, 1, path), faces)
+    except UsageError:
+        if resolved.spec.batch is not None:
+            raise
+        single = dataclasses.replace(resolved.spec, batch=1)
+        found = trial.run(registry.load(single, None, _PEOPLE, 1, path), faces)
+    told = [*resolved.read, "batch: any, it says, but it fails on more than one image"]
+    return dataclasses.replace(resolved, spec=single, read=told), found
 
 
 def _copy(given: Given, file: str, work: artifact.Work) -> list[dict[str, Any]]:

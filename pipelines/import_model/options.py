@@ -94,6 +94,13 @@ class ImportOptions:
         advice="1 keeps the whole square",
         help="share of the shorter side that --align center keeps, 0.05 to 1",
     )
+    crop_raised: float = option(
+        0.0,
+        least=-0.5,
+        most=0.5,
+        advice="0 is the center",
+        help="share of the shorter side by which --align center cuts above the center",
+    )
 
     def __post_init__(self) -> None:
         """Checks each value.

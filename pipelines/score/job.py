@@ -19,6 +19,7 @@ from apache_beam.pvalue import TaggedOutput
 from facemill.model.runtimes import registry as runtimes
 from facemill.pipelines.common import input_files
 from facemill.pipelines.common.flags import crop_flags, flag
+from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
@@ -150,6 +151,9 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         looking = input_files.Looking(photos)
         artifact.local_copy(model, manifest)
         print(f"runtime: {spec.kind} ({spec.file})", file=sys.stderr)
+        if runner.is_local:
+            # A worker thread of this process would import it with TensorFlow's messages.
+            import_quietly(runtimes.module_name(spec.kind))
         known = work.path(_KNOWN) if earlier else None
         if known is not None:
             write_known(earlier, known)

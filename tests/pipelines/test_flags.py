@@ -130,6 +130,7 @@ FLAGS = {
         --align None none|center|landmarks|detect
         --detector blazeface blazeface|mtcnn
         --crop-fraction 1.0 float
+        --crop-raised 0.0 float
     """,
     "demo": """
         --output required
