@@ -109,6 +109,7 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
         run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
         manifest = {
             "counts": _named(checked.counts),
+            "errors": checked.errors,
             "preprocessing": crop_config.to_manifest(),
             "source": {"fingerprint": checked.source_fingerprint},
         }

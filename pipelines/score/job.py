@@ -28,6 +28,7 @@ from facemill.pipelines.score import checks
 from facemill.pipelines.score.earlier import fingerprints, read_earlier
 from facemill.pipelines.score.options import ALL, LARGEST, ScoreOptions
 from facemill.transforms import storage
+from facemill.transforms.core import counters
 from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.merging import Merge
@@ -41,8 +42,14 @@ from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
 from facemill.transforms.scoring.flip import averaging
 from facemill.transforms.scoring.known import Earlier, write_known
 from facemill.transforms.scoring.listing import GroupChunks
-from facemill.transforms.scoring.model import Embed, ModelHandlerForBatches
-from facemill.transforms.scoring.read import FAILED_TAG, Reader, ReadImages, SumReadCounts
+from facemill.transforms.scoring.model import MODEL_TIME, Embed, ModelHandlerForBatches
+from facemill.transforms.scoring.read import (
+    FAILED_TAG,
+    READ_TIME,
+    Reader,
+    ReadImages,
+    SumReadCounts,
+)
 from facemill.transforms.scoring.removed import FindRemoved
 from facemill.transforms.scoring.rows import Failure, Result, Scored
 from facemill.transforms.scoring.write import (
@@ -179,12 +186,18 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             since=bool(earlier),
         )
         run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
+        run_info |= _speed(checked.counts["scored"], run_info)
         _commit(work, checked, manifest, given, run_info)
-        rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)
         print(output)
         for name, count in checked.counts.items():
             print(f"  {name:<10} {count:>12,}")
-        print(f"  {rate:,.0f} images/s")
+        for code, count in checked.errors.items():
+            print(f"    {code:<22} {count:>12,}")
+        share = run_info["model_share"]
+        print(
+            f"  {run_info['images_per_second']:,.0f} images/s"
+            + ("" if share is None else f", {share:.0%} of the workers' time in the model")
+        )
 
 
 def build_graph(
@@ -352,10 +365,26 @@ class _Divide(beam.DoFn):
         # A bundle that is tried again has the same first image.
         key = f"{keyed_hash(0, 'done', results[0].image_id):016x}"
         mark_done(self._folder, key, len(results))
-        yield [one for one in results if isinstance(one, Scored)]
+        scored = [one for one in results if isinstance(one, Scored)]
+        counters.count("images_scored", len(scored))
+        yield scored
         failures = [one for one in results if isinstance(one, Failure)]
         if failures:
             yield TaggedOutput(FAILED_TAG, failures)
+
+
+def _speed(scored: int, run_info: dict[str, Any]) -> dict[str, Any]:
+    """What `run.json` says of the speed of a run.
+
+    Args:
+        scored: images.
+        run_info: what the runner says of the run.
+    """
+    spent = [run_info["counters"].get(name, 0) for name in (MODEL_TIME, READ_TIME)]
+    return {
+        "images_per_second": round(scored / max(run_info["seconds"], 1e-9), 1),
+        "model_share": round(spent[0] / sum(spent), 3) if sum(spent) else None,
+    }
 
 
 def _listed(count: int) -> dict[str, int]:
@@ -380,6 +409,7 @@ def _commit(
 ) -> None:
     manifest = {
         "counts": checked.counts,
+        "errors": checked.errors,
         "model_id": model["model_id"],
         "embedding_size": model["embedding_size"],
         "source": {"fingerprint": given.fingerprint or checked.source_fingerprint},

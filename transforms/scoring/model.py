@@ -1,12 +1,14 @@
 """The RunInference handler for a model artifact, whatever runs its network."""
 
 import resource
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from apache_beam.ml.inference import base
 
+from facemill.transforms.core import counters
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.dataset import artifact
@@ -17,6 +19,9 @@ from facemill.transforms.scoring.rows import Failure, Result, Scored
 
 # uint8 [N, S, S, 3], RGB -> float32 [N, D]; may raise ImageRefusedError or RunError.
 Embed = Callable[[np.ndarray], np.ndarray]
+
+# A counter: milliseconds that worker processes spend in the model.
+MODEL_TIME = "model_ms"
 
 _NOT_FINITE = Reason(ReasonCode.NOT_FINITE, "its embedding is not finite")
 
@@ -103,7 +108,10 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
             RunError: the model fails for another reason than a bad image.
         """
         del inference_args
-        return [self._results(one, model) for one in batch]
+        started = time.monotonic()
+        results = [self._results(one, model) for one in batch]
+        counters.count(MODEL_TIME, round(1000 * (time.monotonic() - started)))
+        return results
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         """One element at a time: it is a batch itself."""
