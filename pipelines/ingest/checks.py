@@ -28,6 +28,7 @@ from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
 from facemill.transforms.scan.repeated_ids import check_names
 from facemill.transforms.shards.index import INDEX as INDEX_FOLDER
 from facemill.transforms.shards.index import ROW_IDS
+from facemill.transforms.sources.guesses import Guess
 
 LISTED = "listed.json"
 PASSED_OVER = "passed_over.json"
@@ -62,6 +63,7 @@ class Checked:
         names: how the lists of identities and the held-out set match these identities.
         contradictions: `images`: how many duplicates of this run have another value of an attribute
             than the image that is kept, and `attributes`: how many by the attribute's name.
+        guesses: what was guessed of the input.
     """
 
     counts: dict[str, int]
@@ -79,6 +81,7 @@ class Checked:
     in_two_splits: int = 0
     names: NameMatches = field(default_factory=NameMatches)
     contradictions: dict[str, Any] = field(default_factory=lambda: {"images": 0, "attributes": {}})
+    guesses: Sequence[Guess] = ()
 
 
 def listed_so_far(work: Work) -> int | None:

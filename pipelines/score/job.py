@@ -15,7 +15,7 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import TaggedOutput
 
-from facemill.pipelines.common import input_files
+from facemill.pipelines.common import guesses, input_files
 from facemill.pipelines.common.flags import crop_flags, flag
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
@@ -24,7 +24,7 @@ from facemill.pipelines.common.source_options import SourceOptions
 from facemill.pipelines.score import checks
 from facemill.pipelines.score.options import ScoreOptions
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError, naming
+from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.merging import Merge
 from facemill.transforms.dataset import artifact, write_results
@@ -42,6 +42,7 @@ from facemill.transforms.scoring.write import CountIgnored, WriteEmbeddings, Wri
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
 from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
+from facemill.transforms.sources.guesses import Guess
 
 KIND = "embeddings"
 _PROGRESS = "progress"
@@ -59,6 +60,7 @@ class Input:
         fingerprint: of a dataset's manifest; None for images, which the fingerprint of their names
             identifies later.
         kept: how many images the manifest promises; None for images.
+        guesses: what was guessed of the images.
     """
 
     root: str
@@ -67,6 +69,7 @@ class Input:
     format: str
     fingerprint: str | None
     kept: int | None
+    guesses: Sequence[Guess] = ()
 
 
 def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
@@ -94,10 +97,11 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         "format": given.format,
         "image_column": options.image_column,
         "label_column": options.label_column,
+        "key": options.key,
     }
     inputs = {"input": given.root, "model": model}
-    if given.format == registry.MANIFEST:
-        inputs["root"] = given.source.root
+    if given.format == registry.MANIFEST or options.root is not None:
+        inputs["root"] = given.source.images_root
     here = is_here(options.scratch, runner.is_local)
     # The options have the fingerprint of a dataset and the id of the model.
     identified = ["model"] if given.fingerprint is None else ["model", "input"]
@@ -202,12 +206,11 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
     root = storage.absolute(options.input, "input")
     if not artifact.has_manifest(root):
         form = options.format or registry.guess(root)
-        images_root = options.root and storage.absolute(options.root, "root")
-        columns = (options.image_column, options.label_column)
-        with naming({"images_root": "root"}):
-            source = registry.build(form, root, images_root, *columns)
+        source = options.source(form, root)
         # An input that is not there is refused before the output is touched.
-        return Input(root, source, source.tasks(), form, None, None)
+        tasks = source.tasks()
+        guessed = guesses.report(source.guesses(tasks), source.images_root, "used")
+        return Input(root, source, tasks, form, None, None, guessed)
     manifest = artifact.read_manifest(root, "dataset")
     for field in dataclasses.fields(SourceOptions):
         if getattr(options, field.name) is not None:
@@ -281,6 +284,7 @@ def _commit(
         "model_id": model["model_id"],
         "embedding_size": model["embedding_size"],
         "source": {"fingerprint": given.fingerprint or checked.source_fingerprint},
+        "guesses": [guess.to_manifest() for guess in given.guesses],
         "files": checked.files,
     }
     names = [entry["path"] for entry in checked.files]
