@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facemill.pipelines.ingest.attribute_counts import AttributeCounts
 from facemill.pipelines.ingest.held_out import HeldOut, check_base_apart, read_held_out
 from facemill.pipelines.ingest.name_matches import NameMatches
 from facemill.pipelines.ingest.options import IngestOptions
@@ -64,6 +65,7 @@ class Checked:
         contradictions: `images`: how many duplicates of this run have another value of an attribute
             than the image that is kept, and `attributes`: how many by the attribute's name.
         guesses: what was guessed of the input.
+        groups: images and kept images by the values of attributes, if no image has an identity.
     """
 
     counts: dict[str, int]
@@ -82,6 +84,7 @@ class Checked:
     names: NameMatches = field(default_factory=NameMatches)
     contradictions: dict[str, Any] = field(default_factory=lambda: {"images": 0, "attributes": {}})
     guesses: Sequence[Guess] = ()
+    groups: AttributeCounts = field(default_factory=AttributeCounts)
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -189,6 +192,7 @@ def check(
             "images": tally.contradicting,
             "attributes": dict(sorted(tally.contradicted.items())),
         },
+        groups=AttributeCounts() if tally.before else tally.groups,
         in_two_splits=sum(len(tally.identities.get(name, ())) for name in SPLITS) - len(together),
     )
 
@@ -214,6 +218,7 @@ class _Tally:
     attributes: set[str] = field(default_factory=set)
     values_before: Counter[str] = field(default_factory=Counter)
     values_after: Counter[str] = field(default_factory=Counter)
+    groups: AttributeCounts = field(default_factory=AttributeCounts)
     contradicting: int = 0
     contradicted: Counter[str] = field(default_factory=Counter)
 
@@ -229,6 +234,9 @@ class _Tally:
             self.contradicting += len(part) - part[_CONTRADICTS].null_count
             _count(self.contradicted, pc.list_flatten(part[_CONTRADICTS]))
         _count(self.before, part["identity"])
+        if not self.before:
+            # Where any image has an identity, the identities are the groups.
+            self.groups.add(part)
         for chunk in part["attributes"].chunks:
             self.attributes.update(chunk.keys.unique().to_pylist())
         written = part.filter(pc.is_valid(part["split"]))

@@ -73,7 +73,7 @@ def choose_label(
     guesses = []
     if files:
         guesses.append(Guess.of(GuessCode.LABEL_NAMES_FILES, usable[:1], files, where))
-    if len(usable) > 1 or (usable and usable[0].lower() not in usual):
+    if len(usable) > 1 or (usable and usable[0].lower() not in usual and not files):
         guesses.append(Guess.of(GuessCode.LABEL_COLUMN, usable[:1], usable[1:], where))
     if not usable:
         guesses.append(Guess.of(GuessCode.NO_LABEL_COLUMN, (), list(names), where))
