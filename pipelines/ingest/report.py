@@ -1,6 +1,6 @@
 """The report of an ingest run: the input, the outcomes, and images to check them by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -162,7 +162,7 @@ def _groups(checked: Checked) -> list[page.Markup]:
     shown = []
     heads = [tables.Column("images", True), tables.Column("kept", True)]
     for name, values in sorted(checked.groups.listed.items()):
-        kept = checked.groups.kept.get(name, {})
+        kept: Mapping[str, int] = checked.groups.kept.get(name, {})
         rows: list[list[str | int]] = [[one, n, kept.get(one, 0)] for one, n in values.items()]
         rows.sort(key=lambda row: (-int(row[1]), row[0]))
         caption = f"The {min(len(rows), _VALUES)} largest of {len(rows)} values of {name}"
