@@ -27,7 +27,7 @@ from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from facemill.pipelines.common import endpoints, failures, flink
 from facemill.pipelines.common.cancel import Interrupts, cancel_job
-from facemill.pipelines.common.local import LOCAL
+from facemill.pipelines.common.local import LOCAL, runs_here
 from facemill.pipelines.common.progress import Progress
 from facemill.transforms.core import counters
 from facemill.transforms.core.beam_options import OptionsWithViews
@@ -55,7 +55,7 @@ class Runner:
     @property
     def is_local(self) -> bool:
         """Whether all steps run on this machine, so that its disks are enough."""
-        return self.name == LOCAL
+        return runs_here(self.name)
 
     def run(
         self, build: Callable[[beam.Pipeline], None], progress: Progress, output: str

@@ -13,7 +13,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from facemill.pipelines.common import input_files
+from facemill.pipelines.common import guesses, input_files
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
@@ -69,10 +69,11 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
         "format": photos.source.format,
         "image_column": options.image_column,
         "label_column": options.label_column,
+        "key": options.key,
     }
     inputs = {"input": photos.path}
-    if photos.source.format == registry.MANIFEST:
-        inputs["root"] = photos.source.root
+    if photos.source.format == registry.MANIFEST or options.root is not None:
+        inputs["root"] = photos.source.images_root
     for path in filter(None, (options.output, options.crops)):
         storage.check_apart(photos.path, storage.absolute(path, "output"))
     here = is_here(options.scratch, runner.is_local)
@@ -175,11 +176,10 @@ def _photos(options: DetectOptions) -> input_files.Input:
             f"--input must be photos, but {options.input} is an artifact of facemill, whose images "
             "hold one face each; give photos."
         )
-    form = options.format or registry.guess(root)
-    images_root = options.root and storage.absolute(options.root, "root")
-    with naming({"images_root": "root"}):
-        source = registry.build(form, root, images_root, options.image_column, options.label_column)
-    return input_files.Input("input", source, source.tasks(), root)
+    source = options.source(options.format or registry.guess(root), root)
+    tasks = source.tasks()
+    guesses.report(source.guesses(tasks), source.images_root, "used")
+    return input_files.Input("input", source, tasks, root)
 
 
 def _refuse_changes(options: DetectOptions, photos: input_files.Input) -> None:

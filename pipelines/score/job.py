@@ -17,7 +17,7 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import TaggedOutput
 
 from facemill.model.runtimes import registry as runtimes
-from facemill.pipelines.common import input_files
+from facemill.pipelines.common import guesses, input_files
 from facemill.pipelines.common.flags import crop_flags, flag
 from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.progress import Progress
@@ -29,7 +29,7 @@ from facemill.pipelines.score.earlier import fingerprints, read_earlier
 from facemill.pipelines.score.options import ALL, LARGEST, ScoreOptions
 from facemill.transforms import storage
 from facemill.transforms.core import counters
-from facemill.transforms.core.errors import UsageError, naming
+from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.merging import Merge
 from facemill.transforms.dataset import artifact, write_results
@@ -62,6 +62,7 @@ from facemill.transforms.scoring.write import (
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
 from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
+from facemill.transforms.sources.guesses import Guess
 
 KIND = "embeddings"
 _PROGRESS = "progress"
@@ -80,6 +81,7 @@ class Input:
         fingerprint: of a dataset's manifest; None for images, which the fingerprint of their names
             identifies later.
         kept: how many images the manifest promises; None for images.
+        guesses: what was guessed of the images.
     """
 
     root: str
@@ -88,6 +90,7 @@ class Input:
     format: str
     fingerprint: str | None
     kept: int | None
+    guesses: Sequence[Guess] = ()
 
 
 def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
@@ -124,11 +127,12 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         "format": given.format,
         "image_column": options.image_column,
         "label_column": options.label_column,
+        "key": options.key,
     }
     inputs = {"input": given.root, "model": model}
-    if given.format == registry.MANIFEST:
-        inputs["root"] = given.source.root
     inputs |= {f"since[{number}]": one.root for number, one in enumerate(earlier)}
+    if given.format == registry.MANIFEST or options.root is not None:
+        inputs["root"] = given.source.images_root
     here = is_here(options.scratch, runner.is_local)
     # The options have the id of the model and the fingerprints of a dataset and of embeddings.
     identified = ["model", *(name for name in inputs if name.startswith("since["))]
@@ -289,12 +293,11 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
     root = storage.absolute(options.input, "input")
     if not artifact.has_manifest(root):
         form = options.format or registry.guess(root)
-        images_root = options.root and storage.absolute(options.root, "root")
-        columns = (options.image_column, options.label_column)
-        with naming({"images_root": "root"}):
-            source = registry.build(form, root, images_root, *columns)
+        source = options.source(form, root)
         # An input that is not there is refused before the output is touched.
-        return Input(root, source, source.tasks(), form, None, None)
+        tasks = source.tasks()
+        guessed = guesses.report(source.guesses(tasks), source.images_root, "used")
+        return Input(root, source, tasks, form, None, None, guessed)
     manifest = artifact.read_manifest(root, "dataset")
     for field in dataclasses.fields(SourceOptions):
         if getattr(options, field.name) is not None:
@@ -413,6 +416,7 @@ def _commit(
         "model_id": model["model_id"],
         "embedding_size": model["embedding_size"],
         "source": {"fingerprint": given.fingerprint or checked.source_fingerprint},
+        "guesses": [guess.to_manifest() for guess in given.guesses],
         "files": [entry | {"path": work.placed(entry["path"])} for entry in checked.files],
     }
     names = [entry["path"] for entry in checked.files]
