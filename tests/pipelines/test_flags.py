@@ -24,6 +24,8 @@ FLAGS = {
         --root None
         --image-column None
         --label-column None
+        --key None
+        --identities True --no-identities
         --image-size 112 int
         --align center none|center|landmarks|detect
         --detector blazeface blazeface|mtcnn
@@ -87,6 +89,7 @@ FLAGS = {
         --root None
         --image-column None
         --label-column None
+        --key None
         --batch-size 32 int
         --runtime auto auto|litert|onnxruntime|tensorflow
         --scratch auto auto|disk|store
