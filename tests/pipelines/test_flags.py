@@ -81,6 +81,21 @@ FLAGS = {
         --validation-pairs recipe's int
         --seed recipe's int
     """,
+    "detect": """
+        --input required
+        --output required
+        --format None FORMATS
+        --root None
+        --image-column None
+        --label-column None
+        --key None
+        --crops None DATASET
+        --image-size 112 int
+        --detector blazeface blazeface|mtcnn
+        --scratch auto auto|disk|store
+        --workers runner's int
+        --max-rejected 0.5 float
+    """,
     "score": """
         --input required
         --model required
@@ -90,6 +105,11 @@ FLAGS = {
         --image-column None
         --label-column None
         --key None
+        --faces largest largest|all
+        --since repeated EMBEDDINGS
+        --flip-average False --no-flip-average
+        --partition None NAME
+        --dtype float32 float32|float16|int8
         --batch-size 32 int
         --runtime auto auto|litert|onnxruntime|tensorflow
         --scratch auto auto|disk|store
