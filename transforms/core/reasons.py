@@ -88,6 +88,7 @@ class ReasonCode(str, Enum):
     # Scoring only.
     MODEL_FAILED = "model_failed"
     NOT_FINITE = "not_finite"
+    WRONG_SHAPE = "wrong_shape"
 
 
 # Dropped because a held-out set has the image, or (HELD_OUT) its identity.
