@@ -64,6 +64,7 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
     crop_config = CropConfig(options.image_size, "detect", detector=options.detector)
     check_detector(crop_config)
     photos = _photos(options)
+    guessed = guesses.report(photos.source.guesses(photos.tasks), photos.source.images_root, "used")
     wanted = {
         "preprocessing": crop_config.to_manifest(),
         "format": photos.source.format,
@@ -108,11 +109,12 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
         )
         checked = checks.check(work, options.max_rejected, all_faces=True)
         run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
-        manifest = {
+        manifest: dict[str, Any] = {
             "counts": _named(checked.counts),
             "errors": checked.errors,
             "preprocessing": crop_config.to_manifest(),
             "source": {"fingerprint": checked.source_fingerprint},
+            "guesses": [guess.to_manifest() for guess in guessed],
         }
         if crops is not None:
             written = write_results.read(work.path(_CROPS))
@@ -176,10 +178,9 @@ def _photos(options: DetectOptions) -> input_files.Input:
             f"--input must be photos, but {options.input} is an artifact of facemill, whose images "
             "hold one face each; give photos."
         )
-    source = options.source(options.format or registry.guess(root), root)
-    tasks = source.tasks()
-    guesses.report(source.guesses(tasks), source.images_root, "used")
-    return input_files.Input("input", source, tasks, root)
+    form = options.format or registry.guess(root)
+    source = options.source(form, root)
+    return input_files.Input("input", source, source.tasks(), root)
 
 
 def _refuse_changes(options: DetectOptions, photos: input_files.Input) -> None:
