@@ -92,6 +92,18 @@ FLAGS = {
         --workers runner's int
         --max-rejected 0.5 float
     """,
+    "match": """
+        --output required
+        --threshold None float
+        --fmr None float
+        --model None
+        --memory 1GB BYTES
+        --workers runner's int
+        --probes None
+        --gallery None
+        --top-k 10 int
+        --scratch auto auto|disk|store
+    """,
     "evaluate": """
         --embeddings required
         --pairs required
