@@ -104,6 +104,19 @@ FLAGS = {
         --top-k 10 int
         --scratch auto auto|disk|store
     """,
+    "cluster": """
+        --embeddings required
+        --output required
+        --threshold None float
+        --fmr None float
+        --model None
+        --memory 1GB BYTES
+        --workers runner's int
+        --method components components|whispers
+        --since None CLUSTERS
+        --neighbors 32 int
+        --scratch auto auto|disk|store
+    """,
     "evaluate": """
         --embeddings required
         --pairs required

@@ -33,7 +33,7 @@ FOREIGN = ("Statistics/", "Model/")
 RECEIPTS = {f"{name}/Write" for name in ("WriteReceipts", "RepeatedKeys")}
 PICKLED_BY_INGEST = PICKLED | {f"SelectImages/Balance{rule}/Cut" for rule in range(3)}
 PICKLED_BY_SCORE = RECEIPTS | {f"{name}/Write" for name in ("Parts", "Errors", "Ignored")}
-PICKLED_BY_MATCH = {"Blocks/Write"}
+PICKLED_BY_SEARCH = {"Blocks/Write"}
 
 
 class Launcher:
@@ -206,7 +206,7 @@ def test_match_keeps_the_rules(launcher, monkeypatch):
     command = ["match", "--probes", gallery, "--gallery", gallery]
     command += ["--output", str(launcher.shared / "matches"), "--workers", "1"]
     pickled = check_portable(graph_of(command, monkeypatch), launcher)
-    assert pickled == PICKLED_BY_MATCH
+    assert pickled == PICKLED_BY_SEARCH
 
 
 @pytest.mark.parametrize(

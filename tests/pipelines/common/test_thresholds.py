@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facemill.pipelines.common.thresholds import threshold
+from facemill.pipelines.common.thresholds import strictest, threshold
 from facemill.transforms.core.errors import UsageError
 
 MODEL = "a" * 64
@@ -42,7 +42,7 @@ def test_a_rate_takes_the_threshold_of_the_model(tmp_path, fmr, value):
 @pytest.mark.parametrize(
     ("thresholds", "model_id", "message"),
     [
-        ({"0.01": 0.3}, MODEL, r"states a threshold \(0.01\), got 0.001"),
+        ({"0.01": 0.3}, MODEL, r"states a threshold \(0.01\), got 0.001 for"),
         ({}, MODEL, "states none; measure one with"),
         (None, MODEL, "states none; measure one with"),
         ({"0.001": 0.3}, "b" * 64, "must be the one that made the embeddings"),
@@ -56,5 +56,12 @@ def test_a_rate_without_a_threshold_is_refused(tmp_path, thresholds, model_id, m
 
 def test_embeddings_that_do_not_name_their_model_are_refused(tmp_path):
     embeddings = make_embeddings(tmp_path / "e", str(tmp_path / "gone"))
-    with pytest.raises(UsageError, match="does not say where it is; give --model"):
+    with pytest.raises(UsageError, match="does not say where that is; give --model"):
         threshold(None, 0.001, None, MODEL, [embeddings])
+
+
+def test_the_strictest_threshold_is_that_of_the_lowest_rate(tmp_path):
+    model = make_model(tmp_path / "m", {"0.01": 0.3, "0.0001": 0.5, "0.1": 0.1})
+    assert strictest(model, MODEL, ["nowhere"]) == (0.5, "0.0001")
+    with pytest.raises(UsageError, match=r"--threshold must come from the model .* give --model"):
+        strictest(None, MODEL, ["nowhere"])

@@ -134,7 +134,7 @@ def test_wrong_options_are_refused_in_one_sentence(sets, tmp_path, capsys):
     given = ("--probes", sets / "probes", "--gallery", sets / "gallery", "--output", tmp_path / "m")
     assert "--gallery must name embeddings" in refused(capsys, *given[:2], *given[4:])
     assert "--memory must be 64MB or more" in refused(capsys, *given, "--memory", "3 apples")
-    assert "--fmr must have the model" in refused(capsys, *given, "--fmr", "1e-4")
+    assert "--fmr must come from the model" in refused(capsys, *given, "--fmr", "1e-4")
     other = embedding_sets.write(tmp_path / "o", *_few(), model_id="b" * 64)
     said = refused(capsys, *given[:2], "--gallery", other, "--output", tmp_path / "m")
     assert "--gallery must be of the model of" in said
