@@ -24,21 +24,21 @@ from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.common.thresholds import strictest, threshold
 from facemill.transforms import storage
-from facemill.transforms.core.errors import ParameterError, RunError
+from facemill.transforms.core.errors import RunError
 from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.done_marks import images_done
-from facemill.transforms.dataset.parquet_parts import part_batches, write_part
+from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.scoring.embeddings import ID, EmbeddingSet, read_set, unit
 from facemill.transforms.search.graph import Graph, WriteEdges, read_edges
 from facemill.transforms.search.methods import COMPONENTS
 from facemill.transforms.search.names import known_people, name_people, numbered, photo_of
 from facemill.transforms.search.people import Faces, bounded_people
 from facemill.transforms.search.plan import Plan, plan
+from facemill.transforms.search.read_clusters import CLUSTER, CLUSTERS, KIND, read_clusters
 from facemill.transforms.search.transform import FindNeighbors
 
-KIND = "clusters"
-CLUSTERS, LIST, REPORT = "clusters", "people.csv", "report.html"
+LIST, REPORT = "people.csv", "report.html"
 _RECEIPTS, _PROGRESS, _EDGES = "blocks.json", "progress", "edges"
 _ROWS_PER_PART = 1 << 18
 _ROW_GROUP = 65_536
@@ -139,23 +139,8 @@ def _before(
     """
     if since is None:
         return {}, None
-    path = storage.absolute(since, "since")
-    manifest = artifact.read_manifest(path, KIND)
-    if manifest["model_id"] != given.model_id:
-        raise ParameterError(
-            "since",
-            path,
-            must=f"be of embeddings of the same model ({given.model_id[:12]}...)",
-            got=f"{path} of {manifest['model_id'][:12]}...",
-            do="leave it out",
-        )
-    inputs["since"] = path
-    entries = artifact.entries_under(manifest, f"{CLUSTERS}/")
-    artifact.check_sizes(path, entries)
-    before: dict[str, str] = {}
-    for entry in entries:
-        for batch in part_batches(artifact.resolve(path, entry["path"]), (ID, "cluster"), 1 << 16):
-            before.update(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+    before, manifest = read_clusters(since, "since", given.model_id)
+    inputs["since"] = storage.absolute(since, "since")
     return before, artifact.fingerprint(manifest)
 
 
@@ -263,7 +248,7 @@ def _write_parts(work: Work, found: Clustered) -> Iterator[dict[str, Any]]:
         table = pa.table(
             {
                 ID: pa.array(found.ids[some], pa.string()),
-                "cluster": pa.array(found.names[some], pa.string()),
+                CLUSTER: pa.array(found.names[some], pa.string()),
             }
         )
         name = f"{CLUSTERS}/part-{part:05d}-of-{count:05d}.parquet"

@@ -12,8 +12,13 @@ import numpy as np
 
 from facemill.model.metrics import verification
 from facemill.transforms.core.errors import RunError, UsageError
-from facemill.transforms.dataset import artifact
-from facemill.transforms.scoring.embeddings import PREFIX, open_part, vector_columns, vectors_of
+from facemill.transforms.scoring.embeddings import (
+    local_parts,
+    open_part,
+    part_entries,
+    vector_columns,
+    vectors_of,
+)
 
 # Scores from -1 to 1 in steps of 2 ** -19.
 _BINS = 1 << 20
@@ -61,11 +66,11 @@ def read_named(path: str, manifest: Mapping[str, Any]) -> Named:
         UsageError: fewer than two identities, or none with two images.
         RunError: a part differs from its manifest, or an embedding is not finite or all zeros.
     """
-    here = artifact.local_copy(path, manifest, PREFIX)
+    here = local_parts(path, manifest)
     size = int(manifest["embedding_size"])
     names: list[str | None] = []
     matrices = [np.zeros((0, size), np.float32)]
-    for entry in artifact.entries_under(manifest, PREFIX):
+    for entry in part_entries(manifest):
         with open_part(path, here, entry["path"], manifest, " with identities") as parquet:
             columns = vector_columns(parquet.schema_arrow.names)
             table = parquet.read(columns=["identity", *columns])

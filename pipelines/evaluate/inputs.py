@@ -10,8 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.dataset import artifact
-from facemill.transforms.scoring.embeddings import PREFIX, open_part, vector_columns, vectors_of
+from facemill.transforms.scoring.embeddings import (
+    local_parts,
+    open_part,
+    part_entries,
+    vector_columns,
+    vectors_of,
+)
 
 # Rows of one read: 4 MB of 512 floats each.
 _BATCH = 2048
@@ -55,7 +60,7 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
             holds embeddings of another model, an image is found twice, or its embedding is not
             finite or all zeros.
     """
-    here = artifact.local_copy(path, manifest, PREFIX)
+    here = local_parts(path, manifest)
     size = int(manifest["embedding_size"])
     vectors = np.zeros((len(wanted), size), np.float32)
     # Names without a folder are searched by the file alone.
@@ -65,7 +70,7 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
         rows_of_keys.setdefault(key, []).append(row)
     found: dict[str, tuple[int, list[str]]] = {}
     keys = pa.array(list(rows_of_keys), pa.string())
-    for entry in artifact.entries_under(manifest, PREFIX):
+    for entry in part_entries(manifest):
         with open_part(path, here, entry["path"], manifest) as parquet:
             for group in range(parquet.num_row_groups):
                 ids = parquet.read_row_group(group, columns=["image_id"])["image_id"]

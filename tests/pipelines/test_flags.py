@@ -104,6 +104,16 @@ FLAGS = {
         --top-k 10 int
         --scratch auto auto|disk|store
     """,
+    "enroll": """
+        --embeddings required
+        --output required
+        --threshold None float
+        --clusters None
+    """,
+    "compact": """
+        --partitions required DIR
+        --output required
+    """,
     "cluster": """
         --embeddings required
         --output required

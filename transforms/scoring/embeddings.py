@@ -4,6 +4,7 @@ A part stores embeddings as fixed-size lists of float32, float16 or int8; int8 r
 column `scale` beside them, and the embedding is their product.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from facemill.transforms.core.errors import ParameterError, RunError
 from facemill.transforms.dataset import artifact
 
 KIND = "embeddings"
-PREFIX = "part-"
 ID, EMBEDDING, SCALE, MODEL_ID = "image_id", "embedding", "scale", "model_id"
 
+# A partition that is replaced whole keeps its files in a folder of its own, such as `_a`.
+_PLACE = r"(?:_[^/]+/)?"
+_PART = re.compile(_PLACE + r"part-[^/]+")
 # Rows of one read: 4 MB of 512 floats each.
 _BATCH = 2048
 _STORED = (pa.float32(), pa.float16(), pa.int8())
@@ -91,8 +94,8 @@ class EmbeddingSet:
             path: absolute path or URL of the artifact.
             manifest: of it, see `artifact.read_manifest`.
         """
-        entries = artifact.entries_under(manifest, PREFIX)
-        return cls(path, int(manifest["embedding_size"]), manifest[MODEL_ID], tuple(entries))
+        size, entries = int(manifest["embedding_size"]), part_entries(manifest)
+        return cls(path, size, manifest[MODEL_ID], tuple(entries))
 
     def check_files(self) -> None:
         """Checks every part against the manifest; those on a store are checked where they are read.
@@ -167,6 +170,22 @@ class EmbeddingSet:
     def all_slices(self) -> list[Slice]:
         """Every part as one slice."""
         return [Slice(part, 0, rows) for part, rows in enumerate(self.part_rows())]
+
+
+def part_entries(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The entries of the parts in the manifest of embeddings."""
+    return [entry for entry in manifest["files"] if _PART.fullmatch(entry["path"])]
+
+
+def entries_in(manifest: Mapping[str, Any], folder: str) -> list[Mapping[str, Any]]:
+    """The entries of the parts in a folder beside those of embeddings, such as `errors`."""
+    pattern = re.compile(_PLACE + re.escape(folder) + r"/part-[^/]+")
+    return [entry for entry in manifest["files"] if pattern.fullmatch(entry["path"])]
+
+
+def local_parts(path: str, manifest: Mapping[str, Any]) -> str:
+    """The artifact on a disk of this machine, its parts checked; see `artifact.local_copy`."""
+    return artifact.local_copy(path, {**manifest, "files": part_entries(manifest)})
 
 
 def read_set(path: str, parameter: str) -> tuple[EmbeddingSet, dict[str, Any]]:
