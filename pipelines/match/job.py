@@ -13,20 +13,19 @@ from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.common.thresholds import threshold
-from facemill.pipelines.match import report
+from facemill.pipelines.match import pairs, report
 from facemill.pipelines.match.options import MatchOptions
+from facemill.pipelines.match.outputs import KIND, REPORT, needed
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, RunError
 from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.done_marks import images_done
-from facemill.transforms.scoring.embeddings import EmbeddingSet, check_same_model, read_set
+from facemill.transforms.scoring.embeddings import check_same_model
 from facemill.transforms.search.plan import Plan, plan
 from facemill.transforms.search.transform import FindNeighbors
 from facemill.transforms.search.write_matches import MATCHES, UNMATCHED, WriteMatches
 
-KIND = "matches"
-REPORT = "report.html"
 _RECEIPTS, _PROGRESS = "blocks.json", "progress"
 _COUNTED = ("probes", "matched", "pairs", "named", "right")
 
@@ -42,9 +41,20 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         UsageError: an input cannot be used, or the output holds something else.
         RunError: embeddings differ from their manifest, or the runner failed.
     """
+    if options.pairs is not None:
+        pairs.run(options, beam_args)
+        return
+    if options.embeddings is not None:
+        raise ParameterError(
+            "embeddings",
+            options.embeddings,
+            must="go with `pairs`",
+            got=f"{options.embeddings} without",
+            do="give `probes` and `gallery`",
+        )
     runner = choose(beam_args)
-    probes, probes_manifest = _needed(options.probes, "probes")
-    gallery, gallery_manifest = _needed(options.gallery, "gallery")
+    probes, probes_manifest = needed(options.probes, "probes")
+    gallery, gallery_manifest = needed(options.gallery, "gallery")
     check_same_model(probes, gallery, "gallery")
     least = threshold(
         options.threshold,
@@ -106,23 +116,6 @@ def build_graph(pipeline: beam.Pipeline, plan: Plan, threads: int, work: Work) -
     hits = pipeline | "FindNeighbors" >> FindNeighbors(plan, threads, work.path(_PROGRESS))
     blocks = hits | "WriteMatches" >> WriteMatches(plan, work.files)
     _ = blocks | "Blocks" >> write_results.WriteReceipts(work.path(_RECEIPTS))
-
-
-def _needed(path: str | None, parameter: str) -> tuple[EmbeddingSet, dict[str, Any]]:
-    """The embeddings that an option names, and their manifest.
-
-    Raises:
-        UsageError: the option is not given, or names no embeddings.
-    """
-    if path is None:
-        raise ParameterError(
-            parameter,
-            path,
-            must="name embeddings",
-            got="none",
-            do="give a directory that `facemill score` wrote",
-        )
-    return read_set(path, parameter)
 
 
 def _compared(work: Work, plan: Plan) -> int:

@@ -24,6 +24,15 @@ class MatchOptions(SearchOptions, _Paths):
     gallery: str | None = option(
         None, help="embeddings to search: of `facemill score`, or templates of `facemill enroll`"
     )
+    pairs: str | None = option(
+        None,
+        metavar="CSV",
+        help="compare listed pairs of image_ids in place of all: a table of two columns; the first "
+        "of --probes, the second of --gallery",
+    )
+    embeddings: str | None = option(
+        None, help="with --pairs: embeddings of both images, in place of --probes and --gallery"
+    )
     top_k: int = option(10, least=1, most=1000, help="best matches of each probe")
     scratch: str = option(
         AUTO,

@@ -101,6 +101,8 @@ FLAGS = {
         --workers runner's int
         --probes None
         --gallery None
+        --pairs None CSV
+        --embeddings None
         --top-k 10 int
         --scratch auto auto|disk|store
     """,

@@ -88,6 +88,9 @@ class ReasonCode(str, Enum):
     MODEL_FAILED = "model_failed"
     NOT_FINITE = "not_finite"
 
+    # Pairs of match only.
+    NO_EMBEDDING = "no_embedding"
+
 
 # Dropped because a held-out set has the image, or (HELD_OUT) its identity.
 HELD_OUT_IMAGE = (ReasonCode.HELD_OUT_SAME_PIXELS, ReasonCode.HELD_OUT_NEAR_DUPLICATE)
