@@ -22,12 +22,13 @@ from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.done_marks import images_done
 from facemill.transforms.scoring.embeddings import check_same_model
+from facemill.transforms.search.methods import EXACT
 from facemill.transforms.search.plan import Plan, plan
 from facemill.transforms.search.transform import FindNeighbors
 from facemill.transforms.search.write_matches import MATCHES, UNMATCHED, WriteMatches
 
 _RECEIPTS, _PROGRESS = "blocks.json", "progress"
-_COUNTED = ("probes", "matched", "pairs", "named", "right")
+_COUNTED = ("probes", "matched", "pairs", "named", "right", "sampled", "recalled")
 
 
 def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
@@ -68,6 +69,9 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         "gallery_fingerprint": artifact.fingerprint(gallery_manifest),
         "top_k": options.top_k,
         "threshold": least,
+        "search": options.search,
+        # What an index finds depends on the shard that it is built of.
+        "memory": None if options.search == EXACT else options.memory,
     }
     inputs = {"probes": probes.path, "gallery": gallery.path}
     here = is_here(options.scratch, runner.is_local)
@@ -80,7 +84,7 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         probes.check_files()
         if gallery.path != probes.path:
             gallery.check_files()
-        given = plan(probes, gallery, options.memory, options.top_k, least)
+        given = plan(probes, gallery, options.memory, options.top_k, least, search=options.search)
         build = functools.partial(build_graph, plan=given, threads=options.workers, work=work)
         progress = Progress(
             "probes compared", functools.partial(_compared, work, given), lambda: given.probe_count
@@ -94,7 +98,8 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         manifest = {
             "counts": {name: counts[name] for name in ("probes", "gallery", "matched", "unmatched")}
             | {"pairs": counts["pairs"]},
-            "metrics": {name: counts[name] for name in ("named", "right")},
+            "metrics": {name: counts[name] for name in ("named", "right")}
+            | {"recall": _recall(counts)},
             "model_id": probes.model_id,
             "files": sorted(files, key=lambda entry: entry["path"]),
         }
@@ -142,6 +147,11 @@ def _check(work: Work, plan: Plan) -> tuple[dict[str, int], list[dict[str, Any]]
     return counts, sorted(files, key=lambda entry: entry["path"])
 
 
+def _recall(counts: dict[str, int]) -> float | None:
+    """The share of the sample's exact pairs that were found; None for the exact search."""
+    return counts["recalled"] / counts["sampled"] if counts["sampled"] else None
+
+
 def _summary(counts: dict[str, int], plan: Plan) -> str:
     """The short table that the command ends with."""
     rows = [(name, f"{counts[name]:,}") for name in ("probes", "gallery", "matched", "unmatched")]
@@ -150,4 +160,8 @@ def _summary(counts: dict[str, int], plan: Plan) -> str:
     if counts["named"]:
         share = counts["right"] / counts["named"]
         rows.append(("best is right", f"{share:.2%} of {counts['named']:,} with a known identity"))
+    recall = _recall(counts)
+    if recall is not None:
+        text = f"{recall:.2%} of {counts['sampled']:,} pairs that the exact search finds"
+        rows.append(("recall", text))
     return "\n".join(f"  {name:<14} {value:>12}" for name, value in rows)

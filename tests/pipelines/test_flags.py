@@ -103,6 +103,7 @@ FLAGS = {
         --gallery None
         --pairs None CSV
         --embeddings None
+        --search exact exact|ivf|hnsw
         --top-k 10 int
         --scratch auto auto|disk|store
     """,
