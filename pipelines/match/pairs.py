@@ -56,15 +56,16 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
 
     Args:
         options: checked values, with `pairs`.
-        beam_args: none; this is no Beam job.
+        beam_args: flags of Beam's for stores, and no others; this is no Beam job.
 
     Raises:
         UsageError: an input cannot be used, or the output holds something else.
         RunError: embeddings differ from their manifest.
     """
-    if beam_args:
+    unknown = storage.take_flags(beam_args)
+    if unknown:
         raise UsageError(
-            f"`facemill match --pairs` runs in one process and takes no option {beam_args[0]}; "
+            f"`facemill match --pairs` runs in one process and takes no option {unknown[0]}; "
             "leave it out."
         )
     started = time.monotonic()
