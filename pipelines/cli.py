@@ -16,7 +16,7 @@ from facemill.transforms.storage.stores.settings import take_flags
 
 COMMANDS = (
     *("ingest", "train", "import-model", "score", "detect"),
-    *("evaluate", "synthesize", "demo"),
+    *("match", "enroll", "cluster", "compact", "evaluate", "synthesize", "demo"),
 )
 
 

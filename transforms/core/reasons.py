@@ -90,6 +90,9 @@ class ReasonCode(str, Enum):
     NOT_FINITE = "not_finite"
     WRONG_SHAPE = "wrong_shape"
 
+    # Pairs of match only.
+    NO_EMBEDDING = "no_embedding"
+
 
 # Dropped because a held-out set has the image, or (HELD_OUT) its identity.
 HELD_OUT_IMAGE = (ReasonCode.HELD_OUT_SAME_PIXELS, ReasonCode.HELD_OUT_NEAR_DUPLICATE)
