@@ -81,7 +81,7 @@ def test_the_page_links_the_reports_by_relative_paths(made):
 
 
 def test_the_page_states_the_figures(made):
-    page = job.render(str(made), [1.0, 2.0, 3.0, 4.0, 5.0, 61.26])
+    page = job.render(str(made), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 61.26])
     for figure in ("96.58 %", "6,044", "5,753 kept", "384", "1,000", "61.3"):
         assert figure in page
     for step in job.steps(str(made)):
