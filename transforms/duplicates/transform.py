@@ -16,6 +16,7 @@ from facemill.transforms.core.rows import RowIds, Rows
 from facemill.transforms.dataset.identity_filter import IdentityFilter, identity_key
 from facemill.transforms.dataset.outcomes import REJECTED
 from facemill.transforms.duplicates import confirm
+from facemill.transforms.duplicates.budget import by_owner, nearest_of_owners
 from facemill.transforms.duplicates.candidates import HASH, HashRows, PairRows
 from facemill.transforms.duplicates.connect import ConnectedComponents, EdgeRows
 from facemill.transforms.duplicates.left_out import verdicts_of_filtered
@@ -105,6 +106,9 @@ class FindDuplicates(beam.PTransform):
             edges.append(
                 tuple(candidates)
                 | "Candidates" >> Merge()
+                | "ByOwner" >> beam.FlatMap(by_owner, total).with_output_types(tuple[int, PairRows])
+                | "GroupOwners" >> beam.GroupByKey()
+                | "NearestOfOwners" >> beam.FlatMap(nearest_of_owners).with_output_types(PairRows)
                 | "SpreadPairs" >> beam.Reshuffle()
                 | "Confirm" >> beam.ParDo(_Confirm(self._staging)).with_output_types(EdgeRows)
             )
@@ -160,7 +164,7 @@ def _hashes(unique: CandidateRows) -> HashRows:
 
 
 class _Confirm(beam.DoFn):
-    """Keeps the pairs whose thumbnails show the same photo."""
+    """Keeps the pairs that show the same photo."""
 
     def __init__(self, staging: str) -> None:
         self._staging = staging
@@ -168,8 +172,8 @@ class _Confirm(beam.DoFn):
     def process(self, candidates: PairRows) -> Iterator[EdgeRows]:
         pairs = candidates.array
         with StagingReader(self._staging) as staging:
-            both = staging.thumbnails(np.concatenate([pairs["first"], pairs["second"]]))
-        same = confirm.same_photo(both[: len(pairs)], both[len(pairs) :], pairs["variant"])
+            compared = confirm.confirm_staged(staging, pairs)
+        same = compared.same()
         edges = np.stack([pairs["first"][same], pairs["second"][same]], axis=1)
         if len(edges):
             yield EdgeRows.of(edges)
