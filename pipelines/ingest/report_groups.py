@@ -19,8 +19,6 @@ from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.outcomes import KEPT
 from facemill.transforms.dataset.records import from_example
 from facemill.transforms.duplicates import confirm
-from facemill.transforms.duplicates.candidates import PAIR
-from facemill.transforms.images import crop_variants
 from facemill.transforms.images.decode import decode
 from facemill.transforms.scan.staging import MetadataReader, StagingReader, row_ids_of_names
 
@@ -45,7 +43,7 @@ class StagedCrops:
         self.folder = folder
         self._staging = staging
         self._metadata = MetadataReader(folder, ["pixel_sha256"])
-        self._variants = range(1, len(crop_variants.FRAMES)) if thorough else range(0)
+        self._thorough = thorough
 
     def thumbnail(self, row_id: int, caption: str, note: str, full_name: str) -> images.Thumbnail:
         """One crop with its captions, see `images.Thumbnail`."""
@@ -68,24 +66,7 @@ class StagedCrops:
         Args:
             pairs: row ids.
         """
-        if not pairs:
-            return np.empty(0)
-        found = self._similarities(pairs, 0)
-        # Either of the two may be the mirror image or the crop of the other.
-        low = np.flatnonzero(found < confirm.MIN_SIMILARITY)
-        for variant in self._variants:
-            for ends in (pairs, [(other, one) for one, other in pairs]):
-                again = self._similarities([ends[index] for index in low.tolist()], variant)
-                found[low] = np.maximum(found[low], again)
-            low = low[found[low] < confirm.MIN_SIMILARITY]
-        return found
-
-    def _similarities(self, pairs: Sequence[tuple[int, int]], variant: int) -> np.ndarray:
-        rows = np.zeros(len(pairs), PAIR)
-        if len(pairs):
-            rows["first"], rows["second"] = np.array(pairs, np.uint64).T
-            rows["variant"] = variant
-        return confirm.compare_staged(self._staging, rows).similarity
+        return confirm.staged_similarity(self._staging, pairs, self._thorough)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,15 @@ import numpy as np
 
 from facemill.transforms.dataset.records import from_example
 from facemill.transforms.duplicates.budget import compare_within_budget
+from facemill.transforms.duplicates.candidates import PAIR
 from facemill.transforms.duplicates.local_evidence import local_difference, sized
-from facemill.transforms.duplicates.registration import CLEAR, HOPELESS, register
+from facemill.transforms.duplicates.registration import (
+    ALIGNED,
+    CLEAR,
+    CLEAR_IF_ALIGNED,
+    HOPELESS,
+    register,
+)
 from facemill.transforms.images import crop_variants, perceptual_hash
 from facemill.transforms.images.decode import decode
 from facemill.transforms.scan.staging import StagingReader
@@ -91,7 +98,8 @@ def compare(
     variant = np.asarray(variant)
     found = register(first, second, variant)
     difference = found.difference
-    closely = (difference > CLEAR) & (difference < HOPELESS)
+    clear = np.where(found.correlation >= ALIGNED, CLEAR_IF_ALIGNED, CLEAR)
+    closely = (difference > clear) & (difference < HOPELESS)
     some = np.flatnonzero(closely)
     if len(some):
         mirrored = variant[some] == crop_variants.MIRROR
@@ -109,6 +117,34 @@ def compare_staged(staging: StagingReader, pairs: np.ndarray) -> Comparison:
         pairs: PAIR [N].
     """
     return _Staged(staging, pairs).compare(np.arange(len(pairs)))
+
+
+def staged_similarity(
+    staging: StagingReader, pairs: Sequence[tuple[int, int]], thorough: bool
+) -> np.ndarray:
+    """Similarities of staged images, see `Comparison`: float64 [N].
+
+    Args:
+        staging: of the run.
+        pairs: row ids.
+        thorough: whether either of the two may be the mirror image or a crop of the other.
+    """
+    rows = np.zeros(len(pairs), PAIR)
+    if not len(pairs):
+        return np.empty(0)
+    # The search registers the image with the smaller row id to the other one, and so is it here.
+    rows["first"], rows["second"] = np.sort(np.array(pairs, np.uint64), axis=1).T
+    found = compare_staged(staging, rows).similarity
+    for variant in range(crop_variants.MIRROR, 0, -1) if thorough else ():
+        for ends in (("first", "second"), ("second", "first")):
+            low = np.flatnonzero(found < MIN_SIMILARITY)
+            if not len(low):
+                return found
+            again = np.zeros(len(low), PAIR)
+            again["first"], again["second"] = (rows[end][low] for end in ends)
+            again["variant"] = variant
+            found[low] = np.maximum(found[low], compare_staged(staging, again).similarity)
+    return found
 
 
 def confirm_staged(staging: StagingReader, pairs: np.ndarray) -> Comparison:

@@ -21,6 +21,8 @@ MIN_CORRELATION = 0.955
 # Local differences of thumbnails up to the first are those of copies, and from the second on those
 # of other photos. See the docs too.
 CLEAR, HOPELESS = 0.1, 0.62
+# Up to this difference they are copies if they correlate that much.
+CLEAR_IF_ALIGNED, ALIGNED = 0.17, 0.997
 # After registration at 32x32 alone, other photos are from here on.
 _HOPELESS_AT_32 = 0.75
 
@@ -28,8 +30,6 @@ _HOPELESS_AT_32 = 0.75
 # the second passes at 64x64.
 _MIN_TO_REGISTER = 0.82
 _MIN_AT_32 = 0.94
-# Above this the images are aligned already.
-_ALIGNED = 0.997
 _STEPS = 2
 # Blurring is tried from here on: copies that need it are above.
 _MIN_TO_BLUR = 0.9
@@ -94,7 +94,7 @@ def _register(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> Reg
     a, b = _smoothed(_halved(first)), _smoothed(_halved(second))
     values = _correlation(a, b, maps)
     # Registration costs most, so it skips pairs that cannot pass and pairs that need none.
-    some = np.flatnonzero((values >= _MIN_TO_REGISTER) & (values < _ALIGNED))
+    some = np.flatnonzero((values >= _MIN_TO_REGISTER) & (values < ALIGNED))
     maps[some], values[some] = _improved(a[some], b[some], maps[some], values[some])
     differences = np.ones(len(first))
 
@@ -109,7 +109,7 @@ def _register(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> Reg
     a, b, closer = _smoothed(first[left]), _smoothed(second[left]), maps[left]
     # The value at 64x64 replaces the one at 32x32 even if it is lower: it uses more detail.
     at_64 = _correlation(a, b, closer)
-    some = np.flatnonzero(at_64 < _ALIGNED)
+    some = np.flatnonzero(at_64 < ALIGNED)
     closer[some], at_64[some] = _improved(a[some], b[some], closer[some], at_64[some])
     some = np.flatnonzero((at_64 < MIN_CORRELATION) & (at_64 >= _MIN_TO_BLUR))
     at_64[some] = _after_blurring(a[some], b[some], closer[some], at_64[some])

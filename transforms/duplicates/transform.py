@@ -19,9 +19,10 @@ from facemill.transforms.duplicates import confirm
 from facemill.transforms.duplicates.budget import by_owner, nearest_of_owners
 from facemill.transforms.duplicates.candidates import HASH, HashRows, PairRows
 from facemill.transforms.duplicates.connect import ConnectedComponents, EdgeRows
-from facemill.transforms.duplicates.left_out import verdicts_of_filtered
+from facemill.transforms.duplicates.left_out import verdicts_of_star
 from facemill.transforms.duplicates.near_search import NearPairs
 from facemill.transforms.duplicates.preference import compared
+from facemill.transforms.duplicates.stars import stars
 from facemill.transforms.duplicates.variant_search import VariantPairs
 from facemill.transforms.duplicates.verdicts import Exclusion, Member, Verdict
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
@@ -80,7 +81,7 @@ class FindDuplicates(beam.PTransform):
         super().__init__()
         self._staging = staging
         self._level = level
-        self._verdicts = _Verdicts(staging, policy, seed, identity_filter)
+        self._verdicts = _Verdicts(staging, level, policy, seed, identity_filter)
         self._total = total
 
     def expand(self, scanned: beam.PCollection) -> beam.PCollection:
@@ -183,9 +184,15 @@ class _Verdicts(beam.DoFn):
     """The row ids of one component -> an Exclusion of each image that gets a verdict."""
 
     def __init__(
-        self, staging: str, policy: str, seed: int, identity_filter: IdentityFilter
+        self,
+        staging: str,
+        level: str,
+        policy: str,
+        seed: int,
+        identity_filter: IdentityFilter,
     ) -> None:
         self._staging = staging
+        self._thorough = level == "thorough"
         self._policy = policy
         self._seed = seed
         self._identity_filter = identity_filter
@@ -201,14 +208,23 @@ class _Verdicts(beam.DoFn):
         row_ids, keys = (np.array(list(of), np.uint64) for of in (members, names))
         left_out = set(row_ids[self._identity_filter.left_out(keys)].tolist())
         copies = compared(list(members.values()), self._staging)
-        decided = verdicts_of_filtered(copies, self._policy, left_out)
-        for row_id, verdict in decided.items():
-            yield Exclusion(
-                row_id=row_id,
-                identity=identities[row_id],
-                order=keyed_hash(self._seed, "order", members[row_id].image_id),
-                verdict=verdict,
+        with StagingReader(self._staging) as staging:
+            groups = stars(
+                copies,
+                left_out,
+                confirm.MIN_SIMILARITY,
+                lambda row_id, others: confirm.staged_similarity(
+                    staging, [(row_id, other) for other in others], self._thorough
+                ),
             )
+        for star in groups:
+            for row_id, verdict in verdicts_of_star(star, self._policy, left_out).items():
+                yield Exclusion(
+                    row_id=row_id,
+                    identity=identities[row_id],
+                    order=keyed_hash(self._seed, "order", members[row_id].image_id),
+                    verdict=verdict,
+                )
 
     def _member(self, row_id: int) -> Member:
         metadata = self._metadata.row(row_id)

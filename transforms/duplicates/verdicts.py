@@ -75,12 +75,15 @@ class Verdict:
             can be "" in the earlier verdict on an image that its dataset dropped.
         contradicts: names of the attributes, in order, that have another value for the image that
             is kept.
+        similarity: with the best image of the group, from 0 to 1; of that image itself with the
+            image that `duplicate_of` names. None where they were not compared.
     """
 
     outcome: str
     reason: Reason
     duplicate_of: str
     contradicts: tuple[str, ...] = ()
+    similarity: float | None = None
 
     @property
     def is_leak(self) -> bool:
@@ -109,14 +112,15 @@ def best(members: Iterable[Member]) -> Member:
     """The representative: with an identity, in color, largest, without a border, sharpest.
 
     Then come the one that agrees most with the others, the one with the fewest marks, and the first
-    by image_id, see `_rank`.
+    by image_id, see `rank`.
 
     An image of the base stays the representative, whatever is added.
     """
-    return min(members, key=_rank)
+    return min(members, key=rank)
 
 
-def _rank(one: Member) -> tuple:
+def rank(one: Member) -> tuple:
+    """The order of preference, see `best`."""
     unlabeled = one.identity is None
     return (
         *(one.origin != BASE, unlabeled, one.grey, -one.area, one.bordered),
