@@ -25,6 +25,7 @@ from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import DUPLICATE, IGNORED, KEPT, OUTCOMES, REJECTED
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
+from facemill.transforms.duplicates.notes import Notes
 from facemill.transforms.scan.repeated_ids import check_names
 from facemill.transforms.shards.index import INDEX as INDEX_FOLDER
 from facemill.transforms.shards.index import ROW_IDS
@@ -62,6 +63,7 @@ class Checked:
         names: how the lists of identities and the held-out set match these identities.
         contradictions: `images`: how many duplicates of this run have another value of an attribute
             than the image that is kept, and `attributes`: how many by the attribute's name.
+        alike: what the search for duplicates noted of images that it kept.
     """
 
     counts: dict[str, int]
@@ -79,6 +81,7 @@ class Checked:
     in_two_splits: int = 0
     names: NameMatches = field(default_factory=NameMatches)
     contradictions: dict[str, Any] = field(default_factory=lambda: {"images": 0, "attributes": {}})
+    alike: Notes = field(default_factory=Notes)
 
 
 def listed_so_far(work: Work) -> int | None:

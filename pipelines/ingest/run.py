@@ -24,6 +24,7 @@ from facemill.transforms.core.row_ids import HELD_OUT
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.dataset.transform_names import TRANSFORM
+from facemill.transforms.duplicates.notes import noted
 from facemill.transforms.scan.staging import identities_of, images_staged
 from facemill.transforms.shards import statistics
 from facemill.transforms.shards.analysis import Analysis
@@ -54,7 +55,9 @@ def execute(job: IngestJob, runner: Runner) -> None:
         run_info = runner.run(functools.partial(build_graph, job=job), progress, work.output)
         summary = IndexSummary(ingest_report.SHOWN_OUTCOMES, options.seed)
         checked = checks.check(work, options, job.base, summary)
-        checked = dataclasses.replace(checked, names=_match_names(job, checked))
+        checked = dataclasses.replace(
+            checked, names=_match_names(job, checked), alike=noted(job.scan.staging)
+        )
         started = time.monotonic()
         with failures_in_sentences(LOCAL, _HERE):
             analysis.run()
@@ -108,6 +111,7 @@ def _commit(
         "names": checked.names.to_manifest(),
         "passed_over": checked.passed_over,
         "contradictions": checked.contradictions,
+        "alike": {"pairs": checked.alike.alike, "cut_short": checked.alike.cut_short},
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
@@ -136,8 +140,9 @@ def _print_table(checked: checks.Checked, output: str) -> None:
             print(f"  {line}")
     for line in checked.names.words:
         print(f"  {line}")
-    if words := report_answer.contradictions(checked):
-        print(f"  {words}")
+    for words in (report_answer.contradictions(checked), *report_answer.alike(checked)):
+        if words:
+            print(f"  {words}")
     if checked.passed_over:
         print(
             f"  {checked.passed_over:,} images of the input were passed over, since the dataset "

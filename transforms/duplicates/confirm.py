@@ -147,7 +147,7 @@ def staged_similarity(
     return found
 
 
-def confirm_staged(staging: StagingReader, pairs: np.ndarray) -> Comparison:
+def confirm_staged(staging: StagingReader, pairs: np.ndarray) -> tuple[Comparison, np.ndarray]:
     """Compares candidates until the budgets of their owners are used up, see `budget`.
 
     Args:
@@ -155,7 +155,7 @@ def confirm_staged(staging: StagingReader, pairs: np.ndarray) -> Comparison:
         pairs: PAIR [N], with all pairs of their owners, in the order of `budget.nearest`.
 
     Returns:
-        Zeros for pairs that were not compared.
+        (the comparison, with zeros for pairs that were not compared; bool [N], which were).
     """
     staged = _Staged(staging, pairs)
     found = Comparison(np.zeros(len(pairs)), np.zeros(len(pairs)), np.zeros(len(pairs), bool))
@@ -166,8 +166,7 @@ def confirm_staged(staging: StagingReader, pairs: np.ndarray) -> Comparison:
         found.closely[some] = part.closely
         return part.same(), part.closely
 
-    compare_within_budget(pairs, compared)
-    return found
+    return found, compare_within_budget(pairs, compared)
 
 
 class _Staged:

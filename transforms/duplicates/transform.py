@@ -16,11 +16,12 @@ from facemill.transforms.core.rows import RowIds, Rows
 from facemill.transforms.dataset.identity_filter import IdentityFilter, identity_key
 from facemill.transforms.dataset.outcomes import REJECTED
 from facemill.transforms.duplicates import confirm
-from facemill.transforms.duplicates.budget import by_owner, nearest_of_owners
+from facemill.transforms.duplicates.budget import by_owner, nearest_of_owners, owners
 from facemill.transforms.duplicates.candidates import HASH, HashRows, PairRows
 from facemill.transforms.duplicates.connect import ConnectedComponents, EdgeRows
 from facemill.transforms.duplicates.left_out import verdicts_of_star
 from facemill.transforms.duplicates.near_search import NearPairs
+from facemill.transforms.duplicates.notes import Notes, note
 from facemill.transforms.duplicates.preference import compared
 from facemill.transforms.duplicates.stars import stars
 from facemill.transforms.duplicates.variant_search import VariantPairs
@@ -173,7 +174,11 @@ class _Confirm(beam.DoFn):
     def process(self, candidates: PairRows) -> Iterator[EdgeRows]:
         pairs = candidates.array
         with StagingReader(self._staging) as staging:
-            compared = confirm.confirm_staged(staging, pairs)
+            compared, done = confirm.confirm_staged(staging, pairs)
+        owner = owners(pairs)
+        cut_short = len(np.unique(owner[~done]))
+        # An owner is in one element, so the first one's row id is a key.
+        note(self._staging, int(owner[0]), Notes(int(compared.alike().sum()), cut_short))
         same = compared.same()
         edges = np.stack([pairs["first"][same], pairs["second"][same]], axis=1)
         if len(edges):
