@@ -1,5 +1,6 @@
 """The duplicate search as a Beam transform, over the plain functions of the modules beside it."""
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -51,7 +52,7 @@ register(CandidateRows, EdgeRows, HashRows, PairRows, RowIds, Exclusion)
 _METADATA = (
     *("image_id", "identity", "pixel_sha256", "width", "height", "sharpness"),
     *("reason", "reason_code", "outcome", "duplicate_of"),
-    *("attributes", "colorfulness", "border"),
+    *("attributes", "colorfulness", "border", "bytes"),
 )
 
 
@@ -233,17 +234,20 @@ class _Verdicts(beam.DoFn):
 
     def _member(self, row_id: int) -> Member:
         metadata = self._metadata.row(row_id)
+        area = (metadata["width"] or 0) * (metadata["height"] or 0)
         return Member(
             row_id=row_id,
             image_id=metadata["image_id"],
             identity=metadata["identity"],
             pixel_sha256=metadata["pixel_sha256"],
-            area=(metadata["width"] or 0) * (metadata["height"] or 0),
+            area=area,
             sharpness=metadata["sharpness"] or 0.0,
             earlier_verdict=_earlier_verdict(metadata),
             attributes=tuple(metadata["attributes"] or ()),
             colorfulness=metadata["colorfulness"] or 0.0,
             border=metadata["border"] or 0.0,
+            density=(metadata["bytes"] or 0) / max(1, area),
+            suffix=os.path.splitext(metadata["image_id"])[1].lower(),
         )
 
 
