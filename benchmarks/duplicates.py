@@ -212,7 +212,7 @@ def _compared(
         lambda few: (crops(first[few]), crops(second[few])),
     )
     same[some] = found.same()
-    return same[some], found.closely
+    return same[some], found.refuted()
 
 
 def _set_aside_of(folder: Path) -> None:

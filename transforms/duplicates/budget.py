@@ -91,8 +91,8 @@ def compare_within_budget(
 
     Args:
         pairs: PAIR [N] of `nearest`, with all pairs of their owners.
-        compared: takes positions of pairs, and returns whether each is a copy, and whether each
-            was compared closely: bool each.
+        compared: takes positions of pairs, and returns whether each is a copy, and whether only
+            a close comparison showed that it is none: bool each.
 
     Returns:
         bool [N], whether each pair was compared.

@@ -28,6 +28,9 @@ from facemill.transforms.scan.staging import StagingReader
 
 # Least similarity of copies, see docs/duplicates.md.
 MIN_SIMILARITY = 0.76
+# Below this, a close comparison leaves no doubt. Between two copies of one photo the similarity can
+# be lower than between each and the photo.
+_NO_DOUBT = 0.65
 # Least correlation of thumbnails that are alike.
 MIN_ALIKE = 0.975
 
@@ -54,6 +57,10 @@ class Comparison:
             least: least similarity of copies.
         """
         return self.similarity >= least
+
+    def refuted(self) -> np.ndarray:
+        """Whether only a close comparison showed that the photos are different: bool [N]."""
+        return self.closely & (self.similarity < _NO_DOUBT)
 
     def alike(self, least: float = MIN_SIMILARITY) -> np.ndarray:
         """Whether each pair is alike without being one photo: bool [N]."""
@@ -164,7 +171,7 @@ def confirm_staged(staging: StagingReader, pairs: np.ndarray) -> tuple[Compariso
         part = staged.compare(some)
         found.similarity[some], found.correlation[some] = part.similarity, part.correlation
         found.closely[some] = part.closely
-        return part.same(), part.closely
+        return part.same(), part.refuted()
 
     return found, compare_within_budget(pairs, compared)
 
