@@ -160,7 +160,9 @@ def _add(target: Any, flag: _Flag, overrides: bool = False) -> None:
         added["required"] = True
     else:
         added["default"] = _default(flag.field, how)
-    if how.repeated:
+    if how.several:
+        added |= {"action": "extend", "nargs": "+"}
+    elif how.repeated:
         added["action"] = "append"
     elif how.choices:
         added["choices"] = how.choices

@@ -5,16 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facemill.pipelines.score.options import ScoreOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.parquet_parts import part_batches
 from facemill.transforms.scan.repeated_ids import check_names
+from facemill.transforms.scoring.read import ReadCounts
 
 REPEATED = "repeated.json"
+COUNTS = "counts.json"
+REMOVED = "removed.json"
 
 _ROWS_AT_A_TIME = 65_536
 
@@ -24,23 +27,36 @@ class Checked:
     """The figures of a run, checked against each other.
 
     Attributes:
-        counts: listed, scored, rejected, ignored.
+        counts: listed, scored, rejected, ignored; with earlier embeddings also unchanged and
+            removed; where all faces have rows also photos.
+        errors: images without an embedding by reason code, the most frequent first.
         files: path, bytes, sha256 of every part.
         source_fingerprint: hex; the same for the same set of image_ids.
     """
 
     counts: dict[str, int]
+    errors: dict[str, int]
     files: list[dict[str, Any]]
     source_fingerprint: str
 
 
-def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
+def check(
+    work: Work,
+    max_rejected: float,
+    *,
+    promised: int | None = None,
+    all_faces: bool = False,
+    since: bool = False,
+) -> Checked:
     """Compares the rows of all parts with the listing.
 
     Args:
         work: the run; its parts are read.
-        options: of the run.
+        max_rejected: share of images without an embedding above which the run fails.
         promised: how many records the dataset's manifest states; None for images.
+        all_faces: whether all faces of a photo have rows. Photos without a face do not count as
+            rejected then, since most collections that hold several hold none too.
+        since: whether photos were compared with earlier embeddings.
 
     Raises:
         RunError: rows and listing differ, records are missing, an image has two rows, too many
@@ -69,27 +85,45 @@ def check(work: Work, options: ScoreOptions, promised: int | None) -> Checked:
         [entry["path"] for entry in parts + errors],
         advice="the input may hold it twice, so mend it, or ingest again if it is a dataset",
     )
-    if scored + rejected + ignored != listed:
+    (sums,) = write_results.read(work.path(COUNTS))
+    read = ReadCounts(**sums)
+    photos = read.photos + read.failed_photos + read.unchanged
+    rows = scored + rejected + ignored
+    if photos != listed or rows != read.images + read.failures:
         raise RunError(
-            f"Every listed image must have one row, but {listed} were listed and "
-            f"{scored + rejected + ignored} have one; the input may have changed, so run the "
-            "command again."
+            f"Every listed photo and each of its images must have one row, but of {listed} photos "
+            f"{photos} were read, and of their {read.images + read.failures} images {rows} have a "
+            "row; the input may have changed, so run the command again."
         )
-    if scored == 0 or rejected > options.max_rejected * (listed - ignored):
+    codes = _codes(work, errors)
+    counted, missing = listed - ignored, rejected
+    if all_faces:
+        faceless = codes.get(ReasonCode.NO_FACE.value, 0)
+        counted, missing = read.images + read.failures - ignored - faceless, rejected - faceless
+    if (scored == 0 and not since and not all_faces) or missing > max_rejected * counted:
         raise RunError(
-            f"At most {options.max_rejected:.0%} of the images may be rejected, but {rejected} of "
-            f"{listed - ignored} were ({_reasons(work, errors)}); mend the input or raise "
-            "--max-rejected."
+            f"At most {max_rejected:.0%} of the images may be rejected, but {missing} of "
+            f"{counted} were ({_reasons(work, errors)}); mend the input or raise --max-rejected."
         )
+    removed = write_results.read(work.path(REMOVED)) if since else []
+    written = parts + errors + removed
     total = sum(int(entry["names"], 16) for entry in parts + errors)
-    files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in parts + errors]
+    files = [{key: entry[key] for key in ("path", "bytes", "sha256")} for entry in written]
+    more: dict[str, int] = {}
+    if all_faces:
+        more["photos"] = read.photos
+    if since:
+        more["unchanged"] = read.unchanged
+        more["removed"] = sum(entry["rows"] for entry in removed)
     return Checked(
         counts={
             "listed": listed,
             "scored": scored,
             "rejected": rejected,
             "ignored": ignored,
+            **more,
         },
+        errors=codes,
         files=sorted(files, key=lambda entry: entry["path"]),
         source_fingerprint=f"{total % (1 << 256):064x}",
     )
@@ -113,6 +147,14 @@ def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[
     for part in parts:
         for batch in part_batches(work.files.path(part["path"]), [name], _ROWS_AT_A_TIME):
             yield batch.column(0).to_pylist()
+
+
+def _codes(work: Work, errors: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How many images have each reason code, the most frequent first."""
+    found: Counter[str] = Counter()
+    for codes in _column(work, errors, "reason_code"):
+        found.update(codes)
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _reasons(work: Work, errors: Sequence[dict[str, Any]]) -> str:

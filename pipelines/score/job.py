@@ -7,7 +7,8 @@ list -> chunk groups -> read -> model (RunInference) -> embeddings
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,15 +16,19 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import TaggedOutput
 
+from facemill.model.runtimes import registry as runtimes
 from facemill.pipelines.common import input_files
 from facemill.pipelines.common.flags import crop_flags, flag
+from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.common.source_options import SourceOptions
 from facemill.pipelines.score import checks
-from facemill.pipelines.score.options import ScoreOptions
+from facemill.pipelines.score.earlier import fingerprints, read_earlier
+from facemill.pipelines.score.options import ALL, LARGEST, ScoreOptions
 from facemill.transforms import storage
+from facemill.transforms.core import counters
 from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.merging import Merge
@@ -34,17 +39,33 @@ from facemill.transforms.dataset.outcomes import KEPT
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
 from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
+from facemill.transforms.scoring.flip import averaging
+from facemill.transforms.scoring.known import Earlier, write_known
 from facemill.transforms.scoring.listing import GroupChunks
-from facemill.transforms.scoring.model import ModelHandlerForBatches
-from facemill.transforms.scoring.read import FAILED_TAG, Reader, ReadImages
+from facemill.transforms.scoring.model import MODEL_TIME, Embed, ModelHandlerForBatches
+from facemill.transforms.scoring.read import (
+    FAILED_TAG,
+    READ_TIME,
+    Reader,
+    ReadImages,
+    SumReadCounts,
+)
+from facemill.transforms.scoring.removed import FindRemoved
 from facemill.transforms.scoring.rows import Failure, Result, Scored
-from facemill.transforms.scoring.write import CountIgnored, WriteEmbeddings, WriteErrors
+from facemill.transforms.scoring.write import (
+    CountIgnored,
+    WriteEmbeddings,
+    WriteErrors,
+    WriteRemoved,
+    table,
+)
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
 from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
 
 KIND = "embeddings"
 _PROGRESS = "progress"
+_KNOWN = "known.npy"
 
 
 @dataclass(frozen=True)
@@ -85,11 +106,20 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     manifest = artifact.read_manifest(model, "model")
     crop_config = CropConfig.from_manifest(manifest["preprocessing"])
     check_detector(crop_config)
+    spec = runtimes.choose(manifest, options.runtime)
     given = _input(options, crop_config)
-    storage.check_apart(given.root, storage.absolute(options.output, "output"))
+    output = _output(options)
+    storage.check_apart(given.root, output)
+    _check_faces(options, crop_config, given)
+    earlier = read_earlier(options, manifest)
     wanted = {
         "model_id": manifest["model_id"],
         "batch_size": options.batch_size,
+        "runtime": spec.kind,
+        "dtype": options.dtype,
+        "faces": options.faces,
+        "flip_average": options.flip_average,
+        "since": fingerprints(earlier),
         "dataset_fingerprint": given.fingerprint,
         "format": given.format,
         "image_column": options.image_column,
@@ -98,16 +128,24 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     inputs = {"input": given.root, "model": model}
     if given.format == registry.MANIFEST:
         inputs["root"] = given.source.root
+    inputs |= {f"since[{number}]": one.root for number, one in enumerate(earlier)}
     here = is_here(options.scratch, runner.is_local)
-    # The options have the fingerprint of a dataset and the id of the model.
-    identified = ["model"] if given.fingerprint is None else ["model", "input"]
+    # The options have the id of the model and the fingerprints of a dataset and of embeddings.
+    identified = ["model", *(name for name in inputs if name.startswith("since["))]
+    if given.fingerprint is not None:
+        identified.append("input")
     photos = [] if given.fingerprint else [_photos(given)]
     with artifact.begin(
-        options.output, KIND, wanted, inputs=inputs, here=here, identified=identified
+        output,
+        KIND,
+        wanted,
+        inputs=inputs,
+        here=here,
+        identified=identified,
+        replaces=options.partition is not None,
     ) as work:
         if work is None:
             for one in photos:
-                output = storage.absolute(options.output, "output")
                 input_files.refuse_changes(
                     artifact.read_run(output),
                     one,
@@ -119,7 +157,14 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             return
         looking = input_files.Looking(photos)
         artifact.local_copy(model, manifest)
-        reader = Reader(given.source, crop_config)
+        print(f"runtime: {spec.kind} ({spec.file})", file=sys.stderr)
+        if runner.is_local:
+            # A worker thread of this process would import it with TensorFlow's messages.
+            import_quietly(runtimes.module_name(spec.kind))
+        known = work.path(_KNOWN) if earlier else None
+        if known is not None:
+            write_known(earlier, known)
+        reader = Reader(given.source, crop_config, options.faces == ALL, known)
         build = functools.partial(
             build_graph,
             options=options,
@@ -128,18 +173,31 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             model=model,
             manifest=manifest,
             work=work,
+            earlier=earlier,
         )
         run_info = runner.run(
             build, Progress("images scored", functools.partial(_scored, work)), work.output
         )
-        checked = checks.check(work, options, given.kept)
+        checked = checks.check(
+            work,
+            options.max_rejected,
+            promised=given.kept,
+            all_faces=options.faces == ALL,
+            since=bool(earlier),
+        )
         run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
+        run_info |= _speed(checked.counts["scored"], run_info)
         _commit(work, checked, manifest, given, run_info)
-        rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)
-        print(options.output)
+        print(output)
         for name, count in checked.counts.items():
             print(f"  {name:<10} {count:>12,}")
-        print(f"  {rate:,.0f} images/s")
+        for code, count in checked.errors.items():
+            print(f"    {code:<22} {count:>12,}")
+        share = run_info["model_share"]
+        print(
+            f"  {run_info['images_per_second']:,.0f} images/s"
+            + ("" if share is None else f", {share:.0%} of the workers' time in the model")
+        )
 
 
 def build_graph(
@@ -150,6 +208,7 @@ def build_graph(
     model: str,
     manifest: dict[str, Any],
     work: Work,
+    earlier: Sequence[Earlier] = (),
 ) -> None:
     """The Beam graph of a scoring run; it reads like the drawing at the top of this module.
 
@@ -161,6 +220,7 @@ def build_graph(
         model: absolute path of the model artifact.
         manifest: of the model.
         work: the run, into whose scratch directory parts and receipts are written.
+        earlier: embeddings whose photos are passed over, as the reader's `known` tells them.
     """
     listed = pipeline | "List" >> ListImages(reader.source, tasks)
     total = listed | "CountListed" >> CountImages()
@@ -169,7 +229,15 @@ def build_graph(
         | "ChunkGroups" >> GroupChunks(tasks, total, options.batch_size)
         | "ReadImages" >> ReadImages(reader, options.workers, options.batch_size)
     )
-    handler = ModelHandlerForBatches(model, artifact.fingerprint(manifest), options.batch_size)
+    spec = runtimes.choose(manifest, options.runtime)
+    load: Callable[[str], Embed] = runtimes.loader(
+        manifest, spec, options.batch_size, options.workers
+    )
+    if options.flip_average:
+        load = averaging(load)
+    handler = ModelHandlerForBatches(
+        model, artifact.fingerprint(manifest), spec.file, load, options.batch_size
+    )
     results = (
         images.batches
         | "Model" >> RunInference(handler)
@@ -177,7 +245,14 @@ def build_graph(
         >> beam.ParDo(_Divide(work.path(_PROGRESS))).with_outputs(FAILED_TAG, main="scored")
     )
     embeddings = results.scored | "WriteEmbeddings" >> WriteEmbeddings(
-        work.files, manifest["embedding_size"], manifest["model_id"], total
+        work.files,
+        functools.partial(
+            table,
+            embedding_size=manifest["embedding_size"],
+            model_id=manifest["model_id"],
+            dtype=options.dtype,
+        ),
+        total,
     )
     failures = (images.failed, results.failed) | "Failures" >> Merge()
     errors = failures | "WriteErrors" >> WriteErrors(work.files)
@@ -194,6 +269,18 @@ def build_graph(
         | "IgnoredCount" >> beam.Map(_ignored)
         | "Ignored" >> write_results.WriteReceipts(work.path("ignored.json"))
     )
+    _ = (
+        images.counts
+        | "ReadCounts" >> SumReadCounts()
+        | "Counts" >> write_results.WriteReceipts(work.path(checks.COUNTS))
+    )
+    if earlier and reader.known:
+        removed = listed | "FindRemoved" >> FindRemoved(earlier, reader.known, total)
+        _ = (
+            removed
+            | "WriteRemoved" >> WriteRemoved(work.files)
+            | "Removed" >> write_results.WriteReceipts(work.path(checks.REMOVED))
+        )
     _ = embeddings | "Parts" >> write_results.WriteReceipts(work.path("parts.json"))
     _ = errors | "Errors" >> write_results.WriteReceipts(work.path("errors.json"))
 
@@ -229,6 +316,34 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
     return Input(root, source, source.tasks(), source.format, fingerprint, kept)
 
 
+def _check_faces(options: ScoreOptions, crop_config: CropConfig, given: Input) -> None:
+    if options.faces == LARGEST:
+        return
+    if crop_config.align != "detect":
+        raise UsageError(
+            f"--faces all must go with a model whose faces a detector aligns, but --model was "
+            f"trained with {crop_flags(crop_config.to_manifest())}; leave it out."
+        )
+    if given.fingerprint is not None:
+        raise UsageError(
+            f"--faces all must go with photos, got the dataset {given.root}, whose images hold one "
+            "face each; leave it out."
+        )
+
+
+def _output(options: ScoreOptions) -> str:
+    """Absolute path or URL of the embeddings."""
+    output = storage.absolute(options.output, "output")
+    if options.partition is None:
+        return output
+    if artifact.has_manifest(output, "output"):
+        raise UsageError(
+            f"--output must be a directory of partitions, but {options.output} is an artifact "
+            "itself; give another path."
+        )
+    return storage.join(output, options.partition)
+
+
 def _photos(given: Input) -> input_files.Input:
     """The input as one whose files are looked at."""
     return input_files.Input("input", given.source, given.tasks, given.root)
@@ -250,10 +365,26 @@ class _Divide(beam.DoFn):
         # A bundle that is tried again has the same first image.
         key = f"{keyed_hash(0, 'done', results[0].image_id):016x}"
         mark_done(self._folder, key, len(results))
-        yield [one for one in results if isinstance(one, Scored)]
+        scored = [one for one in results if isinstance(one, Scored)]
+        counters.count("images_scored", len(scored))
+        yield scored
         failures = [one for one in results if isinstance(one, Failure)]
         if failures:
             yield TaggedOutput(FAILED_TAG, failures)
+
+
+def _speed(scored: int, run_info: dict[str, Any]) -> dict[str, Any]:
+    """What `run.json` says of the speed of a run.
+
+    Args:
+        scored: images.
+        run_info: what the runner says of the run.
+    """
+    spent = [run_info["counters"].get(name, 0) for name in (MODEL_TIME, READ_TIME)]
+    return {
+        "images_per_second": round(scored / max(run_info["seconds"], 1e-9), 1),
+        "model_share": round(spent[0] / sum(spent), 3) if sum(spent) else None,
+    }
 
 
 def _listed(count: int) -> dict[str, int]:
@@ -278,10 +409,11 @@ def _commit(
 ) -> None:
     manifest = {
         "counts": checked.counts,
+        "errors": checked.errors,
         "model_id": model["model_id"],
         "embedding_size": model["embedding_size"],
         "source": {"fingerprint": given.fingerprint or checked.source_fingerprint},
-        "files": checked.files,
+        "files": [entry | {"path": work.placed(entry["path"])} for entry in checked.files],
     }
     names = [entry["path"] for entry in checked.files]
     tops = sorted({name.split("/")[0] for name in names})

@@ -41,7 +41,12 @@ def type_name(kind: pa.DataType) -> str:
 
 @pytest.mark.parametrize(
     ("heading", "schema"),
-    [("Index", SCHEMA), ("Embeddings", write.schema(8)), ("Errors", write.ERRORS)],
+    [
+        ("Index", SCHEMA),
+        ("Embeddings", write.schema(8)),
+        ("Errors", write.ERRORS),
+        ("Removed", write.REMOVED),
+    ],
 )
 def test_the_page_has_each_column_with_its_type_in_order(heading, schema):
     expected = {field.name: type_name(field.type) for field in schema}

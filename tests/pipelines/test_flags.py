@@ -88,6 +88,7 @@ FLAGS = {
         --image-column None
         --label-column None
         --batch-size 32 int
+        --runtime auto auto|litert|onnxruntime|tensorflow
         --scratch auto auto|disk|store
         --workers runner's int
         --max-rejected 0.5 float
@@ -152,6 +153,23 @@ FLAGS = {
         --pairs None FOLDSxPAIRS
         --workers cores int
     """,
+    "import-model": """
+        --file required
+        --output required
+        --preset None insightface|facenet|mobilefacenet
+        --input-size None int
+        --layout None nhwc|nchw
+        --color None rgb|bgr
+        --mean None X[,Y,Z]
+        --scale None X[,Y,Z]
+        --signature None
+        --output-name None
+        --normalize None --no-normalize
+        --align None none|center|landmarks|detect
+        --detector blazeface blazeface|mtcnn
+        --crop-fraction 1.0 float
+        --crop-raised 0.0 float
+    """,
     "demo": """
         --output required
     """,
@@ -159,7 +177,7 @@ FLAGS = {
 
 
 def options_of(command: str) -> type:
-    return importlib.import_module(f"facemill.pipelines.{command}.options").OPTIONS
+    return importlib.import_module(cli.module_of(command, "options")).OPTIONS
 
 
 def described(action: argparse.Action) -> str:

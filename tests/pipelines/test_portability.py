@@ -32,7 +32,7 @@ FOREIGN = ("Statistics/", "Model/")
 # Writers of receipts return None.
 RECEIPTS = {f"{name}/Write" for name in ("WriteReceipts", "RepeatedKeys")}
 PICKLED_BY_INGEST = PICKLED | {f"SelectImages/Balance{rule}/Cut" for rule in range(3)}
-PICKLED_BY_SCORE = RECEIPTS | {f"{name}/Write" for name in ("Parts", "Errors", "Ignored")}
+PICKLED_BY_SCORE = RECEIPTS | {f"{name}/Write" for name in ("Parts", "Errors", "Ignored", "Counts")}
 PICKLED_BY_SEARCH = {"Blocks/Write"}
 
 

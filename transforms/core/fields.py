@@ -24,6 +24,7 @@ class Option:
     parse: Callable[[Any], Any] | None = None
     written: str | None = None
     repeated: bool = False
+    several: bool = False
     instead_of: str | None = None
     metavar: str | None = None
     flag: str | None = None
@@ -88,6 +89,7 @@ def option(
     parse: Callable[[Any], Any] | None = None,
     written: str | None = None,
     repeated: bool = False,
+    several: bool = False,
     instead_of: str | None = None,
     metavar: str | None = None,
     flag: str | None = None,
@@ -112,6 +114,7 @@ def option(
             not needed for `str`, `int`, `float` and `bool`. It may raise UsageError.
         written: the default as text, in place of `default`.
         repeated: whether it may be given several times.
+        several: whether it takes several values each time, and may be given several times.
         instead_of: another field, which cannot be given together with this one; where that one is
             given, this one goes back to its default.
         metavar: placeholder of the value in help texts; by default the field's name.
@@ -133,7 +136,8 @@ def option(
         advice=advice,
         parse=parse,
         written=written,
-        repeated=repeated,
+        repeated=repeated or several,
+        several=several,
         instead_of=instead_of,
         metavar=metavar,
         flag=flag,

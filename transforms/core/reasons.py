@@ -87,6 +87,7 @@ class ReasonCode(str, Enum):
     # Scoring only.
     MODEL_FAILED = "model_failed"
     NOT_FINITE = "not_finite"
+    WRONG_SHAPE = "wrong_shape"
 
     # Pairs of match only.
     NO_EMBEDDING = "no_embedding"

@@ -22,6 +22,7 @@ from typing import Any
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, RunError, UsageError
+from facemill.transforms.dataset import generations
 from facemill.transforms.dataset.ignored_files import is_system_file
 from facemill.transforms.dataset.output_files import OutputFiles
 
@@ -48,6 +49,8 @@ class Work:
             `output` is on an object store and no other machine takes part.
         files: where workers write the files of the artifact.
         check_held: raises a RunError if another run has taken the output over.
+        generation: name of the folder inside `output` that holds the files of the artifact, where
+            it replaces one that others may be reading; else "".
     """
 
     output: str
@@ -57,6 +60,7 @@ class Work:
     scratch: str
     files: OutputFiles
     check_held: Callable[[], None] = field(compare=False, repr=False)
+    generation: str = ""
 
     def path(self, *names: str) -> str:
         """A path in the scratch directory, whose parent directories are made."""
@@ -70,8 +74,16 @@ class Work:
         Args:
             names: relative to the artifact.
         """
-        both = [(self.files.path(name), name) for name in names]
+        both = [(self.files.path(name), self.placed(name)) for name in names]
         return [(path, name) for path, name in both if storage.exists(path)]
+
+    def placed(self, name: str) -> str:
+        """The path of a file relative to the complete artifact.
+
+        Args:
+            name: by which workers wrote it to `files`.
+        """
+        return f"{self.generation}/{name}" if self.generation else name
 
     def commit(
         self,
@@ -115,6 +127,8 @@ class Work:
         self.check_held()
         storage.write_atomically(os.path.join(self.output, MANIFEST), to_json(complete))
         storage.sync(self.output)
+        if self.generation:
+            generations.link_newest(self.output, complete, self.generation)
         storage.remove(os.path.join(self.output, _MARK))
 
     def _remove_scratch(self) -> None:
@@ -147,6 +161,7 @@ def begin(
     here: bool = True,
     identified: Collection[str] = (),
     restart: bool = False,
+    replaces: bool = False,
 ) -> Iterator[Work | None]:
     """Opens an output directory for writing and holds it against other runs.
 
@@ -167,6 +182,8 @@ def begin(
         identified: names of inputs whose content the options tell, such as by a fingerprint; these
             may have moved since.
         restart: whether to begin anew, without what a killed run left.
+        replaces: whether to replace a complete artifact, instead of leaving it; whoever reads it
+            by its manifest sees the old one or the new one. See `dataset.generations`.
 
     Raises:
         UsageError: the directory holds other files or another artifact, another run writes it, or
@@ -193,16 +210,25 @@ def begin(
             ) from None
         except OSError as error:
             raise _not_writable(output, error) from None
-        if _is_complete(output, wanted, identified):
+        current: dict[str, Any] | None = None
+        if replaces and storage.is_file(os.path.join(output, MANIFEST)):
+            current = read_manifest(output, kind)
+            generations.check_replaceable(output, current)
+        elif not replaces and _is_complete(output, wanted, identified):
             yield None
             return
+        generation = generations.next_one(current) if replaces else ""
         inside = os.path.join(output, f"{_SCRATCH}{secrets.token_hex(6)}")
         scratch, files = inside, OutputFiles(inside)
         try:
-            _clear(output, wanted, keep, identified, restart)
+            if current is not None:
+                generations.clear(output, current, {MANIFEST, RUN})
+            else:
+                _clear(output, wanted, keep, identified, restart)
             storage.write_atomically(os.path.join(output, _MARK), to_json(wanted))
             if storage.is_remote(output):
-                files = OutputFiles(output, os.path.join(inside, _RUN_MARK))
+                final = storage.join(output, generation) if generation else output
+                files = OutputFiles(final, os.path.join(inside, _RUN_MARK))
                 storage.touch(os.path.join(inside, _RUN_MARK))
                 if here:
                     scratch = held.enter_context(_scratch_here(output))
@@ -210,7 +236,10 @@ def begin(
                 storage.make_new_folder(scratch)
         except OSError as error:
             raise _not_writable(output, error) from None
-        yield Work(output, kind, wanted["options"], wanted["inputs"], scratch, files, check_held)
+        yield Work(
+            *(output, kind, wanted["options"], wanted["inputs"]),
+            *(scratch, files, check_held, generation),
+        )
 
 
 @contextmanager

@@ -60,21 +60,19 @@ class Choice:
         return ("none", "one", "several")[min(self.found, 2)]
 
 
-def choose(faces: Sequence[Face], width: int, height: int) -> Choice:
-    """Chooses the largest face near the center, where photos usually show their subject.
+def by_weight(faces: Sequence[Face], width: int, height: int) -> list[Face]:
+    """The faces of a photo, the one that it shows most first.
 
     The weight of a face is the area of its box times (1 - d)^2, where d is the distance of the
     box's center from the photo's, 0 in the center and 1 in a corner or beyond. So a face in the
     middle has the weight of one of four times its area halfway to a corner. Of equal weights the
-    higher score wins, then the face further left, then the upper one.
+    higher score comes first, then the face further left, then the upper one.
 
     Args:
         faces: of one photo.
         width: of the photo in pixels.
         height: of the photo in pixels.
     """
-    if not faces:
-        return Choice(None, 0)
 
     def key(face: Face) -> tuple[float, float, float, float]:
         left, top, right, bottom = face.box
@@ -82,4 +80,16 @@ def choose(faces: Sequence[Face], width: int, height: int) -> Choice:
         distance = min(1.0, float(np.hypot(x, y) / np.hypot(width / 2, height / 2)))
         return face.area * (1 - distance) ** 2, face.score, -left, -top
 
-    return Choice(max(faces, key=key), len(faces))
+    return sorted(faces, key=key, reverse=True)
+
+
+def choose(faces: Sequence[Face], width: int, height: int) -> Choice:
+    """Chooses the largest face near the center, where photos usually show their subject.
+
+    Args:
+        faces: of one photo.
+        width: of the photo in pixels.
+        height: of the photo in pixels.
+    """
+    ordered = by_weight(faces, width, height)
+    return Choice(ordered[0] if ordered else None, len(ordered))

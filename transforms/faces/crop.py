@@ -11,7 +11,7 @@ import numpy as np
 from facemill.transforms.core import cores
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.faces import registry
-from facemill.transforms.faces.base import Detector, Face, choose
+from facemill.transforms.faces.base import Detector, Face, by_weight, choose
 from facemill.transforms.faces.choices import DETECTORS
 from facemill.transforms.faces.template import AlignmentError, align
 from facemill.transforms.images.resize import center_square, resize_to_square
@@ -31,17 +31,24 @@ class CropConfig:
             those of a detector.
         fraction: of the shorter side that `center` keeps, in (0, 1].
         detector: for `detect`, one of `transforms.faces.choices.DETECTORS`.
+        raised: for `center`, the share of the shorter side by which the square lies above the
+            center, as faces do in many photos.
     """
 
     size: int = 112
     align: str = "center"
     fraction: float = 1.0
     detector: str = DETECTORS[0]
+    raised: float = 0.0
 
     def to_manifest(self) -> dict[str, Any]:
         """The value of `preprocessing` in a manifest."""
         found = {"image_size": self.size, "align": self.align, "crop_fraction": self.fraction}
-        return {**found, "detector": self.detector} if self.align == "detect" else found
+        if self.align == "detect":
+            found["detector"] = self.detector
+        if self.align == "center" and self.raised:
+            found["crop_raised"] = self.raised
+        return found
 
     @classmethod
     def from_manifest(cls, preprocessing: Mapping[str, Any]) -> "CropConfig":
@@ -51,6 +58,7 @@ class CropConfig:
             preprocessing["align"],
             preprocessing["crop_fraction"],
             preprocessing.get("detector", cls.detector),
+            preprocessing.get("crop_raised", cls.raised),
         )
 
     def same_region(self, other: "CropConfig") -> bool:
@@ -67,12 +75,15 @@ class Crop:
         faces: number of faces that the detector found, or None without a detector.
         score: of the chosen face in [0, 1], or None.
         box: of the chosen face, x0, y0, x1, y1 in pixels of the upright image, or None.
+        landmarks: of the chosen face, x and y of each point of `Face.landmarks` in turn, in pixels
+            of the upright image, or None.
     """
 
     pixels: np.ndarray
     faces: int | None = None
     score: float | None = None
     box: tuple[float, float, float, float] | None = None
+    landmarks: tuple[float, ...] | None = None
 
 
 def frame(
@@ -96,7 +107,8 @@ def frame(
         return [Crop(resize_to_square(pixels, crop_config.size)) for pixels in images]
     if crop_config.align == "center":
         return [
-            Crop(center_square(pixels, crop_config.size, crop_config.fraction)) for pixels in images
+            Crop(center_square(pixels, crop_config.size, crop_config.fraction, crop_config.raised))
+            for pixels in images
         ]
     if crop_config.align == "landmarks":
         return [
@@ -110,6 +122,31 @@ def frame(
     ]
 
 
+def frame_all_faces(
+    crop_config: CropConfig, images: Sequence[np.ndarray], scales: Sequence[float]
+) -> list[list[Crop | Reason]]:
+    """The crops of all faces of each image, by decreasing weight; see `faces.base.by_weight`.
+
+    Args:
+        crop_config: how to crop; its `align` is `detect`.
+        images: N times uint8 [height, width, 3], RGB, upright.
+        scales: N times the pixels of the photo for each pixel of the image.
+
+    Returns:
+        For each image a crop, or the reason why there is none, for each face; one reason where no
+        face was found.
+    """
+    found = _detect(crop_config.detector, images)
+    return [
+        [
+            _enlarge(_of_face(pixels, face, len(faces), crop_config.size), scale)
+            for face in by_weight(faces, width=pixels.shape[1], height=pixels.shape[0])
+        ]
+        or [NO_FACE]
+        for pixels, faces, scale in zip(images, found, scales, strict=True)
+    ]
+
+
 def _frame_scaled(
     crop_config: CropConfig,
     images: Sequence[np.ndarray],
@@ -120,17 +157,18 @@ def _frame_scaled(
         None if points is None else tuple(value / scale for value in points)
         for points, scale in zip(landmarks, scales, strict=True)
     ]
-    return [
-        replace(one, box=_enlarged(one.box, scale)) if isinstance(one, Crop) and one.box else one
-        for one, scale in zip(frame(crop_config, images, smaller), scales, strict=True)
-    ]
+    framed = frame(crop_config, images, smaller)
+    return [_enlarge(one, scale) for one, scale in zip(framed, scales, strict=True)]
 
 
-def _enlarged(
-    box: tuple[float, float, float, float], scale: float
-) -> tuple[float, float, float, float]:
-    left, top, right, bottom = box
-    return left * scale, top * scale, right * scale, bottom * scale
+def _enlarge(one: Crop | Reason, scale: float) -> Crop | Reason:
+    """The crop with its box and landmarks in pixels of the photo, not of a smaller image."""
+    if isinstance(one, Reason) or one.box is None or scale == 1:
+        return one
+    left, top, right, bottom = one.box
+    box = (left * scale, top * scale, right * scale, bottom * scale)
+    points = tuple(value * scale for value in one.landmarks or ())
+    return replace(one, box=box, landmarks=points)
 
 
 def check_detector(crop_config: CropConfig) -> None:
@@ -175,9 +213,14 @@ def _by_faces(pixels: np.ndarray, faces: Sequence[Face], size: int) -> Crop | Re
     choice = choose(faces, width=pixels.shape[1], height=pixels.shape[0])
     if choice.face is None:
         return NO_FACE
+    return _of_face(pixels, choice.face, choice.found, size)
+
+
+def _of_face(pixels: np.ndarray, face: Face, found: int, size: int) -> Crop | Reason:
     try:
-        crop = align(pixels, choice.face.landmarks, size)
+        crop = align(pixels, face.landmarks, size)
     except AlignmentError as error:
         return error.reason
-    left, top, right, bottom = (float(edge) for edge in choice.face.box)
-    return Crop(crop, choice.found, float(choice.face.score), (left, top, right, bottom))
+    left, top, right, bottom = (float(edge) for edge in face.box)
+    points = tuple(np.asarray(face.landmarks, np.float32).ravel().tolist())
+    return Crop(crop, found, float(face.score), (left, top, right, bottom), points)

@@ -1,27 +1,39 @@
 """Reads images for scoring: the same pixels that ingest would write for training."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+import functools
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from facemill.transforms.core import counters
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.reasons import Reason
 from facemill.transforms.core.row_ids import CHUNK
-from facemill.transforms.faces.crop import Crop, CropConfig, frame
+from facemill.transforms.faces.crop import Crop, CropConfig, frame, frame_all_faces
 from facemill.transforms.images.decode import Decoded, DecodeError, decode
 from facemill.transforms.images.process import prepare_process
 from facemill.transforms.images.resize import encode_jpeg
 from facemill.transforms.scan.chunk import Chunk
-from facemill.transforms.scoring.rows import Failure, Measures
+from facemill.transforms.scoring.known import known_photos
+from facemill.transforms.scoring.rows import Failure, Measures, face_id
 from facemill.transforms.sources.base import Ref, Source, Unreadable
 from facemill.transforms.sources.dataset import DatasetRecords
 from facemill.transforms.sources.missing_identity import reason_of
 
 FAILED_TAG = "failed"
+COUNTS_TAG = "counts"
+# A counter: milliseconds that worker processes spend reading, decoding and framing.
+READ_TIME = "read_ms"
+
+_Item = TypeVar("_Item")
 
 # Images that are decoded at a time: a detector is faster with many, and their pixels take memory.
 _AT_A_TIME = 16
@@ -34,10 +46,12 @@ class Standardized:
     Attributes:
         encoded: the crop as JPEG, RGB, with the bytes that ingest writes into a record.
         measures: the measures of the crop.
+        sha256: of the bytes of the photo, 64 hexadecimal digits.
     """
 
     encoded: bytes
     measures: Measures
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,7 @@ class Batch:
     """Images that are ready for a model.
 
     Attributes:
-        refs: N references.
+        refs: N references, those of faces with the image_ids of the faces.
         images: N images, in the same order.
     """
 
@@ -53,7 +67,54 @@ class Batch:
     images: list[Standardized]
 
 
-register(Batch, Failure)
+class Stopwatch:
+    """Measures the time that an iterator takes, without that of whoever consumes it.
+
+    Attributes:
+        seconds: so far.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @property
+    def milliseconds(self) -> int:
+        """The time so far."""
+        return round(1000 * self.seconds)
+
+    def timed(self, items: Iterator[_Item]) -> Iterator[_Item]:
+        """The items."""
+        while True:
+            started = time.monotonic()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                self.seconds += time.monotonic() - started
+            yield item
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCounts:
+    """What became of some listed photos.
+
+    Attributes:
+        photos: those with an image for the model, or several.
+        images: for the model.
+        failures: images, or photos without one, that have a reason.
+        failed_photos: photos of which no image is left for the model.
+        unchanged: photos that were scored before, with the same content.
+    """
+
+    photos: int = 0
+    images: int = 0
+    failures: int = 0
+    failed_photos: int = 0
+    unchanged: int = 0
+
+
+register(Batch, Failure, ReadCounts)
 
 
 @dataclass(frozen=True)
@@ -63,40 +124,67 @@ class Reader:
     Attributes:
         source: the source of the images.
         crop_config: how an image becomes a crop, as in the training of the model.
+        all_faces: whether each face that the detector finds is an image, or the chosen one alone.
+        known: path of the file of `transforms.scoring.known`, whose photos are passed over as long
+            as their content is the same; None if there is none.
     """
 
     source: Source
     crop_config: CropConfig
+    all_faces: bool = False
+    known: str | None = None
 
-    def read(self, refs: Sequence[Ref], pool: Executor) -> Iterator[Standardized | Failure]:
-        """Each image in the form that a model takes, or the reason why there is none, in order.
+    def read(self, refs: Sequence[Ref], pool: Executor) -> Iterator[list[Standardized | Failure]]:
+        """The images of each photo in the form that a model takes, in the order of the photos.
+
+        An image that there is not, is a `Failure`. A photo that was scored before has no images.
 
         Args:
-            refs: the images.
+            refs: the photos.
             pool: threads that decode.
 
         Raises:
             RunError: a dataset is damaged.
         """
+        holds = known_photos(self.known).holds if self.known else None
         contents = self.source.read([ref for ref in refs if not reason_of(ref)])
         for start in range(0, len(refs), _AT_A_TIME):
             some = refs[start : start + _AT_A_TIME]
-            opened = list(pool.map(self._open, some, self._contents(some, contents)))
+            found = pool.map(
+                functools.partial(self._open, holds), some, self._contents(some, contents)
+            )
+            opened, digests = zip(*found, strict=True)
             images = [one for one in opened if isinstance(one, Decoded)]
             # The detector must run in one thread, so this one finds all faces.
-            framed = self._faces(images) if images else []
-            found = pool.map(_standardized, framed)
-            for ref, one in zip(some, opened, strict=True):
-                result = next(found) if isinstance(one, Decoded) else one
-                if isinstance(result, Reason):
-                    yield Failure(ref.image_id, ref.path, result)
-                else:
-                    yield result
+            framed = iter(self._faces(images) if images else [])
+            of_each = [
+                next(framed) if isinstance(one, Decoded) else [] if one is None else [one]
+                for one in opened
+            ]
+            flat = pool.map(_standardized, [one for several in of_each for one in several])
+            for ref, several, sha256 in zip(some, of_each, digests, strict=True):
+                results = [next(flat) for _ in several]
+                yield [
+                    Failure(
+                        self._id(ref, number if len(results) > 1 else None), ref.path, one, sha256
+                    )
+                    if isinstance(one, Reason)
+                    else dataclasses.replace(one, sha256=sha256)
+                    for number, one in enumerate(results)
+                ]
 
-    def _faces(self, images: Sequence[Decoded]) -> list[Crop | Reason]:
+    def _id(self, ref: Ref, number: int | None) -> str:
+        """The image_id of a face, or of a photo of which there is no face, that cannot be used."""
+        if number is None or not self.all_faces:
+            return ref.image_id
+        return face_id(ref.image_id, number)
+
+    def _faces(self, images: Sequence[Decoded]) -> list[list[Crop | Reason]]:
         scales = [one.scale for one in images]
         pixels = [one.pixels for one in images]
-        return frame(self.crop_config, pixels, [None] * len(images), scales)
+        if self.all_faces:
+            return frame_all_faces(self.crop_config, pixels, scales)
+        return [[one] for one in frame(self.crop_config, pixels, [None] * len(images), scales)]
 
     @property
     def _is_dataset(self) -> bool:
@@ -109,28 +197,41 @@ class Reader:
             reason = reason_of(ref)
             yield Unreadable(reason) if reason else next(contents)
 
-    def _open(self, ref: Ref, content: bytes | Unreadable) -> Standardized | Decoded | Reason:
-        """A finished crop, or an image that the detector must crop, or a reason."""
+    def _open(
+        self,
+        holds: Callable[[str, str], bool] | None,
+        ref: Ref,
+        content: bytes | Unreadable,
+    ) -> tuple[Standardized | Decoded | Crop | Reason | None, str | None]:
+        """What is to be done with a photo, and the SHA-256 of its bytes.
+
+        Returns:
+            A finished crop, or an image that the detector must crop, or a reason, or None for a
+            photo that was scored before.
+        """
         if isinstance(content, Unreadable):
-            return content.reason
+            return content.reason, None
+        sha256 = hashlib.sha256(content).hexdigest()
+        if holds and holds(ref.image_id, sha256):
+            return None, sha256
         try:
             decoded = decode(content)
             pixels = decoded.pixels
         except DecodeError as error:
-            return error.reason
+            return error.reason, sha256
         if self._is_dataset:
             # The records of a dataset are crops already.
             if pixels.shape[:2] == (self.crop_config.size, self.crop_config.size):
                 # A crop that ingest encoded must not be encoded a second time.
-                return Standardized(content, Measures.of(Crop(pixels)))
-            return _framed(CropConfig(self.crop_config.size, "none"), decoded, ref)
+                return Standardized(content, Measures.of(Crop(pixels))), sha256
+            return _framed(CropConfig(self.crop_config.size, "none"), decoded, ref), sha256
         if self.crop_config.align == "detect":
-            return decoded
-        return _framed(self.crop_config, decoded, ref)
+            return decoded, sha256
+        return _framed(self.crop_config, decoded, ref), sha256
 
 
 class ReadImages(beam.PTransform):
-    """(number, chunks of a chunk group) -> Batch, and list[Failure] under the tag "failed".
+    """(number, chunks of a chunk group) -> Batch; list[Failure] and ReadCounts under tags.
 
     The batches of a chunk group hold its readable images in the order of the listing; all but the
     last fill a whole number of the model's calls.
@@ -148,8 +249,25 @@ class ReadImages(beam.PTransform):
     def expand(self, chunk_groups: beam.PCollection) -> Any:
         """Builds the graph."""
         return chunk_groups | "Read" >> beam.ParDo(self._fn).with_outputs(
-            FAILED_TAG, main="batches"
+            FAILED_TAG, COUNTS_TAG, main="batches"
         )
+
+
+class SumReadCounts(beam.PTransform):
+    """ReadCounts -> a dict with the sum of each."""
+
+    def expand(self, counts: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        return (
+            counts
+            | "Sum" >> beam.CombineGlobally(sum_counts)
+            | "ToDict" >> beam.Map(dataclasses.asdict).with_output_types(dict[str, Any])
+        )
+
+
+def sum_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
+    """The sum of each count."""
+    return ReadCounts(*map(sum, zip(*map(dataclasses.astuple, counts), strict=True)))
 
 
 class _Read(beam.DoFn):
@@ -168,32 +286,58 @@ class _Read(beam.DoFn):
 
     def process(
         self, chunk_group: tuple[int, Iterable[Chunk]]
-    ) -> Iterator[Batch | TaggedOutput[Literal["failed"], list[Failure]]]:
+    ) -> Iterator[
+        Batch
+        | TaggedOutput[Literal["failed"], list[Failure]]
+        | TaggedOutput[Literal["counts"], ReadCounts]
+    ]:
         chunks = sorted(chunk_group[1], key=lambda chunk: chunk.number)
         refs = [ref for chunk in chunks for ref in chunk.refs]
         batch = Batch([], [])
         failed: list[Failure] = []
-        for ref, result in zip(refs, self._reader.read(refs, self._pool), strict=True):
-            if isinstance(result, Failure):
-                failed.append(result)
-                continue
-            batch.refs.append(ref)
-            batch.images.append(result)
-            if len(batch.refs) == self._images:
-                yield batch
-                batch = Batch([], [])
+        photos = images = failed_photos = unchanged = 0
+        watch = Stopwatch()
+        for ref, results in zip(
+            refs, watch.timed(self._reader.read(refs, self._pool)), strict=True
+        ):
+            good = 0
+            for number, one in enumerate(results):
+                if isinstance(one, Failure):
+                    failed.append(one)
+                    continue
+                good += 1
+                batch.refs.append(self._named(ref, number))
+                batch.images.append(one)
+                if len(batch.refs) == self._images:
+                    yield batch
+                    batch = Batch([], [])
+            images += good
+            photos += bool(good)
+            failed_photos += bool(results) and not good
+            unchanged += not results
         if batch.refs:
             yield batch
         if failed:
             yield TaggedOutput(FAILED_TAG, failed)
+        counters.count(READ_TIME, watch.milliseconds)
+        for code, count in Counter(one.reason.code.value for one in failed).items():
+            counters.count(f"failed_{code}", count)
+        yield TaggedOutput(
+            COUNTS_TAG, ReadCounts(photos, images, len(failed), failed_photos, unchanged)
+        )
+
+    def _named(self, ref: Ref, number: int) -> Ref:
+        if not self._reader.all_faces:
+            return ref
+        return dataclasses.replace(ref, image_id=face_id(ref.image_id, number))
 
 
-def _framed(crop_config: CropConfig, decoded: Decoded, ref: Ref) -> Standardized | Reason:
+def _framed(crop_config: CropConfig, decoded: Decoded, ref: Ref) -> Crop | Reason:
     (framed,) = frame(crop_config, [decoded.pixels], [ref.landmarks], [decoded.scale])
-    return _standardized(framed)
+    return framed
 
 
-def _standardized(framed: Crop | Reason) -> Standardized | Reason:
-    if isinstance(framed, Reason):
+def _standardized(framed: Standardized | Crop | Reason) -> Standardized | Reason:
+    if not isinstance(framed, Crop):
         return framed
     return Standardized(encode_jpeg(framed.pixels), Measures.of(framed))

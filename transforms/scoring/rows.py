@@ -18,6 +18,8 @@ class Measures:
         faces: the number of faces that the detector found, or None without a detector.
         face_score: the score of the chosen face, in [0, 1], or None without a detector.
         face_box: the box of that face, x0, y0, x1, y1 in pixels of the upright image, or None.
+        face_landmarks: of that face, x and y of each point of `faces.base.Face.landmarks` in turn,
+            in pixels of the upright image, or None.
     """
 
     sharpness: float
@@ -26,6 +28,7 @@ class Measures:
     faces: int | None = None
     face_score: float | None = None
     face_box: tuple[float, float, float, float] | None = None
+    face_landmarks: tuple[float, ...] | None = None
 
     @classmethod
     def of(cls, framed: Crop) -> "Measures":
@@ -38,6 +41,7 @@ class Measures:
             framed.faces,
             framed.score,
             framed.box,
+            framed.landmarks,
         )
 
 
@@ -49,11 +53,13 @@ class Failure:
         image_id: stable key.
         source: path of the file that holds the bytes, relative to the input.
         reason: why there is no embedding.
+        sha256: of the bytes of the photo, 64 hexadecimal digits; None if they cannot be read.
     """
 
     image_id: str
     source: str
     reason: Reason
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +67,12 @@ class Scored:
     """One image with an embedding.
 
     Attributes:
-        image_id: stable key.
+        image_id: stable key; of one face among all of a photo, see `face_id`.
         source: path of the file that holds the bytes, relative to the input.
         identity: whose face it is, or None.
         measures: the measures of the crop that the model takes.
         embedding: float32 [D], little-endian bytes.
+        sha256: of the bytes of the photo, 64 hexadecimal digits; None if they are not known.
     """
 
     image_id: str
@@ -73,6 +80,24 @@ class Scored:
     identity: str | None
     measures: Measures
     embedding: bytes
+    sha256: str | None = None
 
 
 Result = Scored | Failure
+
+_FACE = "#"
+
+
+def face_id(image_id: str, number: int) -> str:
+    """The image_id of one face where all faces of a photo have rows.
+
+    Args:
+        image_id: of the photo.
+        number: of the face, from 0 on, by decreasing weight.
+    """
+    return f"{image_id}{_FACE}{number}"
+
+
+def photo_id(image_id: str) -> str:
+    """The image_id of the photo of a face; the inverse of `face_id`."""
+    return image_id.rpartition(_FACE)[0]

@@ -1,7 +1,7 @@
 """Writes embeddings and errors as Parquet; each part is written once, sorted by image_id."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -16,6 +16,7 @@ from facemill.transforms.dataset.fingerprint import name_sum
 from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import write_part
+from facemill.transforms.scoring.dtypes import FLOAT16, FLOAT32, INT8
 from facemill.transforms.scoring.rows import Failure, Measures, Scored
 
 register(Failure, Scored)
@@ -27,47 +28,105 @@ _ROW_GROUP = 8_192
 _MEASURES = tuple(field.name for field in dataclasses.fields(Measures))
 
 ERRORS = pa.schema(
-    [(name, pa.string()) for name in ("image_id", "source", "reason_code", "reason")]
+    [(name, pa.string()) for name in ("image_id", "source", "reason_code", "reason", "sha256")]
+)
+REMOVED = pa.schema([("image_id", pa.string())])
+
+# What the detector and the crop say of an image.
+FACES = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("source", pa.string()),
+        ("identity", pa.string()),
+        ("sha256", pa.string()),
+        *(METADATA.field(name) for name in _MEASURES if name in METADATA.names),
+        ("face_landmarks", pa.list_(pa.float32())),
+    ]
 )
 
+# The largest number of an int8 embedding; -128 would have no opposite.
+_INT8 = 127
 
-def schema(embedding_size: int) -> pa.Schema:
+
+def schema(embedding_size: int, dtype: str = FLOAT32) -> pa.Schema:
     """Columns of an embeddings part.
 
     Args:
         embedding_size: D.
+        dtype: of the embeddings, one of `DTYPES`.
     """
+    scale = [("scale", pa.float32())] if dtype == INT8 else []
     return pa.schema(
         [
-            ("image_id", pa.string()),
-            ("source", pa.string()),
-            ("identity", pa.string()),
-            *(METADATA.field(name) for name in _MEASURES),
-            ("embedding", pa.list_(pa.float32(), embedding_size)),
+            *FACES,
+            ("embedding", pa.list_(pa.type_for_alias(dtype), embedding_size)),
+            *scale,
             ("model_id", pa.string()),
         ]
     )
 
 
-def table(rows: Iterable[Scored], embedding_size: int, model_id: str) -> pa.Table:
+def table(
+    rows: Iterable[Scored], embedding_size: int, model_id: str, dtype: str = FLOAT32
+) -> pa.Table:
     """The rows as a table of `schema`, sorted by image_id.
 
     Args:
         rows: each with an embedding float32 [D].
         embedding_size: D.
         model_id: the `model_id` of the model.
+        dtype: of the embeddings, one of `DTYPES`. Those of int8 times their `scale` are the
+            embedding, to half a step of the largest of its numbers divided by 127.
     """
     ordered = sorted(rows, key=lambda row: row.image_id)
     values = np.frombuffer(b"".join(row.embedding for row in ordered), "<f4")
+    numbers, scale = encode(values.reshape(len(ordered), embedding_size), dtype)
     columns = {
-        "image_id": [row.image_id for row in ordered],
-        "source": [row.source for row in ordered],
-        "identity": [row.identity for row in ordered],
-        **{name: [getattr(row.measures, name) for row in ordered] for name in _MEASURES},
-        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(values), embedding_size),
+        **_face_columns(ordered),
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), embedding_size),
+        **({} if scale is None else {"scale": scale}),
         "model_id": [model_id] * len(ordered),
     }
-    return pa.table(columns, schema=schema(embedding_size))
+    return pa.table(columns, schema=schema(embedding_size, dtype))
+
+
+def faces_table(rows: Iterable[Scored]) -> pa.Table:
+    """The rows as a table of `FACES`, sorted by image_id.
+
+    Args:
+        rows: their embeddings are not looked at.
+    """
+    return pa.table(_face_columns(sorted(rows, key=lambda row: row.image_id)), schema=FACES)
+
+
+def _face_columns(rows: Sequence[Scored]) -> dict[str, list[Any]]:
+    return {
+        "image_id": [row.image_id for row in rows],
+        "source": [row.source for row in rows],
+        "identity": [row.identity for row in rows],
+        "sha256": [row.sha256 for row in rows],
+        **{name: [getattr(row.measures, name) for row in rows] for name in _MEASURES},
+    }
+
+
+def encode(vectors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Embeddings in the form in which they are stored.
+
+    Args:
+        vectors: float32 [N, D].
+        dtype: one of `DTYPES`.
+
+    Returns:
+        [N, D] of the type, and for int8 the scale float32 [N] by which each row is multiplied.
+    """
+    if dtype == FLOAT32:
+        return vectors, None
+    if dtype == FLOAT16:
+        return vectors.astype(np.float16), None
+    largest = np.abs(vectors).max(axis=1, initial=0)
+    # Numbers as small as this are 0 in any scale, and a scale of them would lose digits.
+    scale = np.where(largest > 1e-30, largest / np.float32(_INT8), np.float32(1)).astype(np.float32)
+    return np.rint(vectors / scale[:, np.newaxis]).astype(np.int8), scale
 
 
 class WriteEmbeddings(beam.PTransform):
@@ -75,18 +134,19 @@ class WriteEmbeddings(beam.PTransform):
 
     Args:
         files: where the files of the embeddings are written.
-        embedding_size: D.
-        model_id: the `model_id` of the model.
+        to_table: makes the table of a part of its rows, such as `table`.
         total: a PCollection of one number, how many images were listed.
     """
 
     def __init__(
-        self, files: OutputFiles, embedding_size: int, model_id: str, total: beam.PCollection
+        self,
+        files: OutputFiles,
+        to_table: Callable[[Iterable[Scored]], pa.Table],
+        total: beam.PCollection,
     ) -> None:
         super().__init__()
         self._files = files
-        self._size = embedding_size
-        self._model_id = model_id
+        self._to_table = to_table
         self._total = total
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
@@ -98,7 +158,7 @@ class WriteEmbeddings(beam.PTransform):
                 _by_part, "part", beam.pvalue.AsSingleton(self._total)
             ).with_output_types(tuple[str, list[Scored]])
             | "GroupParts" >> beam.GroupByKey()
-            | "Write" >> beam.Map(_write_embeddings, self._files, self._size, self._model_id)
+            | "Write" >> beam.Map(_write_embeddings, self._files, self._to_table)
         )
 
 
@@ -147,6 +207,42 @@ class WriteErrors(beam.PTransform):
         )
 
 
+class WriteRemoved(beam.PTransform):
+    """Lists of image_ids -> a receipt for each part of `removed/`; none if no photo has gone.
+
+    Args:
+        files: where the files of the embeddings are written.
+    """
+
+    def __init__(self, files: OutputFiles) -> None:
+        super().__init__()
+        self._files = files
+
+    def expand(self, removed: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        total = removed | "Sizes" >> beam.Map(len).with_output_types(int)
+        total = total | "Total" >> beam.CombineGlobally(sum)
+        return (
+            removed
+            | "ByPart"
+            >> beam.FlatMap(_removed_by_part, beam.pvalue.AsSingleton(total)).with_output_types(
+                tuple[str, list[str]]
+            )
+            | "GroupRemoved" >> beam.GroupByKey()
+            | "Write" >> beam.Map(_write_removed, self._files)
+        )
+
+
+def _removed_by_part(names: Sequence[str], total: int) -> Iterator[tuple[str, list[str]]]:
+    return _divide(names, lambda name: name, "removed/part", total)
+
+
+def _write_removed(group: tuple[str, Iterable[list[str]]], files: OutputFiles) -> dict[str, Any]:
+    name, parts = group
+    names = sorted(one for part in parts for one in part)
+    return _write(pa.table({"image_id": names}, schema=REMOVED), files, name)
+
+
 def _is_ignored(failure: Failure) -> bool:
     return failure.reason.code in IGNORED_FILE
 
@@ -166,15 +262,23 @@ def _errors(failures: Sequence[Failure]) -> list[Failure]:
 def _by_part(
     rows: Sequence[Scored | Failure], prefix: str, total: int
 ) -> Iterator[tuple[str, list[Scored | Failure]]]:
-    """The rows by the name of their part, which a hash of the image_id decides.
+    """The rows by the name of their part, which a hash of the image_id decides."""
+    return _divide(rows, lambda row: row.image_id, prefix, total)
+
+
+def _divide(
+    rows: Sequence[Any], name_of: Callable[[Any], str], prefix: str, total: int
+) -> Iterator[tuple[str, list[Any]]]:
+    """Rows by the name of their part.
 
     Args:
-        rows: rows of one batch or chunk group.
-        prefix: prefix of the names of the parts.
+        rows: of one batch or chunk group.
+        name_of: returns the image_id of a row.
+        prefix: of the names of the parts.
         total: an upper bound of the rows in all parts.
     """
     count = group_count(total, _ROWS_PER_PART)
-    parts = partition(rows, lambda row: keyed_hash(0, "embedding", row.image_id) % count)
+    parts = partition(rows, lambda row: keyed_hash(0, "embedding", name_of(row)) % count)
     for index, part in parts.items():
         yield f"{prefix}-{index:05d}-of-{count:05d}.parquet", part
 
@@ -182,19 +286,22 @@ def _by_part(
 def _write_embeddings(
     group: tuple[str, Iterable[list[Scored]]],
     files: OutputFiles,
-    embedding_size: int,
-    model_id: str,
+    to_table: Callable[[Iterable[Scored]], pa.Table],
 ) -> dict[str, Any]:
     name, parts = group
-    rows = [row for part in parts for row in part]
-    return _write(table(rows, embedding_size, model_id), files, name)
+    return _write(to_table(row for part in parts for row in part), files, name)
 
 
 def _write_errors(group: tuple[str, Iterable[list[Failure]]], files: OutputFiles) -> dict[str, Any]:
     name, parts = group
     rows = sorted((row for part in parts for row in part), key=lambda row: row.image_id)
     columns = [
-        {"image_id": row.image_id, "source": row.source, **reason_columns(row.reason)}
+        {
+            "image_id": row.image_id,
+            "source": row.source,
+            **reason_columns(row.reason),
+            "sha256": row.sha256,
+        }
         for row in rows
     ]
     return _write(pa.Table.from_pylist(columns, ERRORS), files, name)

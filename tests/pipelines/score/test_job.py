@@ -20,6 +20,7 @@ from facemill.transforms.dataset import artifact, tfrecord
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.faces.crop import NO_FACE, CropConfig
+from facemill.transforms.scoring.known import Earlier
 from facemill.transforms.scoring.read import Reader
 from facemill.transforms.sources.folders import Folders
 from tests.artifacts import contents
@@ -392,14 +393,19 @@ def test_grouped_streams_have_deterministic_coders(tmp_path):
     build_graph(
         pipeline,
         ScoreOptions("photos", "model", "embeddings"),
-        Reader(Folders(str(tmp_path)), CropConfig(32)),
+        Reader(Folders(str(tmp_path)), CropConfig(32), known="known.npy"),
         ["ada", "bob"],
         str(tmp_path / "model"),
         {"embedding_size": SIZE, "model_id": "tiny"},
         Work(*(str(tmp_path), "embeddings", {}, {}, scratch, OutputFiles(scratch), lambda: None)),
+        [Earlier(str(tmp_path / "earlier"), {"files": [{"path": "part.parquet"}]}, False)],
     )
     # The model's results have the type that Beam's RunInference declares; the writers give None.
     pickled = {step for step in check(Graph(pipeline)) if not step.startswith("Model/")}
     assert pickled == {
-        f"{name}/Write" for name in ("WriteReceipts", "Parts", "Errors", "Ignored", "RepeatedKeys")
+        f"{name}/Write"
+        for name in (
+            *("WriteReceipts", "Parts", "Errors", "Ignored", "RepeatedKeys", "Counts"),
+            "Removed",
+        )
     }

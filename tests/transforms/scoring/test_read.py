@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ PIXELS = render(1, 1, 1, 48)
 
 def read(reader: Reader, refs: list[Ref]) -> list[Standardized | Failure]:
     with ThreadPoolExecutor(2) as pool:
-        return list(reader.read(refs, pool))
+        return [one for several in reader.read(refs, pool) for one in several]
 
 
 def ref(path: str, **more) -> Ref:
@@ -52,7 +53,8 @@ def root(tmp_path):
 def test_a_photo_is_encoded_as_ingest_would_write_it(root, crop_config):
     (framed,) = frame(crop_config, [PIXELS], [None])
     (found,) = read(Reader(Folders(str(root)), crop_config), [ref("a/1.png")])
-    assert found == Standardized(encode_jpeg(framed.pixels), Measures.of(framed))
+    digest = hashlib.sha256((root / "a" / "1.png").read_bytes()).hexdigest()
+    assert found == Standardized(encode_jpeg(framed.pixels), Measures.of(framed), digest)
     assert found.measures.sharpness > 0
     assert found.measures.face_box is None
 
@@ -91,9 +93,9 @@ def test_a_detector_gives_the_box_and_score_of_the_face(tmp_path):
         zip(found, frame(crop_config, images, [None] * 20), strict=True)
     ):
         if number == 3:
-            assert one == Failure("03.png", "03.png", NO_FACE)
+            assert one == Failure("03.png", "03.png", NO_FACE, one.sha256)
             continue
-        assert one == Standardized(encode_jpeg(framed.pixels), Measures.of(framed))
+        assert one == Standardized(encode_jpeg(framed.pixels), Measures.of(framed), one.sha256)
         assert one.measures.faces == 1
         assert 0.5 <= one.measures.face_score <= 1
         left, top, right, bottom = one.measures.face_box
@@ -121,7 +123,8 @@ def test_a_record_of_the_models_size_is_not_encoded_again(root):
     crop_config = CropConfig(48, "center", 0.5)
     (found,) = read(Reader(source, crop_config), [record_at(offset)])
     pixels = np.asarray(Image.open(io.BytesIO(encoded)))
-    assert found == Standardized(encoded, Measures.of(Crop(pixels)))
+    digest = hashlib.sha256(encoded).hexdigest()
+    assert found == Standardized(encoded, Measures.of(Crop(pixels)), digest)
 
 
 def test_a_record_of_another_size_is_resized_and_not_cropped_again(root):

@@ -1,10 +1,14 @@
 import dataclasses
+import functools
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from facemill.transforms import storage
 from facemill.transforms.core.reasons import ReasonCode
@@ -18,7 +22,7 @@ EMPTY = because("empty file", ReasonCode.EMPTY_FILE)
 
 
 SIZE = 4
-FOUND = Measures(1.5, 2.5, 3.5, 2, 0.75, (-1.0, 2.0, 30.0, 40.5))
+FOUND = Measures(1.5, 2.5, 3.5, 2, 0.75, (-1.0, 2.0, 30.0, 40.5), (1.0, 2.0, 3.0, 4.0))
 ROWS = [
     Scored(f"a/{number:03d}.jpg", "s", "a", FOUND, np.full(SIZE, number, "<f4").tobytes())
     for number in range(100)
@@ -37,7 +41,11 @@ def embeddings(folder, chunks: list) -> list[dict]:
     return run(
         folder,
         chunks,
-        lambda total: write.WriteEmbeddings(OutputFiles(str(folder)), SIZE, "m", total),
+        lambda total: write.WriteEmbeddings(
+            OutputFiles(str(folder)),
+            functools.partial(write.table, embedding_size=SIZE, model_id="m"),
+            total,
+        ),
     )
 
 
@@ -78,8 +86,10 @@ def test_every_column_can_be_read_back(tmp_path):
             "image_id": "a/001.jpg",
             "source": "s",
             "identity": "a",
+            "sha256": None,
             **dataclasses.asdict(FOUND),
             "face_box": [-1.0, 2.0, 30.0, 40.5],
+            "face_landmarks": [1.0, 2.0, 3.0, 4.0],
             "embedding": [1.0] * SIZE,
             "model_id": "m",
         },
@@ -87,12 +97,14 @@ def test_every_column_can_be_read_back(tmp_path):
             "image_id": "b.jpg",
             "source": "b.jpg",
             "identity": None,
+            "sha256": None,
             "sharpness": 4.0,
             "brightness": 5.0,
             "contrast": 6.0,
             "faces": None,
             "face_score": None,
             "face_box": None,
+            "face_landmarks": None,
             "embedding": [2.0] * SIZE,
             "model_id": "m",
         },
@@ -116,6 +128,7 @@ def test_few_errors_are_sorted_into_one_part(tmp_path, chunks):
             "source": f"{key}.jpg",
             "reason_code": "empty_file",
             "reason": "empty file",
+            "sha256": None,
         }
         for key in "abc"
     ]
@@ -146,3 +159,31 @@ def test_many_errors_are_divided_into_parts_like_embeddings(tmp_path, monkeypatc
         rows += part
     assert sorted(row["reason"] for row in rows) == sorted(one.reason for one in failures)
     assert {row["reason_code"] for row in rows} == {"unreadable"}
+
+
+@given(
+    vectors=arrays(
+        np.float32,
+        st.tuples(st.integers(0, 5), st.just(SIZE)),
+        elements=st.floats(-1, 1, width=32),
+    )
+)
+def test_int8_is_within_half_a_step_of_the_numbers(vectors):
+    numbers, scale = write.encode(vectors, "int8")
+    assert numbers.dtype == np.int8
+    assert scale is not None
+    assert np.abs(numbers).max(initial=0) <= 127
+    again = numbers * scale[:, np.newaxis]
+    assert (np.abs(again - vectors) <= scale[:, np.newaxis] * 0.5001).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_a_part_holds_numbers_of_the_type_that_was_asked_for(dtype):
+    table = write.table(ROWS[:3], SIZE, "m", dtype)
+    assert table.schema == write.schema(SIZE, dtype)
+    assert table.schema.field("embedding").type.value_type == pa.type_for_alias(dtype)
+    assert ("scale" in table.column_names) == (dtype == "int8")
+    values = np.stack(table["embedding"].to_numpy(zero_copy_only=False)).astype(np.float32)
+    if dtype == "int8":
+        values *= table["scale"].to_numpy()[:, np.newaxis]
+    assert np.allclose(values, [[number] * SIZE for number in range(3)])

@@ -1,0 +1,1 @@
+"""`facemill detect`: the faces of photos, with boxes and landmarks."""

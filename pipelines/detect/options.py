@@ -1,0 +1,70 @@
+"""Options of `facemill detect`."""
+
+import dataclasses
+
+from facemill.pipelines.common.options import check
+from facemill.pipelines.common.scratch import AUTO, SCRATCHES
+from facemill.pipelines.common.source_options import SourceOptions
+from facemill.transforms.core import cores
+from facemill.transforms.core.fields import option
+from facemill.transforms.faces.choices import DETECTORS
+
+SUMMARY = "find the faces of photos, with boxes and landmarks, and cut them out if wanted"
+TAKES_BEAM_OPTIONS = True
+
+
+@dataclasses.dataclass(frozen=True)
+class _Paths:
+    input: str = option(help="photos")
+    output: str = option(help="directory of the faces, new or left by a killed run")
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectOptions(SourceOptions, _Paths):
+    """What one detection run is to do."""
+
+    crops: str | None = option(
+        None,
+        metavar="DATASET",
+        help="directory for the aligned faces, new or left by a killed run: Parquet that "
+        "`facemill ingest --align none` reads",
+    )
+    image_size: int = option(
+        112, least=16, most=512, advice="give 112", help="side of an aligned face in pixels"
+    )
+    detector: str = option(
+        DETECTORS[0], choices=DETECTORS, help="which detector finds faces; docs/alignment.md"
+    )
+    scratch: str = option(
+        AUTO,
+        choices=SCRATCHES,
+        help="where files go that only this run needs, if --output is on an object store: to a "
+        "disk of this machine, which a local runner does by default, or to the store, which takes "
+        "no room here and is how other runners do it; never changes a byte of the result",
+    )
+    workers: int = option(
+        factory=cores.usable,
+        least=1,
+        advice="give 1",
+        elsewhere=1,
+        help="threads that decode, in each of the runner's worker processes; by default one for "
+        "each core that may be used here; never changes a byte of the result",
+    )
+    max_rejected: float = option(
+        0.5,
+        above=0,
+        most=1,
+        advice="give 0.5",
+        help="share of unusable photos above which the run fails; photos without a face are none",
+    )
+
+    def __post_init__(self) -> None:
+        """Checks each value.
+
+        Raises:
+            UsageError: names the flag and what was got.
+        """
+        check(self)
+
+
+OPTIONS = DetectOptions
