@@ -199,6 +199,12 @@ def test_score_keeps_the_rules(photos, model, launcher, monkeypatch):
     assert pickled == PICKLED_BY_SCORE
 
 
+def test_detect_keeps_the_rules(photos, launcher, monkeypatch):
+    command = ["detect", "--input", photos, "--output", launcher.shared / "faces", "--workers", 1]
+    command += ["--crops", launcher.shared / "crops"]
+    check_portable(graph_of([str(word) for word in command], monkeypatch), launcher)
+
+
 def test_match_keeps_the_rules(launcher, monkeypatch):
     gallery = embedding_sets.write(
         launcher.shared / "gallery", ["a/1", "b/1"], draw_vectors(1, 2, 1)

@@ -30,6 +30,7 @@ CODES = (
     *("excluded_same_pixels", "excluded_near_duplicate", "excluded_identity"),
     *("identity_not_included", "two_splits", "identity_too_small", "identity_too_large"),
     *("attribute_too_small", "attribute_too_large", "model_failed", "not_finite"),
+    "wrong_shape",
     *("unsupported_format", "transparent_image", "no_embedding"),
 )
 
