@@ -14,7 +14,10 @@ from facemill.pipelines.common.options import add_arguments, from_arguments
 from facemill.transforms.core.errors import FacemillError, UsageError, naming
 from facemill.transforms.storage.stores.settings import take_flags
 
-COMMANDS = ("ingest", "train", "score", "detect", "evaluate", "synthesize", "demo")
+COMMANDS = (
+    *("ingest", "train", "score", "detect", "match", "enroll", "cluster", "compact"),
+    *("evaluate", "synthesize", "demo"),
+)
 
 
 class _Parser(argparse.ArgumentParser):

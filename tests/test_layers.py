@@ -15,12 +15,12 @@ LAYERS = (
     ("pipelines",),
     ("model",),
     ("transforms/shards",),
-    ("transforms/selection",),
+    ("transforms/search", "transforms/selection"),
     ("transforms/duplicates", "transforms/scoring"),
     ("transforms/scan",),
     ("transforms/sources",),
     ("transforms/dataset", "transforms/faces"),
-    ("transforms/images", "transforms/search", "transforms/storage"),
+    ("transforms/images", "transforms/storage"),
     ("transforms/core",),
 )
 LAYER_OF = {folder: layer for layer, folders in enumerate(LAYERS) for folder in folders}

@@ -11,9 +11,14 @@ from typing import Any
 import numpy as np
 
 from facemill.model.metrics import verification
-from facemill.pipelines.evaluate.inputs import PREFIX, open_part
 from facemill.transforms.core.errors import RunError, UsageError
-from facemill.transforms.dataset import artifact
+from facemill.transforms.scoring.embeddings import (
+    local_parts,
+    open_part,
+    part_entries,
+    vector_columns,
+    vectors_of,
+)
 
 # Scores from -1 to 1 in steps of 2 ** -19.
 _BINS = 1 << 20
@@ -61,19 +66,17 @@ def read_named(path: str, manifest: Mapping[str, Any]) -> Named:
         UsageError: fewer than two identities, or none with two images.
         RunError: a part differs from its manifest, or an embedding is not finite or all zeros.
     """
-    here = artifact.local_copy(path, manifest, PREFIX)
+    here = local_parts(path, manifest)
     size = int(manifest["embedding_size"])
     names: list[str | None] = []
     matrices = [np.zeros((0, size), np.float32)]
-    for entry in artifact.entries_under(manifest, PREFIX):
+    for entry in part_entries(manifest):
         with open_part(path, here, entry["path"], manifest, " with identities") as parquet:
-            table = parquet.read(columns=["identity", "embedding"])
+            columns = vector_columns(parquet.schema_arrow.names)
+            table = parquet.read(columns=["identity", *columns])
         names += table["identity"].to_pylist()
-        values = table["embedding"].combine_chunks().flatten()
-        matrices.append(values.to_numpy(zero_copy_only=False).reshape(-1, size))
+        matrices.append(vectors_of(table, size))
     vectors = np.concatenate(matrices)
-    if len(vectors) != len(names):
-        raise RunError("Embeddings must not be null, got a null one; score the images again.")
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
         raise RunError(

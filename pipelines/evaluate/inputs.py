@@ -1,21 +1,23 @@
 """Reads the embeddings of the images that a protocol names, and no others."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.dataset import artifact
+from facemill.transforms.scoring.embeddings import (
+    local_parts,
+    open_part,
+    part_entries,
+    vector_columns,
+    vectors_of,
+)
 
-PREFIX = "part-"
 # Rows of one read: 4 MB of 512 floats each.
 _BATCH = 2048
 _EXTENSION = r"\.[^./]*$"
@@ -58,7 +60,7 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
             holds embeddings of another model, an image is found twice, or its embedding is not
             finite or all zeros.
     """
-    here = artifact.local_copy(path, manifest, PREFIX)
+    here = local_parts(path, manifest)
     size = int(manifest["embedding_size"])
     vectors = np.zeros((len(wanted), size), np.float32)
     # Names without a folder are searched by the file alone.
@@ -68,15 +70,14 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
         rows_of_keys.setdefault(key, []).append(row)
     found: dict[str, tuple[int, list[str]]] = {}
     keys = pa.array(list(rows_of_keys), pa.string())
-    for entry in artifact.entries_under(manifest, PREFIX):
+    for entry in part_entries(manifest):
         with open_part(path, here, entry["path"], manifest) as parquet:
             for group in range(parquet.num_row_groups):
                 ids = parquet.read_row_group(group, columns=["image_id"])["image_id"]
                 if not pc.any(pc.is_in(_keys(ids, last), value_set=keys)).as_py():
                     continue
-                for batch in parquet.iter_batches(
-                    _BATCH, row_groups=[group], columns=["image_id", "embedding"]
-                ):
+                columns = ["image_id", *vector_columns(parquet.schema_arrow.names)]
+                for batch in parquet.iter_batches(_BATCH, row_groups=[group], columns=columns):
                     names = _keys(batch.column("image_id"), last)
                     _collect(batch, names, rows_of_keys, wanted, found, vectors)
     twice = next(((name, ids) for name, (_, ids) in found.items() if len(ids) > 1), None)
@@ -88,84 +89,6 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
     rows = {name: row for row, name in enumerate(wanted) if name in found}
     _check_vectors(vectors, rows, path)
     return Embeddings(rows, {name: found[name][1][0] for name in rows}, vectors)
-
-
-@contextmanager
-def open_part(
-    path: str, here: str, name: str, manifest: Mapping[str, Any], columns: str = ""
-) -> Iterator[pq.ParquetFile]:
-    """Opens a part of embeddings for a block, after checking its columns and its model.
-
-    Args:
-        path: of the embeddings artifact, for messages.
-        here: the artifact on this disk, see `artifact.local_copy`.
-        name: of the part, relative to the artifact.
-        manifest: of the artifact.
-        columns: what the block reads beside embeddings, as it follows "a readable Parquet file".
-
-    Raises:
-        RunError: the part cannot be read, has not the columns of embeddings, or a row is of another
-            model.
-    """
-    part = artifact.resolve(path, name)
-    try:
-        with (
-            storage.open_arrow(artifact.resolve(here, name)) as source,
-            pq.ParquetFile(source) as parquet,
-        ):
-            _check_schema(part, parquet.schema_arrow, int(manifest["embedding_size"]))
-            _check_model(part, parquet, manifest.get("model_id"))
-            yield parquet
-    except (pa.ArrowException, OSError) as error:
-        raise RunError(
-            f"{part} must be a readable Parquet file{columns}, got: {error}; score the images "
-            "again."
-        ) from error
-
-
-def _check_schema(part: str, schema: pa.Schema, size: int) -> None:
-    """Refuses a part that has not the columns of embeddings.
-
-    Args:
-        part: its path, for the message.
-        schema: of the part.
-        size: length of an embedding.
-
-    Raises:
-        RunError: a column is absent or of another type.
-    """
-    wanted = pa.list_(pa.float32(), size)
-    names = schema.names
-    kinds = [schema.field(name).type for name in ("image_id", "embedding") if name in names]
-    if len(kinds) != 2 or not pa.types.is_string(kinds[0]) or not kinds[1].equals(wanted):
-        raise RunError(
-            f"{part} must have the columns image_id (string) and embedding ({wanted}), "
-            f"got {', '.join(f'{field.name} ({field.type})' for field in schema)}; "
-            "score the images again."
-        )
-
-
-def _check_model(part: str, parquet: pq.ParquetFile, model_id: str | None) -> None:
-    """Refuses a part of which a row says that another model embedded it.
-
-    Args:
-        part: its path, for the message.
-        parquet: the open part.
-        model_id: of the manifest; None for embeddings that do not say it.
-
-    Raises:
-        RunError: a row is of another model.
-    """
-    if model_id is None or "model_id" not in parquet.schema_arrow.names:
-        return
-    for batch in parquet.iter_batches(_BATCH, columns=["model_id"]):
-        others = pc.unique(batch.column("model_id")).to_pylist()
-        wrong = next((one for one in others if one not in (None, model_id)), None)
-        if wrong is not None:
-            raise RunError(
-                f"All embeddings must be of one model ({model_id[:12]}...), but {part} holds some "
-                f"of {wrong[:12]}...; score the images again by one model."
-            )
 
 
 def _keys(ids: pa.ChunkedArray | pa.Array, last: str) -> pa.ChunkedArray | pa.Array:
@@ -204,11 +127,7 @@ def _collect(
     rows = pc.indices_nonzero(pc.is_in(names, value_set=keys))
     if not len(rows):
         return
-    embeddings = batch.column("embedding").take(rows)
-    values = embeddings.flatten()
-    if embeddings.null_count or values.null_count:
-        raise RunError("Embeddings must not be null, got a null one; score the images again.")
-    matrix = values.to_numpy(zero_copy_only=False).reshape(len(rows), vectors.shape[1])
+    matrix = vectors_of(batch.take(rows), vectors.shape[1])
     for image_id, key, vector in zip(
         batch.column("image_id").take(rows).to_pylist(),
         names.take(rows).to_pylist(),

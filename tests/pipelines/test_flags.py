@@ -92,6 +92,41 @@ FLAGS = {
         --workers runner's int
         --max-rejected 0.5 float
     """,
+    "match": """
+        --output required
+        --threshold None float
+        --fmr None float
+        --model None
+        --memory 1GB BYTES
+        --workers runner's int
+        --probes None
+        --gallery None
+        --top-k 10 int
+        --scratch auto auto|disk|store
+    """,
+    "enroll": """
+        --embeddings required
+        --output required
+        --threshold None float
+        --clusters None
+    """,
+    "compact": """
+        --partitions required DIR
+        --output required
+    """,
+    "cluster": """
+        --embeddings required
+        --output required
+        --threshold None float
+        --fmr None float
+        --model None
+        --memory 1GB BYTES
+        --workers runner's int
+        --method components components|whispers
+        --since None CLUSTERS
+        --neighbors 32 int
+        --scratch auto auto|disk|store
+    """,
     "evaluate": """
         --embeddings required
         --pairs required

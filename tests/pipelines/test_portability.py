@@ -20,6 +20,8 @@ from facemill.pipelines.common import runner
 from facemill.transforms.core.merging import Merge
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.shards import statistics
+from tests import embedding_sets
+from tests.embedding_sets import draw as draw_vectors
 from tests.pipelines.graphs import Graph, check
 from tests.pipelines.ingest.ingesting import arguments, draw
 from tests.pipelines.ingest.test_graph import PICKLED
@@ -31,6 +33,7 @@ FOREIGN = ("Statistics/", "Model/")
 RECEIPTS = {f"{name}/Write" for name in ("WriteReceipts", "RepeatedKeys")}
 PICKLED_BY_INGEST = PICKLED | {f"SelectImages/Balance{rule}/Cut" for rule in range(3)}
 PICKLED_BY_SCORE = RECEIPTS | {f"{name}/Write" for name in ("Parts", "Errors", "Ignored", "Counts")}
+PICKLED_BY_SEARCH = {"Blocks/Write"}
 
 
 class Launcher:
@@ -194,6 +197,16 @@ def test_score_keeps_the_rules(photos, model, launcher, monkeypatch):
     command = ["score", "--input", photos, "--model", model, "--output", output, "--workers", 1]
     pickled = check_portable(graph_of([str(word) for word in command], monkeypatch), launcher)
     assert pickled == PICKLED_BY_SCORE
+
+
+def test_match_keeps_the_rules(launcher, monkeypatch):
+    gallery = embedding_sets.write(
+        launcher.shared / "gallery", ["a/1", "b/1"], draw_vectors(1, 2, 1)
+    )
+    command = ["match", "--probes", gallery, "--gallery", gallery]
+    command += ["--output", str(launcher.shared / "matches"), "--workers", "1"]
+    pickled = check_portable(graph_of(command, monkeypatch), launcher)
+    assert pickled == PICKLED_BY_SEARCH
 
 
 @pytest.mark.parametrize(

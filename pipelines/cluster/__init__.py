@@ -1,0 +1,1 @@
+"""facemill cluster: faces without names to people."""

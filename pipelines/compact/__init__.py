@@ -1,0 +1,1 @@
+"""facemill compact: embeddings of many runs as one set."""

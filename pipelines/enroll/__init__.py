@@ -1,0 +1,1 @@
+"""facemill enroll: one template of all images of a person."""

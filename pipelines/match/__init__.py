@@ -1,0 +1,1 @@
+"""facemill match: probes against a gallery, or a list of pairs."""

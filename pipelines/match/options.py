@@ -1,0 +1,44 @@
+"""Options of `facemill match`."""
+
+import dataclasses
+
+from facemill.pipelines.common.options import check
+from facemill.pipelines.common.scratch import AUTO, SCRATCHES
+from facemill.pipelines.common.search_options import SearchOptions
+from facemill.transforms.core.fields import option
+
+SUMMARY = "find the people of a gallery in photos, or compare listed pairs, by embeddings"
+TAKES_BEAM_OPTIONS = True
+
+
+@dataclasses.dataclass(frozen=True)
+class _Paths:
+    output: str = option(help="directory of the matches, new or left by a killed run")
+
+
+@dataclasses.dataclass(frozen=True)
+class MatchOptions(SearchOptions, _Paths):
+    """What one matching run is to do."""
+
+    probes: str | None = option(None, help="embeddings of the photos to name")
+    gallery: str | None = option(
+        None, help="embeddings to search: of `facemill score`, or templates of `facemill enroll`"
+    )
+    top_k: int = option(10, least=1, most=1000, help="best matches of each probe")
+    scratch: str = option(
+        AUTO,
+        choices=SCRATCHES,
+        help="where intermediate files of an output on an object store go: auto is disk with a "
+        "local runner, else store",
+    )
+
+    def __post_init__(self) -> None:
+        """Checks each value.
+
+        Raises:
+            UsageError: names the flag and what was got.
+        """
+        check(self)
+
+
+OPTIONS = MatchOptions

@@ -1,0 +1,1 @@
+"""Nearest neighbors over embeddings, for match and cluster."""
