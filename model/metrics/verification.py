@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facemill.model.metrics.intervals import wilson
+
 
 @dataclass(frozen=True)
 class Roc:
@@ -199,21 +201,6 @@ def accuracy_at(genuine: np.ndarray, impostor: np.ndarray, threshold: float) -> 
     right = np.count_nonzero(np.asarray(genuine) >= threshold)
     right += np.count_nonzero(np.asarray(impostor) < threshold)
     return float(right / total)
-
-
-def wilson(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (JASA 22, 1927); 95 % at the default z.
-
-    Raises:
-        ValueError: no trials, or successes outside 0..trials.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(f"successes must be in 0..trials, got {successes} of {trials}")
-    share = successes / trials
-    scale = 1 + z * z / trials
-    center = (share + z * z / (2 * trials)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return max(0.0, center - half), min(1.0, center + half)
 
 
 def as_json(rows: Sequence[Tar]) -> list[Mapping[str, object]]:
