@@ -27,9 +27,7 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def by_cluster(
-    parts: np.ndarray, wholes: np.ndarray, seed: int = 0
-) -> tuple[float, float] | None:
+def by_cluster(parts: np.ndarray, wholes: np.ndarray, seed: int = 0) -> tuple[float, float] | None:
     """The interval of a share whose trials come in clusters, such as the photos of an identity.
 
     Clusters are drawn with replacement (Efron's bootstrap, percentiles of 1,000 draws). The share

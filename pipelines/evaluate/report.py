@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from facemill.model.metrics import verification
-from facemill.model.protocols.lfw import Pair, PairList
+from facemill.model.protocols.lfw import PairList
 from facemill.pipelines.common.report import charts, figures, page, tables
+from facemill.pipelines.evaluate import pictures
 
 _HARDEST = 12
 # Thresholds that a curve of very many shows, of each spacing.
@@ -16,20 +17,26 @@ _POINTS = 400
 _NONE = "–"
 
 
-def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> str:
+def render(
+    results: Mapping[str, Any],
+    pairs: PairList,
+    scores: np.ndarray,
+    faces: Mapping[str, bytes] | None = None,
+) -> str:
     """The HTML page.
 
     Args:
         results: what `results.json` holds.
         pairs: the evaluated list.
         scores: float [N]; -inf where an embedding is missing.
+        faces: JPEGs of the images of the hardest pairs, by the list's names.
     """
     count = results["pairs"]
     notes = [f"{count['genuine']:,} genuine and {count['impostor']:,} impostor pairs"]
     if count["missing"]:
         notes.append(f"{count['missing']:,} of them without both embeddings, counted as rejected")
     sections = [
-        *_warnings(results),
+        *warnings(results),
         page.Section("Result", [figures.cards(_cards(results))], "; ".join(notes) + "."),
         page.Section("Curves", [_curves(results, pairs, scores)]),
         page.Section(
@@ -47,8 +54,8 @@ def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> s
         page.Section(
             "Hardest pairs",
             [
-                _hardest(pairs, scores, genuine=True),
-                _hardest(pairs, scores, genuine=False),
+                *_hardest(pairs, scores, True, faces or {}),
+                *_hardest(pairs, scores, False, faces or {}),
             ],
             "A pair stands here because the model errs or because its label does.",
         ),
@@ -77,9 +84,9 @@ def render_all_pairs(results: Mapping[str, Any], curve: verification.Roc) -> str
     cards = [figures.Card("Equal error rate", equal, "where FMR and FNMR are equal")]
     cards += _rate_cards(results)
     sections = [
-        *_warnings(results),
+        *warnings(results),
         page.Section("Result", [figures.cards(cards)], note),
-        page.Section("Curves", [charts.beside(_rate_curves(results, _thinned(curve)))]),
+        page.Section("Curves", [charts.beside(_rate_curves(results, thinned(curve)))]),
         page.Section(
             "True accept rate at a false accept rate", [_rates(results)], _unsupported(results)
         ),
@@ -87,7 +94,7 @@ def render_all_pairs(results: Mapping[str, Any], curve: verification.Roc) -> str
     return page.render("Evaluation", sections, f"all pairs; model {results['model_id'][:12]}")
 
 
-def _thinned(curve: verification.Roc) -> verification.Roc:
+def thinned(curve: verification.Roc) -> verification.Roc:
     """The curve at a part of its thresholds, many where few impostor pairs are accepted."""
     last = len(curve.threshold) - 1
     spaced = np.unique(np.geomspace(1, last + 1, _POINTS).astype(np.int64)) - 1
@@ -95,7 +102,7 @@ def _thinned(curve: verification.Roc) -> verification.Roc:
     return verification.Roc(curve.threshold[chosen], curve.fmr[chosen], curve.fnmr[chosen])
 
 
-def _warnings(results: Mapping[str, Any]) -> list[page.Section]:
+def warnings(results: Mapping[str, Any]) -> list[page.Section]:
     """What makes the figures better than they are, before them."""
     found = results.get("warnings")
     return [page.Section("Before you trust these figures", found)] if found else []
@@ -254,23 +261,35 @@ def _folds(results: Mapping[str, Any]) -> charts.Markup:
     return tables.table(columns, rows)
 
 
-def _hardest(pairs: PairList, scores: np.ndarray, genuine: bool) -> charts.Markup:
-    members = np.flatnonzero(pairs.genuine == genuine)
-    # Ties stay in the order of the file.
-    order = members[np.argsort(scores[members] * (1 if genuine else -1), kind="stable")]
-    rows = [_hard_row(pairs.pairs[index], float(scores[index])) for index in order[:_HARDEST]]
+def _hardest(
+    pairs: PairList, scores: np.ndarray, genuine: bool, faces: Mapping[str, bytes]
+) -> list[charts.Markup | str]:
+    rows = [
+        pictures.Row((pairs.pairs[index].left, pairs.pairs[index].right), _score(scores[index]))
+        for index in hardest(pairs, scores, genuine)
+    ]
     caption = (
         "Genuine pairs with the lowest scores"
         if genuine
         else "Impostor pairs with the highest scores"
     )
-    return tables.table(["one image", "other image", tables.Column("score", True)], rows, caption)
+    return pictures.side_by_side(caption, ("one image", "other image"), rows, faces)
 
 
-def _hard_row(pair: Pair, score: float) -> tuple[str, str, str]:
-    shown = f"{score:.4f}" if np.isfinite(score) else "missing"
-    return _short(pair.left), _short(pair.right), shown
+def hardest(pairs: PairList, scores: np.ndarray, genuine: bool) -> list[int]:
+    """The pairs that the page shows, the worst first.
+
+    Args:
+        pairs: the evaluated list.
+        scores: as in `render`.
+        genuine: of genuine pairs those with the lowest scores, else of impostor pairs those with
+            the highest.
+    """
+    members = np.flatnonzero(pairs.genuine == genuine)
+    # Ties stay in the order of the file.
+    order = members[np.argsort(scores[members] * (1 if genuine else -1), kind="stable")]
+    return [int(index) for index in order[:_HARDEST]]
 
 
-def _short(image: str) -> str:
-    return image.rsplit("/", 1)[-1].removesuffix(".jpg")
+def _score(score: float) -> str:
+    return f"{score:.4f}" if np.isfinite(score) else "missing"
