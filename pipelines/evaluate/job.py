@@ -25,6 +25,7 @@ REPORT = "report.html"
 _MODULES = {
     names.LFW: "pairs",
     names.PAIRS: "pairs",
+    names.BIN: "pair_bin",
     names.IDENTIFICATION: "identification",
     names.OPEN_SET: "open_set",
 }

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,13 @@ def evaluate(given: Given) -> Evaluated:
     return of_list(given, pairs, digest, [identity_of(image) for image in pairs.images])
 
 
-def of_list(given: Given, pairs: lfw.PairList, digest: str, identities: Sequence[str]) -> Evaluated:
+def of_list(
+    given: Given,
+    pairs: lfw.PairList,
+    digest: str,
+    identities: Sequence[str],
+    more: Callable[[np.ndarray], dict[str, Any]] = lambda scores: {},
+) -> Evaluated:
     """The figures of a list of pairs.
 
     Args:
@@ -47,6 +53,8 @@ def of_list(given: Given, pairs: lfw.PairList, digest: str, identities: Sequence
         pairs: the list.
         digest: of its file.
         identities: of its images; "" for one that is not known.
+        more: gives further figures of the scores, float64 [N], -inf for a pair without both
+            embeddings.
     """
     options, path = given.options, given.path
     threshold_pairs, threshold_digest = None, None
@@ -89,6 +97,7 @@ def of_list(given: Given, pairs: lfw.PairList, digest: str, identities: Sequence
             if threshold_pairs is None
             else (threshold_pairs, score_pairs(threshold_pairs, embeddings)),
         ),
+        **more(scores),
     }
     missing = results["pairs"]["missing"]
     counts = {
@@ -223,6 +232,8 @@ def summary(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     for row in results["tar_at_far"]:
         shown = report.percent(row["tar"]) if row["supported"] else row["reason"]
         rows.append((f"TAR at FAR {row['far']:g}", shown))
+    if "insightface" in results:
+        rows.append(("as insightface", report.insightface_text(results)))
     if "best_threshold_accuracy" in results:
         best = report.percent(results["best_threshold_accuracy"]["accuracy"])
         rows.append(("best accuracy", f"{best} (optimistic: threshold from these pairs)"))
