@@ -26,8 +26,10 @@ _MODULES = {
     names.LFW: "pairs",
     names.PAIRS: "pairs",
     names.BIN: "pair_bin",
+    names.TEMPLATES: "templates",
     names.IDENTIFICATION: "identification",
     names.OPEN_SET: "open_set",
+    names.CLUSTERING: "clustering",
 }
 
 

@@ -11,7 +11,7 @@ TAKES_BEAM_OPTIONS = False
 
 LFW, PAIRS, BIN, TEMPLATES = "lfw", "pairs", "bin", "templates"
 IDENTIFICATION, OPEN_SET, CLUSTERING = "identification", "open-set", "clustering"
-PROTOCOLS = (LFW, PAIRS, BIN, IDENTIFICATION, OPEN_SET)
+PROTOCOLS = (LFW, PAIRS, BIN, TEMPLATES, IDENTIFICATION, OPEN_SET, CLUSTERING)
 # The options that a protocol must have, and those that it may have.
 _NEEDS = {
     LFW: ("pairs",),

@@ -13,7 +13,7 @@ from facemill.model.metrics import verification
 from facemill.model.protocols import lfw
 from facemill.model.protocols.pair_lists import identity_of, read_pairs
 from facemill.pipelines.common.progress import Progress
-from facemill.pipelines.evaluate import all_pairs, cautions, pictures, report
+from facemill.pipelines.evaluate import all_pairs, cautions, pictures, report, report_rates
 from facemill.pipelines.evaluate.evaluated import Evaluated, Given, refuse_missing
 from facemill.pipelines.evaluate.inputs import Embeddings, read_embeddings
 from facemill.pipelines.evaluate.options import ALL, ERROR
@@ -148,7 +148,7 @@ def _of_all_pairs(given: Given) -> Evaluated:
     }
     total = figures["pairs"]["genuine"] + figures["pairs"]["impostor"]
     counts = {"listed": total, "scored": total, "missing": 0}
-    page = report.render_all_pairs(results, all_pairs.curve(counted))
+    page = report_rates.render_all_pairs(results, all_pairs.curve(counted))
     return Evaluated(settings, results, page, counts, _metrics(results), summary(results))
 
 
@@ -212,7 +212,7 @@ def evaluate_pairs(
             "threshold_from": accuracy.threshold_from,
         },
         "folds": [dataclasses.asdict(row) for row in accuracy.folds],
-        "equal_error_rate": _equal_error_rate(genuine, impostor),
+        "equal_error_rate": equal_error_rate(genuine, impostor),
         "tar_at_far": verification.as_json(verification.tar_at_far(genuine, impostor, _FARS)),
         "comparisons": _comparisons(genuine, impostor) if missing else None,
         "best_threshold_accuracy": {
@@ -249,7 +249,7 @@ def summary(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _equal_error_rate(genuine: np.ndarray, impostor: np.ndarray) -> dict[str, float | None]:
+def equal_error_rate(genuine: np.ndarray, impostor: np.ndarray) -> dict[str, float | None]:
     """Rate and threshold; None for both where missing scores keep the rates from crossing."""
     rate, threshold = verification.equal_error_rate(verification.roc(genuine, impostor))
     return {
@@ -265,7 +265,7 @@ def _comparisons(genuine: np.ndarray, impostor: np.ndarray) -> dict[str, Any]:
     return {
         "genuine": len(genuine),
         "impostor": len(impostor),
-        "equal_error_rate": _equal_error_rate(genuine, impostor),
+        "equal_error_rate": equal_error_rate(genuine, impostor),
         "fnmr_at_fmr": [
             {"fmr": row.far, "fnmr": None if row.tar is None else 1 - row.tar} for row in rows
         ],

@@ -11,8 +11,6 @@ from facemill.pipelines.common.report import charts, figures, page, tables
 from facemill.pipelines.evaluate import pictures
 
 _HARDEST = 12
-# Thresholds that a curve of very many shows, of each spacing.
-_POINTS = 400
 # Stands for a figure that does not exist.
 _NONE = "–"
 
@@ -40,7 +38,7 @@ def render(
         page.Section("Result", [figures.cards(_cards(results))], "; ".join(notes) + "."),
         page.Section("Curves", [_curves(results, pairs, scores)]),
         page.Section(
-            "True accept rate at a false accept rate", [_rates(results)], _unsupported(results)
+            "True accept rate at a false accept rate", [rates_table(results)], unsupported(results)
         ),
     ]
     if results["comparisons"]:
@@ -64,42 +62,6 @@ def render(
     if results["view"]:
         what = f"Labeled Faces in the Wild protocol, View {results['view']}"
     return page.render("Evaluation", sections, f"{what}; model {results['model_id'][:12]}")
-
-
-def render_all_pairs(results: Mapping[str, Any], curve: verification.Roc) -> str:
-    """The page of an evaluation of all pairs.
-
-    Args:
-        results: what `results.json` holds.
-        curve: of the pairs.
-    """
-    count = results["pairs"]
-    note = (
-        f"{count['genuine']:,} genuine and {count['impostor']:,} impostor pairs: all of "
-        f"{results['images']:,} images of {results['identities']:,} identities."
-    )
-    if results["without_identity"]:
-        note += f" {results['without_identity']:,} images without identity were not compared."
-    equal = rate_text(results["equal_error_rate"])
-    cards = [figures.Card("Equal error rate", equal, "where FMR and FNMR are equal")]
-    cards += _rate_cards(results)
-    sections = [
-        *warnings(results),
-        page.Section("Result", [figures.cards(cards)], note),
-        page.Section("Curves", [charts.beside(_rate_curves(results, thinned(curve)))]),
-        page.Section(
-            "True accept rate at a false accept rate", [_rates(results)], _unsupported(results)
-        ),
-    ]
-    return page.render("Evaluation", sections, f"all pairs; model {results['model_id'][:12]}")
-
-
-def thinned(curve: verification.Roc) -> verification.Roc:
-    """The curve at a part of its thresholds, many where few impostor pairs are accepted."""
-    last = len(curve.threshold) - 1
-    spaced = np.unique(np.geomspace(1, last + 1, _POINTS).astype(np.int64)) - 1
-    chosen = np.union1d(spaced, np.linspace(0, last, _POINTS).astype(np.int64))
-    return verification.Roc(curve.threshold[chosen], curve.fmr[chosen], curve.fnmr[chosen])
 
 
 def warnings(results: Mapping[str, Any]) -> list[page.Section]:
@@ -156,7 +118,7 @@ def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
     if "insightface" in results:
         found, note = results["insightface"], "thresholds in steps of 0.01, as its program has them"
         cards.append(figures.Card("Accuracy as insightface", percent(found["mean"]), note))
-    cards += _rate_cards(results)
+    cards += rate_cards(results)
     cards.append(
         figures.Card(
             "Best accuracy", percent(best["accuracy"]), "optimistic: threshold from these pairs"
@@ -165,7 +127,8 @@ def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
     return cards
 
 
-def _rate_cards(results: Mapping[str, Any]) -> list[figures.Card]:
+def rate_cards(results: Mapping[str, Any]) -> list[figures.Card]:
+    """TAR at each FAR."""
     cards = []
     for row in results["tar_at_far"]:
         shown = percent(row["tar"]) if row["supported"] else _NONE
@@ -185,10 +148,11 @@ def _curves(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> 
         share=True,
     )
     curve = verification.roc(genuine, impostor)
-    return charts.beside([*_rate_curves(results, curve), scores_chart])
+    return charts.beside([*rate_curves(results, curve), scores_chart])
 
 
-def _rate_curves(results: Mapping[str, Any], curve: verification.Roc) -> list[charts.Markup]:
+def rate_curves(results: Mapping[str, Any], curve: verification.Roc) -> list[charts.Markup]:
+    """ROC and DET."""
     rate = rate_text(results["equal_error_rate"])
     accept, reject = results["rates"]
     words = ("accept", "reject") if accept == "FAR" else ("match", "non-match")
@@ -217,7 +181,8 @@ def _rate_curves(results: Mapping[str, Any], curve: verification.Roc) -> list[ch
     ]
 
 
-def _rates(results: Mapping[str, Any]) -> charts.Markup:
+def rates_table(results: Mapping[str, Any]) -> charts.Markup:
+    """TAR at each FAR, with interval and threshold."""
     rows: list[Sequence[tables.Cell]] = []
     for row in results["tar_at_far"]:
         if row["supported"]:
@@ -230,7 +195,8 @@ def _rates(results: Mapping[str, Any]) -> charts.Markup:
     return tables.table(number, rows)
 
 
-def _unsupported(results: Mapping[str, Any]) -> str:
+def unsupported(results: Mapping[str, Any]) -> str:
+    """Which FARs the impostor pairs do not support, or nothing."""
     rows = [row for row in results["tar_at_far"] if not row["supported"]]
     rates = " and ".join(f"{row['far']:g}" for row in rows)
     return f"{rates}: {rows[0]['reason']}." if rows else ""

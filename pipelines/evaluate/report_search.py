@@ -11,7 +11,8 @@ from facemill.pipelines.common.report import charts, figures, page, tables
 from facemill.pipelines.evaluate import pictures
 from facemill.pipelines.evaluate.evaluated import Given
 from facemill.pipelines.evaluate.gallery import Sides
-from facemill.pipelines.evaluate.report import failures_text, percent, thinned, warnings
+from facemill.pipelines.evaluate.report import failures_text, percent, warnings
+from facemill.pipelines.evaluate.report_rates import thinned
 
 _SHOWN = 12
 _TITLES = ("probe", "found instead", "its own image")

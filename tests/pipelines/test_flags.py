@@ -130,7 +130,7 @@ FLAGS = {
     "evaluate": """
         --embeddings required
         --output required
-        --protocol lfw lfw|pairs|bin|identification|open-set
+        --protocol lfw lfw|pairs|bin|templates|identification|open-set|clustering
         --pairs None FILE
         --list None FILE
         --threshold-pairs None PAIRS

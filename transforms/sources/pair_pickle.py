@@ -1,8 +1,8 @@
 """Reads insightface's `.bin` (lfw.bin, cfp_fp.bin, agedb_30.bin, ...) without unpickling it.
 
-The file is a pickle of (list of encoded images, list of whether the images 2 i and 2 i + 1 show one
-identity). Its opcodes are followed with `pickletools`, which executes nothing: bytes, lists, tuples,
-truth values and numpy's arrays of bytes are recognized, and anything else ends the reading.
+The file is a pickle of (list of encoded images, list of whether images 2 i and 2 i + 1 show one
+identity). Its opcodes are followed with `pickletools`, which executes nothing: bytes, lists,
+tuples, truth values and numpy's arrays of bytes are recognized, anything else ends the reading.
 """
 
 import pickletools
@@ -35,7 +35,7 @@ _MARK = object()
 
 
 class RefusedError(ValueError):
-    """The file is no such pickle, or holds what such a pickle never needs; the message says what."""
+    """The file is no such pickle, or holds what none needs; the message says what."""
 
 
 @dataclass(frozen=True)
