@@ -156,7 +156,7 @@ def score_pairs(pairs: TemplatePairs, templates: np.ndarray) -> np.ndarray:
         pairs: the pairs.
         templates: float64 [T, D], see `make_templates`.
     """
-    exists = templates.any(axis=1)
+    exists = np.asarray(templates.any(axis=1))
     scores = np.full(len(pairs.genuine), -np.inf)
     compared = np.flatnonzero(exists[pairs.left] & exists[pairs.right])
     for start in range(0, len(compared), _PAIRS_AT_ONCE):

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from facemill.model.metrics import verification
 from facemill.model.protocols import lfw
 from facemill.model.protocols.pair_lists import identity_of, read_pairs
 from facemill.pipelines.common.progress import Progress
-from facemill.pipelines.evaluate import all_pairs, cautions, pictures, report, report_rates
+from facemill.pipelines.evaluate import all_pairs, cautions, groups, pictures, report, report_rates
 from facemill.pipelines.evaluate.evaluated import Evaluated, Given, refuse_missing
 from facemill.pipelines.evaluate.inputs import Embeddings, read_embeddings
 from facemill.pipelines.evaluate.options import ALL, ERROR
@@ -36,14 +36,14 @@ def evaluate(given: Given) -> Evaluated:
         return _of_all_pairs(given)
     text, digest = given.read_text("pairs", "--pairs", given.options.pairs or "")
     pairs = read_pairs(text, given.inputs["pairs"])
-    return of_list(given, pairs, digest, [identity_of(image) for image in pairs.images])
+    return of_list(given, pairs, digest, identity_of)
 
 
 def of_list(
     given: Given,
     pairs: lfw.PairList,
     digest: str,
-    identities: Sequence[str],
+    identity: Callable[[str], str],
     more: Callable[[np.ndarray], dict[str, Any]] = lambda scores: {},
 ) -> Evaluated:
     """The figures of a list of pairs.
@@ -52,7 +52,7 @@ def of_list(
         given: the embeddings and the options.
         pairs: the list.
         digest: of its file.
-        identities: of its images; "" for one that is not known.
+        identity: of one of its images; "" where it is not known.
         more: gives further figures of the scores, float64 [N], -inf for a pair without both
             embeddings.
     """
@@ -63,11 +63,13 @@ def of_list(
             "threshold_pairs", "--threshold-pairs", options.threshold_pairs
         )
         threshold_pairs = read_pairs(text, given.inputs["threshold_pairs"])
+    parts, groups_digest = groups.read(given)
     settings = {
         "protocol": options.protocol,
         "missing": options.missing,
         "pairs_sha256": digest,
         "threshold_pairs_sha256": threshold_digest,
+        "groups_sha256": groups_digest,
         "embeddings_fingerprint": given.fingerprint,
     }
     lists = [pairs] if threshold_pairs is None else [pairs, threshold_pairs]
@@ -78,14 +80,14 @@ def of_list(
         refuse_missing(wanted, embeddings.rows, path)
     scores = score_pairs(pairs, embeddings)
     _check_comparable(pairs, scores, path)
-    people = given.trained(identities)
+    people = given.trained(map(identity, pairs.images))
     compared = scores[np.isfinite(scores)]
     warnings = [
         *cautions.of_training(people),
         *([] if threshold_pairs is None else cautions.of_thresholds(pairs, threshold_pairs)),
         *cautions.of_scores(float(compared.min()), float(compared.max())),
     ]
-    results = {
+    results: dict[str, Any] = {
         "model_id": given.manifest["model_id"],
         "failure_to_acquire": failures(pairs, embeddings),
         "trained_on": people,
@@ -98,7 +100,10 @@ def of_list(
             else (threshold_pairs, score_pairs(threshold_pairs, embeddings)),
         ),
         **more(scores),
+        "groups": None,
     }
+    if parts is not None:
+        results["groups"] = groups.rates(parts, pairs, scores, results, identity)
     missing = results["pairs"]["missing"]
     counts = {
         "listed": len(pairs.pairs),
@@ -107,9 +112,8 @@ def of_list(
     }
     page = report.render(results, pairs, scores, _faces(given, pairs, scores, embeddings))
     table = _score_table(pairs, scores, embeddings)
-    return Evaluated(
-        settings, results, page, counts, _metrics(results), summary(results), {SCORES: table}
-    )
+    rows = [*summary(results), *groups.rows(results)]
+    return Evaluated(settings, results, page, counts, _metrics(results), rows, {SCORES: table})
 
 
 def _faces(

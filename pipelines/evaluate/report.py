@@ -8,9 +8,11 @@ import numpy as np
 from facemill.model.metrics import verification
 from facemill.model.protocols.lfw import PairList
 from facemill.pipelines.common.report import charts, figures, page, tables
-from facemill.pipelines.evaluate import pictures
+from facemill.pipelines.evaluate import groups, pictures
 
 _HARDEST = 12
+# Names that a warning has itself, and names that the page lists below it.
+_FEW, _NAMED = 3, 200
 # Stands for a figure that does not exist.
 _NONE = "–"
 
@@ -44,6 +46,7 @@ def render(
     if results["comparisons"]:
         sections.append(_comparisons(results))
     sections += [
+        *groups.section(results),
         page.Section(
             "Folds" if len(results["folds"]) > 1 else "Threshold",
             [_folds(results)],
@@ -66,7 +69,11 @@ def render(
 
 def warnings(results: Mapping[str, Any]) -> list[page.Section]:
     """What makes the figures better than they are, before them."""
-    found = results.get("warnings")
+    found = list(results.get("warnings", ()))
+    shared = results.get("trained_on", {}).get("shared", ())
+    if len(shared) > _FEW:
+        more = f" and {len(shared) - _NAMED:,} more" if len(shared) > _NAMED else ""
+        found.append(f"In both: {', '.join(shared[:_NAMED])}{more}.")
     return [page.Section("Before you trust these figures", found)] if found else []
 
 

@@ -122,11 +122,13 @@ def read_pair_file(stream: BinaryIO) -> PairFile:
 
 
 def _images(value: Any) -> tuple[Span, ...]:
-    spans = [one.data if isinstance(one, _Array) else one for one in _list(value, "images")]
-    wrong = next((at for at, one in enumerate(spans) if not isinstance(one, Span)), None)
-    if wrong is not None:
-        raise RefusedError(f"has no bytes where image {wrong} must be")
-    return tuple(spans)
+    found = []
+    for number, one in enumerate(_list(value, "images")):
+        span = one.data if isinstance(one, _Array) else one
+        if not isinstance(span, Span):
+            raise RefusedError(f"has no bytes where image {number} must be")
+        found.append(span)
+    return tuple(found)
 
 
 def _labels(value: Any, stream: BinaryIO) -> tuple[bool, ...]:
@@ -153,6 +155,7 @@ def _follow(stream: BinaryIO) -> Any:
     """The value that the opcodes describe: lists, tuples, numbers, `Span`, `_Array`."""
     stack: list[Any] = []
     memo: dict[int, Any] = {}
+    argument: Any
     for opcode, argument, position in pickletools.genops(_Guarded(stream)):  # type: ignore[arg-type]
         name = opcode.name
         if name in _SKIPPED:
