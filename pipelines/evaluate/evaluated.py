@@ -110,7 +110,8 @@ class Evaluated:
     def summary(self) -> str:
         """The short table that the command ends with."""
         rows = [*self.rows, ("trained on", cautions.trained_text(self.results["trained_on"]))]
-        lines = [f"  {name:<18}{value}" for name, value in rows]
+        width = max(18, *(len(name) + 2 for name, _ in rows))
+        lines = [f"  {name:<{width}}{value}" for name, value in rows]
         lines += [f"  warning: {text}" for text in self.results["warnings"]]
         return "\n".join(lines)
 

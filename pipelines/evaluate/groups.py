@@ -11,6 +11,7 @@ from facemill.model.metrics.verification import supports
 from facemill.model.protocols.groups import Groups, parse_groups
 from facemill.model.protocols.lfw import PairList
 from facemill.pipelines.common.report import page, tables
+from facemill.pipelines.common.report.markup import Markup
 from facemill.pipelines.evaluate.evaluated import Given
 from facemill.transforms.core.errors import UsageError
 
@@ -98,8 +99,11 @@ def section(results: Mapping[str, Any]) -> list[page.Section]:
         for row in found["groups"]
     ]
     titles = ("genuine pairs", non_match, "95 %", "impostor pairs", match, "95 %")
-    columns = ["group", *(tables.Column(title, True) for title in titles)]
-    blocks = [tables.table(columns, cells)]
+    columns: list[tables.Column | str] = [
+        "group",
+        *(tables.Column(title, True) for title in titles),
+    ]
+    blocks: list[Markup | str] = [tables.table(columns, cells)]
     blocks += [f"{name}: {text}." for name, text in rows(results)]
     note = (
         f"At the threshold {found['threshold']:.4f}, where {match} of all pairs is at most "

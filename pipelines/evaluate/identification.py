@@ -122,27 +122,30 @@ def _distractors(given: Given, sides: Sides, found: Search) -> dict[str, Any] | 
     strangers.check_files()
     known = {entry.identity for entry in (*sides.roles.gallery, *sides.roles.probes)} - {None}
     own = set(sides.image_ids.values())
-    places: list[int] = []
-    left_out = 0
+    hashes: list[np.ndarray] = []
+    strange: list[bool] = []
     for table in strangers.tables(strangers.all_slices(), (ID, "identity")):
-        for name, who in zip(table[ID].to_pylist(), table["identity"].to_pylist(), strict=True):
-            # A second photo of a probe's person is no stranger.
-            is_known = who in known or name in own
-            left_out += is_known
-            places.append(-1 if is_known else keyed_hash(0, "distractor", name))
-    order = np.argsort(np.array(places, object), kind="stable")
-    total = len(places) - left_out
+        names = table[ID].to_pylist()
+        hashes.append(np.array([keyed_hash(0, "distractor", name) for name in names], np.uint64))
+        # A second photo of a probe's person is no stranger.
+        people = zip(names, table["identity"].to_pylist(), strict=True)
+        strange += [who not in known and name not in own for name, who in people]
+    is_stranger = np.array(strange, bool)
+    total = int(np.count_nonzero(is_stranger))
+    left_out = len(is_stranger) - total
     if not total:
         raise UsageError(
             f"--distractors must hold images of strangers, but all {left_out:,} images of "
             f"{strangers.path} are of identities of the probes or the gallery; give others."
         )
     sizes = [size for size in (10**power for power in range(1, 12)) if size < total] + [total]
-    size_of = np.full(len(places), -1)
-    size_of[order[left_out:]] = np.searchsorted(sizes, np.arange(total), side="right")
+    rows = np.flatnonzero(is_stranger)
+    order = rows[np.argsort(np.concatenate(hashes)[rows], kind="stable")]
+    size_of = np.full(len(is_stranger), -1)
+    size_of[order] = np.searchsorted(sizes, np.arange(total), side="right")
     ahead = np.zeros((len(sides.probes), len(sizes)), np.int64)
     done = [0]
-    with Progress("distractors compared", lambda: done[0], lambda: len(places)):
+    with Progress("distractors compared", lambda: done[0], lambda: len(is_stranger)):
         for block in strangers.blocks(strangers.all_slices(), (), _ROWS):
             here = size_of[done[0] : done[0] + len(block)]
             vectors = unit(block.vectors[here >= 0], strangers.path)

@@ -143,7 +143,7 @@ def test_an_open_set_turns_strangers_away(tmp_path, capsys):
     accepted = sum(row["other_score"] >= first["threshold"] for row in absent)
     assert accepted == 3
     said = capsys.readouterr().out
-    assert "FNIR at FPIR 0.01 not supported by 32 probes" in said
+    assert "FNIR at FPIR 0.01    not supported by 32 probes" in said
     assert "Hardest searches" in (out / "report.html").read_text()
 
 
