@@ -6,7 +6,7 @@ Equal scores fall on the same side of every threshold, so ties are exact.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -203,9 +203,9 @@ def accuracy_at(genuine: np.ndarray, impostor: np.ndarray, threshold: float) -> 
     return float(right / total)
 
 
-def as_json(rows: Sequence[Tar]) -> list[Mapping[str, object]]:
+def as_json(rows: Sequence[Tar]) -> list[dict[str, object]]:
     """The rows as plain values; a rate without support has a `reason` instead of figures."""
-    shown: list[Mapping[str, object]] = []
+    shown: list[dict[str, object]] = []
     for row in rows:
         if row.interval is None or row.tar is None or row.threshold is None:
             why = f"not supported by {row.impostors} impostor pairs"

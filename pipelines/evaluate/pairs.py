@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from facemill.model.metrics import verification
+from facemill.model.metrics.intervals import by_cluster, sums_by_cluster
 from facemill.model.protocols import lfw
 from facemill.model.protocols.pair_lists import identity_of, read_pairs
 from facemill.pipelines.common.progress import Progress
@@ -102,6 +103,7 @@ def of_list(
         **more(scores),
         "groups": None,
     }
+    _add_intervals(results, pairs, scores, identity)
     if parts is not None:
         results["groups"] = groups.rates(parts, pairs, scores, results, identity)
     missing = results["pairs"]["missing"]
@@ -114,6 +116,22 @@ def of_list(
     table = _score_table(pairs, scores, embeddings)
     rows = [*summary(results), *groups.rows(results)]
     return Evaluated(settings, results, page, counts, _metrics(results), rows, {SCORES: table})
+
+
+def _add_intervals(
+    results: Mapping[str, Any],
+    pairs: lfw.PairList,
+    scores: np.ndarray,
+    identity: Callable[[str], str],
+) -> None:
+    """Adds the interval over identities to each TAR; None where the pairs do not name them."""
+    who = [identity(pair.left) for pair in pairs.pairs if pair.genuine]
+    genuine = scores[pairs.genuine]
+    for row in results["tar_at_far"]:
+        if row["supported"]:
+            threshold = np.inf if row["threshold"] is None else row["threshold"]
+            interval = by_cluster(*sums_by_cluster(who, genuine >= threshold)) if all(who) else None
+            row["tar_by_identity_95"] = None if interval is None else list(interval)
 
 
 def _faces(

@@ -189,17 +189,22 @@ def rate_curves(results: Mapping[str, Any], curve: verification.Roc) -> list[cha
 
 
 def rates_table(results: Mapping[str, Any]) -> charts.Markup:
-    """TAR at each FAR, with interval and threshold."""
+    """TAR at each FAR, with intervals and threshold."""
     rows: list[Sequence[tables.Cell]] = []
+    # Pairs that name no identities have one kind of interval.
+    named = any(row.get("tar_by_identity_95") for row in results["tar_at_far"])
     for row in results["tar_at_far"]:
-        if row["supported"]:
-            low, high = row["tar_95"]
-            interval = f"{100 * low:.2f} to {percent(high)}"
-            rows.append((f"{row['far']:g}", percent(row["tar"]), interval, row["threshold"]))
-        else:
-            rows.append((f"{row['far']:g}", _NONE, None, None))
-    number = [tables.Column(title, True) for title in ("FAR", "TAR", "95 % interval", "threshold")]
-    return tables.table(number, rows)
+        shown = percent(row["tar"]) if row["supported"] else _NONE
+        spans = [_span(row.get("tar_95")), _span(row.get("tar_by_identity_95"))]
+        rows.append((f"{row['far']:g}", shown, *spans[: 1 + named], row.get("threshold")))
+    titles = ["FAR", "TAR", "95 % interval", "95 % over identities", "threshold"]
+    if not named:
+        titles.remove("95 % over identities")
+    return tables.table([tables.Column(title, True) for title in titles], rows)
+
+
+def _span(edges: Sequence[float] | None) -> str | None:
+    return None if edges is None else f"{100 * edges[0]:.2f} to {percent(edges[1])}"
 
 
 def unsupported(results: Mapping[str, Any]) -> str:

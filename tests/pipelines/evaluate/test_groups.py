@@ -40,10 +40,16 @@ def test_rates_and_gap_by_group(tmp_path, inputs, capsys):
     assert 0 < gap["interval_95"][0] <= gap["difference"] <= gap["interval_95"][1]
     assert found["overall_far"] == 0.01
     assert found["pairs_outside"] == 24 * 24
+    # Photos of one person err together, so that they tell less than as many of others.
+    row = json.loads((out / "results.json").read_text())["tar_at_far"][1]
+    wilson, identities = row["tar_95"], row["tar_by_identity_95"]
+    assert identities[0] <= row["tar"] <= identities[1]
+    assert identities[1] - identities[0] > wilson[1] - wilson[0]
     assert "FNMR by group     gap of " in capsys.readouterr().out
     page = (out / "report.html").read_text()
     assert "FNMR by group: gap of" in page
     assert "<td>second</td>" in page
+    assert "95 % over identities" in page
 
 
 def test_groups_that_do_not_fit(tmp_path, inputs, capsys):

@@ -47,8 +47,8 @@ def test_figures_files_and_report(tmp_path, lists, capsys):
     rows = pq.read_table(out / "scores.parquet").to_pylist()
     assert (rows[0]["left"], rows[0]["right"], rows[0]["genuine"]) == ("0", "1", True)
     said = capsys.readouterr().out
-    assert "TAR at FAR 0.01   100.00 %" in said
-    assert "templates         24 of 48 images" in said
+    assert "TAR at FAR 0.01    100.00 %" in said
+    assert "templates          24 of 48 images" in said
     page = (out / "report.html").read_text()
     assert "Impostor pairs with the highest scores" in page
     assert "Receiver operating characteristic" in page
@@ -65,7 +65,7 @@ def test_images_without_embedding(tmp_path, lists, capsys):
     assert results["pairs"]["missing"] == 12
     assert results["rates"] == ["FAR", "FRR"]
     assert results["failure_to_acquire"]["failed"] == 3
-    assert "not acquired      3 images, 1 templates" in capsys.readouterr().out
+    assert "not acquired       3 images, 1 templates" in capsys.readouterr().out
 
 
 def test_what_is_absent_is_named(tmp_path, lists, capsys):
