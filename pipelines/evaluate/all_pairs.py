@@ -17,6 +17,8 @@ from facemill.transforms.core.errors import UsageError
 # Scores from -1 to 1 in steps of 2 ** -19.
 _BINS = 1 << 20
 _BLOCK = 1024
+# Steps of a histogram, and scores of a class that it is made of.
+_COARSE, _SAMPLE = 256, 10_000
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,26 @@ def figures(named: Named, counts: Counts) -> dict[str, Any]:
         "tar_at_far": verification.as_json(rows),
         "threshold_step": 2 / _BINS,
     }
+
+
+def samples(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
+    """Some ten thousand genuine and impostor scores in the proportions of all, for a histogram.
+
+    Args:
+        counts: of all pairs.
+
+    Returns:
+        float64 [N] and [M], the middles of coarse steps, each as often as its share says.
+    """
+    steps = _BINS // _COARSE
+    middles = (np.arange(_COARSE) + 0.5) * 2 / _COARSE - 1
+    found = []
+    for fine in (counts.genuine, counts.impostor):
+        coarse = fine.reshape(_COARSE, steps).sum(axis=1)
+        # Rounded up, so that the rarest scores are seen.
+        scale = min(1.0, _SAMPLE / max(1, int(coarse.sum())))
+        found.append(np.repeat(middles, np.ceil(coarse * scale).astype(np.int64)))
+    return found[0], found[1]
 
 
 def extremes(counts: Counts) -> tuple[float, float]:

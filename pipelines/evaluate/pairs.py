@@ -170,7 +170,9 @@ def _of_all_pairs(given: Given) -> Evaluated:
     }
     total = figures["pairs"]["genuine"] + figures["pairs"]["impostor"]
     counts = {"listed": total, "scored": total, "missing": 0}
-    page = report_rates.render_all_pairs(results, all_pairs.curve(counted))
+    page = report_rates.render_all_pairs(
+        results, all_pairs.curve(counted), all_pairs.samples(counted)
+    )
     return Evaluated(settings, results, page, counts, _metrics(results), summary(results))
 
 

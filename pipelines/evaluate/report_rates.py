@@ -16,12 +16,17 @@ _SAMPLE = 100_000
 HARDEST = 12
 
 
-def render_all_pairs(results: Mapping[str, Any], curve: verification.Roc) -> str:
+def render_all_pairs(
+    results: Mapping[str, Any],
+    curve: verification.Roc,
+    samples: tuple[np.ndarray, np.ndarray],
+) -> str:
     """The page of an evaluation of all pairs.
 
     Args:
         results: what `results.json` holds.
         curve: of the pairs.
+        samples: some genuine and some impostor scores.
     """
     count = results["pairs"]
     note = (
@@ -36,7 +41,7 @@ def render_all_pairs(results: Mapping[str, Any], curve: verification.Roc) -> str
     sections = [
         *report.warnings(results),
         page.Section("Result", [figures.cards(cards)], note),
-        page.Section("Curves", [charts.beside(report.rate_curves(results, thinned(curve)))]),
+        page.Section("Curves", [_curves(results, curve, *samples)]),
         page.Section(
             "True accept rate at a false accept rate",
             [report.rates_table(results)],
@@ -87,18 +92,6 @@ def render_templates(
     equal = report.rate_text(results["equal_error_rate"])
     where = "where {} and {} are equal".format(*results["rates"])
     cards = [figures.Card("Equal error rate", equal, where), *report.rate_cards(results)]
-    samples = [
-        charts.Sample(name, _some(scores[chosen]))
-        for name, chosen in (("genuine", genuine), ("impostor", ~genuine))
-    ]
-    histogram = charts.histogram(
-        "Scores",
-        "cosine similarity",
-        "share of the class's pairs",
-        samples,
-        "Distribution of the scores of genuine and of impostor pairs of templates.",
-        share=True,
-    )
     blocks = [
         block
         for caption, rows in hardest.items()
@@ -108,7 +101,7 @@ def render_templates(
         *report.warnings(results),
         page.Section("Result", [figures.cards(cards)], note),
         page.Section(
-            "Curves", [charts.beside([*report.rate_curves(results, thinned(curve)), histogram])]
+            "Curves", [_curves(results, curve, _some(scores[genuine]), _some(scores[~genuine]))]
         ),
         page.Section(
             "True accept rate at a false accept rate",
@@ -118,6 +111,20 @@ def render_templates(
         page.Section("Hardest pairs", blocks, "Of each template, its first image is shown."),
     ]
     return page.render("Evaluation", sections, f"templates; model {results['model_id'][:12]}")
+
+
+def _curves(
+    results: Mapping[str, Any], curve: verification.Roc, genuine: np.ndarray, impostor: np.ndarray
+) -> charts.Markup:
+    histogram = charts.histogram(
+        "Scores",
+        "cosine similarity",
+        "share of the class's pairs",
+        [charts.Sample("genuine", genuine), charts.Sample("impostor", impostor)],
+        "Distribution of the scores of genuine and of impostor pairs.",
+        share=True,
+    )
+    return charts.beside([*report.rate_curves(results, thinned(curve)), histogram])
 
 
 def _some(scores: np.ndarray) -> np.ndarray:
