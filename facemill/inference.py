@@ -6,15 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from facemill.model.runtimes import registry
+from facemill.model.runtimes.choices import AUTO
 from facemill.transforms import storage
 from facemill.transforms.core import cores
 from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.core.reasons import Reason
 from facemill.transforms.dataset import artifact
 from facemill.transforms.faces.crop import CropConfig, check_detector, frame
 from facemill.transforms.images.resize import encode_jpeg
-from facemill.transforms.scoring.model import ModelHandlerForBatches
+from facemill.transforms.scoring.model import ModelHandlerForBatches, embed_each
 from facemill.transforms.scoring.read import Batch, Reader, Standardized
 from facemill.transforms.scoring.rows import Failure, Measures
 from facemill.transforms.sources.base import Ref
@@ -25,7 +27,7 @@ _BATCH_SIZE = 32
 
 
 class Model:
-    """A model that `facemill train` wrote; made by `load`.
+    """A model that `facemill train` or `facemill import-model` wrote; made by `load`.
 
     Attributes:
         path: absolute path of the model.
@@ -33,9 +35,17 @@ class Model:
         embedding_size: D.
         image_size: side of the crop that the network takes, in pixels.
         crop_config: how an image becomes that crop, as in the dataset of the training.
+        runtime: what runs the network: `litert`, `onnxruntime` or `tensorflow`.
     """
 
-    def __init__(self, path: str, manifest: dict[str, Any], batch_size: int, threads: int) -> None:
+    def __init__(
+        self,
+        path: str,
+        manifest: dict[str, Any],
+        batch_size: int,
+        threads: int,
+        runtime: str = AUTO,
+    ) -> None:
         self.path = path
         self.model_id: str = manifest["model_id"]
         self.embedding_size: int = manifest["embedding_size"]
@@ -44,7 +54,12 @@ class Model:
         self._batch_size = batch_size
         self._threads = threads
         check_detector(self.crop_config)
-        self._handler = ModelHandlerForBatches(path, artifact.fingerprint(manifest), batch_size)
+        spec = registry.choose(manifest, runtime)
+        self.runtime = spec.kind
+        load = registry.loader(manifest, spec, batch_size, threads)
+        self._handler = ModelHandlerForBatches(
+            path, artifact.fingerprint(manifest), spec.file, load, batch_size
+        )
         self._loaded = self._handler.load_model()
 
     @classmethod
@@ -53,18 +68,23 @@ class Model:
         path: str | os.PathLike[str],
         batch_size: int = _BATCH_SIZE,
         threads: int | None = None,
+        runtime: str = AUTO,
     ) -> "Model":
         """Loads a model after checking its files against the SHA-256 of its manifest.
 
         Args:
             path: the model's directory.
-            batch_size: images in one call of the network, 1 or more; a smaller batch is padded.
-            threads: threads that decode photos, 1 or more; None for one for each core. Never
-                changes a result.
+            batch_size: images that are given to the network together, 1 or more; a smaller batch
+                is padded.
+            threads: threads that decode photos, and calls of a LiteRT or ONNX network at a time, 1
+                or more; None for one for each core. Never changes a result.
+            runtime: what runs the network: `litert`, `onnxruntime` or `tensorflow`; `auto` for the
+                first for which the model has a file and that is installed, as `facemill score`
+                takes it.
 
         Raises:
-            UsageError: there is no complete model at the path, its detector is not installed, or
-                an argument is out of its range.
+            UsageError: there is no complete model at the path, its detector or runtime is not
+                installed, or an argument is out of its range.
             RunError: a file of the model is missing, damaged or listed nowhere.
         """
         threads = cores.usable() if threads is None else threads
@@ -74,7 +94,7 @@ class Model:
                 f"batch_size={batch_size} and threads={threads}; give others."
             )
         root = storage.absolute(os.fspath(path), "path")
-        return cls(root, artifact.read_manifest(root, "model"), batch_size, threads)
+        return cls(root, artifact.read_manifest(root, "model"), batch_size, threads, runtime)
 
     def __repr__(self) -> str:
         return f"Model({self.path!r}, model_id={self.model_id[:12]!r})"
@@ -155,7 +175,7 @@ class Model:
             for one in results
         ]
 
-    def _framed(self, images: Any) -> list[np.ndarray]:
+    def _framed(self, images: Any) -> list[np.ndarray | str]:
         crops = np.asarray(images)
         shape = (self.image_size, self.image_size, 3)
         if crops.dtype != np.uint8 or crops.shape[1:] != shape:
@@ -163,12 +183,11 @@ class Model:
                 f"Framed images must be uint8 [N, {', '.join(map(str, shape))}], got "
                 f"{crops.dtype} {list(crops.shape)}; leave framed=True out for photos."
             )
-        results: list[np.ndarray] = []
+        results: list[np.ndarray | str] = []
         for start in range(0, len(crops), self._batch_size):
             some = crops[start : start + self._batch_size]
-            filled = np.resize(some, (self._batch_size, *shape))
-            output = self._loaded.signatures["pixels"](pixels=tf.constant(filled))
-            results += list(output["embedding"].numpy()[: len(some)])
+            found = embed_each(some, self._loaded)
+            results += [str(one) if isinstance(one, Reason) else one for one in found]
         return results
 
 

@@ -15,9 +15,19 @@ from facemill.transforms.core.errors import FacemillError, UsageError, naming
 from facemill.transforms.storage.stores.settings import take_flags
 
 COMMANDS = (
-    *("ingest", "train", "score", "detect", "match", "enroll", "cluster", "compact"),
-    *("evaluate", "synthesize", "demo"),
+    *("ingest", "train", "import-model", "score", "detect"),
+    *("match", "enroll", "cluster", "compact", "evaluate", "synthesize", "demo"),
 )
+
+
+def module_of(command: str, name: str) -> str:
+    """The full name of a module of a command.
+
+    Args:
+        command: one of COMMANDS.
+        name: of the module in the command's folder.
+    """
+    return f"facemill.pipelines.{command.replace('-', '_')}.{name}"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -96,7 +106,7 @@ def _run(given: list[str]) -> None:
     chosen = next((word for word in given if not word.startswith("-")), None)
     names = (chosen,) if chosen in COMMANDS else COMMANDS
     for name in names:
-        module = importlib.import_module(f"facemill.pipelines.{name}.options")
+        module = importlib.import_module(module_of(name, "options"))
         beam = "Unknown flags go to Beam's PipelineOptions." if module.TAKES_BEAM_OPTIONS else None
         subparser = subparsers.add_parser(
             name,
@@ -118,7 +128,7 @@ def _run(given: list[str]) -> None:
             raise UsageError(f"unknown option {unknown[0]}; see `facemill --help`.")
         parser.print_help()
         return
-    options_module = importlib.import_module(f"facemill.pipelines.{namespace.command}.options")
+    options_module = importlib.import_module(module_of(namespace.command, "options"))
     with naming(flags_of(subparsers.choices[namespace.command])):
         options = from_arguments(options_module.OPTIONS, namespace, is_local(unknown))
         # Beam's flags for the stores reach the workers too, where a command has workers.
@@ -128,7 +138,7 @@ def _run(given: list[str]) -> None:
                 f"`facemill {namespace.command}` takes no option {rest[0]}; "
                 f"see `facemill {namespace.command} --help`."
             )
-        import_quietly(f"facemill.pipelines.{namespace.command}.job").run(options, unknown)
+        import_quietly(module_of(namespace.command, "job")).run(options, unknown)
 
 
 if __name__ == "__main__":

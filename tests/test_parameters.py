@@ -57,7 +57,7 @@ def test_each_parameter_that_the_library_names_is_an_option_of_a_command():
     options: set[str] = set()
     for command in cli.COMMANDS:
         parser = argparse.ArgumentParser()
-        module = importlib.import_module(f"facemill.pipelines.{command}.options")
+        module = importlib.import_module(cli.module_of(command, "options"))
         add_arguments(parser, module.OPTIONS)
         options |= set(flags_of(parser))
     named = {name for path in SOURCES for name in _named(path)}

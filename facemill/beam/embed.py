@@ -13,6 +13,8 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from facemill.beam.rows import MAX_WAITING_BYTES, Embedding, Image, as_image, as_ref
+from facemill.model.runtimes import registry
+from facemill.model.runtimes.choices import AUTO
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.merging import Merge
@@ -36,8 +38,12 @@ class Embed(beam.PTransform):
 
     Args:
         model: the directory of a model, which every worker sees at the same path.
-        batch_size: images in one call of the network, 1 or more; a smaller batch is padded.
-        threads: threads that decode photos in each bundle, 1 or more; never changes a result.
+        batch_size: images that are given to the network together, 1 or more; a smaller batch is
+            padded.
+        threads: threads that decode photos in each bundle, and calls of a LiteRT or ONNX network at
+            a time in each process, 1 or more; never changes a result.
+        runtime: what runs the network on the workers: `litert`, `onnxruntime` or `tensorflow`;
+            `auto` for the first for which the model has a file and that is installed here.
 
     Raises:
         UsageError: there is no complete model at the path, its detector is not installed, or an
@@ -45,7 +51,11 @@ class Embed(beam.PTransform):
     """
 
     def __init__(
-        self, model: str | os.PathLike[str], batch_size: int = 32, threads: int = 2
+        self,
+        model: str | os.PathLike[str],
+        batch_size: int = 32,
+        threads: int = 2,
+        runtime: str = AUTO,
     ) -> None:
         super().__init__()
         if batch_size < 1 or threads < 1:
@@ -57,7 +67,11 @@ class Embed(beam.PTransform):
         manifest = artifact.read_manifest(path, "model")
         crop_config = CropConfig.from_manifest(manifest["preprocessing"])
         check_detector(crop_config)
-        self._handler = ModelHandlerForBatches(path, artifact.fingerprint(manifest), batch_size)
+        spec = registry.choose(manifest, runtime)
+        load = registry.loader(manifest, spec, batch_size, threads)
+        self._handler = ModelHandlerForBatches(
+            path, artifact.fingerprint(manifest), spec.file, load, batch_size
+        )
         self._fn = _Standardize(crop_config, batch_size, threads)
 
     def expand(self, images: beam.PCollection) -> beam.PCollection:

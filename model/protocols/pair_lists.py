@@ -50,8 +50,8 @@ def read_pairs(text: str, name: str) -> PairList:
     lines = [(number, line) for number, line in lines if line]
     if not lines or _is_lfw(lines[0][1]):
         return parse_pairs(text, name)
-    rows = _joined(_rows(lines), name)
-    columns = _header(rows[0][1])
+    rows = _joined(rows_of(lines), name)
+    columns = header_of(rows[0][1])
     if columns is not None or {word.lower() for word in rows[0][1]} >= _LFW_HEADER:
         rows = rows[1:]
     found: dict[tuple[str, str], tuple[int, bool, str]] = {}
@@ -88,7 +88,7 @@ def _is_lfw(line: str) -> bool:
     return len(words) <= 2 and all(word.isascii() and word.isdigit() for word in words)
 
 
-def _rows(lines: Sequence[tuple[int, str]]) -> list[tuple[int, list[str]]]:
+def rows_of(lines: Sequence[tuple[int, str]]) -> list[tuple[int, list[str]]]:
     """The cells of each line, without empty ones at the end."""
     first = lines[0][1]
     delimiter = next((mark for mark in (",", ";", "\t") if mark in first), None)
@@ -122,7 +122,7 @@ def _joined(rows: list[tuple[int, list[str]]], name: str) -> list[tuple[int, lis
     return joined
 
 
-def _header(words: Sequence[str]) -> Mapping[str, int] | None:
+def header_of(words: Sequence[str]) -> Mapping[str, int] | None:
     """Where a header names left, right, label and fold; None if the row is no header."""
     if any("/" in word or "\\" in word for word in words):
         return None

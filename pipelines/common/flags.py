@@ -34,6 +34,8 @@ def crop_flags(preprocessing: Mapping[str, Any]) -> str:
     found = {"align": preprocessing["align"]}
     if found["align"] == "center":
         found["crop_fraction"] = f"{preprocessing['crop_fraction']:g}"
+        if preprocessing.get("crop_raised"):
+            found["crop_raised"] = f"{preprocessing['crop_raised']:g}"
     if found["align"] == "detect":
         found["detector"] = preprocessing["detector"]
     return " ".join(f"{flag(name)} {value}" for name, value in found.items())

@@ -18,4 +18,13 @@ def is_local(beam_args: Sequence[str]) -> bool:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--runner", nargs="?")
     given, _ = parser.parse_known_args(list(beam_args))
-    return (given.runner or LOCAL).rsplit(".", 1)[-1] in _LOCAL_RUNNERS
+    return runs_here(given.runner or LOCAL)
+
+
+def runs_here(runner: str) -> bool:
+    """Whether a runner of Beam runs all steps on this machine, so that its disks are enough.
+
+    Args:
+        runner: its name, perhaps with its module.
+    """
+    return runner.rsplit(".", 1)[-1] in _LOCAL_RUNNERS

@@ -27,8 +27,9 @@ from apache_beam.runners.portability.portable_runner import PortableRunner
 
 from facemill.pipelines.common import endpoints, failures, flink
 from facemill.pipelines.common.cancel import Interrupts, cancel_job
-from facemill.pipelines.common.local import LOCAL
+from facemill.pipelines.common.local import LOCAL, runs_here
 from facemill.pipelines.common.progress import Progress
+from facemill.transforms.core import counters
 from facemill.transforms.core.beam_options import OptionsWithViews
 from facemill.transforms.core.errors import RunError, UsageError
 
@@ -54,7 +55,7 @@ class Runner:
     @property
     def is_local(self) -> bool:
         """Whether all steps run on this machine, so that its disks are enough."""
-        return self.name == LOCAL
+        return runs_here(self.name)
 
     def run(
         self, build: Callable[[beam.Pipeline], None], progress: Progress, output: str
@@ -68,7 +69,8 @@ class Runner:
                 runner.
 
         Returns:
-            What `run.json` holds of the run: runner, versions, seconds.
+            What `run.json` holds of the run: runner, versions, seconds, and the counters of
+            `transforms.core.counters`.
 
         Raises:
             FacemillError: a worker raised it; it keeps the worker's sentence.
@@ -84,7 +86,7 @@ class Runner:
         if self.name != LOCAL:
             self._refuse_second(name)
         with progress, failures.without_tracebacks():
-            state = self._run(pipeline, name)
+            state, counted = self._run(pipeline, name)
         if state == "CANCELLED":
             raise failures.canceled(self.name)
         if state not in (None, "DONE"):
@@ -98,10 +100,11 @@ class Runner:
             "python": platform.python_version(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 2),
+            "counters": counted,
         }
 
-    def _run(self, pipeline: beam.Pipeline, name: str) -> str | None:
-        """Runs a pipeline; returns the state in which it ended."""
+    def _run(self, pipeline: beam.Pipeline, name: str) -> tuple[str | None, dict[str, int]]:
+        """Runs a pipeline; returns the state in which it ended, and its counters."""
         result, is_remote = None, self.name != LOCAL
         interrupts = Interrupts()
         # Other runners run the graph to its end before they return.
@@ -110,7 +113,8 @@ class Runner:
             with interrupts.caught() if is_remote else nullcontext():
                 with interrupts.submitting() if submits else nullcontext():
                     result = pipeline.run()
-                return result.wait_until_finish()
+                state = result.wait_until_finish()
+            return state, counters.values(result)
         except KeyboardInterrupt:
             if is_remote:
                 endpoint = self.options.view_as(PortableOptions).job_endpoint

@@ -13,7 +13,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from facemill.pipelines.common import input_files
+from facemill.pipelines.common import guesses, input_files
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
@@ -64,15 +64,17 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
     crop_config = CropConfig(options.image_size, "detect", detector=options.detector)
     check_detector(crop_config)
     photos = _photos(options)
+    guessed = guesses.report(photos.source.guesses(photos.tasks), photos.source.images_root, "used")
     wanted = {
         "preprocessing": crop_config.to_manifest(),
         "format": photos.source.format,
         "image_column": options.image_column,
         "label_column": options.label_column,
+        "key": options.key,
     }
     inputs = {"input": photos.path}
-    if photos.source.format == registry.MANIFEST:
-        inputs["root"] = photos.source.root
+    if photos.source.format == registry.MANIFEST or options.root is not None:
+        inputs["root"] = photos.source.images_root
     for path in filter(None, (options.output, options.crops)):
         storage.check_apart(photos.path, storage.absolute(path, "output"))
     here = is_here(options.scratch, runner.is_local)
@@ -107,10 +109,12 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
         )
         checked = checks.check(work, options.max_rejected, all_faces=True)
         run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
-        manifest = {
+        manifest: dict[str, Any] = {
             "counts": _named(checked.counts),
+            "errors": checked.errors,
             "preprocessing": crop_config.to_manifest(),
             "source": {"fingerprint": checked.source_fingerprint},
+            "guesses": [guess.to_manifest() for guess in guessed],
         }
         if crops is not None:
             written = write_results.read(work.path(_CROPS))
@@ -175,9 +179,7 @@ def _photos(options: DetectOptions) -> input_files.Input:
             "hold one face each; give photos."
         )
     form = options.format or registry.guess(root)
-    images_root = options.root and storage.absolute(options.root, "root")
-    with naming({"images_root": "root"}):
-        source = registry.build(form, root, images_root, options.image_column, options.label_column)
+    source = options.source(form, root)
     return input_files.Input("input", source, source.tasks(), root)
 
 

@@ -48,7 +48,9 @@ def about_training(
             raise
         return {**found, "reason": "the model is not where it was"}
     if hashes is None:
-        return {**found, "reason": "the model was trained by an earlier version"}
+        # Only models that were trained here have a recipe.
+        how = "trained by an earlier version" if "recipe" in manifest else "imported"
+        return {**found, "reason": f"the model was {how}"}
     seen = np.isin(trained_identities.hashes_of(names), hashes)
     shared = [names[index] for index in np.flatnonzero(seen)]
     return {**found, "trained_on": len(shared), "shared": shared}

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facemill.pipelines.ingest.attribute_counts import AttributeCounts
 from facemill.pipelines.ingest.held_out import HeldOut, check_base_apart, read_held_out
 from facemill.pipelines.ingest.name_matches import NameMatches
 from facemill.pipelines.ingest.options import IngestOptions
@@ -28,6 +29,7 @@ from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
 from facemill.transforms.scan.repeated_ids import check_names
 from facemill.transforms.shards.index import INDEX as INDEX_FOLDER
 from facemill.transforms.shards.index import ROW_IDS
+from facemill.transforms.sources.guesses import Guess
 
 LISTED = "listed.json"
 PASSED_OVER = "passed_over.json"
@@ -62,6 +64,8 @@ class Checked:
         names: how the lists of identities and the held-out set match these identities.
         contradictions: `images`: how many duplicates of this run have another value of an attribute
             than the image that is kept, and `attributes`: how many by the attribute's name.
+        guesses: what was guessed of the input.
+        groups: images and kept images by the values of attributes, if no image has an identity.
     """
 
     counts: dict[str, int]
@@ -79,6 +83,8 @@ class Checked:
     in_two_splits: int = 0
     names: NameMatches = field(default_factory=NameMatches)
     contradictions: dict[str, Any] = field(default_factory=lambda: {"images": 0, "attributes": {}})
+    guesses: Sequence[Guess] = ()
+    groups: AttributeCounts = field(default_factory=AttributeCounts)
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -186,6 +192,7 @@ def check(
             "images": tally.contradicting,
             "attributes": dict(sorted(tally.contradicted.items())),
         },
+        groups=AttributeCounts() if tally.before else tally.groups,
         in_two_splits=sum(len(tally.identities.get(name, ())) for name in SPLITS) - len(together),
     )
 
@@ -211,6 +218,7 @@ class _Tally:
     attributes: set[str] = field(default_factory=set)
     values_before: Counter[str] = field(default_factory=Counter)
     values_after: Counter[str] = field(default_factory=Counter)
+    groups: AttributeCounts = field(default_factory=AttributeCounts)
     contradicting: int = 0
     contradicted: Counter[str] = field(default_factory=Counter)
 
@@ -226,6 +234,9 @@ class _Tally:
             self.contradicting += len(part) - part[_CONTRADICTS].null_count
             _count(self.contradicted, pc.list_flatten(part[_CONTRADICTS]))
         _count(self.before, part["identity"])
+        if not self.before:
+            # Where any image has an identity, the identities are the groups.
+            self.groups.add(part)
         for chunk in part["attributes"].chunks:
             self.attributes.update(chunk.keys.unique().to_pylist())
         written = part.filter(pc.is_valid(part["split"]))

@@ -10,6 +10,7 @@ from facemill.pipelines.ingest.selection import NameLists
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.scan.scan_chunk import ScanJob
 from facemill.transforms.selection.selection import Selection
+from facemill.transforms.sources.guesses import Guess
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class IngestJob:
         work: the folder of the run.
         lists: the identities that a person's files name.
         input_files: returns what `run.json` keeps of the files of the input.
+        guesses: what was guessed of the input.
     """
 
     options: IngestOptions
@@ -37,6 +39,7 @@ class IngestJob:
     work: Work
     lists: NameLists = field(default_factory=NameLists)
     input_files: Callable[[], dict[str, Any]] = dict
+    guesses: Sequence[Guess] = ()
 
     @property
     def base_keys(self) -> str | None:

@@ -12,6 +12,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 
+from facemill.pipelines.common import guesses
 from facemill.pipelines.common.input_files import Input, Looking
 from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.runner import Runner, choose
@@ -36,7 +37,6 @@ from facemill.pipelines.ingest.selection import (
     selection,
 )
 from facemill.transforms import storage
-from facemill.transforms.core.errors import naming
 from facemill.transforms.core.row_ids import HELD_OUT
 from facemill.transforms.dataset import artifact
 from facemill.transforms.faces.crop import CropConfig, check_detector
@@ -62,11 +62,13 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     runner = choose(beam_args)
     root = storage.absolute(options.input, "input")
     form = options.format or registry.guess(root)
-    columns = (options.image_column, options.label_column)
-    with naming({"images_root": "root"}):
-        source = registry.build(form, root, _manifest_root(options), *columns)
+    source = options.source(form, root)
+    source.names_nobody = not options.identities
     # An input that is not there is refused before the output is touched.
     tasks = source.tasks()
+    found = guesses.report(
+        source.guesses(tasks), source.images_root, "needed" if options.identities else "ignored"
+    )
     output = storage.absolute(options.output, "output")
     storage.check_apart(root, output)
     check_exclude(options)
@@ -94,8 +96,8 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         check_base(base, wanted)
         check_names(base, lists)
     inputs = {"input": root, **{one.option: one.source.root for one in references}}
-    if form == registry.MANIFEST:
-        inputs["root"] = source.root
+    if form == registry.MANIFEST or options.root is not None:
+        inputs["root"] = source.images_root
     here = is_here(options.scratch, runner.is_local)
     # Of a dataset the options have the fingerprint.
     identified = [one.option for one in references if isinstance(one.source, DatasetRecords)]
@@ -122,7 +124,9 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
             windows=options.dedup == "thorough",
         )
         looking = Looking(looked_at)
-        job = IngestJob(options, scan, tasks, rules, references, base, work, lists, looking.result)
+        job = IngestJob(
+            options, scan, tasks, rules, references, base, work, lists, looking.result, found
+        )
         if base is not None and job.base_keys is not None:
             write_base_keys(base, job.base_keys)
         with _prefetch(job, runner):
@@ -135,7 +139,3 @@ def _prefetch(job: IngestJob, runner: Runner) -> contextlib.AbstractContextManag
         return contextlib.nullcontext()
     chunks = all_chunks(job.scan.source, job.tasks, job.base_keys)
     return prefetch(job.scan, chunks, job.options.workers)
-
-
-def _manifest_root(options: IngestOptions) -> str | None:
-    return None if options.root is None else storage.absolute(options.root, "root")

@@ -103,6 +103,11 @@ class _Paths:
 class IngestOptions(SourceOptions, _Paths):
     """What one ingest run is to do."""
 
+    identities: bool = option(
+        True,
+        help="whether images have identities; --no-identities takes none from folders or columns, "
+        "so that all images go to unlabeled/",
+    )
     # 112 is what published face embedders take.
     image_size: int = option(
         112,
@@ -263,6 +268,18 @@ class IngestOptions(SourceOptions, _Paths):
             f"--brightness must be two numbers LOW,HIGH from 0 to 255, got {low:g},{high:g}; "
             "give 0,255 for no floor.",
         )
+        if not self.identities:
+            for name, given in (
+                ("include-identities", self.include_identities),
+                ("exclude-identities", self.exclude_identities),
+                ("split-list", self.split_lists),
+                ("label-column", self.label_column),
+            ):
+                _require(
+                    not given,
+                    f"--{name} must go with images that have identities, got it with "
+                    "--no-identities; leave one of them out.",
+                )
         columns = {rule.column for rule in self.balance if rule.column}
         _require(
             len(columns) < 2,

@@ -32,7 +32,7 @@ KIND = "dataset"
 # which images are excluded. An exclusion holds for the complete new version: a later version may
 # change it, but not drop it.
 _EXCLUDING = ("exclude_dataset", "include_identities", "exclude_identities")
-_FREE = ("format", "image_column", "label_column", "append_to", *_EXCLUDING)
+_FREE = ("format", "image_column", "label_column", "key", "append_to", *_EXCLUDING)
 # Outcomes besides kept of the images of a dataset that the input is compared with. An image that
 # the base rejected may come again in a better file; of a held-out set all identities count, those
 # of its rejected images too.
@@ -41,7 +41,7 @@ _COMPARED = {
     HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED),
 }
 # What an option was in datasets from before there was the option.
-_BEFORE = {"match_names": EXACT}
+_BEFORE = {"match_names": EXACT, "identities": True}
 _EXAMPLES = 3
 # Advice for a held-out set that cannot be read: the options of a format are for the input alone.
 _ADVICE = "check the path, or ingest these images by themselves and give that dataset"

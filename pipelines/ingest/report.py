@@ -1,6 +1,6 @@
 """The report of an ingest run: the input, the outcomes, and images to check them by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -49,7 +49,8 @@ def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions
     with StagingReader(scan.staging) as staging:
         crops = StagedCrops(scan.staging, staging, options.dedup == "thorough")
         shown = index.drawn.slice(0, _SAMPLES).to_pylist()
-        crops.prefetch([row["row_id"] for row in (*shown, *index.rows)])
+        faces = [row_id for some in index.faces.examples.values() for row_id, _ in some]
+        crops.prefetch([*(row["row_id"] for row in (*shown, *index.rows)), *faces])
 
         def groups(outcome: str, origin: int, name: str) -> list[page.Markup | str]:
             return report_groups.sheet(
@@ -65,8 +66,13 @@ def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions
             report_answer.section(checked, options, samples[:_STRIP]),
             page.Section("Outcomes", [*_counts(checked), _outcomes(added)], new.strip()),
             page.Section("Splits", [_splits(checked)], of_all),
-            page.Section("Balance", [_balance(checked), *_attributes(checked)], of_all),
+            page.Section(
+                "Balance",
+                [_balance(checked), *_attributes(checked), *_groups(checked)],
+                of_all,
+            ),
             page.Section("Quality", [_quality(index)], new.strip()),
+            *_faces(index, crops),
             page.Section(
                 "Conflicts",
                 groups(CONFLICT, BASE, "conflicts"),
@@ -75,7 +81,8 @@ def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions
             page.Section(
                 "Duplicates",
                 groups(DUPLICATE, BASE, "duplicates"),
-                f"The first of each group is kept.{new}",
+                "The first of each group stands for it: it is kept, unless its caption says why it "
+                f"was dropped.{new}",
             ),
             page.Section("Leakage", [*_leakage(index, checked, options), *leaks]),
             page.Section("Rejected, dropped and ignored", [_reasons(index)], new.strip()),
@@ -148,6 +155,47 @@ def _attributes(checked: Checked) -> list[page.Markup]:
         caption = f"The {min(len(rows), _VALUES)} largest of {len(rows)} values"
         shown.append(tables.table([column, *heads], rows[:_VALUES], caption=caption))
     return shown
+
+
+def _groups(checked: Checked) -> list[page.Markup]:
+    """A table of each attribute that groups the images, where no image has an identity."""
+    shown = []
+    heads = [tables.Column("images", True), tables.Column("kept", True)]
+    for name, values in sorted(checked.groups.listed.items()):
+        kept: Mapping[str, int] = checked.groups.kept.get(name, {})
+        rows: list[list[str | int]] = [[one, n, kept.get(one, 0)] for one, n in values.items()]
+        rows.sort(key=lambda row: (-int(row[1]), row[0]))
+        caption = f"The {min(len(rows), _VALUES)} largest of {len(rows)} values of {name}"
+        shown.append(tables.table([name, *heads], rows[:_VALUES], caption=caption))
+    return shown
+
+
+def _faces(index: Shown, crops: StagedCrops) -> list[page.Section]:
+    """How many faces the detector found, with pictures; no section where none was used."""
+    faces = index.faces
+    if not faces.images:
+        return []
+    names = list(faces.images)
+    alt = ", ".join(f"{faces.images[name]} with {name}" for name in names)
+    blocks: list[page.Markup | str] = [
+        charts.bars("Images by faces found", names, list(faces.images.values()), alt=alt)
+    ]
+    if faces.without:
+        more = ", ..." if faces.images["none"] > len(faces.without) else ""
+        blocks.append(f"Without a face: {', '.join(faces.without)}{more}.")
+    groups = [
+        images.Group(
+            f"Kept, with {name} found" if name == "several" else f"Kept, with {name} face found",
+            [
+                crops.thumbnail(row_id, images.short_name(image_id), "", image_id)
+                for row_id, image_id in some
+            ],
+        )
+        for name, some in faces.examples.items()
+        if some
+    ]
+    blocks += [images.sheet(groups)] if groups else []
+    return [page.Section("Faces", blocks, "Of several faces, the largest central one is cropped.")]
 
 
 def _quality(index: Shown) -> page.Markup | str:

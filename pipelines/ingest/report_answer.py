@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from facemill.model.recipes.recipe import Recipe
+from facemill.pipelines.common.guesses import sentence
 from facemill.pipelines.common.report import answer, figures, images, page
 from facemill.pipelines.common.report.answer import Command, Finding
 from facemill.pipelines.ingest.checks import Checked
@@ -128,6 +129,9 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
     yield _val(checked)
     yield from between_splits(checked, options)
     yield held_out(checked.held_out)
+    for guess in checked.guesses:
+        text = sentence(guess)
+        yield Finding("check", f"{text[0].upper()}{text[1:]}.")
     yield from (Finding("check", f"{line}.") for line in checked.names.words)
     counts = checked.counts
     conflicts, rejected = counts[CONFLICT], counts[REJECTED]

@@ -6,6 +6,7 @@ and of the rows in them has no effect.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.transforms.core.keyed import keyed_hash, splitmix64
+from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, IGNORED, KEPT, REJECTED
 from facemill.transforms.dataset.records import QUALITY
 from facemill.transforms.shards.index import SCHEMA
@@ -28,7 +30,13 @@ MEMBERS = 8
 EXAMPLES = 3
 _NAMES = 8
 
-COLUMNS = ("image_id", "outcome", "duplicate_of", "reason", "reason_code", "identity", *QUALITY)
+# Example pictures of each number of faces.
+FACES = 6
+
+COLUMNS = (
+    *("image_id", "outcome", "duplicate_of", "reason", "reason_code", "identity", "faces"),
+    *QUALITY,
+)
 _DRAWN_COLUMNS = pa.schema(
     [("row_id", pa.uint64()), *(SCHEMA.field(name) for name in ("image_id", *QUALITY))]
 )
@@ -71,6 +79,21 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class Faces:
+    """How many faces a detector found in the images that it saw.
+
+    Attributes:
+        images: `none`, `one` and `several` to the number of images; empty without a detector.
+        without: image_ids of the first few without a face.
+        examples: `one` and `several` to row_id and image_id of a few images that are kept.
+    """
+
+    images: Mapping[str, int] = field(default_factory=dict)
+    without: Sequence[str] = ()
+    examples: Mapping[str, Sequence[tuple[int, str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Shown:
     """What the page needs of the index.
 
@@ -81,6 +104,7 @@ class Shown:
             row_id, image_id and the columns of quality.
         clusters: of each outcome that was asked for, those that come first by name.
         groups: of each outcome, how many clusters there are in all.
+        faces: of the images in which a detector looked for faces.
     """
 
     counted: Sequence[Counted]
@@ -88,6 +112,7 @@ class Shown:
     drawn: pa.Table
     clusters: Mapping[str, Sequence[Cluster]]
     groups: Mapping[str, int]
+    faces: Faces = field(default_factory=Faces)
 
     @property
     def rows(self) -> Iterator[Mapping[str, Any]]:
@@ -110,7 +135,7 @@ class IndexSummary:
     """
 
     def __init__(self, outcomes: Sequence[str], seed: int) -> None:
-        self._reasons, self._sample = _Reasons(), _Sample(seed)
+        self._reasons, self._sample, self._faces = _Reasons(), _Sample(seed), _FaceCounts()
         self._firsts = {outcome: _FirstNamed() for outcome in outcomes}
         self._totals = {outcome: _Groups() for outcome in outcomes}
 
@@ -118,6 +143,7 @@ class IndexSummary:
         """Adds the rows of a part: at least COLUMNS and `row_id`."""
         self._reasons.add(part)
         self._sample.add(part)
+        self._faces.add(part)
         for outcome, first in self._firsts.items():
             naming = pc.and_(pc.equal(part["outcome"], outcome), pc.is_valid(part["duplicate_of"]))
             rows = part.filter(naming)
@@ -138,6 +164,7 @@ class IndexSummary:
             self._sample.rows,
             {outcome: clusters.get(outcome, []) for outcome in self._firsts},
             {outcome: groups.count for outcome, groups in self._totals.items()},
+            self._faces.faces(),
         )
 
 
@@ -161,6 +188,38 @@ class _Reasons:
     def sorted(self) -> list[Counted]:
         found = [Counted(*key, count, self.examples[key]) for key, count in self.images.items()]
         return sorted(found, key=lambda one: (-one.images, one.outcome, one.reason))
+
+
+@dataclass
+class _FaceCounts:
+    """Counts by the number of faces, and the images whose names come first of each."""
+
+    images: Counter[str] = field(default_factory=Counter)
+    without: list[str] = field(default_factory=list)
+    examples: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+
+    def add(self, part: pa.Table) -> None:
+        none = part.filter(pc.equal(part["reason_code"], ReasonCode.NO_FACE.value))["image_id"]
+        self.images["none"] += len(none)
+        self.without = heapq.nsmallest(EXAMPLES, [*self.without, *none.to_pylist()])
+        for name, few in (
+            ("one", pc.equal(part["faces"], 1)),
+            ("several", pc.greater(part["faces"], 1)),
+        ):
+            found = part.filter(few)
+            self.images[name] += len(found)
+            kept = found.filter(pc.equal(found["outcome"], KEPT))
+            rows = zip(kept["image_id"].to_pylist(), kept["row_id"].to_pylist(), strict=True)
+            self.examples[name] = heapq.nsmallest(FACES, [*self.examples.get(name, ()), *rows])
+
+    def faces(self) -> Faces:
+        if not self.images.total():
+            return Faces()
+        examples = {
+            name: [(row_id, image_id) for image_id, row_id in some]
+            for name, some in self.examples.items()
+        }
+        return Faces(dict(self.images), self.without, examples)
 
 
 class _Sample:
@@ -341,7 +400,9 @@ class _Members:
         self._order()
 
     def _order(self) -> None:
-        self.rows.sort(key=lambda one: (one["outcome"] != KEPT, one["image_id"]))
+        # The image that the others name comes first, also where it is dropped.
+        ranks = {KEPT: 0, DROPPED: 1}
+        self.rows.sort(key=lambda one: (ranks.get(one["outcome"], 2), one["image_id"]))
         del self.rows[MEMBERS:]
 
     def join(self, other: "_Members | None") -> None:

@@ -54,7 +54,9 @@ def execute(job: IngestJob, runner: Runner) -> None:
         run_info = runner.run(functools.partial(build_graph, job=job), progress, work.output)
         summary = IndexSummary(ingest_report.SHOWN_OUTCOMES, options.seed)
         checked = checks.check(work, options, job.base, summary)
-        checked = dataclasses.replace(checked, names=_match_names(job, checked))
+        checked = dataclasses.replace(
+            checked, names=_match_names(job, checked), guesses=job.guesses
+        )
         started = time.monotonic()
         with failures_in_sentences(LOCAL, _HERE):
             analysis.run()
@@ -68,7 +70,7 @@ def execute(job: IngestJob, runner: Runner) -> None:
         run_info[INPUT_FILES] = job.input_files()
         _commit(job, checked, analysis.transform, run_info)
     _print_table(checked, options.output)
-    if not checked.named and job.scan.source.identities:
+    if not checked.named and options.identities and job.scan.source.identities:
         print(
             "  no image has an identity, so there is nobody to train on: name identities by "
             f"{with_flags(job.scan.source.identities)}"
@@ -108,6 +110,7 @@ def _commit(
         "names": checked.names.to_manifest(),
         "passed_over": checked.passed_over,
         "contradictions": checked.contradictions,
+        "guesses": [guess.to_manifest() for guess in job.guesses],
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
     }

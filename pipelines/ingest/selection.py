@@ -132,6 +132,8 @@ def result_options(options: IngestOptions, form: str, lists: NameLists) -> dict[
         "format": form,
         "image_column": options.image_column,
         "label_column": options.label_column,
+        "key": options.key,
+        "identities": options.identities,
         "image_size": options.image_size,
         "align": options.align,
         "detector": options.detector if options.align == "detect" else None,

@@ -13,22 +13,22 @@ from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.common.thresholds import threshold
-from facemill.pipelines.match import report
+from facemill.pipelines.match import pairs, report
 from facemill.pipelines.match.options import MatchOptions
+from facemill.pipelines.match.outputs import KIND, REPORT, needed
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, RunError
 from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.done_marks import images_done
-from facemill.transforms.scoring.embeddings import EmbeddingSet, check_same_model, read_set
+from facemill.transforms.scoring.embeddings import check_same_model
+from facemill.transforms.search.methods import EXACT
 from facemill.transforms.search.plan import Plan, plan
 from facemill.transforms.search.transform import FindNeighbors
 from facemill.transforms.search.write_matches import MATCHES, UNMATCHED, WriteMatches
 
-KIND = "matches"
-REPORT = "report.html"
 _RECEIPTS, _PROGRESS = "blocks.json", "progress"
-_COUNTED = ("probes", "matched", "pairs", "named", "right")
+_COUNTED = ("probes", "matched", "pairs", "named", "right", "sampled", "recalled")
 
 
 def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
@@ -42,9 +42,20 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         UsageError: an input cannot be used, or the output holds something else.
         RunError: embeddings differ from their manifest, or the runner failed.
     """
+    if options.pairs is not None:
+        pairs.run(options, beam_args)
+        return
+    if options.embeddings is not None:
+        raise ParameterError(
+            "embeddings",
+            options.embeddings,
+            must="go with `pairs`",
+            got=f"{options.embeddings} without",
+            do="give `probes` and `gallery`",
+        )
     runner = choose(beam_args)
-    probes, probes_manifest = _needed(options.probes, "probes")
-    gallery, gallery_manifest = _needed(options.gallery, "gallery")
+    probes, probes_manifest = needed(options.probes, "probes")
+    gallery, gallery_manifest = needed(options.gallery, "gallery")
     check_same_model(probes, gallery, "gallery")
     least = threshold(
         options.threshold,
@@ -58,6 +69,9 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         "gallery_fingerprint": artifact.fingerprint(gallery_manifest),
         "top_k": options.top_k,
         "threshold": least,
+        "search": options.search,
+        # What an index finds depends on the shard that it is built of.
+        "memory": None if options.search == EXACT else options.memory,
     }
     inputs = {"probes": probes.path, "gallery": gallery.path}
     here = is_here(options.scratch, runner.is_local)
@@ -70,7 +84,7 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         probes.check_files()
         if gallery.path != probes.path:
             gallery.check_files()
-        given = plan(probes, gallery, options.memory, options.top_k, least)
+        given = plan(probes, gallery, options.memory, options.top_k, least, search=options.search)
         build = functools.partial(build_graph, plan=given, threads=options.workers, work=work)
         progress = Progress(
             "probes compared", functools.partial(_compared, work, given), lambda: given.probe_count
@@ -84,7 +98,8 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         manifest = {
             "counts": {name: counts[name] for name in ("probes", "gallery", "matched", "unmatched")}
             | {"pairs": counts["pairs"]},
-            "metrics": {name: counts[name] for name in ("named", "right")},
+            "metrics": {name: counts[name] for name in ("named", "right")}
+            | {"recall": _recall(counts)},
             "model_id": probes.model_id,
             "files": sorted(files, key=lambda entry: entry["path"]),
         }
@@ -106,23 +121,6 @@ def build_graph(pipeline: beam.Pipeline, plan: Plan, threads: int, work: Work) -
     hits = pipeline | "FindNeighbors" >> FindNeighbors(plan, threads, work.path(_PROGRESS))
     blocks = hits | "WriteMatches" >> WriteMatches(plan, work.files)
     _ = blocks | "Blocks" >> write_results.WriteReceipts(work.path(_RECEIPTS))
-
-
-def _needed(path: str | None, parameter: str) -> tuple[EmbeddingSet, dict[str, Any]]:
-    """The embeddings that an option names, and their manifest.
-
-    Raises:
-        UsageError: the option is not given, or names no embeddings.
-    """
-    if path is None:
-        raise ParameterError(
-            parameter,
-            path,
-            must="name embeddings",
-            got="none",
-            do="give a directory that `facemill score` wrote",
-        )
-    return read_set(path, parameter)
 
 
 def _compared(work: Work, plan: Plan) -> int:
@@ -149,6 +147,11 @@ def _check(work: Work, plan: Plan) -> tuple[dict[str, int], list[dict[str, Any]]
     return counts, sorted(files, key=lambda entry: entry["path"])
 
 
+def _recall(counts: dict[str, int]) -> float | None:
+    """The share of the sample's exact pairs that were found; None for the exact search."""
+    return counts["recalled"] / counts["sampled"] if counts["sampled"] else None
+
+
 def _summary(counts: dict[str, int], plan: Plan) -> str:
     """The short table that the command ends with."""
     rows = [(name, f"{counts[name]:,}") for name in ("probes", "gallery", "matched", "unmatched")]
@@ -157,4 +160,8 @@ def _summary(counts: dict[str, int], plan: Plan) -> str:
     if counts["named"]:
         share = counts["right"] / counts["named"]
         rows.append(("best is right", f"{share:.2%} of {counts['named']:,} with a known identity"))
+    recall = _recall(counts)
+    if recall is not None:
+        text = f"{recall:.2%} of {counts['sampled']:,} pairs that the exact search finds"
+        rows.append(("recall", text))
     return "\n".join(f"  {name:<14} {value:>12}" for name, value in rows)

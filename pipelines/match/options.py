@@ -6,6 +6,7 @@ from facemill.pipelines.common.options import check
 from facemill.pipelines.common.scratch import AUTO, SCRATCHES
 from facemill.pipelines.common.search_options import SearchOptions
 from facemill.transforms.core.fields import option
+from facemill.transforms.search.methods import EXACT, SEARCHES
 
 SUMMARY = "find the people of a gallery in photos, or compare listed pairs, by embeddings"
 TAKES_BEAM_OPTIONS = True
@@ -23,6 +24,21 @@ class MatchOptions(SearchOptions, _Paths):
     probes: str | None = option(None, help="embeddings of the photos to name")
     gallery: str | None = option(
         None, help="embeddings to search: of `facemill score`, or templates of `facemill enroll`"
+    )
+    pairs: str | None = option(
+        None,
+        metavar="CSV",
+        help="compare listed pairs of image_ids in place of all: a table of two columns; the first "
+        "of --probes, the second of --gallery",
+    )
+    embeddings: str | None = option(
+        None, help="with --pairs: embeddings of both images, in place of --probes and --gallery"
+    )
+    search: str = option(
+        EXACT,
+        choices=SEARCHES,
+        help="exact, or by an index that looks at a part of the gallery (ivf, hnsw), whose recall "
+        "is measured on a sample and reported; for large galleries and many probes",
     )
     top_k: int = option(10, least=1, most=1000, help="best matches of each probe")
     scratch: str = option(

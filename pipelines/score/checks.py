@@ -29,11 +29,13 @@ class Checked:
     Attributes:
         counts: listed, scored, rejected, ignored; with earlier embeddings also unchanged and
             removed; where all faces have rows also photos.
+        errors: images without an embedding by reason code, the most frequent first.
         files: path, bytes, sha256 of every part.
         source_fingerprint: hex; the same for the same set of image_ids.
     """
 
     counts: dict[str, int]
+    errors: dict[str, int]
     files: list[dict[str, Any]]
     source_fingerprint: str
 
@@ -93,9 +95,10 @@ def check(
             f"{photos} were read, and of their {read.images + read.failures} images {rows} have a "
             "row; the input may have changed, so run the command again."
         )
+    codes = _codes(work, errors)
     counted, missing = listed - ignored, rejected
     if all_faces:
-        faceless = _without_face(work, errors)
+        faceless = codes.get(ReasonCode.NO_FACE.value, 0)
         counted, missing = read.images + read.failures - ignored - faceless, rejected - faceless
     if (scored == 0 and not since and not all_faces) or missing > max_rejected * counted:
         raise RunError(
@@ -120,6 +123,7 @@ def check(
             "ignored": ignored,
             **more,
         },
+        errors=codes,
         files=sorted(files, key=lambda entry: entry["path"]),
         source_fingerprint=f"{total % (1 << 256):064x}",
     )
@@ -145,10 +149,12 @@ def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[
             yield batch.column(0).to_pylist()
 
 
-def _without_face(work: Work, errors: Sequence[dict[str, Any]]) -> int:
-    """How many photos have no face."""
-    codes = _column(work, errors, "reason_code")
-    return sum(some.count(ReasonCode.NO_FACE.value) for some in codes)
+def _codes(work: Work, errors: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How many images have each reason code, the most frequent first."""
+    found: Counter[str] = Counter()
+    for codes in _column(work, errors, "reason_code"):
+        found.update(codes)
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _reasons(work: Work, errors: Sequence[dict[str, Any]]) -> str:

@@ -38,12 +38,13 @@ def _read(path: str, options: ScoreOptions, model: Mapping[str, Any]) -> Earlier
             f"--since must be embeddings of the model of this run ({model['model_id']}), but "
             f"{path} is of {manifest['model_id']}; score all photos with the new model."
         )
-    faces = manifest["options"].get("faces", options.faces)
-    if faces != options.faces:
-        raise UsageError(
-            f"--since must have rows for the same faces, but {path} was made with --faces {faces}; "
-            "give the same, or score all photos."
-        )
+    for name in ("faces", "flip_average"):
+        there, here = manifest["options"].get(name), getattr(options, name)
+        if there is not None and there != here:
+            raise UsageError(
+                f"--since must be embeddings that were made alike, but {path} was made with "
+                f"{name} {there} and this run has {here}; give the same, or score all photos."
+            )
     earlier = Earlier(root, manifest, options.faces == ALL)
     check_has_contents(earlier)
     return earlier

@@ -7,7 +7,8 @@ list -> chunk groups -> read -> model (RunInference) -> embeddings
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,8 +16,10 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import TaggedOutput
 
-from facemill.pipelines.common import input_files
+from facemill.model.runtimes import registry as runtimes
+from facemill.pipelines.common import guesses, input_files
 from facemill.pipelines.common.flags import crop_flags, flag
+from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
@@ -25,7 +28,8 @@ from facemill.pipelines.score import checks
 from facemill.pipelines.score.earlier import fingerprints, read_earlier
 from facemill.pipelines.score.options import ALL, LARGEST, ScoreOptions
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError, naming
+from facemill.transforms.core import counters
+from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.merging import Merge
 from facemill.transforms.dataset import artifact, write_results
@@ -35,10 +39,17 @@ from facemill.transforms.dataset.outcomes import KEPT
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
 from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
+from facemill.transforms.scoring.flip import averaging
 from facemill.transforms.scoring.known import Earlier, write_known
 from facemill.transforms.scoring.listing import GroupChunks
-from facemill.transforms.scoring.model import ModelHandlerForBatches
-from facemill.transforms.scoring.read import FAILED_TAG, Reader, ReadImages, SumReadCounts
+from facemill.transforms.scoring.model import MODEL_TIME, Embed, ModelHandlerForBatches
+from facemill.transforms.scoring.read import (
+    FAILED_TAG,
+    READ_TIME,
+    Reader,
+    ReadImages,
+    SumReadCounts,
+)
 from facemill.transforms.scoring.removed import FindRemoved
 from facemill.transforms.scoring.rows import Failure, Result, Scored
 from facemill.transforms.scoring.write import (
@@ -51,6 +62,7 @@ from facemill.transforms.scoring.write import (
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
 from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
+from facemill.transforms.sources.guesses import Guess
 
 KIND = "embeddings"
 _PROGRESS = "progress"
@@ -69,6 +81,7 @@ class Input:
         fingerprint: of a dataset's manifest; None for images, which the fingerprint of their names
             identifies later.
         kept: how many images the manifest promises; None for images.
+        guesses: what was guessed of the images.
     """
 
     root: str
@@ -77,6 +90,7 @@ class Input:
     format: str
     fingerprint: str | None
     kept: int | None
+    guesses: Sequence[Guess] = ()
 
 
 def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
@@ -95,6 +109,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     manifest = artifact.read_manifest(model, "model")
     crop_config = CropConfig.from_manifest(manifest["preprocessing"])
     check_detector(crop_config)
+    spec = runtimes.choose(manifest, options.runtime)
     given = _input(options, crop_config)
     output = _output(options)
     storage.check_apart(given.root, output)
@@ -103,18 +118,21 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     wanted = {
         "model_id": manifest["model_id"],
         "batch_size": options.batch_size,
+        "runtime": spec.kind,
         "dtype": options.dtype,
         "faces": options.faces,
+        "flip_average": options.flip_average,
         "since": fingerprints(earlier),
         "dataset_fingerprint": given.fingerprint,
         "format": given.format,
         "image_column": options.image_column,
         "label_column": options.label_column,
+        "key": options.key,
     }
     inputs = {"input": given.root, "model": model}
-    if given.format == registry.MANIFEST:
-        inputs["root"] = given.source.root
     inputs |= {f"since[{number}]": one.root for number, one in enumerate(earlier)}
+    if given.format == registry.MANIFEST or options.root is not None:
+        inputs["root"] = given.source.images_root
     here = is_here(options.scratch, runner.is_local)
     # The options have the id of the model and the fingerprints of a dataset and of embeddings.
     identified = ["model", *(name for name in inputs if name.startswith("since["))]
@@ -143,6 +161,10 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             return
         looking = input_files.Looking(photos)
         artifact.local_copy(model, manifest)
+        print(f"runtime: {spec.kind} ({spec.file})", file=sys.stderr)
+        if runner.is_local:
+            # A worker thread of this process would import it with TensorFlow's messages.
+            import_quietly(runtimes.module_name(spec.kind))
         known = work.path(_KNOWN) if earlier else None
         if known is not None:
             write_known(earlier, known)
@@ -168,12 +190,18 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             since=bool(earlier),
         )
         run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
+        run_info |= _speed(checked.counts["scored"], run_info)
         _commit(work, checked, manifest, given, run_info)
-        rate = checked.counts["scored"] / max(run_info["seconds"], 1e-9)
         print(output)
         for name, count in checked.counts.items():
             print(f"  {name:<10} {count:>12,}")
-        print(f"  {rate:,.0f} images/s")
+        for code, count in checked.errors.items():
+            print(f"    {code:<22} {count:>12,}")
+        share = run_info["model_share"]
+        print(
+            f"  {run_info['images_per_second']:,.0f} images/s"
+            + ("" if share is None else f", {share:.0%} of the workers' time in the model")
+        )
 
 
 def build_graph(
@@ -205,7 +233,15 @@ def build_graph(
         | "ChunkGroups" >> GroupChunks(tasks, total, options.batch_size)
         | "ReadImages" >> ReadImages(reader, options.workers, options.batch_size)
     )
-    handler = ModelHandlerForBatches(model, artifact.fingerprint(manifest), options.batch_size)
+    spec = runtimes.choose(manifest, options.runtime)
+    load: Callable[[str], Embed] = runtimes.loader(
+        manifest, spec, options.batch_size, options.workers
+    )
+    if options.flip_average:
+        load = averaging(load)
+    handler = ModelHandlerForBatches(
+        model, artifact.fingerprint(manifest), spec.file, load, options.batch_size
+    )
     results = (
         images.batches
         | "Model" >> RunInference(handler)
@@ -257,12 +293,11 @@ def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
     root = storage.absolute(options.input, "input")
     if not artifact.has_manifest(root):
         form = options.format or registry.guess(root)
-        images_root = options.root and storage.absolute(options.root, "root")
-        columns = (options.image_column, options.label_column)
-        with naming({"images_root": "root"}):
-            source = registry.build(form, root, images_root, *columns)
+        source = options.source(form, root)
         # An input that is not there is refused before the output is touched.
-        return Input(root, source, source.tasks(), form, None, None)
+        tasks = source.tasks()
+        guessed = guesses.report(source.guesses(tasks), source.images_root, "used")
+        return Input(root, source, tasks, form, None, None, guessed)
     manifest = artifact.read_manifest(root, "dataset")
     for field in dataclasses.fields(SourceOptions):
         if getattr(options, field.name) is not None:
@@ -333,10 +368,26 @@ class _Divide(beam.DoFn):
         # A bundle that is tried again has the same first image.
         key = f"{keyed_hash(0, 'done', results[0].image_id):016x}"
         mark_done(self._folder, key, len(results))
-        yield [one for one in results if isinstance(one, Scored)]
+        scored = [one for one in results if isinstance(one, Scored)]
+        counters.count("images_scored", len(scored))
+        yield scored
         failures = [one for one in results if isinstance(one, Failure)]
         if failures:
             yield TaggedOutput(FAILED_TAG, failures)
+
+
+def _speed(scored: int, run_info: dict[str, Any]) -> dict[str, Any]:
+    """What `run.json` says of the speed of a run.
+
+    Args:
+        scored: images.
+        run_info: what the runner says of the run.
+    """
+    spent = [run_info["counters"].get(name, 0) for name in (MODEL_TIME, READ_TIME)]
+    return {
+        "images_per_second": round(scored / max(run_info["seconds"], 1e-9), 1),
+        "model_share": round(spent[0] / sum(spent), 3) if sum(spent) else None,
+    }
 
 
 def _listed(count: int) -> dict[str, int]:
@@ -361,9 +412,11 @@ def _commit(
 ) -> None:
     manifest = {
         "counts": checked.counts,
+        "errors": checked.errors,
         "model_id": model["model_id"],
         "embedding_size": model["embedding_size"],
         "source": {"fingerprint": given.fingerprint or checked.source_fingerprint},
+        "guesses": [guess.to_manifest() for guess in given.guesses],
         "files": [entry | {"path": work.placed(entry["path"])} for entry in checked.files],
     }
     names = [entry["path"] for entry in checked.files]

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+from facemill.model.runtimes import choices as runtimes
 from facemill.pipelines.common.options import check
 from facemill.pipelines.common.scratch import AUTO, SCRATCHES
 from facemill.pipelines.common.source_options import SourceOptions
@@ -23,7 +24,7 @@ _PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]*")
 @dataclasses.dataclass(frozen=True)
 class _Paths:
     input: str = option(help="images, or a dataset")
-    model: str = option(help="directory that `facemill train` wrote")
+    model: str = option(help="directory that `facemill train` or `facemill import-model` wrote")
     output: str = option(help="directory of the embeddings, new or left by a killed run")
 
 
@@ -45,6 +46,11 @@ class ScoreOptions(SourceOptions, _Paths):
         help="earlier embeddings of the same model, the oldest first: only photos that are not in "
         "them with the same content are scored, and those that have gone are listed in removed/",
     )
+    flip_average: bool = option(
+        False,
+        help="score each crop and its mirror image, and write the sum of both embeddings, of "
+        "length 1; takes twice the time of the model",
+    )
     partition: str | None = option(
         None,
         metavar="NAME",
@@ -58,7 +64,17 @@ class ScoreOptions(SourceOptions, _Paths):
     )
     # About 32 is fastest on a CPU.
     batch_size: int = option(
-        32, least=1, most=1024, advice="give 32", help="images in one call of the model"
+        32,
+        least=1,
+        most=1024,
+        advice="give 32",
+        help="images that are given to the model together; a runtime may divide them into calls",
+    )
+    runtime: str = option(
+        runtimes.AUTO,
+        choices=(runtimes.AUTO, *runtimes.RUNTIMES),
+        help="what runs the network; auto is the first for which the model has a file and that is "
+        "installed here. Part of the result: the last bits of embeddings depend on it",
     )
     scratch: str = option(
         AUTO,
@@ -72,8 +88,9 @@ class ScoreOptions(SourceOptions, _Paths):
         least=1,
         advice="give 1",
         elsewhere=1,
-        help="threads that decode, in each of the runner's worker processes; by default one for "
-        "each core that may be used here; never changes a byte of the result",
+        help="threads that decode, and then calls of a LiteRT or ONNX network at a time, in each "
+        "of the runner's worker processes; by default one for each core that may be used here; "
+        "never changes a byte of the result",
     )
     max_rejected: float = option(
         0.5,

@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from facemill.model.data import augmented_examples, validation_pairs
 from facemill.model.data import tfdata as training_input
 from facemill.model.data.vocabulary import Transform
-from facemill.model.export import trained_identities
+from facemill.model.export import tflite, trained_identities
+from facemill.model.export.embedder import Embedder
 from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
 from facemill.model.metrics import verification
+from facemill.model.runtimes.spec import SAVED_MODEL
 from facemill.model.training.failures import failures_in_sentences
 from facemill.model.training.keras_settings import use_own_settings
 from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
@@ -132,19 +135,21 @@ def _train(
     # Of `--align none` the model takes the uncropped image; aligned faces must come aligned.
     centered = preprocessing["align"] == "center"
     fraction = preprocessing["crop_fraction"] if centered else None
-    export(embedder, fraction, work.path("saved_model"))
+    export(embedder, fraction, work.path(SAVED_MODEL.file))
+    examples = augmented_examples.read(dataset, manifest, recipe)
+    twin = _export_twin(embedder, np.stack([one.stored for one in examples]), work)
     described: dict[str, Any] = {
         "recipe": dataclasses.asdict(recipe),
         "model_id": model_id(embedder, recipe, preprocessing),
         "dataset_fingerprint": artifact.fingerprint(manifest),
         "embedding_size": recipe.embedding_size,
         "preprocessing": preprocessing,
+        "runtimes": [*twin, SAVED_MODEL.to_manifest()],
         "metrics": _metrics(trainer, scores),
         "thresholds": {}
         if scores is None
         else verification.thresholds_at(scores.genuine, scores.impostor, _FALSE_MATCH_RATES),
     }
-    examples = augmented_examples.read(dataset, manifest, recipe)
     page = report.render(described, trainer.history, scores, pairs, manifest, examples, warnings)
     trained = trained_identities.to_bytes(transform.identities)
     storage.write_atomically(work.path(trained_identities.FILE), trained)
@@ -196,6 +201,33 @@ def _kept_folders(work: Work) -> tuple[str, str, Callable[[], None]]:
     return folders[0], folders[1], save
 
 
+def _export_twin(embedder: Embedder, pixels: np.ndarray, work: Work) -> list[dict[str, Any]]:
+    """Writes the TFLite twin; returns its entry in the manifest, or none where it is not equal.
+
+    Args:
+        embedder: with trained weights.
+        pixels: uint8 [N, S, S, 3], images on which both are compared.
+        work: the run.
+    """
+    content = tflite.convert(embedder)
+    saved = tf.saved_model.load(work.path(SAVED_MODEL.file)).signatures[SAVED_MODEL.signature]
+    difference = tflite.largest_difference(
+        content,
+        lambda some: saved(pixels=tf.constant(some))[SAVED_MODEL.output].numpy(),
+        pixels,
+    )
+    if difference > tflite.TOLERANCE:
+        print(
+            f"warning: the model has no TFLite file, which scoring would take, since its "
+            f"embeddings differ from the SavedModel's by up to {difference:.1g}",
+            file=sys.stderr,
+        )
+        return []
+    storage.write_atomically(work.path(tflite.FILE), content)
+    checked = {"largest_difference": difference, "compared_images": len(pixels)}
+    return [tflite.spec_of(content).to_manifest() | checked]
+
+
 def _device() -> str:
     return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
@@ -210,10 +242,12 @@ def _commit(
     work: Work, described: dict[str, Any], dataset: dict[str, Any], run_info: dict[str, Any]
 ) -> None:
     files = [
-        artifact.file_entry(work.scratch, f"saved_model/{name}")
-        for name in storage.walk_files(work.path("saved_model"))
+        artifact.file_entry(work.scratch, f"{SAVED_MODEL.file}/{name}")
+        for name in storage.walk_files(work.path(SAVED_MODEL.file))
     ]
-    single = ("report.html", trained_identities.FILE)
+    single = ["report.html", trained_identities.FILE]
+    if len(described["runtimes"]) > 1:
+        single.append(tflite.FILE)
     files += [artifact.file_entry(work.scratch, name) for name in single]
     train = dataset["splits"]["train"]
     manifest = {
@@ -221,5 +255,5 @@ def _commit(
         **described,
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
-    promote = [(os.path.join(work.scratch, name), name) for name in ("saved_model", *single)]
+    promote = [(os.path.join(work.scratch, name), name) for name in (SAVED_MODEL.file, *single)]
     work.commit(manifest, promote, run_info)

@@ -97,12 +97,22 @@ def test_framed_crops_of_another_size_are_a_usage_error(model):
         model(np.zeros((1, 8, 8, 3), np.uint8), framed=True)
 
 
-def test_a_damaged_model_is_not_loaded(tiny_model, tmp_path):
+@pytest.mark.parametrize(
+    ("runtime", "file"),
+    [("litert", "embedder.tflite"), ("tensorflow", "saved_model/saved_model.pb")],
+)
+def test_a_damaged_model_is_not_loaded(tiny_model, tmp_path, runtime, file):
     copy = shutil.copytree(tiny_model, tmp_path / "model")
-    with (copy / "saved_model" / "saved_model.pb").open("ab") as stream:
+    with (copy / file).open("ab") as stream:
         stream.write(b"\0")
     with pytest.raises(facemill.RunError, match="SHA-256 of its manifest"):
-        facemill.Model.load(copy)
+        facemill.Model.load(copy, runtime=runtime)
+
+
+def test_both_runtimes_of_a_model_give_the_same_embeddings(model, tiny_model, files):
+    other = facemill.Model.load(tiny_model, runtime="tensorflow")
+    assert (model.runtime, other.runtime) == ("litert", "tensorflow")
+    np.testing.assert_allclose(model(files[:5]), other(files[:5]), rtol=0, atol=1e-5)
 
 
 def test_a_path_without_a_model_or_a_bad_batch_size_is_a_usage_error(tiny_dataset, tmp_path):

@@ -24,6 +24,8 @@ FLAGS = {
         --root None
         --image-column None
         --label-column None
+        --key None
+        --identities True --no-identities
         --image-size 112 int
         --align center none|center|landmarks|detect
         --detector blazeface blazeface|mtcnn
@@ -79,6 +81,21 @@ FLAGS = {
         --validation-pairs recipe's int
         --seed recipe's int
     """,
+    "detect": """
+        --input required
+        --output required
+        --format None FORMATS
+        --root None
+        --image-column None
+        --label-column None
+        --key None
+        --crops None DATASET
+        --image-size 112 int
+        --detector blazeface blazeface|mtcnn
+        --scratch auto auto|disk|store
+        --workers runner's int
+        --max-rejected 0.5 float
+    """,
     "score": """
         --input required
         --model required
@@ -87,7 +104,14 @@ FLAGS = {
         --root None
         --image-column None
         --label-column None
+        --key None
+        --faces largest largest|all
+        --since repeated EMBEDDINGS
+        --flip-average False --no-flip-average
+        --partition None NAME
+        --dtype float32 float32|float16|int8
         --batch-size 32 int
+        --runtime auto auto|litert|onnxruntime|tensorflow
         --scratch auto auto|disk|store
         --workers runner's int
         --max-rejected 0.5 float
@@ -101,6 +125,9 @@ FLAGS = {
         --workers runner's int
         --probes None
         --gallery None
+        --pairs None CSV
+        --embeddings None
+        --search exact exact|ivf|hnsw
         --top-k 10 int
         --scratch auto auto|disk|store
     """,
@@ -154,6 +181,23 @@ FLAGS = {
         --pairs None FOLDSxPAIRS
         --workers cores int
     """,
+    "import-model": """
+        --file required
+        --output required
+        --preset None insightface|facenet|mobilefacenet
+        --input-size None int
+        --layout None nhwc|nchw
+        --color None rgb|bgr
+        --mean None X[,Y,Z]
+        --scale None X[,Y,Z]
+        --signature None
+        --output-name None
+        --normalize None --no-normalize
+        --align None none|center|landmarks|detect
+        --detector blazeface blazeface|mtcnn
+        --crop-fraction 1.0 float
+        --crop-raised 0.0 float
+    """,
     "demo": """
         --output required
     """,
@@ -161,7 +205,7 @@ FLAGS = {
 
 
 def options_of(command: str) -> type:
-    return importlib.import_module(f"facemill.pipelines.{command}.options").OPTIONS
+    return importlib.import_module(cli.module_of(command, "options")).OPTIONS
 
 
 def described(action: argparse.Action) -> str:

@@ -269,7 +269,7 @@ def test_a_flatten_whose_input_is_read_twice_is_found(launcher):
 
 def test_a_key_that_is_pickled_is_found(launcher):
     pipeline = beam.Pipeline(runner="FnApiRunner")
-    pairs = pipeline | beam.Create([1]) | "Pair" >> beam.Map(lambda one: ({one}, one))
+    pairs = pipeline | beam.Create([(frozenset({1}), 1)])
     _ = (pairs,) | Merge() | "Group" >> beam.GroupByKey()
     with pytest.raises(AssertionError, match="Group reads"):
         check_portable(pipeline, launcher)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import spawn
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Generic, TypeVar
 
 from facemill.transforms.core.errors import RunError
@@ -25,11 +27,48 @@ def executor(workers: int) -> ProcessPoolExecutor:
     Spawned, not forked: a fork would copy the locks of whatever threads the caller has. An
     executor, not a Pool: a Pool waits for ever for a worker that was killed.
 
-    Python makes each of them import the main module of this process. That of `facemill` is light.
-    That of a runner's worker is Beam's `sdk_worker_main`, which costs each process about a second
-    of CPU and 200 MB.
+    They do not import the main module of this process, so functions and values that they get must
+    be of modules that can be imported.
     """
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start)
+    return ProcessPoolExecutor(workers, _Context(), _start)
+
+
+class _Process(SpawnProcess):
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - multiprocessing's name
+        _starting.ours = True
+        try:
+            return SpawnProcess._Popen(process_obj)
+        finally:
+            _starting.ours = False
+
+
+class _Context(SpawnContext):
+    """Spawned processes without the main module.
+
+    Python would import it in each process. A script that is not guarded by `__name__ ==
+    "__main__"` would run again there, start processes of its own and die, and this process would
+    wait for ever. Beam's `sdk_worker_main` costs a second of CPU and 200 MB.
+    """
+
+    Process = _Process
+
+
+# Set in the thread that starts one of our processes.
+_starting = threading.local()
+_with_main = spawn.get_preparation_data
+
+
+def _preparation_data(name: str) -> dict[str, Any]:
+    """What a spawned process is told of this one; ours are not told its main module."""
+    data: dict[str, Any] = dict(_with_main(name))
+    if getattr(_starting, "ours", False):
+        data.pop("init_main_from_name", None)
+        data.pop("init_main_from_path", None)
+    return data
+
+
+spawn.get_preparation_data = _preparation_data
 
 
 _executors: dict[int, ProcessPoolExecutor] = {}

@@ -29,6 +29,7 @@ class ReasonCode(str, Enum):
     SYSTEM_FILE = "system_file"
     HIDDEN_FILE = "hidden_file"
     SIDECAR_FILE = "sidecar_file"
+    PASSED_OVER_IMAGE = "passed_over_image"
 
     # Files that hold many images.
     COMPRESSED_CONTAINER = "compressed_container"
@@ -87,6 +88,10 @@ class ReasonCode(str, Enum):
     # Scoring only.
     MODEL_FAILED = "model_failed"
     NOT_FINITE = "not_finite"
+    WRONG_SHAPE = "wrong_shape"
+
+    # Pairs of match only.
+    NO_EMBEDDING = "no_embedding"
 
 
 # Dropped because a held-out set has the image, or (HELD_OUT) its identity.
@@ -105,8 +110,13 @@ BY_CLASS_SIZE = (
     ReasonCode.ATTRIBUTE_TOO_SMALL,
     ReasonCode.ATTRIBUTE_TOO_LARGE,
 )
-# Ignored: no image, by its name.
-IGNORED_FILE = (ReasonCode.SYSTEM_FILE, ReasonCode.HIDDEN_FILE, ReasonCode.SIDECAR_FILE)
+# Ignored: no image by its name, or not the one of its record.
+IGNORED_FILE = (
+    ReasonCode.SYSTEM_FILE,
+    ReasonCode.HIDDEN_FILE,
+    ReasonCode.SIDECAR_FILE,
+    ReasonCode.PASSED_OVER_IMAGE,
+)
 # The source gives no identity for the image, which only ingest rejects.
 WITHOUT_IDENTITY = (ReasonCode.NO_IDENTITY_FOLDER,)
 

@@ -75,6 +75,11 @@ def is_system_file(path: str) -> bool:
     return name.startswith(_APPLE_DOUBLE) or name in _SYSTEM or _APPLE_FOLDER in folders
 
 
+def has_image_extension(path: str) -> bool:
+    """Whether a name has an extension of images, in any case."""
+    return posixpath.splitext(path.strip().lower())[1].removeprefix(".") in _IMAGES
+
+
 def is_sidecar(extension: str) -> bool:
     """Whether files of an extension are never images.
 

@@ -31,17 +31,24 @@ class CropConfig:
             those of a detector.
         fraction: of the shorter side that `center` keeps, in (0, 1].
         detector: for `detect`, one of `transforms.faces.choices.DETECTORS`.
+        raised: for `center`, the share of the shorter side by which the square lies above the
+            center, as faces do in many photos.
     """
 
     size: int = 112
     align: str = "center"
     fraction: float = 1.0
     detector: str = DETECTORS[0]
+    raised: float = 0.0
 
     def to_manifest(self) -> dict[str, Any]:
         """The value of `preprocessing` in a manifest."""
         found = {"image_size": self.size, "align": self.align, "crop_fraction": self.fraction}
-        return {**found, "detector": self.detector} if self.align == "detect" else found
+        if self.align == "detect":
+            found["detector"] = self.detector
+        if self.align == "center" and self.raised:
+            found["crop_raised"] = self.raised
+        return found
 
     @classmethod
     def from_manifest(cls, preprocessing: Mapping[str, Any]) -> "CropConfig":
@@ -51,6 +58,7 @@ class CropConfig:
             preprocessing["align"],
             preprocessing["crop_fraction"],
             preprocessing.get("detector", cls.detector),
+            preprocessing.get("crop_raised", cls.raised),
         )
 
     def same_region(self, other: "CropConfig") -> bool:
@@ -99,7 +107,8 @@ def frame(
         return [Crop(resize_to_square(pixels, crop_config.size)) for pixels in images]
     if crop_config.align == "center":
         return [
-            Crop(center_square(pixels, crop_config.size, crop_config.fraction)) for pixels in images
+            Crop(center_square(pixels, crop_config.size, crop_config.fraction, crop_config.raised))
+            for pixels in images
         ]
     if crop_config.align == "landmarks":
         return [

@@ -13,30 +13,37 @@ _JPEG = (
 )
 
 
-def crop_box(width: int, height: int, fraction: float) -> tuple[int, int, int]:
+def crop_box(width: int, height: int, fraction: float, raised: float = 0.0) -> tuple[int, int, int]:
     """(left, top, side) of the centered square whose side is `fraction` of the shorter side.
 
     Args:
         width: pixels.
         height: pixels.
         fraction: in (0, 1].
+        raised: share of the shorter side by which the square lies above the center, as far as the
+            image reaches; below it if negative.
     """
-    side = max(1, round(min(width, height) * fraction))
-    return (width - side) // 2, (height - side) // 2, side
+    shorter = min(width, height)
+    side = max(1, round(shorter * fraction))
+    top = (height - side) // 2 - round(shorter * raised)
+    return (width - side) // 2, min(max(0, top), height - side), side
 
 
-def center_square(pixels: np.ndarray, size: int, fraction: float) -> np.ndarray:
+def center_square(
+    pixels: np.ndarray, size: int, fraction: float, raised: float = 0.0
+) -> np.ndarray:
     """The centered square, resized by area averaging.
 
     Args:
         pixels: uint8 [height, width, 3].
         size: side of the result in pixels.
         fraction: of the shorter side that is kept, in (0, 1].
+        raised: see `crop_box`.
 
     Returns:
         uint8 [size, size, 3]. The pixels are unchanged if the size already fits.
     """
-    left, top, side = crop_box(pixels.shape[1], pixels.shape[0], fraction)
+    left, top, side = crop_box(pixels.shape[1], pixels.shape[0], fraction, raised)
     return resize_to_square(pixels[top : top + side, left : left + side], size)
 
 

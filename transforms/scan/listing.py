@@ -24,7 +24,7 @@ from facemill.transforms.scan import coders as _coders  # noqa: F401 - gives Chu
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.sources.base import Ref, Source
 from facemill.transforms.sources.labels import in_normal_form, refuse_multiline_identity
-from facemill.transforms.sources.missing_identity import ignore_missing_identity
+from facemill.transforms.sources.missing_identity import ignore_missing_identity, without_identity
 
 _MAX_GROUP = 64
 _MIN_GROUPS = 64
@@ -139,6 +139,8 @@ def list_chunks(
     number, tasks = numbered
     passed_over: Counter[str] = Counter()
     refs: Iterator[Ref] = itertools.chain.from_iterable(map(source.refs, tasks))
+    if source.names_nobody:
+        refs = map(without_identity, refs)
     refs = map(functools.partial(in_normal_form, match=source.match_names), refs)
     # A held-out photo excludes its duplicates under any identity, so its own does not matter.
     refs = map(ignore_missing_identity if origin == HELD_OUT else refuse_multiline_identity, refs)

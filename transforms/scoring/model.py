@@ -1,48 +1,62 @@
-"""The RunInference handler for an exported model."""
+"""The RunInference handler for a model artifact, whatever runs its network."""
 
-import os
-import re
 import resource
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from apache_beam.ml.inference import base
 
+from facemill.transforms.core import counters
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.reasons import Reason, ReasonCode
-from facemill.transforms.core.tensorflow_threads import bound_tensorflow_threads
 from facemill.transforms.dataset import artifact
-from facemill.transforms.scoring.read import Batch
+from facemill.transforms.images.decode import decode
+from facemill.transforms.scoring.read import Batch, Standardized
+from facemill.transforms.scoring.refused import ImageRefusedError
 from facemill.transforms.scoring.rows import Failure, Result, Scored
 
-_SAVED_MODEL = "saved_model"
-_NOISE = re.compile(r"\[\[.*|\[Op:.*|\{\{.*?\}\}|Hint: .*")
+# uint8 [N, S, S, 3], RGB -> float32 [N, D]; may raise ImageRefusedError or RunError.
+Embed = Callable[[np.ndarray], np.ndarray]
+
+# A counter: milliseconds that worker processes spend in the model.
+MODEL_TIME = "model_ms"
+
 _NOT_FINITE = Reason(ReasonCode.NOT_FINITE, "its embedding is not finite")
 
 
 class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
     """Batch -> one `Scored` or `Failure` for each of its images, in order.
 
-    An element is a batch of images, so Beam does not batch elements further. Every call of the
-    model takes exactly `batch_size` images; the last call is padded with its first image. So how
-    TensorFlow divides the work, and with it the last bits of a result, never depends on the number
-    of images.
+    An element is a batch of images, so Beam does not batch elements further. How many images the
+    network takes in one call is the runtime's matter, which fills up the last one; so the last bits
+    of a result never depend on the number of images.
 
-    If an image is bad, the model raises an invalid argument error or returns an embedding that is
-    not finite. Every other error is a fault of the machine and fails the bundle.
+    If an image is bad, the runtime raises ImageRefusedError or gives an embedding that is not
+    finite. Every other error is a fault of the machine and fails the bundle.
 
     Args:
         path: path of the model artifact.
         fingerprint: fingerprint of its manifest when the job was started.
-        batch_size: images in one call of the model.
+        file: the file or folder that the runtime reads, relative to the artifact.
+        load: absolute path of that file or folder, on a disk -> the model. It is pickled.
+        batch_size: images that are given to the model together.
     """
 
-    def __init__(self, path: str, fingerprint: str, batch_size: int) -> None:
+    def __init__(
+        self,
+        path: str,
+        fingerprint: str,
+        file: str,
+        load: Callable[[str], Embed],
+        batch_size: int,
+    ) -> None:
         super().__init__()
         self._path = path
         self._fingerprint = fingerprint
+        self._file = file
+        self._load = load
         self._batch_size = batch_size
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -52,13 +66,13 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         self.__dict__.update(state)
         base.resource = resource
 
-    def load_model(self) -> Any:
-        """Loads the SavedModel after checking its files; called once in each worker process.
+    def load_model(self) -> Embed:
+        """Loads the model after checking its files; called once in each worker process.
 
         Raises:
             RunError: the model at the path is not the one that the job was started with, or its
                 files differ from its manifest.
-            UsageError: there is no model at the path.
+            UsageError: there is no model at the path, or the runtime is not installed.
         """
         manifest = artifact.read_manifest(self._path, "model")
         if artifact.fingerprint(manifest) != self._fingerprint:
@@ -66,18 +80,22 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
                 f"`model` must not change while a job runs, but {self._path} holds another model "
                 "now; run the command again."
             )
-        path = artifact.local_copy(self._path, manifest, f"{_SAVED_MODEL}/")
-        folder = os.path.join(path, _SAVED_MODEL)
-        for unlisted in artifact.unlisted_files(path, manifest["files"], _SAVED_MODEL):
+        if not artifact.entries_under(manifest, self._file):
             raise RunError(
-                f"{folder} must hold the files of its manifest only, got "
-                f"{unlisted.removeprefix(f'{_SAVED_MODEL}/')} too; train the model again."
+                f"The manifest of {self._path} must list {self._file}, which holds the network, "
+                "but does not; make the model again."
             )
-        bound_tensorflow_threads()
-        return tf.saved_model.load(folder)
+        path = artifact.local_copy(self._path, manifest, self._file)
+        there = artifact.resolve(path, self._file)
+        for unlisted in artifact.unlisted_files(path, manifest["files"], self._file):
+            raise RunError(
+                f"{there} must hold the files of its manifest only, got "
+                f"{unlisted.removeprefix(f'{self._file}/')} too; make the model again."
+            )
+        return self._load(there)
 
     def run_inference(
-        self, batch: Sequence[Batch], model: Any, inference_args: dict[str, Any] | None = None
+        self, batch: Sequence[Batch], model: Embed, inference_args: dict[str, Any] | None = None
     ) -> Iterable[list[Result]]:
         """One list of results for each element.
 
@@ -87,20 +105,22 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
             inference_args: ignored.
 
         Raises:
-            RunError: TensorFlow fails for another reason than a bad image.
+            RunError: the model fails for another reason than a bad image.
         """
         del inference_args
-        return [self._results(one, model) for one in batch]
+        started = time.monotonic()
+        results = [self._results(one, model) for one in batch]
+        counters.count(MODEL_TIME, round(1000 * (time.monotonic() - started)))
+        return results
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         """One element at a time: it is a batch itself."""
         return {"min_batch_size": 1, "max_batch_size": 1}
 
-    def _results(self, batch: Batch, model: Any) -> list[Result]:
-        encoded = [image.encoded for image in batch.images]
+    def _results(self, batch: Batch, model: Embed) -> list[Result]:
         vectors: list[np.ndarray | Reason] = []
-        for start in range(0, len(encoded), self._batch_size):
-            vectors += self._embed(encoded[start : start + self._batch_size], model)
+        for start in range(0, len(batch.images), self._batch_size):
+            vectors += embed_each(_pixels(batch.images[start : start + self._batch_size]), model)
         results: list[Result] = []
         for ref, image, vector in zip(batch.refs, batch.images, vectors, strict=True):
             if isinstance(vector, Reason):
@@ -111,39 +131,29 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
                 results.append(Scored(*row))
         return results
 
-    def _embed(self, encoded: list[bytes], model: Any) -> list[np.ndarray | Reason]:
-        """The embedding of each of at most `batch_size` JPEGs, float32 [D], or a reason."""
-        try:
-            vectors = self._call(encoded, model)
-        except tf.errors.InvalidArgumentError as error:
-            if len(encoded) == 1:
-                text = f"the model cannot read it: {_message(error)}"
-                return [Reason(ReasonCode.MODEL_FAILED, text)]
-            # One image that TensorFlow cannot read must not fail the others. Bisection finds it in
-            # fewer calls than single images would.
-            half = len(encoded) // 2
-            return self._embed(encoded[:half], model) + self._embed(encoded[half:], model)
-        except tf.errors.OpError as error:
-            raise RunError(
-                f"The model must work on this machine, but TensorFlow failed ({_message(error)}); "
-                "mend that, or lower `batch_size` where memory is short."
-            ) from None
-        finite = np.isfinite(vectors).all(axis=1)
-        return [
-            vector if good else _NOT_FINITE for vector, good in zip(vectors, finite, strict=True)
-        ]
 
-    def _call(self, encoded: list[bytes], model: Any) -> np.ndarray:
-        """float32 [len(encoded), D]."""
-        filled = encoded + encoded[:1] * (self._batch_size - len(encoded))
-        output = model.signatures["serving_default"](image_bytes=tf.constant(filled))
-        return output["embedding"].numpy()[: len(encoded)]
+def embed_each(pixels: np.ndarray, model: Embed) -> list[np.ndarray | Reason]:
+    """The embedding of each crop, float32 [D], or the reason why it has none.
+
+    Args:
+        pixels: uint8 [N, S, S, 3], N from 1 on.
+        model: what `load_model` returned.
+
+    Raises:
+        RunError: the model fails for another reason than a bad image.
+    """
+    try:
+        vectors = model(pixels)
+    except ImageRefusedError as error:
+        if len(pixels) == 1:
+            return [error.reason]
+        # One image that the model cannot embed must not fail the others. Bisection finds it in
+        # fewer calls than single images would.
+        half = len(pixels) // 2
+        return embed_each(pixels[:half], model) + embed_each(pixels[half:], model)
+    return [vector if np.isfinite(vector).all() else _NOT_FINITE for vector in vectors]
 
 
-def _message(error: tf.errors.OpError) -> str:
-    """The message of an error in one line that is equal in every process."""
-    # The message is the last line without hints and names of graph nodes, whose numbers depend on
-    # what the process loaded before.
-    lines = (_NOISE.sub("", line).strip() for line in error.message.splitlines())
-    kept = [line for line in lines if line] or [type(error).__name__]
-    return kept[-1][:200].rstrip(".")
+def _pixels(images: Sequence[Standardized]) -> np.ndarray:
+    """uint8 [N, S, S, 3] of crops, which are JPEGs: training read its crops from JPEGs too."""
+    return np.stack([decode(image.encoded).pixels for image in images])

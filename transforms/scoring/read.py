@@ -3,14 +3,17 @@
 import dataclasses
 import functools
 import hashlib
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
+from facemill.transforms.core import counters
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.reasons import Reason
 from facemill.transforms.core.row_ids import CHUNK
@@ -27,6 +30,10 @@ from facemill.transforms.sources.missing_identity import reason_of
 
 FAILED_TAG = "failed"
 COUNTS_TAG = "counts"
+# A counter: milliseconds that worker processes spend reading, decoding and framing.
+READ_TIME = "read_ms"
+
+_Item = TypeVar("_Item")
 
 # Images that are decoded at a time: a detector is faster with many, and their pixels take memory.
 _AT_A_TIME = 16
@@ -58,6 +65,34 @@ class Batch:
 
     refs: list[Ref]
     images: list[Standardized]
+
+
+class Stopwatch:
+    """Measures the time that an iterator takes, without that of whoever consumes it.
+
+    Attributes:
+        seconds: so far.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @property
+    def milliseconds(self) -> int:
+        """The time so far."""
+        return round(1000 * self.seconds)
+
+    def timed(self, items: Iterator[_Item]) -> Iterator[_Item]:
+        """The items."""
+        while True:
+            started = time.monotonic()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                self.seconds += time.monotonic() - started
+            yield item
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +296,10 @@ class _Read(beam.DoFn):
         batch = Batch([], [])
         failed: list[Failure] = []
         photos = images = failed_photos = unchanged = 0
-        for ref, results in zip(refs, self._reader.read(refs, self._pool), strict=True):
+        watch = Stopwatch()
+        for ref, results in zip(
+            refs, watch.timed(self._reader.read(refs, self._pool)), strict=True
+        ):
             good = 0
             for number, one in enumerate(results):
                 if isinstance(one, Failure):
@@ -281,6 +319,9 @@ class _Read(beam.DoFn):
             yield batch
         if failed:
             yield TaggedOutput(FAILED_TAG, failed)
+        counters.count(READ_TIME, watch.milliseconds)
+        for code, count in Counter(one.reason.code.value for one in failed).items():
+            counters.count(f"failed_{code}", count)
         yield TaggedOutput(
             COUNTS_TAG, ReadCounts(photos, images, len(failed), failed_photos, unchanged)
         )

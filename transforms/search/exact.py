@@ -36,6 +36,7 @@ class Neighbors:
     scores: np.ndarray
 
 
+# Of probes and a number, the scores and rows of that many candidates each, -1 for none.
 Candidates = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
@@ -46,6 +47,7 @@ def nearest(
     k: int,
     own: np.ndarray | None = None,
     pool: Executor | None = None,
+    candidates: Candidates | None = None,
 ) -> Neighbors:
     """The k gallery rows with the highest cosine to each probe; equal scores stand by `order`.
 
@@ -57,9 +59,11 @@ def nearest(
         own: int64 [P], the gallery row that is the probe itself and is left out, or -1; None for
             none.
         pool: threads that each search for some of the probes.
+        candidates: what finds candidates in this gallery, see `approximate`; None for the exact
+            search.
     """
     own = np.full(len(probes), NOTHING) if own is None else own
-    find = _Finder(gallery, order, k)
+    find = _Finder(gallery, order, k, candidates)
     starts = range(0, len(probes), _PROBES)
     parts = [(probes[at : at + _PROBES], own[at : at + _PROBES]) for at in starts]
     found = list((pool.map if pool is not None else map)(find, parts))
@@ -119,9 +123,13 @@ class _Finder:
         gallery: see `nearest`.
         order: see `nearest`.
         k: see `nearest`.
+        candidates: see `nearest`.
     """
 
-    def __init__(self, gallery: np.ndarray, order: np.ndarray, k: int) -> None:
+    def __init__(
+        self, gallery: np.ndarray, order: np.ndarray, k: int, candidates: Candidates | None
+    ) -> None:
+        self._candidates = candidates
         self._gallery = gallery
         self._order = order
         self._k = k
@@ -134,6 +142,8 @@ class _Finder:
         wanted = min(len(self._gallery), self._k + _SPARE + 1)
         if not wanted:
             return self._chosen(np.zeros((len(probes), 0), np.int64), probes, own)
+        if self._candidates is not None:
+            return self._chosen(self._candidates(probes, wanted)[1], probes, own)
         faiss = one_thread()
         found, rows = faiss.knn(probes, self._gallery, wanted, metric=faiss.METRIC_INNER_PRODUCT)
         result = self._chosen(rows, probes, own)
@@ -154,7 +164,8 @@ class _Finder:
             some = slice(start, start + _RESCORED)
             scores[some] = scores_of(probes[left[some]], self._gallery[flat[some]])
         table = scores.reshape(count, width)
-        table = np.where(rows == own[:, None], -np.inf, table).astype(np.float32)
+        left_out = (rows == own[:, None]) | (rows < 0)
+        table = np.where(left_out, -np.inf, table).astype(np.float32)
         best = np.lexsort((self._order[rows], -table), axis=1)[:, : self._k]
         taken, kept = (np.take_along_axis(one, best, axis=1) for one in (rows, table))
         taken = np.where(np.isneginf(kept), NOTHING, taken)

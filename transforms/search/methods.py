@@ -1,4 +1,7 @@
-"""Methods of clustering; light, since the command line reads it."""
+"""Methods of search and of clustering; light, since the command line reads them."""
 
 COMPONENTS, WHISPERS = "components", "whispers"
 METHODS = (COMPONENTS, WHISPERS)
+
+EXACT, IVF, HNSW = "exact", "ivf", "hnsw"
+SEARCHES = (EXACT, IVF, HNSW)

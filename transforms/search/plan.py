@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.grouping import group_count
 from facemill.transforms.scoring.embeddings import EmbeddingSet, Slice
+from facemill.transforms.search.methods import EXACT
 
 # Probes of a block, which is a part of the result too, so it depends on no option.
 BLOCK = 4096
@@ -32,6 +33,7 @@ class Plan:
         k: neighbors of each probe.
         threshold: least cosine of a match; None for none.
         keeps_best: whether the nearest row of a probe is kept though it is below the threshold.
+        search: one of `methods.SEARCHES`.
     """
 
     probes: EmbeddingSet
@@ -44,6 +46,7 @@ class Plan:
     k: int
     threshold: float | None
     keeps_best: bool = True
+    search: str = EXACT
 
     @property
     def groups(self) -> int:
@@ -68,6 +71,7 @@ def plan(
     k: int,
     threshold: float | None,
     keeps_best: bool = True,
+    search: str = EXACT,
 ) -> Plan:
     """Divides a search.
 
@@ -78,6 +82,7 @@ def plan(
         k: neighbors of each probe.
         threshold: see `Plan`.
         keeps_best: see `Plan`.
+        search: see `Plan`.
 
     Raises:
         UsageError: a set is empty.
@@ -94,7 +99,9 @@ def plan(
             raise ParameterError(
                 name, given.path, must="hold embeddings", but="it has no row", do="score images"
             )
-    per_shard = max(memory * _PART // _PARTS // (4 * gallery.size), BLOCK)
+    # An index holds a copy.
+    row = 4 * gallery.size * (1 if search == EXACT else 2)
+    per_shard = max(memory * _PART // _PARTS // row, BLOCK)
     # Shards of equal size, since the largest one needs the memory.
     total = sum(gallery_rows)
     per_shard = -(-total // group_count(total, per_shard))
@@ -110,6 +117,7 @@ def plan(
         k,
         threshold,
         keeps_best,
+        search,
     )
 
 

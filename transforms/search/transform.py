@@ -83,6 +83,6 @@ class _Search(beam.DoFn):
             plan = self._plan
             self._loaded = (
                 number,
-                load(plan.gallery, plan.shards[number], plan.shard_starts[number]),
+                load(plan.gallery, plan.shards[number], plan.shard_starts[number], plan.search),
             )
         return self._loaded[1]

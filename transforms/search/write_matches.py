@@ -1,6 +1,6 @@
 """Writes the matches of a block of probes, and the probes that match nobody."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -65,9 +65,12 @@ def write_block(
 
     Returns:
         A receipt: files; probes, matched, pairs; of the matched probes whose identity and whose
-        best match's are known (`named`), how many have the same one (`right`).
+        best match's are known (`named`), how many have the same one (`right`); of an approximate
+        search the pairs that the exact one finds for a sample (`sampled`), and how many of them
+        were found (`recalled`).
     """
-    number, hits = group
+    number, given = group
+    hits = list(given)
     names = pa.concat_tables(
         plan.probes.tables(plan.blocks[number], (ID, IDENTITY))
     ).combine_chunks()
@@ -88,6 +91,7 @@ def write_block(
     pairs = zip(
         first["probe_identity"].to_pylist(), first["gallery_identity"].to_pylist(), strict=True
     )
+    sampled, recalled = _recall(hits, best.filter(pa.array(above)), plan)
     known = [one == other for one, other in pairs if None not in (one, other)]
     return {
         "files": written,
@@ -96,7 +100,21 @@ def write_block(
         "pairs": len(matches),
         "named": len(known),
         "right": sum(known),
+        "sampled": sampled,
+        "recalled": recalled,
     }
+
+
+def _recall(hits: Sequence[Hits], found: pa.Table, plan: Plan) -> tuple[int, int]:
+    """Pairs of the sampled probes by the exact search, and how many of them were found."""
+    exactly, _ = merge([one.sample for one in hits], plan.k)
+    if plan.threshold is not None:
+        exactly = exactly.filter(
+            pa.array(exactly["score"].to_numpy() >= np.float32(plan.threshold))
+        )
+    there = set(zip(found["probe"].to_pylist(), found["row"].to_pylist(), strict=True))
+    pairs = list(zip(exactly["probe"].to_pylist(), exactly["row"].to_pylist(), strict=True))
+    return len(pairs), sum(pair in there for pair in pairs)
 
 
 def _rows(names: pa.Table, best: pa.Table, chosen: np.ndarray, ranks: np.ndarray) -> pa.Table:

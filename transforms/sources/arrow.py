@@ -24,3 +24,8 @@ def open_table(stream: BinaryIO) -> Any:
 def is_binary(kind: Any) -> bool:
     """Whether values of an Arrow type are bytes."""
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def is_text(kind: Any) -> bool:
+    """Whether values of an Arrow type are texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from facemill.transforms.core.reasons import Reason
 from facemill.transforms.dataset.identity_names import EXACT
+from facemill.transforms.sources.guesses import Guess
 
 WHOLE_FILE = -1
 
@@ -76,14 +77,19 @@ class Source(abc.ABC):
             that names none; "" where the layout itself names them.
         match_names: how the listing compares names of identities, one of
             `transforms.dataset.identity_names.MATCHES`; the launcher sets it.
+        images_root: the folder that the paths of images are relative to, of most sources `root`.
+        names_nobody: whether images are listed without identities, whatever the input says; the
+            launcher sets it.
     """
 
     format: ClassVar[str]
     identities: ClassVar[str] = ""
     match_names: str = EXACT
+    names_nobody: bool = False
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self.images_root = root
 
     @abc.abstractmethod
     def tasks(self) -> list[str]:
@@ -101,6 +107,18 @@ class Source(abc.ABC):
         The launcher calls it once, after `tasks`.
         """
         return ()
+
+    def guesses(self, tasks: Sequence[str]) -> list[Guess]:
+        """What was taken for the layout or the columns, where something else was possible.
+
+        The launcher calls it once, after `tasks`. It opens one file at most of many, and reads its
+        beginning.
+
+        Args:
+            tasks: what `tasks` returned.
+        """
+        del tasks
+        return []
 
     @abc.abstractmethod
     def refs(self, task: str) -> Iterator[Ref]:

@@ -9,6 +9,8 @@ from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.dataset.ignored_files import why_ignored
 from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.guesses import Guess
+from facemill.transforms.sources.layout import guesses_of_folders
 from facemill.transforms.sources.reading import read_images
 
 NO_FOLDER = Reason(ReasonCode.NO_IDENTITY_FOLDER, "lies in no identity's folder")
@@ -26,6 +28,10 @@ class Folders(Source):
     def tasks(self) -> list[str]:
         """Names directly under the input, percent-encoded, folders with "/" at the end."""
         return [encode_name(name) for name in names_in(self.root)]
+
+    def guesses(self, tasks: Sequence[str]) -> list[Guess]:
+        """Whether the folders directly under the input look like people."""
+        return guesses_of_folders(self.root, [decode_name(task) for task in tasks])
 
     def refs(self, task: str) -> Iterator[Ref]:
         """A reference for every file at or below one name."""

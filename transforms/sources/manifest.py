@@ -4,6 +4,7 @@ import json
 import math
 import posixpath
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from facemill.transforms import storage
@@ -14,13 +15,28 @@ from facemill.transforms.dataset.ignored_files import why_ignored
 from facemill.transforms.dataset.split_names import SPLITS
 from facemill.transforms.sources import tables
 from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.columns import (
+    IDENTITIES,
+    PATHS,
+    PEEKED,
+    USUAL_IDENTITIES,
+    USUAL_PATHS,
+    choose_label,
+    present,
+)
 from facemill.transforms.sources.distinct import Distinct
+from facemill.transforms.sources.guesses import Guess, GuessCode
 from facemill.transforms.sources.labels import BadValueError, as_identity, checked_text
-from facemill.transforms.sources.reading import cannot_read, read_from_store, read_whole
+from facemill.transforms.sources.listed_paths import (
+    PathForm,
+    form_of,
+    guesses_of_paths,
+    listed_path,
+    read_listed,
+    text_of,
+)
+from facemill.transforms.sources.reading import read_from_store
 
-# Names of columns: the first that is present counts, the others are attributes.
-_PATHS = ("path", "file", "image")
-_IDENTITIES = ("identity", "label", "person", "name")
 _IMAGE_ID = "image_id"
 _SPLIT = "split"
 _LANDMARKS = "landmarks"
@@ -29,17 +45,19 @@ _LANDMARK_COLUMNS = tuple(
     for point in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
     for axis in "xy"
 )
-_OUTSIDE = "leads outside the root folder"
 
 
 class Manifest(Source):
-    """The images that a CSV, JSONL or Parquet file lists; image_id is the path under the root.
+    """The images that a table or a text file lists; image_id is the path under the root.
 
-    Columns: `path` (or `file`, `image`), relative to the root or under it, and '/'-separated;
-    `identity` (or `label`, `person`, `name`); `split`, one of train, val and test; `landmarks`,
-    ten numbers as a list or as JSON text, or a column for each, `left_eye_x` to `right_mouth_y`,
-    in the order of `Ref.landmarks`; `image_id`, the key of the row instead of the path. All but the
-    path may be absent or empty. Every other column is an attribute.
+    Columns: `path` (or another of `columns.PATHS`), relative to the root or under it; `identity`
+    (or another of `columns.IDENTITIES`); `split`, one of train, val and test; `landmarks`, ten
+    numbers as a list or as JSON text, or a column for each, `left_eye_x` to `right_mouth_y`, in the
+    order of `Ref.landmarks`; `image_id`, the key of the row instead of the path. All but the path
+    may be absent or empty. Every other column is an attribute.
+
+    A text file without a header and with paths alone names identities by the folders in the paths,
+    as VGGFace2's lists do.
 
     A path that repeats is refused, since it is most often a mistake, unless its row has an
     image_id: so each face of a group photo can have a row.
@@ -50,16 +68,37 @@ class Manifest(Source):
         path: path of the manifest.
         root: the folder that the paths are relative to and must stay under; None for the folder of
             the manifest.
+        image_column: the column of paths, or None for the first of PATHS.
+        label_column: the column of identities, or None for the first of `columns.IDENTITIES` that
+            does not name files.
+        key: the column of the image_ids, or None for `image_id`.
     """
 
     format = "manifest"
-    identities = f"a column {', '.join(_IDENTITIES[:-1])} or {_IDENTITIES[-1]}"
+    identities = (
+        f"a column {', '.join(USUAL_IDENTITIES[:-1])} or {USUAL_IDENTITIES[-1]}, or the one of "
+        "`label_column`"
+    )
 
-    def __init__(self, path: str, root: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        root: str | None = None,
+        image_column: str | None = None,
+        label_column: str | None = None,
+        key: str | None = None,
+    ) -> None:
         folder, _, name = path.rpartition("/")
         super().__init__(root if root is not None else folder or ("/" if "/" in path else "."))
         self.path = path
+        self.image_column, self.label_column = image_column, label_column
         self._name = readable(name)
+        self._paths: tuple[str, ...] = PATHS if image_column is None else (image_column,)
+        self._labels: tuple[str, ...] = IDENTITIES if label_column is None else (label_column,)
+        self._key = key or _IMAGE_ID
+        self._form = PathForm()
+        self._by_folder = False
+        self._guesses: list[Guess] = []
 
     def tasks(self) -> list[str]:
         """The manifest as one task: only reading all rows in order finds a path that repeats.
@@ -92,25 +131,80 @@ class Manifest(Source):
                 but=f"{self.path} {error}",
                 do="correct it",
             ) from None
-        if not any(name in _PATHS for name in names):
+        self._choose(names)
+        return [self._name]
+
+    def _choose(self, names: Sequence[str]) -> None:
+        """Decides on columns and on the form of paths, by the names and the first rows.
+
+        Raises:
+            UsageError: there is no such column.
+        """
+        paths = present(names, PATHS) if self.image_column is None else [self.image_column]
+        if not paths or paths[0] not in names:
+            wanted = self.image_column or f"{', '.join(USUAL_PATHS[:-1])} or {USUAL_PATHS[-1]}"
             got = ", ".join(readable(name) for name in names)
             raise ParameterError(
                 "input",
                 self.path,
-                must=f"be a manifest with a column {', '.join(_PATHS[:-1])} or {_PATHS[-1]}",
+                must=f"be a manifest with a column {wanted}",
                 but=f"{self.path} has {got}",
-                do="add one",
+                do="add one, or name the column of paths by `image_column`",
             )
-        return [self._name]
+        for column in (self.label_column, self._key):
+            if column not in (None, _IMAGE_ID, *names) and not self._is_jsonl:
+                raise ParameterError(
+                    "label_column" if column == self.label_column else "key",
+                    column,
+                    must=f"be a column of {self.path}",
+                    got=f"{column}, but it has {', '.join(readable(name) for name in names)}",
+                    do="name one of these",
+                )
+        # Rows of JSONL may have different columns, of which the usual ones count then too.
+        self._paths = tuple(dict.fromkeys((*paths, *self._paths)))
+        rows = (row for _, row in islice(tables.rows(self.path), PEEKED))
+        found = [row for row in rows if not isinstance(row, Reason)]
+        self._guesses = []
+        if self.image_column is None and (paths[1:] or paths[0].lower() not in USUAL_PATHS):
+            self._note(GuessCode.IMAGE_COLUMN, paths[:1], paths[1:])
+        texts = [text for row in found if isinstance(text := _peek(row, self._paths), str)]
+        self._form = form_of(texts, self.root)
+        self._guesses += guesses_of_paths(texts, self._form, self.root, self._name)
+        if self.label_column is not None:
+            return
+        if list(names) == [tables.PATH] and self.path.lower().endswith(".txt"):
+            self._by_folder = True
+            self._note(GuessCode.IDENTITY_FROM_FOLDER, [])
+            return
+        known = (paths[0], self._key, _SPLIT, _LANDMARKS, *_LANDMARK_COLUMNS, "")
+        others = [name for name in names if name not in known]
+        sample = {name: [row.get(name) for row in found] for name in others}
+        label = choose_label(others, sample, self._name)
+        self._guesses += label.guesses
+        files = {name.lower() for name in label.names_files}
+        usual = [name for name in IDENTITIES if name not in files]
+        self._labels = tuple(dict.fromkeys((*present(others, usual), *usual)))
+
+    def _note(self, code: GuessCode, taken: Sequence[str], passed_over: Sequence[str] = ()) -> None:
+        self._guesses.append(Guess.of(code, taken, passed_over, self._name))
+
+    @property
+    def _is_jsonl(self) -> bool:
+        return self.path.lower().endswith(".jsonl")
+
+    def guesses(self, tasks: Sequence[str]) -> list[Guess]:
+        """Of the columns, and of how paths are written."""
+        del tasks
+        return self._guesses
 
     def attributes(self) -> Sequence[str] | None:
         """The columns without another meaning; None for JSONL, where each row may have others."""
-        if self.path.lower().endswith(".jsonl"):
+        if self._is_jsonl:
             return None
         row = dict.fromkeys(tables.columns(self.path))
-        for names in (_PATHS, _IDENTITIES):
+        for names in (self._paths, self._labels):
             _take(row, names)
-        others = {"", _IMAGE_ID, _SPLIT, _LANDMARKS, *_LANDMARK_COLUMNS}
+        others = {"", self._key, _SPLIT, _LANDMARKS, *_LANDMARK_COLUMNS}
         return sorted(row.keys() - others)
 
     def refs(self, task: str) -> Iterator[Ref]:
@@ -129,34 +223,19 @@ class Manifest(Source):
             yield from read_from_store([storage.join(self.root, ref.path) for ref in refs])
             return
         real_root = storage.real_path(self.root)
-        for ref in refs:
-            try:
-                yield self._read(ref.path, real_root)
-            except OSError as error:
-                yield Unreadable(cannot_read(error))
-
-    def _read(self, path: str, real_root: str) -> bytes | Unreadable:
-        # Links are resolved first, so that the file that is checked is the file that is opened.
-        full = storage.real_path(storage.join(self.root, path))
-        if not storage.lies_under(full, real_root):
-            return Unreadable(Reason(ReasonCode.OUTSIDE_ROOT, _OUTSIDE))
-        if storage.is_special(full):
-            # Opening a pipe would block until another process writes to it.
-            return Unreadable(Reason(ReasonCode.NOT_A_FILE, "is not a file"))
-        with storage.open_file(full) as stream:
-            return read_whole(stream)
+        yield from (read_listed(self.root, ref.path, real_root) for ref in refs)
 
     def _ref(self, task: str, name: str, row: tables.Row, used: Distinct) -> Ref:
         try:
-            path = _path(_take(row, _PATHS), self.root)
+            path = listed_path(_take(row, self._paths), self.root, self._form)
         except BadValueError as error:
             return Ref(used.claim(name), None, task, reason=error.reason)
         what, key = "path", path
         reason: Reason | None = None
         try:
-            given = row.pop(_IMAGE_ID, None)
+            given = row.pop(self._key, None)
             if given is not None:
-                what, key = _IMAGE_ID, _text_of(given, _IMAGE_ID)
+                what, key = self._key, _key(given, self._key)
         except BadValueError as error:
             reason = error.reason
         image_id = key if not reason and used.add(key) else used.claim(name)
@@ -170,7 +249,9 @@ class Manifest(Source):
         identity = split = landmarks = None
         attributes: tuple[tuple[str, str], ...] = ()
         try:
-            identity = as_identity(_take(row, _IDENTITIES), "identity")
+            identity = as_identity(_take(row, self._labels), "identity")
+            if self._by_folder:
+                identity = posixpath.basename(posixpath.dirname(path)) or None
             split = _split(row.pop(_SPLIT, None))
             landmarks = _landmarks(row)
             attributes = _attributes(row)
@@ -195,37 +276,14 @@ def _take(row: tables.Row, names: Sequence[str]) -> Any:
     return None
 
 
-def _path(value: object, root: str) -> str:
-    """A path in the form of `Ref.path`.
-
-    Args:
-        value: the path as the manifest has it.
-        root: the folder that it must lie under.
-
-    Raises:
-        BadValueError: the value is no path, or leads outside the root.
-    """
-    if value is None:
-        raise BadValueError("names no path", ReasonCode.BAD_ROW)
-    value = _text_of(value, "path").removeprefix(f"{root.rstrip('/')}/")
-    if value.startswith("/") or "://" in value or ".." in value.split("/"):
-        raise BadValueError(f"{_OUTSIDE}: {value}", ReasonCode.OUTSIDE_ROOT)
-    return posixpath.normpath(value)
+def _peek(row: tables.Row, names: Sequence[str]) -> Any:
+    return next((row[name] for name in names if name in row), None)
 
 
-def _text_of(value: object, what: str) -> str:
-    """Returns a value that must be a text without null bytes.
-
-    Raises:
-        BadValueError: it is not.
-    """
-    if not isinstance(value, str):
-        text = f"its {what} must be a text, got a {type(value).__name__}"
-        raise BadValueError(text, ReasonCode.BAD_ROW)
-    checked_text(value, what)
-    if "\0" in value:
-        raise BadValueError(f"its {what} holds a null byte", ReasonCode.BAD_ROW)
-    return value
+def _key(value: object, what: str) -> str:
+    """An image_id: a text; in a column that a person named also a whole number, by its digits."""
+    number = what != _IMAGE_ID and isinstance(value, int) and not isinstance(value, bool)
+    return text_of(str(value) if number else value, what)
 
 
 def _split(value: object) -> str | None:

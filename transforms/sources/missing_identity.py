@@ -20,3 +20,8 @@ def ignore_missing_identity(ref: Ref) -> Ref:
     """The image with the reason that `reason_of` returns."""
     reason = reason_of(ref)
     return ref if reason == ref.reason else dataclasses.replace(ref, reason=reason)
+
+
+def without_identity(ref: Ref) -> Ref:
+    """The image without its identity, and without a reason for the lack of one."""
+    return dataclasses.replace(ref, identity=None, reason=reason_of(ref))

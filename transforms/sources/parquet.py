@@ -1,26 +1,41 @@
 """Parquet tables with a column of encoded images, the layout of image datasets on Hugging Face."""
 
-import bisect
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
-from facemill.transforms.core.reasons import Reason, ReasonCode
-from facemill.transforms.core.text import one_line, readable
-from facemill.transforms.images.limits import MAX_BYTES
-from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, open_table
+from facemill.transforms.core.reasons import ReasonCode
+from facemill.transforms.core.text import readable
+from facemill.transforms.sources.arrow import ARROW_ERRORS, is_binary, is_text, open_table
 from facemill.transforms.sources.base import Ref, Unreadable
+from facemill.transforms.sources.columns import (
+    IDENTITIES,
+    PATHS,
+    PEEKED,
+    USUAL_IDENTITIES,
+    choose_label,
+    present,
+)
 from facemill.transforms.sources.containers import ContainerSource, OpenFile
-from facemill.transforms.sources.labels import BadValueError, as_identity
-from facemill.transforms.sources.reading import cannot_read, too_large
+from facemill.transforms.sources.distinct import Distinct
+from facemill.transforms.sources.guesses import Guess, GuessCode
+from facemill.transforms.sources.labels import BadValueError, as_identity, label_text
+from facemill.transforms.sources.listed_paths import (
+    PathForm,
+    form_of,
+    guesses_of_paths,
+    listed_path,
+    read_listed,
+)
+from facemill.transforms.sources.parquet_rows import Rows, bytes_or_path, damage
 
 _IMAGES = ("image", "img", "jpg", "jpeg", "png", "bytes")
-_LABELS = ("identity", "label", "person", "name")
 _ROWS_PER_BATCH = 4096
 # How many columns a message names.
 _NAMED = 12
@@ -29,34 +44,50 @@ _NAMED = 12
 class ParquetTables(ContainerSource):
     """Parquet files anywhere under the input; image_id is `<file>/<row>`, rows from 0 on.
 
-    An image is a binary value, or a struct of `bytes` and `path`, whose path is ignored. The
-    identity is a text or a whole number; if the schema's metadata has a Hugging Face ClassLabel, a
-    number is an index in its names, and -1 is no identity.
+    An image is a binary value, or a struct of `bytes` and `path`. Where it has no bytes, or is a
+    text, its path is read under `images_root`. The identity is a text or a whole number; if the
+    schema's metadata has a Hugging Face ClassLabel, a number is an index in its names, and -1 is no
+    identity.
 
     To reach a row, Arrow decodes all rows before it in its row group, one at a time. So `read`
     moves forward where it can, and is fastest with row groups of a few hundred images.
 
     Args:
         root: the input.
-        image_column: name of the column of images, or None for the first struct with bytes, else
-            the first binary column called image, img, jpg, jpeg, png or bytes, else the only binary
-            column.
-        label_column: name of the column of identities, or None for the first of identity, label,
-            person and name that is present; without one the images have no identity.
+        image_column: name of the column of images, or None for the first of binary values or
+            structs called image, img, jpg, jpeg, png or bytes, else the first struct with bytes,
+            else the only binary column, else one of texts that is called so.
+        label_column: name of the column of identities, or None for the first of
+            `columns.IDENTITIES` that is present and does not name files; without one the images
+            have no identity.
+        key: name of the column whose values are the last part of image_ids, or None for the number
+            of the row.
+        images_root: the folder that paths are relative to and must stay under; None for `root`.
     """
 
     format = "parquet"
     identities = (
-        f"a column {', '.join(_LABELS[:-1])} or {_LABELS[-1]}, or the one of `label_column`"
+        f"a column {', '.join(USUAL_IDENTITIES[:-1])} or {USUAL_IDENTITIES[-1]}, or the one of "
+        "`label_column`"
     )
     what = "*.parquet files"
 
     def __init__(
-        self, root: str, image_column: str | None = None, label_column: str | None = None
+        self,
+        root: str,
+        image_column: str | None = None,
+        label_column: str | None = None,
+        key: str | None = None,
+        images_root: str | None = None,
     ) -> None:
         super().__init__(root)
         self.image_column = image_column
         self.label_column = label_column
+        self.key = key
+        self.images_root = images_root or self.root
+        self._labels: tuple[str, ...] = IDENTITIES
+        self._form = PathForm()
+        self._guesses: list[Guess] = []
 
     @staticmethod
     def holds_images(name: str) -> bool:
@@ -72,8 +103,9 @@ class ParquetTables(ContainerSource):
         found = super().tasks()
         try:
             with storage.open_file(storage.join(self.root, found[0])) as stream:
-                schema = open_table(stream).schema_arrow
-                self._columns(schema)
+                table = open_table(stream)
+                schema = table.schema_arrow
+                self._choose(table, found[0])
         except BadValueError as error:
             names = ", ".join(readable(name) for name in schema.names[:_NAMED]) or "none"
             raise ParameterError(
@@ -81,61 +113,111 @@ class ParquetTables(ContainerSource):
                 self.root,
                 must="hold tables of images",
                 but=f"{found[0]} {error} among {names}",
-                do="name them by `image_column` and `label_column`, or check `format`",
+                do="name them by `image_column`, `label_column` and `key`, or check `format`",
             ) from None
         except ARROW_ERRORS:
             # `refs` lists a damaged file with a reason.
             pass
         return found
 
+    def guesses(self, tasks: Sequence[str]) -> list[Guess]:
+        """Of the columns of the first file."""
+        del tasks
+        return self._guesses
+
+    def _choose(self, table: Any, where: str) -> None:
+        """Decides what to guess by, from the first rows of the first file.
+
+        Raises:
+            BadValueError: the file lacks a column.
+            one of ARROW_ERRORS: the file is damaged.
+        """
+        schema = table.schema_arrow
+        columns = self._columns(schema)
+        self._guesses = []
+        if self.image_column is None:
+            others = [
+                str(field.name)
+                for field in schema
+                if field.name != columns.name and (_is_struct(field.type) or is_binary(field.type))
+            ]
+            if others:
+                guess = Guess.of(GuessCode.IMAGE_COLUMN, [columns.name], others, where)
+                self._guesses.append(guess)
+        if self.label_column is None:
+            names = [name for name in _label_names(schema) if name not in (columns.name, self.key)]
+            likely = present(names, IDENTITIES)
+            label = choose_label(names, _first_values(table, likely), where)
+            self._guesses += label.guesses
+            files = {name.lower() for name in label.names_files}
+            self._labels = tuple(one for one in IDENTITIES if one not in files)
+        paths = _first_paths(table, columns)
+        if paths:
+            self._form = form_of(paths, self.images_root)
+            self._guesses.append(Guess.of(GuessCode.PATHS_FOR_BYTES, [columns.name], paths, where))
+            self._guesses += guesses_of_paths(paths, self._form, self.images_root, where)
+
     def refs_of(self, path: str) -> Iterator[Ref]:
-        """The rows of one file; it reads only the label column."""
+        """The rows of one file; it reads only the columns of labels and keys."""
         row = 0
+        used = Distinct()
         try:
             with storage.open_file(storage.join(self.root, path)) as stream:
                 table = open_table(stream)
                 columns = self._columns(table.schema_arrow)
-                for value in _labels(table, columns.label):
-                    yield _ref(path, row, value, columns.names)
+                for value, key in _values(table, columns.label, self.key):
+                    yield _ref(path, row, value, columns.names, key, used)
                     row += 1
         except BadValueError as error:
             yield Ref(path, None, path, reason=error.reason)
         except ARROW_ERRORS as error:
             where = f", from row {row} on" if row else ""
-            reason = _reason(error)
+            reason = damage(error)
             yield Ref(path, None, path, reason=reason.with_text(reason + where))
 
     def read(self, refs: Sequence[Ref]) -> Iterator[bytes | Unreadable]:
         """Reads the image column of the row groups that hold the rows, one row at a time."""
+        remote = storage.is_remote(self.images_root)
+        real_root = None if remote else storage.real_path(self.images_root)
         with OpenFile(self.root) as file:
-            rows: _Rows | None = None
+            rows: Rows | None = None
             for ref in refs:
                 try:
                     if rows is None or rows.path != ref.path:
                         rows = None
-                        rows = _Rows(ref.path, file.get(ref.path), self._columns)
-                    yield rows.image(ref.offset)
+                        rows = Rows(ref.path, file.get(ref.path), self._leaves)
+                    image = rows.image(ref.offset)
+                    if isinstance(image, str):
+                        path = listed_path(image, self.images_root, self._form)
+                        image = _in_words(read_listed(self.images_root, path, real_root))
+                    yield image
                 except BadValueError as error:
                     yield Unreadable(error.reason)
                 except ARROW_ERRORS as error:
-                    yield Unreadable(_reason(error))
+                    yield Unreadable(damage(error))
+
+    def _leaves(self, schema: Any) -> list[str]:
+        return self._columns(schema).leaves
 
     def _columns(self, schema: Any) -> "_Columns":
         image = self.image_column or _guess_image(schema)
         if image is None or image not in schema.names:
             text = f"has no column of images{f' {image}' if image else ''}"
             raise BadValueError(text, ReasonCode.UNSUPPORTED_TABLE)
-        field = schema.field(image)
-        if not is_binary(field.type) and not _is_struct(field.type):
-            text = f"has a column {image} of {field.type}, not of encoded images"
+        kind = schema.field(image).type
+        if not (is_binary(kind) or _is_struct(kind) or is_text(kind)):
+            text = f"has a column {image} of {kind}, not of encoded images"
             raise BadValueError(text, ReasonCode.UNSUPPORTED_TABLE)
-        label = self.label_column or next((n for n in _LABELS if n in schema.names), None)
-        if label is not None and label not in schema.names:
-            text = f"has no column {label} of labels"
-            raise BadValueError(text, ReasonCode.UNSUPPORTED_TABLE)
-        names = _class_names(schema.metadata, label)
-        leaf = f"{image}.bytes" if _is_struct(field.type) else image
-        return _Columns(leaf, label, names)
+        label = self.label_column or next(iter(present(_label_names(schema), self._labels)), None)
+        for name, what in ((label, "labels"), (self.key, "keys")):
+            if name is not None and name not in schema.names:
+                text = f"has no column {name} of {what}"
+                raise BadValueError(text, ReasonCode.UNSUPPORTED_TABLE)
+        leaves = [image]
+        if _is_struct(kind):
+            parts = {kind.field(index).name for index in range(kind.num_fields)}
+            leaves = [f"{image}.{part}" for part in ("bytes", "path") if part in parts]
+        return _Columns(image, leaves, label, _class_names(schema.metadata, label))
 
 
 @dataclass(frozen=True)
@@ -143,117 +225,58 @@ class _Columns:
     """The columns to read from one file.
 
     Attributes:
-        image: path of the leaf column that holds the bytes.
+        name: of the column of images.
+        leaves: paths of the leaf columns that hold the bytes or the path of an image.
         label: name of the label column, or None.
         names: class names, indexed by the label; or empty.
     """
 
-    image: str
+    name: str
+    leaves: list[str]
     label: str | None
     names: list[str]
 
 
-class _Rows:
-    """Images of one file by row; it continues within a row group instead of starting it anew."""
-
-    def __init__(self, path: str, stream: BinaryIO, columns: Any) -> None:
-        self.path = path
-        self._table = open_table(stream)
-        self._column = columns(self._table.schema_arrow).image
-        counts = self._table.metadata
-        self._ends: list[int] = []
-        total = 0
-        for group in range(counts.num_row_groups):
-            total += counts.row_group(group).num_rows
-            self._ends.append(total)
-        self._group = -1
-        self._next = 0
-        self._batches: Iterator[Any] = iter(())
-        self._batch: Any = None
-        self._damage: Reason | None = None
-
-    def image(self, row: int) -> bytes | Unreadable:
-        """The image of a row.
-
-        Raises:
-            BadValueError: the file has no such row.
-            one of ARROW_ERRORS: the file is damaged.
-        """
-        group = bisect.bisect_right(self._ends, row)
-        if group == len(self._ends):
-            text = f"its file has no row {row} anymore"
-            raise BadValueError(text, ReasonCode.CHANGED_DURING_RUN)
-        if group != self._group or row < self._next:
-            self._start(group)
-        while self._next <= row:
-            # No row of the group can be read after a damaged one, so it is not tried again.
-            if self._damage is None:
-                self._step()
-            if self._damage is not None:
-                raise BadValueError(self._damage, self._damage.code)
-        return _bytes_of(self._batch.column(0))
-
-    def _step(self) -> None:
-        try:
-            self._batch = next(self._batches)
-            self._next += 1
-        except StopIteration:
-            text = f"damaged table: a row group ends before row {self._next}"
-            self._damage = Reason(ReasonCode.DAMAGED_CONTAINER, text)
-        except ARROW_ERRORS as error:
-            self._damage = _reason(error)
-
-    def _start(self, group: int) -> None:
-        self._group = group
-        self._damage = None
-        self._next = self._ends[group - 1] if group else 0
-        # A batch of one row costs some 20 us and bounds memory to the largest image.
-        self._batches = self._table.iter_batches(
-            batch_size=1, row_groups=[group], columns=[self._column], use_threads=False
-        )
+def _in_words(image: bytes | Unreadable) -> bytes | Unreadable:
+    """What was read by the path of a row; a failure says that the path was needed."""
+    if isinstance(image, bytes):
+        return image
+    text = f"its row holds no bytes, and the file of its path {image.reason}"
+    return Unreadable(image.reason.with_text(text))
 
 
-def _reason(error: Exception) -> Reason:
-    # Arrow reports damage as OSError too, but only errors of the system have an errno.
-    if isinstance(error, OSError) and error.errno is not None:
-        return cannot_read(error)
-    return Reason(ReasonCode.DAMAGED_CONTAINER, f"damaged table: {one_line(error)}")
-
-
-def _bytes_of(column: Any) -> bytes | Unreadable:
-    if pa.types.is_struct(column.type):
-        # A null struct may have bytes below it; `flatten` makes them null.
-        (column,) = column.flatten()
-    buffer = column[0].as_buffer() if column[0].is_valid else None
-    if buffer is None:
-        return Unreadable(Reason(ReasonCode.NO_IMAGE_IN_RECORD, "its row holds no image"))
-    if buffer.size > MAX_BYTES:
-        return Unreadable(too_large(buffer.size))
-    return bytes(buffer)
-
-
-def _labels(table: Any, column: str | None) -> Iterator[object]:
-    if column is None:
+def _values(table: Any, label: str | None, key: str | None) -> Iterator[tuple[object, object]]:
+    """Label and key of each row; None without such a column."""
+    columns = list(dict.fromkeys(name for name in (label, key) if name is not None))
+    if not columns:
         for _ in range(table.metadata.num_rows):
-            yield None
+            yield None, None
         return
-    batches = table.iter_batches(batch_size=_ROWS_PER_BATCH, columns=[column], use_threads=False)
+    batches = table.iter_batches(batch_size=_ROWS_PER_BATCH, columns=columns, use_threads=False)
     for batch in batches:
-        for scalar in batch.column(0):
-            try:
-                yield scalar.as_py()
-            except ValueError:
-                # Arrow does not check that texts are UTF-8 when it reads them: yield invalid bytes.
-                yield b"\xff"
+        found = {name: batch.column(name) for name in columns}
+        for row in range(batch.num_rows):
+            one, other = (None if n is None else _value(found[n][row]) for n in (label, key))
+            yield one, other
 
 
-def _ref(path: str, row: int, value: object, names: list[str]) -> Ref:
-    identity, reason = None, None
+def _value(scalar: Any) -> object:
     try:
+        return scalar.as_py()
+    except ValueError:
+        # Arrow does not check that texts are UTF-8 when it reads them: return invalid bytes.
+        return b"\xff"
+
+
+def _ref(path: str, row: int, value: object, names: list[str], key: object, used: Distinct) -> Ref:
+    identity, reason, name = None, None, str(row)
+    try:
+        if key is not None:
+            name = used.claim(label_text(key, "key") or name)
         identity = _named(value, names) if names else as_identity(value)
     except BadValueError as error:
         reason = error.reason
-    return Ref(f"{path}/{row}", identity, path, offset=row, reason=reason)
+    return Ref(f"{path}/{name}", identity, path, offset=row, reason=reason)
 
 
 def _named(value: object, names: list[str]) -> str | None:
@@ -268,21 +291,60 @@ def _named(value: object, names: list[str]) -> str | None:
 
 
 def _guess_image(schema: Any) -> str | None:
-    for field in schema:
-        if _is_struct(field.type):
-            return str(field.name)
+    structs = [str(field.name) for field in schema if _is_struct(field.type)]
     binary = [str(field.name) for field in schema if is_binary(field.type)]
-    for name in _IMAGES:
-        if name in binary:
-            return name
-    return binary[0] if len(binary) == 1 else None
+    texts = [str(field.name) for field in schema if is_text(field.type)]
+    only = binary if len(binary) == 1 else []
+    for found in (present([*structs, *binary], _IMAGES), structs, only, present(texts, PATHS)):
+        if found:
+            return found[0]
+    return None
 
 
 def _is_struct(kind: Any) -> bool:
+    """Whether values hold the bytes of an image, or its path where a writer left all bytes out."""
     if not pa.types.is_struct(kind):
         return False
     index = kind.get_field_index("bytes")
-    return index >= 0 and is_binary(kind.field(index).type)
+    if index < 0:
+        return False
+    return is_binary(kind.field(index).type) or (
+        pa.types.is_null(kind.field(index).type) and kind.get_field_index("path") >= 0
+    )
+
+
+def _label_names(schema: Any) -> list[str]:
+    """The columns that can hold a label."""
+    usual = present(schema.names, IDENTITIES)
+    return [
+        str(field.name)
+        for field in schema
+        if field.name in usual or not (pa.types.is_nested(field.type) or is_binary(field.type))
+    ]
+
+
+def _first_values(table: Any, columns: list[str]) -> dict[str, list[object]]:
+    """The values of the first rows of some columns."""
+    if not columns:
+        return {}
+    batch = next(table.iter_batches(batch_size=PEEKED, columns=columns, use_threads=False), None)
+    if batch is None:
+        return {}
+    return {name: [_value(scalar) for scalar in batch.column(name)] for name in columns}
+
+
+def _first_paths(table: Any, columns: _Columns) -> list[str]:
+    """The paths that stand for images in the first rows; [] if the first row has bytes."""
+    found: list[str] = []
+    # A batch of one row bounds memory to the largest image.
+    batches = table.iter_batches(batch_size=1, columns=columns.leaves, use_threads=False)
+    for batch in islice(batches, PEEKED):
+        image = bytes_or_path(batch.column(0))
+        if isinstance(image, bytes):
+            break
+        if isinstance(image, str):
+            found.append(image)
+    return found
 
 
 def _class_names(metadata: dict[bytes, bytes] | None, label: str | None) -> list[str]:

@@ -12,7 +12,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import BinaryIO, ClassVar, TypeVar
 
 import numpy as np
@@ -23,6 +23,7 @@ from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.dataset.ignored_files import is_system_file
 from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.guesses import Guess, GuessCode
 from facemill.transforms.sources.reading import cannot_read, too_large
 from facemill.transforms.sources.recordio_frames import DamagedError, Found, Records
 from facemill.transforms.sources.recordio_list import labels_and_paths, list_cuts
@@ -39,6 +40,8 @@ _INDEX_LINE = re.compile(rb"(\d{1,19})\t(\d{1,19})\s*")
 _MAX_LINE = 64
 _MAX_PROPERTY_BYTES = 256
 _RECORDS_PER_TASK = 20_000
+# Records of a task whose labels are compared with the list.
+_COMPARED = 64
 _WHOLE_FILE_TASK = "all"
 # The task of a file that cannot be used; its name and the reason follow.
 _NOTE_TASK = "note"
@@ -67,15 +70,18 @@ class RecordIO(Source):
 
     def __init__(self, root: str) -> None:
         folder, _, name = root.rpartition("/")
-        if name.endswith(SUFFIX) and storage.is_file(root):
+        if name.lower().endswith(SUFFIX) and storage.is_file(root):
             super().__init__(folder or "/")
+            names = _names_in(self.root)
             self._found = [name]
         else:
             super().__init__(root)
-            self._found = _records_in(root)
+            names = _names_in(root)
+            self._found = _records_in(names)
         self.rec = self._found[0] if len(self._found) == 1 else USUAL
-        stem = self.rec.removesuffix(SUFFIX)
-        self.idx, self.lst = f"{stem}.idx", f"{stem}.lst"
+        stem = self.rec[: -len(SUFFIX)]
+        self.idx, self.lst = (_spelled(f"{stem}{suffix}", names) for suffix in (".idx", ".lst"))
+        self.property = _spelled(PROPERTY, names)
 
     def tasks(self) -> list[str]:
         """`REC_START REC_END IDX_START IDX_END LST_START LST_END FIRST_KEY`, all but the last in
@@ -122,19 +128,32 @@ class RecordIO(Source):
                 notes.append(f"{_NOTE_TASK} {name}\t{why}; {otherwise}")
                 return None
 
-        read_optional(PROPERTY, _identities, "labels were not compared with it")
+        read_optional(self.property, _identities, "labels were not compared with it")
         read_without = f"{self.rec} was read without it"
         cuts = read_optional(self.idx, lambda idx: _cuts(idx, self.idx, size), read_without)
         if cuts is None:
             return [*notes, _WHOLE_FILE_TASK]
         keys = [key for _, _, key in cuts[:-1]]
-        lines = read_optional(
-            self.lst, lambda lst: list_cuts(lst, self.lst, keys), "it was not used"
-        )
+        images = self._announced_images()
+
+        def cuts_of_list(lst: BinaryIO) -> list[int]:
+            lines = list_cuts(lst, self.lst, keys, images)
+            self._check_labels(cuts, lines)
+            return lines
+
+        lines = read_optional(self.lst, cuts_of_list, "it was not used")
         parts = zip(pairwise(cuts), pairwise(lines or [0] * len(cuts)), strict=True)
         return notes + [
             f"{start} {end} {idx_start} {idx_end} {lst_start} {lst_end} {key}"
             for ((start, idx_start, key), (end, idx_end, _)), (lst_start, lst_end) in parts
+        ]
+
+    def guesses(self, tasks: Sequence[str]) -> list[Guess]:
+        """Which files beside the records cannot be used."""
+        notes = [task.partition(" ")[2] for task in tasks if task.startswith(f"{_NOTE_TASK} ")]
+        return [
+            Guess.of(GuessCode.FILE_NOT_USED, (), [why], where=name)
+            for name, _, why in (note.partition("\t") for note in notes)
         ]
 
     def refs(self, task: str) -> Iterator[Ref]:
@@ -162,6 +181,41 @@ class RecordIO(Source):
             # Only opening raises here: `_read` catches its own errors.
             yield from [Unreadable(cannot_read(error))] * len(refs)
 
+    def _announced_images(self) -> int | None:
+        """How many images insightface's header announces; None without such a header."""
+        with self._open(self.rec) as stream:
+            first = next(Records(stream, self.rec).walk(), None)
+        if first is None or not first.bare or len(first.labels) != 2:
+            return None
+        # The first record behind the images, where records are numbered from 0 on.
+        behind = first.labels[0]
+        sound = 1 <= behind <= _MAX_FLOAT_COUNT and behind.is_integer()
+        return int(behind) - 1 if sound else None
+
+    def _check_labels(self, cuts: Sequence[tuple[int, int, int]], lines: Sequence[int]) -> None:
+        """Compares labels of the list and of the first records of the first and last task.
+
+        Raises:
+            DamagedError: most differ, so that the list has another order.
+        """
+        compared = wrong = 0
+        for task in sorted({0, len(cuts) - 2}):
+            (start, idx_start, key), (end, idx_end, _) = cuts[task], cuts[task + 1]
+            keys, paths = self._keys_and_paths(
+                idx_start, idx_end, lines[task], lines[task + 1], key
+            )
+            with self._open(self.rec) as stream:
+                for found in islice(Records(stream, self.rec).walk(start, end), _COMPARED):
+                    listed, _ = paths.get(f"{keys.get(found.offset)}", (None, ""))
+                    if listed is not None and found.labels and not found.bare:
+                        compared += 1
+                        wrong += listed != found.labels[0]
+        if 2 * wrong > compared:
+            raise DamagedError(
+                f"gives other labels than the records, {wrong} of {compared} that were compared: "
+                "its order is another"
+            )
+
     def _open(self, name: str) -> BinaryIO:
         return storage.open_file(storage.join(self.root, name))
 
@@ -178,7 +232,7 @@ class RecordIO(Source):
             keys, paths = self._keys_and_paths(*ranges)
         identities = math.inf
         # If the file cannot be used, another task reports that.
-        with suppress(OSError, DamagedError), self._open(PROPERTY) as stream:
+        with suppress(OSError, DamagedError), self._open(self.property) as stream:
             identities = _identities(stream)
         count, announced = 0, 0.0
         for found in records.walk(start, end):
@@ -224,7 +278,7 @@ class RecordIO(Source):
                 text = f"its label is {label:g}, not a whole number from 0 on"
                 reason = Reason(ReasonCode.BAD_LABEL, text)
             elif label >= identities:
-                announced = f"the {identities} that {PROPERTY} announces"
+                announced = f"the {identities} that {self.property} announces"
                 text = f"its label {int(label)} is not one of {announced}"
                 reason = Reason(ReasonCode.BAD_LABEL, text)
             else:
@@ -239,17 +293,23 @@ class RecordIO(Source):
         )
 
 
-def _records_in(root: str) -> list[str]:
-    """Names of the record files in a folder: `train.rec` alone if it is there, else all."""
+def _names_in(root: str) -> list[str]:
     try:
-        names = [
-            name
-            for name in storage.top_level(root)
-            if name.endswith(SUFFIX) and not is_system_file(name)
-        ]
+        return [name for name in storage.top_level(root) if not is_system_file(name)]
     except OSError:
         return []
-    return [USUAL] if USUAL in names else names
+
+
+def _records_in(names: Sequence[str]) -> list[str]:
+    """Names of record files, in any case: `train.rec` alone if it is there, else all."""
+    names = [name for name in names if name.lower().endswith(SUFFIX)]
+    usual = [name for name in names if name.lower() == USUAL]
+    return usual if len(usual) == 1 else names
+
+
+def _spelled(name: str, names: Sequence[str]) -> str:
+    """A name as the folder has it, which may have it in capitals."""
+    return name if name in names else next((n for n in names if n.lower() == name.lower()), name)
 
 
 def _identities(stream: BinaryIO) -> int:

@@ -16,13 +16,17 @@ from facemill.transforms.sources.recordio_frames import DamagedError
 _MAX_LINE = 1 << 13
 
 
-def list_cuts(lst: BinaryIO, name: str, keys: Sequence[int]) -> list[int]:
+def list_cuts(
+    lst: BinaryIO, name: str, keys: Sequence[int], images: int | None = None
+) -> list[int]:
     """Offsets at which the lines of some records begin, and the length of the list, in bytes.
 
     Args:
         lst: the list.
         name: name of its file, for messages.
         keys: numbers of the records, in the order that both files share.
+        images: how many images the records hold, which a list without an index must have too; None
+            if that is unknown.
 
     Raises:
         DamagedError: the file is no list, or a list of other records.
@@ -34,15 +38,21 @@ def list_cuts(lst: BinaryIO, name: str, keys: Sequence[int]) -> list[int]:
     lst.seek(0)
     # Record 0 may be a header, which has no line.
     found = [0] if keys[0] == 0 else []
-    offset = 0
+    offset = count = 0
     for number, line in enumerate(iter(lambda: lst.readline(_MAX_LINE), b""), start=1):
         if len(found) < len(keys):
             key = keys[len(found)]
             if line.startswith(b"%d\t" % key) if numbered else number == key:
                 found.append(offset)
         offset += len(line)
+        count += bool(line.strip())
     if numbered and len(found) < len(keys):
         raise DamagedError(f"{name} has no line of record {keys[len(found)]} where it must be")
+    if not numbered and images is not None and count != images:
+        raise DamagedError(
+            f"{name} has {count} lines without an index for {images} images, so that no line is "
+            "known to be of an image"
+        )
     # After the images, insightface has records of identities, which have no line in the list.
     return found + [offset] * (len(keys) + 1 - len(found))
 

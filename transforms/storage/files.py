@@ -38,19 +38,6 @@ def read_bytes(path: str) -> bytes:
     return objects.read_bytes(path) if is_remote(path) else local.read_bytes(path)
 
 
-def read_first(path: str, length: int) -> bytes:
-    """The first bytes of a file, at most `length`; from a store by one request.
-
-    Raises:
-        OSError: it cannot be opened or read.
-        RunError: the object store does not answer.
-    """
-    if is_remote(path):
-        return objects.read_bytes(path, 0, length)
-    with local.open_file(path) as stream:
-        return stream.read(length)
-
-
 def read_many(
     requests: Iterable[tuple[str, int, int | None]], in_flight: int = 32
 ) -> Iterator[bytes | OSError]:

@@ -17,6 +17,8 @@ _CHARTS = """<div class="charts">
 </div>"""
 _LINE = '<path class="line s{{ style }}" d="{{ data }}"/>'
 _AREA = '<path class="area s{{ style }}" d="{{ data }}"/>'
+# In place of a chart that would be empty.
+_NOTHING = '<p class="quiet">{{ title }}: there is nothing to show.</p>'
 _COLUMN = (
     '<rect class="bar s{{ style }}" x="{{ x }}" y="{{ y }}" width="{{ width }}" '
     'height="{{ height }}"><title>{{ said }}</title></rect>'
@@ -82,6 +84,8 @@ def line(
         keep = drawable(x, x_scale) & drawable(y, y_scale)
         curves.append((x[keep], y[keep]))
     every_x = np.concatenate([x for x, _ in curves] or [np.zeros(0)])
+    if not every_x.size:
+        return fill(_NOTHING, title=title)
     every_y = np.concatenate([y for _, y in curves] or [np.zeros(0)])
     whole = all(np.asarray(item.x).dtype.kind == "i" for item in series)
     frame = svg.Frame(axis(every_x, x_scale, whole=whole), axis(every_y, y_scale))
@@ -122,6 +126,8 @@ def histogram(
     arrays = [np.asarray(sample.values, np.float64).ravel() for sample in samples]
     arrays = [array[np.isfinite(array)] for array in arrays]
     every = np.concatenate([*arrays, np.zeros(0)])
+    if not every.size:
+        return fill(_NOTHING, title=title)
     edges = np.histogram_bin_edges(every, _BINS)
     heights = []
     for array in arrays:
@@ -164,7 +170,9 @@ def count_histogram(
     """
     arrays = [np.asarray(sample.values).ravel() for sample in samples]
     arrays = [array[array >= 1] for array in arrays]
-    largest = max((int(array.max()) for array in arrays if array.size), default=1)
+    if not any(array.size for array in arrays):
+        return fill(_NOTHING, title=title)
+    largest = max(int(array.max()) for array in arrays if array.size)
     tops = [1 << power for power in range((largest - 1).bit_length() + 1)]
     names = [f"{top // 2 + 1}–{top}" if top > 2 else str(top) for top in tops]
     heights = [
@@ -219,6 +227,8 @@ def bars(title: str, labels: Sequence[str], values: Sequence[float], alt: str) -
         raise ValueError(f"labels and values must be equally many: {len(labels)}, {len(values)}")
     if not all(0 <= value < float("inf") for value in values):
         raise ValueError(f"values must be finite and not negative, got {list(values)!r}")
+    if not any(values):
+        return fill(_NOTHING, title=title)
     shown = [plain_number(value) for value in values]
     short = [svg.shorten(label, svg.WIDTH * 0.4) for label in labels]
     start = max((svg.text_width(label) for label in short), default=0.0) + 8

@@ -1,5 +1,6 @@
 """Inputs with files that are no photos, and outputs in a wrong folder."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -88,9 +89,46 @@ def test_a_run_without_identities_prints_how_to_name_them(
     assert exit_code(tmp_path / "m.csv", tmp_path / "out", *flags) == 0
     sentence = (
         "no image has an identity, so there is nobody to train on: name identities by a column "
-        "identity, label, person or name\n"
+        "identity, label, person or name, or the one of --label-column\n"
     )
     assert (sentence in capsys.readouterr().out) == is_printed
+
+
+def test_photos_without_folders_are_refused_before_the_run_and_taken_as_nobody(
+    tiny_photos, tmp_path, capsys
+):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in (1, 2, 3):
+        shutil.copy(tiny_photos / "id00001" / f"id00001_000{number}.jpg", photos)
+    (photos / "list.txt").write_text("who is who")
+    assert exit_code(photos, tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert "runner" not in error
+    assert "holds 3 images (id00001_0001.jpg, ...) and no folder; give a list" in error
+    assert "(list.txt may be one), or --no-identities." in error
+    assert not (tmp_path / "out").exists()
+    flags = ("--no-identities", "--split", "train=1", "--workers", 1)
+    assert exit_code(photos, tmp_path / "out", *flags) == 0
+    assert "no image has an identity" not in capsys.readouterr().out
+    rows = rows_of(tmp_path / "out")
+    kept = [row for row in rows.values() if row["outcome"] == "kept"]
+    assert {row["identity"] for row in kept} == {None}
+    assert kept
+    assert all(row["shard"].startswith("unlabeled/") for row in kept)
+
+
+def test_a_guess_is_told_first_and_stands_in_report_and_manifest(tiny_photos, tmp_path, capsys):
+    shutil.copytree(tiny_photos / "id00001", tmp_path / "photos" / "train" / "id1")
+    shutil.copytree(tiny_photos / "id00002", tmp_path / "photos" / "test" / "id2")
+    flags = ("--split", "train=1", "--workers", 1)
+    assert exit_code(tmp_path / "photos", tmp_path / "out", *flags) == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    said = "he folders test, train are taken for people, though they hold folders (test/id2, "
+    assert first.startswith(f"note: t{said}")
+    assert f"T{said}" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    (guess,) = json.loads((tmp_path / "out" / "manifest.json").read_text())["guesses"]
+    assert (guess["code"], guess["taken"]) == ("split_folders", ["test", "train"])
 
 
 def test_an_output_in_the_input_is_refused(photos, capsys):

@@ -15,6 +15,8 @@ CHANGES = {
     "--root": ("/images", "root", "/images"),
     "--image-column": ("photo", "image_column", "photo"),
     "--label-column": ("who", "label_column", "who"),
+    "--key": ("file", "key", "file"),
+    "--no-identities": (None, "identities", False),
     "--image-size": ("64", "image_size", 64),
     "--align": ("none", "align", "none"),
     "--detector": ("mtcnn", "detector", "mtcnn"),
@@ -56,7 +58,8 @@ def test_each_flag_changes_its_value_and_no_other(flag):
     text, field, value = CHANGES[flag]
     plain = parsed()
     assert getattr(plain, field) != value
-    assert parsed(flag, text) == dataclasses.replace(plain, **{field: value})
+    given = [flag] if text is None else [flag, text]
+    assert parsed(*given) == dataclasses.replace(plain, **{field: value})
 
 
 def test_every_option_has_a_flag_and_its_default():

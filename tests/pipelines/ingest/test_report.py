@@ -1,20 +1,23 @@
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
 from facemill.pipelines.ingest import report
+from facemill.pipelines.ingest.attribute_counts import AttributeCounts
 from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.held_out import HeldOut
 from facemill.pipelines.ingest.options import IngestOptions
-from facemill.pipelines.ingest.report_data import IndexSummary
+from facemill.pipelines.ingest.report_data import Faces, IndexSummary
 from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.row_ids import row_ids_of
 from facemill.transforms.dataset.outcomes import OUTCOMES
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.scan_chunk import ScanJob, scan_chunk
+from facemill.transforms.scan.staging import StagingReader
 from facemill.transforms.shards.index import SCHEMA
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.folders import Folders
@@ -197,3 +200,25 @@ def test_more_reasons_than_a_table_has_rows_are_counted(tmp_path, scanned):
     assert rejected.index("the usual") < rejected.index("reason 00")
     assert "reason 18" in rejected
     assert "reason 19" not in rejected
+
+
+def test_faces_have_a_section_with_pictures_where_a_detector_ran(scanned):
+    job, names = scanned
+    examples = {"several": [(row_ids_of(CHUNK, len(names))[0], names[0])]}
+    faces = Faces({"none": 4, "one": 0, "several": 1}, ["a.jpg", "b.jpg"], examples)
+    shown = IndexSummary((), 1).shown(lambda: [])
+    with StagingReader(job.staging) as staging:
+        crops = report.StagedCrops(job.staging, staging, False)
+        assert report._faces(shown, crops) == []
+        (section,) = report._faces(replace(shown, faces=faces), crops)
+    assert section.title == "Faces"
+    text = "".join(section.blocks)
+    assert "Without a face: a.jpg, b.jpg, ..." in text
+    assert text.count("<img") == 1
+
+
+def test_attributes_group_images_that_have_no_identity():
+    groups = AttributeCounts({"age": Counter({"30": 2, "40": 1})}, {"age": Counter({"30": 1})})
+    checked = Checked({}, {}, {}, [], "", groups=groups)
+    (table,) = report._groups(checked)
+    assert "The 2 largest of 2 values of age" in table

@@ -88,7 +88,9 @@ def clusters_over_all_rows(
     found = []
     for low in sorted(set(label.values()))[: report_data.CLUSTERS]:
         members = [name for name, mine in label.items() if mine == low and name in by_id]
-        members.sort(key=lambda name: (by_id[name]["outcome"] != "kept", name))
+        # The image that the others name leads, also where balance dropped it.
+        ranks = {"kept": 0, "dropped": 1}
+        members.sort(key=lambda name: (ranks.get(by_id[name]["outcome"], 2), name))
         found.append((len(members), members[: report_data.MEMBERS]))
     return found, len(set(label.values()))
 
@@ -208,3 +210,28 @@ def test_image_ids_of_a_held_out_set_are_not_those_of_the_index(tmp_path):
     assert everything.groups["dropped"] == 2
     assert [[one["image_id"] for one in cluster.rows] for cluster in found] == [["a", "b"], ["c"]]
     assert [cluster.names for cluster in found] == [["p1", "p2"], ["p3"]]
+
+
+def test_faces_are_counted_and_have_examples_that_are_kept():
+    rows = [
+        row("b", "rejected", reason_code="no_face"),
+        row("a", "rejected", reason_code="no_face"),
+        row("c", faces=1),
+        row("d", "duplicate", duplicate_of="c", faces=1),
+        row("e", faces=3),
+    ]
+    summary = IndexSummary(BOTH, 1)
+    summary.add(pa.Table.from_pylist(rows, SCHEMA_AND_ROW_ID))
+    faces = summary.shown(lambda: []).faces
+    assert faces.images == {"none": 2, "one": 2, "several": 1}
+    assert faces.without == ["a", "b"]
+    assert {name: [one for _, one in some] for name, some in faces.examples.items()} == {
+        "one": ["c"],
+        "several": ["e"],
+    }
+
+
+def test_without_a_detector_no_faces_are_counted():
+    summary = IndexSummary(BOTH, 1)
+    summary.add(pa.Table.from_pylist([row("a")], SCHEMA_AND_ROW_ID))
+    assert not summary.shown(lambda: []).faces.images

@@ -151,6 +151,8 @@ _ELSEWHERE = {
 _OTHERS = {
     "image_column": "photo",
     "label_column": "who",
+    "key": "file",
+    "identities": False,
     "image_size": 64,
     "align": "none",
     "detector": "mtcnn",

@@ -113,6 +113,18 @@ def test_a_set_matches_itself_without_each_image_itself(sets, tmp_path):
     assert not (tmp_path / "m" / "unmatched").exists()
 
 
+@pytest.mark.slow
+def test_an_approximate_search_reports_its_recall(sets, tmp_path, capsys):
+    given = ("--probes", sets / "probes", "--gallery", sets / "gallery", "--top-k", K)
+    assert match(*given, "--output", tmp_path / "m", "--search", "ivf") == 0
+    recall = manifest_of(tmp_path / "m")["metrics"]["recall"]
+    # With so few rows every list is looked into.
+    assert recall == 1
+    assert "recall" in capsys.readouterr().out
+    assert len(read_rows(tmp_path / "m", "matches")) == K * 2 * PEOPLE
+    assert manifest_of(sets / "matches")["metrics"]["recall"] is None
+
+
 def test_a_complete_output_is_kept(sets, capsys):
     given = ("--probes", sets / "probes", "--gallery", sets / "gallery")
     options = ("--top-k", K, "--threshold", THRESHOLD)

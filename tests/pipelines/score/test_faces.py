@@ -73,6 +73,16 @@ def test_a_photo_without_a_face_is_an_error_of_the_photo(scored):
     }
 
 
+def test_errors_are_counted_by_reason_and_the_model_by_its_time(scored):
+    manifest = json.loads((scored / "all" / "manifest.json").read_text())
+    assert manifest["errors"] == {"no_face": 1}
+    run = json.loads((scored / "all" / "run.json").read_text())
+    assert run["counters"]["images_scored"] == 3
+    assert run["counters"]["failed_no_face"] == 1
+    assert run["counters"]["read_ms"] > 0
+    assert 0 <= run["model_share"] <= 1
+
+
 def test_photos_whose_faces_are_known_are_not_scored_again(scored):
     given = ("--faces", "all", "--since", scored / "all")
     assert score(scored, "again", *given) == 0

@@ -178,11 +178,26 @@ def test_a_machine_without_memory_fails_the_run_and_rejects_nothing(tmp_path, ca
     assert "OOM when allocating tensor" in sentence(capfd)
     assert not list((tmp_path / "out").glob("part-*"))
     assert not (tmp_path / "out" / "manifest.json").exists()
-    (folder / "white.png").unlink()
+
+
+def test_an_image_on_which_the_model_fails_is_a_row_and_changes_no_other(tmp_path):
+    (tmp_path / "model").mkdir()
+    handmade.write_model(tmp_path / "model", CropConfig(16))
+    folder = tmp_path / "photos" / "someone"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (16, 16), (200, 100, 50)).save(folder / "good.png")
+    alone = ("--max-rejected", 1)
+    assert score(tmp_path / "photos", tmp_path / "model", tmp_path / "alone", *alone) == 0
     Image.new("RGB", (16, 16), handmade.NOT_FINITE).save(folder / "black.png")
-    assert score(tmp_path / "photos", tmp_path / "model", tmp_path / "out") == 0
-    (failure,) = pq.read_table(tmp_path / "out" / "errors").to_pylist()
-    assert failure["reason"] == "its embedding is not finite"
+    Image.new("RGB", (16, 16), handmade.REFUSED).save(folder / "red.png")
+    assert score(tmp_path / "photos", tmp_path / "model", tmp_path / "out", *alone) == 0
+    failures = pq.read_table(tmp_path / "out" / "errors").to_pylist()
+    assert {row["image_id"]: row["reason_code"] for row in failures} == {
+        "someone/black.png": "not_finite",
+        "someone/red.png": "model_failed",
+    }
+    good = [rows_of(tmp_path / name)["someone/good.png"] for name in ("alone", "out")]
+    assert good[0] == good[1]
 
 
 def test_a_dataset_gives_the_same_bits_as_its_photos(

@@ -25,12 +25,32 @@ if __name__ == "__main__":
 """
 
 
+# Without `if __name__ == "__main__"`.
+_UNGUARDED = """
+from facemill.transforms.core import processes
+print(processes.submit(2, len, "abc").result(), flush=True)
+"""
+
+
 def is_running(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:
             return stream.read().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_a_script_that_is_not_guarded_is_not_run_again_in_its_workers(tmp_path):
+    (tmp_path / "script.py").write_text(_UNGUARDED)
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("3\n", "", 0)
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):

@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reasons.md"
 CODES = (
     *("name_not_utf8", "link_out_of_input", "link_to_folder", "link_in_archive", "dead_link"),
     *("not_a_file", "folder_not_listable", "unreadable", "changed_during_run", "outside_root"),
-    *("system_file", "hidden_file", "sidecar_file"),
+    *("system_file", "hidden_file", "sidecar_file", "passed_over_image"),
     *("empty_file", "file_too_large", "compressed_container", "damaged_container"),
     *("damaged_record", "no_image_in_record", "unsupported_table", "no_identity_folder"),
     *("outside_layout", "annotation_without_image", "bad_label", "bad_row", "repeated_key"),
@@ -30,7 +30,7 @@ CODES = (
     *("excluded_same_pixels", "excluded_near_duplicate", "excluded_identity"),
     *("identity_not_included", "two_splits", "identity_too_small", "identity_too_large"),
     *("attribute_too_small", "attribute_too_large", "model_failed", "not_finite"),
-    *("unsupported_format", "transparent_image"),
+    *("unsupported_format", "transparent_image", "no_embedding"),
 )
 
 

@@ -1,4 +1,4 @@
-"""A small model artifact written by hand, which fails on images of two given colors."""
+"""A small model artifact written by hand, which fails on images of three given colors."""
 
 import json
 from pathlib import Path
@@ -14,23 +14,22 @@ from facemill.transforms.images.resize import encode_jpeg
 
 SIZE = 4  # of an embedding
 # Colors of images on which the model fails.
-NOT_FINITE, TOO_MUCH_MEMORY = (0, 0, 0), (255, 255, 255)
+NOT_FINITE, TOO_MUCH_MEMORY, REFUSED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 
 
 class Means(tf.Module):
     """An embedding of the mean color, scaled to the sum 1, and the number of images in the call.
 
-    It is not finite for a black image; for a white one the model requests more memory than
-    machines have.
+    It is not finite for a black image, and the model refuses a red one. For a white one it requests
+    more memory than machines have.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
-    def __call__(self, image_bytes):
-        def mean(encoded):
-            pixels = tf.cast(tf.io.decode_jpeg(encoded, channels=3), tf.float32)
-            return tf.reduce_mean(pixels, [0, 1])
-
-        means = tf.map_fn(mean, image_bytes, fn_output_signature=tf.TensorSpec([3], tf.float32))
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="pixels")])
+    def __call__(self, pixels):
+        means = tf.reduce_mean(tf.cast(pixels, tf.float32), [1, 2])
+        refused = tf.reduce_any(tf.reduce_all(means[:, 1:] < 1, 1) & (means[:, 0] > 250))
+        with tf.control_dependencies([tf.debugging.Assert(~refused, ["an image is red"])]):
+            means = tf.identity(means)
         white = tf.reduce_any(tf.reduce_all(means > 254, 1))
         nothing = tf.reduce_sum(tf.fill([tf.cast(white, tf.int64) * 2**46], means[0, 0]))
         size = tf.fill([tf.shape(means)[0], 1], tf.cast(tf.shape(means)[0], tf.float32))
@@ -41,7 +40,7 @@ class Means(tf.Module):
 def write_model(root: Path, crop_config: CropConfig) -> dict[str, Any]:
     """Writes the artifact and returns its manifest."""
     module = Means()
-    signatures = {"serving_default": module.__call__}
+    signatures = {"pixels": module.__call__}
     tf.saved_model.save(module, str(root / "saved_model"), signatures=signatures)
     manifest = {
         "kind": "model",

@@ -10,6 +10,7 @@ import tensorflow as tf
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from facemill.model.runtimes import registry
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.dataset import artifact as artifacts
 from facemill.transforms.faces.crop import CropConfig
@@ -32,7 +33,11 @@ def artifact(tmp_path_factory):
 
 def handler(artifact) -> ModelHandlerForBatches:
     manifest = json.loads((artifact / "manifest.json").read_text())
-    return ModelHandlerForBatches(str(artifact), artifacts.fingerprint(manifest), BATCH)
+    spec = registry.choose(manifest)
+    load = registry.loader(manifest, spec, BATCH, 2)
+    return ModelHandlerForBatches(
+        str(artifact), artifacts.fingerprint(manifest), spec.file, load, BATCH
+    )
 
 
 class Counting:
@@ -40,12 +45,11 @@ class Counting:
 
     def __init__(self, model) -> None:
         self.calls = 0
-        self._call = model.signatures["serving_default"]
-        self.signatures = {"serving_default": self._counted}
+        self._model = model
 
-    def _counted(self, **given):
+    def __call__(self, pixels):
         self.calls += 1
-        return self._call(**given)
+        return self._model(pixels)
 
 
 def results(artifact, encoded: list[bytes]) -> tuple[list, int]:
@@ -81,11 +85,11 @@ def test_every_image_has_its_own_embedding_and_every_call_is_full(artifact, coun
     assert {one.identity for one in found} == {"a"}
 
 
-def test_an_image_that_tensorflow_cannot_read_fails_alone(artifact):
+def test_an_image_that_the_model_refuses_fails_alone(artifact):
     good = jpeg(200, 100, 50)
-    found, calls = results(artifact, [good, b"no JPEG", good, good, good])
+    found, calls = results(artifact, [good, jpeg(*handmade.REFUSED), good, good, good])
     assert [type(one) for one in found] == [Scored, Failure, Scored, Scored, Scored]
-    assert found[1].reason.startswith("the model cannot read it: Unknown image file format.")
+    assert found[1].reason == "the model cannot read it: assertion failed: [an image is red]"
     # Of four images: all, each half, each of the first half; then the fifth.
     assert calls == 6
     vectors = {one.embedding for one in found if isinstance(one, Scored)}
@@ -96,7 +100,7 @@ def test_an_image_that_tensorflow_cannot_read_fails_alone(artifact):
 
 def test_the_reason_of_a_failed_image_does_not_depend_on_the_process(artifact):
     # The names of nodes and operations have numbers that count what a process has loaded.
-    reasons = [results(artifact, [b"no JPEG"])[0][0].reason for _ in range(2)]
+    reasons = [results(artifact, [jpeg(*handmade.REFUSED)])[0][0].reason for _ in range(2)]
     assert reasons[0] == reasons[1]
     assert "{{" not in reasons[0]
     assert "\n" not in reasons[0]

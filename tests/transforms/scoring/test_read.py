@@ -21,7 +21,7 @@ from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import all_chunks
 from facemill.transforms.scoring.read import Batch, Reader, ReadImages, Standardized
 from facemill.transforms.scoring.rows import Failure, Measures
-from facemill.transforms.sources import parquet
+from facemill.transforms.sources import parquet, parquet_rows
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.dataset import DatasetRecords
 from facemill.transforms.sources.folders import Folders
@@ -188,8 +188,8 @@ def test_a_chunk_group_reads_a_table_from_front_to_back(tmp_path, monkeypatch):
     table = pa.table({"image": [stream.getvalue()] * 1000})
     pq.write_table(table, tmp_path / "all.parquet", row_group_size=1000)
     decoded = []
-    step = parquet._Rows._step
-    monkeypatch.setattr(parquet._Rows, "_step", lambda rows: decoded.append(step(rows)))
+    step = parquet_rows.Rows._step
+    monkeypatch.setattr(parquet_rows.Rows, "_step", lambda rows: decoded.append(step(rows)))
     source = parquet.ParquetTables(str(tmp_path))
     chunks = list(all_chunks(source, source.tasks()))
     assert len(chunks) == 4

@@ -310,10 +310,10 @@ def test_a_manifest_truncated_after_the_launch_ends_in_a_row_with_a_reason(tmp_p
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("m.txt", b"path\n", r"must be a manifest that ends in \.csv, \.jsonl, \.parquet"),
+        ("m.xls", b"path\n", r"must be a manifest that ends in \.csv, \.tsv, \.jsonl, \.parquet"),
         ("m.csv", b"", "has no header"),
         ("m.csv", b"image_file,identity\n", "has image_file, identity; add one"),
-        ("m.csv", "path\n".encode("utf-16"), "has a header that is not UTF-8"),
+        ("m.csv", b"\xffpath\n", "has a header that is not UTF-8"),
         ("m.jsonl", b'{"url": "x"}\n', "with a column path, file or image, but .* has url"),
         ("m.parquet", b"", "is no Parquet file"),
         ("m.csv", None, "No such file or directory"),
@@ -340,7 +340,8 @@ def test_rows_of_files_that_were_never_meant_as_images_are_ignored(tmp_path):
 
 # A row of CSV must end on its line.
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), max_size=6)
-_PART = _TEXT.filter(lambda part: part not in ("", ".", "..")).map(
+# A name with a point at its begin is hidden.
+_PART = _TEXT.filter(lambda part: part and not part.startswith(".")).map(
     lambda part: part.replace("/", "-")
 )
 _ROW = st.fixed_dictionaries(

@@ -160,7 +160,13 @@ def test_a_row_without_image_is_unreadable(tmp_path):
     )
     pq.write_table(pa.table({"image": pa.array([None], pa.binary())}), tmp_path / "c.parquet")
     none = Unreadable(because("its row holds no image"))
-    assert _read(tmp_path, _listed(tmp_path)) == [none, b"x", none, none, none]
+    absent = Unreadable(
+        because(
+            "its row holds no bytes, and the file of its path cannot be read: No such file or "
+            "directory"
+        )
+    )
+    assert _read(tmp_path, _listed(tmp_path)) == [none, b"x", none, absent, none]
 
 
 @pytest.mark.slow
@@ -175,8 +181,8 @@ def test_an_image_above_the_limit_is_unreadable(tmp_path):
 
 
 def test_a_first_table_without_images_is_an_error_and_a_later_one_a_row(tmp_path):
-    pq.write_table(pa.table({"path": ["a.jpg"]}), tmp_path / "b.parquet")
-    message = r"but b\.parquet has no column of images among path; name them by `image_column`"
+    pq.write_table(pa.table({"url": ["a.jpg"]}), tmp_path / "b.parquet")
+    message = r"but b\.parquet has no column of images among url; name them by `image_column`"
     with pytest.raises(UsageError, match=message):
         ParquetTables(str(tmp_path)).tasks()
     pq.write_table(pa.table({"image": _images(b"x"), "n": [1]}), tmp_path / "a.parquet")

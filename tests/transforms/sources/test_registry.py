@@ -25,7 +25,8 @@ def _files(root, *names):
     [
         (["Ada/1.jpg", "Bob/1.jpg"], "folders"),
         (["Ada/1.jpg", "notes.txt"], "folders"),
-        (["Ada/old.tar"], "folders"),
+        (["Ada/old.tar", "Bob/1.jpg"], "folders"),
+        (["Ada/old.tar", "Ada/1.jpg"], "folders"),
         (["train.rec", "train.idx", "property", "lfw.bin"], "casia-rec"),
         (["FlickrFinal2/100/a@N1/1.jpg", "facescrub/Ada/1.png"], "megaface"),
         (["0000.tar", "0001.tar", "README.md"], "webdataset"),
@@ -120,12 +121,12 @@ def test_an_unknown_format_or_an_option_of_another_format_is_a_usage_error():
         build("zip", "/in")
     with pytest.raises(UsageError, match="`images_root` must go with `format` manifest"):
         build("folders", "/in", images_root="/photos")
-    with pytest.raises(
-        UsageError, match="`label_column` must go with `format` parquet or webdataset, got it with"
-    ):
-        build("tfrecord", "/in", label_column="id")
-    with pytest.raises(UsageError, match="`image_column` must go with `format` parquet, got"):
-        build("webdataset", "/in", image_column="jpg")
+    tabular = "manifest or parquet or webdataset or tfrecord"
+    for parameter in ("image_column", "label_column", "key"):
+        with pytest.raises(
+            UsageError, match=f"`{parameter}` must go with `format` {tabular}, got it with folders"
+        ):
+            build("folders", "/in", **{parameter: "id"})
 
 
 def test_build_passes_options_to_the_source(tmp_path):
@@ -133,7 +134,12 @@ def test_build_passes_options_to_the_source(tmp_path):
     assert (source.image_column, source.label_column) == ("photo", "who")
     source = build("parquet", str(tmp_path), label_column="who")
     assert (source.image_column, source.label_column) == (None, "who")
-    assert build("webdataset", str(tmp_path), label_column="txt").label == "txt"
+    tar = build("webdataset", str(tmp_path), image_column="JPG", label_column="txt", key="last-dot")
+    assert (tar.image, tar.label, tar.by_last_dot) == ("jpg", "txt", True)
+    for name in ("tfrecord", "parquet", "manifest"):
+        source = build(name, str(tmp_path), image_column="i", label_column="l", key="k")
+        assert (source.image_column, source.label_column) == ("i", "l")
+    assert build("parquet", str(tmp_path), images_root="/photos").images_root == "/photos"
     assert build("manifest", "/in/faces.csv", images_root="/photos").root == "/photos"
     assert build("manifest", "/in/faces.csv").root == "/in"
 

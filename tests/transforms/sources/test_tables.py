@@ -91,7 +91,12 @@ def test_parquet_leaves_out_bytes_and_a_bad_text_has_a_reason(tmp_path):
     [
         ("a.csv", b"", "has no header in its first line"),
         ("a.csv", b"\npath\n", "has no header in its first line"),
-        ("a.csv", '"path\n'.encode("utf-16"), "has a header that is not UTF-8"),
+        ("a.csv", b"\xffpath\n", "has a header that is not UTF-8"),
+        (
+            "a.csv",
+            "path\n".encode("utf-16-le"),
+            "has null bytes in its first line; save it as UTF-8",
+        ),
         ("a.csv", b'"path\n', "has no header that is CSV"),
         ("a.csv", b"path," + b"," * (1 << 20), "has a first line that is longer than 1048576"),
         ("a.csv", b"path,n,n\n", "has several columns n"),

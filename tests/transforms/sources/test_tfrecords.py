@@ -10,6 +10,7 @@ from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import tfrecord
 from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
+from facemill.transforms.sources.registry import guess
 from facemill.transforms.sources.tfrecords import TFRecords
 from tests.reasons import because
 
@@ -72,7 +73,10 @@ def test_records_of_all_files_with_their_bytes_in_order(tmp_path):
         ({"label": 5, "image/class/label": 4, "image/class/text": b"t"}, "t"),
         ({"label": 5, "image/class/label": 4, "image/class/text": b" "}, "4"),
         ({"label": b"5", "identity": []}, "5"),
-        ({"name": b"n"}, None),
+        ({"name": b"n"}, "n"),
+        ({"name": b"n.jpg"}, None),
+        ({"name": b"n.jpg", "image/source_id": 7}, "7"),
+        ({"image/source_id": b"000001.jpg"}, None),
         ({"label": -1}, None),
         ({"label": 5, "image/class/label": -1}, "5"),
     ],
@@ -213,3 +217,40 @@ def test_a_file_that_changed_since_it_was_listed_is_unreadable(tmp_path):
 def test_an_input_without_files_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match=r"`input` must be a directory that holds \*\.tfrecord"):
         TFRecords(str(tmp_path)).tasks()
+
+
+@pytest.mark.parametrize(
+    ("name", "holds"),
+    [
+        *((name, True) for name in ("a.tfrecord", "a.tfrec", "a.record", "a.tfrecords")),
+        *((f"a.tfrecord{end}", True) for end in ("-00000-of-00002", ".gz", "_1")),
+        *((f"a.tfrecord{end}", False) for end in (".idx", ".json", "x")),
+        *((name, False) for name in ("a.rec", "record", "a.recording", "records.txt")),
+    ],
+)
+def test_names_of_shards_are_known_here_and_where_the_format_is_guessed(tmp_path, name, holds):
+    assert TFRecords.holds_images(name) == holds
+    if not name.endswith((".idx", ".json")):
+        (tmp_path / name.upper()).write_bytes(b"")
+        expected = "casia-rec" if name == "a.rec" else "tfrecord" if holds else "folders"
+        assert guess(str(tmp_path)) == expected
+
+
+def test_features_are_chosen_by_options_and_guesses_are_told(tmp_path):
+    record = _example(
+        **{"image": b"i", "image_raw": b"r", "image/source_id": 7, "who": 8, "n": b"k"}
+    )
+    _write(tmp_path / "a.tfrec", record)
+    source = TFRecords(str(tmp_path))
+    tasks = source.tasks()
+    assert [(one.code.value, one.taken, one.passed_over) for one in source.guesses(tasks)] == [
+        ("image_column", ("image",), ("image_raw",)),
+        ("label_column", ("image/source_id",), ()),
+    ]
+    source = TFRecords(str(tmp_path), "image_raw", "who", "n")
+    (ref,) = source.refs(*source.tasks())
+    assert (ref.image_id, ref.identity) == ("a.tfrec/k", "8")
+    assert list(source.read([ref])) == [b"r"]
+    for parameter in ("image_column", "label_column", "key"):
+        with pytest.raises(UsageError, match=f"`{parameter}` must be a feature of the records"):
+            TFRecords(str(tmp_path), **{parameter: "none"}).tasks()

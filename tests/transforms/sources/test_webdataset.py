@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.webdataset import WebDataset
@@ -91,12 +92,19 @@ def test_a_label_applies_to_all_images_of_its_key_before_and_after_it(tmp_path):
             }
         )
     )
-    assert _labels(_listed(tmp_path)) == {
+    refs = _listed(tmp_path)
+    # Of two images of a key, the one with nothing before its extension is taken.
+    (other,) = [ref for ref in refs if ref.reason]
+    assert other.image_id == "0.tar/x/2.seg.png"
+    assert other.reason.code == ReasonCode.PASSED_OVER_IMAGE
+    assert other.reason == "is another image of its key than the .jpg, which is taken"
+    assert _labels([ref for ref in refs if ref != other]) == {
         "0.tar/x/1.jpg": " 17",
-        "0.tar/x/2.seg.png": "ada lovelace",
         "0.tar/x/2.jpg": "ada lovelace",
         "0.tar/y/2.jpg": "y",
     }
+    refs = _listed(tmp_path, image_column="seg.png")
+    assert [ref.image_id for ref in refs if not ref.reason] == ["0.tar/x/2.seg.png"]
 
 
 @pytest.mark.parametrize(
@@ -131,13 +139,13 @@ def test_cls_counts_before_json_before_the_folder(tmp_path, members, identity):
 def test_a_requested_label_kind_is_the_only_one_that_counts(tmp_path, label, members, identity):
     files = {f"folder/{name}": data for name, data in members.items()}
     (tmp_path / "0.tar").write_bytes(_files(**{"folder/1.jpg": b"", **files}))
-    (ref,) = _listed(tmp_path, label=label)
+    (ref,) = _listed(tmp_path, label_column=label)
     assert (ref.identity, ref.reason) == (identity, None)
 
 
 def test_an_unknown_label_kind_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match=r"`label_column` must be one of cls, json, txt .* got id"):
-        WebDataset(str(tmp_path), "id")
+        WebDataset(str(tmp_path), label_column="id")
 
 
 @pytest.mark.parametrize(

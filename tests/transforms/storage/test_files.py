@@ -43,8 +43,6 @@ def test_a_file_is_written_replaced_and_read(made, writer):
         assert storage.size(path) == len(data)
         assert storage.sha256(path) == hashlib.sha256(data).hexdigest()
     assert storage.names(made) == ["é #1.bin"]
-    assert storage.read_first(path, 7) == b"the sec"
-    assert storage.read_first(path, 99) == b"the second"
 
 
 def test_files_and_folders_are_told_apart(made):

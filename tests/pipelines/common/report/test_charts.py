@@ -104,12 +104,13 @@ def test_wrong_arguments_are_refused() -> None:
         charts.bars("t", ["a"], [-1], "alt")
 
 
-def test_charts_without_values_can_be_drawn() -> None:
+def test_in_place_of_a_chart_without_values_stands_a_sentence() -> None:
     for text in (
         charts.line("t", "x", "y", [], "alt"),
         charts.histogram("t", "x", "y", [charts.Sample("a", [])], "alt"),
         charts.count_histogram("t", "x", "y", [charts.Sample("a", [])], "alt"),
         charts.bars("t", [], [], "alt"),
+        charts.bars("t", ["a"], [0], "alt"),
     ):
-        assert "<svg" in text
-        assert "nan" not in text
+        assert "<svg" not in text
+        assert "t: there is nothing to show." in text

@@ -1,0 +1,1 @@
+"""Runtimes: what runs the network of a model artifact, ours or a foreign one."""

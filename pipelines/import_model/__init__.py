@@ -1,0 +1,1 @@
+"""facemill import-model: a network that others trained as a model artifact."""

@@ -1,0 +1,56 @@
+"""The TFLite twin of each network gives what the network gives, for any number of images."""
+
+import keras
+import numpy as np
+import pytest
+
+from facemill.model.export import tflite
+from facemill.model.export.embedder import Embedder
+from facemill.model.recipes.choices import NETWORKS
+from facemill.model.recipes.recipe import Recipe
+from facemill.model.runtimes import registry
+from facemill.model.runtimes.spec import RuntimeSpec
+
+SIZE, DIMENSIONS = 32, 16
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def embedder(request) -> Embedder:
+    keras.utils.set_random_seed(4)
+    recipe = Recipe(
+        network=request.param, embedding_size=DIMENSIONS, flip_average=request.param == "plain"
+    )
+    return Embedder(recipe, SIZE, np.float32([120, 110, 100]), np.float32([60, 61, 62]))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.random.default_rng(2).integers(0, 256, (11, SIZE, SIZE, 3), np.uint8)
+
+
+def test_the_twin_equals_the_network_and_is_equal_to_the_bit_for_any_batch(
+    embedder, pixels, tmp_path
+):
+    content = tflite.convert(embedder)
+    difference = tflite.largest_difference(content, lambda some: embedder.embed(some), pixels)
+    assert difference < 1e-5
+    path = tmp_path / tflite.FILE
+    path.write_bytes(content)
+    # The manifest's entry has further keys.
+    entry = tflite.spec_of(content).to_manifest() | {"largest_difference": difference}
+    spec = RuntimeSpec.from_manifest(entry)
+    found = [
+        registry.load(spec, DIMENSIONS, batch, threads, str(path))(pixels)
+        for batch, threads in ((1, 1), (32, 2))
+    ]
+    assert found[0].tobytes() == found[1].tobytes()
+    assert np.abs(found[0] - embedder.embed(pixels)).max() < 1e-5
+    alone = registry.load(spec, DIMENSIONS, 32, 1, str(path))(pixels[3:4])
+    assert alone.tobytes() == found[0][3:4].tobytes()
+
+
+def test_a_file_that_gives_nan_differs_infinitely(embedder, pixels):
+    content = tflite.convert(embedder)
+    assert tflite.largest_difference(content, lambda some: np.nan, pixels) == float("inf")
