@@ -128,6 +128,19 @@ def steps(root: str) -> list[Step]:
             "compute an embedding of every unseen face",
         ),
         Step(
+            "match",
+            flags(
+                {
+                    "--probes": path("embeddings"),
+                    "--gallery": path("embeddings"),
+                    "--top-k": "5",
+                    "--fmr": "0.01",
+                    "--output": path("matches"),
+                }
+            ),
+            "ask who is in each photo: the most similar other photos",
+        ),
+        Step(
             "evaluate",
             flags(
                 {
@@ -147,11 +160,17 @@ def render(root: str, durations: Sequence[float]) -> str:
     dataset = _read(root, "dataset", "manifest.json")
     model = _read(root, "model", "manifest.json")
     embeddings = _read(root, "embeddings", "manifest.json")
+    matches = _read(root, "matches", "manifest.json")
     results = _read(root, "evaluation", "results.json")
     accuracy = 100 * results["accuracy"]["mean"]
     counts = dataset["counts"]
     cards = [
         figures.Card("Pair accuracy", f"{accuracy:.2f} %", "on identities never trained on"),
+        figures.Card(
+            "Best match",
+            f"{100 * matches['metrics']['right'] / max(1, matches['metrics']['named']):.1f} %",
+            "is the same person, of all other photos",
+        ),
         figures.Card("Photos", counts["listed"], f"{counts['kept']:,} kept"),
         figures.Card("Identities", model["counts"]["identities"], "trained on"),
         figures.Card("Embeddings", embeddings["counts"]["scored"], "of unseen identities"),
@@ -159,6 +178,7 @@ def render(root: str, durations: Sequence[float]) -> str:
     links = [
         figures.Link("dataset/report.html", "Ingest", "what came in and what stayed"),
         figures.Link("model/report.html", "Training", "the curves"),
+        figures.Link("matches/report.html", "Matching", "who is this? photos side by side"),
         figures.Link("evaluation/report.html", "Evaluation", "how well pairs are told apart"),
     ]
     rows = [

@@ -26,6 +26,7 @@ from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import DUPLICATE, IGNORED, KEPT, OUTCOMES, REJECTED
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
+from facemill.transforms.duplicates.notes import Notes
 from facemill.transforms.scan.repeated_ids import check_names
 from facemill.transforms.shards.index import INDEX as INDEX_FOLDER
 from facemill.transforms.shards.index import ROW_IDS
@@ -66,6 +67,7 @@ class Checked:
             than the image that is kept, and `attributes`: how many by the attribute's name.
         guesses: what was guessed of the input.
         groups: images and kept images by the values of attributes, if no image has an identity.
+        alike: what the search for duplicates noted of images that it kept.
     """
 
     counts: dict[str, int]
@@ -85,6 +87,7 @@ class Checked:
     contradictions: dict[str, Any] = field(default_factory=lambda: {"images": 0, "attributes": {}})
     guesses: Sequence[Guess] = ()
     groups: AttributeCounts = field(default_factory=AttributeCounts)
+    alike: Notes = field(default_factory=Notes)
 
 
 def listed_so_far(work: Work) -> int | None:

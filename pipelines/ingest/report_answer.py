@@ -145,6 +145,8 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
         yield Finding("good", "No photo was found under two identities.")
     if words := contradictions(checked):
         yield Finding("check", words)
+    for words in alike(checked):
+        yield Finding("good", words)
     if rejected:
         share = rejected / (counts["listed"] - counts.get(IGNORED, 0))
         level: answer.Level = "check" if share > _MANY_REJECTED else "good"
@@ -173,6 +175,20 @@ def contradictions(checked: Checked) -> str | None:
         f"the image that is kept ({first_counted(dict(most))}): one of the two is wrong; see the "
         "index's column contradicts."
     )
+
+
+def alike(checked: Checked) -> Iterator[str]:
+    """What the search for duplicates noted of images that it kept, in sentences."""
+    if pairs := checked.alike.alike:
+        yield (
+            f"{plural(pairs, 'pair of photos is', 'pairs of photos are')} alike, as photos of one "
+            "moment or one session are, and both photos were kept."
+        )
+    if images := checked.alike.cut_short:
+        yield (
+            f"{plural(images, 'image looks', 'images look')} like so many others that only the "
+            "most similar of these were compared: same background?"
+        )
 
 
 def _train(checked: Checked) -> Finding:

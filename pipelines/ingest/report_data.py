@@ -24,7 +24,7 @@ from facemill.transforms.shards.index import SCHEMA
 
 # Size of the sample of kept images for the histograms; their shares are right to half a percent.
 DRAWN = 65_536
-# Groups that are read; the page shows some, among them those with the lowest correlations.
+# Groups that are read; the page shows some, among them those with the lowest similarities.
 CLUSTERS = 96
 MEMBERS = 8
 EXAMPLES = 3

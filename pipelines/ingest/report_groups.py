@@ -1,6 +1,6 @@
-"""The groups of duplicates and conflicts in an ingest report, with their correlations.
+"""The groups of duplicates and conflicts in an ingest report, with their similarities.
 
-The index has no correlations of near duplicates. This module measures them with the function that
+The index has no similarities of near duplicates. This module measures them with the function that
 confirms the candidates of the search, and only for the groups that the report reads, so the time
 does not grow with the collection.
 """
@@ -19,14 +19,13 @@ from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.outcomes import KEPT
 from facemill.transforms.dataset.records import from_example
 from facemill.transforms.duplicates import confirm
-from facemill.transforms.images import crop_variants
 from facemill.transforms.images.decode import decode
 from facemill.transforms.scan.staging import MetadataReader, StagingReader, row_ids_of_names
 
 # At most so many groups are shown of each order; the index has all of them.
 _FIRST = 24
 _LEAST_ALIKE = 24
-_ORDERS = ("in the order of their names", "near duplicates with the lowest correlation first")
+_ORDERS = ("in the order of their names", "near duplicates with the lowest similarity first")
 _WHERE = {BASE: "in the version before", HELD_OUT: "in the held-out set"}
 _SAME = "same pixels"
 
@@ -44,7 +43,7 @@ class StagedCrops:
         self.folder = folder
         self._staging = staging
         self._metadata = MetadataReader(folder, ["pixel_sha256"])
-        self._variants = range(1, len(crop_variants.FRAMES)) if thorough else range(0)
+        self._thorough = thorough
 
     def thumbnail(self, row_id: int, caption: str, note: str, full_name: str) -> images.Thumbnail:
         """One crop with its captions, see `images.Thumbnail`."""
@@ -61,24 +60,13 @@ class StagedCrops:
         one, two = (self._metadata.row(item)["pixel_sha256"] for item in (row_id, other))
         return one == two
 
-    def correlations(self, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-        """Correlations of crops after registration, see `confirm.similarity`: float64 [N], -1 to 1.
+    def similarities(self, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Similarities of crops, see `confirm.Comparison`: float64 [N], 0 to 1.
 
         Args:
             pairs: row ids.
         """
-        if not pairs:
-            return np.empty(0)
-        first, second = (self._staging.thumbnails(row_ids) for row_ids in zip(*pairs, strict=True))
-        found = confirm.similarity(first, second, np.zeros(len(pairs), np.int64))
-        # Either of the two may be the mirror image or the crop of the other.
-        low = np.flatnonzero(found < confirm.MIN_CORRELATION)
-        for variant in self._variants:
-            for a, b in ((first, second), (second, first)):
-                again = confirm.similarity(a[low], b[low], np.full(len(low), variant))
-                found[low] = np.maximum(found[low], again)
-            low = low[found[low] < confirm.MIN_CORRELATION]
-        return found
+        return confirm.staged_similarity(self._staging, pairs, self._thorough)
 
 
 @dataclass(frozen=True)
@@ -88,7 +76,7 @@ class _Compared:
     Attributes:
         cluster: of the index.
         elsewhere: image_ids of a reference set that the cluster names, to their row ids.
-        likeness: image_id of a near duplicate to its correlation; absent where the named image is
+        likeness: image_id of a near duplicate to its similarity; absent where the named image is
             not staged.
         exact: image_ids of the images with equal pixels.
     """
@@ -100,7 +88,7 @@ class _Compared:
 
     @property
     def lowest(self) -> float | None:
-        """The lowest correlation of near duplicates, or None if the group has none."""
+        """The lowest similarity of near duplicates, or None if the group has none."""
         near = [value for name, value in self.likeness.items() if name not in self.exact]
         return min(near, default=None)
 
@@ -146,7 +134,7 @@ def _how_many(read: int, total: int, ranked: int) -> str:
     text = f"{_FIRST} of {text} are shown: the first by name"
     if ranked:
         near = plural(ranked, "group of near duplicates", "groups of near duplicates")
-        text += f", or {near} with the lowest correlation"
+        text += f", or {near} with the lowest similarity"
         text += f" among the first {read:,}" * (read < total)
     return f"{text}."
 
@@ -167,7 +155,7 @@ def _compare(crops: StagedCrops, clusters: Sequence[Cluster], origin: int) -> li
             else:
                 pairs.append((index, row["image_id"], other, row["row_id"]))
     likeness: list[dict[str, float]] = [{} for _ in clusters]
-    values = crops.correlations([(other, mine) for _, _, other, mine in pairs])
+    values = crops.similarities([(other, mine) for _, _, other, mine in pairs])
     for (index, image_id, _, _), value in zip(pairs, values.tolist(), strict=True):
         likeness[index][image_id] = value
     return [
@@ -234,10 +222,10 @@ def _title(cluster: Cluster, folder: str) -> str:
 
 
 def _note(one: _Compared, row: Mapping[str, Any]) -> str:
-    """The note below an image: its correlation with the image that it names, or its outcome."""
+    """The note below an image: its similarity to the image that it names, or its outcome."""
     if row["image_id"] in one.exact:
         return _SAME
     value = one.likeness.get(row["image_id"])
     if value is not None:
-        return f"correlation {value:.3f}"
+        return f"similarity {value:.2f}"
     return "kept" if row["outcome"] == KEPT else row["reason"]

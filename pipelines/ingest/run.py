@@ -24,6 +24,7 @@ from facemill.transforms.core.row_ids import HELD_OUT
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.dataset.transform_names import TRANSFORM
+from facemill.transforms.duplicates.notes import noted
 from facemill.transforms.scan.staging import identities_of, images_staged
 from facemill.transforms.shards import statistics
 from facemill.transforms.shards.analysis import Analysis
@@ -55,7 +56,10 @@ def execute(job: IngestJob, runner: Runner) -> None:
         summary = IndexSummary(ingest_report.SHOWN_OUTCOMES, options.seed)
         checked = checks.check(work, options, job.base, summary)
         checked = dataclasses.replace(
-            checked, names=_match_names(job, checked), guesses=job.guesses
+            checked,
+            names=_match_names(job, checked),
+            guesses=job.guesses,
+            alike=noted(job.scan.staging),
         )
         started = time.monotonic()
         with failures_in_sentences(LOCAL, _HERE):
@@ -111,6 +115,7 @@ def _commit(
         "passed_over": checked.passed_over,
         "contradictions": checked.contradictions,
         "guesses": [guess.to_manifest() for guess in job.guesses],
+        "alike": {"pairs": checked.alike.alike, "cut_short": checked.alike.cut_short},
         "moments": dataclasses.asdict(moments),
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
@@ -139,8 +144,9 @@ def _print_table(checked: checks.Checked, output: str) -> None:
             print(f"  {line}")
     for line in checked.names.words:
         print(f"  {line}")
-    if words := report_answer.contradictions(checked):
-        print(f"  {words}")
+    for words in (report_answer.contradictions(checked), *report_answer.alike(checked)):
+        if words:
+            print(f"  {words}")
     if checked.passed_over:
         print(
             f"  {checked.passed_over:,} images of the input were passed over, since the dataset "

@@ -80,6 +80,11 @@ def partition_keys(hashes: np.ndarray, bits: int = HALF_BITS) -> np.ndarray:
     return hashes.reshape(-1, BANDS, SIDES) >> np.uint8(HALF_BITS - bits)
 
 
+def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Hamming distances of hashes uint8 [N, 16]: uint8 [N], at most 128."""
+    return np.bitwise_count(first ^ second).sum(axis=1, dtype=np.uint8)
+
+
 def content_order(hashes: np.ndarray) -> np.ndarray:
     """The order of rows by content, which is stable for equal rows: int64 [N].
 

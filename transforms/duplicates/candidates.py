@@ -9,8 +9,9 @@ from facemill.transforms.scan.scan_chunk import USABLE
 
 # An image to search: the representative of its group of equal pixels.
 HASH = np.dtype([(name, USABLE[name]) for name in ("row_id", "fingerprint")])
-# A candidate pair: the hash of the second image is near this variant of the first.
-PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1")])
+# A candidate pair: the hash of the second image is near this variant of the first, at that Hamming
+# distance.
+PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1"), ("distance", "u1")])
 
 
 class HashRows(Rows):
@@ -31,18 +32,19 @@ class PairRows(Rows):
 # that share some bits.
 TOGETHER = 1 << 21
 
-_CONFIRM_CHUNK = 512
+_CHUNK = 512
 
 
-def in_chunks(row_ids: np.ndarray, variant: np.ndarray) -> Iterator[PairRows]:
-    """Candidate pairs in elements of as many pairs as a worker confirms at a time.
+def in_chunks(row_ids: np.ndarray, variant: np.ndarray, distance: np.ndarray) -> Iterator[PairRows]:
+    """Candidate pairs in elements of some hundred.
 
     Args:
         row_ids: uint64 [P, 2].
         variant: integers [P].
+        distance: integers [P].
     """
     pairs = np.zeros(len(row_ids), PAIR)
     pairs["first"], pairs["second"] = row_ids.T
-    pairs["variant"] = variant
-    for start in range(0, len(pairs), _CONFIRM_CHUNK):
-        yield PairRows.of(pairs[start : start + _CONFIRM_CHUNK])
+    pairs["variant"], pairs["distance"] = variant, distance
+    for start in range(0, len(pairs), _CHUNK):
+        yield PairRows.of(pairs[start : start + _CHUNK])

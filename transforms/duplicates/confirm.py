@@ -1,250 +1,213 @@
-"""Confirmation of candidates: whether the thumbnails of two images show the same photo.
+"""Confirmation of candidates: one photo twice, two photos that are alike, or different photos.
 
-The first image is registered to the second. The start is the frame of the variant that the search
-found; then follows Lucas and Kanade's registration over affine maps with gain and offset of
-brightness, first at 32x32 pixels, which rejects most candidates, then at 64x64. Registered copies
-correlate nearly fully, even if a copy was cropped by a little more or less than the variant. Photos
-taken a moment apart do not: what moved between them did not move by an affine map, and at 64 pixels
-a mouth is large enough to count.
-
-A copy that was made much smaller lacks the detail of its original. The sharper of the two images is
-then blurred like the other. Copies are nearly equal after that, so a higher correlation is required
-of blurred images.
+Thumbnails are registered first, which discards most candidates at little cost. The few pairs that
+correlate are compared closely, by the larger grey crops. Pairs that pass the first test only are
+alike: photos of one moment or one session, which are reported and kept.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 
-from facemill.transforms.images import crop_variants
+from facemill.transforms.dataset.records import from_example
+from facemill.transforms.duplicates.budget import compare_within_budget
+from facemill.transforms.duplicates.candidates import PAIR
+from facemill.transforms.duplicates.local_evidence import local_difference, sized
+from facemill.transforms.duplicates.registration import (
+    ALIGNED,
+    CLEAR,
+    CLEAR_IF_ALIGNED,
+    HOPELESS,
+    register,
+)
+from facemill.transforms.images import crop_variants, perceptual_hash
+from facemill.transforms.images.decode import decode
+from facemill.transforms.scan.staging import StagingReader
 
-# Above the highest measured value of two different photos, and below the lowest of a copy; see
-# docs/duplicates.md.
-MIN_CORRELATION = 0.987
+# Least similarity of copies, see docs/duplicates.md.
+MIN_SIMILARITY = 0.76
+# Below this, a close comparison leaves no doubt. Between two copies of one photo the similarity can
+# be lower than between each and the photo.
+_NO_DOUBT = 0.65
+# Least correlation of thumbnails that are alike.
+MIN_ALIKE = 0.975
 
-# At 32x32: registration brings nothing below the first above the second, and nothing that is below
-# the second passes at 64x64.
-_MIN_TO_REGISTER = 0.82
-_MIN_AT_32 = 0.965
-# Above this the images are aligned already.
-_ALIGNED = 0.997
-_STEPS = 2
-# Blurring is tried above the first; blurred copies are above the second, see the docs too.
-_MIN_TO_BLUR = 0.95
-_BLURRED_CORRELATION = 0.991
-# An image is sharper than another if its finest detail, as a share of its contrast, is that many
-# times greater. Photos of one size differ less.
-_SHARPER = 1.3
-_BLURS = 4
-# Pixels above this are ignored: where one image is clipped, a brighter or darker copy differs.
-_CLIPPED = 245
-# How far one step may change a map, in half sides.
-_MAX_STEP = 0.1
-_MIN_OVERLAP = 0.5
-# Standard deviation, in grey levels, below which an image has no texture to compare.
-_FLAT = 1.0
-_SAME_LEVEL = 2.0
-# Thumbnails at a time: their temporaries take about 30 MB.
-_CHUNK = 128
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How N pairs compare.
+
+    Attributes:
+        similarity: float64 [N] in [0, 1], one minus the largest local difference; 0 for pairs that
+            the thumbnails discarded.
+        correlation: float64 [N] in [-1, 1], of the registered thumbnails.
+        closely: bool [N], whether thumbnails could not decide, so that the crops were compared.
+    """
+
+    similarity: np.ndarray
+    correlation: np.ndarray
+    closely: np.ndarray
+
+    def same(self, least: float = MIN_SIMILARITY) -> np.ndarray:
+        """Whether each pair is one photo: bool [N].
+
+        Args:
+            least: least similarity of copies.
+        """
+        return self.similarity >= least
+
+    def refuted(self) -> np.ndarray:
+        """Whether only a close comparison showed that the photos are different: bool [N]."""
+        return self.closely & (self.similarity < _NO_DOUBT)
+
+    def alike(self, least: float = MIN_SIMILARITY) -> np.ndarray:
+        """Whether each pair is alike without being one photo: bool [N]."""
+        return ~self.same(least) & (self.correlation >= MIN_ALIKE)
 
 
 def same_photo(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
     """Whether the second image is a copy of the given variant of the first: bool [N].
 
+    Args: see `similarity`.
+    """
+    return similarity(first, second, variant) >= MIN_SIMILARITY
+
+
+def similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
+    """Similarity of the second images and the given variants of the first, see `Comparison`.
+
+    Args:
+        first: uint8 [N, S, S], grey; best of 128 pixels or more.
+        second: uint8 [N, S, S].
+        variant: integers [N], indices into `crop_variants.FRAMES`; 0 for the whole image.
+    """
+    small = _thumbnails(first), _thumbnails(second)
+    return compare(*small, variant, lambda some: (first[some], second[some])).similarity
+
+
+def compare(
+    first: np.ndarray,
+    second: np.ndarray,
+    variant: np.ndarray,
+    crops: Callable[[np.ndarray], tuple[Sequence[np.ndarray], Sequence[np.ndarray]]],
+) -> Comparison:
+    """Compares pairs by thumbnails, and those that may be copies by crops.
+
     Args:
         first: uint8 [N, 64, 64], see `perceptual_hash.grey_thumbnail`.
         second: uint8 [N, 64, 64].
         variant: integers [N], indices into `crop_variants.FRAMES`; 0 for the whole image.
+        crops: grey crops of some of the pairs, given by their positions: two sequences of uint8
+            [S, S], of any sizes.
     """
-    return similarity(first, second, variant) >= MIN_CORRELATION
+    variant = np.asarray(variant)
+    found = register(first, second, variant)
+    difference = found.difference
+    clear = np.where(found.correlation >= ALIGNED, CLEAR_IF_ALIGNED, CLEAR)
+    closely = (difference > clear) & (difference < HOPELESS)
+    some = np.flatnonzero(closely)
+    if len(some):
+        mirrored = variant[some] == crop_variants.MIRROR
+        for index, one, other, mirror in zip(some, *crops(some), mirrored, strict=True):
+            one = one[:, ::-1] if mirror else one
+            difference[index] = local_difference(one, other, found.maps[index])
+    return Comparison(1 - difference, found.correlation, closely)
 
 
-def similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
-    """Correlation after registration: float64 [N] in [-1, 1].
+def compare_staged(staging: StagingReader, pairs: np.ndarray) -> Comparison:
+    """Compares staged images, see `compare`.
 
-    Args: see `same_photo`.
-
-    Returns:
-        The value says exactly whether a pair reaches `MIN_CORRELATION`, and is otherwise rough: a
-        pair that reaches it without registration has the value before registration. Images without
-        texture have 1 if they are equally bright, else 0.
+    Args:
+        staging: of the run.
+        pairs: PAIR [N].
     """
-    values = np.empty(len(first))
-    for start in range(0, len(first), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        values[chunk] = _similarity(first[chunk], second[chunk], np.asarray(variant[chunk]))
-    return values
+    return _Staged(staging, pairs).compare(np.arange(len(pairs)))
 
 
-def _similarity(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
-    first = np.where((variant == crop_variants.MIRROR)[:, None, None], first[:, :, ::-1], first)
-    maps = _maps(crop_variants.FRAMES[variant])
-    a, b = _smoothed(_halved(first)), _smoothed(_halved(second))
-    values = _correlation(a, b, maps)
-    # Registration costs most, so it skips pairs that cannot pass and pairs that need none.
-    some = np.flatnonzero((values >= _MIN_TO_REGISTER) & (values < _ALIGNED))
-    maps[some], values[some] = _improved(a[some], b[some], maps[some], values[some])
-    left = np.flatnonzero(values >= _MIN_AT_32)
-    a, b, maps = _smoothed(first[left]), _smoothed(second[left]), maps[left]
-    # The value at 64x64 replaces the one at 32x32 even if it is lower: it uses more detail.
-    at_64 = _correlation(a, b, maps)
-    some = np.flatnonzero(at_64 < MIN_CORRELATION)
-    maps[some], at_64[some] = _improved(a[some], b[some], maps[some], at_64[some])
-    some = np.flatnonzero((at_64 < MIN_CORRELATION) & (at_64 >= _MIN_TO_BLUR))
-    at_64[some] = _after_blurring(a[some], b[some], maps[some], at_64[some])
-    values[left] = at_64
-    spread = [part.reshape(len(part), -1).std(axis=1) < _FLAT for part in (first, second)]
-    flat = np.flatnonzero(spread[0] | spread[1])
-    level = first[flat].mean(axis=(1, 2)) - second[flat].mean(axis=(1, 2))
-    values[flat] = spread[0][flat] & spread[1][flat] & (np.abs(level) <= _SAME_LEVEL)
-    return values
-
-
-def _improved(
-    a: np.ndarray, b: np.ndarray, maps: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Maps and correlations after registration, where registration improved them."""
-    registered = _registered(a, b, maps)
-    after = _correlation(a, b, registered)
-    better = after > values
-    return np.where(better[:, None, None], registered, maps), np.where(better, after, values)
-
-
-def _after_blurring(
-    a: np.ndarray, b: np.ndarray, maps: np.ndarray, values: np.ndarray
+def staged_similarity(
+    staging: StagingReader, pairs: Sequence[tuple[int, int]], thorough: bool
 ) -> np.ndarray:
-    """Correlations after blurring the sharper image like the other, where that confirms a copy."""
-    a, b = a.copy(), b.copy()
-    ratio = _detail(a) / _detail(b)
-    unequal = np.maximum(ratio, 1 / ratio) > _SHARPER
-    for one, other in ((a, b), (b, a)):
-        for _ in range(_BLURS):
-            sharper = np.flatnonzero(_detail(one) > _SHARPER * _detail(other))
-            one[sharper] = _smoothed(one[sharper])
-    after = _correlation(a, b, maps)
-    return np.where(unequal & (after >= _BLURRED_CORRELATION), after, values)
-
-
-def _detail(images: np.ndarray) -> np.ndarray:
-    """The share of the contrast that one more smoothing removes: float64 [N], above 0."""
-    fine = (images - _smoothed(images)).var(axis=(1, 2), dtype=np.float64)
-    return (fine + 1e-9) / (images.var(axis=(1, 2), dtype=np.float64) + 1e-9)
-
-
-def _halved(images: np.ndarray) -> np.ndarray:
-    """float32 [N, 32, 32], the means of 2x2 pixels of uint8 [N, 64, 64]."""
-    wide = images.astype(np.float32)
-    rows = wide[:, ::2] + wide[:, 1::2]
-    return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
-
-
-def _smoothed(images: np.ndarray) -> np.ndarray:
-    """float32 [N, S, S] after (1 2 1) / 4 both ways.
-
-    Resampling blurs an image a little; after this blur that difference does not count.
-    """
-    padded = np.pad(images.astype(np.float32), ((0, 0), (1, 1), (1, 1)), "edge")
-    rows = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
-    return (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 4
-
-
-def _maps(frames: np.ndarray) -> np.ndarray:
-    """Affine maps float32 [N, 2, 3] from the frame, as [-1, 1] both ways, to the whole image."""
-    left, top, right, bottom = frames.T
-    maps = np.zeros((len(frames), 2, 3), np.float32)
-    maps[:, 0, 0], maps[:, 0, 2] = right - left, right + left - 1
-    maps[:, 1, 1], maps[:, 1, 2] = bottom - top, bottom + top - 1
-    return maps
-
-
-def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Centers of the pixels, x and y in [-1, 1]: float32 [side * side] each."""
-    centers = (np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1
-    return np.tile(centers, side), np.repeat(centers, side)
-
-
-def _sampled(images: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Samples images through affine maps, bilinear.
+    """Similarities of staged images, see `Comparison`: float64 [N].
 
     Args:
-        images: float32 [N, S, S, C].
-        maps: float32 [N, 2, 3].
+        staging: of the run.
+        pairs: row ids.
+        thorough: whether either of the two may be the mirror image or a crop of the other.
+    """
+    rows = np.zeros(len(pairs), PAIR)
+    if not len(pairs):
+        return np.empty(0)
+    # The search registers the image with the smaller row id to the other one, and so is it here.
+    rows["first"], rows["second"] = np.sort(np.array(pairs, np.uint64), axis=1).T
+    found = compare_staged(staging, rows).similarity
+    for variant in range(crop_variants.MIRROR, 0, -1) if thorough else ():
+        for ends in (("first", "second"), ("second", "first")):
+            low = np.flatnonzero(found < MIN_SIMILARITY)
+            if not len(low):
+                return found
+            again = np.zeros(len(low), PAIR)
+            again["first"], again["second"] = (rows[end][low] for end in ends)
+            again["variant"] = variant
+            found[low] = np.maximum(found[low], compare_staged(staging, again).similarity)
+    return found
+
+
+def confirm_staged(staging: StagingReader, pairs: np.ndarray) -> tuple[Comparison, np.ndarray]:
+    """Compares candidates until the budgets of their owners are used up, see `budget`.
+
+    Args:
+        staging: of the run.
+        pairs: PAIR [N], with all pairs of their owners, in the order of `budget.nearest`.
 
     Returns:
-        (float32 [N, S * S, C], bool [N, S * S] whether the point lies in the image).
+        (the comparison, with zeros for pairs that were not compared; bool [N], which were).
     """
-    count, side = images.shape[:2]
-    x, y = _grid(side)
-    points = maps[:, :, :1] * x + maps[:, :, 1:2] * y + maps[:, :, 2:]
-    points = (points + 1) * (side / 2) - 0.5
-    inside = ((points >= -0.5) & (points <= side - 0.5)).all(axis=1)
-    points = np.clip(points, 0, side - 1.001)
-    corner = points.astype(np.int32)
-    share = points - corner
-    across, down = share[:, 0, :, None], share[:, 1, :, None]
-    pixels = images.reshape(-1, images.shape[3])
-    base = corner[:, 1] * side + corner[:, 0]
-    base += (np.arange(count, dtype=np.int32) * side**2)[:, None]
-    upper, lower = pixels[base], pixels[base + side]
-    upper += (pixels[base + 1] - upper) * across
-    lower += (pixels[base + side + 1] - lower) * across
-    upper += (lower - upper) * down
-    return upper, inside
+    staged = _Staged(staging, pairs)
+    found = Comparison(np.zeros(len(pairs)), np.zeros(len(pairs)), np.zeros(len(pairs), bool))
+
+    def compared(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        part = staged.compare(some)
+        found.similarity[some], found.correlation[some] = part.similarity, part.correlation
+        found.closely[some] = part.closely
+        return part.same(), part.refuted()
+
+    return found, compare_within_budget(pairs, compared)
 
 
-def _correlation(a: np.ndarray, b: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Correlation of `a`, sampled through maps, with `b`, both float32 [N, S, S]: float64 [N]."""
-    count = len(a)
-    sampled, inside = _sampled(a[..., None], maps)
-    a, b = sampled[..., 0], b.reshape(inside.shape)
-    used = inside & (a < _CLIPPED) & (b < _CLIPPED)
-    # An image that is clipped nearly everywhere is compared with its clipped pixels.
-    bright = used.mean(axis=1) < _MIN_OVERLAP / 2
-    used[bright] = inside[bright]
-    weights = used.astype(np.float32)
-    a, b = _centered(a, weights), _centered(b, weights)
-    norms = np.sqrt(_dot(a, a) * _dot(b, b))
-    values = np.divide(_dot(a, b), norms, out=np.zeros(count), where=norms > 1e-3)
-    return np.where(inside.mean(axis=1) >= _MIN_OVERLAP, values, 0.0)
+class _Staged:
+    """Compares pairs of staged images; an image with many candidates is decoded once."""
+
+    def __init__(self, staging: StagingReader, pairs: np.ndarray) -> None:
+        self._staging, self._pairs = staging, pairs
+        both = staging.thumbnails(np.concatenate([pairs["first"], pairs["second"]]))
+        self._thumbnails = both[: len(pairs)], both[len(pairs) :]
+        self._crops: dict[int, np.ndarray] = {}
+
+    def compare(self, some: np.ndarray) -> Comparison:
+        first, second = (thumbnails[some] for thumbnails in self._thumbnails)
+        variant = self._pairs["variant"][some]
+        return compare(first, second, variant, lambda few: self._crops_of(some[few]))
+
+    def _crops_of(self, some: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        ends = [self._pairs[name][some].tolist() for name in ("first", "second")]
+        wanted = [row for row in dict.fromkeys(ends[0] + ends[1]) if row not in self._crops]
+        self._staging.prefetch(wanted)
+        self._crops.update((row, _grey(self._staging.record(row))) for row in wanted)
+        first, second = ([self._crops[row] for row in end] for end in ends)
+        return first, second
 
 
-def _centered(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    mean = _dot(values, weights) / np.maximum(weights.sum(axis=1, dtype=np.float64), 1)
-    return (values - mean[:, None].astype(np.float32)) * weights
+def _grey(record: bytes) -> np.ndarray:
+    """The crop of a record: uint8 [S, S], not larger than the comparison needs."""
+    pixels = cv2.cvtColor(decode(from_example(record).encoded).pixels, cv2.COLOR_RGB2GRAY)
+    return sized(pixels)
 
 
-def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a * b).sum(axis=1, dtype=np.float64)
-
-
-def _registered(a: np.ndarray, b: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Improves maps so that `a` sampled through them, times a gain plus an offset, is near `b`.
-
-    Args:
-        a: float32 [N, S, S].
-        b: the same shape.
-        maps: float32 [N, 2, 3].
-    """
-    side = a.shape[1]
-    x, y = _grid(side)
-    target = b.reshape(len(b), side**2)
-    slopes = np.zeros((*a.shape, 2), np.float32)
-    slopes[:, :, 1:-1, 0] = (a[:, :, 2:] - a[:, :, :-2]) * (side / 4)
-    slopes[:, 1:-1, :, 1] = (a[:, 2:] - a[:, :-2]) * (side / 4)
-    layers = np.concatenate([a[..., None], slopes], axis=3)
-    diagonal = np.arange(8)
-    for _ in range(_STEPS):
-        sampled, inside = _sampled(layers, maps)
-        level, across, down = sampled[..., 0], sampled[..., 1], sampled[..., 2]
-        used = inside & (level < _CLIPPED) & (target < _CLIPPED)
-        columns = [across * x, across * y, across, down * x, down * y, down, level]
-        design = np.stack([*columns, np.ones_like(level)], axis=1)
-        design *= used[:, None]
-        normal = (design @ design.transpose(0, 2, 1)).astype(np.float64)
-        right = (design @ target[..., None]).astype(np.float64)
-        # Damping: edges in one direction only do not determine the map.
-        normal[:, diagonal, diagonal] *= 1.001
-        normal[:, diagonal, diagonal] += 1e-3
-        solution = np.linalg.solve(normal, right)[..., 0]
-        gain = np.where(np.abs(solution[:, 6]) < 0.2, 1.0, solution[:, 6])
-        step = np.clip(solution[:, :6] / gain[:, None], -_MAX_STEP, _MAX_STEP)
-        maps = maps + step.reshape(-1, 2, 3).astype(np.float32)
-    return maps
+def _thumbnails(images: np.ndarray) -> np.ndarray:
+    side = perceptual_hash.SMALL_SIDE
+    if images.shape[1:] == (side, side):
+        return images
+    found = [perceptual_hash.small(one) for one in images]
+    return np.stack(found) if found else np.empty((0, side, side), np.uint8)

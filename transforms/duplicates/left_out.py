@@ -1,10 +1,12 @@
 """Verdicts on components in which identity lists exclude an identity."""
 
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from facemill.transforms.core.reasons import Reason, ReasonCode
 from facemill.transforms.core.row_ids import HELD_OUT, NEW
 from facemill.transforms.dataset.outcomes import DROPPED
+from facemill.transforms.duplicates.stars import Star
 from facemill.transforms.duplicates.verdicts import (
     EXACT,
     NEAR,
@@ -45,6 +47,27 @@ def verdicts_of_filtered(
         one.row_id: _dropped(one, representative)
         for one in component
         if one.origin == NEW and one.row_id not in left_out
+    }
+
+
+def verdicts_of_star(star: Star, policy: str, left_out: AbstractSet[int]) -> dict[int, Verdict]:
+    """Verdicts on the new images of a star, with similarities, by row id.
+
+    Args:
+        star: see `Star`.
+        policy: see `verdicts_of_filtered`.
+        left_out: see `verdicts_of_filtered`.
+    """
+    by_name = {one.image_id: one.row_id for one in star.members}
+    found = verdicts_of_filtered(star.members, policy, left_out)
+    return {
+        row_id: replace(
+            verdict,
+            similarity=star.similarity.get(
+                row_id, star.similarity.get(by_name.get(verdict.duplicate_of, -1))
+            ),
+        )
+        for row_id, verdict in found.items()
     }
 
 

@@ -110,6 +110,8 @@ def _everything(part: tuple[int, HashRows]) -> list[HashRows]:
 
 def _pairs(hashes: HashRows, band: int | None, side: int | None) -> Iterator[PairRows]:
     rows = hashes.array
-    pairs = rows["row_id"][banding.near_pairs(rows["fingerprint"], band, side)]
+    found = banding.near_pairs(rows["fingerprint"], band, side)
+    distance = banding.distances(*(rows["fingerprint"][ends] for ends in found.T))
+    pairs = rows["row_id"][found]
     # Confirmation registers the first image to the second, so which one is first must be fixed.
-    yield from in_chunks(np.sort(pairs, axis=1), np.zeros(len(pairs), np.uint8))
+    yield from in_chunks(np.sort(pairs, axis=1), np.zeros(len(pairs), np.uint8), distance)

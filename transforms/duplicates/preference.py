@@ -33,6 +33,9 @@ _NOISE = 4.0
 # A tile is marked if it is that much sharper than in the least sharp copy; a copy of which most
 # tiles are is a sharper copy and has no mark.
 _MARKED, _MOST_MARKED = 1.25, 0.5
+# A copy has fewer bytes than another below this share of them. A mark makes a tile at least that
+# many times sharper; compression makes it up to four times sharper.
+_FEWER_BYTES, _STRONG_MARK = 0.97, 8.0
 # Tiles are compared of crops that show the same frame.
 _SAME_FRAME = 0.95
 
@@ -90,7 +93,7 @@ def compared(members: Sequence[Member], staging: str) -> list[Member]:
 
 
 def preferences(copies: Sequence[Member], crops: Sequence[np.ndarray]) -> list[Member]:
-    """The members with `grey`, `bordered`, `detail`, `agreement` and `marks`, and a rounded area.
+    """The members with what compares them, from `grey` to `marks`, and a rounded area.
 
     Args:
         copies: members with different pixels.
@@ -119,6 +122,8 @@ def preferences(copies: Sequence[Member], crops: Sequence[np.ndarray]) -> list[M
     agreements = _rounded_up(agreements, agreements.max() - _SAME_AGREEMENT)
     tiles = np.stack([seen[index].oriented_like(seen[equal[0]]) for index in equal]) + _NOISE
     details = np.median(tiles / np.exp(np.log(tiles).mean(axis=0)), axis=(1, 2))
+    coarse = _coarse([result[index] for index in equal], tiles, details)
+    details = np.where(coarse, 0.0, details)
     details = _rounded_up(details, details.max() * _SAME_DETAIL)
     # A copy with less detail everywhere would make that of all others look like marks.
     last = (details == details.max()) & (agreements == agreements[details == details.max()].max())
@@ -128,11 +133,35 @@ def preferences(copies: Sequence[Member], crops: Sequence[np.ndarray]) -> list[M
         marked = float((tiles[place] > _MARKED * tiles[same_frame].min(axis=0)).mean())
         result[index] = replace(
             result[index],
+            coarse=bool(coarse[place]),
             detail=float(details[place]),
             agreement=float(agreements[place]),
             marks=marked if marked < _MOST_MARKED else 0.0,
         )
     return result
+
+
+def _coarse(copies: Sequence[Member], tiles: np.ndarray, details: np.ndarray) -> np.ndarray:
+    """Whether each copy has no less detail than another in fewer bytes: bool [N].
+
+    Detail of a photo costs bytes, so that is what coarse compression adds at the edges of its
+    blocks. A denser copy with a mark proves nothing.
+
+    Args:
+        copies: of one size.
+        tiles: float32 [N, 8, 8], variance of the Laplacian in each tile.
+        details: float [N], see `Member`.
+    """
+    coarse = np.zeros(len(copies), bool)
+    for here, one in enumerate(copies):
+        for there, other in enumerate(copies):
+            coarse[here] |= (
+                0 < one.density < _FEWER_BYTES * other.density
+                and one.suffix == other.suffix
+                and details[here] >= details[there]
+                and bool((tiles[there] < _STRONG_MARK * tiles[here]).all())
+            )
+    return coarse
 
 
 def _by_size(one: Member) -> tuple[bool, int, bool]:

@@ -1,5 +1,6 @@
 """The duplicate search as a Beam transform, over the plain functions of the modules beside it."""
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -16,11 +17,14 @@ from facemill.transforms.core.rows import RowIds, Rows
 from facemill.transforms.dataset.identity_filter import IdentityFilter, identity_key
 from facemill.transforms.dataset.outcomes import REJECTED
 from facemill.transforms.duplicates import confirm
+from facemill.transforms.duplicates.budget import by_owner, nearest_of_owners, owners
 from facemill.transforms.duplicates.candidates import HASH, HashRows, PairRows
 from facemill.transforms.duplicates.connect import ConnectedComponents, EdgeRows
-from facemill.transforms.duplicates.left_out import verdicts_of_filtered
+from facemill.transforms.duplicates.left_out import verdicts_of_star
 from facemill.transforms.duplicates.near_search import NearPairs
+from facemill.transforms.duplicates.notes import Notes, note
 from facemill.transforms.duplicates.preference import compared
+from facemill.transforms.duplicates.stars import stars
 from facemill.transforms.duplicates.variant_search import VariantPairs
 from facemill.transforms.duplicates.verdicts import Exclusion, Member, Verdict
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
@@ -48,7 +52,7 @@ register(CandidateRows, EdgeRows, HashRows, PairRows, RowIds, Exclusion)
 _METADATA = (
     *("image_id", "identity", "pixel_sha256", "width", "height", "sharpness"),
     *("reason", "reason_code", "outcome", "duplicate_of"),
-    *("attributes", "colorfulness", "border"),
+    *("attributes", "colorfulness", "border", "bytes"),
 )
 
 
@@ -79,7 +83,7 @@ class FindDuplicates(beam.PTransform):
         super().__init__()
         self._staging = staging
         self._level = level
-        self._verdicts = _Verdicts(staging, policy, seed, identity_filter)
+        self._verdicts = _Verdicts(staging, level, policy, seed, identity_filter)
         self._total = total
 
     def expand(self, scanned: beam.PCollection) -> beam.PCollection:
@@ -105,6 +109,9 @@ class FindDuplicates(beam.PTransform):
             edges.append(
                 tuple(candidates)
                 | "Candidates" >> Merge()
+                | "ByOwner" >> beam.FlatMap(by_owner, total).with_output_types(tuple[int, PairRows])
+                | "GroupOwners" >> beam.GroupByKey()
+                | "NearestOfOwners" >> beam.FlatMap(nearest_of_owners).with_output_types(PairRows)
                 | "SpreadPairs" >> beam.Reshuffle()
                 | "Confirm" >> beam.ParDo(_Confirm(self._staging)).with_output_types(EdgeRows)
             )
@@ -160,7 +167,7 @@ def _hashes(unique: CandidateRows) -> HashRows:
 
 
 class _Confirm(beam.DoFn):
-    """Keeps the pairs whose thumbnails show the same photo."""
+    """Keeps the pairs that show the same photo."""
 
     def __init__(self, staging: str) -> None:
         self._staging = staging
@@ -168,8 +175,12 @@ class _Confirm(beam.DoFn):
     def process(self, candidates: PairRows) -> Iterator[EdgeRows]:
         pairs = candidates.array
         with StagingReader(self._staging) as staging:
-            both = staging.thumbnails(np.concatenate([pairs["first"], pairs["second"]]))
-        same = confirm.same_photo(both[: len(pairs)], both[len(pairs) :], pairs["variant"])
+            compared, done = confirm.confirm_staged(staging, pairs)
+        owner = owners(pairs)
+        cut_short = len(np.unique(owner[~done]))
+        # An owner is in one element, so the first one's row id is a key.
+        note(self._staging, int(owner[0]), Notes(int(compared.alike().sum()), cut_short))
+        same = compared.same()
         edges = np.stack([pairs["first"][same], pairs["second"][same]], axis=1)
         if len(edges):
             yield EdgeRows.of(edges)
@@ -179,9 +190,15 @@ class _Verdicts(beam.DoFn):
     """The row ids of one component -> an Exclusion of each image that gets a verdict."""
 
     def __init__(
-        self, staging: str, policy: str, seed: int, identity_filter: IdentityFilter
+        self,
+        staging: str,
+        level: str,
+        policy: str,
+        seed: int,
+        identity_filter: IdentityFilter,
     ) -> None:
         self._staging = staging
+        self._thorough = level == "thorough"
         self._policy = policy
         self._seed = seed
         self._identity_filter = identity_filter
@@ -197,28 +214,40 @@ class _Verdicts(beam.DoFn):
         row_ids, keys = (np.array(list(of), np.uint64) for of in (members, names))
         left_out = set(row_ids[self._identity_filter.left_out(keys)].tolist())
         copies = compared(list(members.values()), self._staging)
-        decided = verdicts_of_filtered(copies, self._policy, left_out)
-        for row_id, verdict in decided.items():
-            yield Exclusion(
-                row_id=row_id,
-                identity=identities[row_id],
-                order=keyed_hash(self._seed, "order", members[row_id].image_id),
-                verdict=verdict,
+        with StagingReader(self._staging) as staging:
+            groups = stars(
+                copies,
+                left_out,
+                confirm.MIN_SIMILARITY,
+                lambda row_id, others: confirm.staged_similarity(
+                    staging, [(row_id, other) for other in others], self._thorough
+                ),
             )
+        for star in groups:
+            for row_id, verdict in verdicts_of_star(star, self._policy, left_out).items():
+                yield Exclusion(
+                    row_id=row_id,
+                    identity=identities[row_id],
+                    order=keyed_hash(self._seed, "order", members[row_id].image_id),
+                    verdict=verdict,
+                )
 
     def _member(self, row_id: int) -> Member:
         metadata = self._metadata.row(row_id)
+        area = (metadata["width"] or 0) * (metadata["height"] or 0)
         return Member(
             row_id=row_id,
             image_id=metadata["image_id"],
             identity=metadata["identity"],
             pixel_sha256=metadata["pixel_sha256"],
-            area=(metadata["width"] or 0) * (metadata["height"] or 0),
+            area=area,
             sharpness=metadata["sharpness"] or 0.0,
             earlier_verdict=_earlier_verdict(metadata),
             attributes=tuple(metadata["attributes"] or ()),
             colorfulness=metadata["colorfulness"] or 0.0,
             border=metadata["border"] or 0.0,
+            density=(metadata["bytes"] or 0) / max(1, area),
+            suffix=os.path.splitext(metadata["image_id"])[1].lower(),
         )
 
 

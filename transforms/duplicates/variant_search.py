@@ -199,7 +199,9 @@ def look_up_band(
 def nearest(group: tuple[int, Iterable[HitRows]]) -> Iterator[PairRows]:
     """The nearest hit of each pair, as a candidate."""
     found = banding.nearest(HitRows.join(group[1]))
-    yield from in_chunks(np.stack([found["first"], found["second"]], axis=1), found["variant"])
+    yield from in_chunks(
+        np.stack([found["first"], found["second"]], axis=1), found["variant"], found["distance"]
+    )
 
 
 def _group_of(row_ids: np.ndarray, salt: int, total: int) -> np.ndarray:
@@ -232,9 +234,9 @@ def _look_up(
     rows = rows[np.argsort(rows["row_id"])]
     searched = queries.array
     searched = searched[np.argsort(searched["row_id"])]
-    pairs, variant = banding.cross_pairs(
-        crop_variants.queries(searched["fingerprint"], searched["windows"]),
-        np.searchsorted(rows["row_id"], searched["row_id"]),
-        rows["fingerprint"],
-    )
-    yield from in_chunks(rows["row_id"][pairs], variant)
+    variants = crop_variants.queries(searched["fingerprint"], searched["windows"])
+    places = np.searchsorted(rows["row_id"], searched["row_id"])
+    pairs, variant = banding.cross_pairs(variants, places, rows["fingerprint"])
+    asked = variants[np.searchsorted(places, pairs[:, 0]), variant - 1]
+    distance = banding.distances(asked, rows["fingerprint"][pairs[:, 1]])
+    yield from in_chunks(rows["row_id"][pairs], variant, distance)

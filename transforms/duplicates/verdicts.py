@@ -34,9 +34,13 @@ class Member:
         attributes: names and values that the source gives, such as an age.
         colorfulness: of the crop, see `transforms.images.quality.colorfulness`.
         border: share of the photo in flat margins, see `transforms.images.margins`.
+        density: bytes of the file for each pixel of the photo; 0 if unknown.
+        suffix: the ending of its name in small letters, which stands for the file format.
         grey: whether it has no colors and a copy has. This and what follows compare it with its
             copies, see `transforms.duplicates.preference`.
         bordered: whether it has more of a border than a copy.
+        coarse: whether it has no less detail than a copy in fewer bytes, so that a part of it is
+            what compression adds.
         detail: its sharpness in most places, relative to the copies.
         agreement: mean correlation with the copies.
         marks: share of the places, up to a half, where it has detail that a copy has not.
@@ -52,8 +56,11 @@ class Member:
     attributes: tuple[tuple[str, str], ...] = ()
     colorfulness: float = 0.0
     border: float = 0.0
+    density: float = 0.0
+    suffix: str = ""
     grey: bool = False
     bordered: bool = False
+    coarse: bool = False
     detail: float = 0.0
     agreement: float = 0.0
     marks: float = 0.0
@@ -75,12 +82,15 @@ class Verdict:
             can be "" in the earlier verdict on an image that its dataset dropped.
         contradicts: names of the attributes, in order, that have another value for the image that
             is kept.
+        similarity: with the best image of the group, from 0 to 1; of that image itself with the
+            image that `duplicate_of` names. None where they were not compared.
     """
 
     outcome: str
     reason: Reason
     duplicate_of: str
     contradicts: tuple[str, ...] = ()
+    similarity: float | None = None
 
     @property
     def is_leak(self) -> bool:
@@ -106,21 +116,22 @@ class Exclusion:
 
 
 def best(members: Iterable[Member]) -> Member:
-    """The representative: with an identity, in color, largest, without a border, sharpest.
+    """The representative: with an identity, in color, largest, no border, not coarse, sharpest.
 
     Then come the one that agrees most with the others, the one with the fewest marks, and the first
-    by image_id, see `_rank`.
+    by image_id, see `rank`.
 
     An image of the base stays the representative, whatever is added.
     """
-    return min(members, key=_rank)
+    return min(members, key=rank)
 
 
-def _rank(one: Member) -> tuple:
+def rank(one: Member) -> tuple:
+    """The order of preference, see `best`."""
     unlabeled = one.identity is None
     return (
         *(one.origin != BASE, unlabeled, one.grey, -one.area, one.bordered),
-        *(-one.detail, -one.agreement, one.marks, -one.sharpness, one.image_id),
+        *(one.coarse, -one.detail, -one.agreement, one.marks, -one.sharpness, one.image_id),
     )
 
 

@@ -65,6 +65,7 @@ _DECIDED = pa.schema(
         ("reason", pa.string()),
         ("duplicate_of", pa.string()),
         ("contradicts", pa.list_(pa.string())),
+        ("similarity", pa.float32()),
         ("split", pa.string()),
         ("shard", pa.string()),
         ("position", pa.int64()),
@@ -278,6 +279,7 @@ def decide(
         columns["reason_code"][row] = one.verdict.reason.code.value
         columns["duplicate_of"][row] = one.verdict.duplicate_of
         columns["contradicts"][row] = list(one.verdict.contradicts) or None
+        columns["similarity"][row] = one.verdict.similarity
         outcome_count[row] += 1
     rows = np.searchsorted(row_ids, decisions["row_id"])
     outcome_count[rows] += 1

@@ -17,7 +17,7 @@ from facemill.pipelines.demo import job
 from facemill.pipelines.demo.options import DemoOptions
 from facemill.transforms.core.errors import RunError
 
-OUTPUTS = ("photos", "unseen", "dataset", "model", "embeddings", "evaluation")
+OUTPUTS = ("photos", "unseen", "dataset", "model", "embeddings", "matches", "evaluation")
 
 
 def parsed(step: job.Step):
@@ -30,14 +30,15 @@ def parsed(step: job.Step):
 def test_the_steps_have_arguments_that_their_commands_accept():
     steps = job.steps("/demo")
     assert [step.name for step in steps] == [
-        *("synthesize", "synthesize", "ingest", "train", "score", "evaluate")
+        *("synthesize", "synthesize", "ingest", "train", "score", "match", "evaluate")
     ]
     options = [parsed(step) for step in steps]
     assert [one.output for one in options] == [f"/demo/{name}" for name in OUTPUTS]
-    photos, unseen, ingest, train, score, evaluate = options
+    photos, unseen, ingest, train, score, match, evaluate = options
     assert ingest.input == f"{photos.output}/images"
     assert train.dataset == ingest.output
     assert (score.input, score.model) == (f"{unseen.output}/images", train.output)
+    assert match.probes == match.gallery == score.output
     assert evaluate.embeddings == score.output
     assert str(evaluate.pairs) == f"{unseen.output}/pairs.txt"
     assert unseen.recipe.pairs
@@ -58,6 +59,7 @@ def made(tmp_path) -> Path:
         "dataset/manifest.json": {"counts": {"listed": 6044, "kept": 5753}},
         "model/manifest.json": {"counts": {"identities": 384}},
         "embeddings/manifest.json": {"counts": {"scored": 1000}},
+        "matches/manifest.json": {"metrics": {"named": 1000, "right": 990}},
         "evaluation/results.json": {"accuracy": {"mean": 0.96583}},
     }
     for name, content in manifests.items():
@@ -68,18 +70,18 @@ def made(tmp_path) -> Path:
 
 
 def test_the_page_links_the_reports_by_relative_paths(made):
-    page = job.render(str(made), [1.25] * 6)
+    page = job.render(str(made), [1.25] * 7)
     links = re.findall(r'href="([^"]+)"', page)
     reports = [link for link in links if not link.startswith(("#", "data:"))]
     assert [link.removeprefix("./") for link in reports] == [
-        f"{name}/report.html" for name in ("dataset", "model", "evaluation")
+        f"{name}/report.html" for name in ("dataset", "model", "matches", "evaluation")
     ]
     assert all((made / link).is_file() for link in reports)
     assert not re.search(r"https?://(?!www\.w3\.org/)", page)
 
 
 def test_the_page_states_the_figures(made):
-    page = job.render(str(made), [1.0, 2.0, 3.0, 4.0, 5.0, 61.26])
+    page = job.render(str(made), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 61.26])
     for figure in ("96.58 %", "6,044", "5,753 kept", "384", "1,000", "61.3"):
         assert figure in page
     for step in job.steps(str(made)):

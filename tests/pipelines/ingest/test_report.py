@@ -150,7 +150,7 @@ def test_the_page_says_how_many_groups_there_are_when_some_are_shown(tmp_path, s
     }
     duplicates = section(rendered(scanned, given), "Duplicates")
     assert "24 of 48 groups are shown" in duplicates
-    # The 24 first by name, and the 24 with the lowest correlations.
+    # The 24 first by name, and the 24 with the lowest similarities.
     assert duplicates.count('class="group first') == 24
     assert len(re.findall(r'class="group[^"]* second"', duplicates)) == 24
 

@@ -14,6 +14,7 @@ from facemill.pipelines.ingest import report_answer
 from facemill.pipelines.ingest.checks import Checked
 from facemill.pipelines.ingest.held_out import HeldOut
 from facemill.pipelines.ingest.options import IngestOptions
+from facemill.transforms.duplicates.notes import Notes
 
 OPTIONS = IngestOptions("photos", "dataset")
 HELD_OUT = HeldOut(10, 10, 0, {}, 3, 4, 5, "abc")
@@ -80,6 +81,8 @@ def test_a_clean_collection_is_ready():
             "4 duplicates have another value of an attribute than the image that is kept "
             "(3 race; 1 age)",
         ),
+        ({"alike": Notes(2, 0)}, "good", "2 pairs of photos are alike"),
+        ({"alike": Notes(0, 9)}, "good", "most similar of these were compared: same background?"),
         ({"in_two_splits": 1}, "check", "1 identity is in more than one split"),
         ({"held_out": None}, "good", "No held-out set was given"),
         (

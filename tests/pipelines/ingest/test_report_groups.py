@@ -1,4 +1,4 @@
-"""Groups of an ingest report: captions, correlations, the choice of what is shown."""
+"""Groups of an ingest report: captions, similarities, the choice of what is shown."""
 
 import re
 
@@ -66,20 +66,20 @@ def row_id_of(name: str) -> int:
     return row(name)["row_id"]
 
 
-def test_a_copy_has_a_high_correlation_and_another_image_has_not(crops):
+def test_a_copy_has_a_high_similarity_and_another_image_has_not(crops):
     pairs = [(row_id_of(NAMES[0]), row_id_of(name)) for name in (NAMES[2], NAMES[4])]
-    copy, other = crops.correlations(pairs)
-    assert copy >= confirm.MIN_CORRELATION
-    assert other < 0.9
-    assert crops.correlations([]).tolist() == []
+    copy, other = crops.similarities(pairs)
+    assert copy >= confirm.MIN_SIMILARITY
+    assert other < confirm.MIN_SIMILARITY
+    assert crops.similarities([]).tolist() == []
 
 
 def test_mirror_images_are_compared_mirrored_where_the_run_searched_for_them(staging, crops):
     pair = [(row_id_of(NAMES[0]), row_id_of(NAMES[3]))]
     with StagingReader(staging) as reader:
         thorough = StagedCrops(staging, reader, thorough=True)
-        assert thorough.correlations(pair)[0] >= confirm.MIN_CORRELATION
-    assert crops.correlations(pair)[0] < confirm.MIN_CORRELATION
+        assert thorough.similarities(pair)[0] >= confirm.MIN_SIMILARITY
+    assert crops.similarities(pair)[0] < confirm.MIN_SIMILARITY
 
 
 def test_captions_distinguish_equal_pixels_from_near_duplicates(crops):
@@ -89,11 +89,11 @@ def test_captions_distinguish_equal_pixels_from_near_duplicates(crops):
     captions = re.findall(r"<figcaption>([^<]+)<br><span[^>]*>([^<]+)<", str(shown[1]))
     assert [name for name, _ in captions] == ["a_1.png", "a_2.png", "a_3.jpg"]
     assert [note for _, note in captions][:2] == ["kept", "same pixels"]
-    assert re.fullmatch(r"correlation (0\.9[89]\d|1\.000)", captions[2][1])
+    assert re.fullmatch(r"similarity (0\.[89]\d|1\.00)", captions[2][1])
     assert "<h3>a</h3>" in shown[1]
 
 
-def test_groups_of_near_duplicates_are_ranked_from_the_lowest_correlation_on(crops):
+def test_groups_of_near_duplicates_are_ranked_from_the_lowest_similarity_on(crops):
     exact = cluster(KEPT, row(NAMES[1]))
     near = cluster(KEPT, row(NAMES[2]))
     far = cluster(KEPT, row(NAMES[3]))
@@ -108,12 +108,12 @@ def test_without_near_duplicates_there_is_no_choice_of_an_order(crops):
     assert "<input" not in shown[1]
 
 
-def test_of_many_groups_the_first_and_those_of_lowest_correlation_are_shown(crops):
+def test_of_many_groups_the_first_and_those_of_lowest_similarity_are_shown(crops):
     many = [cluster(KEPT, row(NAMES[1]))] * 30 + [cluster(KEPT, row(NAMES[2]))]
     text, sheet = report_groups.sheet(crops, many, 1000, BASE, "copies")
     assert text == (
         "24 of 1,000 groups are shown: the first by name, or 1 group of near duplicates with the "
-        "lowest correlation among the first 31."
+        "lowest similarity among the first 31."
     )
     assert str(sheet).count('class="group first"') == 24
     assert str(sheet).count('class="group second"') == 1
@@ -135,7 +135,7 @@ def test_captions_of_several_identities_name_the_identity(crops):
     assert "<h3>3 identities</h3>" in text
     assert re.findall(r"<figcaption>([^<]+)<", text) == ["a_1.png", "b/1.png", "b/deep/2.png"]
     notes = re.findall(r'<span class="quiet">([^<]+)<', text)
-    assert [note.startswith("c: correlation") for note in notes] == [False, False, True]
+    assert [note.startswith("c: similarity") for note in notes] == [False, False, True]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ def test_near_pairs_do_not_depend_on_how_workers_divide_the_search(one_worker, t
     near = rows["row_id"][banding.near_pairs(rows["fingerprint"])]
     expected = np.zeros(len(near), PAIR)
     expected["first"], expected["second"] = near.T
+    ends = (rows["fingerprint"][np.searchsorted(rows["row_id"], one)] for one in near.T)
+    expected["distance"] = banding.distances(*ends)
+    assert expected["distance"].max() == banding.RADIUS
     assert len(expected) > COUNT
     assert pairs.tolist() == np.sort(expected).tolist()
 

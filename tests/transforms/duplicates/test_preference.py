@@ -174,3 +174,43 @@ def test_of_many_copies_those_of_the_greatest_area_are_read(monkeypatch):
     ]
     assert best(compared(members, "/nowhere")).image_id in ("90", "91", "92", "93")
     assert sorted(read) == list(range(30, MOST + 30))
+
+
+def soft_pair(number: int, quality: int) -> tuple[list[Member], list[np.ndarray]]:
+    """A smooth photo as a JPEG and its re-encoding, which block edges make sharper; copy first."""
+    smooth = Image.fromarray(cv2.GaussianBlur(np.asarray(photo(number)), (0, 0), 2.0))
+    members, crops = [], []
+    for row, (name, image, level) in enumerate(
+        (("a.jpg", recompressed(smooth, 80), quality), ("z.jpg", smooth, 80))
+    ):
+        stream = io.BytesIO()
+        image.save(stream, "JPEG", quality=level)
+        one, crop = member(name, recompressed(image, level), row)
+        density = len(stream.getvalue()) / one.area
+        members.append(replace(one, density=density, suffix=".jpg"))
+        crops.append(crop)
+    return members, crops
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_photo_stays_before_its_coarser_encoding(number):
+    members, crops = soft_pair(number, 40)
+    assert best(preferences(members, crops)).image_id == "z.jpg"
+    # Without the bytes, or in another format, the block edges look like detail.
+    unknown = [replace(one, density=0.0) for one in members]
+    other_format = [members[0], replace(members[1], suffix=".png")]
+    for given in (unknown, other_format):
+        assert best(preferences(given, crops)).image_id == "a.jpg"
+
+
+def test_more_bytes_do_not_excuse_a_mark():
+    original = photo(7)
+    (copy, marked_crop), (one, crop) = (
+        member("a.jpg", watermarked(original), 0),
+        member("z.jpg", recompressed(original, 90), 1),
+    )
+    given = [
+        replace(copy, density=3.0, suffix=".jpg"),
+        replace(one, density=1.0, suffix=".jpg"),
+    ]
+    assert best(preferences(given, [marked_crop, crop])).image_id == "z.jpg"

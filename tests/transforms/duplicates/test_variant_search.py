@@ -57,6 +57,8 @@ def test_variant_pairs_do_not_depend_on_how_workers_divide_the_search(
     expected = np.zeros(len(cross), PAIR)
     expected["first"], expected["second"] = rows["row_id"][cross].T
     expected["variant"] = variant
+    asked = queries[cross[:, 0], variant - 1]
+    expected["distance"] = banding.distances(asked, rows["fingerprint"][cross[:, 1]])
     assert len(expected) > COUNT
     assert pairs.tolist() == np.sort(expected).tolist()
 

@@ -286,14 +286,14 @@ def test_a_conflict_names_the_best_image_under_another_identity(members, policy)
 def test_the_ranking_of_an_image_does_not_repeat_for_each_of_its_identities(policy, monkeypatch):
     members = [member(f"{number:03d}", f"id{number}") for number in range(500)]
     ranked = 0
-    rank = module._rank
+    rank = module.rank
 
     def counting(one):
         nonlocal ranked
         ranked += 1
         return rank(one)
 
-    monkeypatch.setattr(module, "_rank", counting)
+    monkeypatch.setattr(module, "rank", counting)
     found = verdicts(members, policy)
     assert {verdict.duplicate_of for verdict in found.values()} == {"000", "001"}
     assert ranked <= 4 * len(members)

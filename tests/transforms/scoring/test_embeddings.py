@@ -103,3 +103,18 @@ def test_a_unit_row_depends_on_itself_alone(seed, cut):
     rows = np.random.default_rng(seed).standard_normal((30, 33)).astype(np.float32)
     parts = [embeddings.unit(one, "e") for one in (rows[:cut], rows[cut:])]
     assert np.concatenate(parts).tobytes() == embeddings.unit(rows, "e").tobytes()
+
+
+def test_parts_are_found_in_the_folder_of_a_partition_too():
+    names = [
+        *("part-0.parquet", "_a/part-1.parquet", "_a/errors/part-2.parquet", "removed/part-3"),
+        *("report.html", "outliers/part-4.parquet", "a/part-5.parquet", "_a/removed/part-6"),
+    ]
+    manifest = {"files": [{"path": name} for name in names]}
+
+    def paths(entries) -> list[str]:
+        return [entry["path"] for entry in entries]
+
+    assert paths(embeddings.part_entries(manifest)) == names[:2]
+    assert paths(embeddings.entries_in(manifest, "errors")) == [names[2]]
+    assert paths(embeddings.entries_in(manifest, "removed")) == [names[3], names[7]]

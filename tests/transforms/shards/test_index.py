@@ -29,7 +29,9 @@ REJECTED = pa.table(
 
 
 def exclusion(row: int, outcome: str = "duplicate") -> Exclusion:
-    return Exclusion(int(ROW_IDS[row]), 1, 2, Verdict(outcome, because(f"why {row}"), "another"))
+    return Exclusion(
+        int(ROW_IDS[row]), 1, 2, Verdict(outcome, because(f"why {row}"), "another", (), 0.5)
+    )
 
 
 def decisions(rows: dict[int, tuple[int, int, int]]) -> np.ndarray:
@@ -76,6 +78,7 @@ def test_every_image_gets_its_one_outcome():
         "reason": "",
         "duplicate_of": None,
         "contradicts": None,
+        "similarity": None,
         "split": "train",
         "shard": "train/part-00000-of-00002.tfrecord",
         "position": 0,
@@ -90,6 +93,7 @@ def test_every_image_gets_its_one_outcome():
         *("not_an_image", "unreadable", None, "identity_too_large")
     ]
     assert rows[2]["duplicate_of"] == rows[5]["duplicate_of"] == "another"
+    assert rows[2]["similarity"] == 0.5
     assert rows[4]["reason"] == "identity has 9 images, more than the 3 allowed"
     assert rows[6]["reason"] == "identity has 2 images, fewer than the 5 required"
     for row in (1, 2, 4, 5, 6):

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facemill.transforms.duplicates import budget
+from facemill.transforms.duplicates.candidates import PAIR, PairRows
+
+
+def random_pairs(seed: int, images: int, count: int) -> np.ndarray:
+    """Different pairs of few images, so that each has many candidates."""
+    rng = np.random.default_rng(seed)
+    pairs = np.zeros(count, PAIR)
+    ends = np.sort(rng.integers(0, images, (count, 2)), axis=1)
+    pairs["first"], pairs["second"] = ends[:, 0], ends[:, 1] + 1
+    pairs["variant"] = rng.integers(0, 3, count)
+    pairs["distance"] = rng.integers(0, 16, count)
+    return pairs[np.unique(pairs[["first", "second", "variant"]], return_index=True)[1]]
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 1000), st.integers(1, 5))
+def test_what_is_kept_does_not_depend_on_parts_or_order(seed: int, groups: int) -> None:
+    pairs = random_pairs(seed, 6, 600)
+    whole = budget.nearest(pairs)
+    rng = np.random.default_rng(seed)
+    assert np.array_equal(budget.nearest(rng.permutation(pairs)), whole)
+    # Any division that keeps the pairs of an owner together has the same pairs.
+    group = budget.owners(pairs) % np.uint64(groups)
+    parts = [budget.nearest(pairs[group == one]) for one in range(groups)]
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.sort(whole))
+
+
+def test_each_owner_keeps_its_nearest_candidates_and_stays_in_one_element() -> None:
+    pairs = random_pairs(3, 40, 9000)
+    kept = budget.nearest(pairs)
+    owner, variants = budget.owners(kept), kept["variant"] > 0
+    every, every_variant = budget.owners(pairs), pairs["variant"] > 0
+    for one in np.unique(owner):
+        for kind in (False, True):
+            mine = kept["distance"][(owner == one) & (variants == kind)]
+            all_of_it = np.sort(pairs["distance"][(every == one) & (every_variant == kind)])
+            assert mine.tolist() == all_of_it[: budget.MAX_CANDIDATES].tolist()
+    parts = [part.array for part in budget.chunks(kept)]
+    assert np.array_equal(np.concatenate(parts), kept)
+    seen = [set(budget.owners(part).tolist()) for part in parts]
+    assert len(parts) > 3
+    assert sum(map(len, seen)) == len(set.union(*seen))
+
+
+def test_groups_and_elements_have_all_pairs_that_fit() -> None:
+    pairs = random_pairs(4, 300, 4000)
+    grouped = list(budget.by_owner(PairRows.of(pairs), 1 << 18))
+    assert len(grouped) > 1
+    found = [one.array for key, rows in grouped for one in budget.nearest_of_owners((key, [rows]))]
+    assert np.array_equal(np.sort(np.concatenate(found)), np.sort(pairs))
+
+
+@pytest.mark.parametrize(
+    ("close", "most"), [(True, budget.MAX_CLOSE_FAILURES), (False, budget.MAX_FAILURES)]
+)
+def test_an_image_that_only_fails_is_compared_so_often_and_no_more(close: bool, most: int) -> None:
+    pairs = budget.nearest(random_pairs(5, 40, 6000))
+    pairs = pairs[pairs["variant"] == 0]
+    compared: list[int] = []
+
+    def fails(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        compared.extend(some.tolist())
+        return np.zeros(len(some), bool), np.full(len(some), close)
+
+    done = budget.compare_within_budget(pairs, fails)
+    assert sorted(compared) == np.flatnonzero(done).tolist()
+    owner = budget.owners(pairs)
+    for image in np.unique(owner):
+        mine = owner == image
+        assert done[mine].sum() == min(most, mine.sum())
+        assert done[mine][: done[mine].sum()].all()
+
+
+def test_an_image_with_copies_is_compared_with_all_its_candidates() -> None:
+    pairs = budget.nearest(random_pairs(6, 40, 6000))
+    all_copies = budget.compare_within_budget(
+        pairs, lambda some: (np.ones(len(some), bool), np.ones(len(some), bool))
+    )
+    assert all_copies.all()
+
+
+def test_no_pairs_need_no_comparison() -> None:
+    none = np.empty(0, PAIR)
+    assert len(budget.compare_within_budget(none, lambda some: (some, some))) == 0
+    assert list(budget.chunks(budget.nearest(none))) == []
