@@ -1,1 +1,1 @@
-"""Verification metrics over similarity scores, in numpy alone."""
+"""Metrics over similarity scores: verification, identification, clustering, intervals."""

@@ -6,10 +6,12 @@ Equal scores fall on the same side of every threshold, so ties are exact.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from facemill.model.metrics.intervals import wilson
 
 
 @dataclass(frozen=True)
@@ -201,24 +203,9 @@ def accuracy_at(genuine: np.ndarray, impostor: np.ndarray, threshold: float) -> 
     return float(right / total)
 
 
-def wilson(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (JASA 22, 1927); 95 % at the default z.
-
-    Raises:
-        ValueError: no trials, or successes outside 0..trials.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(f"successes must be in 0..trials, got {successes} of {trials}")
-    share = successes / trials
-    scale = 1 + z * z / trials
-    center = (share + z * z / (2 * trials)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return max(0.0, center - half), min(1.0, center + half)
-
-
-def as_json(rows: Sequence[Tar]) -> list[Mapping[str, object]]:
+def as_json(rows: Sequence[Tar]) -> list[dict[str, object]]:
     """The rows as plain values; a rate without support has a `reason` instead of figures."""
-    shown: list[Mapping[str, object]] = []
+    shown: list[dict[str, object]] = []
     for row in rows:
         if row.interval is None or row.tar is None or row.threshold is None:
             why = f"not supported by {row.impostors} impostor pairs"

@@ -8,6 +8,8 @@ by commas, semicolons, tabs or blanks. Its rows are
     1  Ada/1.jpg  Ada/2.jpg          the same, in front
     Ada  1  4                        LFW's rows: a name and two numbers,
     Ada  1  Grace  2                 or two names with a number each
+    Ada_1.jpg  1                     CALFW's and CPLFW's pairs of rows: an image and a number of
+    Ada_2.jpg  1                     each, 0 for an impostor pair
 
 with or without a header, which may name a column `fold`.
 """
@@ -48,7 +50,7 @@ def read_pairs(text: str, name: str) -> PairList:
     lines = [(number, line) for number, line in lines if line]
     if not lines or _is_lfw(lines[0][1]):
         return parse_pairs(text, name)
-    rows = rows_of(lines)
+    rows = _joined(rows_of(lines), name)
     columns = header_of(rows[0][1])
     if columns is not None or {word.lower() for word in rows[0][1]} >= _LFW_HEADER:
         rows = rows[1:]
@@ -98,6 +100,26 @@ def rows_of(lines: Sequence[tuple[int, str]]) -> list[tuple[int, list[str]]]:
             words.pop()
         rows.append((number, words))
     return rows
+
+
+def _joined(rows: list[tuple[int, list[str]]], name: str) -> list[tuple[int, list[str]]]:
+    """Pairs of rows, an image and a number in each, as one row of two images and a label."""
+    if not all(len(words) == 2 and words[1].isdecimal() for _, words in rows):
+        return rows
+    joined = []
+    for (number, first), (_, second) in zip(rows[::2], rows[1::2], strict=False):
+        if first[1] != second[1]:
+            raise UsageError(
+                f"{name}, lines {number} and {number + 1} must be a pair with one number, got "
+                f"{first[1]} and {second[1]}; correct the file."
+            )
+        joined.append((number, [first[0], second[0], str(int(int(first[1][:9]) > 0))]))
+    if len(rows) % 2:
+        raise UsageError(
+            f"{name}, line {rows[-1][0]} must be followed by the other image of its pair; give "
+            "the whole file."
+        )
+    return joined
 
 
 def header_of(words: Sequence[str]) -> Mapping[str, int] | None:

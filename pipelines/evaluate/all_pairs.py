@@ -11,18 +11,14 @@ from typing import Any
 import numpy as np
 
 from facemill.model.metrics import verification
-from facemill.transforms.core.errors import RunError, UsageError
-from facemill.transforms.scoring.embeddings import (
-    local_parts,
-    open_part,
-    part_entries,
-    vector_columns,
-    vectors_of,
-)
+from facemill.pipelines.evaluate.faces import read_faces
+from facemill.transforms.core.errors import UsageError
 
 # Scores from -1 to 1 in steps of 2 ** -19.
 _BINS = 1 << 20
 _BLOCK = 1024
+# Steps of a histogram, and scores of a class that it is made of.
+_COARSE, _SAMPLE = 256, 10_000
 
 
 @dataclass(frozen=True)
@@ -66,23 +62,8 @@ def read_named(path: str, manifest: Mapping[str, Any]) -> Named:
         UsageError: fewer than two identities, or none with two images.
         RunError: a part differs from its manifest, or an embedding is not finite or all zeros.
     """
-    here = local_parts(path, manifest)
-    size = int(manifest["embedding_size"])
-    names: list[str | None] = []
-    matrices = [np.zeros((0, size), np.float32)]
-    for entry in part_entries(manifest):
-        with open_part(path, here, entry["path"], manifest, " with identities") as parquet:
-            columns = vector_columns(parquet.schema_arrow.names)
-            table = parquet.read(columns=["identity", *columns])
-        names += table["identity"].to_pylist()
-        matrices.append(vectors_of(table, size))
-    vectors = np.concatenate(matrices)
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    if not np.all(np.isfinite(lengths) & (lengths > 0)):
-        raise RunError(
-            f"The embeddings in {path} must be finite and not zero; look at the model and score "
-            "the images again."
-        )
+    faces = read_faces(path, manifest)
+    names = faces.identities
     named = np.array([name is not None for name in names], bool)
     kept = [name for name in names if name is not None]
     identities, labels = np.unique(np.array(kept, object), return_inverse=True)
@@ -92,8 +73,9 @@ def read_named(path: str, manifest: Mapping[str, Any]) -> Named:
             f"got {len(identities):,} identities of {len(kept):,} images; score images that name "
             "their identities."
         )
-    unit = (vectors[named] / lengths[named, None]).astype(np.float32)
-    return Named(unit, labels, tuple(identities.tolist()), int(np.count_nonzero(~named)))
+    return Named(
+        faces.vectors[named], labels, tuple(identities.tolist()), int(np.count_nonzero(~named))
+    )
 
 
 def count(named: Named, done: Callable[[int], None] = lambda rows: None) -> Counts:
@@ -153,6 +135,26 @@ def figures(named: Named, counts: Counts) -> dict[str, Any]:
         "tar_at_far": verification.as_json(rows),
         "threshold_step": 2 / _BINS,
     }
+
+
+def samples(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
+    """Some ten thousand genuine and impostor scores in the proportions of all, for a histogram.
+
+    Args:
+        counts: of all pairs.
+
+    Returns:
+        float64 [N] and [M], the middles of coarse steps, each as often as its share says.
+    """
+    steps = _BINS // _COARSE
+    middles = (np.arange(_COARSE) + 0.5) * 2 / _COARSE - 1
+    found = []
+    for fine in (counts.genuine, counts.impostor):
+        coarse = fine.reshape(_COARSE, steps).sum(axis=1)
+        # Rounded up, so that the rarest scores are seen.
+        scale = min(1.0, _SAMPLE / max(1, int(coarse.sum())))
+        found.append(np.repeat(middles, np.ceil(coarse * scale).astype(np.int64)))
+    return found[0], found[1]
 
 
 def extremes(counts: Counts) -> tuple[float, float]:

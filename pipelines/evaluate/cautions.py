@@ -27,7 +27,7 @@ def about_training(
 
     Returns:
         `identities` and `trained_on`, their numbers, the second None where it cannot be known;
-        `examples` of the trained ones, or `reason` why it cannot be known.
+        `shared`, the names of the trained ones, or `reason` why it cannot be known.
 
     Raises:
         UsageError: a person gave the path, and there is no model.
@@ -52,18 +52,19 @@ def about_training(
         how = "trained by an earlier version" if "recipe" in manifest else "imported"
         return {**found, "reason": f"the model was {how}"}
     seen = np.isin(trained_identities.hashes_of(names), hashes)
-    examples = [names[index] for index in np.flatnonzero(seen)[:_SHOWN]]
-    return {**found, "trained_on": int(np.count_nonzero(seen)), "examples": examples}
+    shared = [names[index] for index in np.flatnonzero(seen)]
+    return {**found, "trained_on": len(shared), "shared": shared}
 
 
 def of_training(found: Mapping[str, Any]) -> list[str]:
     """The caution about people of the training set, if there is one."""
     if not found["trained_on"]:
         return []
-    more = ", ..." if found["trained_on"] > len(found["examples"]) else ""
+    named = ", ".join(found["shared"][:_SHOWN])
+    more = ", ..." if found["trained_on"] > _SHOWN else ""
     return [
         f"{found['trained_on']:,} of {found['identities']:,} evaluated identities are in the "
-        f"model's training set ({', '.join(found['examples'])}{more}): on strangers the figures "
+        f"model's training set ({named}{more}): on strangers the figures "
         "are worse; train on a dataset that was ingested with --exclude-dataset of these images."
     ]
 

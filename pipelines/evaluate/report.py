@@ -6,39 +6,47 @@ from typing import Any
 import numpy as np
 
 from facemill.model.metrics import verification
-from facemill.model.protocols.lfw import Pair, PairList
+from facemill.model.protocols.lfw import PairList
 from facemill.pipelines.common.report import charts, figures, page, tables
+from facemill.pipelines.evaluate import groups, pictures
 
 _HARDEST = 12
-# Thresholds that a curve of very many shows, of each spacing.
-_POINTS = 400
+# Names that a warning has itself, and names that the page lists below it.
+_FEW, _NAMED = 3, 200
 # Stands for a figure that does not exist.
 _NONE = "–"
 
 
-def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> str:
+def render(
+    results: Mapping[str, Any],
+    pairs: PairList,
+    scores: np.ndarray,
+    faces: Mapping[str, bytes] | None = None,
+) -> str:
     """The HTML page.
 
     Args:
         results: what `results.json` holds.
         pairs: the evaluated list.
         scores: float [N]; -inf where an embedding is missing.
+        faces: JPEGs of the images of the hardest pairs, by the list's names.
     """
     count = results["pairs"]
     notes = [f"{count['genuine']:,} genuine and {count['impostor']:,} impostor pairs"]
     if count["missing"]:
         notes.append(f"{count['missing']:,} of them without both embeddings, counted as rejected")
     sections = [
-        *_warnings(results),
+        *warnings(results),
         page.Section("Result", [figures.cards(_cards(results))], "; ".join(notes) + "."),
         page.Section("Curves", [_curves(results, pairs, scores)]),
         page.Section(
-            "True accept rate at a false accept rate", [_rates(results)], _unsupported(results)
+            "True accept rate at a false accept rate", [rates_table(results)], unsupported(results)
         ),
     ]
     if results["comparisons"]:
         sections.append(_comparisons(results))
     sections += [
+        *groups.section(results),
         page.Section(
             "Folds" if len(results["folds"]) > 1 else "Threshold",
             [_folds(results)],
@@ -47,57 +55,25 @@ def render(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> s
         page.Section(
             "Hardest pairs",
             [
-                _hardest(pairs, scores, genuine=True),
-                _hardest(pairs, scores, genuine=False),
+                *_hardest(pairs, scores, True, faces or {}),
+                *_hardest(pairs, scores, False, faces or {}),
             ],
             "A pair stands here because the model errs or because its label does.",
         ),
     ]
-    what = "list of pairs"
+    what = "insightface's pairs" if results["protocol"] == "bin" else "list of pairs"
     if results["view"]:
         what = f"Labeled Faces in the Wild protocol, View {results['view']}"
     return page.render("Evaluation", sections, f"{what}; model {results['model_id'][:12]}")
 
 
-def render_all_pairs(results: Mapping[str, Any], curve: verification.Roc) -> str:
-    """The page of an evaluation of all pairs.
-
-    Args:
-        results: what `results.json` holds.
-        curve: of the pairs.
-    """
-    count = results["pairs"]
-    note = (
-        f"{count['genuine']:,} genuine and {count['impostor']:,} impostor pairs: all of "
-        f"{results['images']:,} images of {results['identities']:,} identities."
-    )
-    if results["without_identity"]:
-        note += f" {results['without_identity']:,} images without identity were not compared."
-    equal = rate_text(results["equal_error_rate"])
-    cards = [figures.Card("Equal error rate", equal, "where FMR and FNMR are equal")]
-    cards += _rate_cards(results)
-    sections = [
-        *_warnings(results),
-        page.Section("Result", [figures.cards(cards)], note),
-        page.Section("Curves", [charts.beside(_rate_curves(results, _thinned(curve)))]),
-        page.Section(
-            "True accept rate at a false accept rate", [_rates(results)], _unsupported(results)
-        ),
-    ]
-    return page.render("Evaluation", sections, f"all pairs; model {results['model_id'][:12]}")
-
-
-def _thinned(curve: verification.Roc) -> verification.Roc:
-    """The curve at a part of its thresholds, many where few impostor pairs are accepted."""
-    last = len(curve.threshold) - 1
-    spaced = np.unique(np.geomspace(1, last + 1, _POINTS).astype(np.int64)) - 1
-    chosen = np.union1d(spaced, np.linspace(0, last, _POINTS).astype(np.int64))
-    return verification.Roc(curve.threshold[chosen], curve.fmr[chosen], curve.fnmr[chosen])
-
-
-def _warnings(results: Mapping[str, Any]) -> list[page.Section]:
+def warnings(results: Mapping[str, Any]) -> list[page.Section]:
     """What makes the figures better than they are, before them."""
-    found = results.get("warnings")
+    found = list(results.get("warnings", ()))
+    shared = results.get("trained_on", {}).get("shared", ())
+    if len(shared) > _FEW:
+        more = f" and {len(shared) - _NAMED:,} more" if len(shared) > _NAMED else ""
+        found.append(f"In both: {', '.join(shared[:_NAMED])}{more}.")
     return [page.Section("Before you trust these figures", found)] if found else []
 
 
@@ -123,6 +99,12 @@ def accuracy_text(results: Mapping[str, Any]) -> str:
     return f"{percent(accuracy['mean'])} ± {100 * accuracy['standard_error']:.2f}"
 
 
+def insightface_text(results: Mapping[str, Any]) -> str:
+    """`99.82 %, standard deviation 0.20`."""
+    found = results["insightface"]
+    return f"{percent(found['mean'])}, standard deviation {100 * found['standard_deviation']:.2f}"
+
+
 def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
     count = len(results["folds"])
     spread = "standard error" if count == 1 else f"standard error over {count} folds"
@@ -140,7 +122,10 @@ def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
     if results["comparisons"]:
         rate = percent(results["failure_to_acquire"]["rate"])
         cards.append(figures.Card("Failure to acquire", rate, "of the images"))
-    cards += _rate_cards(results)
+    if "insightface" in results:
+        found, note = results["insightface"], "thresholds in steps of 0.01, as its program has them"
+        cards.append(figures.Card("Accuracy as insightface", percent(found["mean"]), note))
+    cards += rate_cards(results)
     cards.append(
         figures.Card(
             "Best accuracy", percent(best["accuracy"]), "optimistic: threshold from these pairs"
@@ -149,7 +134,8 @@ def _cards(results: Mapping[str, Any]) -> list[figures.Card]:
     return cards
 
 
-def _rate_cards(results: Mapping[str, Any]) -> list[figures.Card]:
+def rate_cards(results: Mapping[str, Any]) -> list[figures.Card]:
+    """TAR at each FAR."""
     cards = []
     for row in results["tar_at_far"]:
         shown = percent(row["tar"]) if row["supported"] else _NONE
@@ -169,10 +155,11 @@ def _curves(results: Mapping[str, Any], pairs: PairList, scores: np.ndarray) -> 
         share=True,
     )
     curve = verification.roc(genuine, impostor)
-    return charts.beside([*_rate_curves(results, curve), scores_chart])
+    return charts.beside([*rate_curves(results, curve), scores_chart])
 
 
-def _rate_curves(results: Mapping[str, Any], curve: verification.Roc) -> list[charts.Markup]:
+def rate_curves(results: Mapping[str, Any], curve: verification.Roc) -> list[charts.Markup]:
+    """ROC and DET."""
     rate = rate_text(results["equal_error_rate"])
     accept, reject = results["rates"]
     words = ("accept", "reject") if accept == "FAR" else ("match", "non-match")
@@ -201,20 +188,27 @@ def _rate_curves(results: Mapping[str, Any], curve: verification.Roc) -> list[ch
     ]
 
 
-def _rates(results: Mapping[str, Any]) -> charts.Markup:
+def rates_table(results: Mapping[str, Any]) -> charts.Markup:
+    """TAR at each FAR, with intervals and threshold."""
     rows: list[Sequence[tables.Cell]] = []
+    # Pairs that name no identities have one kind of interval.
+    named = any(row.get("tar_by_identity_95") for row in results["tar_at_far"])
     for row in results["tar_at_far"]:
-        if row["supported"]:
-            low, high = row["tar_95"]
-            interval = f"{100 * low:.2f} to {percent(high)}"
-            rows.append((f"{row['far']:g}", percent(row["tar"]), interval, row["threshold"]))
-        else:
-            rows.append((f"{row['far']:g}", _NONE, None, None))
-    number = [tables.Column(title, True) for title in ("FAR", "TAR", "95 % interval", "threshold")]
-    return tables.table(number, rows)
+        shown = percent(row["tar"]) if row["supported"] else _NONE
+        spans = [_span(row.get("tar_95")), _span(row.get("tar_by_identity_95"))]
+        rows.append((f"{row['far']:g}", shown, *spans[: 1 + named], row.get("threshold")))
+    titles = ["FAR", "TAR", "95 % interval", "95 % over identities", "threshold"]
+    if not named:
+        titles.remove("95 % over identities")
+    return tables.table([tables.Column(title, True) for title in titles], rows)
 
 
-def _unsupported(results: Mapping[str, Any]) -> str:
+def _span(edges: Sequence[float] | None) -> str | None:
+    return None if edges is None else f"{100 * edges[0]:.2f} to {percent(edges[1])}"
+
+
+def unsupported(results: Mapping[str, Any]) -> str:
+    """Which FARs the impostor pairs do not support, or nothing."""
     rows = [row for row in results["tar_at_far"] if not row["supported"]]
     rates = " and ".join(f"{row['far']:g}" for row in rows)
     return f"{rates}: {rows[0]['reason']}." if rows else ""
@@ -254,23 +248,35 @@ def _folds(results: Mapping[str, Any]) -> charts.Markup:
     return tables.table(columns, rows)
 
 
-def _hardest(pairs: PairList, scores: np.ndarray, genuine: bool) -> charts.Markup:
-    members = np.flatnonzero(pairs.genuine == genuine)
-    # Ties stay in the order of the file.
-    order = members[np.argsort(scores[members] * (1 if genuine else -1), kind="stable")]
-    rows = [_hard_row(pairs.pairs[index], float(scores[index])) for index in order[:_HARDEST]]
+def _hardest(
+    pairs: PairList, scores: np.ndarray, genuine: bool, faces: Mapping[str, bytes]
+) -> list[charts.Markup | str]:
+    rows = [
+        pictures.Row((pairs.pairs[index].left, pairs.pairs[index].right), _score(scores[index]))
+        for index in hardest(pairs, scores, genuine)
+    ]
     caption = (
         "Genuine pairs with the lowest scores"
         if genuine
         else "Impostor pairs with the highest scores"
     )
-    return tables.table(["one image", "other image", tables.Column("score", True)], rows, caption)
+    return pictures.side_by_side(caption, ("one image", "other image"), rows, faces)
 
 
-def _hard_row(pair: Pair, score: float) -> tuple[str, str, str]:
-    shown = f"{score:.4f}" if np.isfinite(score) else "missing"
-    return _short(pair.left), _short(pair.right), shown
+def hardest(pairs: PairList, scores: np.ndarray, genuine: bool) -> list[int]:
+    """The pairs that the page shows, the worst first.
+
+    Args:
+        pairs: the evaluated list.
+        scores: as in `render`.
+        genuine: of genuine pairs those with the lowest scores, else of impostor pairs those with
+            the highest.
+    """
+    members = np.flatnonzero(pairs.genuine == genuine)
+    # Ties stay in the order of the file.
+    order = members[np.argsort(scores[members] * (1 if genuine else -1), kind="stable")]
+    return [int(index) for index in order[:_HARDEST]]
 
 
-def _short(image: str) -> str:
-    return image.rsplit("/", 1)[-1].removesuffix(".jpg")
+def _score(score: float) -> str:
+    return f"{score:.4f}" if np.isfinite(score) else "missing"

@@ -156,10 +156,15 @@ FLAGS = {
     """,
     "evaluate": """
         --embeddings required
-        --pairs required
         --output required
-        --protocol lfw lfw
+        --protocol lfw lfw|pairs|bin|templates|identification|open-set|clustering
+        --pairs None FILE
+        --list None FILE
         --threshold-pairs None PAIRS
+        --distractors None EMBEDDINGS
+        --clusters None
+        --groups None FILE
+        --seed None int
         --model None
         --missing error error|reject
     """,

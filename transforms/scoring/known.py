@@ -153,7 +153,7 @@ def check_has_contents(earlier: Earlier) -> None:
     """Checks that earlier embeddings say which contents they were made of.
 
     Raises:
-        RunError: they were made by a version of facemill that did not write them.
+        RunError: they do not: they are templates, or of an earlier version of facemill.
     """
     for path in earlier.paths():
         if earlier.is_removed(path):
@@ -161,6 +161,7 @@ def check_has_contents(earlier: Earlier) -> None:
         with storage.open_arrow(path) as source:
             if SHA256 not in pq.read_schema(source).names:
                 raise RunError(
-                    f"{earlier.root} must say which contents it was made of, but an earlier "
-                    "version of facemill wrote it; score the photos once without it."
+                    f"{earlier.root} must say which contents it was made of, but it holds templates "
+                    "or was written by an earlier version of facemill; score the photos once "
+                    "without it."
                 )

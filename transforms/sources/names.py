@@ -36,6 +36,9 @@ TABLE = {
     "tfrecord": Format(
         "facemill.transforms.sources.tfrecords:TFRecords", "shards of tf.train.Example"
     ),
+    "bin": Format(
+        "facemill.transforms.sources.pair_bin:PairBin", "pairs of insightface's benchmarks"
+    ),
     "manifest": Format(
         "facemill.transforms.sources.manifest:Manifest", "a CSV, JSONL or Parquet of paths"
     ),

@@ -181,6 +181,9 @@ def _of_file(path: str) -> str:
         return MANIFEST
     if path.lower().endswith(".parquet"):
         return _of_parquet(path)
+    # In a folder the suffix tells nothing: insightface's files lie beside a training set.
+    if path.lower().endswith(".bin"):
+        return "bin"
     found = _formats_of([path.rpartition("/")[2]])
     if found:
         return found[0]
@@ -188,7 +191,7 @@ def _of_file(path: str) -> str:
         "input",
         path,
         must="be a folder, a manifest (.csv, .jsonl, .parquet) or a file of images (.tar, "
-        ".parquet, .tfrecord, .rec)",
+        ".parquet, .tfrecord, .rec, .bin)",
         got=f"the file {path}",
         do="give the folder that it lies in",
     )

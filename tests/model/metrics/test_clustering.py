@@ -57,3 +57,12 @@ def test_the_truth_agrees_with_itself_and_nothing_with_nothing():
         assert measure(list("AAB"), list("xxy")).f1 == 1
         assert measure([], []).f1 == 1
         assert measure(list("ABC"), list("xyz")).f1 == 1
+
+
+def test_the_parts_of_identities_add_up_to_bcubed():
+    truth, found = list("aaabbbccd"), [1, 1, 2, 2, 2, 2, 3, 4, 4]
+    precision, recall, sizes = clustering.bcubed_by_identity(truth, found)
+    whole = clustering.bcubed(truth, found)
+    assert sizes.tolist() == [3, 3, 2, 1]
+    assert precision.sum() / 9 == pytest.approx(whole.precision)
+    assert recall.sum() / 9 == pytest.approx(whole.recall)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics
 
 from facemill.model.metrics import verification as v
 
@@ -44,13 +45,6 @@ def test_rates_below_one_impostor_pair_are_not_reported() -> None:
 def test_tar_by_hand() -> None:
     (row,) = v.tar_at_far(GENUINE, IMPOSTOR, [0.25])
     assert (row.tar, row.threshold) == (1.0, 0.4)
-
-
-def test_wilson_by_hand() -> None:
-    low, high = v.wilson(8, 10)
-    assert low == pytest.approx(0.4901625, abs=1e-6)
-    assert high == pytest.approx(0.9433178, abs=1e-6)
-    assert v.wilson(0, 10)[0] == 0
 
 
 def test_cosine_by_hand_and_the_inputs_that_it_refuses() -> None:
@@ -149,3 +143,22 @@ def test_without_any_score_there_is_a_finite_threshold() -> None:
     accuracy, threshold = v.best_accuracy(nothing, nothing)
     assert accuracy == 0.5
     assert math.isfinite(threshold)
+
+
+@given(SCORES, SCORES)
+def test_roc_agrees_with_scikit_learn_and_only_rises(genuine: list, impostor: list) -> None:
+    curve = v.roc(np.array(genuine), np.array(impostor))
+    assert np.all(np.diff(curve.fmr) >= 0)
+    assert np.all(np.diff(curve.fnmr) <= 0)
+    labels = [1] * len(genuine) + [0] * len(impostor)
+    fmr, tmr, _ = metrics.roc_curve(labels, genuine + impostor, drop_intermediate=False)
+    np.testing.assert_allclose(curve.fmr, fmr, atol=1e-12)
+    np.testing.assert_allclose(1 - curve.fnmr, tmr, atol=1e-12)
+
+
+@given(SCORES, SCORES, st.randoms(use_true_random=False))
+def test_the_order_of_the_scores_does_not_matter(genuine: list, impostor: list, draw) -> None:
+    first = v.tar_at_far(np.array(genuine), np.array(impostor), (0.5, 0.1))
+    draw.shuffle(genuine)
+    draw.shuffle(impostor)
+    assert v.tar_at_far(np.array(genuine), np.array(impostor), (0.5, 0.1)) == first

@@ -103,3 +103,18 @@ def test_the_order_of_rows_and_of_images_makes_no_difference(order, swapped):
 
 def test_the_last_folder_of_a_path_is_the_identity():
     assert [identity_of(one) for one in ("a/b/c.jpg", "b/c.jpg", "c.jpg")] == ["b", "b", ""]
+
+
+def test_calfw_and_cplfw_have_a_pair_in_two_lines():
+    text = "Ann_Lee_0001.jpg 1\nAnn_Lee_0002.jpg 1\nAnn_Lee_0001.jpg 0\nBob_0001.jpg 0\n"
+    pairs = read_pairs(text, "pairs_CALFW.txt")
+    assert [(pair.left, pair.right, pair.genuine) for pair in pairs.pairs] == [
+        ("Ann_Lee_0001.jpg", "Ann_Lee_0002.jpg", True),
+        ("Ann_Lee_0001.jpg", "Bob_0001.jpg", False),
+    ]
+    # In CPLFW's, the number of a genuine pair may be that of its fold.
+    assert read_pairs(text.replace(" 1", " 7"), "p") == pairs
+    with pytest.raises(UsageError, match="lines 1 and 2 must be a pair with one number, got 1 and"):
+        read_pairs(text.replace(" 1", " 0", 2).replace(" 0", " 1", 1), "p")
+    with pytest.raises(UsageError, match="line 5 must be followed by the other image"):
+        read_pairs(text + "Bob_0002.jpg 1\n", "p")

@@ -50,3 +50,13 @@ def test_the_figures_are_those_of_the_scores():
     assert found["equal_error_rate"]["rate"] == pytest.approx(rate, abs=1e-4)
     assert found["equal_error_rate"]["threshold"] == pytest.approx(threshold, abs=1e-3)
     assert found["pairs"] == {"genuine": len(genuine), "impostor": len(impostor), "missing": 0}
+
+
+def test_a_histogram_has_the_proportions_of_all_scores():
+    given = named(300, 12)
+    genuine, impostor = scores_of(given)
+    found = all_pairs.samples(all_pairs.count(given))
+    for sample, scores in zip(found, (genuine, impostor), strict=True):
+        assert len(sample) <= 10_000 + 256
+        shares = [np.histogram(one, 16, (-1, 1))[0] / len(one) for one in (sample, scores)]
+        np.testing.assert_allclose(*shares, atol=0.02)

@@ -31,7 +31,7 @@ def model(tmp_path):
 
 def test_people_of_the_training_set_are_counted(model):
     found = cautions.about_training(["Zoe", "grace_hopper", "", "Ada"], model, MODEL_ID, False)
-    assert found == {"identities": 3, "trained_on": 2, "examples": ["Ada", "grace_hopper"]}
+    assert found == {"identities": 3, "trained_on": 2, "shared": ["Ada", "grace_hopper"]}
     (text,) = cautions.of_training(found)
     assert text.startswith(
         "2 of 3 evaluated identities are in the model's training set (Ada, grace_hopper): on "

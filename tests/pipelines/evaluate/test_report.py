@@ -8,7 +8,7 @@ import pytest
 
 from facemill.model.protocols.lfw import PairList, parse_pairs
 from facemill.pipelines.evaluate import report
-from facemill.pipelines.evaluate.job import evaluate_pairs
+from facemill.pipelines.evaluate.pairs import evaluate_pairs
 
 FOLDS = (
     "2\t2\n"
