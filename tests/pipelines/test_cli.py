@@ -139,7 +139,7 @@ def test_wrong_command_lines_are_refused_in_one_sentence(
         ),
         (
             ("ingest", "--input", "faces", "--output", "x", "--format", "lfw", "--root", "faces"),
-            "--root must go with --format manifest, got it with lfw; leave it out.",
+            "--root must go with --format manifest or parquet, got it with lfw; leave it out.",
         ),
         (
             ("ingest", "--input", "faces", "--output", "faces/x"),
@@ -174,8 +174,9 @@ def test_wrong_command_lines_are_refused_in_one_sentence(
     ],
 )
 def test_errors_of_the_library_name_the_flag(tmp_path, monkeypatch, capsys, arguments, message):
-    (tmp_path / "faces" / "Ada").mkdir(parents=True)
-    (tmp_path / "faces" / "Ada" / "1.jpg").write_bytes(b"")
+    for name in ("Ada", "Bob"):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        (tmp_path / "faces" / name / "1.jpg").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     assert cli.main(list(arguments)) == 2
     assert capsys.readouterr().err == f"facemill: {message.format(here=tmp_path)}\n"

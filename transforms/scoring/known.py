@@ -161,7 +161,7 @@ def check_has_contents(earlier: Earlier) -> None:
         with storage.open_arrow(path) as source:
             if SHA256 not in pq.read_schema(source).names:
                 raise RunError(
-                    f"{earlier.root} must say which contents it was made of, but it holds templates "
-                    "or was written by an earlier version of facemill; score the photos once "
-                    "without it."
+                    f"{earlier.root} must say which contents it was made of, but it holds "
+                    "templates or was written by an earlier version of facemill; score the photos "
+                    "once without it."
                 )
