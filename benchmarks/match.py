@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.usage import run
-from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset import writing
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.scoring.embeddings import EmbeddingSet, read_set
 
@@ -105,7 +105,7 @@ def collection(folder: str, name: str, count: int, size: int, people: int) -> st
         people: how many there are.
     """
     path = os.path.join(folder, f"{name}-{count}-{size}")
-    with artifact.begin(path, "embeddings", {"format": "benchmark"}) as work:
+    with writing.begin(path, "embeddings", {"format": "benchmark"}) as work:
         if work is None:
             return path
         files = []

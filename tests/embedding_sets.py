@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from facemill.transforms import storage
-from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset import writing
 from facemill.transforms.dataset.parquet_parts import write_part
 
 MODEL = "a" * 64
@@ -82,7 +82,7 @@ def write(
     """
     more = {"sharpness": [1.0] * len(ids), **(more or {})}
     options = {"format": "folders"}
-    with artifact.begin(str(path), "embeddings", options, inputs) as work:
+    with writing.begin(str(path), "embeddings", options, inputs) as work:
         assert work is not None
         files = []
         for part in range(parts):
@@ -116,7 +116,7 @@ def write(
     return str(path)
 
 
-def _write(work: artifact.Work, table: pa.Table, name: str, row_group: int) -> dict[str, Any]:
+def _write(work: writing.Work, table: pa.Table, name: str, row_group: int) -> dict[str, Any]:
     written = write_part(table, work.files, name, row_group)
     return {"path": name, "bytes": written["bytes"], "sha256": written["sha256"]}
 

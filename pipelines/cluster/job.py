@@ -25,10 +25,10 @@ from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.common.thresholds import strictest, threshold
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.dataset import artifact, write_results
-from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset import artifact, write_results, writing
 from facemill.transforms.dataset.done_marks import images_done
 from facemill.transforms.dataset.parquet_parts import write_part
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scoring.embeddings import ID, EmbeddingSet, read_set, unit
 from facemill.transforms.search.graph import Graph, WriteEdges, read_edges
 from facemill.transforms.search.methods import COMPONENTS
@@ -89,7 +89,7 @@ def run(options: ClusterOptions, beam_args: Sequence[str]) -> None:
         "since_fingerprint": since,
     }
     here = is_here(options.scratch, runner.is_local)
-    with artifact.begin(
+    with writing.begin(
         options.output, KIND, wanted, inputs, here=here, identified=list(inputs)
     ) as work:
         if work is None:

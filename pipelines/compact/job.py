@@ -15,9 +15,9 @@ from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.compact.options import CompactOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
-from facemill.transforms.dataset import artifact
-from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.dataset.parquet_parts import write_part
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scoring.buckets import Buckets, bucket_count
 from facemill.transforms.scoring.embeddings import KIND, EmbeddingSet, check_same_model
 from facemill.transforms.scoring.newest import (
@@ -86,7 +86,7 @@ def run(options: CompactOptions, beam_args: Sequence[str]) -> None:
         "format": format_of([one.manifest for one in partitions]),
         "faces": "all" if any(one.all_faces for one in partitions) else "largest",
     }
-    with artifact.begin(options.output, KIND, wanted, inputs, identified=list(inputs)) as work:
+    with writing.begin(options.output, KIND, wanted, inputs, identified=list(inputs)) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to compact again.")
             return

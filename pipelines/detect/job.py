@@ -22,9 +22,9 @@ from facemill.pipelines.score import checks
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.core.keyed import keyed_hash
-from facemill.transforms.dataset import artifact, write_results
-from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset import artifact, write_results, writing
 from facemill.transforms.dataset.done_marks import images_done, mark_done
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
 from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
@@ -78,7 +78,7 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
     for path in filter(None, (options.output, options.crops)):
         storage.check_apart(photos.path, storage.absolute(path, "output"))
     here = is_here(options.scratch, runner.is_local)
-    begin = functools.partial(artifact.begin, options=wanted, inputs=inputs, here=here)
+    begin = functools.partial(writing.begin, options=wanted, inputs=inputs, here=here)
     with contextlib.ExitStack() as opened:
         work = opened.enter_context(begin(options.output, KIND))
         crops = None

@@ -20,9 +20,9 @@ from facemill.pipelines.enroll.options import EnrollOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.keyed import keyed_hash
-from facemill.transforms.dataset import artifact
-from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.dataset.parquet_parts import write_part
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scoring.buckets import Buckets, bucket_count
 from facemill.transforms.scoring.embeddings import (
     EMBEDDING,
@@ -82,7 +82,7 @@ def run(options: EnrollOptions, beam_args: Sequence[str]) -> None:
         "threshold": options.threshold,
         "format": format_of([manifest]),
     }
-    with artifact.begin(options.output, KIND, wanted, inputs, identified=identified) as work:
+    with writing.begin(options.output, KIND, wanted, inputs, identified=identified) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to enroll again.")
             return

@@ -15,7 +15,7 @@ from facemill.pipelines.evaluate.evaluated import Evaluated, Given
 from facemill.pipelines.evaluate.options import EvaluateOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset import artifact, writing
 
 KIND = "evaluation"
 RESULTS = "results.json"
@@ -54,7 +54,7 @@ def run(options: EvaluateOptions, beam_args: Sequence[str]) -> None:
     follow: Callable[[Given], Evaluated] = module.evaluate
     found = follow(given)
     # The settings have a digest of each input, so they may have moved.
-    with artifact.begin(
+    with writing.begin(
         options.output, KIND, found.settings, given.inputs, identified=list(given.inputs)
     ) as work:
         if work is None:
@@ -71,7 +71,7 @@ def run(options: EvaluateOptions, beam_args: Sequence[str]) -> None:
     print(found.summary())
 
 
-def _write(work: artifact.Work, found: Evaluated, started: float) -> None:
+def _write(work: writing.Work, found: Evaluated, started: float) -> None:
     storage.write_atomically(work.path(RESULTS), artifact.to_json(found.results))
     for name, table in found.tables.items():
         with storage.new_file(work.path(name)) as stream:

@@ -21,7 +21,7 @@ from facemill.pipelines.import_model.options import ImportOptions
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, RunError, UsageError
-from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.faces.crop import check_detector, frame
 
 KIND = "model"
@@ -91,7 +91,7 @@ def run(options: ImportOptions, beam_args: Sequence[str]) -> None:
     resolved = resolve(kind, file, description, _wishes(options))
     check_detector(resolved.crop_config)
     resolved, findings = _try(resolved, given.here)
-    with artifact.begin(
+    with writing.begin(
         options.output, KIND, wanted, inputs={"file": given.path}, identified=["file"]
     ) as work:
         if work is None:
@@ -183,7 +183,7 @@ def _try(resolved: Resolved, path: str) -> tuple[Resolved, trial.Findings]:
     return dataclasses.replace(resolved, spec=single, read=told), found
 
 
-def _copy(given: Given, file: str, work: artifact.Work) -> list[dict[str, Any]]:
+def _copy(given: Given, file: str, work: writing.Work) -> list[dict[str, Any]]:
     """Copies the file or folder into the artifact; returns entries for the manifest.
 
     Raises:

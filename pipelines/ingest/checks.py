@@ -22,10 +22,10 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import artifact, write_results
-from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.outcomes import DUPLICATE, IGNORED, KEPT, OUTCOMES, REJECTED
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.dataset.split_names import FOLDERS, SPLITS
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.duplicates.notes import Notes
 from facemill.transforms.scan.repeated_ids import check_names
 from facemill.transforms.shards.index import INDEX as INDEX_FOLDER

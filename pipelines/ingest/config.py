@@ -7,7 +7,7 @@ from typing import Any
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base, ReferenceSet
 from facemill.pipelines.ingest.selection import NameLists
-from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scan.scan_chunk import ScanJob
 from facemill.transforms.selection.selection import Selection
 from facemill.transforms.sources.guesses import Guess

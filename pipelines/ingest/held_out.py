@@ -8,7 +8,7 @@ from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.reasons import HELD_OUT_IMAGE, ReasonCode
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import write_results
-from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset.writing import Work
 
 # Receipts that the graph writes of it.
 HELD_OUT_COUNTS = "held_out.json"

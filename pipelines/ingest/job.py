@@ -38,7 +38,7 @@ from facemill.pipelines.ingest.selection import (
 )
 from facemill.transforms import storage
 from facemill.transforms.core.row_ids import HELD_OUT
-from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import all_chunks
 from facemill.transforms.scan.prefetch import prefetch
@@ -107,7 +107,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         for one in references
         if one.option not in identified
     ]
-    with artifact.begin(
+    with writing.begin(
         options.output, KIND, wanted, inputs=inputs, here=here, identified=identified
     ) as work:
         if work is None:

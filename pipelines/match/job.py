@@ -18,9 +18,9 @@ from facemill.pipelines.match.options import MatchOptions
 from facemill.pipelines.match.outputs import KIND, REPORT, needed
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, RunError
-from facemill.transforms.dataset import artifact, write_results
-from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset import artifact, write_results, writing
 from facemill.transforms.dataset.done_marks import images_done
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scoring.embeddings import check_same_model
 from facemill.transforms.search.methods import EXACT
 from facemill.transforms.search.plan import Plan, plan
@@ -75,7 +75,7 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
     }
     inputs = {"probes": probes.path, "gallery": gallery.path}
     here = is_here(options.scratch, runner.is_local)
-    with artifact.begin(
+    with writing.begin(
         options.output, KIND, wanted, inputs, here=here, identified=list(inputs)
     ) as work:
         if work is None:

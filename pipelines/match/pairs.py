@@ -18,9 +18,9 @@ from facemill.pipelines.match.outputs import KIND, REPORT, needed
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, UsageError
 from facemill.transforms.core.reasons import Reason, ReasonCode, reason_columns
-from facemill.transforms.dataset import artifact
-from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.dataset.parquet_parts import write_part
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scoring.embeddings import ID, EmbeddingSet, check_same_model, unit
 from facemill.transforms.search.exact import scores_of
 
@@ -83,7 +83,7 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         "threshold": least,
     }
     inputs = {"probes": left.path, "gallery": right.path, "pairs": path}
-    with artifact.begin(options.output, KIND, wanted, inputs, identified=list(inputs)) as work:
+    with writing.begin(options.output, KIND, wanted, inputs, identified=list(inputs)) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to match again.")
             return

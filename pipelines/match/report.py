@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from facemill.pipelines.common.photos import Photos
 from facemill.pipelines.common.report import charts, figures, images, page, tables
-from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.parquet_parts import part_batches
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.search.plan import Plan
 from facemill.transforms.search.write_matches import MATCH, MATCHES, NEAREST, UNMATCHED
 

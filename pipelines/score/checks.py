@@ -10,8 +10,8 @@ from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.text import first_counted
 from facemill.transforms.dataset import write_results
-from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.parquet_parts import part_batches
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scan.repeated_ids import check_names
 from facemill.transforms.scoring.read import ReadCounts
 

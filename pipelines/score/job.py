@@ -5,11 +5,9 @@ list -> chunk groups -> read -> model (RunInference) -> embeddings
                           +--------+-- failures -> errors, count of ignored files
 """
 
-import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import apache_beam as beam
@@ -17,25 +15,22 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import TaggedOutput
 
 from facemill.model.runtimes import registry as runtimes
-from facemill.pipelines.common import guesses, input_files
-from facemill.pipelines.common.flags import crop_flags, flag
+from facemill.pipelines.common import input_files
 from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
-from facemill.pipelines.common.source_options import SourceOptions
 from facemill.pipelines.score import checks
 from facemill.pipelines.score.earlier import fingerprints, read_earlier
-from facemill.pipelines.score.options import ALL, LARGEST, ScoreOptions
+from facemill.pipelines.score.inputs import Input, check_faces, output_of, photos_of, read_input
+from facemill.pipelines.score.options import ALL, ScoreOptions
 from facemill.transforms import storage
 from facemill.transforms.core import counters
-from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.merging import Merge
-from facemill.transforms.dataset import artifact, write_results
-from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset import artifact, write_results, writing
 from facemill.transforms.dataset.done_marks import images_done, mark_done
-from facemill.transforms.dataset.outcomes import KEPT
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
 from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
@@ -60,37 +55,10 @@ from facemill.transforms.scoring.write import (
     table,
 )
 from facemill.transforms.sources import registry
-from facemill.transforms.sources.base import Source
-from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
-from facemill.transforms.sources.guesses import Guess
 
 KIND = "embeddings"
 _PROGRESS = "progress"
 _KNOWN = "known.npy"
-
-
-@dataclass(frozen=True)
-class Input:
-    """The images or the dataset to score.
-
-    Attributes:
-        root: absolute path or URL of the images or the dataset.
-        source: of the images.
-        tasks: its parts.
-        format: of the images; of a dataset `dataset`.
-        fingerprint: of a dataset's manifest; None for images, which the fingerprint of their names
-            identifies later.
-        kept: how many images the manifest promises; None for images.
-        guesses: what was guessed of the images.
-    """
-
-    root: str
-    source: Source
-    tasks: Sequence[str]
-    format: str
-    fingerprint: str | None
-    kept: int | None
-    guesses: Sequence[Guess] = ()
 
 
 def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
@@ -110,10 +78,10 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     crop_config = CropConfig.from_manifest(manifest["preprocessing"])
     check_detector(crop_config)
     spec = runtimes.choose(manifest, options.runtime)
-    given = _input(options, crop_config)
-    output = _output(options)
+    given = read_input(options, crop_config)
+    output = output_of(options)
     storage.check_apart(given.root, output)
-    _check_faces(options, crop_config, given)
+    check_faces(options, crop_config, given)
     earlier = read_earlier(options, manifest)
     wanted = {
         "model_id": manifest["model_id"],
@@ -138,8 +106,8 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     identified = ["model", *(name for name in inputs if name.startswith("since["))]
     if given.fingerprint is not None:
         identified.append("input")
-    photos = [] if given.fingerprint else [_photos(given)]
-    with artifact.begin(
+    photos = [] if given.fingerprint else [photos_of(given)]
+    with writing.begin(
         output,
         KIND,
         wanted,
@@ -287,69 +255,6 @@ def build_graph(
         )
     _ = embeddings | "Parts" >> write_results.WriteReceipts(work.path("parts.json"))
     _ = errors | "Errors" >> write_results.WriteReceipts(work.path("errors.json"))
-
-
-def _input(options: ScoreOptions, crop_config: CropConfig) -> Input:
-    root = storage.absolute(options.input, "input")
-    if not artifact.has_manifest(root):
-        form = options.format or registry.guess(root)
-        source = options.source(form, root)
-        # An input that is not there is refused before the output is touched.
-        tasks = source.tasks()
-        guessed = guesses.report(source.guesses(tasks), source.images_root, "used")
-        return Input(root, source, tasks, form, None, None, guessed)
-    manifest = artifact.read_manifest(root, "dataset")
-    for field in dataclasses.fields(SourceOptions):
-        if getattr(options, field.name) is not None:
-            raise UsageError(
-                f"{flag(field.name)} must go with images, got it with the dataset {root}; leave "
-                "it out."
-            )
-    there = CropConfig.from_manifest(manifest["preprocessing"])
-    if not there.same_region(crop_config):
-        wanted, found = (crop_flags(one.to_manifest()) for one in (crop_config, there))
-        raise UsageError(
-            f"--input must be framed as --model was trained ({wanted}), but the dataset was made "
-            f"with {found}; ingest it alike."
-        )
-    kept = manifest["counts"][KEPT]
-    source = DatasetRecords(root, manifest)
-    verify_dataset(root, manifest)
-    fingerprint = artifact.fingerprint(manifest)
-    return Input(root, source, source.tasks(), source.format, fingerprint, kept)
-
-
-def _check_faces(options: ScoreOptions, crop_config: CropConfig, given: Input) -> None:
-    if options.faces == LARGEST:
-        return
-    if crop_config.align != "detect":
-        raise UsageError(
-            f"--faces all must go with a model whose faces a detector aligns, but --model was "
-            f"trained with {crop_flags(crop_config.to_manifest())}; leave it out."
-        )
-    if given.fingerprint is not None:
-        raise UsageError(
-            f"--faces all must go with photos, got the dataset {given.root}, whose images hold one "
-            "face each; leave it out."
-        )
-
-
-def _output(options: ScoreOptions) -> str:
-    """Absolute path or URL of the embeddings."""
-    output = storage.absolute(options.output, "output")
-    if options.partition is None:
-        return output
-    if artifact.has_manifest(output, "output"):
-        raise UsageError(
-            f"--output must be a directory of partitions, but {options.output} is an artifact "
-            "itself; give another path."
-        )
-    return storage.join(output, options.partition)
-
-
-def _photos(given: Input) -> input_files.Input:
-    """The input as one whose files are looked at."""
-    return input_files.Input("input", given.source, given.tasks, given.root)
 
 
 class _Divide(beam.DoFn):

@@ -16,7 +16,7 @@ from facemill.pipelines.synthesize.faces import collection
 from facemill.pipelines.synthesize.faces.plan import make_plan
 from facemill.pipelines.synthesize.options import SynthesizeOptions
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset import artifact, writing
 
 KIND = "synthetic"
 
@@ -36,7 +36,7 @@ def run(options: SynthesizeOptions, beam_args: Sequence[str]) -> None:
     recipe = options.recipe
     started = time.monotonic()
     plan = make_plan(recipe)  # may refuse, so it comes before any file is written
-    with artifact.begin(options.output, KIND, dataclasses.asdict(recipe)) as work:
+    with writing.begin(options.output, KIND, dataclasses.asdict(recipe)) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to synthesize again.")
             return

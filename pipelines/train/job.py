@@ -29,8 +29,8 @@ from facemill.pipelines.train.cautions import cautions
 from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError, UsageError
-from facemill.transforms.dataset import artifact
-from facemill.transforms.dataset.artifact import Work
+from facemill.transforms.dataset import artifact, writing
+from facemill.transforms.dataset.writing import Work
 
 KIND = "model"
 # A killed run leaves these folders, and the next run resumes from them.
@@ -62,7 +62,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     }
     inputs = {"dataset": dataset}
     keep = [_CHECKPOINTS, _LOGS]
-    with artifact.begin(
+    with writing.begin(
         options.output,
         KIND,
         wanted,

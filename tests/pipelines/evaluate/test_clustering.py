@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from facemill.pipelines import cli
-from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset import writing
 from facemill.transforms.dataset.parquet_parts import write_part
 from tests import embedding_sets
 
@@ -15,7 +15,7 @@ IDS, WHO = embedding_sets.named(4, 3)
 
 def write_clusters(path, people, model_id=embedding_sets.MODEL):
     """A clustering as `facemill cluster` writes it."""
-    with artifact.begin(str(path), "clusters", {}) as work:
+    with writing.begin(str(path), "clusters", {}) as work:
         table = pa.table({"image_id": list(people), "cluster": list(people.values())})
         name = "clusters/part-00000-of-00001.parquet"
         written = write_part(table, work.files, name, 100)

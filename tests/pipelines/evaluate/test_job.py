@@ -10,7 +10,7 @@ import pytest
 
 from facemill.pipelines import cli
 from facemill.transforms import storage
-from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset import artifact, writing
 
 # Two folds; every genuine pair is close, every impostor pair far.
 PAIRS = (
@@ -30,7 +30,7 @@ def write_embeddings(
 ) -> str:
     """An embeddings artifact in two parts, with more rows than the pairs need."""
     rows = sorted([*vectors.items(), ("Zoe/Zoe_0001.jpg", np.ones(3))])
-    with artifact.begin(str(path), "embeddings", {}) as work:
+    with writing.begin(str(path), "embeddings", {}) as work:
         names = []
         for part in range(parts):
             name = f"part-{part:05d}-of-{parts:05d}.parquet"
@@ -312,7 +312,7 @@ def test_embeddings_that_changed_or_are_not_numbers_are_refused(
 
 
 def test_a_part_of_another_shape_is_refused(tmp_path, pairs_file, capsys) -> None:
-    with artifact.begin(str(tmp_path / "e"), "embeddings", {}) as work:
+    with writing.begin(str(tmp_path / "e"), "embeddings", {}) as work:
         name = "part-00000-of-00001.parquet"
         pq.write_table(pa.table({"image_id": ["a"], "embedding": [[1.0]]}), work.path(name))
         files = [artifact.file_entry(work.scratch, name)]

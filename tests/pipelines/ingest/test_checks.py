@@ -12,8 +12,8 @@ from facemill.pipelines.ingest.checks import check
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.output_files import OutputFiles
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.selection.rules import Rule
 from facemill.transforms.shards.index import SCHEMA

@@ -10,8 +10,8 @@ from facemill.pipelines.ingest.graph import build_graph
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base, ReferenceSet
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
-from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.output_files import OutputFiles
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.scan_chunk import ScanJob

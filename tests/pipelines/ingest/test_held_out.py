@@ -5,8 +5,8 @@ import pytest
 
 from facemill.pipelines.ingest.held_out import check_base_apart, read_held_out
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.output_files import OutputFiles
+from facemill.transforms.dataset.writing import Work
 
 DROPPED = Counter(
     {

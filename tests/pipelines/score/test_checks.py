@@ -9,9 +9,9 @@ import pytest
 
 from facemill.pipelines.score import checks
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import write_part
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scoring.write import ERRORS
 

@@ -17,8 +17,8 @@ from facemill.pipelines.score.options import ScoreOptions
 from facemill.pipelines.synthesize.faces import broken
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.dataset import artifact, tfrecord
-from facemill.transforms.dataset.artifact import Work
 from facemill.transforms.dataset.output_files import OutputFiles
+from facemill.transforms.dataset.writing import Work
 from facemill.transforms.faces.crop import NO_FACE, CropConfig
 from facemill.transforms.scoring.known import Earlier
 from facemill.transforms.scoring.read import Reader

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.storage import LEASE
 
 
 def write(output: Path, *names: str, text: str) -> None:
     """Writes a version with some files that all hold a text."""
-    with artifact.begin(str(output), "things", {}, replaces=True) as work:
+    with writing.begin(str(output), "things", {}, replaces=True) as work:
         assert work is not None
         for name in names:
             work.files.write(name, text.encode())
@@ -23,7 +23,7 @@ def write(output: Path, *names: str, text: str) -> None:
 
 def be_killed(output: Path) -> None:
     """Writes a file of a version that never becomes complete."""
-    with artifact.begin(str(output), "things", {}, replaces=True) as work:
+    with writing.begin(str(output), "things", {}, replaces=True) as work:
         assert work is not None
         work.files.write("part-0.parquet", b"killed")
         raise KeyboardInterrupt
@@ -77,7 +77,7 @@ def test_a_run_that_was_killed_leaves_the_complete_version(tmp_path):
 
 def test_files_that_lie_beside_their_manifest_are_not_replaced(tmp_path):
     output = tmp_path / "out"
-    with artifact.begin(str(output), "things", {}) as work:
+    with writing.begin(str(output), "things", {}) as work:
         work.files.write("part-0.parquet", b"first")
         files = [{"path": "part-0.parquet", "bytes": 5, "sha256": ""}]
         work.commit({"counts": {}, "files": files}, work.written(["part-0.parquet"]), {})

@@ -10,7 +10,7 @@ import pytest
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import NotSharedError, RunError, UsageError
-from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.storage import lease
 from facemill.transforms.storage.stores import access
 
@@ -31,8 +31,8 @@ def contents(output: str) -> dict[str, bytes]:
     return {name: storage.read_bytes(f"{output}/{name}") for name in storage.walk_files(output)}
 
 
-def write(output: str, here: bool = True, content: bytes = b"content") -> artifact.Work:
-    with artifact.begin(output, "dataset", OPTIONS, {"input": "/a"}, here=here) as work:
+def write(output: str, here: bool = True, content: bytes = b"content") -> writing.Work:
+    with writing.begin(output, "dataset", OPTIONS, {"input": "/a"}, here=here) as work:
         work.files.write("index/part.bin", content)
         Path(work.path("report.html")).write_bytes(b"report") if here else None
         files = [artifact.file_entry(work.files.folder, "index/part.bin")]
@@ -45,7 +45,7 @@ def write(output: str, here: bool = True, content: bytes = b"content") -> artifa
 def killed(output: str) -> None:
     """Leaves what a killed run leaves, and its lease."""
 
-    with artifact.begin(output, "dataset", OPTIONS, {"input": "/a"}) as work:
+    with writing.begin(output, "dataset", OPTIONS, {"input": "/a"}) as work:
         work.files.write("index/part.bin", b"half")
         storage.write_atomically(f"{output}/checkpoints/one", b"epoch 1")
     gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -67,7 +67,7 @@ def test_a_complete_artifact_has_its_files_and_nothing_else(root, machine, here)
 
 
 def test_the_manifest_equals_that_of_a_disk(root, tmp_path):
-    with artifact.begin(str(tmp_path / "out"), "dataset", OPTIONS, {"input": "/a"}) as work:
+    with writing.begin(str(tmp_path / "out"), "dataset", OPTIONS, {"input": "/a"}) as work:
         work.files.write("index/part.bin", b"content")
         files = [artifact.file_entry(work.scratch, "index/part.bin")]
         work.commit({"counts": {}, "files": files}, work.written(["index"]), {"workers": 2})
@@ -79,12 +79,12 @@ def test_the_manifest_equals_that_of_a_disk(root, tmp_path):
 def test_a_running_output_is_marked_and_held(root, monkeypatch):
     monkeypatch.setattr(lease, "_BEAT", 0.1)
     monkeypatch.setattr(lease, "_POLL", 0.03)
-    with artifact.begin(root, "dataset", OPTIONS) as work:
+    with writing.begin(root, "dataset", OPTIONS) as work:
         assert artifact.is_unfinished(root)
         assert {".incomplete", ".lease"} < set(storage.names(root))
         with (
             pytest.raises(UsageError, match=r"must not be in use, but another .*run of process"),
-            artifact.begin(root, "dataset", OPTIONS),
+            writing.begin(root, "dataset", OPTIONS),
         ):
             raise AssertionError("held twice")
         work.commit(MANIFEST, [], {})
@@ -109,11 +109,11 @@ def test_the_manifest_is_the_last_object(root, monkeypatch):
 def test_a_complete_artifact_is_not_written_again(root):
     write(root)
     before = contents(root)
-    with artifact.begin(root, "dataset", OPTIONS, {"input": "/a"}) as work:
+    with writing.begin(root, "dataset", OPTIONS, {"input": "/a"}) as work:
         assert work is None
     with (
         pytest.raises(UsageError, match="size: there 32, here 64"),
-        artifact.begin(root, "dataset", {"size": 64}, {"input": "/a"}),
+        writing.begin(root, "dataset", {"size": 64}, {"input": "/a"}),
     ):
         pass
     assert contents(root) == before
@@ -130,7 +130,7 @@ def test_what_a_killed_run_left_is_removed(root):
 @pytest.mark.parametrize(("size", "restart"), [(32, False), (32, True), (64, True)])
 def test_a_run_resumes_with_the_same_options_unless_it_starts_anew(root, size, restart):
     killed(root)
-    with artifact.begin(
+    with writing.begin(
         root, "dataset", {"size": size}, {"input": "/a"}, keep=["checkpoints"], restart=restart
     ) as work:
         kept = storage.is_file(f"{root}/checkpoints/one")
@@ -142,7 +142,7 @@ def test_work_of_a_run_with_other_options_is_not_removed(root):
     killed(root)
     with (
         pytest.raises(UsageError, match=r"holds checkpoints of a run with others \(size: there 32"),
-        artifact.begin(root, "dataset", {"size": 64}, {"input": "/a"}, keep=["checkpoints"]),
+        writing.begin(root, "dataset", {"size": 64}, {"input": "/a"}, keep=["checkpoints"]),
     ):
         pass
     assert storage.is_file(f"{root}/checkpoints/one")
@@ -152,7 +152,7 @@ def test_an_output_with_other_objects_is_refused_and_unchanged(root):
     storage.write_atomically(f"{root}/photos/a.jpg", b"mine")
     with (
         pytest.raises(UsageError, match=r"holds other files \(photos, ...\)"),
-        artifact.begin(root, "dataset", OPTIONS),
+        writing.begin(root, "dataset", OPTIONS),
     ):
         pass
     assert contents(root) == {"photos/a.jpg": b"mine"}
@@ -168,9 +168,9 @@ def test_a_worker_that_comes_late_changes_nothing(root):
 
 
 def test_a_worker_of_a_killed_run_is_refused_by_the_next_run(root):
-    with artifact.begin(root, "dataset", OPTIONS) as work:
+    with writing.begin(root, "dataset", OPTIONS) as work:
         pass
-    with artifact.begin(root, "dataset", OPTIONS) as new:
+    with writing.begin(root, "dataset", OPTIONS) as new:
         new.files.write("index/part.bin", b"new")
         with pytest.raises(NotSharedError):
             work.files.write("index/part.bin", b"old")
@@ -179,7 +179,7 @@ def test_a_worker_of_a_killed_run_is_refused_by_the_next_run(root):
 
 
 def test_a_run_that_lost_its_lease_writes_no_manifest(root):
-    with artifact.begin(root, "dataset", OPTIONS) as work:
+    with writing.begin(root, "dataset", OPTIONS) as work:
         storage.write_atomically(f"{root}/.lease", b'{"run": "other", "host": "there"}')
         with pytest.raises(RunError, match="another run took it over"):
             work.commit(MANIFEST, [], {})
@@ -191,7 +191,7 @@ def test_a_run_that_lost_its_lease_writes_no_manifest(root):
 def test_the_scratch_of_this_machine_is_removed_even_after_a_kill(root, machine):
     seen = []
     for _ in range(2):
-        with artifact.begin(root, "dataset", OPTIONS) as work:
+        with writing.begin(root, "dataset", OPTIONS) as work:
             assert os.listdir(work.scratch) == []
             assert Path(work.scratch).parent == machine
             Path(work.path("deep", "left")).write_bytes(b"x")
@@ -204,7 +204,7 @@ def test_the_scratch_of_this_machine_is_removed_even_after_a_kill(root, machine)
 
 
 def test_a_scratch_that_all_machines_see_is_on_the_store(root):
-    with artifact.begin(root, "dataset", OPTIONS, here=False) as work:
+    with writing.begin(root, "dataset", OPTIONS, here=False) as work:
         assert work.scratch.startswith(f"{root}/.work-")
         for name in ("report.html", "parts/a", "parts/b"):
             storage.write_atomically(f"{work.scratch}/{name}", name.encode())
