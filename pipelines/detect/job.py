@@ -8,6 +8,7 @@ list -> chunk groups -> read and detect -> faces
 
 import contextlib
 import functools
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,7 @@ CROPS_KIND = "crops"
 
 _PROGRESS = "progress"
 _CROPS = "crops.json"
+_ROWS = "rows"
 # Faces in a file of crops, at most; a detector finds them in batches of its own.
 _BATCH = 256
 
@@ -154,8 +156,9 @@ def build_graph(
     found = images.batches | "Faces" >> beam.Map(_faces, work.path(_PROGRESS)).with_output_types(
         list[Scored]
     )
+    rows = os.path.dirname(work.path(_ROWS, "first"))
     receipts = {
-        "parts.json": found | "WriteFaces" >> WriteEmbeddings(work.files, faces_table, total),
+        "parts.json": found | "WriteFaces" >> WriteEmbeddings(work.files, rows, faces_table, total),
         "errors.json": images.failed | "WriteErrors" >> WriteErrors(work.files),
         "ignored.json": images.failed
         | "CountIgnored" >> CountIgnored()

@@ -6,6 +6,7 @@ list -> chunk groups -> read -> model (RunInference) -> embeddings
 """
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -59,6 +60,7 @@ from facemill.transforms.sources import registry
 KIND = "embeddings"
 _PROGRESS = "progress"
 _KNOWN = "known.npy"
+_ROWS = "rows"
 
 
 def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
@@ -218,6 +220,7 @@ def build_graph(
     )
     embeddings = results.scored | "WriteEmbeddings" >> WriteEmbeddings(
         work.files,
+        os.path.dirname(work.path(_ROWS, "first")),
         functools.partial(
             table,
             embedding_size=manifest["embedding_size"],

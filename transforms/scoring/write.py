@@ -7,7 +7,9 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from facemill.transforms import storage
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.grouping import group_count, partition
 from facemill.transforms.core.keyed import keyed_hash
@@ -132,33 +134,40 @@ def encode(vectors: np.ndarray, dtype: str) -> tuple[np.ndarray, np.ndarray | No
 class WriteEmbeddings(beam.PTransform):
     """list[Scored] -> a receipt for each part.
 
+    The rows of a list wait in a file for the others of their part, so a runner that keeps groups in
+    memory holds names of files alone. All rows of a list go into the same part.
+
     Args:
         files: where the files of the embeddings are written.
-        to_table: makes the table of a part of its rows, such as `table`.
+        staging: path or URL of the folder of waiting rows, which the launcher has made.
+        to_table: makes the table of rows, such as `table`; it must sort them by image_id.
         total: a PCollection of one number, how many images were listed.
     """
 
     def __init__(
         self,
         files: OutputFiles,
+        staging: str,
         to_table: Callable[[Iterable[Scored]], pa.Table],
         total: beam.PCollection,
     ) -> None:
         super().__init__()
         self._files = files
+        self._staging = staging
         self._to_table = to_table
         self._total = total
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
+        total = beam.pvalue.AsSingleton(self._total)
         return (
             rows
-            | "ByPart"
-            >> beam.FlatMap(
-                _by_part, "part", beam.pvalue.AsSingleton(self._total)
-            ).with_output_types(tuple[str, list[Scored]])
+            | "Stage"
+            >> beam.FlatMap(_stage, self._staging, self._to_table, total).with_output_types(
+                tuple[str, str]
+            )
             | "GroupParts" >> beam.GroupByKey()
-            | "Write" >> beam.Map(_write_embeddings, self._files, self._to_table)
+            | "Write" >> beam.Map(_write_embeddings, self._files, self._staging)
         )
 
 
@@ -283,13 +292,39 @@ def _divide(
         yield f"{prefix}-{index:05d}-of-{count:05d}.parquet", part
 
 
-def _write_embeddings(
-    group: tuple[str, Iterable[list[Scored]]],
-    files: OutputFiles,
+def _stage(
+    rows: Sequence[Scored],
+    staging: str,
     to_table: Callable[[Iterable[Scored]], pa.Table],
+    total: int,
+) -> Iterator[tuple[str, str]]:
+    """Writes rows into a file of their own; yields the names of their part and of the file."""
+    if not rows:
+        return
+    # A bundle that is tried again has the same first image, and the same rows.
+    key = keyed_hash(0, "embedding", rows[0].image_id)
+    count = group_count(total, _ROWS_PER_PART)
+    waiting = to_table(rows)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, waiting.schema) as writer:
+        writer.write_table(waiting)
+    name = f"{key:016x}.arrow"
+    with storage.new_file(storage.join(staging, name), sync=False) as stream:
+        stream.write(sink.getvalue())
+    yield f"part-{key % count:05d}-of-{count:05d}.parquet", name
+
+
+def _write_embeddings(
+    group: tuple[str, Iterable[str]], files: OutputFiles, staging: str
 ) -> dict[str, Any]:
-    name, parts = group
-    return _write(to_table(row for part in parts for row in part), files, name)
+    part, names = group
+    waiting = [
+        pa.ipc.open_stream(storage.read_bytes(storage.join(staging, name))).read_all()
+        for name in sorted(set(names))
+    ]
+    rows = pa.concat_tables(waiting)
+    # Arrow compares UTF-8 byte by byte, which is the order of Python's texts too.
+    return _write(rows.take(pc.sort_indices(rows["image_id"])).combine_chunks(), files, part)
 
 
 def _write_errors(group: tuple[str, Iterable[list[Failure]]], files: OutputFiles) -> dict[str, Any]:
