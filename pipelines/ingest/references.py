@@ -20,6 +20,7 @@ from facemill.transforms.dataset.identity_names import EXACT, compared_form
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
 from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import read_part
+from facemill.transforms.duplicates.choices import COPY_DIFFERENCE
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.selection.rules import EFFECTIVE_NUMBER, OVERSAMPLE
@@ -41,7 +42,7 @@ _COMPARED = {
     HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED),
 }
 # What an option was in datasets from before there was the option.
-_BEFORE = {"match_names": EXACT, "identities": True}
+_BEFORE = {"match_names": EXACT, "identities": True, "copy_difference": COPY_DIFFERENCE}
 _EXAMPLES = 3
 # Advice for a held-out set that cannot be read: the options of a format are for the input alone.
 _ADVICE = "check the path, or ingest these images by themselves and give that dataset"
