@@ -143,6 +143,9 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
         )
     elif options.dedup != _OFF:
         yield Finding("good", "No photo was found under two identities.")
+    if checked.wide is not None:
+        text = checked.wide.words
+        yield Finding("check", f"{text[0].upper()}{text[1:]}")
     if words := contradictions(checked):
         yield Finding("check", words)
     for words in alike(checked):

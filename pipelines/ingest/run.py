@@ -144,7 +144,8 @@ def _print_table(checked: checks.Checked, output: str) -> None:
             print(f"  {line}")
     for line in checked.names.words:
         print(f"  {line}")
-    for words in (report_answer.contradictions(checked), *report_answer.alike(checked)):
+    wide = checked.wide and checked.wide.words
+    for words in (wide, report_answer.contradictions(checked), *report_answer.alike(checked)):
         if words:
             print(f"  {words}")
     if checked.passed_over:
