@@ -229,6 +229,8 @@ def _leakage(index: Shown, checked: Checked, options: IngestOptions) -> list[pag
     ]
     shown.append("What a held-out set has too was dropped.")
     shown.append(figures.cards(cards))
+    if differ := list(report_answer.framings(held_out)):
+        shown.append(answer.findings(differ))
     if held_out.reasons:
         caption = "Why images of the held-out set could not be compared"
         rows: list[list[str | int]] = [list(one) for one in held_out.reasons.items()]

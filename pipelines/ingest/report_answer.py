@@ -104,6 +104,12 @@ def held_out(found: HeldOut | None) -> Finding:
     return Finding("good", text)
 
 
+def framings(found: HeldOut | None) -> Iterator[Finding]:
+    """That the held-out set is framed differently, where it is."""
+    if found is not None and found.framings is not None and (text := found.framings.words):
+        yield Finding("check", f"{text[0].upper()}{text[1:]}.")
+
+
 def _cards(checked: Checked) -> list[figures.Card]:
     counts, splits = checked.counts, checked.splits
     cards = [
@@ -129,6 +135,7 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
     yield _val(checked)
     yield from between_splits(checked, options)
     yield held_out(checked.held_out)
+    yield from framings(checked.held_out)
     for guess in checked.guesses:
         text = sentence(guess)
         yield Finding("check", f"{text[0].upper()}{text[1:]}.")
