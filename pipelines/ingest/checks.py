@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facemill.pipelines.ingest import wide_conflicts
 from facemill.pipelines.ingest.attribute_counts import AttributeCounts
 from facemill.pipelines.ingest.held_out import HeldOut, check_base_apart, read_held_out
 from facemill.pipelines.ingest.name_matches import NameMatches
@@ -18,6 +19,7 @@ from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.references import Base
 from facemill.pipelines.ingest.report_data import COLUMNS, IndexSummary
 from facemill.pipelines.ingest.selection import no_attribute
+from facemill.pipelines.ingest.wide_conflicts import ConflictWidths, WideConflicts
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.text import first_counted
@@ -68,6 +70,7 @@ class Checked:
         guesses: what was guessed of the input.
         groups: images and kept images by the values of attributes, if no image has an identity.
         alike: what the search for duplicates noted of images that it kept.
+        wide: the conflicts of this run that span many identities, or None.
     """
 
     counts: dict[str, int]
@@ -88,6 +91,7 @@ class Checked:
     guesses: Sequence[Guess] = ()
     groups: AttributeCounts = field(default_factory=AttributeCounts)
     alike: Notes = field(default_factory=Notes)
+    wide: WideConflicts | None = None
 
 
 def listed_so_far(work: Work) -> int | None:
@@ -139,7 +143,9 @@ def check(
             part = read_part(artifact.resolve(base.root, name), _COLUMNS)
             tally.add(part, is_new=False)
     codes, outcomes = tally.codes.copy(), tally.outcomes.copy()
-    columns_of_both = dict.fromkeys((*_COLUMNS, _CONTRADICTS, *(COLUMNS if summary else ())))
+    columns_of_both = dict.fromkeys(
+        (*_COLUMNS, _CONTRADICTS, *wide_conflicts.COLUMNS, *(COLUMNS if summary else ()))
+    )
     for rows in index_parts(work, list(columns_of_both)):
         tally.add(rows)
         if summary is not None:
@@ -195,6 +201,7 @@ def check(
             "images": tally.contradicting,
             "attributes": dict(sorted(tally.contradicted.items())),
         },
+        wide=tally.widths.widest(),
         groups=AttributeCounts() if tally.before else tally.groups,
         in_two_splits=sum(len(tally.identities.get(name, ())) for name in SPLITS) - len(together),
     )
@@ -222,6 +229,7 @@ class _Tally:
     values_before: Counter[str] = field(default_factory=Counter)
     values_after: Counter[str] = field(default_factory=Counter)
     groups: AttributeCounts = field(default_factory=AttributeCounts)
+    widths: ConflictWidths = field(default_factory=ConflictWidths)
     contradicting: int = 0
     contradicted: Counter[str] = field(default_factory=Counter)
 
@@ -234,6 +242,7 @@ class _Tally:
         _count(self.codes, part["reason_code"])
         if is_new:
             _count(self.rejected, part["reason"].filter(pc.equal(part["outcome"], REJECTED)))
+            self.widths.add(part)
             self.contradicting += len(part) - part[_CONTRADICTS].null_count
             _count(self.contradicted, pc.list_flatten(part[_CONTRADICTS]))
         _count(self.before, part["identity"])

@@ -62,6 +62,7 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         job.scan.seed,
         size,
         job.rules.identity_filter,
+        job.options.copy_difference,
     )
     decisions = everything | "SelectImages" >> SelectImages(exclusions, job.rules, size)
     if job.base is not None:

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from facemill.pipelines.ingest.framings import Framings
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.reasons import HELD_OUT_IMAGE, ReasonCode
 from facemill.transforms.core.text import first_counted
@@ -33,6 +34,7 @@ class HeldOut:
         dropped_photo: images of the input that were dropped because the set has the same photo.
         fingerprint: hex; the same for the same set of (image_id, SHA-256 of file).
         ignored: files of the set that were never meant as images, which `listed` does not count.
+        framings: how its photos are framed, and those of the input, where both are known.
     """
 
     listed: int
@@ -44,6 +46,7 @@ class HeldOut:
     dropped_photo: int
     fingerprint: str
     ignored: int = 0
+    framings: Framings | None = None
 
     @property
     def unusable(self) -> int:
@@ -79,7 +82,8 @@ class HeldOut:
             f"identities that it names: {self.identities:,}; images that were dropped by "
             f"identity: {self.dropped_identity:,}, by photo: {self.dropped_photo:,}"
         )
-        return [compared, found]
+        differs = self.framings and self.framings.words
+        return [compared, found, *([differs] if differs else [])]
 
 
 def read_held_out(work: Work, dropped: Counter[str]) -> HeldOut:

@@ -13,7 +13,14 @@ from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 from facemill.transforms.dataset.identity_names import EXACT, MATCHES
 from facemill.transforms.dataset.split_names import SPLITS
-from facemill.transforms.duplicates.choices import DROP, LEVELS, POLICIES
+from facemill.transforms.duplicates.choices import (
+    COPY_DIFFERENCE,
+    DROP,
+    LEVELS,
+    MAX_COPY_DIFFERENCE,
+    MIN_COPY_DIFFERENCE,
+    POLICIES,
+)
 from facemill.transforms.faces.choices import ALIGNMENTS, DETECTORS
 from facemill.transforms.images.limits import MIN_SIDE
 from facemill.transforms.selection import rules
@@ -152,6 +159,14 @@ class IngestOptions(SourceOptions, _Paths):
         choices=LEVELS,
         help="which duplicates to look for; thorough finds mirror images and crops too",
     )
+    copy_difference: float = option(
+        COPY_DIFFERENCE,
+        least=MIN_COPY_DIFFERENCE,
+        most=MAX_COPY_DIFFERENCE,
+        advice=f"{COPY_DIFFERENCE:g} is measured",
+        help="of near and thorough: the largest local difference at which two photos count as "
+        f"one, {MIN_COPY_DIFFERENCE:g} to {MAX_COPY_DIFFERENCE:g}; less keeps more photos",
+    )
     on_conflict: str = option(
         DROP,
         choices=POLICIES,
@@ -261,6 +276,11 @@ class IngestOptions(SourceOptions, _Paths):
             self.max_images is None or self.max_images >= self.min_images,
             f"--max-images must be at least --min-images ({self.min_images}), "
             f"got {self.max_images}; raise it.",
+        )
+        _require(
+            self.dedup in ("near", "thorough") or self.copy_difference == COPY_DIFFERENCE,
+            "--copy-difference must go with --dedup near or thorough, which compare photos that "
+            f"differ, got it with --dedup {self.dedup}; leave one of them out.",
         )
         low, high = self.brightness
         _require(

@@ -2,14 +2,16 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.pipelines.common.flags import crop_flags
+from facemill.pipelines.ingest.framings import COLUMNS as FRAMING_COLUMNS
 from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.selection import NameLists, flag_of, written
 from facemill.transforms import storage
@@ -20,8 +22,10 @@ from facemill.transforms.dataset.identity_names import EXACT, compared_form
 from facemill.transforms.dataset.outcomes import CONFLICT, DROPPED, DUPLICATE, KEPT, REJECTED
 from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import read_part
+from facemill.transforms.duplicates.choices import COPY_DIFFERENCE
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.scan.listing import image_key
+from facemill.transforms.scan.staging import metadata_of_origin
 from facemill.transforms.selection.rules import EFFECTIVE_NUMBER, OVERSAMPLE
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
@@ -41,7 +45,7 @@ _COMPARED = {
     HELD_OUT: (CONFLICT, DUPLICATE, DROPPED, REJECTED),
 }
 # What an option was in datasets from before there was the option.
-_BEFORE = {"match_names": EXACT, "identities": True}
+_BEFORE = {"match_names": EXACT, "identities": True, "copy_difference": COPY_DIFFERENCE}
 _EXAMPLES = 3
 # Advice for a held-out set that cannot be read: the options of a format are for the input alone.
 _ADVICE = "check the path, or ingest these images by themselves and give that dataset"
@@ -74,6 +78,22 @@ class ReferenceSet:
     def flag(self) -> str:
         """The flag of that option."""
         return flag_of(self.option)
+
+
+def photo_sizes(reference: ReferenceSet, staging: str) -> Iterator[pa.Table]:
+    """Tables of width and height of the photos of a set, in pixels.
+
+    The records of a dataset are crops; its index has the sizes of the photos.
+
+    Args:
+        reference: the set.
+        staging: the staging folder of the run that has scanned it.
+    """
+    if not isinstance(reference.source, DatasetRecords):
+        yield from metadata_of_origin(staging, reference.origin, FRAMING_COLUMNS)
+        return
+    for part in reference.tasks:
+        yield read_part(artifact.resolve(reference.source.root, part), FRAMING_COLUMNS)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def render(index: Shown, scan: ScanJob, checked: Checked, options: IngestOptions
     new = "" if checked.added is None else " Of the images that came with this version."
     of_all = "" if checked.added is None else "Of all images of this version."
     with StagingReader(scan.staging) as staging:
-        crops = StagedCrops(scan.staging, staging, options.dedup == "thorough")
+        crops = StagedCrops(scan.staging, staging)
         shown = index.drawn.slice(0, _SAMPLES).to_pylist()
         faces = [row_id for some in index.faces.examples.values() for row_id, _ in some]
         crops.prefetch([*(row["row_id"] for row in (*shown, *index.rows)), *faces])
@@ -229,6 +229,8 @@ def _leakage(index: Shown, checked: Checked, options: IngestOptions) -> list[pag
     ]
     shown.append("What a held-out set has too was dropped.")
     shown.append(figures.cards(cards))
+    if differ := list(report_answer.framings(held_out)):
+        shown.append(answer.findings(differ))
     if held_out.reasons:
         caption = "Why images of the held-out set could not be compared"
         rows: list[list[str | int]] = [list(one) for one in held_out.reasons.items()]

@@ -104,6 +104,12 @@ def held_out(found: HeldOut | None) -> Finding:
     return Finding("good", text)
 
 
+def framings(found: HeldOut | None) -> Iterator[Finding]:
+    """That the held-out set is framed differently, where it is."""
+    if found is not None and found.framings is not None and (text := found.framings.words):
+        yield Finding("check", f"{text[0].upper()}{text[1:]}.")
+
+
 def _cards(checked: Checked) -> list[figures.Card]:
     counts, splits = checked.counts, checked.splits
     cards = [
@@ -129,6 +135,7 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
     yield _val(checked)
     yield from between_splits(checked, options)
     yield held_out(checked.held_out)
+    yield from framings(checked.held_out)
     for guess in checked.guesses:
         text = sentence(guess)
         yield Finding("check", f"{text[0].upper()}{text[1:]}.")
@@ -143,6 +150,9 @@ def _findings(checked: Checked, options: IngestOptions) -> Iterator[Finding]:
         )
     elif options.dedup != _OFF:
         yield Finding("good", "No photo was found under two identities.")
+    if checked.wide is not None:
+        text = checked.wide.words
+        yield Finding("check", f"{text[0].upper()}{text[1:]}")
     if words := contradictions(checked):
         yield Finding("check", words)
     for words in alike(checked):

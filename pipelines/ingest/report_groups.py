@@ -1,33 +1,30 @@
-"""The groups of duplicates and conflicts in an ingest report, with their similarities.
-
-The index has no similarities of near duplicates. This module measures them with the function that
-confirms the candidates of the search, and only for the groups that the report reads, so the time
-does not grow with the collection.
-"""
+"""The groups of duplicates and conflicts in an ingest report, with their similarities."""
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from facemill.pipelines.common.report import images
 from facemill.pipelines.common.report.markup import Markup
-from facemill.pipelines.ingest.report_data import Cluster
+from facemill.pipelines.ingest.report_clusters import Cluster
+from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.row_ids import BASE, HELD_OUT
 from facemill.transforms.dataset.outcomes import KEPT
 from facemill.transforms.dataset.records import from_example
-from facemill.transforms.duplicates import confirm
 from facemill.transforms.images.decode import decode
-from facemill.transforms.scan.staging import MetadataReader, StagingReader, row_ids_of_names
+from facemill.transforms.scan.staging import StagingReader, row_ids_of_names
 
-# At most so many groups are shown of each order; the index has all of them.
-_FIRST = 24
-_LEAST_ALIKE = 24
-_ORDERS = ("in the order of their names", "near duplicates with the lowest similarity first")
+_ORDERS = ("the lowest similarity first", "in the order of their names")
 _WHERE = {BASE: "in the version before", HELD_OUT: "in the held-out set"}
 _SAME = "same pixels"
+_EXACT = [
+    code.value
+    for code in (
+        ReasonCode.SAME_PIXELS,
+        ReasonCode.HELD_OUT_SAME_PIXELS,
+        ReasonCode.EXCLUDED_SAME_PIXELS,
+    )
+]
 
 
 class StagedCrops:
@@ -36,14 +33,11 @@ class StagedCrops:
     Args:
         folder: the staging folder.
         staging: reader of the same folder.
-        thorough: whether the run searched for mirror images and crops.
     """
 
-    def __init__(self, folder: str, staging: StagingReader, thorough: bool) -> None:
+    def __init__(self, folder: str, staging: StagingReader) -> None:
         self.folder = folder
         self._staging = staging
-        self._metadata = MetadataReader(folder, ["pixel_sha256"])
-        self._thorough = thorough
 
     def thumbnail(self, row_id: int, caption: str, note: str, full_name: str) -> images.Thumbnail:
         """One crop with its captions, see `images.Thumbnail`."""
@@ -53,44 +47,6 @@ class StagedCrops:
     def prefetch(self, row_ids: Sequence[int]) -> None:
         """Reads what the page will show of a store, many crops at a time."""
         self._staging.prefetch(row_ids)
-        self._metadata.prefetch(row_ids)
-
-    def same_pixels(self, row_id: int, other: int) -> bool:
-        """Whether two crops are equal pixel by pixel."""
-        one, two = (self._metadata.row(item)["pixel_sha256"] for item in (row_id, other))
-        return one == two
-
-    def similarities(self, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-        """Similarities of crops, see `confirm.Comparison`: float64 [N], 0 to 1.
-
-        Args:
-            pairs: row ids.
-        """
-        return confirm.staged_similarity(self._staging, pairs, self._thorough)
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """A cluster whose images were compared with the images that they name.
-
-    Attributes:
-        cluster: of the index.
-        elsewhere: image_ids of a reference set that the cluster names, to their row ids.
-        likeness: image_id of a near duplicate to its similarity; absent where the named image is
-            not staged.
-        exact: image_ids of the images with equal pixels.
-    """
-
-    cluster: Cluster
-    elsewhere: Mapping[str, int]
-    likeness: Mapping[str, float]
-    exact: frozenset[str]
-
-    @property
-    def lowest(self) -> float | None:
-        """The lowest similarity of near duplicates, or None if the group has none."""
-        near = [value for name, value in self.likeness.items() if name not in self.exact]
-        return min(near, default=None)
 
 
 def sheet(
@@ -100,23 +56,32 @@ def sheet(
 
     Args:
         crops: of the run.
-        clusters: those that were read.
+        clusters: those that are shown, the most doubtful first.
         total: how many clusters there are.
         origin: of the reference set, see `transforms.core.row_ids`.
         name: of the sheet, unique on the page.
     """
     if not clusters:
         return ["None were found."]
-    compared = _compare(crops, clusters, origin)
-    near = [index for index, one in enumerate(compared) if one.lowest is not None]
-    near.sort(key=lambda index: (compared[index].lowest, index))
-    rank = {index: order for order, index in enumerate(near[:_LEAST_ALIKE])}
+    near = any(_is_near(row) for cluster in clusters for row in cluster.rows)
+    by_name = sorted(
+        range(len(clusters)),
+        key=lambda index: min(row["image_id"] for row in clusters[index].rows),
+    )
+    ranks = {index: rank for rank, index in enumerate(by_name)} if near else {}
+    named = [_named(cluster, origin) for cluster in clusters]
+    elsewhere = row_ids_of_names(crops.folder, origin, set().union(*named))
     groups = [
-        _group(crops, one, origin, rank.get(index), index < _FIRST)
-        for index, one in enumerate(compared)
-        if index < _FIRST or index in rank
+        _group(
+            crops,
+            cluster,
+            {name: elsewhere[name] for name in named[index] if name in elsewhere},
+            origin,
+            ranks.get(index),
+        )
+        for index, cluster in enumerate(clusters)
     ]
-    shown: list[Markup | str] = [_how_many(len(clusters), total, len(rank))]
+    shown: list[Markup | str] = [_how_many(len(clusters), total, near)]
     shown.append(images.sheet(groups, name, _ORDERS if near else ()))
     return shown
 
@@ -126,47 +91,18 @@ def plural(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def _how_many(read: int, total: int, ranked: int) -> str:
+def _how_many(shown: int, total: int, near: bool) -> str:
     """How many groups there are, and which are shown."""
     text = plural(total, "group", "groups")
-    if total <= _FIRST:
+    if total <= shown:
         return f"{text}."
-    text = f"{_FIRST} of {text} are shown: the first by name"
-    if ranked:
-        near = plural(ranked, "group of near duplicates", "groups of near duplicates")
-        text += f", or {near} with the lowest similarity"
-        text += f" among the first {read:,}" * (read < total)
-    return f"{text}."
+    which = "those with the lowest similarity" if near else "the first by name"
+    return f"{shown} of {text} are shown: {which}."
 
 
-def _compare(crops: StagedCrops, clusters: Sequence[Cluster], origin: int) -> list[_Compared]:
-    named = [_named(cluster, origin) for cluster in clusters]
-    elsewhere = row_ids_of_names(crops.folder, origin, set().union(*named))
-    pairs: list[tuple[int, str, int, int]] = []
-    exact: list[set[str]] = [set() for _ in clusters]
-    for index, cluster in enumerate(clusters):
-        own = {} if origin == HELD_OUT else {row["image_id"]: row["row_id"] for row in cluster.rows}
-        for row in cluster.rows:
-            other = own.get(row["duplicate_of"], elsewhere.get(row["duplicate_of"]))
-            if row["duplicate_of"] is None or other is None:
-                continue
-            if crops.same_pixels(row["row_id"], other):
-                exact[index].add(row["image_id"])
-            else:
-                pairs.append((index, row["image_id"], other, row["row_id"]))
-    likeness: list[dict[str, float]] = [{} for _ in clusters]
-    values = crops.similarities([(other, mine) for _, _, other, mine in pairs])
-    for (index, image_id, _, _), value in zip(pairs, values.tolist(), strict=True):
-        likeness[index][image_id] = value
-    return [
-        _Compared(
-            cluster,
-            {name: elsewhere[name] for name in named[index] if name in elsewhere},
-            likeness[index],
-            frozenset(exact[index]),
-        )
-        for index, cluster in enumerate(clusters)
-    ]
+def _is_near(row: Mapping[str, Any]) -> bool:
+    """Whether the index has the similarity of an image to another that is not equal."""
+    return row["similarity"] is not None and row["reason_code"] not in _EXACT
 
 
 def _named(cluster: Cluster, origin: int) -> list[str]:
@@ -177,9 +113,21 @@ def _named(cluster: Cluster, origin: int) -> list[str]:
 
 
 def _group(
-    crops: StagedCrops, one: _Compared, origin: int, rank: int | None, is_first: bool
+    crops: StagedCrops,
+    cluster: Cluster,
+    elsewhere: Mapping[str, int],
+    origin: int,
+    rank: int | None,
 ) -> images.Group:
-    cluster = one.cluster
+    """One group.
+
+    Args:
+        crops: of the run.
+        cluster: of the index.
+        elsewhere: image_ids of a reference set that the cluster names, to their row ids.
+        origin: of that set.
+        rank: in the order by name; None without a choice of orders.
+    """
     folder = _common_folder([row["image_id"] for row in cluster.rows])
     title = _title(cluster, folder)
     notes = []
@@ -187,16 +135,16 @@ def _group(
         notes.append(f"{len(cluster.rows)} of {cluster.images:,} images are shown.")
     tiles = [
         crops.thumbnail(row_id, images.short_name(name, folder), _WHERE[origin], name)
-        for name, row_id in sorted(one.elsewhere.items())
+        for name, row_id in sorted(elsewhere.items())
     ]
     single = len(cluster.names) == 1
     for row in cluster.rows:
         name, identity = row["image_id"], row["identity"] or "nobody"
-        note = _note(one, row)
+        note = _note(row)
         if not single and identity not in name.split("/")[:-1]:
             note = f"{identity}: {note}"
         tiles.append(crops.thumbnail(row["row_id"], images.short_name(name, folder), note, name))
-    return images.Group(title, tiles, " ".join(notes), rank, is_first)
+    return images.Group(title, tiles, " ".join(notes), rank)
 
 
 def _common_folder(names: Sequence[str]) -> str:
@@ -221,11 +169,12 @@ def _title(cluster: Cluster, folder: str) -> str:
     return f"{who}, in {folder}" if folder else who
 
 
-def _note(one: _Compared, row: Mapping[str, Any]) -> str:
-    """The note below an image: its similarity to the image that it names, or its outcome."""
-    if row["image_id"] in one.exact:
+def _note(row: Mapping[str, Any]) -> str:
+    """The note below an image: its similarity with the best of its group, or its outcome."""
+    if row["outcome"] == KEPT:
+        return "kept"
+    if row["reason_code"] in _EXACT:
         return _SAME
-    value = one.likeness.get(row["image_id"])
-    if value is not None:
-        return f"similarity {value:.2f}"
-    return "kept" if row["outcome"] == KEPT else row["reason"]
+    if row["similarity"] is not None:
+        return f"similarity {row['similarity']:.2f}"
+    return row["reason"]

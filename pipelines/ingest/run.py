@@ -13,12 +13,13 @@ from facemill.pipelines.common.flags import with_flags
 from facemill.pipelines.common.input_files import INPUT_FILES
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import LOCAL, Runner
-from facemill.pipelines.ingest import checks, report_answer
+from facemill.pipelines.ingest import checks, framings, report_answer
 from facemill.pipelines.ingest import report as ingest_report
 from facemill.pipelines.ingest.config import IngestJob
 from facemill.pipelines.ingest.graph import build_graph
+from facemill.pipelines.ingest.held_out import HeldOut
 from facemill.pipelines.ingest.name_matches import NameMatches, match_names
-from facemill.pipelines.ingest.references import share_files
+from facemill.pipelines.ingest.references import photo_sizes, share_files
 from facemill.pipelines.ingest.report_data import COLUMNS, IndexSummary
 from facemill.transforms.core.row_ids import HELD_OUT
 from facemill.transforms.dataset import artifact
@@ -60,6 +61,7 @@ def execute(job: IngestJob, runner: Runner) -> None:
             names=_match_names(job, checked),
             guesses=job.guesses,
             alike=noted(job.scan.staging),
+            held_out=_with_framings(job, checked.held_out),
         )
         started = time.monotonic()
         with failures_in_sentences(LOCAL, _HERE):
@@ -87,6 +89,19 @@ def _match_names(job: IngestJob, checked: checks.Checked) -> NameMatches:
     if any(one.origin == HELD_OUT for one in job.reference_sets):
         held_out = identities_of(job.scan.staging, HELD_OUT)
     return match_names(checked.identity_names, job.lists, held_out)
+
+
+def _with_framings(job: IngestJob, found: HeldOut | None) -> HeldOut | None:
+    """The figures of the held-out set, with how its photos and those of the input are framed."""
+    reference = next((one for one in job.reference_sets if one.origin == HELD_OUT), None)
+    if found is None or reference is None:
+        return found
+    mine = framings.median_framing(checks.index_parts(job.work, framings.COLUMNS))
+    theirs = framings.median_framing(photo_sizes(reference, job.scan.staging))
+    if mine is None or theirs is None:
+        return found
+    both = framings.Framings(mine, theirs, job.options.dedup == "thorough")
+    return dataclasses.replace(found, framings=both)
 
 
 def _commit(
@@ -144,7 +159,8 @@ def _print_table(checked: checks.Checked, output: str) -> None:
             print(f"  {line}")
     for line in checked.names.words:
         print(f"  {line}")
-    for words in (report_answer.contradictions(checked), *report_answer.alike(checked)):
+    wide = checked.wide and checked.wide.words
+    for words in (wide, report_answer.contradictions(checked), *report_answer.alike(checked)):
         if words:
             print(f"  {words}")
     if checked.passed_over:

@@ -140,6 +140,7 @@ def result_options(options: IngestOptions, form: str, lists: NameLists) -> dict[
         "crop_fraction": options.crop_fraction,
         "floor": dataclasses.asdict(quality_thresholds(options)),
         "dedup": options.dedup,
+        "copy_difference": options.copy_difference,
         "on_conflict": options.on_conflict,
         "min_images": options.min_images,
         "max_images": options.max_images,

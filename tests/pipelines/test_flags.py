@@ -34,6 +34,7 @@ FLAGS = {
         --min-contrast 0.0 float
         --brightness 0,255
         --dedup near off|exact|near|thorough
+        --copy-difference 0.24 float
         --on-conflict drop drop|keep-majority|quarantine
         --min-images 1 int
         --max-images None int

@@ -14,6 +14,7 @@ import numpy as np
 from facemill.transforms.dataset.records import from_example
 from facemill.transforms.duplicates.budget import compare_within_budget
 from facemill.transforms.duplicates.candidates import PAIR
+from facemill.transforms.duplicates.choices import COPY_DIFFERENCE
 from facemill.transforms.duplicates.local_evidence import local_difference, sized
 from facemill.transforms.duplicates.registration import (
     ALIGNED,
@@ -26,8 +27,8 @@ from facemill.transforms.images import crop_variants, perceptual_hash
 from facemill.transforms.images.decode import decode
 from facemill.transforms.scan.staging import StagingReader
 
-# Least similarity of copies, see docs/duplicates.md.
-MIN_SIMILARITY = 0.76
+# Least similarity of copies where the caller gives none, see docs/duplicates.md.
+MIN_SIMILARITY = 1 - COPY_DIFFERENCE
 # Below this, a close comparison leaves no doubt. Between two copies of one photo the similarity can
 # be lower than between each and the photo.
 _NO_DOUBT = 0.65
@@ -44,27 +45,25 @@ class Comparison:
             the thumbnails discarded.
         correlation: float64 [N] in [-1, 1], of the registered thumbnails.
         closely: bool [N], whether thumbnails could not decide, so that the crops were compared.
+        least: least similarity of copies.
     """
 
     similarity: np.ndarray
     correlation: np.ndarray
     closely: np.ndarray
+    least: float = MIN_SIMILARITY
 
-    def same(self, least: float = MIN_SIMILARITY) -> np.ndarray:
-        """Whether each pair is one photo: bool [N].
-
-        Args:
-            least: least similarity of copies.
-        """
-        return self.similarity >= least
+    def same(self) -> np.ndarray:
+        """Whether each pair is one photo: bool [N]."""
+        return self.similarity >= self.least
 
     def refuted(self) -> np.ndarray:
         """Whether only a close comparison showed that the photos are different: bool [N]."""
-        return self.closely & (self.similarity < _NO_DOUBT)
+        return self.closely & (self.similarity < min(_NO_DOUBT, self.least))
 
-    def alike(self, least: float = MIN_SIMILARITY) -> np.ndarray:
+    def alike(self) -> np.ndarray:
         """Whether each pair is alike without being one photo: bool [N]."""
-        return ~self.same(least) & (self.correlation >= MIN_ALIKE)
+        return ~self.same() & (self.correlation >= MIN_ALIKE)
 
 
 def same_photo(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> np.ndarray:
@@ -92,6 +91,7 @@ def compare(
     second: np.ndarray,
     variant: np.ndarray,
     crops: Callable[[np.ndarray], tuple[Sequence[np.ndarray], Sequence[np.ndarray]]],
+    least: float = MIN_SIMILARITY,
 ) -> Comparison:
     """Compares pairs by thumbnails, and those that may be copies by crops.
 
@@ -101,11 +101,14 @@ def compare(
         variant: integers [N], indices into `crop_variants.FRAMES`; 0 for the whole image.
         crops: grey crops of some of the pairs, given by their positions: two sequences of uint8
             [S, S], of any sizes.
+        least: least similarity of copies.
     """
     variant = np.asarray(variant)
     found = register(first, second, variant)
     difference = found.difference
     clear = np.where(found.correlation >= ALIGNED, CLEAR_IF_ALIGNED, CLEAR)
+    # Crops decide what thumbnails would decide against a stricter limit.
+    clear = np.minimum(clear, 1 - least)
     closely = (difference > clear) & (difference < HOPELESS)
     some = np.flatnonzero(closely)
     if len(some):
@@ -113,21 +116,27 @@ def compare(
         for index, one, other, mirror in zip(some, *crops(some), mirrored, strict=True):
             one = one[:, ::-1] if mirror else one
             difference[index] = local_difference(one, other, found.maps[index])
-    return Comparison(1 - difference, found.correlation, closely)
+    return Comparison(1 - difference, found.correlation, closely, least)
 
 
-def compare_staged(staging: StagingReader, pairs: np.ndarray) -> Comparison:
+def compare_staged(
+    staging: StagingReader, pairs: np.ndarray, least: float = MIN_SIMILARITY
+) -> Comparison:
     """Compares staged images, see `compare`.
 
     Args:
         staging: of the run.
         pairs: PAIR [N].
+        least: least similarity of copies.
     """
-    return _Staged(staging, pairs).compare(np.arange(len(pairs)))
+    return _Staged(staging, pairs, least).compare(np.arange(len(pairs)))
 
 
 def staged_similarity(
-    staging: StagingReader, pairs: Sequence[tuple[int, int]], thorough: bool
+    staging: StagingReader,
+    pairs: Sequence[tuple[int, int]],
+    thorough: bool,
+    least: float = MIN_SIMILARITY,
 ) -> np.ndarray:
     """Similarities of staged images, see `Comparison`: float64 [N].
 
@@ -135,37 +144,43 @@ def staged_similarity(
         staging: of the run.
         pairs: row ids.
         thorough: whether either of the two may be the mirror image or a crop of the other.
+        least: least similarity of copies; pairs below it are compared as variants.
     """
     rows = np.zeros(len(pairs), PAIR)
     if not len(pairs):
         return np.empty(0)
     # The search registers the image with the smaller row id to the other one, and so is it here.
     rows["first"], rows["second"] = np.sort(np.array(pairs, np.uint64), axis=1).T
-    found = compare_staged(staging, rows).similarity
+    found = compare_staged(staging, rows, least).similarity
     for variant in range(crop_variants.MIRROR, 0, -1) if thorough else ():
         for ends in (("first", "second"), ("second", "first")):
-            low = np.flatnonzero(found < MIN_SIMILARITY)
+            low = np.flatnonzero(found < least)
             if not len(low):
                 return found
             again = np.zeros(len(low), PAIR)
             again["first"], again["second"] = (rows[end][low] for end in ends)
             again["variant"] = variant
-            found[low] = np.maximum(found[low], compare_staged(staging, again).similarity)
+            values = compare_staged(staging, again, least).similarity
+            found[low] = np.maximum(found[low], values)
     return found
 
 
-def confirm_staged(staging: StagingReader, pairs: np.ndarray) -> tuple[Comparison, np.ndarray]:
+def confirm_staged(
+    staging: StagingReader, pairs: np.ndarray, least: float = MIN_SIMILARITY
+) -> tuple[Comparison, np.ndarray]:
     """Compares candidates until the budgets of their owners are used up, see `budget`.
 
     Args:
         staging: of the run.
         pairs: PAIR [N], with all pairs of their owners, in the order of `budget.nearest`.
+        least: least similarity of copies.
 
     Returns:
         (the comparison, with zeros for pairs that were not compared; bool [N], which were).
     """
-    staged = _Staged(staging, pairs)
-    found = Comparison(np.zeros(len(pairs)), np.zeros(len(pairs)), np.zeros(len(pairs), bool))
+    staged = _Staged(staging, pairs, least)
+    zeros = np.zeros(len(pairs)), np.zeros(len(pairs)), np.zeros(len(pairs), bool)
+    found = Comparison(*zeros, least)
 
     def compared(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         part = staged.compare(some)
@@ -179,8 +194,8 @@ def confirm_staged(staging: StagingReader, pairs: np.ndarray) -> tuple[Compariso
 class _Staged:
     """Compares pairs of staged images; an image with many candidates is decoded once."""
 
-    def __init__(self, staging: StagingReader, pairs: np.ndarray) -> None:
-        self._staging, self._pairs = staging, pairs
+    def __init__(self, staging: StagingReader, pairs: np.ndarray, least: float) -> None:
+        self._staging, self._pairs, self._least = staging, pairs, least
         both = staging.thumbnails(np.concatenate([pairs["first"], pairs["second"]]))
         self._thumbnails = both[: len(pairs)], both[len(pairs) :]
         self._crops: dict[int, np.ndarray] = {}
@@ -188,7 +203,7 @@ class _Staged:
     def compare(self, some: np.ndarray) -> Comparison:
         first, second = (thumbnails[some] for thumbnails in self._thumbnails)
         variant = self._pairs["variant"][some]
-        return compare(first, second, variant, lambda few: self._crops_of(some[few]))
+        return compare(first, second, variant, lambda few: self._crops_of(some[few]), self._least)
 
     def _crops_of(self, some: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         ends = [self._pairs[name][some].tolist() for name in ("first", "second")]

@@ -19,6 +19,7 @@ from facemill.transforms.dataset.outcomes import REJECTED
 from facemill.transforms.duplicates import confirm
 from facemill.transforms.duplicates.budget import by_owner, nearest_of_owners, owners
 from facemill.transforms.duplicates.candidates import HASH, HashRows, PairRows
+from facemill.transforms.duplicates.choices import COPY_DIFFERENCE
 from facemill.transforms.duplicates.connect import ConnectedComponents, EdgeRows
 from facemill.transforms.duplicates.left_out import verdicts_of_star
 from facemill.transforms.duplicates.near_search import NearPairs
@@ -69,6 +70,7 @@ class FindDuplicates(beam.PTransform):
         seed: of the keyed hashes.
         total: a PCollection of one number, how many images were listed.
         identity_filter: which identities the run includes and excludes.
+        copy_difference: largest local difference of copies, see `confirm.Comparison`.
     """
 
     def __init__(
@@ -79,11 +81,13 @@ class FindDuplicates(beam.PTransform):
         seed: int,
         total: beam.PCollection,
         identity_filter: IdentityFilter,
+        copy_difference: float = COPY_DIFFERENCE,
     ) -> None:
         super().__init__()
         self._staging = staging
         self._level = level
-        self._verdicts = _Verdicts(staging, level, policy, seed, identity_filter)
+        self._least = 1 - copy_difference
+        self._verdicts = _Verdicts(staging, level, policy, seed, identity_filter, self._least)
         self._total = total
 
     def expand(self, scanned: beam.PCollection) -> beam.PCollection:
@@ -113,7 +117,8 @@ class FindDuplicates(beam.PTransform):
                 | "GroupOwners" >> beam.GroupByKey()
                 | "NearestOfOwners" >> beam.FlatMap(nearest_of_owners).with_output_types(PairRows)
                 | "SpreadPairs" >> beam.Reshuffle()
-                | "Confirm" >> beam.ParDo(_Confirm(self._staging)).with_output_types(EdgeRows)
+                | "Confirm"
+                >> beam.ParDo(_Confirm(self._staging, self._least)).with_output_types(EdgeRows)
             )
         return (
             tuple(edges)
@@ -169,13 +174,14 @@ def _hashes(unique: CandidateRows) -> HashRows:
 class _Confirm(beam.DoFn):
     """Keeps the pairs that show the same photo."""
 
-    def __init__(self, staging: str) -> None:
+    def __init__(self, staging: str, least: float) -> None:
         self._staging = staging
+        self._least = least
 
     def process(self, candidates: PairRows) -> Iterator[EdgeRows]:
         pairs = candidates.array
         with StagingReader(self._staging) as staging:
-            compared, done = confirm.confirm_staged(staging, pairs)
+            compared, done = confirm.confirm_staged(staging, pairs, self._least)
         owner = owners(pairs)
         cut_short = len(np.unique(owner[~done]))
         # An owner is in one element, so the first one's row id is a key.
@@ -196,8 +202,10 @@ class _Verdicts(beam.DoFn):
         policy: str,
         seed: int,
         identity_filter: IdentityFilter,
+        least: float,
     ) -> None:
         self._staging = staging
+        self._least = least
         self._thorough = level == "thorough"
         self._policy = policy
         self._seed = seed
@@ -218,9 +226,9 @@ class _Verdicts(beam.DoFn):
             groups = stars(
                 copies,
                 left_out,
-                confirm.MIN_SIMILARITY,
+                self._least,
                 lambda row_id, others: confirm.staged_similarity(
-                    staging, [(row_id, other) for other in others], self._thorough
+                    staging, [(row_id, other) for other in others], self._thorough, self._least
                 ),
             )
         for star in groups:

@@ -161,9 +161,23 @@ def identities_of(folder: str, origin: int) -> set[str]:
         origin: BASE or HELD_OUT, see `transforms.core.row_ids`.
     """
     found: set[str] = set()
-    for metadata in _metadata_of(folder, list(_chunks_of(folder, origin)), ["identity"]):
+    for metadata in metadata_of_origin(folder, origin, ["identity"]):
         found.update(filter(None, metadata["identity"].unique().to_pylist()))
     return found
+
+
+def metadata_of_origin(folder: str, origin: int, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of the metadata of all images of one origin, a table for each chunk.
+
+    Args:
+        folder: the staging folder.
+        origin: see `transforms.core.row_ids`.
+        columns: their names.
+
+    Raises:
+        RunError: this machine does not see a file.
+    """
+    return _metadata_of(folder, list(_chunks_of(folder, origin)), columns)
 
 
 def _chunks_of(folder: str, origin: int) -> Iterator[int]:

@@ -60,6 +60,8 @@ def test_photos_of_a_held_out_set_without_identities_are_dropped(base, tmp_path,
     printed = capsys.readouterr().out
     assert "3 of 4 images of the held-out set were compared (1 damaged image" in printed
     assert "that were dropped by identity: 0, by photo: 3" in printed
+    # The held-out photos are framed like those of the input.
+    assert "another shape or size" not in printed
     rows = check(tmp_path / "out")
     found = {key: (row["outcome"], row["duplicate_of"]) for key, row in rows.items()}
     assert found == {

@@ -12,11 +12,14 @@ from facemill.pipelines.common.options import add_arguments
 from facemill.pipelines.common.report import page
 from facemill.pipelines.ingest import report_answer
 from facemill.pipelines.ingest.checks import Checked
+from facemill.pipelines.ingest.framings import Framing, Framings
 from facemill.pipelines.ingest.held_out import HeldOut
 from facemill.pipelines.ingest.options import IngestOptions
+from facemill.pipelines.ingest.wide_conflicts import WideConflicts
 from facemill.transforms.duplicates.notes import Notes
 
 OPTIONS = IngestOptions("photos", "dataset")
+FRAMINGS = Framings(Framing(1.0, 62_500), Framing(0.8, 40_000), False)
 HELD_OUT = HeldOut(10, 10, 0, {}, 3, 4, 5, "abc")
 GOOD = Checked(
     counts={
@@ -73,6 +76,12 @@ def test_a_clean_collection_is_ready():
         ({"of_two": {"train": 79, "val": 1}}, "check", "without validation"),
         ({"of_two": {"train": 3, "val": 9}}, "check", "3 of them with two images or more"),
         ({"counts": {**GOOD.counts, "conflict": 2}}, "check", "2 images show a photo that has"),
+        (
+            {"held_out": dataclasses.replace(HELD_OUT, framings=FRAMINGS)},
+            "check",
+            "Photos of the held-out set have another shape or size (median width",
+        ),
+        ({"wide": WideConflicts(1, 7, 6, 0, "a/1")}, "check", "One conflict spans 6 identities"),
         ({"counts": {**GOOD.counts, "rejected": 51}}, "check", "51 images were rejected, 5.1 %"),
         ({"counts": {**GOOD.counts, "rejected": 1}}, "good", "1 image was rejected, 0.1 %"),
         (

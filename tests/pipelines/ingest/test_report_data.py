@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facemill.pipelines.ingest import report_data
-from facemill.pipelines.ingest.report_data import COLUMNS, Cluster, IndexSummary, Shown
+from facemill.pipelines.ingest import report_clusters, report_data
+from facemill.pipelines.ingest.report_clusters import Cluster
+from facemill.pipelines.ingest.report_data import COLUMNS, IndexSummary, Shown
 from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.shards.index import SCHEMA
 
@@ -56,16 +57,24 @@ def collection(rng: np.random.Generator, clusters: int) -> list[dict[str, Any]]:
             if rng.random() < 0.7:
                 rows.append(row(kept, "kept" if rng.random() < 0.7 else "dropped", reason="r1"))
             same = {"outcome": "duplicate", "duplicate_of": kept, "reason": "same pixels"}
-            rows += [row(take(), **same, identity="p1") for _ in range(size)]
+            rows += [row(take(), **same, identity="p1", **likeness(rng)) for _ in range(size)]
             continue
         best = take(), take()
         members = [*best, *(take() for _ in range(size))]
         for number, name in enumerate(members):
             side = number % 2
-            rows.append(
-                row(name, "conflict", duplicate_of=best[1 - side], identity=f"q{number % 2}")
-            )
+            values = {"duplicate_of": best[1 - side], "identity": f"q{number % 2}"}
+            rows.append(row(name, "conflict", **values, **likeness(rng)))
     return rows
+
+
+def likeness(rng: np.random.Generator) -> dict[str, Any]:
+    """A similarity, which is the same for many rows, or none."""
+    return {"similarity": None if rng.random() < 0.2 else float(rng.integers(12, 17)) / 16}
+
+
+def place(one: dict[str, Any]) -> float:
+    return 1.0 if one["similarity"] is None else one["similarity"]
 
 
 def clusters_over_all_rows(
@@ -85,13 +94,21 @@ def clusters_over_all_rows(
             changed |= (label[a], label[b]) != (low, low)
             label[a] = label[b] = low
     by_id = {one["image_id"]: one for one in rows}
+    places: dict[str, tuple[float, str, str]] = {}
+    for one in rows:
+        if one["outcome"] == outcome:
+            name, other = one["image_id"], one["duplicate_of"]
+            mine = (place(one), min(name, other), other)
+            places[label[name]] = min(mine, places.get(label[name], mine))
     found = []
-    for low in sorted(set(label.values()))[: report_data.CLUSTERS]:
+    for low in sorted(places, key=places.__getitem__)[: report_clusters.CLUSTERS]:
         members = [name for name, mine in label.items() if mine == low and name in by_id]
         # The image that the others name leads, also where balance dropped it.
         ranks = {"kept": 0, "dropped": 1}
-        members.sort(key=lambda name: (ranks.get(by_id[name]["outcome"], 2), name))
-        found.append((len(members), members[: report_data.MEMBERS]))
+        members.sort(
+            key=lambda name: (ranks.get(by_id[name]["outcome"], 2), place(by_id[name]), name)
+        )
+        found.append((len(members), members[: report_clusters.MEMBERS]))
     return found, len(set(label.values()))
 
 
@@ -160,6 +177,21 @@ def test_the_sample_depends_on_hashes_and_not_on_the_parts(seed, parts):
     assert all(by_row_id[row_id] == sharpness for row_id, sharpness in drawn)
 
 
+def test_the_most_doubtful_groups_and_images_come_first():
+    near = {"outcome": "duplicate", "identity": "p"}
+    rows = [row(f"k{number:02d}", identity="p") for number in range(40)]
+    rows += [
+        row(f"x{n:02d}", **near, duplicate_of=f"k{n:02d}", similarity=1 - n / 256)
+        for n in range(40)
+    ]
+    rows += [row(f"y{n}", **near, duplicate_of="k39", similarity=(n + 200) / 256) for n in range(9)]
+    found = shown(rows, 3, np.random.default_rng(0)).clusters["duplicate"]
+    named = [cluster.rows[0]["image_id"] for cluster in found]
+    assert named == [f"k{number}" for number in range(39, 15, -1)]
+    # The kept one, then the images that are the least like it.
+    assert [one["image_id"] for one in found[0].rows] == ["k39", *(f"y{n}" for n in range(7))]
+
+
 def test_a_large_cluster_shows_some_rows_and_identities():
     rows = [
         row(f"i{n:04d}", "conflict", duplicate_of="i0000", identity=f"p{n}") for n in range(500)
@@ -168,7 +200,7 @@ def test_a_large_cluster_shows_some_rows_and_identities():
     read_rows = shown(rows, 3, np.random.default_rng(0))
     (found,) = read_rows.clusters["conflict"]
     assert read_rows.groups["conflict"] == 1
-    assert (found.images, len(found.rows), found.others) == (500, report_data.MEMBERS, True)
+    assert (found.images, len(found.rows), found.others) == (500, report_clusters.MEMBERS, True)
     assert list(found.names) == sorted(f"p{n}" for n in range(500))[: len(found.names)]
     assert len(found.names) < 10
 

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from facemill.pipelines.ingest import report_groups
-from facemill.pipelines.ingest.report_data import Cluster
+from facemill.pipelines.ingest.report_clusters import Cluster
 from facemill.pipelines.ingest.report_groups import StagedCrops
 from facemill.transforms.core.row_ids import BASE, row_ids_of
-from facemill.transforms.duplicates import confirm
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.scan_chunk import ScanJob, scan_chunk
@@ -45,13 +44,19 @@ def staging(tmp_path_factory):
 @pytest.fixture
 def crops(staging):
     with StagingReader(staging) as reader:
-        yield StagedCrops(staging, reader, thorough=False)
+        yield StagedCrops(staging, reader)
 
 
 def row(name: str, outcome: str = "duplicate", other: str | None = NAMES[0], **values) -> dict:
     row_id = int(row_ids_of(CHUNK, len(NAMES))[NAMES.index(name)])
     given = {"image_id": name, "row_id": row_id, "outcome": outcome, "duplicate_of": other}
+    given |= {"reason_code": "same_pixels", "similarity": None if outcome == "kept" else 1.0}
     return {**given, "identity": name.split("/")[0], "reason": "why", **values}
+
+
+def near(name: str, similarity: float, outcome: str = "duplicate", **values) -> dict:
+    values |= {"reason_code": "near_duplicate", "similarity": similarity}
+    return row(name, outcome, **values)
 
 
 def cluster(*rows: dict) -> Cluster:
@@ -62,44 +67,29 @@ def cluster(*rows: dict) -> Cluster:
 KEPT = row(NAMES[0], "kept", None)
 
 
-def row_id_of(name: str) -> int:
-    return row(name)["row_id"]
-
-
-def test_a_copy_has_a_high_similarity_and_another_image_has_not(crops):
-    pairs = [(row_id_of(NAMES[0]), row_id_of(name)) for name in (NAMES[2], NAMES[4])]
-    copy, other = crops.similarities(pairs)
-    assert copy >= confirm.MIN_SIMILARITY
-    assert other < confirm.MIN_SIMILARITY
-    assert crops.similarities([]).tolist() == []
-
-
-def test_mirror_images_are_compared_mirrored_where_the_run_searched_for_them(staging, crops):
-    pair = [(row_id_of(NAMES[0]), row_id_of(NAMES[3]))]
-    with StagingReader(staging) as reader:
-        thorough = StagedCrops(staging, reader, thorough=True)
-        assert thorough.similarities(pair)[0] >= confirm.MIN_SIMILARITY
-    assert crops.similarities(pair)[0] < confirm.MIN_SIMILARITY
-
-
 def test_captions_distinguish_equal_pixels_from_near_duplicates(crops):
     shown = report_groups.sheet(
-        crops, [cluster(KEPT, row(NAMES[1]), row(NAMES[2]))], 1, BASE, "copies"
+        crops, [cluster(KEPT, row(NAMES[1]), near(NAMES[2], 0.871))], 1, BASE, "copies"
     )
     captions = re.findall(r"<figcaption>([^<]+)<br><span[^>]*>([^<]+)<", str(shown[1]))
     assert [name for name, _ in captions] == ["a_1.png", "a_2.png", "a_3.jpg"]
     assert [note for _, note in captions][:2] == ["kept", "same pixels"]
-    assert re.fullmatch(r"similarity (0\.[89]\d|1\.00)", captions[2][1])
+    assert captions[2][1] == "similarity 0.87"
     assert "<h3>a</h3>" in shown[1]
 
 
-def test_groups_of_near_duplicates_are_ranked_from_the_lowest_similarity_on(crops):
-    exact = cluster(KEPT, row(NAMES[1]))
-    near = cluster(KEPT, row(NAMES[2]))
-    far = cluster(KEPT, row(NAMES[3]))
-    text = str(report_groups.sheet(crops, [exact, near, far], 3, BASE, "copies")[1])
-    ranks = re.findall(r'<div class="group ([^"]+)"(?: style="--rank: (\d+)")?>', text)
-    assert ranks == [("first", ""), ("first second", "1"), ("first second", "0")]
+def test_groups_keep_their_order_and_can_be_put_by_name(crops):
+    groups = [
+        cluster(row(NAMES[4], "kept", None), near(NAMES[5], 0.77)),
+        cluster(row(NAMES[2], "kept", None), near(NAMES[3], 0.8)),
+        cluster(KEPT, row(NAMES[1])),
+    ]
+    shown = report_groups.sheet(crops, groups, 3, BASE, "copies")
+    assert shown[0] == "3 groups."
+    ranks = re.findall(r'<div class="group ([^"]+)"(?: style="--rank: (\d+)")?>', str(shown[1]))
+    assert ranks == [("first second", "2"), ("first second", "1"), ("first second", "0")]
+    labels = re.findall(r'<input type="radio"[^>]*> ([^<]+)<', str(shown[1]))
+    assert labels == ["the lowest similarity first", "in the order of their names"]
 
 
 def test_without_near_duplicates_there_is_no_choice_of_an_order(crops):
@@ -108,15 +98,12 @@ def test_without_near_duplicates_there_is_no_choice_of_an_order(crops):
     assert "<input" not in shown[1]
 
 
-def test_of_many_groups_the_first_and_those_of_lowest_similarity_are_shown(crops):
-    many = [cluster(KEPT, row(NAMES[1]))] * 30 + [cluster(KEPT, row(NAMES[2]))]
-    text, sheet = report_groups.sheet(crops, many, 1000, BASE, "copies")
-    assert text == (
-        "24 of 1,000 groups are shown: the first by name, or 1 group of near duplicates with the "
-        "lowest similarity among the first 31."
-    )
-    assert str(sheet).count('class="group first"') == 24
-    assert str(sheet).count('class="group second"') == 1
+def test_of_many_groups_the_page_says_which_are_shown(crops):
+    copies = [cluster(KEPT, near(NAMES[2], 0.9)), cluster(KEPT, row(NAMES[1]))]
+    text, _ = report_groups.sheet(crops, copies, 1000, BASE, "copies")
+    assert text == "2 of 1,000 groups are shown: those with the lowest similarity."
+    text, _ = report_groups.sheet(crops, copies[1:], 1000, BASE, "copies")
+    assert text == "1 of 1,000 groups are shown: the first by name."
 
 
 def test_a_group_that_is_cut_has_a_note(crops):
@@ -127,15 +114,16 @@ def test_a_group_that_is_cut_has_a_note(crops):
 
 def test_captions_of_several_identities_name_the_identity(crops):
     rows = [
-        row(NAMES[0], "conflict", NAMES[4]),
-        row(NAMES[4], "conflict", NAMES[0]),
-        row(NAMES[5], "conflict", NAMES[0], identity="c"),
+        near(NAMES[0], 0.8, "conflict", other=NAMES[4]),
+        near(NAMES[4], 0.8, "conflict"),
+        near(NAMES[5], 0.9, "conflict", identity="c"),
     ]
     text = str(report_groups.sheet(crops, [cluster(*rows)], 1, BASE, "conflicts")[1])
     assert "<h3>3 identities</h3>" in text
     assert re.findall(r"<figcaption>([^<]+)<", text) == ["a_1.png", "b/1.png", "b/deep/2.png"]
     notes = re.findall(r'<span class="quiet">([^<]+)<', text)
-    assert [note.startswith("c: similarity") for note in notes] == [False, False, True]
+    # A folder of the name says who it is already.
+    assert notes == ["similarity 0.80", "similarity 0.80", "c: similarity 0.90"]
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,7 @@ _OTHERS = {
     "min_contrast": 1.0,
     "brightness": (1.0, 200.0),
     "dedup": "exact",
+    "copy_difference": 0.2,
     "on_conflict": "quarantine",
     "min_images": 2,
     "max_images": 3,

@@ -4,7 +4,7 @@ import pytest
 
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.duplicates import confirm, registration
-from facemill.transforms.images import crop_variants
+from facemill.transforms.images import crop_variants, perceptual_hash
 
 _FACES = [render(0, identity, 0, 250) for identity in range(5)]
 _CROPPED = 1
@@ -119,6 +119,26 @@ def test_nearly_white_images_are_still_compared() -> None:
     white[1, 30:50, 30:50] = 255
     assert confirm.same_photo(white, white, _no_variant(2)).all()
     assert not confirm.same_photo(white, white[::-1], _no_variant(2)).any()
+
+
+def test_a_stricter_limit_has_more_pairs_compared_closely_and_confirms_fewer() -> None:
+    # Brighter copies lose what is clipped, so that they differ a little from the originals.
+    brighter = _thumbnails([np.clip(face * 1.5, 0, 255).astype(np.uint8) for face in _FACES])
+    first, second = (
+        np.stack([perceptual_hash.small(one) for one in images])
+        for images in (_ORIGINALS, brighter)
+    )
+
+    def compared(limit: float) -> confirm.Comparison:
+        crops = lambda some: (_ORIGINALS[some], brighter[some])  # noqa: E731
+        return confirm.compare(first, second, _no_variant(5), crops, 1 - limit)
+
+    strict, usual, loose = (compared(limit) for limit in (0.12, 0.24, 0.6))
+    for one, other in ((strict, usual), (usual, loose)):
+        assert (one.same() <= other.same()).all()
+        assert (one.closely >= other.closely).all()
+    # What is one photo by a loose limit is not refuted.
+    assert not (loose.same() & loose.refuted()).any()
 
 
 def test_the_similarity_of_a_pair_does_not_depend_on_other_pairs(
