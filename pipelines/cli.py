@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from facemill.pipelines.common.flags import flags_of
 from facemill.pipelines.common.lazy_import import import_quietly
@@ -35,6 +36,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         raise UsageError(f"{message}; see `{self.prog} --help`.")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Writes a help text; argparse itself would pass over an error of a closed pipe."""
+        if message:
+            (file or sys.stderr).write(message)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

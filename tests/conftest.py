@@ -3,6 +3,7 @@
 No test may change them: one that damages an artifact copies it first.
 """
 
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             costs[item.path] += max(_COST[name] for name in marks)
     # Sorting is stable: the tests of a file keep their order.
     items.sort(key=lambda item: (-costs[item.path], str(item.path)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_are_heard() -> None:
+    """Tests that interrupt a run work also where a shell started pytest in the background.
+
+    Such a process ignores SIGINT, and Python then leaves it so.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
