@@ -3,7 +3,7 @@
 import dataclasses
 
 from facemill.pipelines.common.options import check
-from facemill.pipelines.common.scratch import AUTO, SCRATCHES
+from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.search_options import SearchOptions
 from facemill.transforms.core.fields import option
 from facemill.transforms.search.methods import COMPONENTS, METHODS
@@ -34,12 +34,7 @@ class ClusterOptions(SearchOptions, _Paths):
         help="an earlier clustering: its people keep their names and faces, new faces join them",
     )
     neighbors: int = option(32, least=1, most=1000, help="nearest faces of each that are looked at")
-    scratch: str = option(
-        AUTO,
-        choices=SCRATCHES,
-        help="where intermediate files of an output on an object store go: auto is disk with a "
-        "local runner, else store",
-    )
+    scratch: str = scratch_option()
 
     def __post_init__(self) -> None:
         """Checks each value.

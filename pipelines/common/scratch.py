@@ -1,9 +1,23 @@
 """Where files go that only one run needs, if its output is on an object store."""
 
+from typing import Any
+
 from facemill.transforms.core.errors import ParameterError
+from facemill.transforms.core.fields import option
 
 AUTO, DISK, STORE = "auto", "disk", "store"
 SCRATCHES = (AUTO, DISK, STORE)
+
+
+def scratch_option() -> Any:
+    """The field `scratch` of a command's options; it never changes a byte of the result."""
+    return option(
+        AUTO,
+        choices=SCRATCHES,
+        help="where files go that only this run needs, if --output is on an object store: to a "
+        "disk of this machine, which a local runner does by default, or to the store, which takes "
+        "no room here and is how other runners do it; never changes a byte of the result",
+    )
 
 
 def is_here(scratch: str, is_local: bool) -> bool:

@@ -162,8 +162,8 @@ def build_graph(
         "errors.json": images.failed | "WriteErrors" >> WriteErrors(work.files),
         "ignored.json": images.failed
         | "CountIgnored" >> CountIgnored()
-        | "IgnoredCount" >> beam.Map(_as_dict, "ignored"),
-        "listed.json": total | "Listed" >> beam.Map(_as_dict, "listed"),
+        | "IgnoredCount" >> beam.Map(write_results.count_receipt, "ignored"),
+        "listed.json": total | "Listed" >> beam.Map(write_results.count_receipt, "listed"),
         checks.COUNTS: images.counts | "ReadCounts" >> SumReadCounts(),
         checks.REPEATED: listed | "FindRepeated" >> FindRepeated(listed_names, total),
     }
@@ -205,10 +205,6 @@ def _faces(batch: Batch, folder: str) -> list[Scored]:
         Scored(ref.image_id, ref.path, ref.identity, image.measures, b"", image.sha256)
         for ref, image in zip(batch.refs, batch.images, strict=True)
     ]
-
-
-def _as_dict(count: int, name: str) -> dict[str, int]:
-    return {name: count}
 
 
 def _found(work: Work) -> int:

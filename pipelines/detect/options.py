@@ -3,7 +3,7 @@
 import dataclasses
 
 from facemill.pipelines.common.options import check
-from facemill.pipelines.common.scratch import AUTO, SCRATCHES
+from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
 from facemill.transforms.core.fields import option
@@ -35,13 +35,7 @@ class DetectOptions(SourceOptions, _Paths):
     detector: str = option(
         DETECTORS[0], choices=DETECTORS, help="which detector finds faces; docs/alignment.md"
     )
-    scratch: str = option(
-        AUTO,
-        choices=SCRATCHES,
-        help="where files go that only this run needs, if --output is on an object store: to a "
-        "disk of this machine, which a local runner does by default, or to the store, which takes "
-        "no room here and is how other runners do it; never changes a byte of the result",
-    )
+    scratch: str = scratch_option()
     workers: int = option(
         factory=cores.usable,
         least=1,

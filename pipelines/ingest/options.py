@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from facemill.pipelines.common.compare_input import COMPARISONS, TIMES
 from facemill.pipelines.common.options import check
-from facemill.pipelines.common.scratch import AUTO, SCRATCHES
+from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
 from facemill.transforms.core.errors import UsageError
@@ -218,13 +218,7 @@ class IngestOptions(SourceOptions, _Paths):
         "a line; may be repeated",
     )
     seed: int = option(1, least=0, help="of split, draws and record order")
-    scratch: str = option(
-        AUTO,
-        choices=SCRATCHES,
-        help="where files go that only this run needs, if --output is on an object store: to a "
-        "disk of this machine, which a local runner does by default, or to the store, which takes "
-        "no room here and is how other runners do it; never changes a byte of the result",
-    )
+    scratch: str = scratch_option()
     compare_input: str = option(
         TIMES,
         choices=COMPARISONS,

@@ -3,7 +3,7 @@
 import dataclasses
 
 from facemill.pipelines.common.options import check
-from facemill.pipelines.common.scratch import AUTO, SCRATCHES
+from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.search_options import SearchOptions
 from facemill.transforms.core.fields import option
 from facemill.transforms.search.methods import EXACT, SEARCHES
@@ -41,12 +41,7 @@ class MatchOptions(SearchOptions, _Paths):
         "is measured on a sample and reported; for large galleries and many probes",
     )
     top_k: int = option(10, least=1, most=1000, help="best matches of each probe")
-    scratch: str = option(
-        AUTO,
-        choices=SCRATCHES,
-        help="where intermediate files of an output on an object store go: auto is disk with a "
-        "local runner, else store",
-    )
+    scratch: str = scratch_option()
 
     def __post_init__(self) -> None:
         """Checks each value.

@@ -236,12 +236,12 @@ def build_graph(
     _ = repeated | "RepeatedKeys" >> write_results.WriteReceipts(work.path(checks.REPEATED))
     _ = (
         total
-        | "Listed" >> beam.Map(_listed)
+        | "Listed" >> beam.Map(write_results.count_receipt, "listed")
         | write_results.WriteReceipts(work.path("listed.json"))
     )
     _ = (
         ignored
-        | "IgnoredCount" >> beam.Map(_ignored)
+        | "IgnoredCount" >> beam.Map(write_results.count_receipt, "ignored")
         | "Ignored" >> write_results.WriteReceipts(work.path("ignored.json"))
     )
     _ = (
@@ -296,14 +296,6 @@ def _speed(scored: int, run_info: dict[str, Any]) -> dict[str, Any]:
         "images_per_second": round(scored / max(run_info["seconds"], 1e-9), 1),
         "model_share": round(spent[0] / sum(spent), 3) if sum(spent) else None,
     }
-
-
-def _listed(count: int) -> dict[str, int]:
-    return {"listed": count}
-
-
-def _ignored(count: int) -> dict[str, int]:
-    return {"ignored": count}
 
 
 def _scored(work: Work) -> int:

@@ -5,7 +5,7 @@ import re
 
 from facemill.model.runtimes import choices as runtimes
 from facemill.pipelines.common.options import check
-from facemill.pipelines.common.scratch import AUTO, SCRATCHES
+from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
 from facemill.transforms.core.errors import UsageError
@@ -76,13 +76,7 @@ class ScoreOptions(SourceOptions, _Paths):
         help="what runs the network; auto is the first for which the model has a file and that is "
         "installed here. Part of the result: the last bits of embeddings depend on it",
     )
-    scratch: str = option(
-        AUTO,
-        choices=SCRATCHES,
-        help="where files go that only this run needs, if --output is on an object store: to a "
-        "disk of this machine, which a local runner does by default, or to the store, which takes "
-        "no room here and is how other runners do it; never changes a byte of the result",
-    )
+    scratch: str = scratch_option()
     workers: int = option(
         factory=cores.usable,
         least=1,

@@ -34,6 +34,16 @@ class WriteReceipts(beam.PTransform):
         )
 
 
+def count_receipt(count: int, name: str) -> dict[str, int]:
+    """A receipt that tells one number.
+
+    Args:
+        count: the number.
+        name: what was counted.
+    """
+    return {name: count}
+
+
 def read(path: str) -> list[dict[str, Any]]:
     """The receipts of a file that a pipeline wrote.
 

@@ -1,34 +1,8 @@
-import os
-from pathlib import Path
-
 import pytest
 
 from facemill.transforms.core.errors import RunError, UsageError
-from facemill.transforms.dataset import artifact, writing
-
-OPTIONS = {"size": 32, "split": (("train", 1.0),)}
-
-
-def write(output, options=OPTIONS, inputs=None, content: bytes = b"content", keep=()) -> bool:
-    """Writes an artifact with one file; False if it was already complete."""
-    with writing.begin(str(output), "dataset", options, inputs=inputs, keep=keep) as work:
-        if work is None:
-            return False
-        Path(work.path("index", "part.bin")).write_bytes(content)
-        files = [artifact.file_entry(work.scratch, "index/part.bin")]
-        promote = [(os.path.join(work.scratch, "index"), "index")]
-        work.commit({"counts": {"listed": 1}, "files": files}, promote, {"workers": 2})
-    return True
-
-
-def interrupted(output, options=OPTIONS, inputs=None) -> None:
-    """Begins an artifact and ends without a commit, as a killed run does."""
-    with writing.begin(str(output), "dataset", options, inputs=inputs) as work:
-        assert work is not None
-        Path(work.path("index", "half.bin")).write_bytes(b"half")
-        (output / "checkpoints").mkdir(exist_ok=True)
-        (output / "checkpoints" / "one").write_bytes(b"epoch 1")
-        (output / "index").mkdir()
+from facemill.transforms.dataset import artifact
+from tests.transforms.dataset.small_artifact import write
 
 
 def test_fingerprint_golden_value():
