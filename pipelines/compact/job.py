@@ -4,7 +4,6 @@ rows of all partitions -> buckets of whole photos, on disk -> the newest rows, a
 """
 
 import dataclasses
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -155,7 +154,7 @@ def _join(work: Work, partitions: Sequence[Partition], counts: _Counts) -> list[
     sets = [one.given for one in partitions]
     schema = joined_schema(sets)
     number = bucket_count(sum(sum(one.part_rows()) for one in sets))
-    folders = [os.path.dirname(work.path(name, "first")) for name in ("rows", "gone")]
+    folders = [work.folder(name) for name in ("rows", "gone")]
     with (
         Buckets(folders[0], number, bucket_schema(schema)) as rows,
         Buckets(folders[1], number, GONE_SCHEMA) as gone,

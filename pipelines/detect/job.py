@@ -8,7 +8,6 @@ list -> chunk groups -> read and detect -> faces
 
 import contextlib
 import functools
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -156,7 +155,7 @@ def build_graph(
     found = images.batches | "Faces" >> beam.Map(_faces, work.path(_PROGRESS)).with_output_types(
         list[Scored]
     )
-    rows = os.path.dirname(work.path(_ROWS, "first"))
+    rows = work.folder(_ROWS)
     receipts = {
         "parts.json": found | "WriteFaces" >> WriteEmbeddings(work.files, rows, faces_table, total),
         "errors.json": images.failed | "WriteErrors" >> WriteErrors(work.files),

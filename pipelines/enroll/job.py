@@ -5,7 +5,6 @@ rows -> buckets of whole people, on disk -> templates, a bucket at a time
 
 import dataclasses
 import itertools
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -115,7 +114,7 @@ def _divide(
     tables = _tables(given, slices, people)
     first = next(tables)
     numbers: dict[str, int] = {}
-    folder = os.path.dirname(work.path("buckets", "first"))
+    folder = work.folder("buckets")
     with Buckets(folder, count, first.schema) as buckets:
         for table in itertools.chain([first], tables):
             named = table.filter(table[_IDENTITY].is_valid())

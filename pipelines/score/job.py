@@ -6,7 +6,6 @@ list -> chunk groups -> read -> model (RunInference) -> embeddings
 """
 
 import functools
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -220,7 +219,7 @@ def build_graph(
     )
     embeddings = results.scored | "WriteEmbeddings" >> WriteEmbeddings(
         work.files,
-        os.path.dirname(work.path(_ROWS, "first")),
+        work.folder(_ROWS),
         functools.partial(
             table,
             embedding_size=manifest["embedding_size"],

@@ -74,6 +74,16 @@ class Work:
         storage.make_folders(os.path.dirname(path))
         return path
 
+    def folder(self, name: str) -> str:
+        """A folder in the scratch directory, which is made.
+
+        Args:
+            name: of the folder.
+        """
+        path = os.path.join(self.scratch, name)
+        storage.make_folders(path)
+        return path
+
     def written(self, names: Iterable[str]) -> list[tuple[str, str]]:
         """Those of some files or folders that were written, as `commit` takes them.
 
