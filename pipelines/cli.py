@@ -12,6 +12,7 @@ from facemill.pipelines.common.flags import flags_of
 from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.local import is_local
 from facemill.pipelines.common.options import add_arguments, from_arguments
+from facemill.pipelines.common.status import Status, add_flag
 from facemill.transforms.core.errors import FacemillError, UsageError, naming
 from facemill.transforms.storage.stores.settings import take_flags
 
@@ -47,9 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code (0 done, 1 the run failed, 2 wrong use)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     _print_any_name()
+    status = Status(given)
+    try:
+        code, message = _outcome(given, status)
+    except Exception:
+        status.end(1, "ended by an error of the program; its output has the traceback.")
+        raise
+    unwritten = status.end(code, message)
+    for sentence in (message, unwritten):
+        if sentence:
+            print(f"facemill: {sentence}", file=sys.stderr)
+    return code
+
+
+def _outcome(given: list[str], status: Status) -> tuple[int, str]:
+    """Runs a command; returns its exit code and the sentence of what ended it, or ""."""
     try:
         try:
-            _run(given)
+            _run(given, status)
         except SystemExit:
             # argparse has printed a help text.
             sys.stdout.flush()
@@ -57,35 +73,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Output that cannot be written is reported here, not when the interpreter exits.
         sys.stdout.flush()
     except FacemillError as error:
-        print(f"facemill: {error}", file=sys.stderr)
-        return error.exit_code
+        return error.exit_code, str(error)
     except KeyboardInterrupt:
-        print("facemill: interrupted; the same command goes on or starts again.", file=sys.stderr)
-        return 130
+        return 130, "interrupted; the same command goes on or starts again."
     except BrokenPipeError:
         # The reader of our output has gone (`| head`).
         _drop_output()
-        return 1
+        return 1, ""
     except MemoryError:
-        print(
-            "facemill: the run must fit into memory, but an allocation failed; give it more "
-            "memory, or fewer --workers or a smaller --batch-size where the command has them.",
-            file=sys.stderr,
+        return 1, (
+            "the run must fit into memory, but an allocation failed; give it more memory, or fewer "
+            "--workers or a smaller --batch-size where the command has them."
         )
-        return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(
-            f"facemill: every file must be readable and writable, got {where}"
-            f"{error.strerror or error}; see to the disk and its permissions.",
-            file=sys.stderr,
-        )
         try:
             sys.stdout.flush()
         except OSError:
             _drop_output()
-        return 1
-    return 0
+        return 1, (
+            f"every file must be readable and writable, got {where}{error.strerror or error}; see "
+            "to the disk and its permissions."
+        )
+    return 0, ""
 
 
 def _print_any_name() -> None:
@@ -100,7 +110,7 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(given: list[str]) -> None:
+def _run(given: list[str], status: Status) -> None:
     parser = _Parser(
         prog="facemill",
         description="Batch face recognition: photos to datasets, models, embeddings, answers.",
@@ -123,6 +133,7 @@ def _run(given: list[str]) -> None:
             allow_abbrev=False,
         )
         add_arguments(subparser, module.OPTIONS)
+        add_flag(subparser)
     namespace, unknown = parser.parse_known_args(given)
     if namespace.version:
         from importlib import metadata
@@ -137,6 +148,7 @@ def _run(given: list[str]) -> None:
     options_module = importlib.import_module(module_of(namespace.command, "options"))
     with naming(flags_of(subparsers.choices[namespace.command])):
         options = from_arguments(options_module.OPTIONS, namespace, is_local(unknown))
+        status.begin(options)
         # Beam's flags for the stores reach the workers too, where a command has workers.
         rest = take_flags(unknown)
         if rest and not options_module.TAKES_BEAM_OPTIONS:

@@ -4,12 +4,12 @@ rows of all partitions -> buckets of whole photos, on disk -> the newest rows, a
 """
 
 import dataclasses
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from facemill.pipelines.common.derived import format_of, inputs_of
+from facemill.pipelines.common.partitions import Partition, partitions_in
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.compact.options import CompactOptions
 from facemill.transforms import storage
@@ -18,7 +18,7 @@ from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scoring.buckets import Buckets, bucket_count
-from facemill.transforms.scoring.embeddings import KIND, EmbeddingSet, check_same_model
+from facemill.transforms.scoring.embeddings import KIND, check_same_model
 from facemill.transforms.scoring.newest import (
     GONE_SCHEMA,
     bucket_schema,
@@ -29,26 +29,6 @@ from facemill.transforms.scoring.newest import (
 )
 
 _ROW_GROUP = 8_192
-
-
-@dataclasses.dataclass(frozen=True)
-class Partition:
-    """Embeddings of one run.
-
-    Attributes:
-        name: of its directory.
-        given: the embeddings.
-        manifest: of them.
-    """
-
-    name: str
-    given: EmbeddingSet
-    manifest: dict[str, Any]
-
-    @property
-    def all_faces(self) -> bool:
-        """Whether its rows are faces of photos, and not photos."""
-        return self.manifest["options"].get("faces") == "all"
 
 
 @dataclasses.dataclass
@@ -114,7 +94,7 @@ def run(options: CompactOptions, beam_args: Sequence[str]) -> None:
 
 
 def find(root: str) -> list[Partition]:
-    """The partitions in a directory, the oldest first; those of killed runs are reported.
+    """The partitions in a directory, the oldest first.
 
     Args:
         root: absolute path or URL.
@@ -122,20 +102,7 @@ def find(root: str) -> list[Partition]:
     Raises:
         UsageError: there is none, or a subdirectory is another artifact.
     """
-    found = []
-    try:
-        names = sorted(storage.names(root))
-    except (FileNotFoundError, NotADirectoryError):
-        names = []
-    for name in names:
-        path = storage.join(root, name)
-        if name.startswith(".") or storage.is_file(path):
-            continue
-        if artifact.is_unfinished(path):
-            print(f"{name} is left out: its run did not end", file=sys.stderr)
-            continue
-        manifest = artifact.read_manifest(path, KIND)
-        found.append(Partition(name, EmbeddingSet.of(path, manifest), manifest))
+    found = partitions_in(root)
     if not found:
         raise ParameterError(
             "partitions",

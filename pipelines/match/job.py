@@ -9,6 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from facemill.pipelines.common.partitions import output_of
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
@@ -76,7 +77,13 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
     inputs = {"probes": probes.path, "gallery": gallery.path}
     here = is_here(options.scratch, runner.is_local)
     with writing.begin(
-        options.output, KIND, wanted, inputs, here=here, identified=list(inputs)
+        output_of(options.output, options.partition),
+        KIND,
+        wanted,
+        inputs,
+        here=here,
+        identified=list(inputs),
+        replaces=options.partition is not None,
     ) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to match again.")
@@ -101,11 +108,14 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
             "metrics": {name: counts[name] for name in ("named", "right")}
             | {"recall": _recall(counts)},
             "model_id": probes.model_id,
-            "files": sorted(files, key=lambda entry: entry["path"]),
+            "files": [
+                entry | {"path": work.placed(entry["path"])}
+                for entry in sorted(files, key=lambda entry: entry["path"])
+            ],
         }
-        promote = [*work.written((MATCHES, UNMATCHED)), (work.path(REPORT), REPORT)]
+        promote = [*work.written((MATCHES, UNMATCHED)), (work.path(REPORT), work.placed(REPORT))]
         work.commit(manifest, promote, run_info)
-        print(options.output)
+        print(work.output)
         print(_summary(counts, given))
 
 

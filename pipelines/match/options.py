@@ -3,6 +3,7 @@
 import dataclasses
 
 from facemill.pipelines.common.options import check
+from facemill.pipelines.common.partition_option import check_partition, partition_option
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.search_options import SearchOptions
 from facemill.transforms.core.fields import option
@@ -41,6 +42,7 @@ class MatchOptions(SearchOptions, _Paths):
         "is measured on a sample and reported; for large galleries and many probes",
     )
     top_k: int = option(10, least=1, most=1000, help="best matches of each probe")
+    partition: str | None = partition_option()
     scratch: str = scratch_option()
 
     def __post_init__(self) -> None:
@@ -50,6 +52,7 @@ class MatchOptions(SearchOptions, _Paths):
             UsageError: names the flag and what was got.
         """
         check(self)
+        check_partition(self.partition)
 
 
 OPTIONS = MatchOptions

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.model.protocols.pair_lists import header_of, rows_of
+from facemill.pipelines.common.partitions import output_of
 from facemill.pipelines.common.report import charts, figures, page
 from facemill.pipelines.common.thresholds import threshold
 from facemill.pipelines.match.options import MatchOptions
@@ -83,7 +84,14 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         "threshold": least,
     }
     inputs = {"probes": left.path, "gallery": right.path, "pairs": path}
-    with writing.begin(options.output, KIND, wanted, inputs, identified=list(inputs)) as work:
+    with writing.begin(
+        output_of(options.output, options.partition),
+        KIND,
+        wanted,
+        inputs,
+        identified=list(inputs),
+        replaces=options.partition is not None,
+    ) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to match again.")
             return
@@ -238,9 +246,12 @@ def _commit(
     text = _page(table, counts, given, least)
     storage.write_atomically(work.path(REPORT), text.encode("utf-8"))
     files.append(artifact.file_entry(work.scratch, REPORT))
-    manifest = {"counts": counts, "model_id": given.model_id, "files": files}
+    placed = [entry | {"path": work.placed(entry["path"])} for entry in files]
+    manifest = {"counts": counts, "model_id": given.model_id, "files": placed}
     run_info = {"runner": "one process", "seconds": round(time.monotonic() - started, 3)}
-    work.commit(manifest, [*work.written([PAIRS]), (work.path(REPORT), REPORT)], run_info)
+    work.commit(
+        manifest, [*work.written([PAIRS]), (work.path(REPORT), work.placed(REPORT))], run_info
+    )
     print(work.output)
     for label, count in counts.items():
         print(f"  {label:<10} {count:>12,}")

@@ -1,8 +1,10 @@
 """The embeddings that `facemill score --since` names."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from facemill.pipelines.common.partitions import partitions_in
 from facemill.pipelines.score.options import ALL, ScoreOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
@@ -22,12 +24,31 @@ def read_earlier(options: ScoreOptions, model: Mapping[str, Any]) -> list[Earlie
             for other faces.
         RunError: one of them does not say which contents it was made of.
     """
-    return [_read(path, options, model) for path in options.since]
+    paths = [one for path in options.since for one in _nights(path, options)]
+    return [_read(path, options, model) for path in paths]
 
 
 def fingerprints(earlier: Sequence[Earlier]) -> list[str]:
     """What identifies the earlier embeddings in a manifest."""
     return [artifact.fingerprint(one.manifest) for one in earlier]
+
+
+def _nights(path: str, options: ScoreOptions) -> list[str]:
+    """The embeddings that one value of `since` names: itself, or the partitions in it.
+
+    Of the directory of partitions that this run writes into, those before its own; in the first
+    night there are none.
+    """
+    root = storage.absolute(path, "since")
+    if artifact.has_manifest(root, "since"):
+        return [path]
+    partitions = partitions_in(root)
+    if options.partition is not None:
+        partitions = [one for one in partitions if one.name < options.partition]
+        if not partitions and root == storage.absolute(options.output, "output"):
+            print(f"no partition before {options.partition}: scoring all photos", file=sys.stderr)
+            return []
+    return [one.given.path for one in partitions] or [path]
 
 
 def _read(path: str, options: ScoreOptions, model: Mapping[str, Any]) -> Earlier:

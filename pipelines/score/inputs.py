@@ -107,19 +107,6 @@ def check_faces(options: ScoreOptions, crop_config: CropConfig, given: Input) ->
         )
 
 
-def output_of(options: ScoreOptions) -> str:
-    """Absolute path or URL of the embeddings."""
-    output = storage.absolute(options.output, "output")
-    if options.partition is None:
-        return output
-    if artifact.has_manifest(output, "output"):
-        raise UsageError(
-            f"--output must be a directory of partitions, but {options.output} is an artifact "
-            "itself; give another path."
-        )
-    return storage.join(output, options.partition)
-
-
 def photos_of(given: Input) -> input_files.Input:
     """The input as one whose files are looked at."""
     return input_files.Input("input", given.source, given.tasks, given.root)

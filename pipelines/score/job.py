@@ -17,12 +17,13 @@ from apache_beam.pvalue import TaggedOutput
 from facemill.model.runtimes import registry as runtimes
 from facemill.pipelines.common import input_files
 from facemill.pipelines.common.lazy_import import import_quietly
+from facemill.pipelines.common.partitions import output_of
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.score import checks
 from facemill.pipelines.score.earlier import fingerprints, read_earlier
-from facemill.pipelines.score.inputs import Input, check_faces, output_of, photos_of, read_input
+from facemill.pipelines.score.inputs import Input, check_faces, photos_of, read_input
 from facemill.pipelines.score.options import ALL, ScoreOptions
 from facemill.transforms import storage
 from facemill.transforms.core import counters
@@ -80,7 +81,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     check_detector(crop_config)
     spec = runtimes.choose(manifest, options.runtime)
     given = read_input(options, crop_config)
-    output = output_of(options)
+    output = output_of(options.output, options.partition)
     storage.check_apart(given.root, output)
     check_faces(options, crop_config, given)
     earlier = read_earlier(options, manifest)

@@ -1,14 +1,13 @@
 """Options of `facemill score`."""
 
 import dataclasses
-import re
 
 from facemill.model.runtimes import choices as runtimes
 from facemill.pipelines.common.options import check
+from facemill.pipelines.common.partition_option import check_partition, partition_option
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
-from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 from facemill.transforms.scoring.dtypes import DTYPES, FLOAT32
 
@@ -17,8 +16,6 @@ TAKES_BEAM_OPTIONS = True
 
 LARGEST, ALL = "largest", "all"
 FACES = (LARGEST, ALL)
-
-_PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,20 +40,16 @@ class ScoreOptions(SourceOptions, _Paths):
         several=True,
         parse=tuple,
         metavar="EMBEDDINGS",
-        help="earlier embeddings of the same model, the oldest first: only photos that are not in "
-        "them with the same content are scored, and those that have gone are listed in removed/",
+        help="earlier embeddings of the same model, the oldest first, or a directory of "
+        "partitions, of which those before --partition are taken: only photos that are not in them "
+        "with the same content are scored, and those that have gone are listed in removed/",
     )
     flip_average: bool = option(
         False,
         help="score each crop and its mirror image, and write the sum of both embeddings, of "
         "length 1; takes twice the time of the model",
     )
-    partition: str | None = option(
-        None,
-        metavar="NAME",
-        help="write to a directory NAME inside --output, such as 2026-11-25, and replace what a "
-        "complete run wrote there before",
-    )
+    partition: str | None = partition_option()
     dtype: str = option(
         FLOAT32,
         choices=DTYPES,
@@ -101,11 +94,7 @@ class ScoreOptions(SourceOptions, _Paths):
             UsageError: names the flag and what was got.
         """
         check(self)
-        if self.partition is not None and not _PARTITION.fullmatch(self.partition):
-            raise UsageError(
-                "--partition must be a name of letters, digits, '-', '_', '.' and '=' that begins "
-                f"with a letter or digit, got {self.partition!r}; give one such as 2026-11-25."
-            )
+        check_partition(self.partition)
 
 
 OPTIONS = ScoreOptions

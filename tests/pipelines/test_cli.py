@@ -26,7 +26,7 @@ HEAVY = {"apache_beam", "tensorflow", "tensorflow_transform", "keras", "pyarrow"
 
 
 def test_too_little_memory_is_one_sentence(monkeypatch, capsys):
-    def run(given):
+    def run(given, status):
         raise MemoryError
 
     monkeypatch.setattr(cli, "_run", run)
@@ -38,7 +38,7 @@ def test_too_little_memory_is_one_sentence(monkeypatch, capsys):
 
 _PRINTS = r"""
 from facemill.pipelines import cli
-cli._run = lambda given: print("Zo\xeb \udcff")
+cli._run = lambda given, status: print("Zo\xeb \udcff")
 raise SystemExit(cli.main([]))
 """
 
@@ -226,7 +226,7 @@ def test_output_that_cannot_be_written_is_one_sentence():
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, capsys):
-    def full(given):
+    def full(given, status):
         raise OSError(28, "No space left on device", "/some/file")
 
     monkeypatch.setattr(cli, "_run", full)

@@ -130,6 +130,7 @@ FLAGS = {
         --embeddings None
         --search exact exact|ivf|hnsw
         --top-k 10 int
+        --partition None NAME
         --scratch auto auto|disk|store
     """,
     "enroll": """

@@ -73,6 +73,29 @@ def test_a_night_takes_up_where_the_one_before_ended(root):
     assert ids(night, json.loads((night / "manifest.json").read_text())) == ["9.jpg"]
 
 
+def test_the_nights_before_are_found_in_the_directory(root, tmp_path, capsys):
+    nights = tmp_path / "nights"
+    since = ("--output", nights, "--since", nights)
+    draw(root, 20)
+    assert score(root, "2026-11-24", *since) == 0
+    assert "no partition before 2026-11-24: scoring all photos" in capsys.readouterr().err
+    draw(root, 21)
+    assert score(root, "2026-11-25", *since) == 0
+    night = nights / "2026-11-25"
+    first = json.loads((night / "manifest.json").read_text())
+    assert ids(night, first) == ["21.jpg"]
+    # A night without a new photo is a night all the same; a later one is not looked at.
+    assert score(root, "2026-11-26", *since) == 0
+    assert score(root, "2026-11-25", *since) == 0
+    again = json.loads((night / "manifest.json").read_text())
+    assert ids(night, again) == ["21.jpg"]
+    assert again["options"] == first["options"]
+    assert score(root, "2026-11-27", "--output", nights, "--since", tmp_path / "nobody") == 2
+    assert "must" in capsys.readouterr().err
+    (root / "photos" / "20.jpg").unlink()
+    (root / "photos" / "21.jpg").unlink()
+
+
 @pytest.mark.parametrize("name", ["", ".hidden", "_a", "a/b", ".."])
 def test_a_partition_has_a_plain_name(root, name, capsys):
     assert score(root, name) == 2
