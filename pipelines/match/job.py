@@ -91,7 +91,15 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         probes.check_files()
         if gallery.path != probes.path:
             gallery.check_files()
-        given = plan(probes, gallery, options.memory, options.top_k, least, search=options.search)
+        given = plan(
+            probes,
+            gallery,
+            options.memory,
+            options.top_k,
+            least,
+            search=options.search,
+            may_lack_probes=bool(probes_manifest["options"].get("since")),
+        )
         build = functools.partial(build_graph, plan=given, threads=options.workers, work=work)
         progress = Progress(
             "probes compared", functools.partial(_compared, work, given), lambda: given.probe_count

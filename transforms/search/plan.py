@@ -72,6 +72,7 @@ def plan(
     threshold: float | None,
     keeps_best: bool = True,
     search: str = EXACT,
+    may_lack_probes: bool = False,
 ) -> Plan:
     """Divides a search.
 
@@ -83,6 +84,7 @@ def plan(
         threshold: see `Plan`.
         keeps_best: see `Plan`.
         search: see `Plan`.
+        may_lack_probes: whether there may be no probe, as in a night without new photos.
 
     Raises:
         UsageError: a set is empty.
@@ -91,11 +93,11 @@ def plan(
     same = probes.path == gallery.path or probes.entries == gallery.entries
     probe_rows = probes.part_rows()
     gallery_rows = probe_rows if same else gallery.part_rows()
-    for name, given, rows in (
-        ("probes", probes, probe_rows),
-        ("gallery", gallery, gallery_rows),
+    for name, given, rows, may_be_empty in (
+        ("probes", probes, probe_rows, may_lack_probes),
+        ("gallery", gallery, gallery_rows, False),
     ):
-        if not sum(rows):
+        if not sum(rows) and not may_be_empty:
             raise ParameterError(
                 name, given.path, must="hold embeddings", but="it has no row", do="score images"
             )

@@ -48,6 +48,11 @@ def test_other_matches_of_a_night_replace_those_before(root):
 @pytest.mark.slow
 def test_a_night_without_a_new_photo_matches_nobody(root):
     embedding_sets.write(root / "none", [], draw(2, 0, 1))
+    assert match(root, "none", "--partition", "2026-11-26") == 2
+    path = root / "none" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["options"]["since"] = ["the night before"]
+    path.write_text(json.dumps(manifest))
     assert match(root, "none", "--partition", "2026-11-26") == 0
     counts = manifest_of(root / "matches" / "2026-11-26")["counts"]
     assert (counts["probes"], counts["matched"], counts["unmatched"]) == (0, 0, 0)
