@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-fast test-long test-portable lint format bench docs clean
+.PHONY: setup demo test test-fast test-long test-portable test-night test-airflow lint format bench docs clean
 
 setup: .venv/.ready
 
@@ -21,11 +21,11 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS := -n auto --dist loadfile --no-loadscope-reorder
 
 test: setup
-	$(PYTEST) $(WORKERS) -m "not long" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not long and not airflow" $(PYTEST_ARGS)
 
 # What an edit wants to hear at once; everything marked slow runs in `make test`.
 test-fast: setup
-	$(PYTEST) $(WORKERS) -m "not slow and not lfw and not portable" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not slow and not lfw and not portable and not airflow" $(PYTEST_ARGS)
 
 # Kills at random moments and outages, on an object store: minutes, whatever the change.
 test-long: setup
@@ -33,6 +33,19 @@ test-long: setup
 
 test-portable: setup
 	$(PYTEST) -m portable $(PYTEST_ARGS)
+
+# Two nights in a row, as cron and systemd start them (deploy/night.sh).
+test-night: setup
+	$(PYTEST) tests/deploy/test_night.py $(PYTEST_ARGS)
+
+# The same two nights by Airflow, which has an environment of its own: 300 MB, some minutes.
+test-airflow: setup .tools/airflow/.ready
+	$(PYTEST) -m airflow tests/deploy/test_airflow.py $(PYTEST_ARGS)
+
+.tools/airflow/.ready:
+	$(PYTHON) -m venv .tools/airflow
+	.tools/airflow/bin/python -m pip install --quiet 'apache-airflow==3.3.2'
+	touch $@
 
 lint: setup
 	$(BIN)/ruff check .

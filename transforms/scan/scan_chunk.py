@@ -4,7 +4,8 @@ No Beam here: worker processes import this module and must start quickly.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,6 +109,8 @@ class Scanned:
         split_requests: SPLIT_REQUEST [K], the split requests of images that are not usable.
         unusable: UNUSABLE [L], the other images of a base or held-out set; empty for the input,
             whose unusable images affect no decision.
+        rejected: how many images of the input have each reason code; for counters that are shown
+            while the job runs, and not encoded.
     """
 
     chunk: int
@@ -116,6 +119,7 @@ class Scanned:
     windows: np.ndarray
     split_requests: np.ndarray = field(default_factory=lambda: np.zeros(0, SPLIT_REQUEST))
     unusable: np.ndarray = field(default_factory=lambda: np.zeros(0, UNUSABLE))
+    rejected: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
@@ -173,7 +177,9 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
     for one, row in zip(unusable, bad, strict=True):
         _describe(job, refs[row], metadata[row].get("pixel_sha256"), one)
     unusable["row_id"] = usable["row_id"][bad]
-    return Scanned(chunk, len(refs), usable[good], windows[good], requests, unusable)
+    is_new = origin_of_chunk(chunk) == NEW
+    codes = Counter(row["reason_code"] for row in metadata if is_new and row["reason_code"])
+    return Scanned(chunk, len(refs), usable[good], windows[good], requests, unusable, codes)
 
 
 def _describe(job: ScanJob, ref: Ref, pixel_sha256: str | None, row: np.void) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 from apache_beam.utils.windowed_value import WindowedValue
 
+from facemill.transforms.core import counters
 from facemill.transforms.core.processes import Calls
+from facemill.transforms.core.row_ids import NEW, origin_of_chunk
 from facemill.transforms.core.windowed import at_end
 from facemill.transforms.scan import coders as _coders  # noqa: F401 - gives Scanned its coder
 from facemill.transforms.scan.chunk import Chunk
@@ -44,9 +46,18 @@ class _Scan(beam.DoFn):
     def process(self, chunk: Chunk) -> Iterator[Scanned]:
         started = prefetched(self._job, chunk)
         if started is not None:
-            yield from self._calls.wait_for(started)
+            yield from map(_counted, self._calls.wait_for(started))
         else:
-            yield from self._calls.call(scan_packed, self._job, chunk)
+            yield from map(_counted, self._calls.call(scan_packed, self._job, chunk))
 
     def finish_bundle(self) -> Iterable[WindowedValue]:
-        return map(at_end, self._calls.rest())
+        return (at_end(_counted(one)) for one in self._calls.rest())
+
+
+def _counted(scanned: Scanned) -> Scanned:
+    """The result of a chunk, whose images a runner shows in its counters from here on."""
+    if origin_of_chunk(scanned.chunk) == NEW:
+        counters.count("images_scanned", scanned.count)
+        for code, count in scanned.rejected.items():
+            counters.count(f"rejected_{code}", count)
+    return scanned
