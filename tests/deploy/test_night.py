@@ -74,14 +74,14 @@ def test_two_nights_in_a_row(tmp_path):
 
 
 def test_a_missing_setting_is_named():
-    settings = {name: "x" for name in ("PHOTOS", "OUTPUT")}
+    settings = dict.fromkeys(("PHOTOS", "OUTPUT"), "x")
     done = run([str(DEPLOY / "night.sh")], **settings)
     assert done.returncode == 2
     assert "MODEL must name the model" in done.stderr.replace(": ", " ")
 
 
 def test_a_wrong_step_is_refused():
-    settings = {name: "x" for name in ("PHOTOS", "OUTPUT", "MODEL")}
+    settings = dict.fromkeys(("PHOTOS", "OUTPUT", "MODEL"), "x")
     done = run([str(DEPLOY / "night.sh"), nights.FIRST, "evaluate"], **settings)
     assert done.returncode == 2
     assert "got evaluate" in done.stderr
