@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-fast test-long test-portable test-night test-airflow lint format bench docs clean
+.PHONY: setup demo test test-fast test-long test-portable test-night test-airflow test-dataflow lint format bench docs clean
 
 setup: .venv/.ready
 
@@ -21,11 +21,11 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS := -n auto --dist loadfile --no-loadscope-reorder
 
 test: setup
-	$(PYTEST) $(WORKERS) -m "not long and not airflow" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not long and not airflow and not dataflow" $(PYTEST_ARGS)
 
 # What an edit wants to hear at once; everything marked slow runs in `make test`.
 test-fast: setup
-	$(PYTEST) $(WORKERS) -m "not slow and not lfw and not portable and not airflow" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not slow and not lfw and not portable and not airflow and not dataflow" $(PYTEST_ARGS)
 
 # Kills at random moments and outages, on an object store: minutes, whatever the change.
 test-long: setup
@@ -37,6 +37,10 @@ test-portable: setup
 # Two nights in a row, as cron and systemd start them (deploy/night.sh).
 test-night: setup
 	$(PYTEST) tests/deploy/test_night.py $(PYTEST_ARGS)
+
+# Ingest and score by Beam's DataflowRunner, on a fake of the service that runs the staged graph.
+test-dataflow: setup
+	$(PYTEST) -m dataflow tests/deploy/test_dataflow.py $(PYTEST_ARGS)
 
 # The same two nights by Airflow, which has an environment of its own: 300 MB, some minutes.
 test-airflow: setup .tools/airflow/.ready

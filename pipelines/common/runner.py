@@ -25,7 +25,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
-from facemill.pipelines.common import endpoints, failures, flink
+from facemill.pipelines.common import dataflow, endpoints, failures, flink
 from facemill.pipelines.common.cancel import Interrupts, cancel_job
 from facemill.pipelines.common.local import LOCAL, runs_here
 from facemill.pipelines.common.progress import Progress
@@ -57,6 +57,11 @@ class Runner:
         """Whether all steps run on this machine, so that its disks are enough."""
         return runs_here(self.name)
 
+    @property
+    def is_dataflow(self) -> bool:
+        """Whether it is Google's service."""
+        return self.name.rsplit(".", 1)[-1] == dataflow.NAME
+
     def run(
         self, build: Callable[[beam.Pipeline], None], progress: Progress, output: str
     ) -> dict[str, Any]:
@@ -78,6 +83,8 @@ class Runner:
             RunError: the runner reports another failure, or does not answer any more.
             KeyboardInterrupt: the run was interrupted; the job was canceled where that is possible.
         """
+        if self.is_dataflow:
+            dataflow.check_paths(output)
         print(f"runner: {self.name}", file=sys.stderr)
         started = time.time()
         name = self._name_job(output)
@@ -174,6 +181,8 @@ class Runner:
                 f"--runner and its options must name a runner that can be used, got {self.name}: "
                 f"{' '.join(str(error).split())[:400].rstrip('.')}; see Beam's page on that runner."
             ) from None
+        if self.is_dataflow:
+            dataflow.check_dataflow(self.options)
         endpoints.check_endpoints(self.name, self.options)
         if self.name != LOCAL:
             flink.check_flink(self.name, self.options)
