@@ -41,7 +41,8 @@ class ScannedCoder(coders.Coder):
             arrays.append(np.frombuffer(encoded, dtype, rows, start))
             start += rows * dtype.itemsize
         arrays[1] = arrays[1].reshape(usable, width)
-        return Scanned(chunk, count, *arrays)
+        usable, windows, requests, unusable = arrays
+        return Scanned(chunk, count, usable, windows, requests, unusable)
 
     def estimate_size(self, value: Scanned) -> int:
         """The encoded size in bytes."""
