@@ -41,8 +41,8 @@ class ScannedCoder(coders.Coder):
             arrays.append(np.frombuffer(encoded, dtype, rows, start))
             start += rows * dtype.itemsize
         arrays[1] = arrays[1].reshape(usable, width)
-        usable, windows, requests, unusable = arrays
-        return Scanned(chunk, count, usable, windows, requests, unusable)
+        rows_of_usable, windows, split_requests, rest = arrays
+        return Scanned(chunk, count, rows_of_usable, windows, split_requests, rest)
 
     def estimate_size(self, value: Scanned) -> int:
         """The encoded size in bytes."""
