@@ -20,9 +20,11 @@ from facemill.model.export.embedder import Embedder
 from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
 from facemill.model.metrics import verification
 from facemill.model.runtimes.spec import SAVED_MODEL
+from facemill.model.training import precision
 from facemill.model.training.failures import failures_in_sentences
 from facemill.model.training.keras_settings import use_own_settings
-from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
+from facemill.model.training.strategy import count_replicas, replicas
+from facemill.model.training.trainer import Data, Trainer
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.train import report
 from facemill.pipelines.train.cautions import cautions
@@ -53,9 +55,11 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     dataset = storage.absolute(options.dataset, "dataset")
     manifest = artifact.read_manifest(dataset, "dataset")
     _check_dataset(manifest, options)
-    count = count_replicas(options.cpu_replicas, options.recipe.batch_size)
+    recipe = options.recipe
+    precision.check(recipe.precision)
+    count = count_replicas(options.cpu_replicas, recipe.batch_size, recipe.accumulate)
     wanted = {
-        **dataclasses.asdict(options.recipe),
+        **dataclasses.asdict(recipe),
         "dataset_fingerprint": artifact.fingerprint(manifest),
         # Each replica normalizes its own part of a batch, so their number changes the result.
         "replicas": count,
@@ -125,11 +129,11 @@ def _train(
         print(f"warning: {text}", file=sys.stderr)
     # The rate that the progress line shows leaves out what an earlier run did.
     trainer.restore()
-    with Progress("steps trained", lambda: trainer.done, lambda: trainer.steps):
+    with Progress("steps trained", lambda: trainer.done, lambda: trainer.steps, trainer.note):
         scores = trainer.run()
     save()
     embedder = copy_outside_strategy(
-        trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std
+        trainer.exported, recipe, transform.pixel_mean, transform.pixel_std
     )
     preprocessing = manifest["preprocessing"]
     # Of `--align none` the model takes the uncropped image; aligned faces must come aligned.

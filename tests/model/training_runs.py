@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
+from facemill.model.training import strategy as strategies
 from facemill.model.training import trainer as training
 from facemill.model.training.trainer import Data, Trainer
 from tests.model import tiny
@@ -51,7 +52,7 @@ def run_replicas(dataset: Path, folder: Path, count: int) -> None:
         weight_decay=0.05,
         erase=0.3,
     )
-    trained = trainer(dataset, recipe, training.replicas(count), folder)
+    trained = trainer(dataset, recipe, strategies.replicas(count), folder)
     trained.run()
     save(folder / "result.npz", trained)
 
@@ -63,7 +64,7 @@ def run_resume(dataset: Path, folder: Path) -> None:
         network="residual", embedding_size=32, steps=9, batch_size=10, optimizer="adam",
         learning_rate=1e-3,
     )  # fmt: skip
-    strategy = training.replicas(1)
+    strategy = strategies.replicas(1)
     straight = trainer(dataset, recipe, strategy, folder / "straight")
     straight.run()
     save(folder / "straight.npz", straight)
@@ -73,10 +74,10 @@ def run_resume(dataset: Path, folder: Path) -> None:
     stopped = trainer(dataset, recipe, strategy, folder / "resumed")
     record = stopped._record
 
-    def stop_at_eight(losses: list[float]) -> None:
+    def stop_at_eight(group: training.Group) -> None:
         if stopped.step >= 8:
             raise StoppedError
-        record(losses)
+        record(group)
 
     stopped._record = stop_at_eight
     try:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from facemill.model.training.schedule import WarmupCosine
+from facemill.model.training.schedules import WarmupCosine
 
 
 def test_the_rate_rises_from_the_first_step_to_the_end_of_the_warmup():
