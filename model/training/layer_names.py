@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 # Keras numbers layers of one kind across all models of a process.
 _NUMBER = re.compile(r"_\d+$")
+# An optimizer's variables are named after those of the network, `conv2d_7_kernel_momentum`.
+_INNER_NUMBER = re.compile(r"_\d+(?=_|$)")
 
 
 def of_variables(paths: Sequence[str]) -> list[str]:
@@ -31,7 +33,7 @@ def of_variables(paths: Sequence[str]) -> list[str]:
 def variable_names(paths: Sequence[str]) -> list[str]:
     """A unique name for each variable: layer and kind, such as `conv2d 3/kernel`."""
     names = [
-        f"{layer}/{path.rpartition('/')[2]}"
+        f"{layer}/{_INNER_NUMBER.sub('', path.rpartition('/')[2])}"
         for layer, path in zip(of_variables(paths), paths, strict=True)
     ]
     seen: Counter[str] = Counter()

@@ -7,10 +7,11 @@ import keras
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training.precision import needs_loss_scaling
 
-# AdamW is Adam with decoupled decay, and here the decay of every optimizer is decoupled.
+# AdamW is Adam with decoupled decay, and here that of every optimizer is decoupled. Keras's class
+# of that name refuses to be without.
 _CLASSES = {
     "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
+    "adamw": keras.optimizers.Adam,
     "lamb": keras.optimizers.Lamb,
     "lion": keras.optimizers.Lion,
 }

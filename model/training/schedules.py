@@ -39,7 +39,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         share = (step - self._warmup) / max(1, self._total - self._warmup)
         return tf.clip_by_value(share, 0.0, 1.0)
 
-    def get_config(self) -> dict[str, float]:
+    def get_config(self) -> dict[str, object]:
         """The arguments of the constructor, from which Keras rebuilds the schedule."""
         return {"peak": self._peak, "warmup": self._warmup, "total": self._total}
 
@@ -68,7 +68,7 @@ class WarmupPolynomial(Schedule):
     def _after(self, step: tf.Tensor) -> tf.Tensor:
         return (1.0 - self._share(step)) ** self._power
 
-    def get_config(self) -> dict[str, float]:
+    def get_config(self) -> dict[str, object]:
         """The arguments of the constructor."""
         return {**super().get_config(), "power": self._power}
 
@@ -117,7 +117,7 @@ class Rising(Schedule):
     def _after(self, step: tf.Tensor) -> tf.Tensor:
         return tf.exp(self._factor * tf.minimum(step / (self._total - 1), 1.0))
 
-    def get_config(self) -> dict[str, float]:
+    def get_config(self) -> dict[str, object]:
         """The arguments of the constructor."""
         high = self._peak * math.exp(self._factor)
         return {"low": self._peak, "high": high, "total": self._total}

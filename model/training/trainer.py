@@ -229,14 +229,23 @@ class Trainer:
             self._save()
             saved = time.monotonic()
             self._monitor.epoch(epoch, self.step, (self.step - first) / (saved - started))
-        if self._best:
-            return self._restore_best()
+        if self._best and self._data.pairs is not None:
+            return self._restore_best(self._data.pairs)
         return self._validate() if scores is None else scores
+
+    def groups(self) -> Iterator[Group]:
+        """Trains to the last step without validation, checkpoints and records.
+
+        Raises:
+            RunError: a record is damaged.
+        """
+        while self.step < self._steps:
+            yield from self._losses(self.step // self.epoch_steps, self.step % self.epoch_steps)
 
     def _is_over(self) -> bool:
         return stopping.is_over(self.history.validation, self._recipe.early_stopping)
 
-    def _restore_best(self) -> Scores:
+    def _restore_best(self, pairs: Pairs) -> Scores:
         """Puts the best weights into the network that is exported, and scores them."""
         self.exported.network.set_weights([one.numpy() for one in self._best])
         rows = self.history.validation
@@ -247,7 +256,7 @@ class Trainer:
             f"{name.replace('_', ' ')} ({best[name]:.2%}) of {len(rows)} validations",
             file=sys.stderr,
         )
-        return score(self._data.pairs, self.embed)
+        return score(pairs, self.embed)
 
     def restore(self) -> None:
         """Takes up the newest undamaged checkpoint, if there is one; a second call does nothing.

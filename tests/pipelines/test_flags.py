@@ -58,6 +58,7 @@ FLAGS = {
         --dataset required
         --output required
         --restart False --no-restart
+        --find-learning-rate False --no-find-learning-rate
         --cpu-replicas 1 int
         --recipe default default|demo|lfw
         --backbone recipe's plain|mobilefacenet|residual
