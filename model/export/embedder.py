@@ -44,7 +44,8 @@ class Embedder(tf.Module):
             float32 [N, D].
         """
         standardized = (tf.cast(pixels, tf.float32) - self.pixel_mean) / self.pixel_std
-        return self.network(standardized, training=training)
+        # A network that computes in 16 bits is trained by a head and a loss of 32.
+        return tf.cast(self.network(standardized, training=training), tf.float32)
 
     def embed(self, pixels: tf.Tensor) -> tf.Tensor:
         """Normalized embeddings, as the exported model gives them.

@@ -1,6 +1,8 @@
-"""Names of the recipes, networks, heads and optimizers; the help texts import them, so light."""
+"""Names of the all that a recipe chooses from; the help texts import them, so light."""
 
 RECIPES = ("default", "demo", "lfw")
 NETWORKS = ("plain", "mobilefacenet", "residual")
 HEADS = ("softmax", "arcface", "cosface")
-OPTIMIZERS = ("sgd", "adam")
+OPTIMIZERS = ("gradient-descent", "sgd", "adam", "adamw", "lamb", "lion")
+SCHEDULES = ("constant", "step", "polynomial", "cosine")
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")

@@ -2,9 +2,24 @@
 
 import dataclasses
 
-from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS
+from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS, PRECISIONS, SCHEDULES
 from facemill.transforms.core import fields
+from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
+
+
+def epochs_of(text: str) -> tuple[float, ...]:
+    """Epochs from a text such as `10,16.5`.
+
+    Raises:
+        UsageError: a part of it is no number.
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"`milestones` must be epochs such as 10,16, got {text!r}; give such a list."
+        ) from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +40,35 @@ class Recipe:
         None, least=1, most=100_000_000, instead_of="epochs", help="steps of the optimizer"
     )
     batch_size: int = option(64, least=1, most=65_536, help="images per step, over all replicas")
+    # The batch is divided into this many parts, whose gradients are added up before the step.
+    accumulate: int = option(
+        1, least=1, most=4_096, help="parts of a batch that are in memory one after the other"
+    )
+    # Weights, head and loss stay in float32.
+    precision: str = option(
+        "float32", choices=PRECISIONS, help="in which the network computes while it is trained"
+    )
+    # The decay of all is decoupled, so adam and adamw are the same.
     optimizer: str = option("sgd", choices=OPTIMIZERS, help="optimizer")
     learning_rate: float = option(0.1, least=1e-8, most=1e6, help="after the warm-up")
     # The learning rate rises from 0; a fraction of an epoch is allowed.
     warmup_epochs: float = option(
         1.0, least=0, most=1_000, help="over which the learning rate rises"
     )
+    schedule: str = option(
+        "cosine", choices=SCHEDULES, help="of the learning rate after the warm-up"
+    )
+    # Fractions of an epoch are allowed.
+    milestones: tuple[float, ...] = option(
+        (),
+        parse=epochs_of,
+        metavar="EPOCH,...",
+        help="epochs after which the schedule step lowers the rate",
+    )
+    step_factor: float = option(
+        0.1, above=0, most=1, help="of the rate at each milestone of the schedule step"
+    )
+    power: float = option(2.0, above=0, most=10, help="of the schedule polynomial")
     # Nesterov momentum.
     momentum: float = option(0.9, least=0, most=0.9999, help="of sgd")
     # Decoupled from the gradient (Loshchilov & Hutter 2019, arXiv 1711.05101): each step takes this
@@ -38,6 +76,20 @@ class Recipe:
     weight_decay: float = option(5e-3, least=0, most=1, help="decoupled, of kernels")
     clip_norm: float = option(
         5.0, least=0, most=1e6, help="largest global norm of the gradient, 0 for none"
+    )
+    # Of 0.999 the average reaches over the last 1,000 steps or so.
+    ema: float = option(
+        0.0, least=0, most=0.999999, help="decay of the moving average of the weights, 0 for none"
+    )
+    # In epochs; the margin rises from 0.
+    margin_warmup_epochs: float = option(
+        0.0, least=0, most=1_000, help="over which the margin rises"
+    )
+    early_stopping: int = option(
+        0,
+        least=0,
+        most=10_000,
+        help="epochs without a better validation after which training ends, 0 for never",
     )
     flip: bool = option(True, help="mirror half of the training images")
     crop: float = option(
@@ -59,6 +111,21 @@ class Recipe:
         """Checks each value.
 
         Raises:
-            UsageError: a value is out of its range.
+            UsageError: a value is out of its range, or two values do not go together.
         """
         fields.check(self)
+        if self.schedule == "step" and not self.milestones:
+            raise UsageError(
+                "`milestones` must name one or more epochs for the schedule step, got none; give "
+                "them, or another schedule."
+            )
+        if any(not 0 < epoch < float("inf") for epoch in self.milestones):
+            raise UsageError(
+                f"`milestones` must be epochs above 0, got "
+                f"{','.join(map(str, self.milestones))}; give others."
+            )
+        if self.batch_size % self.accumulate:
+            raise UsageError(
+                f"`batch_size` must be a multiple of `accumulate` ({self.accumulate}), got "
+                f"{self.batch_size}; change one of them."
+            )

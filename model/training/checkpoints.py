@@ -1,16 +1,92 @@
-"""Which checkpoints a folder holds: by TensorFlow's own list, and without it by their files."""
+"""Writing checkpoints and taking up the newest one that is undamaged."""
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from facemill.model.training import state
+from facemill.model.training.history import History
 from facemill.transforms import storage
+from facemill.transforms.core.errors import RunError
 
 # TensorFlow's list of the checkpoints of a folder.
 LIST = "checkpoint"
 _INDEX = re.compile(r"ckpt-(\d+)\.index$")
+
+
+class Checkpoints:
+    """The checkpoints of a run, each with the history up to it.
+
+    Args:
+        variables: by name, all that the run needs to go on.
+        history: of the run.
+        folder: where they are written, on this machine.
+    """
+
+    def __init__(self, variables: Mapping[str, Any], history: History, folder: str) -> None:
+        self._variables = variables
+        self._history = history
+        self._folder = folder
+        self._checkpoint = tf.train.Checkpoint(state=dict(variables))
+        mend_list(folder)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=2)
+
+    def save(self, step: int) -> None:
+        """Writes the checkpoint of a step and removes all but the newest two."""
+        # The history is written first: a run cannot resume from a checkpoint without its history.
+        self._history.save(step)
+        self._manager.save(step)
+        self._history.forget(self._manager.checkpoints)
+
+    def restore(self) -> int | None:
+        """Takes up the newest undamaged checkpoint.
+
+        Returns:
+            Its step; None if there are no checkpoints.
+
+        Raises:
+            RunError: all are damaged, or one does not fit the model.
+        """
+        damaged: list[str] = []
+        for path in newest_first(self._folder, self._manager.checkpoints):
+            try:
+                self._check_fit(path)
+                self._checkpoint.restore(path).assert_consumed()
+                step = int(path.rsplit("-", 1)[1])
+                self._history.load(step)
+            # What TensorFlow's checkpoint reader and `History.load` raise on damaged files.
+            except (
+                OSError,
+                ValueError,
+                LookupError,
+                AssertionError,
+                tf.errors.OpError,
+            ) as error:
+                damaged.append(f"{path} ({type(error).__name__})")
+                continue
+            if damaged:
+                print(f"damaged and passed over: {', '.join(damaged)}", file=sys.stderr)
+            return step
+        if damaged:
+            raise RunError(
+                "A checkpoint of the run before must be undamaged, but none is that is there: "
+                f"{', '.join(damaged)}; bring one back, or train anew by `restart`."
+            )
+        return None
+
+    def _check_fit(self, path: str) -> None:
+        """Refuses a checkpoint of another model, such as one that another version wrote."""
+        found = state.differences(state.shapes_in(path), state.shapes(self._variables))
+        if found:
+            raise RunError(
+                f"The checkpoint {path} must fit the model, but it differs "
+                f"({state.summary(found)}); go on with the version of facemill that wrote it, or "
+                "train anew by `restart`."
+            )
 
 
 def mend_list(folder: str) -> None:

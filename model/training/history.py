@@ -1,15 +1,15 @@
-"""Loss, learning rate and validation of a run, saved with each checkpoint so that it can resume."""
+"""Loss, rate, gradients and validation of a run, saved with each checkpoint, for its resume."""
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from facemill.transforms import storage
 
 
 class History:
-    """Loss and learning rate of every step, figures of every validation.
+    """Loss and learning rate of every step, gradient norms of some, figures of each validation.
 
     Args:
         folder: of its files, one for each checkpoint.
@@ -17,6 +17,8 @@ class History:
     Attributes:
         losses: of steps 1, 2, ...
         rates: learning rates of the same steps.
+        layers: names of the network's layers, in order.
+        gradients: {"step": ..., "norms": [of each layer]} of the steps that measured them.
         validation: {"step": ..., figure: value} of each validation.
     """
 
@@ -24,12 +26,26 @@ class History:
         self._folder = folder
         self.losses: list[float] = []
         self.rates: list[float] = []
+        self.layers: list[str] = []
+        self.gradients: list[dict[str, Any]] = []
         self.validation: list[dict[str, Any]] = []
 
     def add_steps(self, start: int, losses: Sequence[float], rates: Sequence[float]) -> None:
         """Adds the steps after step `start`, in place of any recorded before."""
         self.losses[start:] = losses
         self.rates[start:] = rates
+
+    def add_gradients(self, start: int, norms: Mapping[int, Sequence[float]]) -> None:
+        """Adds gradient norms of steps after `start`, in place of any recorded before.
+
+        Args:
+            start: steps done before.
+            norms: by step, one for each layer. Four digits are kept.
+        """
+        self.gradients = [row for row in self.gradients if row["step"] <= start]
+        for step, values in norms.items():
+            rounded = [float(f"{value:.4g}") for value in values]
+            self.gradients.append({"step": step, "norms": rounded})
 
     def add_validation(self, step: int, figures: dict[str, float]) -> None:
         """Adds the validation after `step` steps, in place of any of that step or later."""
@@ -41,9 +57,26 @@ class History:
         last = self.losses[-steps:]
         return sum(last) / len(last)
 
+    def to_csv(self) -> str:
+        """A line for each step: its loss and rate, and the figures of a validation after it."""
+        named = list(dict.fromkeys(name for row in self.validation for name in row))
+        names = [name for name in named if name != "step"]
+        after = {row["step"]: row for row in self.validation}
+        lines = [",".join(["step", "loss", "learning_rate", *names])]
+        for step, (loss, rate) in enumerate(zip(self.losses, self.rates, strict=True), start=1):
+            figures = after.get(step, {})
+            cells = [step, loss, rate, *(figures.get(name, "") for name in names)]
+            lines.append(",".join(map(str, cells)))
+        return "\n".join(lines) + "\n"
+
     def save(self, step: int) -> None:
         """Writes the file of a checkpoint."""
-        value = {"losses": self.losses, "rates": self.rates, "validation": self.validation}
+        value = {
+            "losses": self.losses,
+            "rates": self.rates,
+            "gradients": self.gradients,
+            "validation": self.validation,
+        }
         storage.write_atomically(self._path(step), json.dumps(value).encode("ascii"))
 
     def load(self, step: int) -> None:
@@ -56,7 +89,7 @@ class History:
         """
         value = json.loads(storage.read_bytes(self._path(step)))
         self.losses, self.rates = value["losses"], value["rates"]
-        self.validation = value["validation"]
+        self.gradients, self.validation = value["gradients"], value["validation"]
 
     def forget(self, checkpoints: Iterable[str]) -> None:
         """Removes the files whose checkpoint is gone.

@@ -1,13 +1,11 @@
-"""The training loop, under tf.distribute.MirroredStrategy."""
+"""The training loop: from the newest checkpoint to the last step, epoch by epoch."""
 
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,70 +15,22 @@ from facemill.model.data.vocabulary import Transform
 from facemill.model.export.embedder import Embedder
 from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
-from facemill.model.training import checkpoints
+from facemill.model.training import optimizers, precision, schedules, state, stopping
+from facemill.model.training.average import Average
+from facemill.model.training.checkpoints import Checkpoints
+from facemill.model.training.gradient_norms import GradientNorms
 from facemill.model.training.history import History
-from facemill.model.training.schedule import WarmupCosine
+from facemill.model.training.monitoring import Monitor
+from facemill.model.training.schedules import Schedule
+from facemill.model.training.step import Step
 from facemill.transforms.core.errors import ParameterError, RunError
 
 _EMBED_BATCH = 64
 _CHECK_EVERY = 20
 _CHECKPOINT_SECONDS = 60.0
-
-
-def count_replicas(cpu_replicas: int, batch_size: int) -> int:
-    """How many devices share each batch: all GPUs if there are any, else logical CPU devices.
-
-    Args:
-        cpu_replicas: requested number of logical CPU devices.
-        batch_size: images per step.
-
-    Raises:
-        UsageError: `cpu_replicas` is above 1 on a machine with GPUs, or the batch is not divisible.
-    """
-    gpus = len(tf.config.list_physical_devices("GPU"))
-    if gpus and cpu_replicas > 1:
-        raise ParameterError(
-            "cpu_replicas",
-            cpu_replicas,
-            must="be 1 where TensorFlow has GPUs",
-            got=f"{cpu_replicas} beside {gpus}",
-            do="leave it out, or hide the GPUs with CUDA_VISIBLE_DEVICES=-1",
-        )
-    count = gpus or cpu_replicas
-    if batch_size % count:
-        what = "the GPUs that share it" if gpus else "`cpu_replicas`"
-        raise ParameterError(
-            "batch_size",
-            batch_size,
-            must=f"be a multiple of {what} ({count})",
-            do="change one of them",
-        )
-    return count
-
-
-def replicas(count: int) -> tf.distribute.Strategy:
-    """MirroredStrategy over all GPUs, or over `count` logical devices of the CPU.
-
-    Call it before TensorFlow initializes a device.
-
-    Args:
-        count: the result of `count_replicas`.
-
-    Raises:
-        RunError: TensorFlow has initialized its devices already.
-    """
-    if tf.config.list_physical_devices("GPU"):
-        return tf.distribute.MirroredStrategy([f"/gpu:{index}" for index in range(count)])
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
-    try:
-        tf.config.set_logical_device_configuration(cpu, parts)
-    except RuntimeError:
-        raise RunError(
-            "`cpu_replicas` must be set before TensorFlow starts, but it runs already in this "
-            "process; use a new one."
-        ) from None
-    return tf.distribute.MirroredStrategy([f"/cpu:{index}" for index in range(count)])
+# Gradient norms are measured in one of so many steps, and in more the longer the run is, so that
+# the history stays small.
+_NORMS_EVERY, _MOST_NORMS = 20, 500
 
 
 @dataclass(frozen=True)
@@ -100,6 +50,21 @@ class Data:
     pairs: Pairs | None
 
 
+@dataclass(frozen=True)
+class Group:
+    """Some steps in a row.
+
+    Attributes:
+        start: steps done before.
+        losses: of these steps.
+        norms: of the gradient by layer, of those of these steps that measured them.
+    """
+
+    start: int
+    losses: list[float]
+    norms: list[list[float]]
+
+
 class Trainer:
     """A model in training; its initial weights are drawn from Keras's current seed.
 
@@ -110,10 +75,15 @@ class Trainer:
         folder: where checkpoints are written.
         logs: where TensorBoard logs are written.
         saved: is called whenever a checkpoint was written.
+        warn: is called with sentences about the course of the run.
+        rate: replaces the recipe's schedule of the learning rate.
 
     Attributes:
-        embedder: the network with its preprocessing.
-        history: loss, learning rate and validation so far.
+        embedder: the network in training, with its preprocessing.
+        exported: the network that is validated and exported: that in training, or a second one
+            that holds its moving average or computes in float32.
+        history: loss, learning rate, gradients and validation so far.
+        epoch_steps: steps of an epoch.
         warmup: steps in which the learning rate rises.
         done: steps that were begun, also by the run before.
     """
@@ -126,55 +96,108 @@ class Trainer:
         folder: str,
         logs: str,
         saved: Callable[[], None] = lambda: None,
+        warn: Callable[[str], None] = lambda text: print(f"warning: {text}", file=sys.stderr),
+        rate: Schedule | None = None,
     ) -> None:
         self._data = data
         self._recipe = recipe
         self._strategy = strategy
         self._folder = folder
-        self._logs = tf.summary.create_file_writer(logs)
         self._saved = saved
         self._restored = False
-        self._epoch_steps = tfdata.steps_per_epoch(data.manifest, recipe.batch_size)
-        self._steps = recipe.steps or self._epoch_steps * recipe.epochs
-        self.warmup = round(recipe.warmup_epochs * self._epoch_steps)
-        self._rate = WarmupCosine(recipe.learning_rate, self.warmup, self._steps)
+        if recipe.early_stopping and data.pairs is None:
+            raise ParameterError(
+                "early_stopping",
+                recipe.early_stopping,
+                must="be 0 without validation pairs",
+                do="leave it out, or ingest with two val identities of two images or more",
+            )
+        self.epoch_steps = tfdata.steps_per_epoch(data.manifest, recipe.batch_size)
+        self._steps = recipe.steps or self.epoch_steps * recipe.epochs
+        self.warmup = round(recipe.warmup_epochs * self.epoch_steps)
+        self._rate = rate or schedules.build(recipe, self.epoch_steps, self._steps)
         with strategy.scope():
             self._build()
+        # Best weights so far, on the CPU; they are no part of the computation.
+        self._best = (
+            [tf.Variable(one) for one in self.exported.network.get_weights()]
+            if recipe.early_stopping
+            else []
+        )
         self.history = History(folder)
         self.done = 0
-        network = self.embedder.network
-        weights = {id(one) for one in network.weights}
-        # The state of dropout's generators, which tf.train.Checkpoint does not find in the network.
-        generators = [one for one in network.variables if id(one) not in weights]
-        self._checkpoint = tf.train.Checkpoint(
-            network=network, head=self._head, optimizer=self._optimizer, generators=generators
+        self._checkpoints = Checkpoints(self._state(), self.history, folder)
+        self._monitor = Monitor(
+            self.history, recipe, self._norms, logs, self.epoch_steps, self._steps, warn
         )
-        checkpoints.mend_list(folder)
-        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=2)
+        self.note = self._monitor.note
 
     def _build(self) -> None:
-        recipe, transform = self._recipe, self._data.transform
-        self.embedder = Embedder(
-            recipe,
-            self._data.manifest["options"]["image_size"],
-            transform.pixel_mean,
-            transform.pixel_std,
-        )
+        recipe = self._recipe
+        with precision.layers_of(recipe.precision):
+            self.embedder = self._embedder()
         self._head = heads.build(
-            recipe.head, len(transform.identities), recipe.margin, recipe.scale
+            recipe.head, len(self._data.transform.identities), recipe.margin, recipe.scale
         )
         self._head.build((None, recipe.embedding_size))
         self._variables = self.embedder.network.trainable_variables + self._head.trainable_variables
-        self._optimizer = _optimizer(recipe, self._rate)
-        # Only kernels decay; biases, PReLU slopes and BatchNorm scales do not.
-        without_decay = [one for one in self._variables if not one.path.endswith("kernel")]
-        self._optimizer.exclude_from_weight_decay(var_list=without_decay)
-        self._optimizer.build(self._variables)
+        self._optimizer = optimizers.build(recipe, self._rate, self._variables)
+        # Built last, so that the initial weights do not depend on it.
+        second = recipe.ema > 0 or recipe.precision != "float32"
+        self.exported = self._embedder() if second else self.embedder
+        self._average = Average(self.embedder, self.exported, recipe.ema) if second else None
+        margin_warmup = round(recipe.margin_warmup_epochs * self.epoch_steps)
+        if recipe.margin_warmup_epochs and not hasattr(self._head, "margin_share"):
+            raise ParameterError(
+                "margin_warmup_epochs",
+                recipe.margin_warmup_epochs,
+                must=f"be 0 for the head {recipe.head}, whose margin does not rise",
+                do="leave it out or take another `head`",
+            )
+        every = max(_NORMS_EVERY, -(-self._steps // _MOST_NORMS))
+        self._norms = GradientNorms([one.path for one in self._variables], every)
+        self._step = Step(
+            self.embedder,
+            self._head,
+            self._optimizer,
+            self._variables,
+            self._strategy,
+            recipe,
+            self._norms,
+            self._average,
+            margin_warmup,
+        )
+        self._train = self._step.train
+
+    def _embedder(self) -> Embedder:
+        transform = self._data.transform
+        size = self._data.manifest["options"]["image_size"]
+        return Embedder(self._recipe, size, transform.pixel_mean, transform.pixel_std)
+
+    def _state(self) -> dict[str, Any]:
+        """All that decides how the run goes on, by name."""
+        network = self.embedder.network
+        weights = {id(one) for one in network.weights}
+        margin = getattr(self._head, "margin_share", None)
+        known = {id(one) for one in self._head.variables}
+        return state.named(
+            {
+                "network": network.weights,
+                # The state of dropout's generators is no weight of the network.
+                "generators": [one for one in network.variables if id(one) not in weights],
+                "head": self._head.variables,
+                "margin": [] if margin is None or id(margin) in known else [margin],
+                "optimizer": self._optimizer.variables,
+                "average": self.exported.network.weights if self._average else [],
+                "best": self._best,
+                "step": [self._step.done],
+            }
+        )
 
     @property
     def step(self) -> int:
         """The number of steps done."""
-        return int(self._optimizer.iterations.numpy())
+        return int(self._step.done.numpy())
 
     @property
     def steps(self) -> int:
@@ -185,7 +208,7 @@ class Trainer:
         """Trains to the last step, from the newest checkpoint if there is one.
 
         Returns:
-            Scores of the validation pairs after the last step; None without pairs.
+            Scores of the validation pairs by the network `exported`; None without pairs.
 
         Raises:
             RunError: the loss or a weight is not finite (the message names the step), or a record
@@ -195,56 +218,62 @@ class Trainer:
         started, saved = time.monotonic(), time.monotonic()
         first = self.step
         scores = None
-        while self.step < self._steps:
-            epoch = self.step // self._epoch_steps
-            for losses in self._losses(epoch, self.step % self._epoch_steps):
-                self._record(losses)
+        while self.step < self._steps and not self._is_over():
+            epoch = self.step // self.epoch_steps
+            for group in self._losses(epoch, self.step % self.epoch_steps):
+                self._record(group)
                 if time.monotonic() - saved > _CHECKPOINT_SECONDS:
                     self._save()
                     saved = time.monotonic()
             scores = self._validate()
             self._save()
             saved = time.monotonic()
-            self._report(epoch, (self.step - first) / (time.monotonic() - started))
+            self._monitor.epoch(epoch, self.step, (self.step - first) / (saved - started))
+        if self._best and self._data.pairs is not None:
+            return self._restore_best(self._data.pairs)
         return self._validate() if scores is None else scores
+
+    def groups(self) -> Iterator[Group]:
+        """Trains to the last step without validation, checkpoints and records.
+
+        Raises:
+            RunError: a record is damaged.
+        """
+        while self.step < self._steps:
+            yield from self._losses(self.step // self.epoch_steps, self.step % self.epoch_steps)
+
+    def _is_over(self) -> bool:
+        return stopping.is_over(self.history.validation, self._recipe.early_stopping)
+
+    def _restore_best(self, pairs: Pairs) -> Scores:
+        """Puts the best weights into the network that is exported, and scores them."""
+        self.exported.network.set_weights([one.numpy() for one in self._best])
+        rows = self.history.validation
+        best = rows[stopping.best(rows)]
+        name = stopping.watched(best)
+        print(
+            f"the weights of step {best['step']:,} are kept, which had the best "
+            f"{name.replace('_', ' ')} ({best[name]:.2%}) of {len(rows)} validations",
+            file=sys.stderr,
+        )
+        return score(pairs, self.embed)
 
     def restore(self) -> None:
         """Takes up the newest undamaged checkpoint, if there is one; a second call does nothing.
 
         Raises:
-            RunError: there are checkpoints, and all are damaged.
+            RunError: there are checkpoints, and all are damaged, or one does not fit the model.
         """
         if self._restored:
             return
         self._restored = True
-        damaged: list[str] = []
-        for path in checkpoints.newest_first(self._folder, self._manager.checkpoints):
-            try:
-                self._checkpoint.restore(path).assert_consumed()
-                self.history.load(self.step)
-            # What TensorFlow's checkpoint reader and `History.load` raise on damaged files.
-            except (
-                OSError,
-                ValueError,
-                LookupError,
-                AssertionError,
-                tf.errors.OpError,
-            ) as error:
-                damaged.append(f"{path} ({type(error).__name__})")
-                continue
-            self.done = self.step
-            if damaged:
-                print(f"damaged and passed over: {', '.join(damaged)}", file=sys.stderr)
-            print(f"going on from step {self.step}", file=sys.stderr)
+        if self._checkpoints.restore() is None:
             return
-        if damaged:
-            raise RunError(
-                "A checkpoint of the run before must be undamaged, but none is that is there: "
-                f"{', '.join(damaged)}; bring one back, or train anew by `restart`."
-            )
+        self.done = self.step
+        print(f"going on from step {self.step}", file=sys.stderr)
 
-    def _losses(self, epoch: int, first: int) -> Iterator[list[float]]:
-        """Trains on the rest of an epoch; yields losses in groups of up to `_CHECK_EVERY` steps."""
+    def _losses(self, epoch: int, first: int) -> Iterator[Group]:
+        """Trains on the rest of an epoch; yields groups of up to `_CHECK_EVERY` steps."""
         try:
             yield from self._steps_of(epoch, first)
         except tf.errors.OpError as error:
@@ -259,20 +288,28 @@ class Trainer:
                 f"({error.message.splitlines()[0][:200]}); ingest again."
             ) from None
 
-    def _steps_of(self, epoch: int, first: int) -> Iterator[list[float]]:
+    def _steps_of(self, epoch: int, first: int) -> Iterator[Group]:
+        start = self.step
         batches = tfdata.batches(
             self._data.path, self._data.manifest, self._data.transform, self._recipe, epoch, first
-        ).take(self._steps - self.step)
-        pending: list[tf.Tensor] = []
+        ).take(self._steps - start)
+        pending: list[tuple[tf.Tensor, tf.Tensor]] = []
         for batch in self._divided(batches):
             pending.append(self._train(*batch))
             self.done += 1
             # Reading a loss waits for its step; reading them in groups keeps the cores busy.
             if len(pending) == _CHECK_EVERY:
-                yield [float(loss) for loss in pending]
+                yield self._read(start, pending)
+                start += len(pending)
                 pending = []
         if pending:
-            yield [float(loss) for loss in pending]
+            yield self._read(start, pending)
+
+    def _read(self, start: int, pending: list[tuple[tf.Tensor, tf.Tensor]]) -> Group:
+        losses = [float(loss) for loss, _ in pending]
+        measured = [norms for _, norms in pending]
+        kept = [one for at, one in enumerate(measured) if self._norms.is_measured(start + at)]
+        return Group(start, losses, [one.numpy().tolist() for one in kept])
 
     def _divided(self, batches: tf.data.Dataset) -> Iterable[Any]:
         """The batches, each divided among the replicas if there are several.
@@ -284,49 +321,14 @@ class Trainer:
             return batches
         return self._strategy.experimental_distribute_dataset(batches)
 
-    @tf.function
-    def _train(self, pixels: Any, labels: Any, weights: Any) -> tf.Tensor:
-        """One step on a global batch; returns the mean weighted loss."""
-        losses = self._strategy.run(self._replica, (pixels, labels, weights))
-        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
-
-    def _replica(self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """One replica's part of a step; returns its share of the global batch's mean loss."""
-        with tf.GradientTape() as tape:
-            logits = self._head(self.embedder.raw(pixels, training=True), labels)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            # Divided by the size of the global batch, so that the sum over replicas is the mean.
-            # Weights are 1 on average over the train split, so the learning rate keeps its meaning.
-            loss = tf.reduce_sum(losses * weights) / self._recipe.batch_size
-        gradients = tape.gradient(loss, [one.value for one in self._variables])
-        context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        if self._recipe.clip_norm > 0:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._recipe.clip_norm)
-        # The optimizer sums over replicas once more, so each replica passes its share of the sum.
-        share = [gradient / self._strategy.num_replicas_in_sync for gradient in gradients]
-        self._optimizer.apply(share, self._variables)
-        return loss
-
-    def _record(self, losses: list[float]) -> None:
-        start = self.step - len(losses)
-        for index, loss in enumerate(losses):
-            if not math.isfinite(loss):
-                raise RunError(
-                    f"The loss must be finite, but it is {loss} at step {start + index + 1}; lower "
-                    "`learning_rate` or look at the labels, and train again."
-                )
+    def _record(self, group: Group) -> None:
+        rates = [float(self._rate(group.start + index)) for index in range(len(group.losses))]
+        self._monitor.steps(group.start, group.losses, group.norms, rates)
         if not self._finite():
             raise RunError(
                 f"The weights must be finite, but after step {self.step} they are not; lower "
                 "`learning_rate` or look at the labels, and train again."
             )
-        rates = [float(self._rate(start + index)) for index in range(len(losses))]
-        self.history.add_steps(start, losses, rates)
-        with self._logs.as_default():
-            for index, (loss, rate) in enumerate(zip(losses, rates, strict=True)):
-                tf.summary.scalar("loss", loss, start + index + 1)
-                tf.summary.scalar("learning rate", rate, start + index + 1)
 
     @tf.function
     def _finite(self) -> tf.Tensor:
@@ -335,6 +337,8 @@ class Trainer:
         return tf.reduce_all([tf.reduce_all(tf.math.is_finite(one.value)) for one in weights])
 
     def _validate(self) -> Scores | None:
+        if self._average is not None and not self._average.is_moving:
+            self._average.copy()
         if self._data.pairs is None:
             return None
         try:
@@ -344,46 +348,23 @@ class Trainer:
                 f"The model must embed every val image, but after step {self.step} it does not "
                 f"({error}); lower `learning_rate` and train again."
             ) from None
-        self.history.add_validation(self.step, scores.metrics)
-        with self._logs.as_default():
-            for name, value in scores.metrics.items():
-                tf.summary.scalar(f"validation {name}", value, self.step)
+        self._monitor.validation(self.step, stopping.figures(scores))
+        rows = self.history.validation
+        if self._best and stopping.best(rows) == len(rows) - 1:
+            for best, weight in zip(self._best, self.exported.network.get_weights(), strict=True):
+                best.assign(weight)
         return scores
 
     def embed(self, encoded: list[bytes]) -> np.ndarray:
         """Embeddings of JPEGs of the model's image size: float32 [N, D], each row of length 1."""
-        dataset = tfdata.images(encoded, self.embedder.image_size, _EMBED_BATCH)
+        dataset = tfdata.images(encoded, self.exported.image_size, _EMBED_BATCH)
         return np.concatenate([self._embed(pixels).numpy() for pixels in dataset])
 
     @tf.function(reduce_retracing=True)
     def _embed(self, pixels: tf.Tensor) -> tf.Tensor:
-        return self.embedder.embed(pixels)
+        return self.exported.embed(pixels)
 
     def _save(self) -> None:
-        self._logs.flush()
-        # The history is written first: a run cannot resume from a checkpoint without its history.
-        self.history.save(self.step)
-        self._manager.save(self.step)
-        self.history.forget(self._manager.checkpoints)
+        self._monitor.flush()
+        self._checkpoints.save(self.step)
         self._saved()
-
-    def _report(self, epoch: int, rate: float) -> None:
-        left = (self._steps - self.step) / max(rate, 1e-9)
-        validation = self.history.validation
-        accuracy = f", pairs {validation[-1]['accuracy']:.2%}" if validation else ""
-        print(
-            f"epoch {epoch + 1}/{math.ceil(self._steps / self._epoch_steps)}: "
-            f"loss {self.history.mean_loss(self._epoch_steps):.4f}{accuracy}, "
-            f"{rate * self._recipe.batch_size:,.0f} images/s, {left / 60:.1f} min left",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
-def _optimizer(recipe: Recipe, rate: WarmupCosine) -> keras.optimizers.Optimizer:
-    decay = recipe.weight_decay or None
-    if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(rate, weight_decay=decay)
-    return keras.optimizers.SGD(
-        rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, weight_decay=decay
-    )

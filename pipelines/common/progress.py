@@ -27,6 +27,7 @@ class Progress:
         count: returns how many are done; called from another thread. Where `count` or `total`
             raises OSError, ValueError or a FacemillError, no line is printed this time.
         total: returns how many there are, or None while that is unknown.
+        note: returns what follows the rate in the line, from the rate; "" for nothing.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class Progress:
         what: str,
         count: Callable[[], int],
         total: Callable[[], int | None] = lambda: None,
+        note: Callable[[float], str] = lambda rate: "",
     ) -> None:
         self._what = what
         self._count = count
         self._total = total
+        self._note = note
         # Done before, by a run that this one continues: no part of the rate.
         self._before = 0
         self._done = threading.Event()
@@ -82,4 +85,5 @@ class Progress:
         if count >= total:
             return f"{line}, finishing"
         left = (total - count) / rate / 60 if rate > 0 else 0.0
-        return f"{line} ({rate:,.0f}/s, {left:.1f} min left)"
+        note = self._note(rate)
+        return f"{line} ({rate:,.0f}/s, {left:.1f} min left{note and ', '}{note})"

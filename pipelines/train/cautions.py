@@ -1,9 +1,15 @@
-"""Settings of a training run that are most often mistakes."""
+"""Settings of a training run that are most often mistakes, and sentences with flags in them."""
+
+import dataclasses
+import re
 
 from facemill.model.recipes.recipe import Recipe
+from facemill.pipelines.train.options import TrainOptions
+from facemill.transforms.core.fields import option_of
 
 # The default margin is ArcFace's, an angle; CosFace's paper takes 0.35, a cosine.
 _ARCFACE, _COSFACE = 0.5, 0.35
+_NAME = re.compile(r"`([a-z_]+)`")
 
 
 def cautions(recipe: Recipe, steps: int, warmup: int) -> list[str]:
@@ -26,3 +32,15 @@ def cautions(recipe: Recipe, steps: int, warmup: int) -> list[str]:
             f"it in cosine, where {_COSFACE} is usual; give --margin {_COSFACE}."
         )
     return found
+
+
+def with_flags(text: str) -> str:
+    """A sentence of the library with flags in place of the recipe's fields in back quotes."""
+    (recipe,) = (one for one in dataclasses.fields(TrainOptions) if one.name == "recipe")
+    how = option_of(recipe)
+    flags = how.inner_flags if how else {}
+
+    def flag(found: re.Match[str]) -> str:
+        return "--" + flags.get(found[1], found[1]).replace("_", "-")
+
+    return _NAME.sub(flag, text)

@@ -20,12 +20,14 @@ from facemill.model.export.embedder import Embedder
 from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
 from facemill.model.metrics import verification
 from facemill.model.runtimes.spec import SAVED_MODEL
+from facemill.model.training import diagnosis, precision
 from facemill.model.training.failures import failures_in_sentences
 from facemill.model.training.keras_settings import use_own_settings
-from facemill.model.training.trainer import Data, Trainer, count_replicas, replicas
+from facemill.model.training.strategy import count_replicas, replicas
+from facemill.model.training.trainer import Data, Trainer
 from facemill.pipelines.common.progress import Progress
-from facemill.pipelines.train import report
-from facemill.pipelines.train.cautions import cautions
+from facemill.pipelines.train import rate_test, report
+from facemill.pipelines.train.cautions import cautions, with_flags
 from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError, UsageError
@@ -35,6 +37,7 @@ from facemill.transforms.dataset.writing import Work
 KIND = "model"
 # A killed run leaves these folders, and the next run resumes from them.
 _CHECKPOINTS, _LOGS = "checkpoints", "logs"
+_HISTORY = "history.csv"
 _FALSE_MATCH_RATES = (1e-1, 1e-2, 1e-3)
 
 
@@ -53,18 +56,21 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     dataset = storage.absolute(options.dataset, "dataset")
     manifest = artifact.read_manifest(dataset, "dataset")
     _check_dataset(manifest, options)
-    count = count_replicas(options.cpu_replicas, options.recipe.batch_size)
+    recipe = options.recipe
+    precision.check(recipe.precision)
+    count = count_replicas(options.cpu_replicas, recipe.batch_size, recipe.accumulate)
     wanted = {
-        **dataclasses.asdict(options.recipe),
+        **dataclasses.asdict(recipe),
         "dataset_fingerprint": artifact.fingerprint(manifest),
         # Each replica normalizes its own part of a batch, so their number changes the result.
         "replicas": count,
     }
     inputs = {"dataset": dataset}
-    keep = [_CHECKPOINTS, _LOGS]
+    tests_rates = options.find_learning_rate
+    keep = [] if tests_rates else [_CHECKPOINTS, _LOGS]
     with writing.begin(
         options.output,
-        KIND,
+        rate_test.KIND if tests_rates else KIND,
         wanted,
         inputs=inputs,
         keep=keep,
@@ -73,7 +79,8 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         restart=options.restart,
     ) as work:
         if work is None:
-            print(f"{options.output} is already complete; remove it to train again.")
+            again = "test" if tests_rates else "train"
+            print(f"{options.output} is already complete; remove it to {again} again.")
             return
         if not storage.is_remote(dataset):
             # Of a dataset on a store each file is checked when it is downloaded.
@@ -112,6 +119,9 @@ def _train(
             f"The dataset's transform must know the {expected} identities of its train split, got "
             f"{len(transform.identities)}; ingest again."
         )
+    if options.find_learning_rate:
+        rate_test.run(work, dataset, manifest, transform, recipe, strategy)
+        return
     pairs = validation_pairs.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
     if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
@@ -119,17 +129,17 @@ def _train(
     # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
     data = Data(dataset, manifest, transform, pairs)
-    trainer = Trainer(data, recipe, strategy, checkpoints, logs, save)
+    trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn)
     warnings = cautions(recipe, trainer.steps, trainer.warmup)
     for text in warnings:
-        print(f"warning: {text}", file=sys.stderr)
+        _warn(text)
     # The rate that the progress line shows leaves out what an earlier run did.
     trainer.restore()
-    with Progress("steps trained", lambda: trainer.done, lambda: trainer.steps):
+    with Progress("steps trained", lambda: trainer.done, lambda: trainer.steps, trainer.note):
         scores = trainer.run()
     save()
     embedder = copy_outside_strategy(
-        trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std
+        trainer.exported, recipe, transform.pixel_mean, transform.pixel_std
     )
     preprocessing = manifest["preprocessing"]
     # Of `--align none` the model takes the uncropped image; aligned faces must come aligned.
@@ -150,10 +160,14 @@ def _train(
         if scores is None
         else verification.thresholds_at(scores.genuine, scores.impostor, _FALSE_MATCH_RATES),
     }
+    # From the history alone, so that a resumed run says the same.
+    found = diagnosis.findings(trainer.history, trainer.epoch_steps, recipe)
+    warnings += [with_flags(one.text) for one in found]
     page = report.render(described, trainer.history, scores, pairs, manifest, examples, warnings)
     trained = trained_identities.to_bytes(transform.identities)
     storage.write_atomically(work.path(trained_identities.FILE), trained)
     storage.write_atomically(work.path("report.html"), page.encode("utf-8"))
+    storage.write_atomically(work.path(_HISTORY), trainer.history.to_csv().encode("ascii"))
     _commit(
         work,
         described,
@@ -170,6 +184,10 @@ def _train(
     for name, value in described["metrics"].items():
         print(f"  {name:<18} {value:.4f}")
     print(f"  {'model':<18} {described['model_id'][:12]}")
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {with_flags(text)}", file=sys.stderr)
 
 
 def _kept_folders(work: Work) -> tuple[str, str, Callable[[], None]]:
@@ -245,7 +263,7 @@ def _commit(
         artifact.file_entry(work.scratch, f"{SAVED_MODEL.file}/{name}")
         for name in storage.walk_files(work.path(SAVED_MODEL.file))
     ]
-    single = ["report.html", trained_identities.FILE]
+    single = ["report.html", trained_identities.FILE, _HISTORY]
     if len(described["runtimes"]) > 1:
         single.append(tflite.FILE)
     files += [artifact.file_entry(work.scratch, name) for name in single]

@@ -29,6 +29,11 @@ class TrainOptions:
         help="train anew, without the checkpoints that an unfinished run left in --output; without "
         "it a run with other options is refused there",
     )
+    find_learning_rate: bool = option(
+        False,
+        help="train some steps at rising rates and write their curve and the rate to take to "
+        "--output, in place of a model",
+    )
     # One is fastest on one machine; more simulate several GPUs. Where TensorFlow has GPUs, all of
     # them share each batch.
     cpu_replicas: int = option(

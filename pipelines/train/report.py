@@ -87,10 +87,16 @@ def _recipe(recipe: Mapping[str, Any]) -> list[list[tables.Cell]]:
     # The length is given by `steps` or by `epochs`; the unused one is left out.
     unused = "steps" if recipe["steps"] is None else "epochs"
     return [
-        [name.replace("_", " "), _WORDS[value] if isinstance(value, bool) else value]
-        for name, value in recipe.items()
-        if name != unused
+        [name.replace("_", " "), _shown(value)] for name, value in recipe.items() if name != unused
     ]
+
+
+def _shown(value: Any) -> tables.Cell:
+    if isinstance(value, bool):
+        return _WORDS[value]
+    if isinstance(value, tuple):
+        return ", ".join(f"{one:g}" for one in value) or "none"
+    return value
 
 
 def _curves(history: History) -> list[charts.Markup]:
@@ -114,6 +120,8 @@ def _curves(history: History) -> list[charts.Markup]:
             f"At most {max(history.rates):.3g}.",
         ),
     ]
+    if history.gradients:
+        shown.append(_gradients(history))
     if history.validation:
         steps = [row["step"] for row in history.validation]
         accuracy = [100 * row["accuracy"] for row in history.validation]
@@ -127,6 +135,23 @@ def _curves(history: History) -> list[charts.Markup]:
             )
         )
     return shown
+
+
+def _gradients(history: History) -> charts.Markup:
+    """The norms of the layers with the smallest, the median and the largest one."""
+    norms = np.array([row["norms"] for row in history.gradients])
+    steps = np.array([row["step"] for row in history.gradients])
+    order = np.argsort(np.median(norms, axis=0), kind="stable")
+    picked = dict.fromkeys([order[0], order[len(order) // 2], order[-1]])
+    smallest, largest = history.layers[order[0]], history.layers[order[-1]]
+    return charts.line(
+        "Gradient norms",
+        "step",
+        "norm of a layer's gradient",
+        [charts.Series(history.layers[index], steps, norms[:, index]) for index in picked],
+        f"Of {len(order)} layers, {smallest} has the smallest and {largest} the largest.",
+        y_scale="log",
+    )
 
 
 def _pairs(scores: Scores) -> list[charts.Markup]:

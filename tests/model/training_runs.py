@@ -4,6 +4,7 @@ python -m tests.model.training_runs replicas DATASET FOLDER COUNT
 python -m tests.model.training_runs resume DATASET FOLDER
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from facemill.model.data import validation_pairs
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
+from facemill.model.training import strategy as strategies
 from facemill.model.training import trainer as training
 from facemill.model.training.trainer import Data, Trainer
 from tests.model import tiny
@@ -25,13 +28,15 @@ class StoppedError(Exception):
 def trainer(dataset: Path, recipe: Recipe, strategy: tf.distribute.Strategy, folder: Path):
     keras.utils.set_random_seed(recipe.seed)
     manifest = tiny.manifest(dataset)
-    data = Data(str(dataset), manifest, Transform(str(dataset), manifest), None)
+    pairs = validation_pairs.draw(str(dataset), manifest, 20, 1) if recipe.early_stopping else None
+    data = Data(str(dataset), manifest, Transform(str(dataset), manifest), pairs)
     return Trainer(data, recipe, strategy, str(folder), str(folder))
 
 
 def save(path: Path, trained: Trainer) -> None:
     """Losses and all weights."""
     weights = trained.embedder.network.get_weights() + trained._head.get_weights()
+    weights += trained.exported.network.get_weights()
     named = {f"weight {index:03d}": value for index, value in enumerate(weights)}
     np.savez(path, losses=np.array(trained.history.losses), **named)
 
@@ -51,32 +56,49 @@ def run_replicas(dataset: Path, folder: Path, count: int) -> None:
         weight_decay=0.05,
         erase=0.3,
     )
-    trained = trainer(dataset, recipe, training.replicas(count), folder)
+    strategy = strategies.replicas(count)
+    trained = trainer(dataset, recipe, strategy, folder)
     trained.run()
     save(folder / "result.npz", trained)
+    parts = dataclasses.replace(recipe, accumulate=3, ema=0.9)
+    trained = trainer(dataset, parts, strategy, folder / "parts")
+    trained.run()
+    save(folder / "parts.npz", trained)
+
+
+# Together every kind of state: dropout, BatchNorm, the moments of two optimizers, the average, best
+# weights; parts of batches, one replica and two.
+PARTS = Recipe(
+    embedding_size=16, margin=0.2, steps=9, batch_size=12, learning_rate=1e-3, ema=0.9, accumulate=2
+)
+RESUMED = {
+    "adamw": (1, dataclasses.replace(PARTS, network="residual", optimizer="adamw")),
+    "sgd": (2, dataclasses.replace(PARTS, network="plain", optimizer="sgd", early_stopping=3)),
+}
 
 
 def run_resume(dataset: Path, folder: Path) -> None:
+    strategies.replicas(2)
     tf.config.experimental.enable_op_determinism()
-    # A recipe with every kind of state: dropout, BatchNorm, the moments of Adam.
-    recipe = Recipe(
-        network="residual", embedding_size=32, steps=9, batch_size=10, optimizer="adam",
-        learning_rate=1e-3,
-    )  # fmt: skip
-    strategy = training.replicas(1)
+    for name, (count, recipe) in RESUMED.items():
+        strategy = tf.distribute.MirroredStrategy([f"/cpu:{index}" for index in range(count)])
+        resume(dataset, folder / name, recipe, strategy)
+
+
+def resume(dataset: Path, folder: Path, recipe: Recipe, strategy: tf.distribute.Strategy) -> None:
     straight = trainer(dataset, recipe, strategy, folder / "straight")
     straight.run()
     save(folder / "straight.npz", straight)
 
-    # A checkpoint after every other step; the run ends in the middle of its second epoch.
+    # A checkpoint after every other step.
     training._CHECK_EVERY, training._CHECKPOINT_SECONDS = 2, -1.0
     stopped = trainer(dataset, recipe, strategy, folder / "resumed")
     record = stopped._record
 
-    def stop_at_eight(losses: list[float]) -> None:
+    def stop_at_eight(group: training.Group) -> None:
         if stopped.step >= 8:
             raise StoppedError
-        record(losses)
+        record(group)
 
     stopped._record = stop_at_eight
     try:

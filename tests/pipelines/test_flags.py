@@ -58,6 +58,7 @@ FLAGS = {
         --dataset required
         --output required
         --restart False --no-restart
+        --find-learning-rate False --no-find-learning-rate
         --cpu-replicas 1 int
         --recipe default default|demo|lfw
         --backbone recipe's plain|mobilefacenet|residual
@@ -68,12 +69,21 @@ FLAGS = {
         --epochs recipe's int
         --steps recipe's int
         --batch-size recipe's int
-        --optimizer recipe's sgd|adam
+        --accumulate recipe's int
+        --precision recipe's float32|mixed_float16|mixed_bfloat16
+        --optimizer recipe's gradient-descent|sgd|adam|adamw|lamb|lion
         --learning-rate recipe's float
         --warmup-epochs recipe's float
+        --schedule recipe's constant|step|polynomial|cosine
+        --milestones recipe's EPOCH,...
+        --step-factor recipe's float
+        --power recipe's float
         --momentum recipe's float
         --weight-decay recipe's float
         --clip-norm recipe's float
+        --ema recipe's float
+        --margin-warmup-epochs recipe's float
+        --early-stopping recipe's int
         --flip recipe's --no-flip
         --crop recipe's float
         --color-jitter recipe's float

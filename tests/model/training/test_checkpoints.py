@@ -72,3 +72,9 @@ def test_checkpoints_are_tried_from_the_newest(tmp_path):
     found = [path.rsplit("/", 1)[1] for path in checkpoints.newest_first(str(tmp_path), listed)]
     assert found == ["ckpt-10", "ckpt-8", "ckpt-100", "ckpt-9"]
     assert list(checkpoints.newest_first(str(tmp_path / "absent"), [])) == []
+
+
+def test_a_checkpoint_of_another_model_is_refused_with_what_differs(trainer, stopped):
+    wider = dataclasses.replace(RECIPE, embedding_size=24)
+    with pytest.raises(RunError, match=r"must fit the model.*kernel: there 16 x 6, here 24 x 6.*"):
+        trainer(wider, folder=stopped).restore()

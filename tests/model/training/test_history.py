@@ -42,3 +42,21 @@ def test_files_of_checkpoints_that_are_gone_are_removed_and_no_others(tmp_path):
     history.forget([str(tmp_path / "ckpt-2"), str(tmp_path / "ckpt-12")])
     found = sorted(path.name for path in tmp_path.iterdir())
     assert found == ["ckpt-1.index", "history-12.json", "history-2.json"]
+
+
+def test_the_csv_has_a_line_for_each_step_and_figures_where_there_was_a_validation(tmp_path):
+    history = History(str(tmp_path))
+    history.add_steps(0, [5.0, 4.5], [0.1, 0.2])
+    history.add_validation(2, {"accuracy": 0.75})
+    assert history.to_csv() == "step,loss,learning_rate,accuracy\n1,5.0,0.1,\n2,4.5,0.2,0.75\n"
+
+
+def test_gradient_norms_replace_those_of_repeated_steps_and_keep_four_digits(tmp_path):
+    history = History(str(tmp_path))
+    history.add_gradients(0, {1: [1.23456, 2.0]})
+    history.add_gradients(20, {21: [3.0, 4.0]})
+    history.add_gradients(20, {21: [5.0, 6e-9]})
+    assert history.gradients == [
+        {"step": 1, "norms": [1.235, 2.0]},
+        {"step": 21, "norms": [5.0, 6e-9]},
+    ]

@@ -19,7 +19,8 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(trainer, manifest, bad, t
 
     def spoiled(*batch):
         calls.append(step(*batch))
-        return tf.constant(bad) if len(calls) == 3 else calls[-1]
+        loss, norms = calls[-1]
+        return (tf.constant(bad) if len(calls) == 3 else loss), norms
 
     trained._train = spoiled
     with pytest.raises(RunError, match=rf"loss must be finite, but it is {bad} at step 3;"):
@@ -39,11 +40,11 @@ def test_weights_made_not_finite_by_the_last_step_stop_the_run(trainer, tmp_path
     step = trained._train
 
     def spoiled(*batch):
-        loss = step(*batch)
+        found = step(*batch)
         if trained.step == 2:
             kernel = trained._variables[0]
             kernel.assign(tf.fill(kernel.shape, float("nan")))
-        return loss
+        return found
 
     trained._train = spoiled
     with pytest.raises(RunError, match="weights must be finite, but after step 2 they are not"):
@@ -57,10 +58,10 @@ def test_embeddings_of_length_zero_stop_the_run(trainer, dataset, manifest):
     step = trained._train
 
     def zeroed(*batch):
-        loss = step(*batch)
+        found = step(*batch)
         for variable in trained.embedder.network.trainable_variables[-2:]:
             variable.assign(tf.zeros(variable.shape))
-        return loss
+        return found
 
     trained._train = zeroed
     with pytest.raises(RunError, match="must embed every val image, but after step 1"):

@@ -1,7 +1,7 @@
 import pytest
 
 from facemill.model.recipes.recipe import Recipe
-from facemill.pipelines.train.cautions import cautions
+from facemill.pipelines.train.cautions import cautions, with_flags
 
 
 def test_usual_settings_need_no_caution():
@@ -21,3 +21,8 @@ def test_a_warm_up_as_long_as_the_run_is_reported(steps, warmup, said):
 def test_the_margin_of_arcface_is_reported_for_cosface():
     (text,) = cautions(Recipe(head="cosface"), 1000, 50)
     assert "give --margin 0.35." in text
+
+
+def test_fields_in_back_quotes_become_flags():
+    found = with_flags("take a `network`, or lower `learning_rate`")
+    assert found == "take a --backbone, or lower --learning-rate"

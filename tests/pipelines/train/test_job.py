@@ -88,12 +88,14 @@ def test_the_manifest_lists_every_file_with_its_digest(model):
     listed = {entry["path"] for entry in manifest["files"]}
     saved = output / "saved_model"
     found = {path.relative_to(output).as_posix() for path in saved.rglob("*") if path.is_file()}
-    assert listed == found | {"report.html", "trained_identities.bin", "embedder.tflite"}
+    assert listed == found | {
+        "report.html", "trained_identities.bin", "embedder.tflite", "history.csv",
+    }  # fmt: skip
     artifact.verify_files(str(output), manifest)
     names = {path.name for path in output.iterdir()}
     assert names == {
         "saved_model", "checkpoints", "logs", "report.html", "run.json", "manifest.json",
-        "trained_identities.bin", "embedder.tflite",
+        "trained_identities.bin", "embedder.tflite", "history.csv",
     }  # fmt: skip
 
 

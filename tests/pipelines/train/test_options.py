@@ -21,12 +21,21 @@ CHANGES = {
     "--epochs": ("epochs", 77),
     "--steps": ("steps", 1234),
     "--batch-size": ("batch_size", 48),
+    "--accumulate": ("accumulate", 4),
+    "--precision": ("precision", "mixed_bfloat16"),
     "--optimizer": ("optimizer", "adam"),
     "--learning-rate": ("learning_rate", 0.0123),
     "--warmup-epochs": ("warmup_epochs", 0.25),
+    "--schedule": ("schedule", "polynomial"),
+    "--milestones": ("milestones", (3.0, 4.5)),
+    "--step-factor": ("step_factor", 0.3),
+    "--power": ("power", 1.5),
     "--momentum": ("momentum", 0.8),
     "--weight-decay": ("weight_decay", 0.0321),
     "--clip-norm": ("clip_norm", 3.5),
+    "--ema": ("ema", 0.99),
+    "--margin-warmup-epochs": ("margin_warmup_epochs", 1.5),
+    "--early-stopping": ("early_stopping", 7),
     "--crop": ("crop", 0.33),
     "--color-jitter": ("color_jitter", 0.44),
     "--erase": ("erase", 0.66),
@@ -66,9 +75,10 @@ def test_without_a_name_the_default_recipe_is_used():
 @pytest.mark.parametrize("flag", CHANGES)
 def test_a_flag_changes_its_own_value_only(flag):
     field, value = CHANGES[flag]
-    assert parsed(flag, str(value)).recipe == dataclasses.replace(Recipe(), **{field: value})
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    assert parsed(flag, text).recipe == dataclasses.replace(Recipe(), **{field: value})
     for name in RECIPES:
-        assert getattr(parsed("--recipe", name, flag, str(value)).recipe, field) == value
+        assert getattr(parsed("--recipe", name, flag, text).recipe, field) == value
 
 
 def test_switches_go_both_ways():
@@ -106,6 +116,10 @@ def test_help_names_the_recipes_and_the_flags(capsys):
         (("--seed", "3000000000"), "seed must be 0 to 2147483647, got 3000000000"),
         (("--cpu-replicas", "0"), "--cpu-replicas must be 1 to 64, got 0"),
         (("--cpu-replicas", "3"), "--batch-size must be a multiple of --cpu-replicas (3), got 64"),
+        (("--schedule", "step"), "--milestones must name one or more epochs for the schedule step"),
+        (("--milestones", "3,x"), "--milestones must be epochs such as 10,16, got '3,x'"),
+        (("--milestones", "3,0"), "--milestones must be epochs above 0, got 3.0,0.0"),
+        (("--accumulate", "5"), "--batch-size must be a multiple of --accumulate (5), got 64"),
         (("--runner", "x"), "takes no option --runner"),
     ],
 )

@@ -1,0 +1,55 @@
+"""When to stop early: the figure that is watched, and what it has been so far.
+
+All follows from the recorded validations, so a run that resumes stops where it would have stopped.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from facemill.model.data.validation_pairs import Scores
+from facemill.model.metrics import verification
+
+# False match rates of which one is watched, the lowest first.
+_RATES = (1e-3, 1e-2, 1e-1)
+_ACCURACY = "accuracy"
+_PREFIX = "tar_at_fmr_"
+
+
+def figures(scores: Scores) -> dict[str, float]:
+    """The figures of a validation: those of the scores, and TAR at the lowest FMR they support.
+
+    Args:
+        scores: of the validation pairs.
+
+    Returns:
+        Values in [0, 1] by name. There is no TAR, a key such as `tar_at_fmr_0.01`, where the
+        impostor pairs are too few for any of the rates.
+    """
+    rows = verification.tar_at_far(scores.genuine, scores.impostor, _RATES)
+    lowest = [{f"{_PREFIX}{one.far:g}": one.tar} for one in rows if one.tar is not None][:1]
+    return {**scores.metrics, **(lowest[0] if lowest else {})}
+
+
+def watched(row: Mapping[str, float]) -> str:
+    """The name of the figure that early stopping watches: TAR where there is one."""
+    return next((name for name in row if name.startswith(_PREFIX)), _ACCURACY)
+
+
+def best(rows: Sequence[Mapping[str, float]]) -> int:
+    """The index of the best validation, the first of equal ones.
+
+    Args:
+        rows: of the validations, one or more.
+    """
+    name = watched(rows[0])
+    values = [row[name] for row in rows]
+    return values.index(max(values))
+
+
+def is_over(rows: Sequence[Mapping[str, float]], patience: int) -> bool:
+    """Whether the last `patience` validations were all no better than one before.
+
+    Args:
+        rows: of the validations.
+        patience: 0 for never.
+    """
+    return bool(patience and rows) and len(rows) - 1 - best(rows) >= patience
