@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable
 
-import keras
 import tensorflow as tf
 
+from facemill.model.heads.base import Head
 
-class Margin(keras.layers.Layer):
+
+class Margin(Head):
     """float32 [N, D], labels int [N] -> logits float32 [N, classes]: scaled cosines.
 
     Args:
@@ -20,7 +21,7 @@ class Margin(keras.layers.Layer):
     def __init__(
         self, classes: int, scale: float, penalize: Callable[[tf.Tensor], tf.Tensor]
     ) -> None:
-        super().__init__(name="margin")
+        super().__init__("margin")
         self._classes = classes
         self._penalize = penalize
         self._scale = scale
@@ -38,6 +39,18 @@ class Margin(keras.layers.Layer):
         own = tf.gather(cosines, labels, batch_dims=1)
         mask = tf.one_hot(labels, self._classes, dtype=cosines.dtype)
         return self._scale * (cosines + mask * (self._penalize(own) - own)[:, tf.newaxis])
+
+    def losses(
+        self,
+        embeddings: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        step: tf.Tensor | int = 0,
+        targets: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Cross-entropy, float32 [N]."""
+        del step, targets
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self(embeddings, labels))
 
 
 def cosface(cosine: tf.Tensor, margin: float) -> tf.Tensor:

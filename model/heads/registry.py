@@ -2,13 +2,12 @@
 
 import functools
 
-import keras
-
 from facemill.model.heads import margin as margins
+from facemill.model.heads.base import Head
 from facemill.model.heads.softmax import Softmax
 
 
-def build(name: str, classes: int, margin: float, scale: float) -> keras.layers.Layer:
+def build(name: str, classes: int, margin: float, scale: float) -> Head:
     """A head; its first call creates the weights, from Keras's current seed.
 
     Args:
@@ -18,7 +17,7 @@ def build(name: str, classes: int, margin: float, scale: float) -> keras.layers.
         scale: of the cosines.
 
     Returns:
-        A layer: (embeddings float32 [N, D], labels int [N]) -> logits float32 [N, classes].
+        A head; `losses` gives the loss of each example.
     """
     if name == "softmax":
         return Softmax(classes)

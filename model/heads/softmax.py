@@ -1,9 +1,12 @@
 """The softmax head: a linear layer, for cross-entropy."""
 
 import keras
+import tensorflow as tf
+
+from facemill.model.heads.base import Head
 
 
-class Softmax(keras.layers.Layer):
+class Softmax(Head):
     """float32 [N, D], labels int [N] -> logits float32 [N, classes].
 
     Args:
@@ -11,7 +14,7 @@ class Softmax(keras.layers.Layer):
     """
 
     def __init__(self, classes: int) -> None:
-        super().__init__(name="softmax")
+        super().__init__("softmax")
         self._dense = keras.layers.Dense(classes)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
@@ -22,3 +25,15 @@ class Softmax(keras.layers.Layer):
         """The logits; the labels are unused."""
         del labels
         return self._dense(embeddings)
+
+    def losses(
+        self,
+        embeddings: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        step: tf.Tensor | int = 0,
+        targets: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Cross-entropy, float32 [N]."""
+        del step, targets
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self(embeddings, labels))

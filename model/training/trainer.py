@@ -293,8 +293,8 @@ class Trainer:
     def _replica(self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """One replica's part of a step; returns its share of the global batch's mean loss."""
         with tf.GradientTape() as tape:
-            logits = self._head(self.embedder.raw(pixels, training=True), labels)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            embeddings = self.embedder.raw(pixels, training=True)
+            losses = self._head.losses(embeddings, labels, step=self._optimizer.iterations)
             # Divided by the size of the global batch, so that the sum over replicas is the mean.
             # Weights are 1 on average over the train split, so the learning rate keeps its meaning.
             loss = tf.reduce_sum(losses * weights) / self._recipe.batch_size
