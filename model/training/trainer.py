@@ -15,6 +15,7 @@ from facemill.model.data import shard_files, tfdata
 from facemill.model.data.validation_pairs import Pairs, Scores, score
 from facemill.model.data.vocabulary import Transform
 from facemill.model.export.embedder import Embedder
+from facemill.model.heads import lazy_rows
 from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import checkpoints
@@ -160,15 +161,15 @@ class Trainer:
             transform.pixel_mean,
             transform.pixel_std,
         )
-        self._head = heads.build(
-            recipe.head, len(transform.identities), recipe.margin, recipe.scale
-        )
+        self._head = heads.build(recipe, len(transform.identities))
         self._head.build((None, recipe.embedding_size))
         self._variables = self.embedder.network.trainable_variables + self._head.trainable_variables
         self._optimizer = _optimizer(recipe, self._rate)
         # Only kernels decay; biases, PReLU slopes and BatchNorm scales do not.
         without_decay = [one for one in self._variables if not one.path.endswith("kernel")]
         self._optimizer.exclude_from_weight_decay(var_list=without_decay)
+        if recipe.sample_identities < 1:
+            lazy_rows.update_read_rows_alone(self._optimizer)
         self._optimizer.build(self._variables)
 
     @property
@@ -180,6 +181,10 @@ class Trainer:
     def steps(self) -> int:
         """The number of steps of the whole run."""
         return self._steps
+
+    def notes(self) -> list[str]:
+        """Sentences about what the head met in the steps so far."""
+        return self._head.notes()
 
     def run(self) -> Scores | None:
         """Trains to the last step, from the newest checkpoint if there is one.
@@ -299,12 +304,11 @@ class Trainer:
             # Weights are 1 on average over the train split, so the learning rate keeps its meaning.
             loss = tf.reduce_sum(losses * weights) / self._recipe.batch_size
         gradients = tape.gradient(loss, [one.value for one in self._variables])
-        context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        gradients = lazy_rows.summed(gradients)
         if self._recipe.clip_norm > 0:
             gradients, _ = tf.clip_by_global_norm(gradients, self._recipe.clip_norm)
         # The optimizer sums over replicas once more, so each replica passes its share of the sum.
-        share = [gradient / self._strategy.num_replicas_in_sync for gradient in gradients]
+        share = lazy_rows.divided(gradients, self._strategy.num_replicas_in_sync)
         self._optimizer.apply(share, self._variables)
         return loss
 

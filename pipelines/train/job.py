@@ -55,7 +55,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     _check_dataset(manifest, options)
     count = count_replicas(options.cpu_replicas, options.recipe.batch_size)
     wanted = {
-        **dataclasses.asdict(options.recipe),
+        **dataclasses.asdict(options.recipe.resolved()),
         "dataset_fingerprint": artifact.fingerprint(manifest),
         # Each replica normalizes its own part of a batch, so their number changes the result.
         "replicas": count,
@@ -101,7 +101,7 @@ def _train(
     work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions, count: int
 ) -> None:
     started = time.time()
-    recipe = options.recipe
+    recipe = options.recipe.resolved()
     strategy = replicas(count)
     # Fixes the order of floating-point additions, so a resumed run ends in the same bits.
     tf.config.experimental.enable_op_determinism()
@@ -127,6 +127,9 @@ def _train(
     trainer.restore()
     with Progress("steps trained", lambda: trainer.done, lambda: trainer.steps):
         scores = trainer.run()
+    for text in trainer.notes():
+        print(f"warning: {text}", file=sys.stderr)
+    warnings += trainer.notes()
     save()
     embedder = copy_outside_strategy(
         trainer.embedder, recipe, transform.pixel_mean, transform.pixel_std
