@@ -13,12 +13,11 @@ from facemill.model.heads import lazy_rows, registry
 from facemill.model.recipes.recipe import Recipe
 
 CLASSES, BATCH, STEPS = 9, 12, 2
-# Heads whose losses depend on the whole batch, and one of those whose losses do not.
+# Heads whose losses depend on the whole batch: its statistics, its pairs, its identities.
 RECIPES = {
-    "adaface": Recipe(head="adaface", scale=8.0),
     "triplet": Recipe(head="triplet", margin=1.0),
     "siamese": Recipe(head="siamese"),
-    "sampled": Recipe(head="arcface", scale=8.0, sample_identities=0.8),
+    "sampled": Recipe(head="adaface", scale=8.0, sample_identities=0.8),
 }
 
 
