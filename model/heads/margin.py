@@ -1,58 +1,115 @@
 """Heads over cosines to identity centers, with a margin on the cosine to the own identity."""
 
-import math
 from collections.abc import Callable
+from typing import Any
 
-import keras
 import tensorflow as tf
 
+from facemill.model.heads.base import Head, checked
+from facemill.model.heads.cross_entropy import cross_entropy
+from facemill.model.heads.sampling import Sample, draw
 
-class Margin(keras.layers.Layer):
-    """float32 [N, D], labels int [N] -> logits float32 [N, classes]: scaled cosines.
+# Own cosines [N] and the share of the margin, float64 [], to lowered cosines [N].
+Penalty = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class Margin(Head):
+    """Cross-entropy over scaled cosines.
+
+    The centers of all identities are `kernel`, float32 [D, classes x sub-centers]. With a sample
+    they are `centers`, float32 [classes, sub-centers x D], of which each step reads some rows.
 
     Args:
         classes: number of identities.
         scale: s.
-        penalize: lowers the cosine of a row to its own identity by the margin; `cosface` or
-            `arcface`.
+        penalty: lowers the cosine of a row to its own identity.
+        sub_centers: K, centers of each identity; the nearest counts: Deng et al. 2020, "Sub-center
+            ArcFace", section 3.2 (max pooling over the cosines of sub-centers).
+        smoothing: of the labels, in [0, 1); 0 with a sample.
+        sample: which identities a step compares with, or None for all.
     """
 
     def __init__(
-        self, classes: int, scale: float, penalize: Callable[[tf.Tensor], tf.Tensor]
+        self,
+        classes: int,
+        scale: float,
+        penalty: Penalty,
+        *,
+        sub_centers: int = 1,
+        smoothing: float = 0.0,
+        sample: Sample | None = None,
     ) -> None:
-        super().__init__(name="margin")
+        super().__init__("margin")
         self._classes = classes
-        self._penalize = penalize
         self._scale = scale
+        self._penalty = penalty
+        self._sub_centers = sub_centers
+        self._smoothing = smoothing
+        self._sample = sample
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        """Creates the identities' centers, [D, classes]."""
-        self.kernel = self.add_weight(
-            shape=(shape[-1], self._classes), initializer="glorot_normal", name="kernel"
-        )
+    def build(self, shape: tuple[Any, ...]) -> None:
+        """Creates the identities' centers."""
+        count, size = self._classes, self._sub_centers
+        if self._sample is None:
+            self.kernel = self.add_weight(
+                shape=(shape[-1], count * size), initializer="glorot_normal", name="kernel"
+            )
+        else:
+            self.centers = self.add_weight(
+                shape=(count, size * shape[-1]), initializer="glorot_normal", name="centers"
+            )
+        self._add_margin_share()
 
     def call(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """The logits; the margin lowers the cosine of each row to its own identity."""
+        """Logits float32 [N, classes] of a head without a sample."""
         kernel = tf.convert_to_tensor(self.kernel)
         cosines = tf.math.l2_normalize(embeddings, axis=1) @ tf.math.l2_normalize(kernel, axis=0)
-        own = tf.gather(cosines, labels, batch_dims=1)
-        mask = tf.one_hot(labels, self._classes, dtype=cosines.dtype)
-        return self._scale * (cosines + mask * (self._penalize(own) - own)[:, tf.newaxis])
+        return self._logits(self._nearest(cosines), labels, embeddings)
 
+    def losses(
+        self,
+        embeddings: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        step: tf.Tensor | int = 0,
+        targets: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Cross-entropy, float32 [N]; see `Head.losses`."""
+        del targets
+        labels = checked(labels, self._classes)
+        if self._sample is not None:
+            return self._sampled_losses(embeddings, labels, self._sample, step)
+        return cross_entropy(self(embeddings, labels), labels, self._smoothing)
 
-def cosface(cosine: tf.Tensor, margin: float) -> tf.Tensor:
-    """cos(t) - m: Wang et al. 2018, arXiv 1801.09414, equation 4."""
-    return cosine - margin
+    def _sampled_losses(
+        self, embeddings: tf.Tensor, labels: tf.Tensor, sample: Sample, step: tf.Tensor | int
+    ) -> tf.Tensor:
+        drawn = draw(labels, self._classes, sample, step)
+        # Gathered from the variable itself: its gradient has these rows alone.
+        rows = tf.gather(self.centers.value, drawn.identities)
+        rows = tf.reshape(rows, [-1, embeddings.shape[1]])
+        cosines = tf.matmul(
+            tf.math.l2_normalize(embeddings, axis=1),
+            tf.math.l2_normalize(rows, axis=1),
+            transpose_b=True,
+        )
+        logits = self._logits(self._nearest(cosines), drawn.columns, embeddings)
+        return cross_entropy(logits + drawn.corrections, drawn.columns)
 
+    def _nearest(self, cosines: tf.Tensor) -> tf.Tensor:
+        """[N, identities x K] -> [N, identities]: those of the nearest sub-centers."""
+        if self._sub_centers == 1:
+            return cosines
+        shape = [tf.shape(cosines)[0], -1, self._sub_centers]
+        return tf.reduce_max(tf.reshape(cosines, shape), axis=2)
 
-def arcface(cosine: tf.Tensor, margin: float) -> tf.Tensor:
-    """cos(t + m), by the addition theorem: Deng et al. 2019, arXiv 1801.07698, equation 3.
+    def _logits(self, cosines: tf.Tensor, columns: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
+        own = tf.gather(cosines, columns, batch_dims=1)
+        mask = tf.one_hot(columns, tf.shape(cosines)[1], dtype=cosines.dtype)
+        lowered = self._penalize(own, embeddings)
+        return self._scale * (cosines + mask * (lowered - own)[:, tf.newaxis])
 
-    The derivative of arccos is infinite at 1 and at -1, so no angle is computed, and the sine is
-    kept above 0. Where t + m exceeds pi, cos(t) - m sin(m) takes its place, which still falls as t
-    grows: cos(t + m) would rise again there and reward the worst matches for getting worse.
-    """
-    sine = tf.sqrt(tf.maximum(1.0 - tf.square(cosine), 1e-7))
-    shifted = cosine * math.cos(margin) - sine * math.sin(margin)
-    beyond = cosine - margin * math.sin(margin)
-    return tf.where(cosine > -math.cos(margin), shifted, beyond)
+    def _penalize(self, own: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
+        """The lowered cosines, float32 [N]."""
+        del embeddings
+        return self._penalty(own, self._share())

@@ -1,26 +1,97 @@
 """Heads by name."""
 
-import functools
+from collections.abc import Callable
 
-import keras
+import tensorflow as tf
 
-from facemill.model.heads import margin as margins
+from facemill.model.heads import distillation, penalties
+from facemill.model.heads.adaface import AdaFace
+from facemill.model.heads.base import Head
+from facemill.model.heads.margin import Margin, Penalty
+from facemill.model.heads.sampling import Sample
+from facemill.model.heads.siamese import Siamese
 from facemill.model.heads.softmax import Softmax
+from facemill.model.heads.triplet import Triplet
+from facemill.model.recipes.margins import margin_of
+from facemill.model.recipes.recipe import Recipe
 
 
-def build(name: str, classes: int, margin: float, scale: float) -> keras.layers.Layer:
-    """A head; its first call creates the weights, from Keras's current seed.
+def build(recipe: Recipe, classes: int) -> Head:
+    """The head of a recipe; its `build` creates the weights, from Keras's current seed.
 
     Args:
-        name: one of `model.recipes.choices.HEADS`.
+        recipe: its head and the options of heads are used.
         classes: number of identities.
-        margin: of ArcFace in radians, of CosFace in cosine; softmax has none.
-        scale: of the cosines.
-
-    Returns:
-        A layer: (embeddings float32 [N, D], labels int [N]) -> logits float32 [N, classes].
     """
-    if name == "softmax":
-        return Softmax(classes)
-    penalize = {"arcface": margins.arcface, "cosface": margins.cosface}[name]
-    return margins.Margin(classes, scale, functools.partial(penalize, margin=margin))
+    margin = margin_of(recipe.head, recipe.margin)
+    return _BUILDERS[recipe.head](recipe, classes, margin)
+
+
+def teaching(name: str) -> Head:
+    """A head that learns from a teacher's embeddings.
+
+    Args:
+        name: `mse` or `cosine`.
+    """
+    losses = {"mse": distillation.mean_squared_error, "cosine": distillation.cosine_distance}
+    return distillation.Distillation(name, losses[name])
+
+
+def _adaface(recipe: Recipe, classes: int, margin: float) -> Head:
+    return AdaFace(
+        classes,
+        recipe.scale,
+        margin,
+        recipe.norm_concentration,
+        smoothing=recipe.label_smoothing,
+        sample=_sample(recipe),
+    )
+
+
+def _combined(recipe: Recipe, classes: int, margin: float) -> Head:
+    def penalty(cosine: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        multiplier, cosine_margin = recipe.margin_multiplier, recipe.margin_cosine
+        return penalties.combined(cosine, multiplier, margin, cosine_margin, share)
+
+    return _margin(recipe, classes, penalty)
+
+
+def _simple(
+    penalize: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], has_sub_centers: bool = False
+) -> Callable[[Recipe, int, float], Head]:
+    def build_one(recipe: Recipe, classes: int, margin: float) -> Head:
+        sub_centers = recipe.sub_centers if has_sub_centers else 1
+        return _margin(
+            recipe, classes, lambda cosine, share: penalize(cosine, share * margin), sub_centers
+        )
+
+    return build_one
+
+
+def _margin(recipe: Recipe, classes: int, penalty: Penalty, sub_centers: int = 1) -> Head:
+    return Margin(
+        classes,
+        recipe.scale,
+        penalty,
+        sub_centers=sub_centers,
+        smoothing=recipe.label_smoothing,
+        sample=_sample(recipe),
+    )
+
+
+def _sample(recipe: Recipe) -> Sample | None:
+    if recipe.sample_identities == 1:
+        return None
+    return Sample(recipe.sample_identities, recipe.seed)
+
+
+_BUILDERS: dict[str, Callable[[Recipe, int, float], Head]] = {
+    "softmax": lambda recipe, classes, margin: Softmax(classes, recipe.label_smoothing),
+    "arcface": _simple(penalties.arcface),
+    "cosface": _simple(penalties.cosface),
+    "adaface": _adaface,
+    "subcenter": _simple(penalties.arcface, has_sub_centers=True),
+    "combined": _combined,
+    "triplet": lambda recipe, classes, margin: Triplet(classes, margin),
+    "siamese": lambda recipe, classes, margin: Siamese(classes),
+}

@@ -1,24 +1,44 @@
 """The softmax head: a linear layer, for cross-entropy."""
 
 import keras
+import tensorflow as tf
+
+from facemill.model.heads.base import Head, checked
+from facemill.model.heads.cross_entropy import cross_entropy
 
 
-class Softmax(keras.layers.Layer):
-    """float32 [N, D], labels int [N] -> logits float32 [N, classes].
+class Softmax(Head):
+    """A linear classifier.
 
     Args:
         classes: number of identities.
+        smoothing: of the labels, in [0, 1).
     """
 
-    def __init__(self, classes: int) -> None:
-        super().__init__(name="softmax")
-        self._dense = keras.layers.Dense(classes)
+    def __init__(self, classes: int, smoothing: float = 0.0) -> None:
+        super().__init__("softmax")
+        self._classes = classes
+        self._smoothing = smoothing
+        self._dense = keras.layers.Dense(classes, dtype="float32")
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         """Creates the weights."""
         self._dense.build(shape)
 
-    def call(self, embeddings: keras.KerasTensor, labels: keras.KerasTensor) -> keras.KerasTensor:
-        """The logits; the labels are unused."""
+    def call(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Logits float32 [N, classes]; the labels are unused."""
         del labels
         return self._dense(embeddings)
+
+    def losses(
+        self,
+        embeddings: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        step: tf.Tensor | int = 0,
+        targets: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Cross-entropy, float32 [N]; see `Head.losses`."""
+        del step, targets
+        labels = checked(labels, self._classes)
+        return cross_entropy(self(embeddings, labels), labels, self._smoothing)

@@ -2,9 +2,18 @@
 
 import dataclasses
 
-from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS, PRECISIONS, SCHEDULES
+from facemill.model.recipes.choices import (
+    CLASSIFIERS,
+    HEADS,
+    NETWORKS,
+    OPTIMIZERS,
+    PRECISIONS,
+    SAMPLED,
+    SCHEDULES,
+)
+from facemill.model.recipes.margins import margin_of
 from facemill.transforms.core import fields
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError, UsageError
 from facemill.transforms.core.fields import option
 
 
@@ -29,11 +38,33 @@ class Recipe:
     network: str = option("mobilefacenet", choices=NETWORKS, help="network")
     head: str = option("arcface", choices=HEADS, help="head that the network is trained with")
     embedding_size: int = option(128, least=8, most=2048, help="length of an embedding")
-    # The softmax head ignores it.
-    margin: float = option(
-        0.5, least=0, most=1.5, help="of arcface in radians, of cosface in cosine"
+    # The default is that of `model.recipes.margins`; heads without a margin ignore it.
+    margin: float | None = option(
+        None,
+        least=0,
+        most=1.5,
+        help="of the head: of arcface and subcenter in radians (0.5), of cosface in cosine (0.35), "
+        "of adaface (0.4), m2 of combined (0.3), of triplet in squared distance (0.2)",
     )
     scale: float = option(32.0, least=1, most=256, help="of the cosines")
+    margin_multiplier: float = option(
+        1.0, least=1, most=4, help="m1 of combined, cos(m1 t + m2) - m3"
+    )
+    margin_cosine: float = option(0.2, least=0, most=1, help="m3 of combined")
+    norm_concentration: float = option(
+        0.333, above=0, most=10, help="h of adaface: how far an embedding's length moves its margin"
+    )
+    sub_centers: int = option(3, least=1, most=64, help="centers of each identity, of subcenter")
+    label_smoothing: float = option(
+        0.0, least=0, most=0.9, help="share of a label that all identities get alike"
+    )
+    # Each step draws others; its update touches only those that it has read.
+    sample_identities: float = option(
+        1.0,
+        above=0,
+        most=1,
+        help="share of the identities that a step compares its images with, for very many",
+    )
     epochs: int = option(20, least=1, most=10_000, help="passes over the train split")
     # The last pass over the train split may then be incomplete.
     steps: int | None = option(
@@ -114,6 +145,14 @@ class Recipe:
             UsageError: a value is out of its range, or two values do not go together.
         """
         fields.check(self)
+        self._check_schedule()
+        self._check_head()
+
+    def resolved(self) -> "Recipe":
+        """The same recipe, with the margin that its head has where none was given."""
+        return dataclasses.replace(self, margin=margin_of(self.head, self.margin))
+
+    def _check_schedule(self) -> None:
         if self.schedule == "step" and not self.milestones:
             raise UsageError(
                 "`milestones` must name one or more epochs for the schedule step, got none; give "
@@ -128,4 +167,39 @@ class Recipe:
             raise UsageError(
                 f"`batch_size` must be a multiple of `accumulate` ({self.accumulate}), got "
                 f"{self.batch_size}; change one of them."
+            )
+        mines = self.head in ("triplet", "siamese") or self.sample_identities < 1
+        if self.accumulate > 1 and mines:
+            raise ParameterError(
+                "accumulate",
+                self.accumulate,
+                must=f"be 1 with the head {self.head}, which compares the images of a whole batch"
+                if self.sample_identities == 1
+                else "be 1 where identities are sampled",
+                do="leave it out",
+            )
+
+    def _check_head(self) -> None:
+        if self.label_smoothing and self.head not in CLASSIFIERS:
+            raise ParameterError(
+                "label_smoothing",
+                self.label_smoothing,
+                must=f"be 0 with the head {self.head}, which does not classify",
+                do="leave it out, or take another head",
+            )
+        if self.sample_identities == 1:
+            return
+        if self.head not in SAMPLED:
+            raise ParameterError(
+                "sample_identities",
+                self.sample_identities,
+                must=f"be 1 with the head {self.head}, which has no centers of identities",
+                do="leave it out, or take a head with a margin",
+            )
+        if self.label_smoothing:
+            raise ParameterError(
+                "label_smoothing",
+                self.label_smoothing,
+                must="be 0 where identities are sampled",
+                do="leave one of them out",
             )

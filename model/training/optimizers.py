@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
+from facemill.model.heads import lazy_rows
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training.precision import needs_loss_scaling
 
@@ -43,6 +44,8 @@ def build(
     # Only kernels decay; biases, PReLU slopes and BatchNorm scales do not.
     without_decay = [one for one in variables if not one.path.endswith("kernel")]
     optimizer.exclude_from_weight_decay(var_list=without_decay)
+    if recipe.sample_identities < 1:
+        lazy_rows.update_read_rows_alone(optimizer)
     if needs_loss_scaling(recipe.precision):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(list(variables))

@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 
 from facemill.model.export.embedder import Embedder
+from facemill.model.heads import lazy_rows
+from facemill.model.heads.base import Head
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training.average import Average
 from facemill.model.training.gradient_norms import GradientNorms
@@ -33,7 +35,7 @@ class Step:
     def __init__(
         self,
         embedder: Embedder,
-        head: keras.layers.Layer,
+        head: Head,
         optimizer: keras.optimizers.Optimizer,
         variables: list[keras.Variable],
         strategy: tf.distribute.Strategy,
@@ -92,22 +94,21 @@ class Step:
         several = self._recipe.accumulate > 1
         gradients_of = self._accumulated if several else self._gradients
         loss, gradients = gradients_of(pixels, labels, weights)
-        context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        gradients = lazy_rows.summed(gradients)
         # A factor on the loss is a power of two, so taking it away and back changes no bit.
         factor = self._optimizer.scale_loss(tf.ones([]))
         is_scaled = isinstance(self._optimizer, keras.optimizers.LossScaleOptimizer)
         if is_scaled:
-            gradients = [_divided(gradient, factor) for gradient in gradients]
+            gradients = lazy_rows.divided(gradients, factor)
         norms = self._norms(gradients, measured)
         if self._recipe.clip_norm > 0:
             gradients, _ = tf.clip_by_global_norm(gradients, self._recipe.clip_norm)
         # The optimizer sums over replicas once more, so each replica passes its share of the sum.
         replicas = self._strategy.num_replicas_in_sync
         if replicas > 1:
-            gradients = [_divided(gradient, replicas) for gradient in gradients]
+            gradients = lazy_rows.divided(gradients, replicas)
         if is_scaled:
-            gradients = [_divided(gradient, 1.0 / factor) for gradient in gradients]
+            gradients = lazy_rows.divided(gradients, 1.0 / factor)
         self._optimizer.apply(gradients, self._variables)
         return loss, norms
 
@@ -116,8 +117,8 @@ class Step:
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Loss and gradient of some images, as shares of those of the global batch's mean."""
         with tf.GradientTape() as tape:
-            logits = self._head(self._embedder.raw(pixels, training=True), labels)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            embeddings = self._embedder.raw(pixels, training=True)
+            losses = self._head.losses(embeddings, labels, step=self.done)
             # Divided by the size of the global batch, so that the sum over replicas is the mean.
             # Weights are 1 on average over the train split, so the learning rate keeps its meaning.
             loss = tf.reduce_sum(losses * weights) / self._recipe.batch_size
@@ -144,13 +145,6 @@ class Step:
             parallel_iterations=1,
         )
         return loss, gradients
-
-
-def _divided(gradient: Any, divisor: Any) -> Any:
-    """A gradient, dense or of some rows, divided by a number."""
-    if isinstance(gradient, tf.IndexedSlices):
-        return tf.IndexedSlices(gradient.values / divisor, gradient.indices, gradient.dense_shape)
-    return gradient / divisor
 
 
 def _value(variable: Any) -> Any:

@@ -136,9 +136,7 @@ class Trainer:
         recipe = self._recipe
         with precision.layers_of(recipe.precision):
             self.embedder = self._embedder()
-        self._head = heads.build(
-            recipe.head, len(self._data.transform.identities), recipe.margin, recipe.scale
-        )
+        self._head = heads.build(recipe, len(self._data.transform.identities))
         self._head.build((None, recipe.embedding_size))
         self._variables = self.embedder.network.trainable_variables + self._head.trainable_variables
         self._optimizer = optimizers.build(recipe, self._rate, self._variables)
@@ -147,7 +145,7 @@ class Trainer:
         self.exported = self._embedder() if second else self.embedder
         self._average = Average(self.embedder, self.exported, recipe.ema) if second else None
         margin_warmup = round(recipe.margin_warmup_epochs * self.epoch_steps)
-        if recipe.margin_warmup_epochs and not hasattr(self._head, "margin_share"):
+        if recipe.margin_warmup_epochs and self._head.margin_share is None:
             raise ParameterError(
                 "margin_warmup_epochs",
                 recipe.margin_warmup_epochs,
@@ -178,15 +176,12 @@ class Trainer:
         """All that decides how the run goes on, by name."""
         network = self.embedder.network
         weights = {id(one) for one in network.weights}
-        margin = getattr(self._head, "margin_share", None)
-        known = {id(one) for one in self._head.variables}
         return state.named(
             {
                 "network": network.weights,
                 # The state of dropout's generators is no weight of the network.
                 "generators": [one for one in network.variables if id(one) not in weights],
                 "head": self._head.variables,
-                "margin": [] if margin is None or id(margin) in known else [margin],
                 "optimizer": self._optimizer.variables,
                 "average": self.exported.network.weights if self._average else [],
                 "best": self._best,
@@ -203,6 +198,10 @@ class Trainer:
     def steps(self) -> int:
         """The number of steps of the whole run."""
         return self._steps
+
+    def notes(self) -> list[str]:
+        """Sentences about what the head met in the steps so far."""
+        return self._head.notes()
 
     def run(self) -> Scores | None:
         """Trains to the last step, from the newest checkpoint if there is one.

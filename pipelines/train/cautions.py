@@ -3,13 +3,20 @@
 import dataclasses
 import re
 
+from facemill.model.recipes.margins import MARGINS
 from facemill.model.recipes.recipe import Recipe
 from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms.core.fields import option_of
 
-# The default margin is ArcFace's, an angle; CosFace's paper takes 0.35, a cosine.
-_ARCFACE, _COSFACE = 0.5, 0.35
 _NAME = re.compile(r"`([a-z_]+)`")
+_ARCFACE = MARGINS["arcface"]
+# In what a head takes its margin, where that is not ArcFace's radians alone.
+_UNITS = {
+    "cosface": "in cosine",
+    "adaface": "as angle and cosine at once",
+    "combined": "as m2 beside m3",
+    "triplet": "in squared distance",
+}
 
 
 def cautions(recipe: Recipe, steps: int, warmup: int) -> list[str]:
@@ -26,10 +33,11 @@ def cautions(recipe: Recipe, steps: int, warmup: int) -> list[str]:
             f"The learning rate rises over {warmup:,} steps, and the run has {steps:,}: it ends "
             "before the rate is reached; lower --warmup-epochs or train longer."
         )
-    if recipe.head == "cosface" and recipe.margin == _ARCFACE:
+    if recipe.head in _UNITS and recipe.margin == _ARCFACE:
+        usual = MARGINS[recipe.head]
         found.append(
-            f"--margin {_ARCFACE} is usual for arcface, which takes it in radians; cosface takes "
-            f"it in cosine, where {_COSFACE} is usual; give --margin {_COSFACE}."
+            f"--margin {_ARCFACE} is usual for arcface, which takes it in radians; {recipe.head} "
+            f"takes it {_UNITS[recipe.head]}, where {usual} is usual; give --margin {usual}."
         )
     return found
 

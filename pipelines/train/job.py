@@ -60,7 +60,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     precision.check(recipe.precision)
     count = count_replicas(options.cpu_replicas, recipe.batch_size, recipe.accumulate)
     wanted = {
-        **dataclasses.asdict(recipe),
+        **dataclasses.asdict(recipe.resolved()),
         "dataset_fingerprint": artifact.fingerprint(manifest),
         # Each replica normalizes its own part of a batch, so their number changes the result.
         "replicas": count,
@@ -108,7 +108,7 @@ def _train(
     work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions, count: int
 ) -> None:
     started = time.time()
-    recipe = options.recipe
+    recipe = options.recipe.resolved()
     strategy = replicas(count)
     # Fixes the order of floating-point additions, so a resumed run ends in the same bits.
     tf.config.experimental.enable_op_determinism()
@@ -137,6 +137,9 @@ def _train(
     trainer.restore()
     with Progress("steps trained", lambda: trainer.done, lambda: trainer.steps, trainer.note):
         scores = trainer.run()
+    for text in trainer.notes():
+        print(f"warning: {text}", file=sys.stderr)
+    warnings += trainer.notes()
     save()
     embedder = copy_outside_strategy(
         trainer.exported, recipe, transform.pixel_mean, transform.pixel_std

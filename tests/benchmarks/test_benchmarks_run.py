@@ -28,6 +28,6 @@ def test_the_scale_benchmark_prints_a_ratio_of_sizes(tmp_path):
     assert "80 against 40: CPU per image" in output
 
 
-@pytest.mark.parametrize("name", ["duplicates", "detectors", "match"])
+@pytest.mark.parametrize("name", ["duplicates", "detectors", "heads", "match"])
 def test_benchmarks_that_need_photos_or_minutes_print_their_help(name):
     assert "--help" in printed(f"benchmarks.{name}", "--help")

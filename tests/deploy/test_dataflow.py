@@ -1,4 +1,4 @@
-"""Jobs that are submitted to a fake of Dataflow: the staged graph gives the bytes of a local run."""
+"""Jobs submitted to a fake of Dataflow: the staged graph gives the bytes of a local run."""
 
 import json
 from collections.abc import Iterator

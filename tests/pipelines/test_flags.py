@@ -62,10 +62,16 @@ FLAGS = {
         --cpu-replicas 1 int
         --recipe default default|demo|lfw
         --backbone recipe's plain|mobilefacenet|residual
-        --head recipe's softmax|arcface|cosface
+        --head recipe's softmax|arcface|cosface|adaface|subcenter|combined|triplet|siamese
         --embedding-size recipe's int
         --margin recipe's float
         --scale recipe's float
+        --margin-multiplier recipe's float
+        --margin-cosine recipe's float
+        --norm-concentration recipe's float
+        --sub-centers recipe's int
+        --label-smoothing recipe's float
+        --sample-identities recipe's float
         --epochs recipe's int
         --steps recipe's int
         --batch-size recipe's int

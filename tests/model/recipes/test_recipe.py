@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from facemill.model import recipes
-from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS, RECIPES
+from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS, RECIPES, SAMPLED
 from facemill.model.recipes.recipe import Recipe
 from facemill.transforms.core.errors import UsageError
 
 FILES = sorted(
     path.stem
     for path in Path(recipes.__file__).parent.glob("*.py")
-    if path.stem not in ("__init__", "choices", "recipe")
+    if path.stem not in ("__init__", "choices", "margins", "recipe")
 )
 
 
@@ -63,3 +63,26 @@ def test_the_ends_of_a_range_are_allowed_and_values_beyond_are_refused(field, lo
 
 def test_steps_are_not_set_by_default():
     assert Recipe().steps is None
+
+
+def test_each_head_has_a_margin_of_its_own_unless_one_is_given():
+    assert Recipe().resolved() == Recipe(margin=0.5)
+    assert Recipe(head="cosface").resolved().margin == 0.35
+    assert Recipe(head="cosface", margin=0.2).resolved().margin == 0.2
+    assert Recipe(head="softmax").resolved().margin == 0
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_an_option_that_a_head_does_not_know_is_refused(head):
+    if head in SAMPLED:
+        assert Recipe(head=head, sample_identities=0.1).sample_identities == 0.1
+        with pytest.raises(UsageError, match="`label_smoothing` must be 0 where identities are sa"):
+            Recipe(head=head, sample_identities=0.1, label_smoothing=0.1)
+    else:
+        with pytest.raises(UsageError, match=f"`sample_identities` must be 1 with the head {head}"):
+            Recipe(head=head, sample_identities=0.1)
+    if head in ("triplet", "siamese"):
+        with pytest.raises(UsageError, match=f"`label_smoothing` must be 0 with the head {head}"):
+            Recipe(head=head, label_smoothing=0.1)
+    else:
+        assert Recipe(head=head, label_smoothing=0.1).label_smoothing == 0.1

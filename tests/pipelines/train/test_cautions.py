@@ -18,11 +18,20 @@ def test_a_warm_up_as_long_as_the_run_is_reported(steps, warmup, said):
     assert all(f"{warmup} steps, and the run has {steps}" in text for text in found)
 
 
-def test_the_margin_of_arcface_is_reported_for_cosface():
-    (text,) = cautions(Recipe(head="cosface"), 1000, 50)
-    assert "give --margin 0.35." in text
-
-
 def test_fields_in_back_quotes_become_flags():
     found = with_flags("take a `network`, or lower `learning_rate`")
     assert found == "take a --backbone, or lower --learning-rate"
+
+
+@pytest.mark.parametrize(
+    ("head", "usual"), [("cosface", 0.35), ("adaface", 0.4), ("combined", 0.3), ("triplet", 0.2)]
+)
+def test_the_margin_of_arcface_is_reported_for_other_heads(head, usual):
+    (text,) = cautions(Recipe(head=head, margin=0.5), 1000, 50)
+    assert f"give --margin {usual}." in text
+    assert cautions(Recipe(head=head), 1000, 50) == []
+
+
+@pytest.mark.parametrize("head", ["arcface", "subcenter", "softmax"])
+def test_the_margin_of_arcface_is_usual_for_its_like(head):
+    assert cautions(Recipe(head=head, margin=0.5), 1000, 50) == []

@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from facemill.model.heads import registry
-from facemill.model.heads.margin import arcface, cosface
+from facemill.model.heads.penalties import adaface, arcface, combined, cosface
+from facemill.model.recipes.recipe import Recipe
 
 SCALE = 32.0
 
@@ -31,7 +32,7 @@ def reference(embeddings, centers, labels, name, margin):
 
 
 def head(name: str, centers: np.ndarray, margin: float):
-    layer = registry.build(name, centers.shape[1], margin, SCALE)
+    layer = registry.build(Recipe(head=name, margin=margin, scale=SCALE), centers.shape[1])
     layer.build((None, centers.shape[0]))
     layer.kernel.assign(centers)
     return layer
@@ -79,13 +80,25 @@ def test_gradients_are_finite_where_the_cosine_is_one_or_minus_one(name, sign):
         assert np.all(np.isfinite(gradient.numpy()))
 
 
-@settings(deadline=None, max_examples=100)
+def _doubled(cosine, margin):
+    return combined(cosine, 2.0, margin, 0.1)
+
+
+def _of_low_quality(cosine, margin):
+    return adaface(cosine[tf.newaxis], tf.constant([-1.0]), margin)[0]
+
+
+def _of_high_quality(cosine, margin):
+    return adaface(cosine[tf.newaxis], tf.constant([0.7]), margin)[0]
+
+
+@settings(deadline=None, max_examples=50)
 @given(st.floats(-1, 1, width=32), st.floats(0, 1.5, width=32))
 @example(1.0, 0.5)
 @example(-1.0, 0.5)
 @example(1.0, 0.0)
 def test_a_margin_never_raises_a_cosine_and_has_a_finite_slope(cosine, margin):
-    for penalize in (arcface, cosface):
+    for penalize in (arcface, cosface, _doubled, _of_low_quality, _of_high_quality):
         with tf.GradientTape() as tape:
             given_cosine = tf.constant(cosine)
             tape.watch(given_cosine)
@@ -110,3 +123,31 @@ def test_only_the_own_identity_is_penalized_and_lengths_do_not_matter(name):
     np.testing.assert_allclose(with_margin[~own], plain[~own], atol=1e-4)
     assert np.all(with_margin[own] < plain[own] - 1)
     np.testing.assert_allclose(longer, with_margin, atol=1e-3)
+
+
+def test_the_combined_margin_of_factor_1_is_arcface_less_a_cosine():
+    cosine = tf.linspace(-1.0, 1.0, 41)
+    expected = arcface(cosine, 0.3).numpy() - np.float32(0.2)
+    np.testing.assert_array_equal(combined(cosine, 1.0, 0.3, 0.2), expected)
+    # The general formula gives the same wherever it is not at its ends.
+    general = combined(cosine, 1.0 + 1e-9, 0.3, 0.2).numpy()
+    np.testing.assert_allclose(general[4:-1], expected[4:-1], atol=1e-5)
+
+
+def test_a_share_shrinks_all_three_margins():
+    cosine = tf.linspace(-0.9, 0.9, 7)
+    halved = combined(cosine, 1.5, 0.3, 0.2, 0.5)
+    np.testing.assert_allclose(halved, combined(cosine, 1.25, 0.15, 0.1), atol=1e-6)
+    np.testing.assert_allclose(combined(cosine, 1.5, 0.3, 0.2, 0.0), cosine, atol=1e-6)
+
+
+def test_the_margin_of_adaface_is_arcfaces_cosfaces_and_in_between():
+    cosine = tf.linspace(-0.8, 0.8, 9)
+    quality = tf.ones_like(cosine)
+    np.testing.assert_allclose(adaface(cosine, -quality, 0.4), arcface(cosine, 0.4), atol=1e-6)
+    np.testing.assert_allclose(adaface(cosine, 0 * quality, 0.4), cosface(cosine, 0.4), atol=1e-6)
+    turned = np.cos(np.arccos(cosine.numpy()) - 0.4) - 0.8
+    np.testing.assert_allclose(adaface(cosine, quality, 0.4), turned, atol=1e-6)
+    # Below 0 and above pi the angle is cut off, as the paper's code does.
+    ends = adaface(tf.constant([0.99, -0.99]), tf.constant([1.0, -1.0]), 0.4)
+    np.testing.assert_allclose(ends, [1 - 0.8, -1], atol=1e-6)
