@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from facemill.model.networks.limits import check_options
 from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS
 from facemill.transforms.core import fields
 from facemill.transforms.core.fields import option
@@ -13,6 +14,10 @@ class Recipe:
 
     network: str = option("mobilefacenet", choices=NETWORKS, help="network")
     head: str = option("arcface", choices=HEADS, help="head that the network is trained with")
+    dropout: float | None = option(
+        None, least=0, most=0.9, help="rate of dropout, where the network's own is not wanted"
+    )
+    squeeze_excitation: bool = option(False, help="IR-SE networks in place of IR-ResNets")
     embedding_size: int = option(128, least=8, most=2048, help="length of an embedding")
     # The softmax head ignores it.
     margin: float = option(
@@ -59,6 +64,7 @@ class Recipe:
         """Checks each value.
 
         Raises:
-            UsageError: a value is out of its range.
+            UsageError: a value is out of its range, or the network lacks what it would change.
         """
         fields.check(self)
+        check_options(self.network, self.dropout, self.squeeze_excitation)
