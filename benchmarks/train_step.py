@@ -1,7 +1,8 @@
 """A training step with facemill's layers against the same step with Keras's own, in one run.
 
-The claim: MobileFaceNet's step on a CPU takes at most 0.65 of the CPU time. The last column says
-how far the losses part. The steps take turns, on one batch of random images and with the same weights at first.
+The claim: MobileFaceNet's step on a CPU takes at most 0.65 of the CPU time. The column
+`loss apart` says how far the losses part. The steps take turns, on one batch of random images and
+with the same weights at first.
 
     python benchmarks/train_step.py --steps 20 --networks mobilefacenet:112 residual:64
 
