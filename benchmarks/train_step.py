@@ -57,7 +57,8 @@ def _compare(name: str, size: int, batch: int, steps: int) -> None:
     images = tf.constant(rng.normal(size=(batch, size, size, 3)).astype(np.float32))
     labels = tf.constant(rng.integers(0, IDENTITIES, batch))
     runs = [training_step(network) for network in (theirs, ours)]
-    seconds, losses = [0.0, 0.0], [[], []]
+    seconds = [0.0, 0.0]
+    losses: list[list[float]] = [[], []]
     for number in range(steps):
         for index, run in enumerate(runs):
             started = time.process_time()
@@ -65,7 +66,7 @@ def _compare(name: str, size: int, batch: int, steps: int) -> None:
             if number:
                 seconds[index] += time.process_time() - started
     each = [1e3 * one / (steps - 1) / batch for one in seconds]
-    apart = np.abs(np.subtract(*losses)).max()
+    apart = np.abs(np.subtract(losses[0], losses[1])).max()
     print(
         f"{name + ' ' + str(size):18}{each[0]:10.1f}{each[1]:10.1f}{each[1] / each[0]:8.2f}"
         f"{apart:12.1e}   last loss {losses[1][-1]:.4f}",
