@@ -11,7 +11,7 @@ class Embedder(tf.Module):
     """A network and the normalization of its input; Keras's current seed sets the weights.
 
     Args:
-        recipe: its network, embedding size and `flip_average` are used.
+        recipe: its network with its options, embedding size and `flip_average` are used.
         image_size: S, side of the image in pixels.
         pixel_mean: float32 [3], of R, G, B in [0, 255].
         pixel_std: float32 [3], above 0.
@@ -27,7 +27,13 @@ class Embedder(tf.Module):
         self, recipe: Recipe, image_size: int, pixel_mean: np.ndarray, pixel_std: np.ndarray
     ) -> None:
         super().__init__(name="embedder")
-        self.network = registry.build(recipe.network, image_size, recipe.embedding_size)
+        self.network = registry.build(
+            recipe.network,
+            image_size,
+            recipe.embedding_size,
+            recipe.dropout,
+            recipe.squeeze_excitation,
+        )
         self.image_size = image_size
         self._flip_average = recipe.flip_average
         self.pixel_mean = tf.constant(pixel_mean, tf.float32)

@@ -2,7 +2,7 @@
 
 import keras
 
-from facemill.model.networks.layers import convolution, normalized
+from facemill.model.networks.layers import convolution, depthwise, normalized
 
 # (expansion, channels, repeats, stride of the first), as in Table 1.
 _BOTTLENECKS = (
@@ -26,7 +26,7 @@ def build(image_size: int, embedding_size: int) -> keras.Model:
     """
     inputs = keras.Input((image_size, image_size, 3))
     x = convolution(inputs, 64, strides=2)
-    x = _depthwise(x, kernel=3)
+    x = depthwise(x)
     for expansion, channels, repeats, strides in _BOTTLENECKS:
         for repeat in range(repeats):
             x = _bottleneck(x, expansion, channels, strides if repeat == 0 else 1)
@@ -43,13 +43,8 @@ def _bottleneck(
 ) -> keras.KerasTensor:
     before = x
     x = convolution(x, expansion * before.shape[-1], kernel=1)
-    x = _depthwise(x, kernel=3, strides=strides)
+    x = depthwise(x, strides=strides)
     x = convolution(x, channels, kernel=1, activation=False)
     if strides == 1 and before.shape[-1] == channels:
         return keras.layers.Add()([before, x])
     return x
-
-
-def _depthwise(x: keras.KerasTensor, kernel: int, strides: int = 1) -> keras.KerasTensor:
-    x = keras.layers.DepthwiseConv2D(kernel, strides, padding="same", use_bias=False)(x)
-    return normalized(x)

@@ -2,25 +2,44 @@
 
 import keras
 
-from facemill.model.networks import mobilefacenet, plain, residual
-
-_BUILDERS = {
-    "plain": plain.build,
-    "mobilefacenet": mobilefacenet.build,
-    "residual": residual.build,
-}
+from facemill.model.networks import ghostfacenet, iresnet, mobilefacenet, plain, residual
+from facemill.model.networks.limits import check_image_size, check_options
+from facemill.model.recipes.choices import IR_NETWORKS
 
 
-def build(name: str, image_size: int, embedding_size: int) -> keras.Model:
+def build(
+    name: str,
+    image_size: int,
+    embedding_size: int,
+    dropout: float | None = None,
+    squeeze_excitation: bool = False,
+) -> keras.Model:
     """A network with initial weights from Keras's current seed.
 
     Args:
         name: one of `model.recipes.choices.NETWORKS`.
         image_size: side of the image in pixels.
         embedding_size: D.
+        dropout: rate in [0, 1), or None for the network's own.
+        squeeze_excitation: whether an IR-ResNet becomes an IR-SE network.
 
     Returns:
         standardized pixels float32 [N, image_size, image_size, 3] -> float32 [N, D], not
         normalized.
+
+    Raises:
+        ParameterError: the image is too small, or the network lacks what an option changes.
     """
-    return _BUILDERS[name](image_size, embedding_size)
+    check_image_size(name, image_size)
+    check_options(name, dropout, squeeze_excitation)
+    if name in IR_NETWORKS:
+        rate = iresnet.DROPOUT if dropout is None else dropout
+        return iresnet.build(name, image_size, embedding_size, rate, squeeze_excitation)
+    if name == "mobilefacenet":
+        return mobilefacenet.build(image_size, embedding_size)
+    if name == "residual":
+        rate = residual.DROPOUT if dropout is None else dropout
+        return residual.build(image_size, embedding_size, rate)
+    if name == "plain":
+        return plain.build(image_size, embedding_size, dropout or 0.0)
+    return ghostfacenet.build(image_size, embedding_size, dropout or 0.0)

@@ -1,7 +1,11 @@
 """Names of the all that a recipe chooses from; the help texts import them, so light."""
 
 RECIPES = ("default", "demo", "lfw")
-NETWORKS = ("plain", "mobilefacenet", "residual")
+IR_NETWORKS = ("ir18", "ir34", "ir50", "ir100")
+NETWORKS = ("plain", "mobilefacenet", "residual", *IR_NETWORKS, "ghostfacenet")
+# `--dropout` and `--squeeze-excitation` change these alone.
+WITH_DROPOUT = ("plain", "residual", *IR_NETWORKS, "ghostfacenet")
+WITH_SQUEEZE_EXCITATION = IR_NETWORKS
 HEADS = (
     "softmax", "arcface", "cosface", "adaface", "subcenter", "combined", "triplet", "siamese",
 )  # fmt: skip

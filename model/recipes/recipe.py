@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from facemill.model.networks.limits import check_options
 from facemill.model.recipes.choices import (
     CLASSIFIERS,
     HEADS,
@@ -37,6 +38,10 @@ class Recipe:
 
     network: str = option("mobilefacenet", choices=NETWORKS, help="network")
     head: str = option("arcface", choices=HEADS, help="head that the network is trained with")
+    dropout: float | None = option(
+        None, least=0, most=0.9, help="rate of dropout, where the network's own is not wanted"
+    )
+    squeeze_excitation: bool = option(False, help="IR-SE networks in place of IR-ResNets")
     embedding_size: int = option(128, least=8, most=2048, help="length of an embedding")
     # The default is that of `model.recipes.margins`; heads without a margin ignore it.
     margin: float | None = option(
@@ -145,6 +150,7 @@ class Recipe:
             UsageError: a value is out of its range, or two values do not go together.
         """
         fields.check(self)
+        check_options(self.network, self.dropout, self.squeeze_excitation)
         self._check_schedule()
         self._check_head()
 

@@ -16,13 +16,16 @@ _FORBIDDEN = frozenset(
         *("StringLookup", "IntegerLookup", "TextVectorization"),
     )
 )
+# What facemill's own networks have beside Keras's layers.
+_OURS = "facemill.model.networks.layers"
+_OUR_LAYERS = frozenset(("BatchNormalization", "PReLU"))
 
 
 def load(path: str) -> Any:
     """The network of a Keras file.
 
-    Only Keras's own layers are built. Lambda layers hold Python code, and layers of other packages
-    would have to be imported; both are refused before Keras sees the file.
+    Only Keras's own layers, and facemill's two, are built. Lambda layers hold Python code, and
+    layers of other packages would have to be imported; both are refused before Keras sees the file.
 
     Raises:
         ParameterError: the file is damaged, or holds such a layer.
@@ -34,6 +37,8 @@ def load(path: str) -> Any:
                 f"it has a {name} layer, which can run Python code or read other files",
                 "replace that layer by Keras's own, or export the model as a SavedModel",
             )
+        if module == _OURS and name in _OUR_LAYERS:
+            continue
         if module is not None and module.split(".")[0] not in ("keras", "builtins"):
             raise _unusable(
                 path,

@@ -19,6 +19,8 @@ from facemill.model.export import tflite, trained_identities
 from facemill.model.export.embedder import Embedder
 from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
 from facemill.model.metrics import verification
+from facemill.model.networks import cost
+from facemill.model.networks.limits import check_image_size
 from facemill.model.runtimes.spec import SAVED_MODEL
 from facemill.model.training import diagnosis, precision
 from facemill.model.training.failures import failures_in_sentences
@@ -91,6 +93,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
+    check_image_size(options.recipe.network, manifest["options"]["image_size"])
     train = manifest["splits"]["train"]
     if train["identities"] < 2:
         raise UsageError(
@@ -130,6 +133,8 @@ def _train(
     keras.utils.set_random_seed(recipe.seed)
     data = Data(dataset, manifest, transform, pairs)
     trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn)
+    size = cost.of(trainer.embedder.network)
+    print(f"{recipe.network}: {size}", file=sys.stderr)
     warnings = cautions(recipe, trainer.steps, trainer.warmup)
     for text in warnings:
         _warn(text)
@@ -156,6 +161,7 @@ def _train(
         "model_id": model_id(embedder, recipe, preprocessing),
         "dataset_fingerprint": artifact.fingerprint(manifest),
         "embedding_size": recipe.embedding_size,
+        "network": {"name": recipe.network, **size.to_manifest()},
         "preprocessing": preprocessing,
         "runtimes": [*twin, SAVED_MODEL.to_manifest()],
         "metrics": _metrics(trainer, scores),

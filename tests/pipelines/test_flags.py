@@ -61,8 +61,10 @@ FLAGS = {
         --find-learning-rate False --no-find-learning-rate
         --cpu-replicas 1 int
         --recipe default default|demo|lfw
-        --backbone recipe's plain|mobilefacenet|residual
+        --backbone recipe's plain|mobilefacenet|residual|ir18|ir34|ir50|ir100|ghostfacenet
         --head recipe's softmax|arcface|cosface|adaface|subcenter|combined|triplet|siamese
+        --dropout recipe's float
+        --squeeze-excitation recipe's --no-squeeze-excitation
         --embedding-size recipe's int
         --margin recipe's float
         --scale recipe's float

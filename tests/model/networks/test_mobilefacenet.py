@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from facemill.model.networks import mobilefacenet
+from facemill.model.networks.layers import BatchNormalization, PReLU
 
 # Table 1 of arXiv 1804.07573: side and channels of the input, operator, t, c, n, s.
 TABLE = (
@@ -65,8 +66,8 @@ def test_the_convolutions_are_those_of_the_table(network):
 def test_every_convolution_is_normalized_and_those_that_are_not_linear_have_prelu(network):
     counts = [type(layer) for layer in network.layers]
     table = list(rows())
-    assert counts.count(keras.layers.BatchNormalization) == len(table)
-    assert counts.count(keras.layers.PReLU) == sum(not linear for *_, linear in table)
+    assert counts.count(BatchNormalization) == len(table)
+    assert counts.count(PReLU) == sum(not linear for *_, linear in table)
     # Within a stage every bottleneck but one that strides or widens has a shortcut: 4 + 6 + 2.
     assert counts.count(keras.layers.Add) == 12
 

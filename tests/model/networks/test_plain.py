@@ -35,7 +35,7 @@ def test_the_network_is_three_convolutions_with_pooling_and_a_dense_layer():
     assert network.count_params() == convolution + (4 * 4 * 128 + 1) * 512 + 513 * 64
 
 
-@pytest.mark.parametrize("size", [8, 33, 64])
+@pytest.mark.parametrize("size", [8, 33, 224])
 def test_the_network_accepts_several_image_sizes(size):
     images = np.zeros((2, size, size, 3), np.float32)
     assert plain.build(size, 16)(images).shape == (2, 16)
@@ -47,3 +47,11 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch():
     together = network(images, training=True).numpy()
     alone = np.concatenate([network(one[np.newaxis], training=True).numpy() for one in images])
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_dropout_is_before_the_embedding_alone():
+    network = plain.build(16, 8, dropout=0.5)
+    assert [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)] == [
+        0.5
+    ]
+    assert isinstance(network.layers[-2], keras.layers.Dropout)

@@ -15,6 +15,8 @@ from facemill.transforms.core.errors import UsageError
 CHANGES = {
     "--backbone": ("network", "plain"),
     "--head": ("head", "softmax"),
+    # No recipe's network is refused dropout of 0.
+    "--dropout": ("dropout", 0.0),
     "--embedding-size": ("embedding_size", 33),
     "--margin": ("margin", 0.123),
     "--scale": ("scale", 17.0),
@@ -93,7 +95,10 @@ def test_switches_go_both_ways():
 
 
 def test_every_value_of_the_recipe_has_a_flag():
-    fields = {field for field, _ in CHANGES.values()} | {"flip", "flip_average"}
+    fields = {field for field, _ in CHANGES.values()} | {
+        *("flip", "flip_average"),
+        "squeeze_excitation",
+    }
     assert fields == {field.name for field in dataclasses.fields(Recipe)}
 
 
@@ -112,6 +117,17 @@ def test_help_names_the_recipes_and_the_flags(capsys):
     [
         (("--recipe", "none"), "invalid choice: 'none'"),
         (("--backbone", "vgg"), "invalid choice: 'vgg'"),
+        (("--dropout", "0.95"), "dropout must be 0 to 0.9, got 0.95"),
+        (
+            ("--backbone", "mobilefacenet", "--dropout", "0.2"),
+            "--dropout must be given for one of plain, residual, ir18, ir34, ir50, ir100, "
+            "ghostfacenet alone, but the network is mobilefacenet; leave it out",
+        ),
+        (
+            ("--backbone", "plain", "--squeeze-excitation"),
+            "--squeeze-excitation must be given for one of ir18, ir34, ir50, ir100 alone, but the "
+            "network is plain",
+        ),
         (("--epochs", "0"), "epochs must be 1 to 10000, got 0"),
         (("--epochs", "x"), "invalid int value: 'x'"),
         (("--epochs", "2", "--steps", "9"), "--steps: not allowed with argument --epochs"),
