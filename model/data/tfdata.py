@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from facemill.model.data.augment import augment, draw
+from facemill.model.data.augmentation.augment import augment
+from facemill.model.data.augmentation.draws import draw
 from facemill.model.data.shard_files import shard_paths
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
@@ -72,7 +73,7 @@ def batches(
 
     def read(record: tf.Tensor) -> tuple[tf.Tensor, ...]:
         parsed = parse(record, size, with_weights)
-        draws = draw(seed, parsed.image_id, parsed.copy)
+        draws = draw(seed, parsed.image_id, parsed.copy, recipe)
         return parsed.pixels, parsed.identity, parsed.weight, draws
 
     def prepare(

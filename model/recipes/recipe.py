@@ -48,6 +48,26 @@ class Recipe:
         0.2, least=0, most=1, help="largest relative change of brightness and contrast"
     )
     erase: float = option(0.0, least=0, most=1, help="probability that a rectangle is erased")
+    rotate: float = option(0.0, least=0, most=180, help="largest rotation in degrees")
+    hue: float = option(0.0, least=0, most=0.5, help="largest turn of the circle of hues")
+    saturation: float = option(0.0, least=0, most=1, help="largest relative change of saturation")
+    grayscale: float = option(0.0, least=0, most=1, help="probability that an image is made grey")
+    blur: float = option(
+        0.0, least=0, most=32, help="largest standard deviation of a Gaussian blur in pixels"
+    )
+    low_resolution: float = option(
+        0.0, least=0, most=0.95, help="largest share of the resolution that is taken away"
+    )
+    jpeg_quality: int = option(
+        100, least=1, most=100, help="lowest quality of a further JPEG compression, 100 for none"
+    )
+    # Cubuk et al. 2020, arXiv 1909.13719, whose N and M these are.
+    rand_augment: int = option(
+        0, least=0, most=8, help="operations of RandAugment on each image, 0 for none"
+    )
+    rand_augment_magnitude: float = option(
+        5.0, least=0, most=10, help="of the operations of RandAugment"
+    )
     flip_average: bool = option(False, help="embed each image and its mirror image")
     # An upper bound: a small val split gives fewer pairs.
     validation_pairs: int = option(

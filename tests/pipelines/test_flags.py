@@ -78,6 +78,15 @@ FLAGS = {
         --crop recipe's float
         --color-jitter recipe's float
         --erase recipe's float
+        --rotate recipe's float
+        --hue recipe's float
+        --saturation recipe's float
+        --grayscale recipe's float
+        --blur recipe's float
+        --low-resolution recipe's float
+        --jpeg-quality recipe's int
+        --rand-augment recipe's int
+        --rand-augment-magnitude recipe's float
         --flip-average recipe's --no-flip-average
         --validation-pairs recipe's int
         --seed recipe's int
