@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS
+from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS, ORDERS
 from facemill.transforms.core import fields
 from facemill.transforms.core.fields import option
 
@@ -25,6 +25,15 @@ class Recipe:
         None, least=1, most=100_000_000, instead_of="epochs", help="steps of the optimizer"
     )
     batch_size: int = option(64, least=1, most=65_536, help="images per step, over all replicas")
+    # 0: every image once in an epoch. With a number, batches of identities that come equally often.
+    images_per_identity: int = option(
+        0,
+        least=0,
+        most=1024,
+        help="images of each identity in a batch, 0 for batches of any images",
+    )
+    # In the fast order images are taken as they are decoded, so no two runs are the same.
+    order: str = option("deterministic", choices=ORDERS, help="order of the images")
     optimizer: str = option("sgd", choices=OPTIMIZERS, help="optimizer")
     learning_rate: float = option(0.1, least=1e-8, most=1e6, help="after the warm-up")
     # The learning rate rises from 0; a fraction of an epoch is allowed.

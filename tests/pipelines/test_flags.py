@@ -68,6 +68,8 @@ FLAGS = {
         --epochs recipe's int
         --steps recipe's int
         --batch-size recipe's int
+        --images-per-identity recipe's int
+        --order recipe's deterministic|fast
         --optimizer recipe's sgd|adam
         --learning-rate recipe's float
         --warmup-epochs recipe's float

@@ -21,6 +21,8 @@ CHANGES = {
     "--epochs": ("epochs", 77),
     "--steps": ("steps", 1234),
     "--batch-size": ("batch_size", 48),
+    "--images-per-identity": ("images_per_identity", 4),
+    "--order": ("order", "fast"),
     "--optimizer": ("optimizer", "adam"),
     "--learning-rate": ("learning_rate", 0.0123),
     "--warmup-epochs": ("warmup_epochs", 0.25),
