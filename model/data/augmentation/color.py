@@ -28,8 +28,10 @@ def color_jitter(images: tf.Tensor, strength: float, draws: tf.Tensor) -> tf.Ten
     mean = tf.reduce_mean(images, axis=[1, 2, 3])[:, tf.newaxis]
     # TensorFlow broadcasts along one long axis in 0.6 of the time that it takes along [S, S, 3].
     flat = tf.reshape(images, [-1, size * size * 3])
-    lit = ((flat - mean) * contrast + mean) * gain
-    rows = tf.reshape(lit, [-1, size, size * 3]) * tf.tile(color, [1, size])[:, tf.newaxis]
+    contrasted = tf.reshape((flat - mean) * contrast + mean, [-1, size, size * 3])
+    # The factors first, as TensorFlow's optimizer orders them in a graph: other orders give other
+    # last bits.
+    rows = contrasted * tf.tile(gain * color, [1, size])[:, tf.newaxis]
     return tf.reshape(rows, [-1, size, size, 3])
 
 
