@@ -92,7 +92,11 @@ def batches(
     def prepare(
         pixels: tf.Tensor, identities: tf.Tensor, weights: tf.Tensor, draws: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        return augment(pixels, recipe, draws), transform.labels(identities), weights
+        labels = transform.labels(identities)
+        # Heads differ in what they do with a label of nobody; none may train on it.
+        known = tf.debugging.assert_non_negative(labels, "an identity is not in the vocabulary")
+        with tf.control_dependencies([known]):
+            return augment(pixels, recipe, draws), tf.identity(labels), weights
 
     if recipe.images_per_identity:
         steps = range(first, steps_per_epoch(manifest, recipe.batch_size))

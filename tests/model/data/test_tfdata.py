@@ -161,6 +161,16 @@ def test_copies_of_an_image_are_augmented_differently_and_reproducibly(
     assert not set(lit[0]) & set(lit[1])
 
 
+def test_a_label_of_nobody_ends_the_epoch(dataset, transform, tmp_path):
+    def change(index: int, record: tf.train.Example) -> None:
+        if index == 3:
+            record.features.feature["identity"].bytes_list.value[0] = b"nobody"
+
+    path = tiny.resharded(dataset, tmp_path / "unknown", 1, change)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not in the vocabulary"):
+        read(path, transform, dataclasses.replace(PLAIN, batch_size=5))
+
+
 def test_a_split_smaller_than_a_batch_has_no_step(manifest):
     records = manifest["splits"]["train"]["records"]
     assert tfdata.steps_per_epoch(manifest, records) == 1
