@@ -20,7 +20,7 @@ from benchmarks.train_input import RECIPES, make_dataset, measure, seconds
 from facemill.model.data import tfdata, validation_pairs
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
-from facemill.model.training.trainer import Data, Trainer, replicas
+from facemill.model.training.trainer import Data, Trainer
 from facemill.transforms.dataset import artifact
 
 _PAIRS = 40
@@ -40,7 +40,8 @@ def steps(dataset: str) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         data = Data(dataset, manifest, transform, pairs)
-        trainer = Trainer(data, recipe, replicas(1), folder, folder)
+        strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
+        trainer = Trainer(data, recipe, strategy, folder, folder)
 
         def epoch(number: int) -> None:
             for _ in trainer._steps_of(number, 0):
