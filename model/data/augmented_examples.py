@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from facemill.model.data import tfdata
-from facemill.model.data.augment import augment, draw
+from facemill.model.data.augmentation.augment import augment
+from facemill.model.data.augmentation.draws import draw
 from facemill.model.data.shard_files import shard_paths
 from facemill.model.recipes.recipe import Recipe
 
@@ -63,7 +64,7 @@ def read(
             continue
         identities.add(identity)
         seeds = [tfdata.epoch_seed(recipe.seed, epoch) for epoch in range(epochs)]
-        draws = tf.stack([draw(seed, parsed.image_id, parsed.copy) for seed in seeds])
+        draws = tf.stack([draw(seed, parsed.image_id, parsed.copy, recipe) for seed in seeds])
         stored = tf.repeat(parsed.pixels[tf.newaxis], epochs, axis=0)
         changed = np.rint(augment(stored, recipe, draws).numpy()).astype(np.uint8)
         image_id = parsed.image_id.numpy().decode("utf-8")

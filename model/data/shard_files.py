@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
@@ -10,8 +11,8 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import FacemillError, RunError
 from facemill.transforms.dataset import artifact
 
-# The last error of a download. TensorFlow hands on no more than the text of what a generator
-# raises.
+# The last error of a download or of reading. TensorFlow hands on no more than the text of what a
+# generator raises.
 _failures: deque[Exception] = deque(maxlen=1)
 
 
@@ -37,17 +38,24 @@ def shard_paths(
     entries = entries_of(dataset, manifest, shards)
 
     def read() -> Iterator[str]:
-        try:
+        with remembered():
             yield from storage.local_files(dataset, entries)
-        except (FacemillError, OSError) as error:
-            _failures.append(error)
-            raise
 
     return tf.data.Dataset.from_generator(read, output_signature=tf.TensorSpec([], tf.string))
 
 
+@contextmanager
+def remembered() -> Iterator[None]:
+    """Keeps the error of a generator that TensorFlow reads, for `failure`."""
+    try:
+        yield
+    except (FacemillError, OSError) as error:
+        _failures.append(error)
+        raise
+
+
 def failure() -> Exception | None:
-    """The error of the last download that failed; it is forgotten then."""
+    """The error of the last download or reading that failed; it is forgotten then."""
     return _failures.pop() if _failures else None
 
 

@@ -7,10 +7,14 @@ Ingest drew each record's shard and position by hash, so a buffer of some thousa
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-from facemill.model.data.augment import augment, draw
+from facemill.model.data import balanced_batches
+from facemill.model.data.augmentation.augment import augment
+from facemill.model.data.augmentation.draws import draw
 from facemill.model.data.shard_files import shard_paths
+from facemill.model.data.shares import share
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
 from facemill.transforms.core.keyed import keyed_hash
@@ -26,6 +30,10 @@ from facemill.transforms.selection.rules import give_weights
 _SHUFFLE_BUFFER = 16_384
 _STREAMS = 8
 _PREFETCHED_BATCHES = 4
+# More than the copies of an image that a balance rule of ingest writes.
+_COPIES = 1 << 32
+# How often an epoch has shown an image before, where it shows none twice.
+_NEVER = np.int64(0)
 
 
 def steps_per_epoch(manifest: dict[str, Any], batch_size: int) -> int:
@@ -46,6 +54,8 @@ def batches(
     recipe: Recipe,
     epoch: int,
     first: int = 0,
+    worker: int = 0,
+    workers: int = 1,
 ) -> tf.data.Dataset:
     """The full batches of one epoch; the remainder is left out.
 
@@ -53,37 +63,59 @@ def batches(
         dataset: path of the dataset.
         manifest: its manifest.
         transform: its transform.
-        recipe: its batch size, augmentation and seed are used.
+        recipe: its batch size, augmentation, order and seed are used.
         epoch: from 0 on; each epoch has its own order and its own augmentation of each record.
         first: index in the epoch of the first batch to return; earlier ones are not decoded.
+        worker: index of the worker that reads, from 0 on.
+        workers: number of workers, each of which gets its share of every batch, see `shares`.
 
     Returns:
-        (pixels float32 [B, S, S, 3] in [0, 255], labels int64 [B], weights float32 [B]). Each
-        image's loss is multiplied by its weight, which is 1 if the dataset has no weights.
+        (pixels float32 [B, S, S, 3] in [0, 255], labels int64 [B], weights float32 [B]), where B
+        is the batch size by the number of workers. Each image's loss is multiplied by its weight,
+        which is 1 if the dataset has no weights.
+
+    Raises:
+        ParameterError: the batch cannot be divided as the recipe or the workers ask.
+        RunError: the index does not fit the dataset.
     """
     size = manifest["options"]["image_size"]
     seed = epoch_seed(recipe.seed, epoch)
-    shards = manifest["splits"]["train"]["shards"]
-    records = shuffled_records(dataset, manifest, shards, recipe.seed, epoch).skip(
-        first * recipe.batch_size
-    )
-
+    own = share(recipe.batch_size, worker, workers)
+    in_order = recipe.order == "deterministic"
     with_weights = weighted(manifest)
 
-    def read(record: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def read(record: tf.Tensor, repeat: tf.Tensor) -> tuple[tf.Tensor, ...]:
         parsed = parse(record, size, with_weights)
-        draws = draw(seed, parsed.image_id, parsed.copy)
+        draws = draw(seed, parsed.image_id, parsed.copy + repeat * _COPIES, recipe)
         return parsed.pixels, parsed.identity, parsed.weight, draws
 
     def prepare(
         pixels: tf.Tensor, identities: tf.Tensor, weights: tf.Tensor, draws: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        return augment(pixels, recipe, draws), transform.labels(identities), weights
+        labels = transform.labels(identities)
+        # Heads differ in what they do with a label of nobody; none may train on it.
+        known = tf.debugging.assert_non_negative(labels, "an identity is not in the vocabulary")
+        with tf.control_dependencies([known]):
+            return augment(pixels, recipe, draws), tf.identity(labels), weights
 
+    if recipe.images_per_identity:
+        steps = range(first, steps_per_epoch(manifest, recipe.batch_size))
+        records = balanced_batches.records(
+            balanced_batches.of(dataset, manifest, transform, recipe), epoch, steps, own
+        )
+    else:
+        shards = manifest["splits"]["train"]["shards"]
+        plain = shuffled_records(dataset, manifest, shards, recipe.seed, epoch).skip(
+            first * recipe.batch_size
+        )
+        if workers > 1:
+            plain = plain.batch(recipe.batch_size, drop_remainder=True)
+            plain = plain.map(lambda batch: batch[own]).unbatch()
+        records = tf.data.Dataset.zip(plain, tf.data.Dataset.from_tensors(_NEVER).repeat())
     return (
-        records.map(read, tf.data.AUTOTUNE, deterministic=True)
-        .batch(recipe.batch_size, drop_remainder=True)
-        .map(prepare, tf.data.AUTOTUNE, deterministic=True)
+        records.map(read, tf.data.AUTOTUNE, deterministic=in_order)
+        .batch(own.stop - own.start, drop_remainder=True)
+        .map(prepare, tf.data.AUTOTUNE, deterministic=in_order)
         .prefetch(_PREFETCHED_BATCHES)
         .with_options(without_autotuning())
     )

@@ -6,8 +6,10 @@ from facemill.model.networks.limits import check_options
 from facemill.model.recipes.choices import (
     CLASSIFIERS,
     HEADS,
+    NEED_PAIRS,
     NETWORKS,
     OPTIMIZERS,
+    ORDERS,
     PRECISIONS,
     SAMPLED,
     SCHEDULES,
@@ -76,6 +78,15 @@ class Recipe:
         None, least=1, most=100_000_000, instead_of="epochs", help="steps of the optimizer"
     )
     batch_size: int = option(64, least=1, most=65_536, help="images per step, over all replicas")
+    # 0: every image once in an epoch. With a number, batches of identities that come equally often.
+    images_per_identity: int = option(
+        0,
+        least=0,
+        most=1024,
+        help="images of each identity in a batch, 0 for batches of any images",
+    )
+    # In the fast order images are taken as they are decoded, so no two runs are the same.
+    order: str = option("deterministic", choices=ORDERS, help="order of the images")
     # The batch is divided into this many parts, whose gradients are added up before the step.
     accumulate: int = option(
         1, least=1, most=4_096, help="parts of a batch that are in memory one after the other"
@@ -136,6 +147,26 @@ class Recipe:
         0.2, least=0, most=1, help="largest relative change of brightness and contrast"
     )
     erase: float = option(0.0, least=0, most=1, help="probability that a rectangle is erased")
+    rotate: float = option(0.0, least=0, most=180, help="largest rotation in degrees")
+    hue: float = option(0.0, least=0, most=0.5, help="largest turn of the circle of hues")
+    saturation: float = option(0.0, least=0, most=1, help="largest relative change of saturation")
+    grayscale: float = option(0.0, least=0, most=1, help="probability that an image is made grey")
+    blur: float = option(
+        0.0, least=0, most=32, help="largest standard deviation of a Gaussian blur in pixels"
+    )
+    low_resolution: float = option(
+        0.0, least=0, most=0.95, help="largest share of the resolution that is taken away"
+    )
+    jpeg_quality: int = option(
+        100, least=1, most=100, help="lowest quality of a further JPEG compression, 100 for none"
+    )
+    # Cubuk et al. 2020, arXiv 1909.13719, whose N and M these are.
+    rand_augment: int = option(
+        0, least=0, most=8, help="operations of RandAugment on each image, 0 for none"
+    )
+    rand_augment_magnitude: float = option(
+        5.0, least=0, most=10, help="of the operations of RandAugment"
+    )
     flip_average: bool = option(False, help="embed each image and its mirror image")
     # An upper bound: a small val split gives fewer pairs.
     validation_pairs: int = option(
@@ -174,7 +205,7 @@ class Recipe:
                 f"`batch_size` must be a multiple of `accumulate` ({self.accumulate}), got "
                 f"{self.batch_size}; change one of them."
             )
-        mines = self.head in ("triplet", "siamese") or self.sample_identities < 1
+        mines = self.head in NEED_PAIRS or self.sample_identities < 1
         if self.accumulate > 1 and mines:
             raise ParameterError(
                 "accumulate",

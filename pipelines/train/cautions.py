@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+from facemill.model.recipes.choices import NEED_PAIRS
 from facemill.model.recipes.margins import MARGINS
 from facemill.model.recipes.recipe import Recipe
 from facemill.pipelines.train.options import TrainOptions
@@ -38,6 +39,11 @@ def cautions(recipe: Recipe, steps: int, warmup: int) -> list[str]:
         found.append(
             f"--margin {_ARCFACE} is usual for arcface, which takes it in radians; {recipe.head} "
             f"takes it {_UNITS[recipe.head]}, where {usual} is usual; give --margin {usual}."
+        )
+    if recipe.head in NEED_PAIRS and recipe.images_per_identity < 2:
+        found.append(
+            f"{recipe.head} compares several images of one identity in a batch, and batches of any "
+            "images hold few; give --images-per-identity 4."
         )
     return found
 

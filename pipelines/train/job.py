@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from facemill.model.data import augmented_examples, validation_pairs
 from facemill.model.data import tfdata as training_input
+from facemill.model.data.balanced_plan import identities_per_batch
 from facemill.model.data.vocabulary import Transform
 from facemill.model.export import tflite, trained_identities
 from facemill.model.export.embedder import Embedder
@@ -104,6 +105,11 @@ def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
         raise UsageError(
             f"--batch-size must be at most the {train['records']} images of the train split, got "
             f"{options.recipe.batch_size}; lower it."
+        )
+    if options.recipe.images_per_identity:
+        # Raises what a batch of so many images of each identity cannot be.
+        identities_per_batch(
+            options.recipe.batch_size, options.recipe.images_per_identity, train["identities"]
         )
 
 

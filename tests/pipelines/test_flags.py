@@ -77,6 +77,8 @@ FLAGS = {
         --epochs recipe's int
         --steps recipe's int
         --batch-size recipe's int
+        --images-per-identity recipe's int
+        --order recipe's deterministic|fast
         --accumulate recipe's int
         --precision recipe's float32|mixed_float16|mixed_bfloat16
         --optimizer recipe's gradient-descent|sgd|adam|adamw|lamb|lion
@@ -96,6 +98,15 @@ FLAGS = {
         --crop recipe's float
         --color-jitter recipe's float
         --erase recipe's float
+        --rotate recipe's float
+        --hue recipe's float
+        --saturation recipe's float
+        --grayscale recipe's float
+        --blur recipe's float
+        --low-resolution recipe's float
+        --jpeg-quality recipe's int
+        --rand-augment recipe's int
+        --rand-augment-magnitude recipe's float
         --flip-average recipe's --no-flip-average
         --validation-pairs recipe's int
         --seed recipe's int

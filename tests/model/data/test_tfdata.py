@@ -56,6 +56,34 @@ def test_an_epoch_can_be_entered_at_any_batch(sharded, transform, first):
     assert same(read(sharded, transform, AUGMENTED, epoch=2, first=first), complete[first:])
 
 
+def test_the_shares_of_workers_are_the_batches_of_one(sharded, transform):
+    complete = read(sharded, transform, AUGMENTED, epoch=1)
+    described = tiny.manifest(sharded)
+    parts = [
+        [
+            [one.numpy() for one in batch]
+            for batch in tfdata.batches(
+                str(sharded), described, transform, AUGMENTED, 1, 1, worker=worker, workers=2
+            )
+        ]
+        for worker in range(2)
+    ]
+    joined = [
+        tuple(np.concatenate(both) for both in zip(*pair, strict=True))
+        for pair in zip(*parts, strict=True)
+    ]
+    assert same(joined, complete[1:])
+
+
+def test_the_fast_order_has_the_same_images(sharded, transform):
+    def shown(recipe):
+        pixels = [one for batch, *_ in read(sharded, transform, recipe) for one in batch]
+        return sorted(one.tobytes() for one in pixels)
+
+    everything = dataclasses.replace(AUGMENTED, batch_size=1)
+    assert shown(dataclasses.replace(everything, order="fast")) == shown(everything)
+
+
 def test_an_epoch_shows_every_record_once_with_its_label_but_for_the_remainder(sharded, transform):
     encoded = tiny.identity_of(sharded, "train")
     labels = {
@@ -131,6 +159,16 @@ def test_copies_of_an_image_are_augmented_differently_and_reproducibly(
         assert len(epoch) >= 2
         assert len(set(epoch)) == len(epoch)
     assert not set(lit[0]) & set(lit[1])
+
+
+def test_a_label_of_nobody_ends_the_epoch(dataset, transform, tmp_path):
+    def change(index: int, record: tf.train.Example) -> None:
+        if index == 3:
+            record.features.feature["identity"].bytes_list.value[0] = b"nobody"
+
+    path = tiny.resharded(dataset, tmp_path / "unknown", 1, change)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not in the vocabulary"):
+        read(path, transform, dataclasses.replace(PLAIN, batch_size=5))
 
 
 def test_a_split_smaller_than_a_batch_has_no_step(manifest):

@@ -27,11 +27,17 @@ def test_fields_in_back_quotes_become_flags():
     ("head", "usual"), [("cosface", 0.35), ("adaface", 0.4), ("combined", 0.3), ("triplet", 0.2)]
 )
 def test_the_margin_of_arcface_is_reported_for_other_heads(head, usual):
-    (text,) = cautions(Recipe(head=head, margin=0.5), 1000, 50)
+    (text,) = cautions(Recipe(head=head, margin=0.5, images_per_identity=4), 1000, 50)
     assert f"give --margin {usual}." in text
-    assert cautions(Recipe(head=head), 1000, 50) == []
+    assert cautions(Recipe(head=head, images_per_identity=4), 1000, 50) == []
 
 
 @pytest.mark.parametrize("head", ["arcface", "subcenter", "softmax"])
 def test_the_margin_of_arcface_is_usual_for_its_like(head):
     assert cautions(Recipe(head=head, margin=0.5), 1000, 50) == []
+
+
+@pytest.mark.parametrize("head", ["triplet", "siamese"])
+def test_heads_that_compare_images_of_one_identity_want_balanced_batches(head):
+    (text,) = cautions(Recipe(head=head), 1000, 50)
+    assert "give --images-per-identity 4." in text

@@ -1,0 +1,1 @@
+"""Random changes of training images, drawn by epoch, image_id and copy of each record."""
