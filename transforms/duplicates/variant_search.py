@@ -2,7 +2,7 @@
 
 The search looks up the windows of each image among those in which other images are found. As long
 as one worker can hold the latter of all images, each worker takes a part of the images. Above that,
-both are grouped by the values of their bands: that takes 26 bytes for each of 132 windows in each
+both are grouped by the values of their bands: that takes 25 bytes for each of 132 windows in each
 of 8 bands, and no worker holds more than a share of either.
 """
 
