@@ -24,7 +24,7 @@ _SHARE = 0.84
 # the side. Three of the former fit between two of the latter; together they reach 0.12.
 _STEP, _LEAP = 0.027, 0.08
 # Windows by which an image asks are that much larger or smaller in either direction.
-_STRETCH = 1.064
+_STRETCH = 1.08
 
 _Part = tuple[float, float]
 _Window = tuple[_Part, _Part]

@@ -50,7 +50,7 @@ def test_two_copies_that_are_cut_in_their_own_way_have_a_variant_near_their_fram
                 one = np.array([1 - one[2], one[1], 1 - one[0], one[3]])
             errors.append(np.abs(frames - _inside(one, other)).max(axis=1).min())
         worst.append(min(errors))
-    # Steps of 0.027 and stretches of 6.4 %, each off by at most a half, and rarely both.
+    # Steps of 0.027 and stretches of 8 %, each off by at most a half, and rarely both.
     assert np.quantile(worst, 0.99) < 0.04
     assert max(worst) < 0.06
 
