@@ -22,7 +22,7 @@ from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.row_ids import CHUNK, NEW, chunk_number, chunk_of, row_ids_of, row_of
 from facemill.transforms.core.rows import Rows
-from facemill.transforms.images.crop_variants import VARIANT_BYTES
+from facemill.transforms.images.crop_variants import WINDOW_BYTES
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 from facemill.transforms.scan.staging import StagingReader, read_metadata, write_chunk
 
@@ -55,7 +55,7 @@ class RowsWithWindows(RowsToOrder):
     """The same, for the search that compares windows."""
 
     __slots__ = ()
-    dtype = np.dtype([*RowsToOrder.dtype.descr[:-1], ("windows", "u1", (VARIANT_BYTES,))])
+    dtype = np.dtype([*RowsToOrder.dtype.descr[:-1], ("windows", "u1", (WINDOW_BYTES,))])
 
 
 register(RowsToOrder, RowsWithWindows)

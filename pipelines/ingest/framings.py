@@ -1,6 +1,6 @@
 """Whether the photos of a held-out set are framed like those of the input, as far as sizes tell.
 
-Copies that are cut differently are the ones that the search misses. Two collections that cut the
+Copies that are cut differently are the ones that `near` misses. Two collections that cut the
 same photos differently mostly have other proportions or other sizes, and these are known of every
 photo already.
 """
@@ -67,7 +67,7 @@ class Framings:
         if not self.differ:
             return None
         missed = (
-            "copies that both sets cut differently, or by more than 10 % of a side, may be missed"
+            "copies that are cut by more than 10 % at an end may be missed"
             if self.thorough
             else "copies that are framed differently may be missed; --dedup thorough looks for "
             "crops"

@@ -10,7 +10,7 @@ from facemill.beam import Image, find_duplicates, order_by_key
 from facemill.beam.order_by_key import RowsToOrder, RowsWithWindows
 from facemill.transforms.core.row_ids import chunk_of, row_of
 from facemill.transforms.faces.crop import CropConfig
-from facemill.transforms.images.crop_variants import VARIANT_BYTES
+from facemill.transforms.images.crop_variants import WINDOW_BYTES
 from facemill.transforms.scan.staging import StagingReader, read_metadata
 
 
@@ -22,7 +22,7 @@ def test_rows_are_equal_after_encoding_and_decoding(kind):
     assert coder.is_deterministic()
     assert decoded == rows
     assert len(decoded) == 5
-    width = {RowsToOrder: 0, RowsWithWindows: VARIANT_BYTES}[kind]
+    width = {RowsToOrder: 0, RowsWithWindows: WINDOW_BYTES}[kind]
     assert decoded.array["windows"].shape == (5, width)
 
 

@@ -85,9 +85,11 @@ def test_the_errata_and_only_reviewed_pairs_are_found(images: list[Path]) -> Non
     near = confirmed(pairs, np.zeros(len(pairs), np.int64))
     assert near >= FOUND
     assert near <= SAME_PHOTO
-    queries = crop_variants.queries(hashes, windows)
-    cross = confirmed(*banding.cross_pairs(queries, np.arange(len(hashes)), hashes))
-    assert cross <= SAME_PHOTO
+    asking, found = crop_variants.asking(windows), crop_variants.found(windows)
+    hits = banding.cross_pairs(asking, np.arange(len(hashes)), found)
+    ends = np.stack([hits[end] for end in ("first", "second")], axis=1).astype(np.int64)
+    cross = confirmed(ends, hits["variant"])
+    assert FOUND <= cross <= SAME_PHOTO
 
 
 # The most similar pairs of two photos of one moment.

@@ -23,6 +23,11 @@ RADIUS = 2 * BANDS - 1
 # 7 bits, and a share of the others that falls with the distance; see docs/duplicates.md.
 CROSS_RADIUS = 21
 
+# Of an image, so many others at most are found by windows.
+MAX_HITS = 64
+# Images whose windows are looked up at a time: their hashes take 4 MB.
+_QUERIES = 2048
+
 LEADERS = 16
 MAX_BUCKET = 2048
 _WINDOW = 64
@@ -100,46 +105,49 @@ def content_order(hashes: np.ndarray) -> np.ndarray:
 
 def cross_pairs(
     queries: np.ndarray, rows: np.ndarray, hashes: np.ndarray, radius: int = CROSS_RADIUS
-) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the variants of images that are near the hash of another image.
+) -> np.ndarray:
+    """Finds the windows of images that are near a window of another image.
 
-    A variant is compared with the hashes that equal it in a band, which finds all pairs within
-    7 bits, and a share of those further away. Band values of more than `MAX_BUCKET` hashes are
-    skipped. Workers may each take a part of the queries, with all hashes.
+    A window is compared with the hashes that equal it in a band, which finds all pairs within
+    7 bits, and a share of those further away. Band values of more than `MAX_BUCKET` hashes of one
+    kind of window are skipped, and of each image the `MAX_HITS` nearest others are kept. Workers
+    may each take a part of the queries, with all hashes.
 
     Args:
-        queries: uint8 [N, V, 16], variants of the images; see `crop_variants.queries`.
+        queries: uint8 [N, V, 16], windows by which images ask; see `crop_variants.asking`.
         rows: int64 [N], the row of `hashes` that belongs to each image; an image never pairs with
             itself.
-        hashes: uint8 [M, 16].
+        hashes: uint8 [M, W, 16], windows in which images are found; see `crop_variants.found`.
         radius: largest Hamming distance.
 
     Returns:
-        (pairs int64 [P, 2] of rows, the image with the variant first; variant int64 [P], from 1
-        on), in lexicographic order, no pair twice. Each pair has its nearest variant, and among
-        equally near ones the first.
+        SMALL_HIT [P], the image that asks first, in the order of the pairs, no pair twice. Each
+        pair has its nearest variant, and among equally near ones the first.
     """
-    hashes = np.ascontiguousarray(hashes)
-    leaders, _ = _leaders(hashes)
-    words = hashes[leaders].view(np.uint64)
-    found = [np.empty(0, _SMALL_HIT)]
-    for band in range(BANDS):
-        index = _uncrowded_buckets(words, band)
-        for variant in range(queries.shape[1]):
-            searched = np.ascontiguousarray(queries[:, variant]).view(np.uint64)
-            for left, right, distance in _hits(searched, index, band, radius):
-                hits = np.empty(len(left), _SMALL_HIT)
-                hits["first"], hits["second"] = rows[left], leaders[right]
-                hits["distance"], hits["variant"] = distance, variant + 1
-                found.append(hits[hits["first"] != hits["second"]])
-    hits = nearest(np.concatenate(found))
-    pairs = np.stack([hits["first"], hits["second"]], axis=1).astype(np.int64)
-    return pairs, hits["variant"].astype(np.int64)
+    kinds, windows = queries.shape[1], hashes.shape[1]
+    found = _Nearest(SMALL_HIT)
+    for window in range(windows):
+        some = np.ascontiguousarray(hashes[:, window])
+        leaders, _ = _leaders(some)
+        words = some[leaders].view(np.uint64)
+        for band in range(BANDS):
+            index = _uncrowded_buckets(words, band)
+            for start in range(0, len(queries), _QUERIES):
+                part = np.ascontiguousarray(queries[start : start + _QUERIES])
+                searched = part.reshape(-1, HASH_BYTES).view(np.uint64)
+                for left, right, distance in _hits(searched, index, band, radius):
+                    asking, variant = np.divmod(left, kinds)
+                    hits = np.empty(len(left), SMALL_HIT)
+                    hits["first"], hits["second"] = rows[start + asking], leaders[right]
+                    hits["distance"], hits["variant"] = distance, variant * windows + window + 1
+                    found.add(hits)
+    return found.hits()
 
 
-# A variant of the first image is near the second image. HIT holds row ids, _SMALL_HIT row numbers.
-HIT = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1"), ("distance", "u1")])
-_SMALL_HIT = np.dtype([("first", "<u4"), ("second", "<u4"), ("variant", "u1"), ("distance", "u1")])
+# The second image is near a variant of the first image, see `crop_variants.FRAMES`. HIT holds row
+# ids, SMALL_HIT row numbers.
+HIT = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "<u2"), ("distance", "u1")])
+SMALL_HIT = np.dtype([("first", "<u4"), ("second", "<u4"), ("variant", "<u2"), ("distance", "u1")])
 
 
 def cross_share(
@@ -153,14 +161,14 @@ def cross_share(
 ) -> np.ndarray:
     """The hits of `cross_pairs` that one band finds first, for a worker with a part of the rows.
 
-    The worker must hold all variants and all hashes with certain values of the band. `nearest` of
-    the hits of all workers gives the pairs of `cross_pairs`.
+    The worker must hold all queries, and of one kind of window all hashes, with certain values of
+    the band. `nearest` of the hits of all workers gives those of `cross_pairs`.
 
     Args:
-        queries: uint8 [K, 16], variants of images.
+        queries: uint8 [K, 16], windows of images.
         query_row_ids: uint64 [K], row ids of these images.
-        variant: integers [K], the number of each variant, from 1 on.
-        hashes: uint8 [M, 16].
+        variant: integers [K], the number of the variant if the hash is found, from 1 on.
+        hashes: uint8 [M, 16], of one kind of window.
         row_ids: uint64 [M], ascending.
         band: in [0, 8).
         radius: see `cross_pairs`.
@@ -172,26 +180,52 @@ def cross_share(
     leaders, _ = _leaders(hashes)
     index = _uncrowded_buckets(hashes[leaders].view(np.uint64), band)
     words = np.ascontiguousarray(queries).view(np.uint64)
-    found = [np.empty(0, HIT)]
+    found = _Nearest(HIT)
     for left, right, distance in _hits(words, index, band, radius):
         hits = np.empty(len(left), HIT)
         hits["first"], hits["second"] = query_row_ids[left], row_ids[leaders[right]]
         hits["distance"], hits["variant"] = distance, variant[left]
-        found.append(hits[hits["first"] != hits["second"]])
-    return np.concatenate(found)
+        found.add(hits)
+    return found.hits()
 
 
 def nearest(hits: np.ndarray) -> np.ndarray:
     """The hit of the nearest variant of each pair, in the order of pairs; of equal ones the first.
 
+    Of each first image the `MAX_HITS` nearest second images are kept. What is nearest among all
+    hits is nearest in any part of them, so parts may be reduced before they are joined.
+
     Args:
-        hits: HIT [P].
+        hits: HIT or SMALL_HIT [P].
     """
     hits = hits[np.lexsort((hits["variant"], hits["distance"], hits["second"], hits["first"]))]
     new = np.ones(len(hits), bool)
     first, second = hits["first"], hits["second"]
     new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-    return hits[new]
+    hits = hits[new]
+    order = np.lexsort((hits["second"], hits["distance"], hits["first"]))
+    ranked = hits["first"][order]
+    starts = np.flatnonzero(np.r_[len(order) > 0, ranked[1:] != ranked[:-1]])
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    return hits[np.sort(order[rank < MAX_HITS])]
+
+
+class _Nearest:
+    """Collects hits, of which no more are held than `nearest` keeps and a chunk besides."""
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self._parts = [np.empty(0, dtype)]
+        self._added = 0
+
+    def add(self, hits: np.ndarray) -> None:
+        hits = hits[hits["first"] != hits["second"]]
+        self._parts.append(hits)
+        self._added += len(hits)
+        if self._added > _CHUNK:
+            self._parts, self._added = [self.hits()], 0
+
+    def hits(self) -> np.ndarray:
+        return nearest(np.concatenate(self._parts))
 
 
 def band_values(hashes: np.ndarray, band: int) -> np.ndarray:

@@ -59,6 +59,8 @@ def owners(pairs: np.ndarray) -> np.ndarray:
 def nearest(pairs: np.ndarray) -> np.ndarray:
     """At most `MAX_CANDIDATES` pairs of each owner, the nearest first, in an order of their own.
 
+    Where each of two images has a window that is near one of the other, the nearer one counts.
+
     Args:
         pairs: PAIR [N], all that the owners have.
     """
@@ -68,6 +70,8 @@ def nearest(pairs: np.ndarray) -> np.ndarray:
     tie = (pairs["first"], pairs["variant"], _pair_hash(low, high))
     order = np.lexsort((*tie, pairs["distance"], pairs["variant"] > 0, owner))
     pairs = pairs[order]
+    if (pairs["variant"] > 0).any():
+        pairs = pairs[_first_of_pairs(pairs)]
     _, rank = _ranks(pairs)
     return pairs[rank < MAX_CANDIDATES]
 
@@ -89,6 +93,8 @@ def compare_within_budget(
 ) -> np.ndarray:
     """Compares pairs, the nearest of each owner before the others, until other photos fail.
 
+    Whole images come before variants, and what is a copy as a whole is not compared again.
+
     Args:
         pairs: PAIR [N] of `nearest`, with all pairs of their owners.
         compared: takes positions of pairs, and returns whether each is a copy, and whether only
@@ -98,20 +104,44 @@ def compare_within_budget(
         bool [N], whether each pair was compared.
     """
     owner, rank = _ranks(pairs)
+    is_variant = pairs["variant"] > 0
     block = rank // MAX_CLOSE_FAILURES
+    # Blocks of whole images come first.
+    block[is_variant] += int(block.max()) + 1 if len(block) else 0
     close_failures = np.zeros(len(pairs), np.int64)
     failures = np.zeros(len(pairs), np.int64)
     done = np.zeros(len(pairs), bool)
+    keys = _numbers_of_pairs(pairs) if is_variant.any() else owner
     for number in range(int(block.max()) + 1 if len(block) else 0):
         left = (close_failures < MAX_CLOSE_FAILURES) & (failures < MAX_FAILURES)
-        some = np.flatnonzero((block == number) & left[owner])
+        some = np.flatnonzero((block == number) & left[owner] & ~done)
         if not len(some):
-            break
+            continue
         done[some] = True
         same, close = compared(some)
         np.add.at(failures, owner[some[~same]], 1)
         np.add.at(close_failures, owner[some[~same & close]], 1)
+        if same.any() and not is_variant[some[0]]:
+            done |= is_variant & np.isin(keys, keys[some[same]])
     return done
+
+
+def _first_of_pairs(pairs: np.ndarray) -> np.ndarray:
+    """Whether each row is the first one of its two images, among whole images or variants."""
+    keys = _numbers_of_pairs(pairs) * 2 + (pairs["variant"] > 0)
+    first = np.zeros(len(pairs), bool)
+    first[np.unique(keys, return_index=True)[1]] = True
+    return first
+
+
+def _numbers_of_pairs(pairs: np.ndarray) -> np.ndarray:
+    """A number for each row that is the same for the same two images: int64 [N]."""
+    low, high = _ends(pairs)
+    order = np.lexsort((high, low))
+    new = (low[order][1:] != low[order][:-1]) | (high[order][1:] != high[order][:-1])
+    numbers = np.empty(len(pairs), np.int64)
+    numbers[order] = np.cumsum(np.r_[np.zeros(min(1, len(pairs)), bool), new])
+    return numbers
 
 
 def _ranks(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,9 +9,9 @@ from facemill.transforms.scan.scan_chunk import USABLE
 
 # An image to search: the representative of its group of equal pixels.
 HASH = np.dtype([(name, USABLE[name]) for name in ("row_id", "fingerprint")])
-# A candidate pair: the hash of the second image is near this variant of the first, at that Hamming
-# distance.
-PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "u1"), ("distance", "u1")])
+# A candidate pair: the second image is near this variant of the first, at that Hamming distance of
+# their hashes; see `crop_variants.FRAMES`.
+PAIR = np.dtype([("first", "<u8"), ("second", "<u8"), ("variant", "<u2"), ("distance", "u1")])
 
 
 class HashRows(Rows):

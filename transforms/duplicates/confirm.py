@@ -32,6 +32,8 @@ MIN_SIMILARITY = 1 - COPY_DIFFERENCE
 # Below this, a close comparison leaves no doubt. Between two copies of one photo the similarity can
 # be lower than between each and the photo.
 _NO_DOUBT = 0.65
+# Where an image of a cluster may be cut or mirrored, so many variants of each of a pair are tried.
+_TRIED = 3
 # Least correlation of thumbnails that are alike.
 MIN_ALIKE = 0.975
 
@@ -112,7 +114,7 @@ def compare(
     closely = (difference > clear) & (difference < HOPELESS)
     some = np.flatnonzero(closely)
     if len(some):
-        mirrored = variant[some] == crop_variants.MIRROR
+        mirrored = crop_variants.MIRRORED[variant[some]]
         for index, one, other, mirror in zip(some, *crops(some), mirrored, strict=True):
             one = one[:, ::-1] if mirror else one
             difference[index] = local_difference(one, other, found.maps[index])
@@ -152,17 +154,33 @@ def staged_similarity(
     # The search registers the image with the smaller row id to the other one, and so is it here.
     rows["first"], rows["second"] = np.sort(np.array(pairs, np.uint64), axis=1).T
     found = compare_staged(staging, rows, least).similarity
-    for variant in range(crop_variants.MIRROR, 0, -1) if thorough else ():
-        for ends in (("first", "second"), ("second", "first")):
-            low = np.flatnonzero(found < least)
-            if not len(low):
-                return found
-            again = np.zeros(len(low), PAIR)
-            again["first"], again["second"] = (rows[end][low] for end in ends)
-            again["variant"] = variant
-            values = compare_staged(staging, again, least).similarity
-            found[low] = np.maximum(found[low], values)
+    low = np.flatnonzero(found < least) if thorough else ()
+    tried = _nearest_variants(staging, rows[low]) if len(low) else []
+    for again in tried:
+        left = np.flatnonzero(found[low] < least)
+        values = compare_staged(staging, again[left], least).similarity
+        found[low[left]] = np.maximum(found[low[left]], values)
     return found
+
+
+def _nearest_variants(staging: StagingReader, rows: np.ndarray) -> list[np.ndarray]:
+    """PAIR rows with the variants by which each pair is compared: PAIR [N] for each trial."""
+    ends = [staging.thumbnails(rows[end]) for end in ("first", "second")]
+    windows = [[crop_variants.thumbnail_windows(one) for one in end] for end in ends]
+    tried = []
+    for swapped in (False, True):
+        asking, found = reversed(windows) if swapped else windows
+        variants = [
+            crop_variants.nearest_variants(one, other, _TRIED)
+            for one, other in zip(asking, found, strict=True)
+        ]
+        for variant in np.array(variants).T:
+            again = rows.copy()
+            if swapped:
+                again["first"], again["second"] = rows["second"], rows["first"]
+            again["variant"] = variant
+            tried.append(again)
+    return tried
 
 
 def confirm_staged(

@@ -89,7 +89,7 @@ def register(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> Regi
 
 
 def _register(first: np.ndarray, second: np.ndarray, variant: np.ndarray) -> Registered:
-    first = np.where((variant == crop_variants.MIRROR)[:, None, None], first[:, :, ::-1], first)
+    first = np.where(crop_variants.MIRRORED[variant][:, None, None], first[:, :, ::-1], first)
     maps = _maps(crop_variants.FRAMES[variant])
     a, b = _smoothed(_halved(first)), _smoothed(_halved(second))
     values = _correlation(a, b, maps)

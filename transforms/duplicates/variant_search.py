@@ -1,12 +1,12 @@
 """The search for crops and mirror images as a Beam transform, over `banding` and `crop_variants`.
 
-The search looks up the variants of each image among the plain hashes of all images. As long as one
-worker can hold all hashes, each worker takes a part of the images. Above that, variants and hashes
-are grouped by the values of their bands: that takes 25 bytes for each of 15 variants in each of 8
-bands, and no worker holds more than a share of either.
+The search looks up the windows of each image among those in which other images are found. As long
+as one worker can hold the latter of all images, each worker takes a part of the images. Above that,
+both are grouped by the values of their bands: that takes 25 bytes for each of 132 windows in each
+of 8 bands, and no worker holds more than a share of either.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -19,18 +19,17 @@ from facemill.transforms.core.merging import CoGroup, Merge
 from facemill.transforms.core.rows import RowIds, Rows
 from facemill.transforms.duplicates import banding
 from facemill.transforms.duplicates.candidates import TOGETHER, HashRows, PairRows, in_chunks
-from facemill.transforms.images import crop_variants
+from facemill.transforms.images import crop_variants, perceptual_hash
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 
-QUERY = np.dtype(
-    [
-        ("row_id", "<u8"),
-        ("fingerprint", USABLE["fingerprint"]),
-        ("windows", "u1", (crop_variants.VARIANT_BYTES,)),
-    ]
+QUERY = np.dtype([("row_id", "<u8"), ("windows", "u1", (crop_variants.WINDOW_BYTES,))])
+# The windows in which an image is found.
+TARGET = np.dtype(
+    [("row_id", "<u8"), ("windows", "u1", (crop_variants.FOUND * perceptual_hash.HASH_BYTES,))]
 )
-# One variant, where variants and hashes are grouped by band.
-VARIANT = np.dtype([("row_id", "<u8"), ("variant", "u1"), ("fingerprint", USABLE["fingerprint"])])
+# One window, where windows are grouped by band: its number among those by which an image asks, or
+# among those in which it is found.
+WINDOW = np.dtype([("row_id", "<u8"), ("number", "u1"), ("fingerprint", USABLE["fingerprint"])])
 
 
 class QueryRows(Rows):
@@ -40,11 +39,18 @@ class QueryRows(Rows):
     dtype = QUERY
 
 
-class VariantRows(Rows):
-    """VARIANT rows."""
+class TargetRows(Rows):
+    """TARGET rows."""
 
     __slots__ = ()
-    dtype = VARIANT
+    dtype = TARGET
+
+
+class WindowRows(Rows):
+    """WINDOW rows."""
+
+    __slots__ = ()
+    dtype = WINDOW
 
 
 class HitRows(Rows):
@@ -54,11 +60,13 @@ class HitRows(Rows):
     dtype = banding.HIT
 
 
-register(HashRows, PairRows, QueryRows, VariantRows, HitRows, RowIds)
+register(HashRows, PairRows, QueryRows, TargetRows, WindowRows, HitRows, RowIds)
 
 _QUERY_SALT, _HIT_SALT = 48, 49
-# Variants in a group, about.
-_VARIANTS_PER_GROUP = 1 << 20
+# Images in a group: their windows take 36 MB.
+_IMAGES_PER_GROUP = 1 << 15
+# Windows in a group, about.
+_WINDOWS_PER_GROUP = 1 << 20
 
 
 class VariantPairs(beam.PTransform):
@@ -67,11 +75,12 @@ class VariantPairs(beam.PTransform):
     Args:
         scanned: a PCollection of Scanned, with windows.
         total: a PCollection of one number, how many images there are.
-        together: most images whose hashes one worker holds; never changes the result.
+        together: most images of which one worker holds the windows in which they are found, 104
+            bytes each; never changes the result.
     """
 
     def __init__(
-        self, scanned: beam.PCollection, total: beam.PCollection, together: int = TOGETHER
+        self, scanned: beam.PCollection, total: beam.PCollection, together: int = TOGETHER // 2
     ) -> None:
         super().__init__()
         self._scanned = scanned
@@ -93,21 +102,22 @@ class VariantPairs(beam.PTransform):
             | "Once" >> beam.FlatMap(_searched_queries).with_output_types(QueryRows)
         )
         everything = beam.pvalue.AsIter(
-            hashes | "Few" >> beam.FlatMap(_if_few, total, together).with_output_types(HashRows)
+            searched_queries
+            | "Few" >> beam.FlatMap(_if_few, total, together).with_output_types(TargetRows)
         )
         of_few = searched_queries | "LookUp" >> beam.FlatMap(
             _look_up, total, together, everything
         ).with_output_types(PairRows)
         parts = {
-            "variants": searched_queries
-            | "AskedByBand"
-            >> beam.FlatMap(variants_by_band, total, together).with_output_types(
-                tuple[int, VariantRows]
+            "asking": searched_queries
+            | "AskingByBand"
+            >> beam.FlatMap(asking_by_band, total, together).with_output_types(
+                tuple[int, WindowRows]
             ),
-            "hashes": hashes
-            | "HashesByBand"
-            >> beam.FlatMap(hashes_by_band, total, together).with_output_types(
-                tuple[int, HashRows]
+            "found": searched_queries
+            | "FoundByBand"
+            >> beam.FlatMap(found_by_band, total, together).with_output_types(
+                tuple[int, WindowRows]
             ),
         }
         of_many = (
@@ -125,75 +135,81 @@ def queries_of(scanned: Scanned, total: int) -> Iterable[tuple[int, QueryRows]]:
     """QUERY rows by the group of their row id."""
     rows = np.zeros(len(scanned.usable), QUERY)
     rows["row_id"] = scanned.usable["row_id"]
-    rows["fingerprint"] = scanned.usable["fingerprint"]
     rows["windows"] = scanned.windows
     return QueryRows.divide(rows, _group_of(rows["row_id"], _QUERY_SALT, total))
 
 
 def part_bits(total: int, together: int) -> int | None:
-    """How many bits of a band's value the variants and hashes of a group share.
+    """How many bits of a band's value the windows of a group share.
 
-    None if one worker holds all hashes, so that there are no groups.
+    None if one worker holds what all images are found in, so that there are no groups.
     """
     if total <= together:
         return None
-    variants = total * crop_variants.MIRROR
-    return min(banding.BAND_BITS, ((variants - 1) // _VARIANTS_PER_GROUP).bit_length())
+    windows = total * 2 * crop_variants.ASKING
+    return min(banding.BAND_BITS, ((windows - 1) // _WINDOWS_PER_GROUP).bit_length())
 
 
-def variants_by_band(
+def asking_by_band(
     queries: QueryRows, total: int, together: int
-) -> Iterator[tuple[int, VariantRows]]:
-    """VARIANT rows of QUERY rows by the band and its value, all variants in all bands."""
-    bits = part_bits(total, together)
+) -> Iterator[tuple[int, WindowRows]]:
+    """WINDOW rows by the band and its value, all windows by which images ask in all bands."""
+    yield from _by_band(queries, crop_variants.asking, part_bits(total, together))
+
+
+def found_by_band(
+    queries: QueryRows, total: int, together: int
+) -> Iterator[tuple[int, WindowRows]]:
+    """WINDOW rows by the band and its value, all windows in which images are found."""
+    yield from _by_band(queries, crop_variants.found, part_bits(total, together))
+
+
+def _by_band(
+    queries: QueryRows, windows: Callable[[np.ndarray], np.ndarray], bits: int | None
+) -> Iterator[tuple[int, WindowRows]]:
     if bits is None:
         return
     rows = queries.array
-    variants = crop_variants.queries(rows["fingerprint"], rows["windows"])
-    count = variants.shape[1]
-    variants = variants.reshape(-1, variants.shape[2])
+    hashes = windows(rows["windows"])
+    count = hashes.shape[1]
+    hashes = hashes.reshape(-1, hashes.shape[2])
     for band in range(banding.BANDS):
-        values = banding.band_values(variants, band) >> np.uint16(banding.BAND_BITS - bits)
+        values = banding.band_values(hashes, band) >> np.uint16(banding.BAND_BITS - bits)
         order = np.argsort(values, kind="stable")
         found, starts = np.unique(values[order], return_index=True)
         # Built one by one: together they would take several times the memory of the queries.
         for value, indices in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
-            part = np.zeros(len(indices), VARIANT)
+            part = np.zeros(len(indices), WINDOW)
             part["row_id"] = rows["row_id"][indices // count]
-            part["variant"] = indices % count + 1
-            part["fingerprint"] = variants[indices]
-            yield band << banding.BAND_BITS | value, VariantRows.of(part)
-
-
-def hashes_by_band(hashes: HashRows, total: int, together: int) -> Iterator[tuple[int, HashRows]]:
-    """HASH rows by the band and its value, in all bands."""
-    bits = part_bits(total, together)
-    if bits is None:
-        return
-    rows = hashes.array
-    for band in range(banding.BANDS):
-        values = banding.band_values(rows["fingerprint"], band)
-        for value, part in HashRows.divide(rows, values >> np.uint16(banding.BAND_BITS - bits)):
-            yield band << banding.BAND_BITS | value, part
+            part["number"] = indices % count
+            part["fingerprint"] = hashes[indices]
+            yield band << banding.BAND_BITS | value, WindowRows.of(part)
 
 
 def look_up_band(
     group: tuple[int, dict[str, Iterable[Any]]], total: int
 ) -> Iterable[tuple[int, HitRows]]:
-    """Hits of variants among hashes that share a value of a band, by the group of their row id."""
+    """Hits among windows that share a value of a band, by the group of their row id."""
     key, parts = group
-    rows = HashRows.join(parts["hashes"])
-    rows = rows[np.argsort(rows["row_id"])]
-    variants = VariantRows.join(parts["variants"])
-    found = banding.cross_share(
-        variants["fingerprint"],
-        variants["row_id"],
-        variants["variant"],
-        rows["fingerprint"],
-        rows["row_id"],
-        key >> banding.BAND_BITS,
-    )
-    return HitRows.divide(found, _group_of(found["first"], _HIT_SALT, total))
+    found = WindowRows.join(parts["found"])
+    found = found[np.argsort(found["row_id"], kind="stable")]
+    asking = WindowRows.join(parts["asking"])
+    numbers = asking["number"].astype(np.int64)
+    hits = [np.empty(0, banding.HIT)]
+    for window in range(crop_variants.FOUND):
+        rows = found[found["number"] == window]
+        hits.append(
+            banding.cross_share(
+                asking["fingerprint"],
+                asking["row_id"],
+                numbers * crop_variants.FOUND + window + 1,
+                rows["fingerprint"],
+                rows["row_id"],
+                key >> banding.BAND_BITS,
+            )
+        )
+    nearest_hits = banding.nearest(np.concatenate(hits))
+    return HitRows.divide(nearest_hits, _group_of(nearest_hits["first"], _HIT_SALT, total))
 
 
 def nearest(group: tuple[int, Iterable[HitRows]]) -> Iterator[PairRows]:
@@ -205,7 +221,7 @@ def nearest(group: tuple[int, Iterable[HitRows]]) -> Iterator[PairRows]:
 
 
 def _group_of(row_ids: np.ndarray, salt: int, total: int) -> np.ndarray:
-    return splitmix64(row_ids, salt) % np.uint64(group_count(total))
+    return splitmix64(row_ids, salt) % np.uint64(group_count(total, _IMAGES_PER_GROUP))
 
 
 def _by_row_id(hashes: HashRows, total: int) -> Iterable[tuple[int, RowIds]]:
@@ -221,22 +237,26 @@ def _searched_queries(group: tuple[int, dict[str, Iterable[Any]]]) -> list[Query
     return [QueryRows.of(rows)] if len(rows) else []
 
 
-def _if_few(hashes: HashRows, total: int, together: int) -> list[HashRows]:
-    return [hashes] if total <= together else []
+def _if_few(queries: QueryRows, total: int, together: int) -> list[TargetRows]:
+    if total > together:
+        return []
+    rows = np.zeros(len(queries.array), TARGET)
+    rows["row_id"] = queries.array["row_id"]
+    rows["windows"] = crop_variants.found(queries.array["windows"]).reshape(len(rows), -1)
+    return [TargetRows.of(rows)]
 
 
 def _look_up(
-    queries: QueryRows, total: int, together: int, everything: Iterable[HashRows]
+    queries: QueryRows, total: int, together: int, everything: Iterable[TargetRows]
 ) -> Iterator[PairRows]:
     if total > together:
         return
-    rows = HashRows.join(everything)
+    rows = TargetRows.join(everything)
     rows = rows[np.argsort(rows["row_id"])]
+    row_ids = rows["row_id"]
+    targets = rows["windows"].reshape(len(rows), crop_variants.FOUND, -1)
     searched = queries.array
-    searched = searched[np.argsort(searched["row_id"])]
-    variants = crop_variants.queries(searched["fingerprint"], searched["windows"])
-    places = np.searchsorted(rows["row_id"], searched["row_id"])
-    pairs, variant = banding.cross_pairs(variants, places, rows["fingerprint"])
-    asked = variants[np.searchsorted(places, pairs[:, 0]), variant - 1]
-    distance = banding.distances(asked, rows["fingerprint"][pairs[:, 1]])
-    yield from in_chunks(rows["row_id"][pairs], variant, distance)
+    places = np.searchsorted(row_ids, searched["row_id"])
+    hits = banding.cross_pairs(crop_variants.asking(searched["windows"]), places, targets)
+    pairs = np.stack([row_ids[hits[end]] for end in ("first", "second")], axis=1)
+    yield from in_chunks(pairs, hits["variant"], hits["distance"])

@@ -1,70 +1,143 @@
-"""Perceptual hashes of possible crops (windows) and of the mirror image of an image.
+"""Perceptual hashes of parts (windows) of an image, by which copies that are cut in different ways
+are found.
 
-A cropped copy of B hashes like one of B's windows, so it is found by looking up the window hashes
-of every image among the plain hashes of all images. Windows are not cut out and resized: the DCT
-over a part of a side is the image times cosines that span only that part.
+Two copies of one photo, each cut in its own way, share a part of it, but in neither of them is that
+part the whole image. So windows of one image are compared with windows of the other. Every image is
+hashed in two sets of windows: few that lie far apart, in which it is found, and many that are near
+each other and of different sizes, by which it asks for others. As with the giant and the small
+steps of a discrete logarithm, the pairs of both sets cover shifts and stretches that would
+otherwise take as many windows as there are pairs.
+
+Windows are not cut out and resized: the DCT over a part of a side is the image times cosines that
+span only that part.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 
 from facemill.transforms.images import perceptual_hash
 
-# Up to this share of each side may be missing from a crop, however it is split between both ends.
-MAX_CROP = 0.1
-# Ends of windows lie on a grid of three cells over that share, so the end of a crop is at most a
-# sixtieth of the side away from the end of a window, which changes about 10 of 128 bits.
-_CELLS = 3
+# Windows take that share of each side, since two cut copies share that much of each other.
+_SHARE = 0.84
+# Steps of the windows by which an image asks, and between those in which it is found, as shares of
+# the side. Three of the former fit between two of the latter; together they reach 0.12.
+_STEP, _LEAP = 0.027, 0.08
+# Windows by which an image asks are that much larger or smaller in either direction.
+_STRETCH = 1.08
+
+_Part = tuple[float, float]
+_Window = tuple[_Part, _Part]
 
 
-def _windows() -> tuple[list[tuple[float, float]], list[tuple[int, int]]]:
-    """Parts of a side, and the windows as (horizontal, vertical) indices of such parts."""
-    cell = MAX_CROP / _CELLS
-    spans = [
-        (before, after)
-        for before in range(_CELLS)
-        for after in range(_CELLS)
-        if before + after < _CELLS
+def _part(shift: float, stretch: float) -> _Part:
+    """The ends of a part of a side, whose middle lies at that distance from the side's middle."""
+    half = _SHARE * stretch / 2
+    return max(0.0, 0.5 + shift - half), min(1.0, 0.5 + shift + half)
+
+
+def _asking() -> list[_Window]:
+    shifts = (-_STEP, 0.0, _STEP)
+    stretches = (1 / _STRETCH, 1.0, _STRETCH)
+    # Copies keep the proportions of the photo, or nearly: not wider and lower in one.
+    return [
+        (_part(x, wide), _part(y, high))
+        for x in shifts
+        for y in shifts
+        for wide in stretches
+        for high in stretches
+        if abs(stretches.index(wide) - stretches.index(high)) < 2
     ]
-    parts = [(cell * (before + 0.5), 1 - cell * (after + 0.5)) for before, after in spans]
-    # A crop keeps the proportions of the image, or nearly.
-    windows = [
-        (x, y)
-        for x in range(len(parts))
-        for y in range(len(parts))
-        if sum(spans[x]) == sum(spans[y])
-    ]
-    return parts, windows
 
 
-_PARTS, _PAIRS = _windows()
-_HORIZONTAL, _VERTICAL = np.array(_PAIRS).T
+def _found() -> list[_Window]:
+    # Each of two images asks for the other, so what lies higher in one lies lower in the other, and
+    # one of both directions is enough.
+    return [(_part(x, 1.0), _part(y, 1.0)) for x in (-_LEAP, 0.0, _LEAP) for y in (0.0, _LEAP)]
+
+
+_ASKING, _FOUND = _asking(), _found()
+_WINDOWS = _ASKING + _FOUND
+_PARTS = sorted({part for window in _WINDOWS for part in window})
 _BASIS = np.concatenate([perceptual_hash.cosines(*part) for part in _PARTS])
-_ROWS = _VERTICAL[:, None] * perceptual_hash.FREQUENCIES + perceptual_hash.VERTICAL
-_COLUMNS = _HORIZONTAL[:, None] * perceptual_hash.FREQUENCIES + perceptual_hash.HORIZONTAL
+
+
+def _places(parts: Iterable[_Part], frequencies: np.ndarray) -> np.ndarray:
+    """Where the coefficients of the windows' hashes lie among those of all parts: [W, 128]."""
+    numbers = np.array([_PARTS.index(part) for part in parts])
+    return numbers[:, None] * perceptual_hash.FREQUENCIES + frequencies
+
+
+_ROWS = _places((y for _, y in _WINDOWS), perceptual_hash.VERTICAL)
+_COLUMNS = _places((x for x, _ in _WINDOWS), perceptual_hash.HORIZONTAL)
 _ODD = np.packbits(perceptual_hash.HORIZONTAL % 2 == 1)
 
-WINDOWS = len(_PAIRS)
-MIRROR = WINDOWS + 1
-VARIANT_BYTES = WINDOWS * perceptual_hash.HASH_BYTES
-# For each variant (plain, windows, mirror): left, top, right, bottom as shares of the sides.
-FRAMES = np.array(
-    [(0.0, 0.0, 1.0, 1.0)]
-    + [(_PARTS[x][0], _PARTS[y][0], _PARTS[x][1], _PARTS[y][1]) for x, y in _PAIRS]
-    + [(0.0, 0.0, 1.0, 1.0)]
-)
+ASKING, FOUND = len(_ASKING), len(_FOUND)
+WINDOW_BYTES = (ASKING + FOUND) * perceptual_hash.HASH_BYTES
+
+
+def _within(asking: _Part, found: _Part) -> _Part:
+    """The ends of a side of which one part is what the other part is of another side."""
+    scale = (asking[1] - asking[0]) / (found[1] - found[0])
+    start = asking[0] - scale * found[0]
+    return start, start + scale
+
+
+def _frame(asking: _Window, found: _Window) -> tuple[float, float, float, float]:
+    (left, right), (top, bottom) = (_within(*parts) for parts in zip(asking, found, strict=True))
+    return left, top, right, bottom
+
+
+def _frames() -> np.ndarray:
+    mirrors = [((1 - x[1], 1 - x[0]), y) for x, y in _ASKING]
+    pairs = [(asking, found) for asking in _ASKING + mirrors for found in _FOUND]
+    return np.array([(0.0, 0.0, 1.0, 1.0)] + [_frame(*pair) for pair in pairs])
+
+
+# For each variant, where the whole of the second image lies in the first, which is mirrored before
+# that if MIRRORED is true: left, top, right, bottom as shares of the sides, which may lie outside.
+# Variant 0 is the whole image; variant 1 + a * FOUND + f is window f of the second image as window
+# a of the first, of `asking`.
+FRAMES = _frames()
+MIRRORED = np.arange(len(FRAMES)) > ASKING * FOUND
 
 
 def window_hashes(pixels: np.ndarray) -> bytes:
-    """Hashes of the windows of an image, in the order of `FRAMES[1:-1]`.
+    """Hashes of the windows of an image, see `asking` and `found`.
 
     Args:
         pixels: uint8 [height, width, 3], RGB, or `perceptual_hash.small` of them.
 
     Returns:
-        `VARIANT_BYTES` bytes.
+        `WINDOW_BYTES` bytes.
     """
-    spectra = _BASIS @ perceptual_hash.levels(pixels) @ _BASIS.T
-    return perceptual_hash.signs(spectra[_ROWS, _COLUMNS]).tobytes()
+    return _hashes(perceptual_hash.levels(pixels)).tobytes()
+
+
+def thumbnail_windows(thumbnail: np.ndarray) -> np.ndarray:
+    """The same of a grey thumbnail uint8 [64, 64]: uint8 [WINDOW_BYTES]."""
+    return _hashes(perceptual_hash.grey_levels(thumbnail)).ravel()
+
+
+def asking(windows: np.ndarray) -> np.ndarray:
+    """The hashes by which images ask for others: uint8 [N, 2 * ASKING, 16].
+
+    The second half are windows of the mirror images.
+
+    Args:
+        windows: uint8 [N, WINDOW_BYTES], from `window_hashes`.
+    """
+    hashes = _shaped(windows)[:, :ASKING]
+    return np.concatenate([hashes, mirrored(hashes)], axis=1)
+
+
+def found(windows: np.ndarray) -> np.ndarray:
+    """The hashes by which images are found: uint8 [N, FOUND, 16].
+
+    Args:
+        windows: uint8 [N, WINDOW_BYTES], from `window_hashes`.
+    """
+    return _shaped(windows)[:, ASKING:]
 
 
 def mirrored(hashes: np.ndarray) -> np.ndarray:
@@ -76,15 +149,23 @@ def mirrored(hashes: np.ndarray) -> np.ndarray:
     return hashes ^ _ODD
 
 
-def queries(hashes: np.ndarray, windows: np.ndarray) -> np.ndarray:
-    """The hashes that `banding.cross_pairs` looks up: each image's windows, then its mirror image.
+def nearest_variants(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
+    """The variants of the first image that are most like the second, the nearest first: int64 [K].
 
     Args:
-        hashes: uint8 [N, 16].
-        windows: uint8 [N, VARIANT_BYTES], from `window_hashes`.
-
-    Returns:
-        uint8 [N, WINDOWS + 1, 16].
+        first: uint8 [WINDOW_BYTES].
+        second: the same.
+        count: how many.
     """
-    shaped = windows.reshape(len(hashes), WINDOWS, perceptual_hash.HASH_BYTES)
-    return np.concatenate([shaped, mirrored(hashes)[:, None]], axis=1)
+    differing = asking(first[None])[0][:, None] ^ found(second[None])
+    distances = np.bitwise_count(differing).sum(axis=2, dtype=np.int64).ravel()
+    return np.argsort(distances, kind="stable")[:count] + 1
+
+
+def _hashes(levels: np.ndarray) -> np.ndarray:
+    spectra = _BASIS @ levels @ _BASIS.T
+    return perceptual_hash.signs(spectra[_ROWS, _COLUMNS])
+
+
+def _shaped(windows: np.ndarray) -> np.ndarray:
+    return windows.reshape(len(windows), ASKING + FOUND, perceptual_hash.HASH_BYTES)

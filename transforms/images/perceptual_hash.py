@@ -117,7 +117,12 @@ def grey_thumbnail(pixels: np.ndarray) -> np.ndarray:
 
 def levels(pixels: np.ndarray) -> np.ndarray:
     """Integer grey levels minus their rounded mean: float64 [64, 64]."""
-    grey = grey_thumbnail(pixels).astype(np.float64)
+    return grey_levels(grey_thumbnail(pixels))
+
+
+def grey_levels(thumbnail: np.ndarray) -> np.ndarray:
+    """The same of a grey thumbnail uint8 [64, 64]."""
+    grey = thumbnail.astype(np.float64)
     return grey - np.round(grey.mean())
 
 

@@ -105,7 +105,7 @@ class Scanned:
         chunk: the number of the chunk.
         count: the number of its images, usable or not.
         usable: USABLE [M].
-        windows: uint8 [M, VARIANT_BYTES], or [M, 0] if `ScanJob.windows` is false.
+        windows: uint8 [M, WINDOW_BYTES], or [M, 0] if `ScanJob.windows` is false.
         split_requests: SPLIT_REQUEST [K], the split requests of images that are not usable.
         unusable: UNUSABLE [L], the other images of a base or held-out set; empty for the input,
             whose unusable images affect no decision.
@@ -134,7 +134,7 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
     metadata: list[dict[str, Any]] = []
     pixels: list[tuple[np.ndarray, bytes] | None] = []
     usable = np.zeros(len(refs), USABLE)
-    windows = np.zeros((len(refs), crop_variants.VARIANT_BYTES if job.windows else 0), np.uint8)
+    windows = np.zeros((len(refs), crop_variants.WINDOW_BYTES if job.windows else 0), np.uint8)
     good = np.zeros(len(refs), bool)
     for row, (ref, result) in enumerate(_inspect(job, refs)):
         listed = {

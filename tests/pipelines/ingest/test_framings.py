@@ -59,4 +59,4 @@ def test_the_sentence_says_what_may_be_missed_and_what_helps():
         "39,000 pixels) than those of the input (1.00 and 62,000 pixels): copies that are framed "
         "differently may be missed; --dedup thorough looks for crops"
     )
-    assert thorough.endswith("or by more than 10 % of a side, may be missed")
+    assert thorough.endswith("copies that are cut by more than 10 % at an end may be missed")

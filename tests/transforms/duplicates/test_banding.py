@@ -104,9 +104,7 @@ def test_a_pair_that_differs_by_fifteen_bits_spread_over_all_bands_is_found() ->
 def test_fewer_than_two_hashes_have_no_pairs(count: int) -> None:
     hashes = np.zeros((count, 16), np.uint8)
     assert banding.near_pairs(hashes).shape == (0, 2)
-    pairs, variant = banding.cross_pairs(hashes[:, None], np.arange(count), hashes)
-    assert pairs.shape == (0, 2)
-    assert len(variant) == 0
+    assert len(banding.cross_pairs(hashes[:, None], np.arange(count), hashes[:, None])) == 0
 
 
 def test_hashes_of_another_length_raise_an_error() -> None:
@@ -152,27 +150,35 @@ class TestCrossPairs:
     def test_cross_pairs_are_those_of_comparing_all_with_all(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
         hashes = np.unique(_hashes(seed, 120), axis=0)
+        # Two windows in which each image is found.
+        hashes = rng.permutation(hashes)[: len(hashes) // 2 * 2].reshape(-1, 2, 16)
         queries = _hashes(seed, 3 * len(hashes)).reshape(len(hashes), 3, 16)
         rows = rng.permutation(len(hashes))
-        differing = queries[:, :, None] ^ hashes
-        distances = np.bitwise_count(differing).sum(axis=3, dtype=int)
-        meet = (differing.reshape(*distances.shape, 8, 2) == 0).all(axis=4).any(axis=3)
+        differing = queries[:, :, None, None] ^ hashes
+        distances = np.bitwise_count(differing).sum(axis=4, dtype=int)
+        meet = (differing.reshape(*distances.shape, 8, 2) == 0).all(axis=5).any(axis=4)
         distances[~meet | (distances > banding.CROSS_RADIUS)] = 999
+        # Variants are numbered by the query first, then by the window that is found.
+        distances = distances.transpose(0, 2, 1, 3).reshape(len(rows), len(hashes), -1)
         expected = sorted(
-            (int(rows[query]), other, 1 + int(distances[query, :, other].argmin()))
+            (int(rows[query]), other, 1 + int(distances[query, other].argmin()))
             for query in range(len(rows))
             for other in range(len(hashes))
-            if rows[query] != other and distances[query, :, other].min() < 999
+            if rows[query] != other and distances[query, other].min() < 999
         )
-        pairs, variant = banding.cross_pairs(queries, rows, hashes)
-        assert [(*pair, one) for pair, one in zip(pairs.tolist(), variant, strict=True)] == expected
+        with pytest.MonkeyPatch.context() as patch:
+            # Queries in parts, and hits reduced many times.
+            patch.setattr(banding, "_QUERIES", 7)
+            patch.setattr(banding, "_CHUNK", 100)
+            hits = banding.cross_pairs(queries, rows, hashes)
+        assert hits[["first", "second", "variant"]].tolist() == expected
 
     def test_parts_of_the_queries_find_the_corresponding_parts_of_the_pairs(self) -> None:
         hashes = _hashes(3)
         queries = _hashes(3, 600).reshape(300, 2, 16)
-        whole, _ = banding.cross_pairs(queries, np.arange(300), hashes)
+        whole = banding.cross_pairs(queries, np.arange(300), hashes[:, None])
         parts = [
-            banding.cross_pairs(queries[part], part, hashes)[0]
+            banding.cross_pairs(queries[part], part, hashes[:, None])
             for part in (np.arange(100), np.arange(100, 300))
         ]
         assert len(whole)
@@ -195,7 +201,8 @@ class TestCrossPairs:
         found = [np.empty(0, banding.HIT)]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(banding, "MAX_BUCKET", crowd)
-            pairs, variants = banding.cross_pairs(queries, np.arange(300), hashes)
+            patch.setattr(banding, "MAX_HITS", 20)
+            expected = banding.cross_pairs(queries, np.arange(300), hashes[:, None])
             for band in range(banding.BANDS):
                 values, query_values = (
                     banding.band_values(some, band) >> np.uint16(16 - bits)
@@ -209,12 +216,25 @@ class TestCrossPairs:
                             *(hashes[in_group], row_ids[in_group], band),
                         )
                     )
-        order = rng.permutation(sum(map(len, found)))
-        hits = banding.nearest(np.concatenate(found)[order])
-        assert np.stack([hits["first"], hits["second"]], 1).tolist() == row_ids[pairs].tolist()
-        assert hits["variant"].tolist() == variants.tolist()
+            order = rng.permutation(sum(map(len, found)))
+            hits = banding.nearest(np.concatenate(found)[order])
+        for end in ("first", "second"):
+            assert hits[end].tolist() == row_ids[expected[end]].tolist()
+        assert hits["variant"].tolist() == expected["variant"].tolist()
 
     def test_many_equal_hashes_give_a_bounded_number_of_cross_pairs(self) -> None:
-        hashes = np.zeros((1000, 16), np.uint8)
-        pairs, _ = banding.cross_pairs(hashes[:, None], np.arange(1000), hashes)
-        assert 0 < len(pairs) <= 1000 * banding.LEADERS
+        hashes = np.zeros((1000, 1, 16), np.uint8)
+        hits = banding.cross_pairs(hashes, np.arange(1000), hashes)
+        assert 0 < len(hits) <= 1000 * banding.LEADERS
+
+    def test_of_each_image_the_nearest_others_are_kept(self) -> None:
+        rng = np.random.default_rng(5)
+        # Equal in the first band, which holds all of them.
+        bits = rng.random((500, 128)) < 0.03
+        bits[:, :16] = 0
+        hashes = np.packbits(bits, axis=1)[:, None]
+        hits = banding.cross_pairs(hashes, np.arange(500), hashes)
+        distances = np.bitwise_count(hashes ^ hashes[:, 0]).sum(axis=2, dtype=int)
+        np.fill_diagonal(distances, 999)
+        expected = np.argsort(distances, axis=1, kind="stable")[:, : banding.MAX_HITS]
+        assert np.array_equal(hits["second"].reshape(500, -1), np.sort(expected, axis=1))

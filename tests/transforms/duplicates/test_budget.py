@@ -13,7 +13,7 @@ def random_pairs(seed: int, images: int, count: int) -> np.ndarray:
     pairs = np.zeros(count, PAIR)
     ends = np.sort(rng.integers(0, images, (count, 2)), axis=1)
     pairs["first"], pairs["second"] = ends[:, 0], ends[:, 1] + 1
-    pairs["variant"] = rng.integers(0, 3, count)
+    pairs["variant"] = rng.integers(0, 2, count)
     pairs["distance"] = rng.integers(0, 16, count)
     return pairs[np.unique(pairs[["first", "second", "variant"]], return_index=True)[1]]
 
@@ -46,6 +46,41 @@ def test_each_owner_keeps_its_nearest_candidates_and_stays_in_one_element() -> N
     seen = [set(budget.owners(part).tolist()) for part in parts]
     assert len(parts) > 3
     assert sum(map(len, seen)) == len(set.union(*seen))
+
+
+def test_of_the_variants_of_two_images_the_nearest_is_kept() -> None:
+    pairs = np.zeros(5, PAIR)
+    pairs["first"], pairs["second"] = [1, 1, 2, 2, 3], [2, 2, 1, 1, 4]
+    pairs["variant"], pairs["distance"] = [0, 4, 9, 5, 1], [12, 7, 3, 3, 9]
+    kept = budget.nearest(pairs)
+    assert sorted(kept.tolist()) == [(1, 2, 0, 12), (2, 1, 5, 3), (3, 4, 1, 9)]
+
+
+def test_what_is_a_copy_as_a_whole_is_not_compared_as_a_variant() -> None:
+    pairs = random_pairs(7, 60, 900)
+    again = pairs[pairs["variant"] == 0].copy()
+    again["first"], again["second"] = again["second"].copy(), again["first"].copy()
+    again["variant"] = 7
+    pairs = budget.nearest(np.concatenate([pairs[pairs["variant"] == 0], again]))
+    copies = (pairs["first"] + pairs["second"]) % 2 == 0
+    compared: list[int] = []
+
+    def by_sum(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        compared.extend(some.tolist())
+        return copies[some], np.zeros(len(some), bool)
+
+    done = budget.compare_within_budget(pairs, by_sum)
+    variants = pairs["variant"][compared] > 0
+    assert 0 < variants.sum() < (~variants).sum()
+    confirmed = {
+        frozenset((pairs["first"][row], pairs["second"][row]))
+        for row in compared
+        if copies[row] and pairs["variant"][row] == 0
+    }
+    for row in range(len(pairs)):
+        if frozenset((pairs["first"][row], pairs["second"][row])) in confirmed:
+            assert done[row]
+            assert pairs["variant"][row] == 0 or row not in compared
 
 
 def test_groups_and_elements_have_all_pairs_that_fit() -> None:

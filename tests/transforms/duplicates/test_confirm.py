@@ -7,7 +7,11 @@ from facemill.transforms.duplicates import confirm, registration
 from facemill.transforms.images import crop_variants, perceptual_hash
 
 _FACES = [render(0, identity, 0, 250) for identity in range(5)]
-_CROPPED = 1
+# Among the variants, the mirror image that is not cut, and the crop whose frame is nearest to one.
+_FRAMES = crop_variants.FRAMES
+_MIRROR = int((np.abs(_FRAMES - _FRAMES[0]).max(axis=1) + ~crop_variants.MIRRORED).argmin())
+_OUTSIDE = (_FRAMES < 0).any(axis=1) | (_FRAMES > 1).any(axis=1) | crop_variants.MIRRORED
+_CROPPED = int((np.abs(_FRAMES - (0.02, 0.06, 0.93, 0.97)).max(axis=1) + _OUTSIDE).argmin())
 
 
 def _thumbnails(images: list[np.ndarray]) -> np.ndarray:
@@ -72,7 +76,7 @@ def test_small_images_of_other_photos_are_not_confirmed(side: int) -> None:
 
 @pytest.mark.parametrize("by", [-4, 0, 4])
 def test_a_crop_is_confirmed_where_its_frame_is_a_little_off(by: int) -> None:
-    left, top, right, bottom = np.round(crop_variants.FRAMES[_CROPPED] * 250).astype(int)
+    left, top, right, bottom = np.round(_FRAMES[_CROPPED] * 250).astype(int)
     crops = _thumbnails(
         [face[top + 4 + by : bottom - 4 + by, left + 4 : right - 4] for face in _FACES]
     )
@@ -81,13 +85,13 @@ def test_a_crop_is_confirmed_where_its_frame_is_a_little_off(by: int) -> None:
 
 def test_mirror_images_are_confirmed_with_the_mirror_variant_only() -> None:
     mirrored = _thumbnails([face[:, ::-1] for face in _FACES])
-    assert confirm.same_photo(_ORIGINALS, mirrored, np.full(5, crop_variants.MIRROR)).all()
+    assert confirm.same_photo(_ORIGINALS, mirrored, np.full(5, _MIRROR)).all()
     assert not confirm.same_photo(_ORIGINALS, mirrored, _no_variant(5)).any()
 
 
 def test_other_people_and_other_photos_of_the_same_are_not_confirmed() -> None:
     first, second = np.triu_indices(5, 1)
-    for variant in range(crop_variants.MIRROR + 1):
+    for variant in range(0, len(crop_variants.FRAMES), 40):
         chosen = np.full(len(first), variant)
         assert not confirm.same_photo(_ORIGINALS[first], _ORIGINALS[second], chosen).any()
     again = _thumbnails([render(0, identity, 1, 250) for identity in range(5)])
@@ -145,7 +149,7 @@ def test_the_similarity_of_a_pair_does_not_depend_on_other_pairs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     copies = _thumbnails([_jpeg(face, 50) for face in _FACES])
-    variant = np.array([0, 1, 2, crop_variants.MIRROR, 0])
+    variant = np.array([0, 1, 2, _MIRROR, 0])
     whole = confirm.similarity(_ORIGINALS, copies, variant)
     monkeypatch.setattr(registration, "_CHUNK", 1)
     np.testing.assert_allclose(confirm.similarity(_ORIGINALS, copies, variant), whole, atol=1e-5)

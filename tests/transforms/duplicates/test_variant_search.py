@@ -9,7 +9,7 @@ from facemill.transforms.images import crop_variants
 from facemill.transforms.scan.scan_chunk import USABLE, Scanned
 from tests.transforms.duplicates.searching import hash_rows, pairs_of
 
-COUNT = 300
+COUNT = 100
 
 
 def scanned_chunks(rows: np.ndarray, seed: int) -> list[Scanned]:
@@ -17,8 +17,9 @@ def scanned_chunks(rows: np.ndarray, seed: int) -> list[Scanned]:
     rng = np.random.default_rng(seed)
     usable = np.zeros(len(rows), USABLE)
     usable["row_id"], usable["fingerprint"] = rows["row_id"], rows["fingerprint"]
-    like = rows["fingerprint"][rng.integers(0, len(rows), (len(rows), crop_variants.WINDOWS))]
-    flips = rng.random((len(rows), crop_variants.WINDOWS, 128)) < 0.04
+    count = crop_variants.ASKING + crop_variants.FOUND
+    like = rows["fingerprint"][rng.integers(0, len(rows), (len(rows), count))]
+    flips = rng.random((len(rows), count, 128)) < 0.04
     windows = (like ^ np.packbits(flips, axis=2)).reshape(len(rows), -1)
     return [
         Scanned(number, len(part), usable[part], windows[part])
@@ -26,13 +27,17 @@ def scanned_chunks(rows: np.ndarray, seed: int) -> list[Scanned]:
     ]
 
 
-# All hashes on one worker; then groups by no, some and all bits of the values of bands.
+# What images are found in on one worker; then groups by no and by some bits of values of bands.
 @pytest.mark.slow
-@pytest.mark.parametrize(("together", "per_group"), [(COUNT, 1), (1, 10**6), (1, 300), (1, 1)])
+@pytest.mark.parametrize(
+    ("together", "images", "windows"),
+    [(COUNT, 40, 1), (1, 40, 10**7), (1, 1 << 15, 600)],
+)
 def test_variant_pairs_do_not_depend_on_how_workers_divide_the_search(
-    together, per_group, tmp_path, monkeypatch
+    together, images, windows, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(variant_search, "_VARIANTS_PER_GROUP", per_group)
+    monkeypatch.setattr(variant_search, "_IMAGES_PER_GROUP", images)
+    monkeypatch.setattr(variant_search, "_WINDOWS_PER_GROUP", windows)
     rows = hash_rows(2, COUNT)
     chunks = scanned_chunks(rows, 3)
     # Of images with equal pixels one is searched, so only its variants are looked up.
@@ -47,25 +52,25 @@ def test_variant_pairs_do_not_depend_on_how_workers_divide_the_search(
         ),
     )
     rows = rows[np.argsort(rows["row_id"])]
-    usable, windows = (
+    usable, hashed = (
         np.concatenate([getattr(one, name) for one in chunks]) for name in ("usable", "windows")
     )
     order = np.argsort(usable["row_id"])
     order = order[np.isin(usable["row_id"][order], rows["row_id"])]
-    queries = crop_variants.queries(usable["fingerprint"][order], windows[order])
-    cross, variant = banding.cross_pairs(queries, np.arange(len(rows)), rows["fingerprint"])
-    expected = np.zeros(len(cross), PAIR)
-    expected["first"], expected["second"] = rows["row_id"][cross].T
-    expected["variant"] = variant
-    asked = queries[cross[:, 0], variant - 1]
-    expected["distance"] = banding.distances(asked, rows["fingerprint"][cross[:, 1]])
+    asking, found = crop_variants.asking(hashed[order]), crop_variants.found(hashed[order])
+    hits = banding.cross_pairs(asking, np.arange(len(rows)), found)
+    expected = np.zeros(len(hits), PAIR)
+    for end in ("first", "second"):
+        expected[end] = rows["row_id"][hits[end]]
+    expected["variant"], expected["distance"] = hits["variant"], hits["distance"]
     assert len(expected) > COUNT
     assert pairs.tolist() == np.sort(expected).tolist()
 
 
-def test_groups_of_variants_stay_bounded_in_a_large_collection():
-    assert part_bits(1 << 21, 1 << 21) is None
-    for total in ((1 << 21) + 1, 10**7, 10**8, 10**9):
-        bits = part_bits(total, 1 << 21)
-        assert total * crop_variants.MIRROR / 2**bits <= variant_search._VARIANTS_PER_GROUP
-    assert part_bits(10**12, 1 << 21) == banding.BAND_BITS
+def test_groups_of_windows_stay_bounded_in_a_large_collection():
+    assert part_bits(1 << 20, 1 << 20) is None
+    for total in ((1 << 20) + 1, 10**7, 10**8):
+        bits = part_bits(total, 1 << 20)
+        windows = total * 2 * crop_variants.ASKING
+        assert windows / 2**bits <= variant_search._WINDOWS_PER_GROUP
+    assert part_bits(10**12, 1 << 20) == banding.BAND_BITS
