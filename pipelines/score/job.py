@@ -209,7 +209,12 @@ def build_graph(
     if options.flip_average:
         load = averaging(load)
     handler = ModelHandlerForBatches(
-        model, artifact.fingerprint(manifest), spec.file, load, options.batch_size
+        model,
+        artifact.fingerprint(manifest),
+        spec.file,
+        load,
+        options.batch_size,
+        options.workers,
     )
     results = (
         images.batches
