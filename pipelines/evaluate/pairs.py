@@ -155,7 +155,8 @@ def _of_all_pairs(given: Given) -> Evaluated:
     embeddings = EmbeddingSet.of(given.path, given.manifest)
     named = all_pairs.read_people(embeddings)
     plan = PairPlan(embeddings, named.rows)
-    threads, run_info = given.options.workers, {}
+    threads = given.options.workers
+    run_info: dict[str, Any] = {}
     if given.beam_args and given.work is not None:
         counted, run_info = all_pairs.count_by_runner(plan, threads, given.beam_args, given.work)
     else:
