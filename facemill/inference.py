@@ -58,7 +58,7 @@ class Model:
         self.runtime = spec.kind
         load = registry.loader(manifest, spec, batch_size, threads)
         self._handler = ModelHandlerForBatches(
-            path, artifact.fingerprint(manifest), spec.file, load, batch_size
+            path, artifact.fingerprint(manifest), spec.file, load, batch_size, threads
         )
         self._loaded = self._handler.load_model()
 

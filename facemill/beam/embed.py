@@ -70,7 +70,7 @@ class Embed(beam.PTransform):
         spec = registry.choose(manifest, runtime)
         load = registry.loader(manifest, spec, batch_size, threads)
         self._handler = ModelHandlerForBatches(
-            path, artifact.fingerprint(manifest), spec.file, load, batch_size
+            path, artifact.fingerprint(manifest), spec.file, load, batch_size, threads
         )
         self._fn = _Standardize(crop_config, batch_size, threads)
 

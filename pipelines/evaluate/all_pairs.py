@@ -1,114 +1,152 @@
-"""Every pair of a set of embeddings, counted by score.
+"""Every pair of a set of embeddings, counted by score; all rates are exact on the grid of scores.
 
-A set of n images has n (n - 1) / 2 pairs, too many to keep. So scores are counted in a fine grid,
-and all rates are exact at the thresholds of that grid.
+`transforms.search.pair_counts` counts them, in threads of this process or, where flags of Beam
+name a runner, in its workers.
 """
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from facemill.model.metrics import verification
-from facemill.pipelines.evaluate.faces import read_faces
-from facemill.transforms.core.errors import UsageError
+from facemill.pipelines.common.progress import Progress
+from facemill.transforms import storage
+from facemill.transforms.core.errors import NotSharedError, RunError, UsageError
+from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.dataset.done_marks import images_done
+from facemill.transforms.dataset.writing import Work
+from facemill.transforms.scoring.embeddings import ID, EmbeddingSet
+from facemill.transforms.search.pair_counts import (
+    BINS,
+    IDENTITY,
+    PairCounts,
+    PairPlan,
+    count_tasks,
+)
 
-# Scores from -1 to 1 in steps of 2 ** -19.
-_BINS = 1 << 20
-_BLOCK = 1024
 # Steps of a histogram, and scores of a class that it is made of.
 _COARSE, _SAMPLE = 256, 10_000
+_COUNTS, _PROGRESS = "pairs.bin", "progress"
 
 
 @dataclass(frozen=True)
-class Named:
-    """The embeddings of images that have an identity.
+class People:
+    """Who is in a set of embeddings.
 
     Attributes:
-        vectors: float32 [N, D], of length 1.
-        labels: int64 [N], index of `identities`.
+        images: how many have an identity.
         identities: names, sorted.
         unnamed: how many embeddings have no identity.
+        rows: of each part.
     """
 
-    vectors: np.ndarray
-    labels: np.ndarray
+    images: int
     identities: tuple[str, ...]
     unnamed: int
+    rows: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Counts:
-    """How many pairs have each score.
-
-    Attributes:
-        genuine: int64 [K]; the last is the highest score.
-        impostor: int64 [K].
-    """
-
-    genuine: np.ndarray
-    impostor: np.ndarray
-
-
-def read_named(path: str, manifest: Mapping[str, Any]) -> Named:
-    """Reads all embeddings.
-
-    Args:
-        path: of the embeddings.
-        manifest: of them.
+def read_people(given: EmbeddingSet) -> People:
+    """Reads the names of a set; eight bytes for each image stay in memory meanwhile.
 
     Raises:
         UsageError: fewer than two identities, or none with two images.
-        RunError: a part differs from its manifest, or an embedding is not finite or all zeros.
+        RunError: a part differs from its manifest, or an image has two rows.
     """
-    faces = read_faces(path, manifest)
-    names = faces.identities
-    named = np.array([name is not None for name in names], bool)
-    kept = [name for name in names if name is not None]
-    identities, labels = np.unique(np.array(kept, object), return_inverse=True)
-    if len(identities) < 2 or np.bincount(labels).max() < 2:
+    given.check_files()
+    sizes: dict[str, int] = {}
+    keys = [np.zeros(0, np.uint64)]
+    unnamed = 0
+    for table in given.tables(given.all_slices(), (ID, IDENTITY)):
+        ids = table[ID].to_pylist()
+        keys.append(np.fromiter((keyed_hash(0, "row", name) for name in ids), np.uint64, len(ids)))
+        for name in table[IDENTITY].to_pylist():
+            if name:
+                sizes[name] = sizes.get(name, 0) + 1
+            else:
+                unnamed += 1
+    joined = np.sort(np.concatenate(keys))
+    if np.any(joined[1:] == joined[:-1]):
+        raise RunError(
+            f"Each image must have one row in {given.path}, but some have two; score the images "
+            "again."
+        )
+    images = sum(sizes.values())
+    if len(sizes) < 2 or max(sizes.values()) < 2:
         raise UsageError(
             "`embeddings` must have two identities or more, one with two images, for `pairs` all, "
-            f"got {len(identities):,} identities of {len(kept):,} images; score images that name "
+            f"got {len(sizes):,} identities of {images:,} images; score images that name "
             "their identities."
         )
-    return Named(
-        faces.vectors[named], labels, tuple(identities.tolist()), int(np.count_nonzero(~named))
-    )
+    return People(images, tuple(sorted(sizes)), unnamed, tuple(given.part_rows()))
 
 
-def count(named: Named, done: Callable[[int], None] = lambda rows: None) -> Counts:
-    """Scores all pairs, each once.
+def count_here(plan: PairPlan, threads: int) -> PairCounts:
+    """Counts all pairs in threads of this process.
 
     Args:
-        named: the embeddings.
-        done: is told how many images have met all later ones.
+        plan: of the pairs.
+        threads: that count; never changes the result.
     """
-    genuine = np.zeros(_BINS, np.int64)
-    impostor = np.zeros(_BINS, np.int64)
-    total = len(named.vectors)
-    for start in range(0, total, _BLOCK):
-        rows = slice(start, min(start + _BLOCK, total))
-        for other in range(start, total, _BLOCK * 4):
-            columns = slice(other, min(other + _BLOCK * 4, total))
-            scores = named.vectors[rows] @ named.vectors[columns].T
-            bins = np.clip(((scores + 1) * (_BINS // 2)).astype(np.int64), 0, _BINS - 1)
-            same = named.labels[rows, None] == named.labels[None, columns]
-            # Each pair once: the second image comes after the first.
-            firsts, seconds = (np.arange(part.start, part.stop) for part in (rows, columns))
-            after = seconds > firsts[:, None]
-            genuine += np.bincount(bins[same & after], minlength=_BINS)
-            impostor += np.bincount(bins[~same & after], minlength=_BINS)
-        done(rows.stop)
-    return Counts(genuine, impostor)
+    tasks = plan.tasks()
+    found = PairCounts.zero()
+    done = [0]
+    with Progress("blocks of pairs compared", lambda: done[0], lambda: len(tasks)):
+        for counts in count_tasks(plan, tasks, threads):
+            found.add(counts)
+            done[0] += 1
+    return found
 
 
-def curve(counts: Counts) -> verification.Roc:
+def count_by_runner(
+    plan: PairPlan, threads: int, beam_args: Sequence[str], work: Work
+) -> tuple[PairCounts, dict[str, Any]]:
+    """Counts all pairs in the workers of a runner; each reads blocks from the parts itself.
+
+    Args:
+        plan: of the pairs.
+        threads: that count in each worker process; never changes the result.
+        beam_args: flags for Beam's PipelineOptions.
+        work: the run, in whose scratch the sum is written.
+
+    Returns:
+        The counts, and what `run.json` says of the run.
+
+    Raises:
+        UsageError: the runner cannot be used.
+        RunError: the runner failed.
+    """
+    # Counting in this process needs no Beam, whose import takes seconds.
+    from facemill.pipelines.common.runner import choose
+    from facemill.transforms.search.pair_counts_transform import CountPairs
+
+    path, marks = work.path(_COUNTS), work.path(_PROGRESS)
+    progress = Progress(
+        "blocks of pairs compared",
+        functools.partial(images_done, marks),
+        lambda: len(plan.tasks()),
+    )
+    run_info = choose(beam_args).run(
+        lambda pipeline: pipeline | "CountPairs" >> CountPairs(plan, threads, path, marks),
+        progress,
+        work.output,
+    )
+    found = PairCounts.zero()
+    try:
+        found.add_bytes(storage.read_bytes(path))
+    except FileNotFoundError:
+        raise NotSharedError(path, machine=None) from None
+    return found, run_info
+
+
+def curve(counts: PairCounts) -> verification.Roc:
     """FMR and FNMR at the thresholds of the grid that separate the scores differently."""
     filled = np.flatnonzero(counts.genuine + counts.impostor)[::-1]
     accepted = np.cumsum(counts.genuine[filled]), np.cumsum(counts.impostor[filled])
-    edges = filled / (_BINS // 2) - 1.0
+    edges = filled / (BINS // 2) - 1.0
     return verification.Roc(
         threshold=np.concatenate([[np.inf], edges]),
         fmr=np.concatenate([[0.0], accepted[1] / counts.impostor.sum()]),
@@ -116,7 +154,7 @@ def curve(counts: Counts) -> verification.Roc:
     )
 
 
-def figures(named: Named, counts: Counts) -> dict[str, Any]:
+def figures(people: People, counts: PairCounts) -> dict[str, Any]:
     """What `results.json` holds of them: FAR goes down to what the impostor pairs support."""
     genuine, impostor = int(counts.genuine.sum()), int(counts.impostor.sum())
     roc = curve(counts)
@@ -126,18 +164,18 @@ def figures(named: Named, counts: Counts) -> dict[str, Any]:
     rows = verification.tar_at_far_of(roc, genuine, impostor, fars)
     return {
         "protocol": "all-pairs",
-        "images": len(named.vectors),
-        "identities": len(named.identities),
-        "without_identity": named.unnamed,
+        "images": people.images,
+        "identities": len(people.identities),
+        "without_identity": people.unnamed,
         "pairs": {"genuine": genuine, "impostor": impostor, "missing": 0},
         "rates": ["FMR", "FNMR"],
         "equal_error_rate": {"rate": rate, "threshold": threshold},
         "tar_at_far": verification.as_json(rows),
-        "threshold_step": 2 / _BINS,
+        "threshold_step": 2 / BINS,
     }
 
 
-def samples(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
+def samples(counts: PairCounts) -> tuple[np.ndarray, np.ndarray]:
     """Some ten thousand genuine and impostor scores in the proportions of all, for a histogram.
 
     Args:
@@ -146,7 +184,7 @@ def samples(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         float64 [N] and [M], the middles of coarse steps, each as often as its share says.
     """
-    steps = _BINS // _COARSE
+    steps = BINS // _COARSE
     middles = (np.arange(_COARSE) + 0.5) * 2 / _COARSE - 1
     found = []
     for fine in (counts.genuine, counts.impostor):
@@ -157,8 +195,8 @@ def samples(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
     return found[0], found[1]
 
 
-def extremes(counts: Counts) -> tuple[float, float]:
+def extremes(counts: PairCounts) -> tuple[float, float]:
     """The lowest and the highest score, to within a step of the grid."""
     filled = np.flatnonzero(counts.genuine + counts.impostor)
-    lowest, highest = (float(filled[at]) / (_BINS // 2) - 1.0 for at in (0, -1))
+    lowest, highest = (float(filled[at]) / (BINS // 2) - 1.0 for at in (0, -1))
     return lowest, highest

@@ -12,6 +12,7 @@ from facemill.pipelines.evaluate.options import EvaluateOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.writing import Work
 
 _NAMED = 3
 
@@ -25,12 +26,16 @@ class Given:
         manifest: of them.
         options: of the command.
         inputs: parameter to path of what was read; a protocol adds its own.
+        beam_args: flags for Beam's PipelineOptions, of a protocol with work for a runner.
+        work: the run, where the output is opened before the figures are made; else None.
     """
 
     path: str
     manifest: Mapping[str, Any]
     options: EvaluateOptions
     inputs: dict[str, str]
+    beam_args: Sequence[str] = ()
+    work: Work | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -97,6 +102,7 @@ class Evaluated:
         metrics: of the manifest.
         rows: (name, value) of the table that the command ends with, without what all share.
         tables: file name to table.
+        run_info: what `run.json` says of a runner; empty for one process.
     """
 
     settings: dict[str, Any]
@@ -106,6 +112,7 @@ class Evaluated:
     metrics: dict[str, Any]
     rows: Sequence[tuple[str, str]]
     tables: Mapping[str, pa.Table] = dataclasses.field(default_factory=dict)
+    run_info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def summary(self) -> str:
         """The short table that the command ends with."""

@@ -4,17 +4,20 @@ The artifact holds `results.json`, `report.html`, the manifest and, where a prot
 `scores.parquet` with each pair or probe.
 """
 
+import dataclasses
 import importlib
 import time
 from collections.abc import Callable, Sequence
 
 import pyarrow.parquet as pq
 
+from facemill.pipelines.common.local import is_local
 from facemill.pipelines.evaluate import options as names
+from facemill.pipelines.evaluate import pairs
 from facemill.pipelines.evaluate.evaluated import Evaluated, Given
 from facemill.pipelines.evaluate.options import EvaluateOptions
 from facemill.transforms import storage
-from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.dataset import artifact, writing
 
 KIND = "evaluation"
@@ -38,28 +41,43 @@ def run(options: EvaluateOptions, beam_args: Sequence[str]) -> None:
 
     Args:
         options: checked values.
-        beam_args: none; evaluation is no Beam job.
+        beam_args: flags for Beam's PipelineOptions; only all pairs are counted by a runner.
 
     Raises:
         UsageError: an option or an input is absent or malformed, or images are missing.
         RunError: the embeddings are not what their manifest says, or files cannot be written.
     """
-    del beam_args
     started = time.monotonic()
     options.require_inputs()
+    if beam_args and not options.takes_all_pairs:
+        raise UsageError(
+            f"Flags of Beam such as {beam_args[0]} must go with --pairs all, which a runner can "
+            "count; leave them out."
+        )
     path = storage.absolute(options.embeddings, "embeddings")
     manifest = artifact.read_manifest(path, "embeddings")
-    given = Given(path, manifest, options, {"embeddings": path})
+    given = Given(path, manifest, options, {"embeddings": path}, tuple(beam_args))
     module = importlib.import_module(f"facemill.pipelines.evaluate.{_MODULES[options.protocol]}")
     follow: Callable[[Given], Evaluated] = module.evaluate
-    found = follow(given)
+    if options.takes_all_pairs:
+        # Hours of work are not begun for an output that is complete or cannot be written.
+        found, settings = None, pairs.settings_of_all(given)
+    else:
+        found = follow(given)
+        settings = found.settings
     # The settings have a digest of each input, so they may have moved.
     with writing.begin(
-        options.output, KIND, found.settings, given.inputs, identified=list(given.inputs)
+        options.output,
+        KIND,
+        settings,
+        given.inputs,
+        here=is_local(beam_args),
+        identified=list(given.inputs),
     ) as work:
         if work is None:
             print(f"{options.output} is already complete; remove it to evaluate again.")
         else:
+            found = found or follow(dataclasses.replace(given, work=work))
             try:
                 _write(work, found, started)
             except OSError as error:
@@ -68,7 +86,8 @@ def run(options: EvaluateOptions, beam_args: Sequence[str]) -> None:
                     "make room or give another --output, and run the command again."
                 ) from error
             print(options.output)
-    print(found.summary())
+    if found is not None:
+        print(found.summary())
 
 
 def _write(work: writing.Work, found: Evaluated, started: float) -> None:
@@ -86,5 +105,9 @@ def _write(work: writing.Work, found: Evaluated, started: float) -> None:
             "files": [artifact.file_entry(work.scratch, name) for name in written],
         },
         [(work.path(name), name) for name in written],
-        {"runner": "one process", "seconds": round(time.monotonic() - started, 3)},
+        {
+            "runner": "one process",
+            **found.run_info,
+            "seconds": round(time.monotonic() - started, 3),
+        },
     )

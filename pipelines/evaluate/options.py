@@ -3,11 +3,12 @@
 import dataclasses
 
 from facemill.pipelines.common.options import check
+from facemill.transforms.core import cores
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 
 SUMMARY = "measure how well embeddings tell identities apart, by a benchmark's protocol"
-TAKES_BEAM_OPTIONS = False
+TAKES_BEAM_OPTIONS = True
 
 LFW, PAIRS, BIN, TEMPLATES = "lfw", "pairs", "bin", "templates"
 IDENTIFICATION, OPEN_SET, CLUSTERING = "identification", "open-set", "clustering"
@@ -103,6 +104,20 @@ class EvaluateOptions:
         help="what an image without embedding is: an error, or a failure to acquire, which is "
         "rejected and counted so",
     )
+    workers: int = option(
+        factory=cores.usable,
+        least=1,
+        advice="give 1",
+        elsewhere=1,
+        help="threads that compare with --pairs all, in this process or in each worker process of "
+        "the runner that flags of Beam name; by default one for each core that may be used here; "
+        "never changes a byte of the result",
+    )
+
+    @property
+    def takes_all_pairs(self) -> bool:
+        """Whether every pair of the embeddings is compared."""
+        return self.pairs == ALL and self.protocol in (LFW, PAIRS)
 
     def __post_init__(self) -> None:
         """Checks each value that was given.
@@ -118,7 +133,7 @@ class EvaluateOptions:
                     f"{flag} must go with --protocol {' or '.join(fitting)}, got it with "
                     f"{self.protocol}; leave it out."
                 )
-        if self.pairs == ALL and self.protocol in (LFW, PAIRS):
+        if self.takes_all_pairs:
             for flag in ("threshold_pairs", "groups"):
                 if getattr(self, flag) is not None:
                     raise UsageError(

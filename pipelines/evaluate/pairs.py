@@ -13,12 +13,13 @@ from facemill.model.metrics import verification
 from facemill.model.metrics.intervals import by_cluster, sums_by_cluster
 from facemill.model.protocols import lfw
 from facemill.model.protocols.pair_lists import identity_of, read_pairs
-from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.evaluate import all_pairs, cautions, groups, pictures, report, report_rates
 from facemill.pipelines.evaluate.evaluated import Evaluated, Given, refuse_missing
 from facemill.pipelines.evaluate.inputs import Embeddings, read_embeddings
 from facemill.pipelines.evaluate.options import ALL, ERROR
 from facemill.transforms.core.errors import UsageError
+from facemill.transforms.scoring.embeddings import EmbeddingSet
+from facemill.transforms.search.pair_counts import PairPlan
 
 SCORES = "scores.parquet"
 
@@ -151,11 +152,15 @@ def _faces(
 
 def _of_all_pairs(given: Given) -> Evaluated:
     """The figures of all pairs of the embeddings that have an identity."""
-    settings = {"protocol": "all-pairs", "embeddings_fingerprint": given.fingerprint}
-    named = all_pairs.read_named(given.path, given.manifest)
-    done = [0]
-    with Progress("images compared with all", lambda: done[0], lambda: len(named.vectors)):
-        counted = all_pairs.count(named, lambda rows: done.__setitem__(0, rows))
+    embeddings = EmbeddingSet.of(given.path, given.manifest)
+    named = all_pairs.read_people(embeddings)
+    plan = PairPlan(embeddings, named.rows)
+    threads = given.options.workers
+    run_info: dict[str, Any] = {}
+    if given.beam_args and given.work is not None:
+        counted, run_info = all_pairs.count_by_runner(plan, threads, given.beam_args, given.work)
+    else:
+        counted = all_pairs.count_here(plan, threads)
     people = given.trained(named.identities)
     figures = all_pairs.figures(named, counted)
     results = {
@@ -173,7 +178,20 @@ def _of_all_pairs(given: Given) -> Evaluated:
     page = report_rates.render_all_pairs(
         results, all_pairs.curve(counted), all_pairs.samples(counted)
     )
-    return Evaluated(settings, results, page, counts, _metrics(results), summary(results))
+    return Evaluated(
+        settings_of_all(given),
+        results,
+        page,
+        counts,
+        _metrics(results),
+        summary(results),
+        run_info=run_info,
+    )
+
+
+def settings_of_all(given: Given) -> dict[str, Any]:
+    """The options that change the figures of all pairs, which are known before these."""
+    return {"protocol": "all-pairs", "embeddings_fingerprint": given.fingerprint}
 
 
 def _metrics(results: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def _read(path: str, options: ScoreOptions, model: Mapping[str, Any]) -> Earlier
             f"--since must be embeddings of the model of this run ({model['model_id']}), but "
             f"{path} is of {manifest['model_id']}; score all photos with the new model."
         )
-    for name in ("faces", "flip_average"):
+    for name in ("faces", "flip_average", "average_crops"):
         there, here = manifest["options"].get(name), getattr(options, name)
         if there is not None and there != here:
             raise UsageError(

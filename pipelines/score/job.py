@@ -35,7 +35,6 @@ from facemill.transforms.dataset.writing import Work
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import CountImages, ListImages
 from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
-from facemill.transforms.scoring.flip import averaging
 from facemill.transforms.scoring.known import Earlier, write_known
 from facemill.transforms.scoring.listing import GroupChunks
 from facemill.transforms.scoring.model import MODEL_TIME, Embed, ModelHandlerForBatches
@@ -48,6 +47,7 @@ from facemill.transforms.scoring.read import (
 )
 from facemill.transforms.scoring.removed import FindRemoved
 from facemill.transforms.scoring.rows import Failure, Result, Scored
+from facemill.transforms.scoring.views import averaging
 from facemill.transforms.scoring.write import (
     CountIgnored,
     WriteEmbeddings,
@@ -92,6 +92,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         "dtype": options.dtype,
         "faces": options.faces,
         "flip_average": options.flip_average,
+        "average_crops": options.average_crops,
         "since": fingerprints(earlier),
         "dataset_fingerprint": given.fingerprint,
         "format": given.format,
@@ -207,10 +208,14 @@ def build_graph(
     load: Callable[[str], Embed] = runtimes.loader(
         manifest, spec, options.batch_size, options.workers
     )
-    if options.flip_average:
-        load = averaging(load)
+    load = averaging(load, options.average_crops, options.flip_average)
     handler = ModelHandlerForBatches(
-        model, artifact.fingerprint(manifest), spec.file, load, options.batch_size
+        model,
+        artifact.fingerprint(manifest),
+        spec.file,
+        load,
+        options.batch_size,
+        options.workers,
     )
     results = (
         images.batches

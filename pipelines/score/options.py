@@ -10,6 +10,7 @@ from facemill.pipelines.common.source_options import SourceOptions
 from facemill.transforms.core import cores
 from facemill.transforms.core.fields import option
 from facemill.transforms.scoring.dtypes import DTYPES, FLOAT32
+from facemill.transforms.scoring.view_choices import MOST_CROPS
 
 SUMMARY = "compute embeddings of the images of a folder or dataset with a trained model"
 TAKES_BEAM_OPTIONS = True
@@ -48,6 +49,14 @@ class ScoreOptions(SourceOptions, _Paths):
         False,
         help="score each crop and its mirror image, and write the sum of both embeddings, of "
         "length 1; takes twice the time of the model",
+    )
+    average_crops: int = option(
+        1,
+        least=1,
+        most=MOST_CROPS,
+        advice="give 5",
+        help="score so many squares of each crop, itself first, and write the sum of their "
+        "embeddings, of length 1; takes that many times the time of the model",
     )
     partition: str | None = partition_option()
     dtype: str = option(

@@ -138,6 +138,7 @@ FLAGS = {
         --faces largest largest|all
         --since repeated EMBEDDINGS
         --flip-average False --no-flip-average
+        --average-crops 1 int
         --partition None NAME
         --dtype float32 float32|float16|int8
         --batch-size 32 int
@@ -198,6 +199,7 @@ FLAGS = {
         --seed None int
         --model None
         --missing error error|reject
+        --workers runner's int
     """,
     "synthesize": """
         --output required

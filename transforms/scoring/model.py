@@ -3,6 +3,7 @@
 import resource
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,8 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         file: the file or folder that the runtime reads, relative to the artifact.
         load: absolute path of that file or folder, on a disk -> the model. It is pickled.
         batch_size: images that are given to the model together.
+        threads: how many of these are in the model at a time; any number of threads may call the
+            model that `load` gives. Never changes the result.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         file: str,
         load: Callable[[str], Embed],
         batch_size: int,
+        threads: int,
     ) -> None:
         super().__init__()
         self._path = path
@@ -58,6 +62,7 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         self._file = file
         self._load = load
         self._batch_size = batch_size
+        self._threads = threads
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # A worker process unpickles the handler before it loads the model. Beam imports `resource`
@@ -118,9 +123,13 @@ class ModelHandlerForBatches(base.ModelHandler[Batch, list[Result], Any]):
         return {"min_batch_size": 1, "max_batch_size": 1}
 
     def _results(self, batch: Batch, model: Embed) -> list[Result]:
-        vectors: list[np.ndarray | Reason] = []
-        for start in range(0, len(batch.images), self._batch_size):
-            vectors += embed_each(_pixels(batch.images[start : start + self._batch_size]), model)
+        size = self._batch_size
+        parts = [batch.images[start : start + size] for start in range(0, len(batch.images), size)]
+        # One more than are in the model, which decodes the next one meanwhile. The threads end with
+        # the batch, so that the handler holds nothing that cannot be pickled.
+        with ThreadPoolExecutor(self._threads + 1) as pool:
+            found = list(pool.map(lambda part: embed_each(_pixels(part), model), parts))
+        vectors = [vector for part in found for vector in part]
         results: list[Result] = []
         for ref, image, vector in zip(batch.refs, batch.images, vectors, strict=True):
             if isinstance(vector, Reason):

@@ -15,6 +15,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from facemill.transforms.core import counters
 from facemill.transforms.core.coders import register
+from facemill.transforms.core.read_ahead import ahead
 from facemill.transforms.core.reasons import Reason
 from facemill.transforms.core.row_ids import CHUNK
 from facemill.transforms.faces.crop import Crop, CropConfig, frame, frame_all_faces
@@ -293,13 +294,25 @@ class _Read(beam.DoFn):
     ]:
         chunks = sorted(chunk_group[1], key=lambda chunk: chunk.number)
         refs = [ref for chunk in chunks for ref in chunk.refs]
-        batch = Batch([], [])
         failed: list[Failure] = []
-        photos = images = failed_photos = unchanged = 0
+        counts = Counter[str]()
         watch = Stopwatch()
-        for ref, results in zip(
-            refs, watch.timed(self._reader.read(refs, self._pool)), strict=True
-        ):
+        # The next batch is read while the model, which Beam calls at each yield, has this one.
+        yield from ahead(watch.timed(self._batches(refs, failed, counts)))
+        if failed:
+            yield TaggedOutput(FAILED_TAG, failed)
+        # Beam's counters belong to this thread.
+        counters.count(READ_TIME, watch.milliseconds)
+        for code, count in Counter(one.reason.code.value for one in failed).items():
+            counters.count(f"failed_{code}", count)
+        yield TaggedOutput(COUNTS_TAG, ReadCounts(**counts, failures=len(failed)))
+
+    def _batches(
+        self, refs: Sequence[Ref], failed: list[Failure], counts: Counter[str]
+    ) -> Iterator[Batch]:
+        """The images of photos; failures and numbers of `ReadCounts` are added to the others."""
+        batch = Batch([], [])
+        for ref, results in zip(refs, self._reader.read(refs, self._pool), strict=True):
             good = 0
             for number, one in enumerate(results):
                 if isinstance(one, Failure):
@@ -311,20 +324,12 @@ class _Read(beam.DoFn):
                 if len(batch.refs) == self._images:
                     yield batch
                     batch = Batch([], [])
-            images += good
-            photos += bool(good)
-            failed_photos += bool(results) and not good
-            unchanged += not results
+            counts["images"] += good
+            counts["photos"] += bool(good)
+            counts["failed_photos"] += bool(results) and not good
+            counts["unchanged"] += not results
         if batch.refs:
             yield batch
-        if failed:
-            yield TaggedOutput(FAILED_TAG, failed)
-        counters.count(READ_TIME, watch.milliseconds)
-        for code, count in Counter(one.reason.code.value for one in failed).items():
-            counters.count(f"failed_{code}", count)
-        yield TaggedOutput(
-            COUNTS_TAG, ReadCounts(photos, images, len(failed), failed_photos, unchanged)
-        )
 
     def _named(self, ref: Ref, number: int) -> Ref:
         if not self._reader.all_faces:

@@ -373,6 +373,15 @@ def test_every_pair_of_the_embeddings_is_evaluated(tmp_path, capsys) -> None:
     assert "already complete" in capsys.readouterr().out
     assert evaluate(str(tmp_path / "e"), "all", out, "--threshold-pairs", "x") == 2
     assert "--threshold-pairs must go with a list of pairs" in capsys.readouterr().err
+    by_runner = tmp_path / "r"
+    assert evaluate(str(tmp_path / "e"), "all", by_runner, "--runner", "FnApiRunner") == 0
+    assert load(by_runner) == results
+
+
+def test_flags_of_a_runner_are_refused_without_all_pairs(tmp_path, pairs_file, capsys) -> None:
+    embeddings = write_embeddings(tmp_path / "e", VECTORS)
+    assert evaluate(embeddings, pairs_file, tmp_path / "o", "--runner", "FnApiRunner") == 2
+    assert "must go with --pairs all" in capsys.readouterr().err
 
 
 def test_warnings_stand_in_output_results_and_report(tmp_path, pairs_file, capsys) -> None:

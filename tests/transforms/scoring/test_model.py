@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 
 import apache_beam as beam
 import numpy as np
@@ -36,7 +37,7 @@ def handler(artifact) -> ModelHandlerForBatches:
     spec = registry.choose(manifest)
     load = registry.loader(manifest, spec, BATCH, 2)
     return ModelHandlerForBatches(
-        str(artifact), artifacts.fingerprint(manifest), spec.file, load, BATCH
+        str(artifact), artifacts.fingerprint(manifest), spec.file, load, BATCH, 2
     )
 
 
@@ -46,9 +47,11 @@ class Counting:
     def __init__(self, model) -> None:
         self.calls = 0
         self._model = model
+        self._lock = threading.Lock()
 
     def __call__(self, pixels):
-        self.calls += 1
+        with self._lock:
+            self.calls += 1
         return self._model(pixels)
 
 
