@@ -28,7 +28,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("trouble")
-    collection.write(str(root), Recipe(identities=20, images_per_identity=10, image_size=64), 2)
+    collection.write(str(root), Recipe(identities=40, images_per_identity=20, image_size=64), 2)
     return root / "images"
 
 

@@ -22,7 +22,7 @@ def photos(tmp_path_factory) -> Path:
     """So many photos that reading them takes a while."""
     root = tmp_path_factory.mktemp("killed")
     plants = {"copy": 20, "conflict": 10, "truncated": 5}
-    recipe = Recipe(identities=40, images_per_identity=15, image_size=64, plants=plants)
+    recipe = Recipe(identities=60, images_per_identity=20, image_size=64, plants=plants)
     collection.write(str(root), recipe, workers=2)
     return root / "images"
 
