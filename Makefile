@@ -27,7 +27,7 @@ test: setup
 test-fast: setup
 	$(PYTEST) $(WORKERS) -m "not slow and not lfw and not portable and not airflow and not dataflow" $(PYTEST_ARGS)
 
-# Kills at random moments and outages, on an object store: minutes, whatever the change.
+# Kills at random moments and outages, and second kinds of what `make test` runs once: minutes.
 test-long: setup
 	$(PYTEST) $(WORKERS) -m long $(PYTEST_ARGS)
 

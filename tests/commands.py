@@ -10,7 +10,7 @@ from typing import Any
 def facemill(
     *arguments: Any,
     code: int = 0,
-    timeout: float = 120,
+    timeout: float = 300,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess:
     """Runs `facemill` and checks its exit code, and that it shows no traceback.

@@ -7,9 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import FunctionType, MethodType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -56,28 +54,11 @@ def _interrupts_are_heard() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _beam_remembers_signatures() -> Iterator[None]:
-    """Beam looks at the signature of each function once, where it would do so dozens of times.
+def _beam_remembers_specs() -> None:
+    """Graphs that tests build are as fast as those of commands."""
+    from facemill.transforms.core import dofn_specs
 
-    A third of the time of a small pipeline goes into `inspect.signature`: Beam asks for every
-    method of every step each time it wants to know whether the step keeps state.
-    """
-    from apache_beam.transforms import core
-
-    plain = core.get_function_args_defaults
-    known: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-
-    def remembered(function: Any) -> tuple[list[str], list[Any]]:
-        if not isinstance(function, MethodType) or not isinstance(function.__func__, FunctionType):
-            return plain(function)
-        if function.__func__ not in known:
-            known[function.__func__] = plain(function)
-        names, defaults = known[function.__func__]
-        return list(names), list(defaults)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(core, "get_function_args_defaults", remembered)
-        yield
+    dofn_specs.remember_specs()
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,15 @@ def gcs(bucket: str = BUCKET) -> Iterator[Store]:
 
 EMULATORS = {"s3": s3, "gs": gcs}
 
+# For commands that take many seconds: `make test` runs them on one kind of store, and
+# `make test-long` on both. What differs between the kinds is tested at the storage layer.
+FIRST_STORE = pytest.mark.parametrize(
+    "store",
+    ["s3", pytest.param("gs", marks=pytest.mark.long)],
+    indirect=True,
+    scope="module",
+)
+
 
 @contextmanager
 def _environment() -> Iterator[pytest.MonkeyPatch]:

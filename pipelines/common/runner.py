@@ -31,6 +31,7 @@ from facemill.pipelines.common.local import LOCAL, runs_here
 from facemill.pipelines.common.progress import Progress
 from facemill.transforms.core import counters
 from facemill.transforms.core.beam_options import OptionsWithViews
+from facemill.transforms.core.dofn_specs import remember_specs
 from facemill.transforms.core.errors import RunError, UsageError
 
 
@@ -202,6 +203,7 @@ def choose(beam_args: Sequence[str]) -> Runner:
         UsageError: Beam does not know a flag, a flag has a wrong value, the runner is known to
             lose data, or it cannot be used.
     """
+    remember_specs()
     _refuse_unknown(beam_args)
     options = OptionsWithViews(list(beam_args))
     name = options.view_as(StandardOptions).runner or LOCAL

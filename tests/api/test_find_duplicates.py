@@ -95,6 +95,7 @@ def test_rows_depend_on_the_set_alone_not_on_order_bundles_or_workers(
         assert sorted(gathered(build)) == expected
 
 
+@pytest.mark.slow
 def test_two_scan_processes_give_the_rows_of_one(collection, expected):
     assert found(images(collection), workers=2) == expected
 

@@ -23,6 +23,7 @@ def test_the_ingest_benchmark_prints_a_ratio_to_the_bare_limit(tmp_path):
     assert "than bare limit" in output
 
 
+@pytest.mark.long
 def test_the_scale_benchmark_prints_a_ratio_of_sizes(tmp_path):
     output = printed("benchmarks.scale", "40", "80", "--folder", str(tmp_path))
     assert "80 against 40: CPU per image" in output

@@ -81,6 +81,7 @@ def test_each_identity_is_in_one_split_and_splits_have_their_shares(rows):
     assert shares["val"] / len(splits) == pytest.approx(0.1, abs=0.02)
 
 
+@pytest.mark.long
 def test_a_run_with_three_workers_is_byte_equal(photos, dataset, tmp_path):
     facemill(
         *("ingest", "--input", photos, "--output", tmp_path / "b", "--workers", 3), timeout=400

@@ -12,7 +12,7 @@ from tests.artifacts import contents
 from tests.commands import facemill
 from tests.conftest import SIZE, TRAINING
 from tests.on_stores.copies import contents_of, names_in
-from tests.stores import Store
+from tests.stores import FIRST_STORE, Store
 
 pytestmark = pytest.mark.slow
 
@@ -47,8 +47,8 @@ def dataset(root, photos) -> str:
 
 
 @pytest.fixture(scope="module")
-def model(root, dataset) -> str:
-    facemill("train", "--dataset", dataset, "--output", f"{root}/model", *TRAINING)
+def model(root, tiny_model) -> str:
+    storage.upload_folder(str(tiny_model), f"{root}/model")
     return f"{root}/model"
 
 
@@ -61,6 +61,7 @@ def test_ingest_writes_the_dataset_of_a_disk(dataset, tiny_dataset, tmp_path):
     assert not any(name.startswith(".") for name in names_in(dataset))
 
 
+@FIRST_STORE
 def test_ingest_with_its_scratch_on_the_store_writes_the_same_dataset(
     root, tiny_photos, tiny_dataset, tmp_path
 ):
@@ -71,27 +72,28 @@ def test_ingest_with_its_scratch_on_the_store_writes_the_same_dataset(
     assert not any(name.startswith(".") for name in names_in(output))
 
 
-def test_train_writes_the_model_of_a_disk(model, tiny_model):
+@FIRST_STORE
+def test_train_writes_the_model_of_a_disk(root, dataset, tiny_model):
+    output = f"{root}/trained"
+    facemill("train", "--dataset", dataset, "--output", output, *TRAINING)
     one, other = (
-        read(model, "manifest.json"),
+        read(output, "manifest.json"),
         json.loads((tiny_model / "manifest.json").read_text()),
     )
     changing = ("files",)
     assert {k: v for k, v in one.items() if k not in changing} == {
         k: v for k, v in other.items() if k not in changing
     }
-    there = {name.split("/")[0] for name in names_in(model)}
+    there = {name.split("/")[0] for name in names_in(output)}
     assert there == {path.name for path in tiny_model.iterdir()}
 
 
 def test_score_and_evaluate_write_the_results_of_a_disk(
-    root, photos, dataset, model, tiny_photos, tmp_path
+    root, photos, model, tiny_photos, tiny_model, tmp_path
 ):
     """One model for both: a SavedModel's bytes change from run to run."""
-    here = tmp_path / "model"
-    contents_of(model, here)
     flags = ("--workers", 1)
-    run("score", "--input", tiny_photos, "--model", here, "--output", tmp_path / "e", *flags)
+    run("score", "--input", tiny_photos, "--model", tiny_model, "--output", tmp_path / "e", *flags)
     scored = ("score", "--input", f"{photos}/images", "--model", model, *flags)
     run(*scored, "--output", f"{root}/embeddings")
     assert contents_of(f"{root}/embeddings", tmp_path / "copy") == contents(tmp_path / "e")
@@ -124,7 +126,7 @@ def _pairs(photos: Path) -> str:
     return "\n".join([str(len(names)), *genuine, *impostor]) + "\n"
 
 
-def test_the_python_api_reads_a_store(dataset, model, tiny_dataset, tiny_photos):
+def test_the_python_api_reads_a_store(dataset, tiny_dataset, tiny_photos):
     import facemill
 
     assert facemill.read_index(dataset).equals(facemill.read_index(tiny_dataset))

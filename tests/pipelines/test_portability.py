@@ -152,7 +152,7 @@ def test_ingest_keeps_the_rules(flags, photos, launcher, monkeypatch):
 @pytest.mark.parametrize(
     ("references", "flags"),
     [
-        (["--append-to", "--exclude-dataset"], []),
+        pytest.param(["--append-to", "--exclude-dataset"], [], marks=pytest.mark.slow),
         pytest.param(["--append-to"], [], marks=pytest.mark.slow),
         pytest.param(["--exclude-dataset"], QUARANTINE, marks=pytest.mark.slow),
     ],

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.portable
 def photos(tmp_path_factory):
     root = tmp_path_factory.mktemp("photos")
     plants = {"copy": 6, "reencode": 6, "resize": 6, "conflict": 4, "truncated": 2}
-    collection.write(str(root), Recipe(identities=40, images_per_identity=12, plants=plants))
+    collection.write(str(root), Recipe(identities=20, images_per_identity=8, plants=plants))
     return root / "images"
 
 

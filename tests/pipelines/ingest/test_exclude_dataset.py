@@ -4,15 +4,12 @@ import re
 
 import pytest
 
-from tests.pipelines.ingest.ingesting import check, draw, ingest, manifest_of, refused, section
+from tests.pipelines.ingest.ingesting import check, draw, ingest, manifest_of, refused
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("held_out", ["dataset", "folder"])
-def test_images_that_share_an_identity_or_a_photo_with_the_held_out_set_are_dropped(
-    base, tmp_path, held_out
-):
+def test_images_that_share_an_identity_or_a_photo_with_the_held_out_set_are_dropped(tmp_path):
     photos, held = tmp_path / "photos", tmp_path / "held"
     for image in range(3):
         draw(held, 30, image)
@@ -24,15 +21,13 @@ def test_images_that_share_an_identity_or_a_photo_with_the_held_out_set_are_drop
     # Photos of the held-out set under other identities.
     draw(photos, 31, 0, "stranger/leak.jpg", quality=85)
     (photos / "id32" / "same.jpg").write_bytes((held / "id31/001.jpg").read_bytes())
-    given = held
-    if held_out == "dataset":
-        ingest(held, tmp_path / "held-dataset", "--split", "train=1")
-        given = tmp_path / "held-dataset"
-    ingest(photos, tmp_path / "out", "--split", "train=1", "--exclude-dataset", given)
+    # Another image of the input has the image_id of the photo in the held-out set.
+    draw(photos, 34, 0, "id31/000.jpg")
+    ingest(photos, tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
     rows = check(tmp_path / "out")
     dropped = {key: row for key, row in rows.items() if row["outcome"] == "dropped"}
-    assert {row["identity"] for row in dropped.values()} == {"id30", "id32", "stranger"}
-    assert {row["reason"] for row in dropped.values() if row["identity"] == "id30"} == {
+    assert {row["identity"] for row in dropped.values()} == {"id30", "id31", "id32", "stranger"}
+    assert {row["reason"] for row in dropped.values() if row["identity"] in ("id30", "id31")} == {
         "identity is in the held-out set"
     }
     leak, same = dropped["stranger/leak.jpg"], dropped["id32/same.jpg"]
@@ -42,11 +37,14 @@ def test_images_that_share_an_identity_or_a_photo_with_the_held_out_set_are_drop
     assert (same["reason"], same["duplicate_of"]) == (
         *("same pixels in the held-out set", "id31/001.jpg"),
     )
-    assert manifest_of(tmp_path / "out")["counts"]["dropped"] == len(dropped) == 6
+    assert manifest_of(tmp_path / "out")["counts"]["dropped"] == len(dropped) == 7
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     (leakage,) = re.findall(r"<h2[^>]*>Leakage</h2>(.*?)</section>", page, re.DOTALL)
     for text in ("near duplicate in", "same pixels in", "identity is in", "stranger/leak.jpg"):
         assert text in leakage
+    # The held-out photo is shown beside each dropped copy of it.
+    assert leakage.count("data:image/") == 4
+    assert leakage.index("id31/000.jpg") < leakage.rindex("stranger/leak.jpg")
 
 
 def test_photos_of_a_held_out_set_without_identities_are_dropped(base, tmp_path, capsys):
@@ -124,6 +122,7 @@ def test_images_that_a_held_out_dataset_did_not_keep_are_compared_too(tmp_path):
     draw(held, 60, 0, "ada/x.png")
     draw(held, 60, 0, "max/x.png")
     draw(photos, 60, 0, "joe/x.png")
+    draw(photos, 50, 0, "joe/near.jpg", quality=85)
     (held / "bob").mkdir()
     (held / "bob" / "torn.jpg").write_bytes(b"no image")
     ingest(held, tmp_path / "held-dataset", "--split", "train=1")
@@ -137,6 +136,11 @@ def test_images_that_a_held_out_dataset_did_not_keep_are_compared_too(tmp_path):
     assert (leak["reason"], leak["duplicate_of"]) == (
         "same pixels in the held-out set",
         "ada/x.png",
+    )
+    near = rows["joe/near.jpg"]
+    assert (near["reason"], near["duplicate_of"]) == (
+        "near duplicate in the held-out set",
+        "eve/0.jpg",
     )
     counts = manifest_of(tmp_path / "out")["held_out"]
     assert (counts["listed"], counts["usable"], counts["by_pixels"]) == (6, 3, 2)
@@ -166,20 +170,6 @@ def test_a_base_that_shares_something_with_the_held_out_set_is_refused(base, tmp
     message = refused(photos, tmp_path / "out", *given, code=1)
     assert "4 of its records show an identity of the held-out set and 1 a photo of it" in message
     assert "id04/001.jpg among them; ingest the whole collection anew" in message
-
-
-def test_the_report_shows_held_out_photos_beside_the_dropped_copies(tmp_path):
-    photos, held = tmp_path / "photos", tmp_path / "held"
-    for image in range(2):
-        draw(photos, 50, image, f"ada/{image}.jpg")
-        draw(held, 51, image, f"eve/{image}.jpg")
-    # Another image of the input has the image_id of the photo in the held-out set.
-    draw(photos, 51, 0, "joe/0.jpg", quality=85)
-    draw(photos, 52, 0, "eve/0.jpg")
-    ingest(photos, tmp_path / "out", "--split", "train=1", "--exclude-dataset", held)
-    leakage = section(tmp_path / "out", "Leakage")
-    assert leakage.count("data:image/") == 2
-    assert leakage.index("eve/0.jpg") < leakage.rindex("joe/0.jpg")
 
 
 def test_a_missing_held_out_set_is_refused_by_its_own_option(base, tmp_path):

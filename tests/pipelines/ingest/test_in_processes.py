@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 def test_multi_processing_is_byte_equal_to_in_memory(tmp_path):
     plants = {"copy": 4, "reencode": 4, "crop": 4, "mirror": 4, "conflict": 3, "truncated": 2}
-    collection.write(str(tmp_path), Recipe(identities=30, images_per_identity=12, plants=plants))
+    collection.write(str(tmp_path), Recipe(identities=20, images_per_identity=8, plants=plants))
     flags = ["--image-size", 64, "--dedup", "thorough"]
     images = tmp_path / "images"
     assert exit_code(images, tmp_path / "a", *flags, "--workers", 1) == 0

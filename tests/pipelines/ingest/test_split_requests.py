@@ -59,8 +59,10 @@ def doubtful(tmp_path_factory) -> Path:
     return photos
 
 
-@pytest.mark.parametrize("policy", ["quarantine", "keep-majority"])
-@pytest.mark.parametrize("flag", ["--exclude-identities", "--include-identities"])
+@pytest.mark.parametrize(
+    ("flag", "policy"),
+    [("--exclude-identities", "quarantine"), ("--include-identities", "keep-majority")],
+)
 def test_copies_of_an_excluded_identity_s_images_are_dropped_and_are_no_conflict(
     doubtful, tmp_path, flag, policy
 ):

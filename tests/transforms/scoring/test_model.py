@@ -119,7 +119,8 @@ def test_an_embedding_that_is_not_finite_is_a_failure_without_another_call(artif
     assert calls == 1
 
 
-@pytest.mark.slow
+# tests/pipelines/score/test_job.py has a whole run of it.
+@pytest.mark.long
 def test_an_out_of_memory_error_fails_the_run_and_rejects_no_image(artifact):
     images = [jpeg(200, 100, 50), jpeg(*handmade.TOO_MUCH_MEMORY)]
     with pytest.raises(RunError, match=r"TensorFlow failed \(OOM when allocating tensor"):

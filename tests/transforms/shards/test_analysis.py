@@ -29,11 +29,17 @@ def folders(tmp_path, monkeypatch) -> tuple[Path, Path]:
     return scratch, temporary
 
 
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory) -> str:
+    """The transform of all rows at once."""
+    return analyze([metadata()], tmp_path_factory.mktemp("expected"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["s3"], indirect=True)
 @pytest.mark.parametrize("there", [False, True])
 def test_the_files_of_workers_give_the_transform_of_all_their_rows(
-    tmp_path, folders, store, root, capfd, there
+    expected, folders, store, root, capfd, there
 ):
     scratch, temporary = root if there else str(folders[0]), folders[1]
     with Analysis(scratch) as analysis:
@@ -52,7 +58,6 @@ def test_the_files_of_workers_give_the_transform_of_all_their_rows(
         other = contents(Path(found))
     assert not left(temporary)
 
-    expected = analyze([metadata()], tmp_path)
     assert moments == statistics.moments(expected)
     names = statistics.stable_files(expected)
     assert files == names

@@ -109,6 +109,7 @@ def test_statistics_do_not_depend_on_the_order_and_size_of_batches(transform, tm
     assert {name: one[name] for name in names} == {name: other[name] for name in names}
 
 
+@pytest.mark.slow
 def test_labels_are_vocabulary_indices_and_minus_one_for_other_identities(transform):
     output = tft.TFTransformOutput(transform)
     order = [name.decode() for name in output.vocabulary_by_name(statistics.VOCABULARY)]
