@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-fast test-long test-portable lint format bench docs clean
+.PHONY: setup demo test test-fast test-long test-portable test-flink lint format bench docs clean
 
 setup: .venv/.ready
 
@@ -21,11 +21,11 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS := -n auto --dist loadfile --no-loadscope-reorder
 
 test: setup
-	$(PYTEST) $(WORKERS) -m "not long" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not long and not flink" $(PYTEST_ARGS)
 
 # What an edit wants to hear at once; everything marked slow runs in `make test`.
 test-fast: setup
-	$(PYTEST) $(WORKERS) -m "not slow and not lfw and not portable" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not slow and not lfw and not portable and not flink" $(PYTEST_ARGS)
 
 # Kills at random moments and outages, on an object store: minutes, whatever the change.
 test-long: setup
@@ -33,6 +33,15 @@ test-long: setup
 
 test-portable: setup
 	$(PYTEST) -m portable $(PYTEST_ARGS)
+
+# A Flink cluster of two TaskManagers, with Java 17 and the jar of Beam's job server for Flink 1.20;
+# without the jar as far as that. Flink itself is installed from PyPI once, into the folder.
+FLINK_JOB_SERVER_JAR ?=
+FLINK_CLUSTER ?= $(CURDIR)/.tools/flink-cluster
+
+test-flink: setup
+	FLINK_JOB_SERVER_JAR="$(FLINK_JOB_SERVER_JAR)" FLINK_CLUSTER="$(FLINK_CLUSTER)" \
+	  $(PYTEST) -m flink tests/deploy/flink $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
