@@ -27,5 +27,6 @@ def counts_of(
     return {
         checks.LISTED: sizes | "ListedCount" >> beam.Map(count, "listed"),
         checks.IGNORED: ignored | "IgnoredCount" >> beam.Map(count, "ignored"),
-        checks.COUNTS: read | "ReadCounts" >> beam.Map(dataclasses.asdict),
+        checks.COUNTS: read
+        | "ReadCounts" >> beam.Map(dataclasses.asdict).with_output_types(dict[str, int]),
     }

@@ -4,6 +4,8 @@ The first graphs, of which a run on Flink was measured, had 92 stages of Python 
 vertices, and 23 in score, of 40.
 """
 
+from typing import Any
+
 import apache_beam as beam
 import pytest
 
@@ -28,8 +30,8 @@ def test_score(photos, model, launcher, monkeypatch):
     assert found.vertices <= 20
 
 
-def _plus(element: int, *sides: object) -> int:
-    return element + 1
+def _plus(element: Any, *sides: Any) -> Any:
+    return element
 
 
 def _graph() -> tuple[beam.Pipeline, beam.PCollection]:

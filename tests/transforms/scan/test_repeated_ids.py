@@ -60,8 +60,8 @@ def test_distinct_names_give_no_keys(tmp_path):
 
 def test_at_most_eight_repeated_keys_are_reported():
     names = [str(number) for number in range(100)]
-    groups = [(0, [part]) for _, part in repeated_ids._keys(names * 2, list)]
-    (found,) = [repeated_ids._repeated(group) for group in groups]
+    keys = [part for _, part in repeated_ids._keys(names * 2, list)]
+    found = repeated_ids._repeated((0, keys))
     assert found == [{"key": key} for key in sorted(map(image_key, names))[:8]]
 
 
