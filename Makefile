@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-fast test-long test-portable test-flink lint format bench docs clean
+.PHONY: setup demo test test-fast test-long test-portable test-flink lock lint format bench docs clean
 
 setup: .venv/.ready
 
@@ -47,6 +47,10 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The versions that the worker image installs: those of this environment.
+lock: setup
+	$(BIN)/python deploy/lock.py > deploy/constraints.txt
 
 format: setup
 	$(BIN)/ruff check --fix .
