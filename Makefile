@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-fast test-long test-portable test-night test-airflow test-dataflow lint format bench docs clean
+.PHONY: setup demo test test-fast test-long test-portable test-night test-airflow test-dataflow \
+  test-flink lock lint format bench docs clean
 
 setup: .venv/.ready
 
@@ -18,14 +19,16 @@ demo: setup
 # A process for each core; the tests of a file share their fixtures and stay together. The order of
 # the files is that of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest
+# These install or need more than `make setup` brings, and have targets of their own.
+OUTSIDE := airflow or dataflow or flink
 WORKERS := -n auto --dist loadfile --no-loadscope-reorder
 
 test: setup
-	$(PYTEST) $(WORKERS) -m "not long and not airflow and not dataflow" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not long and not ($(OUTSIDE))" $(PYTEST_ARGS)
 
 # What an edit wants to hear at once; everything marked slow runs in `make test`.
 test-fast: setup
-	$(PYTEST) $(WORKERS) -m "not slow and not lfw and not portable and not airflow and not dataflow" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not (slow or lfw or portable or $(OUTSIDE))" $(PYTEST_ARGS)
 
 # Kills at random moments and outages, and second kinds of what `make test` runs once: minutes.
 test-long: setup
@@ -50,11 +53,23 @@ test-airflow: setup .tools/airflow/.ready
 	$(PYTHON) -m venv .tools/airflow
 	.tools/airflow/bin/python -m pip install --quiet 'apache-airflow==3.3.2'
 	touch $@
+# A Flink cluster of two TaskManagers, with Java 17 and the jar of Beam's job server for Flink 1.20;
+# without the jar as far as that. Flink itself is installed from PyPI once, into the folder.
+FLINK_JOB_SERVER_JAR ?=
+FLINK_CLUSTER ?= $(CURDIR)/.tools/flink-cluster
+
+test-flink: setup
+	FLINK_JOB_SERVER_JAR="$(FLINK_JOB_SERVER_JAR)" FLINK_CLUSTER="$(FLINK_CLUSTER)" \
+	  $(PYTEST) -m flink tests/deploy/flink $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The versions that the worker image installs: those of this environment.
+lock: setup
+	$(BIN)/python deploy/lock.py > deploy/constraints.txt
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -126,7 +126,7 @@ def build_graph(pipeline: beam.Pipeline, plan: Plan, threads: int, work: Work) -
     """
     hits = pipeline | "FindNeighbors" >> FindNeighbors(plan, threads, work.path(_PROGRESS))
     blocks = hits | "WriteEdges" >> WriteEdges(plan, work.path(_EDGES))
-    _ = blocks | "Blocks" >> write_results.WriteReceipts(work.path(_RECEIPTS))
+    _ = {work.path(_RECEIPTS): blocks} | "Blocks" >> write_results.WriteReceipts()
 
 
 def _before(

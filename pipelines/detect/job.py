@@ -19,6 +19,7 @@ from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.detect.options import DetectOptions
 from facemill.pipelines.score import checks
+from facemill.pipelines.score.counts import counts_of
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError, naming
 from facemill.transforms.core.keyed import keyed_hash
@@ -26,14 +27,13 @@ from facemill.transforms.dataset import artifact, write_results, writing
 from facemill.transforms.dataset.done_marks import images_done, mark_done
 from facemill.transforms.dataset.writing import Work
 from facemill.transforms.faces.crop import CropConfig, check_detector
-from facemill.transforms.scan.listing import CountImages, ListImages
+from facemill.transforms.scan.listing import ListedSizes, ListImages
 from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
 from facemill.transforms.scoring.crops import WriteCrops
 from facemill.transforms.scoring.listing import GroupChunks
-from facemill.transforms.scoring.read import Batch, Reader, ReadImages, SumReadCounts
+from facemill.transforms.scoring.read import Batch, Reader, ReadImages
 from facemill.transforms.scoring.rows import Scored
 from facemill.transforms.scoring.write import (
-    CountIgnored,
     WriteEmbeddings,
     WriteErrors,
     faces_table,
@@ -145,8 +145,9 @@ def build_graph(
         work: the run, into whose scratch directory parts and receipts are written.
         crops: where aligned faces are written; None if they are not wanted.
     """
-    listed = pipeline | "List" >> ListImages(reader.source, tasks)
-    total = listed | "CountListed" >> CountImages()
+    start = pipeline | beam.Impulse()
+    listed = start | "List" >> ListImages(reader.source, tasks)
+    total = listed | "ListedSizes" >> ListedSizes()
     images = (
         listed
         | "ChunkGroups" >> GroupChunks(tasks, total, _BATCH)
@@ -159,18 +160,15 @@ def build_graph(
     receipts = {
         "parts.json": found | "WriteFaces" >> WriteEmbeddings(work.files, rows, faces_table, total),
         "errors.json": images.failed | "WriteErrors" >> WriteErrors(work.files),
-        "ignored.json": images.failed
-        | "CountIgnored" >> CountIgnored()
-        | "IgnoredCount" >> beam.Map(write_results.count_receipt, "ignored"),
-        "listed.json": total | "Listed" >> beam.Map(write_results.count_receipt, "listed"),
-        checks.COUNTS: images.counts | "ReadCounts" >> SumReadCounts(),
-        checks.REPEATED: listed | "FindRepeated" >> FindRepeated(listed_names, total),
+        checks.REPEATED: listed | "FindRepeated" >> FindRepeated(listed_names),
+        **counts_of(listed, images.failed, images.counts),
     }
     if crops is not None:
         receipts[_CROPS] = images.batches | "WriteCrops" >> WriteCrops(crops.files)
-    for name, some in receipts.items():
-        label = name.removesuffix(".json").title()
-        _ = some | f"{label}Receipts" >> write_results.WriteReceipts(work.path(name))
+    zeros = {work.path(name): zero for name, zero in checks.ZEROS.items()}
+    _ = {work.path(name): some for name, some in receipts.items()} | (
+        "Receipts" >> write_results.WriteReceipts(zeros, start)
+    )
 
 
 def _photos(options: DetectOptions) -> input_files.Input:

@@ -2,9 +2,7 @@
 
 import dataclasses
 import functools
-import operator
 import os
-from collections.abc import Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -32,7 +30,7 @@ from facemill.transforms.scan.staging import read_metadata
 from facemill.transforms.scan.transform import ScanImages
 from facemill.transforms.selection.decisions import DECISION, DecisionRows
 from facemill.transforms.selection.held_out import CountNamed, CountOverlap, CountUsable
-from facemill.transforms.selection.selection import SelectImages, normalizing_sums
+from facemill.transforms.selection.selection import SelectImages, WeightScale, normalizing_sums
 from facemill.transforms.shards.analyzed_rows import ANALYZED_ROWS, write_rows
 from facemill.transforms.shards.index import WriteIndex
 from facemill.transforms.shards.transform import RECEIPTS_TAG, WriteShards
@@ -41,15 +39,15 @@ from facemill.transforms.shards.transform import RECEIPTS_TAG, WriteShards
 def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     """The Beam graph of an ingest run; it reads like the drawing in `pipelines.ingest.job`."""
     work, staging = job.work, job.scan.staging
-    listed = pipeline | "ListImages" >> ListImages(
-        job.scan.source, job.tasks, base_keys=job.base_keys
-    )
+    start = pipeline | beam.Impulse()
+    listed = start | "ListImages" >> ListImages(job.scan.source, job.tasks, base_keys=job.base_keys)
     filled = listed
     if job.base is not None:
         filled = listed | "Filled" >> beam.Filter(holds_images).with_output_types(Chunk)
     scanned = filled | "ScanImages" >> ScanImages(job.scan, job.options.workers)
     total = listed | "CountListed" >> CountImages()
-    references = [_scan_reference(pipeline, job, one) for one in job.reference_sets]
+    receipts: dict[str, beam.PCollection] = {}
+    references = [_scan_reference(start, job, one, receipts) for one in job.reference_sets]
     everything, size = scanned, total
     if references:
         chunks, scanned_references = zip(*references, strict=True)
@@ -66,11 +64,10 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
     )
     decisions = everything | "SelectImages" >> SelectImages(exclusions, job.rules, size)
     if job.base is not None:
-        _count_of_base(listed, exclusions, job)
+        receipts |= _count_of_base(listed, exclusions, job)
         exclusions = exclusions | "OfTheInput" >> beam.Filter(_is_new).with_output_types(Exclusion)
     if any(one.origin == HELD_OUT for one in job.reference_sets):
-        named = everything | "CountNamed" >> CountNamed(size)
-        _ = named | "NamedCounts" >> write_results.WriteReceipts(work.path(NAMED))
+        receipts[NAMED] = everything | "CountNamed" >> CountNamed(size)
     written = _to_write(decisions, exclusions, job) | "WriteShards" >> WriteShards(
         staging,
         work.files,
@@ -79,7 +76,8 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         job.version,
         job.options.workers,
     )
-    index = scanned | "WriteIndex" >> WriteIndex(
+    receipts["shards.json"] = written[RECEIPTS_TAG]
+    receipts[INDEX] = scanned | "WriteIndex" >> WriteIndex(
         staging,
         work.files,
         work.scratch,
@@ -90,23 +88,25 @@ def build_graph(pipeline: beam.Pipeline, job: IngestJob) -> None:
         job.scan.group_by,
         job.version,
     )
-    repeated = scanned | "FindRepeated" >> FindRepeated(
-        functools.partial(scanned_names, staging=staging), total
+    receipts[REPEATED] = scanned | "FindRepeated" >> FindRepeated(
+        functools.partial(scanned_names, staging=staging)
     )
-    _ = repeated | "RepeatedKeys" >> write_results.WriteReceipts(work.path(REPEATED))
-    _ = total | "Listed" >> beam.Map(_listed) | write_results.WriteReceipts(work.path(LISTED))
-    _ = written[RECEIPTS_TAG] | "Shards" >> write_results.WriteReceipts(work.path("shards.json"))
-    _ = index | "Index" >> write_results.WriteReceipts(work.path(INDEX))
+    # At once and not with the others: progress is told by it.
+    _ = total | "Listed" >> beam.Map(_write_listed, work.path(LISTED))
+    _ = {work.path(name): some for name, some in receipts.items()} | (
+        "Receipts" >> write_results.WriteReceipts(start=start)
+    )
 
 
-def _count_of_base(listed: beam.PCollection, exclusions: beam.PCollection, job: IngestJob) -> None:
+def _count_of_base(
+    listed: beam.PCollection, exclusions: beam.PCollection, job: IngestJob
+) -> dict[str, beam.PCollection]:
     """Counts the input's images that the base has, and the base's records that are held out."""
     passed_over = listed | "CountPassedOver" >> CountImages(passed_over=True)
-    counts = passed_over | "PassedOverCount" >> beam.Map(_passed_over)
-    _ = counts | "PassedOver" >> write_results.WriteReceipts(job.work.path(PASSED_OVER))
+    receipts = {PASSED_OVER: passed_over | "PassedOverCount" >> beam.Map(_passed_over)}
     if any(one.origin == HELD_OUT for one in job.reference_sets):
-        overlap = exclusions | "CountOverlap" >> CountOverlap(job.scan.staging)
-        _ = overlap | "Overlap" >> write_results.WriteReceipts(job.work.path(OVERLAP))
+        receipts[OVERLAP] = exclusions | "CountOverlap" >> CountOverlap(job.scan.staging)
+    return receipts
 
 
 def _is_new(exclusion: Exclusion) -> bool:
@@ -118,10 +118,13 @@ def _passed_over(count: int) -> dict[str, int]:
 
 
 def _scan_reference(
-    pipeline: beam.Pipeline, job: IngestJob, reference: ReferenceSet
+    start: beam.PCollection,
+    job: IngestJob,
+    reference: ReferenceSet,
+    receipts: dict[str, beam.PCollection],
 ) -> tuple[beam.PCollection, beam.PCollection]:
     label = "Base" if reference.origin == BASE else "HeldOut"
-    chunks = pipeline | f"List{label}" >> ListImages(
+    chunks = start | f"List{label}" >> ListImages(
         reference.source, reference.tasks, reference.origin
     )
     # The records of a dataset have passed its quality thresholds already.
@@ -133,9 +136,7 @@ def _scan_reference(
     )
     scanned = chunks | f"Scan{label}" >> ScanImages(scan, job.options.workers)
     if reference.origin == HELD_OUT:
-        counts = scanned | "CountUsable" >> CountUsable(scan.staging)
-        path = job.work.path(HELD_OUT_COUNTS)
-        _ = counts | "HeldOutCounts" >> write_results.WriteReceipts(path)
+        receipts[HELD_OUT_COUNTS] = scanned | "CountUsable" >> CountUsable(scan.staging)
     else:
         rows = os.path.join(job.work.scratch, ANALYZED_ROWS)
         _ = scanned | "WriteBaseTrain" >> beam.Map(_write_base_train, scan.staging, rows)
@@ -173,37 +174,12 @@ def _quarantined(exclusion: Exclusion) -> list[DecisionRows]:
     return [DecisionRows.of(row)]
 
 
-def _weight_scale(decisions: beam.PCollection) -> beam.PCollection:
+def _weight_scale(decisions: beam.PCollection) -> WeightScale:
     """One float: the factor that makes the mean weight over the train records 1."""
-    return (
-        decisions
-        | "WeightSums" >> beam.Map(normalizing_sums).with_output_types(tuple[float, int])
-        | "AllWeightSums" >> beam.CombineGlobally(_Sums()).with_output_types(float)
+    return WeightScale(
+        decisions | "WeightSums" >> beam.Map(normalizing_sums).with_output_types(tuple[float, int])
     )
 
 
-class _Sums(beam.CombineFn):
-    """Adds the sums in the order of their values, so that the order of arrival has no effect."""
-
-    def create_accumulator(self) -> list[tuple[float, int]]:
-        return []
-
-    def add_input(
-        self, accumulator: list[tuple[float, int]], sums: tuple[float, int]
-    ) -> list[tuple[float, int]]:
-        accumulator.append(sums)
-        return accumulator
-
-    def merge_accumulators(
-        self, accumulators: Sequence[list[tuple[float, int]]]
-    ) -> list[tuple[float, int]]:
-        return functools.reduce(operator.iadd, accumulators, [])
-
-    def extract_output(self, accumulator: list[tuple[float, int]]) -> float:
-        weight = sum(part[0] for part in sorted(accumulator))
-        count = sum(part[1] for part in accumulator)
-        return count / weight if weight else 1.0
-
-
-def _listed(count: int) -> dict[str, int]:
-    return {"listed": count}
+def _write_listed(count: int, path: str) -> None:
+    write_results.write(path, [write_results.count_receipt(count, "listed")])

@@ -138,7 +138,7 @@ def build_graph(pipeline: beam.Pipeline, plan: Plan, threads: int, work: Work) -
     """
     hits = pipeline | "FindNeighbors" >> FindNeighbors(plan, threads, work.path(_PROGRESS))
     blocks = hits | "WriteMatches" >> WriteMatches(plan, work.files)
-    _ = blocks | "Blocks" >> write_results.WriteReceipts(work.path(_RECEIPTS))
+    _ = {work.path(_RECEIPTS): blocks} | "Blocks" >> write_results.WriteReceipts()
 
 
 def _compared(work: Work, plan: Plan) -> int:

@@ -1,5 +1,6 @@
 """Checks the files that a scoring run wrote, before its manifest is written."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,16 @@ from facemill.transforms.scoring.read import ReadCounts
 
 REPEATED = "repeated.json"
 COUNTS = "counts.json"
+LISTED = "listed.json"
+IGNORED = "ignored.json"
 REMOVED = "removed.json"
+
+# Receipts that workers write in parts, to be added.
+ZEROS = {
+    LISTED: {"listed": 0},
+    IGNORED: {"ignored": 0},
+    COUNTS: {field.name: 0 for field in dataclasses.fields(ReadCounts)},
+}
 
 _ROWS_AT_A_TIME = 65_536
 
@@ -62,10 +72,10 @@ def check(
         RunError: rows and listing differ, records are missing, an image has two rows, too many
             have no embedding, or none has one.
     """
-    listed = write_results.read(work.path("listed.json"))[0]["listed"]
+    listed = write_results.read(work.path(LISTED))[0]["listed"]
     parts = write_results.read(work.path("parts.json"))
     errors = write_results.read(work.path("errors.json"))
-    ignored = write_results.read(work.path("ignored.json"))[0]["ignored"]
+    ignored = write_results.read(work.path(IGNORED))[0]["ignored"]
     if listed == 0:
         raise RunError("--input must hold images, but no file was found in it; check the path.")
     if listed == ignored:

@@ -22,6 +22,7 @@ from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.score import checks
+from facemill.pipelines.score.counts import counts_of
 from facemill.pipelines.score.earlier import fingerprints, read_earlier
 from facemill.pipelines.score.inputs import Input, check_faces, photos_of, read_input
 from facemill.pipelines.score.options import ALL, ScoreOptions
@@ -33,7 +34,7 @@ from facemill.transforms.dataset import artifact, write_results, writing
 from facemill.transforms.dataset.done_marks import images_done, mark_done
 from facemill.transforms.dataset.writing import Work
 from facemill.transforms.faces.crop import CropConfig, check_detector
-from facemill.transforms.scan.listing import CountImages, ListImages
+from facemill.transforms.scan.listing import ListedSizes, ListImages
 from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
 from facemill.transforms.scoring.known import Earlier, write_known
 from facemill.transforms.scoring.listing import GroupChunks
@@ -43,13 +44,11 @@ from facemill.transforms.scoring.read import (
     READ_TIME,
     Reader,
     ReadImages,
-    SumReadCounts,
 )
 from facemill.transforms.scoring.removed import FindRemoved
 from facemill.transforms.scoring.rows import Failure, Result, Scored
 from facemill.transforms.scoring.views import averaging
 from facemill.transforms.scoring.write import (
-    CountIgnored,
     WriteEmbeddings,
     WriteErrors,
     WriteRemoved,
@@ -197,8 +196,9 @@ def build_graph(
         work: the run, into whose scratch directory parts and receipts are written.
         earlier: embeddings whose photos are passed over, as the reader's `known` tells them.
     """
-    listed = pipeline | "List" >> ListImages(reader.source, tasks)
-    total = listed | "CountListed" >> CountImages()
+    start = pipeline | beam.Impulse()
+    listed = start | "List" >> ListImages(reader.source, tasks)
+    total = listed | "ListedSizes" >> ListedSizes()
     images = (
         listed
         | "ChunkGroups" >> GroupChunks(tasks, total, options.batch_size)
@@ -235,34 +235,19 @@ def build_graph(
         total,
     )
     failures = (images.failed, results.failed) | "Failures" >> Merge()
-    errors = failures | "WriteErrors" >> WriteErrors(work.files)
-    ignored = failures | "CountIgnored" >> CountIgnored()
-    repeated = listed | "FindRepeated" >> FindRepeated(listed_names, total)
-    _ = repeated | "RepeatedKeys" >> write_results.WriteReceipts(work.path(checks.REPEATED))
-    _ = (
-        total
-        | "Listed" >> beam.Map(write_results.count_receipt, "listed")
-        | write_results.WriteReceipts(work.path("listed.json"))
-    )
-    _ = (
-        ignored
-        | "IgnoredCount" >> beam.Map(write_results.count_receipt, "ignored")
-        | "Ignored" >> write_results.WriteReceipts(work.path("ignored.json"))
-    )
-    _ = (
-        images.counts
-        | "ReadCounts" >> SumReadCounts()
-        | "Counts" >> write_results.WriteReceipts(work.path(checks.COUNTS))
-    )
+    receipts = {
+        "parts.json": embeddings,
+        "errors.json": failures | "WriteErrors" >> WriteErrors(work.files),
+        checks.REPEATED: listed | "FindRepeated" >> FindRepeated(listed_names),
+        **counts_of(listed, failures, images.counts),
+    }
     if earlier and reader.known:
         removed = listed | "FindRemoved" >> FindRemoved(earlier, reader.known, total)
-        _ = (
-            removed
-            | "WriteRemoved" >> WriteRemoved(work.files)
-            | "Removed" >> write_results.WriteReceipts(work.path(checks.REMOVED))
-        )
-    _ = embeddings | "Parts" >> write_results.WriteReceipts(work.path("parts.json"))
-    _ = errors | "Errors" >> write_results.WriteReceipts(work.path("errors.json"))
+        receipts[checks.REMOVED] = removed | "WriteRemoved" >> WriteRemoved(work.files)
+    zeros = {work.path(name): zero for name, zero in checks.ZEROS.items()}
+    _ = {work.path(name): some for name, some in receipts.items()} | (
+        "Receipts" >> write_results.WriteReceipts(zeros, start)
+    )
 
 
 class _Divide(beam.DoFn):

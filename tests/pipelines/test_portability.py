@@ -30,9 +30,9 @@ from tests.pipelines.payloads import check_installed, check_paths, check_words, 
 # Beam's own steps and tensorflow-transform's type what they exchange as they like.
 FOREIGN = ("Statistics/", "Model/")
 # Writers of receipts return None.
-RECEIPTS = {f"{name}/Write" for name in ("WriteReceipts", "RepeatedKeys")}
+RECEIPTS = {"Receipts/Write"}
 PICKLED_BY_INGEST = PICKLED | {f"SelectImages/Balance{rule}/Cut" for rule in range(3)}
-PICKLED_BY_SCORE = RECEIPTS | {f"{name}/Write" for name in ("Parts", "Errors", "Ignored", "Counts")}
+PICKLED_BY_SCORE = RECEIPTS
 PICKLED_BY_SEARCH = {"Blocks/Write"}
 
 

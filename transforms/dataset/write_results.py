@@ -4,7 +4,9 @@ They are files, and not metrics or in-memory results, because files work with ev
 """
 
 import json
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -12,25 +14,52 @@ import apache_beam as beam
 from facemill.transforms import storage
 from facemill.transforms.core.errors import NotSharedError
 
+# In place of a receipt, so that a file without any is written too.
+_NOTHING = None
+
 
 class WriteReceipts(beam.PTransform):
-    """Receipts (dicts) -> one JSON file that holds them as a sorted list, empty if there are none.
+    """A dict of receipts (dicts) by path -> a JSON file for each path, which the launcher has made
+    the folder of.
+
+    A file holds its receipts as a sorted list, empty if there are none. All files of a graph are
+    best written by one of these transforms: it is one grouping and one stage, however many they
+    are, and each stage costs a remote runner seconds.
 
     Args:
-        path: of the file, whose folder the launcher has made.
+        zeros: for files whose receipts are numbers to be added, by path: what nothing adds up to.
+            Such a file holds one receipt.
+        start: an Impulse that the graph has for other purposes; without, there is one more.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(
+        self,
+        zeros: Mapping[str, Mapping[str, int]] | None = None,
+        start: beam.PCollection | None = None,
+    ) -> None:
         super().__init__()
-        self._path = path
+        self._zeros = dict(zeros or {})
+        self._start = start
 
-    def expand(self, receipts: beam.PCollection) -> beam.PCollection:
+    def expand(self, receipts: Mapping[str, beam.PCollection]) -> beam.PCollection:
         """Builds the graph."""
-        texts = receipts | "ToJson" >> beam.Map(_to_json).with_output_types(str)
+        texts = [
+            some
+            | f"{_label(path)}ToJson"
+            >> beam.Map(_to_json, number).with_output_types(tuple[int, str])
+            for number, (path, some) in enumerate(receipts.items())
+        ]
+        start = self._start
+        if start is None:
+            start = next(iter(receipts.values())).pipeline | beam.Impulse()
+        # Each file is written, whether it has receipts or not.
+        every = [json.dumps(self._zeros.get(path, _NOTHING)) for path in receipts]
+        files = start | "Files" >> beam.FlatMap(_files, every).with_output_types(tuple[int, str])
         return (
-            receipts.pipeline
-            | "Once" >> beam.Create([0], reshuffle=False)
-            | "Write" >> beam.Map(_write, self._path, beam.pvalue.AsList(texts))
+            [files, *texts]
+            | "All" >> beam.Flatten()
+            | "GroupFiles" >> beam.GroupByKey()
+            | "Write" >> beam.Map(_write, tuple(receipts), frozenset(self._zeros))
         )
 
 
@@ -42,6 +71,11 @@ def count_receipt(count: int, name: str) -> dict[str, int]:
         name: what was counted.
     """
     return {name: count}
+
+
+def write(path: str, receipts: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a file of receipts."""
+    _write_texts(path, [json.dumps(one, sort_keys=True) for one in receipts])
 
 
 def read(path: str) -> list[dict[str, Any]]:
@@ -61,11 +95,32 @@ def read_if_written(path: str) -> list[dict[str, Any]] | None:
     return read(path) if storage.exists(path) else None
 
 
-def _to_json(receipt: dict[str, Any]) -> str:
-    return json.dumps(receipt, sort_keys=True)
+def _label(path: str) -> str:
+    stem, _ = os.path.splitext(os.path.basename(path))
+    return stem.title().replace("_", "")
 
 
-def _write(once: int, path: str, receipts: Sequence[str]) -> None:
-    del once
-    text = "[" + ",\n".join(sorted(receipts)) + "]\n"
-    storage.write_atomically(path, text.encode("ascii"))
+def _files(start: bytes, texts: Sequence[str]) -> Iterable[tuple[int, str]]:
+    del start
+    return enumerate(texts)
+
+
+def _to_json(receipt: Mapping[str, Any], number: int) -> tuple[int, str]:
+    return number, json.dumps(receipt, sort_keys=True)
+
+
+def _write(group: tuple[int, Iterable[str]], paths: Sequence[str], summed: Collection[str]) -> None:
+    number, texts = group
+    path = paths[number]
+    if path in summed:
+        total: Counter[str] = Counter()
+        for text in texts:
+            total.update(json.loads(text))
+        receipts = [json.dumps(total, sort_keys=True)]
+    else:
+        receipts = sorted(text for text in texts if text != json.dumps(_NOTHING))
+    _write_texts(path, receipts)
+
+
+def _write_texts(path: str, receipts: Iterable[str]) -> None:
+    storage.write_atomically(path, ("[" + ",\n".join(receipts) + "]\n").encode("ascii"))

@@ -30,6 +30,7 @@ register(EdgeRows, RowIds)
 # chains. One worker finishes what is not flat after that, such as a long chain of video frames.
 _ROUNDS = 2
 _UNFINISHED_TAG = "unfinished"
+_CENTERS_TAG = "centers"
 
 
 class ConnectedComponents(beam.PTransform):
@@ -45,20 +46,35 @@ class ConnectedComponents(beam.PTransform):
 
     def expand(self, edges: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
+        keyed = edges | "ByNode" >> beam.FlatMap(
+            _by_node, self._total, components.both_ways
+        ).with_output_types(tuple[int, EdgeRows])
+        # The step that makes stars divides them for the next step too. A step that takes the number
+        # of images begins a stage on a portable runner, and each stage costs it time.
         for number in range(1, _ROUNDS + 1):
-            edges = self._star(edges, f"Large{number}", components.both_ways, components.large_star)
-            edges = self._star(edges, f"Small{number}", components.downward, components.small_star)
+            keyed = (
+                keyed
+                | f"Large{number}Group" >> beam.GroupByKey()
+                | f"Large{number}Star"
+                >> beam.FlatMap(
+                    _starred_by_node, self._total, components.large_star, components.downward
+                ).with_output_types(tuple[int, EdgeRows])
+            )
+            small = keyed | f"Small{number}Group" >> beam.GroupByKey()
+            if number < _ROUNDS:
+                keyed = small | f"Small{number}Star" >> beam.FlatMap(
+                    _starred_by_node, self._total, components.small_star, components.both_ways
+                ).with_output_types(tuple[int, EdgeRows])
+        stars = small | f"Small{_ROUNDS}Star" >> beam.ParDo(
+            _ByEndAndCenter(), self._total
+        ).with_outputs(_CENTERS_TAG, main="ends")
         tied = (
-            edges
-            | "ByEnd" >> beam.FlatMap(_by_end, self._total).with_output_types(tuple[int, EdgeRows])
+            stars.ends
             | "GroupEnds" >> beam.GroupByKey()
             | "Tied" >> beam.FlatMap(_tied, self._total).with_output_types(tuple[int, RowIds])
         )
-        stars = edges | "ByCenter" >> beam.FlatMap(_by_center, self._total).with_output_types(
-            tuple[int, EdgeRows]
-        )
         found = (
-            {"edges": stars, "tied": tied}
+            {"edges": stars[_CENTERS_TAG], "tied": tied}
             | "GroupCenters" >> CoGroup()
             | "Finished" >> beam.ParDo(_Finished()).with_outputs(_UNFINISHED_TAG, main="components")
         )
@@ -70,21 +86,6 @@ class ConnectedComponents(beam.PTransform):
         )
         return (found.components, rest) | "Components" >> Merge()
 
-    def _star(
-        self,
-        edges: beam.PCollection,
-        label: str,
-        directed: Callable[[np.ndarray], np.ndarray],
-        star: Callable[[np.ndarray], np.ndarray],
-    ) -> beam.PCollection:
-        return (
-            edges
-            | f"{label}ByNode"
-            >> beam.FlatMap(_by_node, self._total, directed).with_output_types(tuple[int, EdgeRows])
-            | f"{label}Group" >> beam.GroupByKey()
-            | f"{label}Star" >> beam.Map(_starred, star).with_output_types(EdgeRows)
-        )
-
 
 def _by_node(
     edge_rows: EdgeRows, total: int, directed: Callable[[np.ndarray], np.ndarray]
@@ -93,10 +94,31 @@ def _by_node(
     return EdgeRows.divide(edges, edges[:, 0] % np.uint64(group_count(total)))
 
 
+def _starred_by_node(
+    group: tuple[int, Iterable[EdgeRows]],
+    total: int,
+    star: Callable[[np.ndarray], np.ndarray],
+    directed: Callable[[np.ndarray], np.ndarray],
+) -> Iterable[tuple[int, EdgeRows]]:
+    return _by_node(_starred(group, star), total, directed)
+
+
 def _starred(
     group: tuple[int, Iterable[EdgeRows]], star: Callable[[np.ndarray], np.ndarray]
 ) -> EdgeRows:
     return EdgeRows.of(star(EdgeRows.join(group[1])))
+
+
+class _ByEndAndCenter(beam.DoFn):
+    """Makes the last stars; yields them by end, and by center under the tag "centers"."""
+
+    def process(
+        self, group: tuple[int, Iterable[EdgeRows]], total: int
+    ) -> Iterator[tuple[int, EdgeRows] | TaggedOutput[Literal["centers"], tuple[int, EdgeRows]]]:
+        stars = _starred(group, components.small_star)
+        yield from _by_end(stars, total)
+        for one in _by_center(stars, total):
+            yield TaggedOutput(_CENTERS_TAG, one)
 
 
 def _by_end(edge_rows: EdgeRows, total: int) -> Iterable[tuple[int, EdgeRows]]:

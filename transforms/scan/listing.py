@@ -31,7 +31,7 @@ _MIN_GROUPS = 64
 
 
 class ListImages(beam.PTransform):
-    """PBegin -> Chunk.
+    """PBegin, or an Impulse -> Chunk.
 
     The launcher passes the names of the parts; the workers list the images of each part.
 
@@ -52,11 +52,14 @@ class ListImages(beam.PTransform):
         self._origin = origin
         self._base_keys = base_keys
 
-    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection:
+    def expand(self, begin: beam.pvalue.PBegin | beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
+        start = begin if isinstance(begin, beam.PCollection) else begin | beam.Impulse()
+        groups = [(number, list(some)) for number, some in enumerate(group_tasks(self._tasks))]
         return (
-            begin
-            | "Parts" >> beam.Create(list(enumerate(group_tasks(self._tasks))), reshuffle=True)
+            start
+            | "Parts" >> beam.FlatMap(_each, groups).with_output_types(tuple[int, list[str]])
+            | "SpreadParts" >> beam.Reshuffle()
             | "List" >> beam.ParDo(_List(self._source, self._origin, self._base_keys))
             # One part may be one large file: its images are spread over all workers.
             | "Spread" >> beam.Reshuffle()
@@ -74,6 +77,14 @@ class _List(beam.DoFn):
 
     def process(self, numbered: tuple[int, Sequence[str]]) -> Iterator[Chunk]:
         yield from list_chunks(numbered, self._source, self._origin, self._base_keys)
+
+
+class ListedSizes(beam.PTransform):
+    """Chunk -> the number of images of each, for `transforms.core.totals.SumOf`."""
+
+    def expand(self, chunks: beam.PCollection) -> beam.PCollection:
+        """Builds the graph."""
+        return chunks | "Sizes" >> beam.Map(_size).with_output_types(int)
 
 
 class CountImages(beam.PTransform):
@@ -190,6 +201,11 @@ def _not_in_base(refs: Iterable[Ref], keys: np.ndarray, passed_over: Counter[str
             passed_over["images"] += 1
         else:
             yield ref
+
+
+def _each(start: bytes, groups: Sequence[tuple[int, list[str]]]) -> Iterable[tuple[int, list[str]]]:
+    del start
+    return groups
 
 
 def _passed_over(chunk: Chunk) -> int:

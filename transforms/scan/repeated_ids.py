@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.core.grouping import group_count
 from facemill.transforms.core.rows import KeyRows
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.scan.chunk import Chunk
@@ -22,6 +21,9 @@ register(KeyRows)
 
 # One repeated key is enough to fail the run; a few are reported.
 _REPORTED = 8
+# Of eight bytes for each image: a hundred million images are 25 MB in a group. Their number does
+# not depend on that of the images, which would cost a runner a stage.
+_GROUPS = 32
 
 
 class FindRepeated(beam.PTransform):
@@ -33,20 +35,17 @@ class FindRepeated(beam.PTransform):
 
     Args:
         names: returns the image_ids of one element.
-        total: a PCollection of one number, how many images were listed.
     """
 
-    def __init__(self, names: Callable[[Any], Iterable[str]], total: beam.PCollection) -> None:
+    def __init__(self, names: Callable[[Any], Iterable[str]]) -> None:
         super().__init__()
         self._names = names
-        self._total = beam.pvalue.AsSingleton(total)
 
     def expand(self, elements: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         return (
             elements
-            | "Keys"
-            >> beam.FlatMap(_keys, self._names, self._total).with_output_types(tuple[int, KeyRows])
+            | "Keys" >> beam.FlatMap(_keys, self._names).with_output_types(tuple[int, KeyRows])
             | "GroupKeys" >> beam.GroupByKey()
             | "Repeated" >> beam.FlatMap(_repeated)
         )
@@ -106,12 +105,10 @@ def repeated_name(
     return None
 
 
-def _keys(
-    element: Any, names: Callable[[Any], Iterable[str]], total: int
-) -> Iterator[tuple[int, KeyRows]]:
+def _keys(element: Any, names: Callable[[Any], Iterable[str]]) -> Iterator[tuple[int, KeyRows]]:
     found = list(names(element))
     keys = np.fromiter(map(image_key, found), KeyRows.dtype, len(found))
-    yield from KeyRows.divide(keys, keys % np.uint64(group_count(total)))
+    yield from KeyRows.divide(keys, keys % np.uint64(_GROUPS))
 
 
 def _repeated(group: tuple[int, Iterable[KeyRows]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from facemill.transforms.core.row_ids import CHUNK, MAX_CHUNKS, NEW, chunk_number
+from facemill.transforms.core.totals import SumOf
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import group_tasks
 
@@ -22,14 +23,14 @@ class GroupChunks(beam.PTransform):
 
     Args:
         tasks: the parts of the input.
-        total: a PCollection of one number, how many images were listed.
+        total: a PCollection of numbers whose sum is how many images were listed.
         batch_size: images in one call of the model.
     """
 
     def __init__(self, tasks: Sequence[str], total: beam.PCollection, batch_size: int) -> None:
         super().__init__()
         self._groups = len(group_tasks(tasks))
-        self._total = beam.pvalue.AsSingleton(total)
+        self._total = SumOf(total)
         self._images = _IN_GROUP * max(CHUNK, batch_size)
 
     def expand(self, chunks: beam.PCollection) -> beam.PCollection:

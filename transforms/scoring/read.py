@@ -254,23 +254,6 @@ class ReadImages(beam.PTransform):
         )
 
 
-class SumReadCounts(beam.PTransform):
-    """ReadCounts -> a dict with the sum of each."""
-
-    def expand(self, counts: beam.PCollection) -> beam.PCollection:
-        """Builds the graph."""
-        return (
-            counts
-            | "Sum" >> beam.CombineGlobally(sum_counts)
-            | "ToDict" >> beam.Map(dataclasses.asdict).with_output_types(dict[str, Any])
-        )
-
-
-def sum_counts(counts: Iterable[ReadCounts]) -> ReadCounts:
-    """The sum of each count."""
-    return ReadCounts(*map(sum, zip(*map(dataclasses.astuple, counts), strict=True)))
-
-
 class _Read(beam.DoFn):
     def __init__(self, reader: Reader, threads: int, images: int) -> None:
         self._reader = reader

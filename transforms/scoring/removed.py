@@ -10,6 +10,7 @@ from facemill.transforms.core.coders import register
 from facemill.transforms.core.grouping import group_count, partition
 from facemill.transforms.core.merging import CoGroup
 from facemill.transforms.core.rows import KeyRows
+from facemill.transforms.core.totals import SumOf
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import image_key
 from facemill.transforms.scoring.known import Earlier, known_photos
@@ -23,14 +24,14 @@ class FindRemoved(beam.PTransform):
     Args:
         earlier: embeddings, the oldest first.
         known: path of the file that `transforms.scoring.known.write_known` made of them.
-        total: a PCollection of one number, how many images were listed.
+        total: a PCollection of numbers whose sum is how many images were listed.
     """
 
     def __init__(self, earlier: Sequence[Earlier], known: str, total: beam.PCollection) -> None:
         super().__init__()
         self._parts = [(one, path) for one in earlier for path in one.paths()]
         self._known = known
-        self._total = beam.pvalue.AsSingleton(total)
+        self._total = SumOf(total)
 
     def expand(self, chunks: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""

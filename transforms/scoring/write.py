@@ -14,6 +14,7 @@ from facemill.transforms.core.coders import register
 from facemill.transforms.core.grouping import group_count, partition
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.core.reasons import IGNORED_FILE, reason_columns
+from facemill.transforms.core.totals import SumOf
 from facemill.transforms.dataset.fingerprint import name_sum
 from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.output_files import OutputFiles
@@ -141,7 +142,7 @@ class WriteEmbeddings(beam.PTransform):
         files: where the files of the embeddings are written.
         staging: path or URL of the folder of waiting rows, which the launcher has made.
         to_table: makes the table of rows, such as `table`; it must sort them by image_id.
-        total: a PCollection of one number, how many images were listed.
+        total: a PCollection of numbers whose sum is how many images were listed.
     """
 
     def __init__(
@@ -159,7 +160,7 @@ class WriteEmbeddings(beam.PTransform):
 
     def expand(self, rows: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
-        total = beam.pvalue.AsSingleton(self._total)
+        total = SumOf(self._total)
         return (
             rows
             | "Stage"
@@ -172,15 +173,11 @@ class WriteEmbeddings(beam.PTransform):
 
 
 class CountIgnored(beam.PTransform):
-    """list[Failure] -> one number: how many are of files that were never meant as images."""
+    """list[Failure] -> numbers: how many of each list are of files never meant as images."""
 
     def expand(self, failures: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
-        return (
-            failures
-            | "Ignored" >> beam.Map(_count_ignored).with_output_types(int)
-            | "Total" >> beam.CombineGlobally(sum)
-        )
+        return failures | "Ignored" >> beam.Map(_count_ignored).with_output_types(int)
 
 
 class WriteErrors(beam.PTransform):
@@ -199,18 +196,14 @@ class WriteErrors(beam.PTransform):
     def expand(self, failures: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         # Most runs have few failures, so the number of parts depends on the failures alone.
-        total = (
-            failures
-            | "Sizes" >> beam.Map(_count_errors).with_output_types(int)
-            | "Total" >> beam.CombineGlobally(sum)
-        )
+        total = failures | "Sizes" >> beam.Map(_count_errors).with_output_types(int)
         return (
             failures
             | "Errors" >> beam.Map(_errors).with_output_types(list[Failure])
             | "ByPart"
-            >> beam.FlatMap(
-                _by_part, "errors/part", beam.pvalue.AsSingleton(total)
-            ).with_output_types(tuple[str, list[Failure]])
+            >> beam.FlatMap(_by_part, "errors/part", SumOf(total)).with_output_types(
+                tuple[str, list[Failure]]
+            )
             | "GroupErrors" >> beam.GroupByKey()
             | "Write" >> beam.Map(_write_errors, self._files)
         )
@@ -230,13 +223,10 @@ class WriteRemoved(beam.PTransform):
     def expand(self, removed: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         total = removed | "Sizes" >> beam.Map(len).with_output_types(int)
-        total = total | "Total" >> beam.CombineGlobally(sum)
         return (
             removed
             | "ByPart"
-            >> beam.FlatMap(_removed_by_part, beam.pvalue.AsSingleton(total)).with_output_types(
-                tuple[str, list[str]]
-            )
+            >> beam.FlatMap(_removed_by_part, SumOf(total)).with_output_types(tuple[str, list[str]])
             | "GroupRemoved" >> beam.GroupByKey()
             | "Write" >> beam.Map(_write_removed, self._files)
         )

@@ -4,10 +4,11 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.pvalue import TaggedOutput
 
 from facemill.transforms.core import row_ids as origins
 from facemill.transforms.core.coders import register
@@ -175,6 +176,9 @@ def explain(reason: int, have: int, limit: int, column: str | None) -> Reason | 
     }[reason]
 
 
+_HELD_OUT_TAG, _REQUESTS_TAG = "held_out", "requests"
+
+
 class SelectImages(beam.PTransform):
     """Scanned -> DecisionRows of all new images without an exclusion.
 
@@ -197,20 +201,19 @@ class SelectImages(beam.PTransform):
 
     def expand(self, scanned: beam.PCollection) -> Any:
         """Builds the graph."""
-        rows = scanned | "ByIdentity" >> beam.FlatMap(_by_identity, self._total).with_output_types(
-            tuple[int, UndecidedRows]
-        )
-        held_out = scanned | "HeldOut" >> beam.FlatMap(_held_out, self._total).with_output_types(
-            tuple[int, KeyRows]
+        divided = scanned | "ByIdentity" >> beam.ParDo(_ByIdentity(), self._total).with_outputs(
+            _HELD_OUT_TAG, _REQUESTS_TAG, main="rows"
         )
         exclusions = self._exclusions | "ExclusionsByIdentity" >> beam.Map(
             _exclusion_by_identity, self._total
         ).with_output_types(tuple[int, int])
-        requests = scanned | "SplitRequests" >> beam.FlatMap(
-            _split_requests, self._total
-        ).with_output_types(tuple[int, SplitRequestRows])
         decided = (
-            {"rows": rows, "held_out": held_out, "excluded": exclusions, "requests": requests}
+            {
+                "rows": divided.rows,
+                "held_out": divided[_HELD_OUT_TAG],
+                "excluded": exclusions,
+                "requests": divided[_REQUESTS_TAG],
+            }
             | "GroupIdentities" >> CoGroup()
             | "Select" >> beam.FlatMap(_select, self._selection).with_output_types(DecisionRows)
         )
@@ -246,6 +249,26 @@ class _BalanceIdentities(beam.PTransform):
                 DecisionRows
             )
         )
+
+
+class _ByIdentity(beam.DoFn):
+    """Scanned -> its rows by identity, and under tags the keys of a held-out set and split
+    requests. One step, because each that takes the number of images begins a stage on a portable
+    runner.
+    """
+
+    def process(
+        self, scanned: Scanned, total: int
+    ) -> Iterator[
+        tuple[int, UndecidedRows]
+        | TaggedOutput[Literal["held_out"], tuple[int, KeyRows]]
+        | TaggedOutput[Literal["requests"], tuple[int, SplitRequestRows]]
+    ]:
+        yield from _by_identity(scanned, total)
+        for keys in _held_out(scanned, total):
+            yield TaggedOutput(_HELD_OUT_TAG, keys)
+        for requests in _split_requests(scanned, total):
+            yield TaggedOutput(_REQUESTS_TAG, requests)
 
 
 def _by_identity(scanned: Scanned, total: int) -> Iterable[tuple[int, UndecidedRows]]:
@@ -373,6 +396,18 @@ def _with_listed(
 
 def _drop(rows: np.ndarray, dropped_rows: np.ndarray, reason: int) -> None:
     rows["reason"][dropped_rows & is_new(rows) & (rows["reason"] == KEEP)] = reason
+
+
+class WeightScale(beam.pvalue.AsSideInput):
+    """A side input: of all `normalizing_sums`, the factor that makes the mean weight 1."""
+
+    @staticmethod
+    def _from_runtime_iterable(it: Iterable[tuple[float, int]], options: Any) -> float:
+        del options
+        # In the order of their values, so that the order of arrival has no effect.
+        sums = sorted(it)
+        weight, count = sum(part[0] for part in sums), sum(part[1] for part in sums)
+        return count / weight if weight else 1.0
 
 
 def normalizing_sums(decided: DecisionRows) -> tuple[float, int]:

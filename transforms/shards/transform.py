@@ -13,6 +13,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.coders import register
 from facemill.transforms.core.keyed import splitmix64
 from facemill.transforms.core.processes import Calls
+from facemill.transforms.core.totals import SumsOf
 from facemill.transforms.core.windowed import at_end
 from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.split_names import FOLDERS
@@ -95,7 +96,7 @@ class WriteShards(beam.PTransform):
         staging: the staging folder.
         output: where the files of the dataset are written.
         weighted: whether records carry a weight.
-        weight_scale: a PCollection of one number, by which weights are multiplied.
+        weight_scale: a side input of one number, by which weights are multiplied.
         version: of the dataset.
         workers: processes in each of the runner's worker processes; never changes the result.
     """
@@ -105,7 +106,7 @@ class WriteShards(beam.PTransform):
         staging: str,
         output: OutputFiles,
         weighted: bool,
-        weight_scale: beam.PCollection,
+        weight_scale: beam.pvalue.AsSideInput,
         version: int = 1,
         workers: int = 1,
     ) -> None:
@@ -113,14 +114,12 @@ class WriteShards(beam.PTransform):
         self._version = version
         self._staging = staging
         self._writer = _WriteShard(staging, output, weighted, workers)
-        self._weight_scale = beam.pvalue.AsSingleton(weight_scale)
+        self._weight_scale = weight_scale
 
     def expand(self, decisions: beam.PCollection) -> Any:
         """Builds the graph."""
-        counts = beam.pvalue.AsDict(
-            decisions
-            | "Folders" >> beam.FlatMap(_folder_sizes).with_output_types(tuple[int, int])
-            | "Count" >> beam.CombinePerKey(sum)
+        counts = SumsOf(
+            decisions | "Folders" >> beam.FlatMap(_folder_sizes).with_output_types(tuple[int, int])
         )
         arguments = counts, self._weight_scale, self._version
         if storage.is_remote(self._staging):

@@ -49,8 +49,7 @@ def graph_of(folder, dedup: str, on_conflict: str, references: tuple[int, ...], 
 PICKLED = {
     "WriteBaseTrain",
     *("SelectImages/Balance1/Cut", "SelectImages/Balance3/Cut", "CountUsable/Tally"),
-    *(f"{name}/Write" for name in ("RepeatedKeys", "Shards", "Index", "NamedCounts", "Overlap")),
-    *(f"{name}/Write" for name in ("PassedOver", "HeldOutCounts", "WriteReceipts")),
+    *("Receipts/Write", "Listed"),
 }
 
 

@@ -11,7 +11,7 @@ SOME = [{"path": "b", "bytes": 2}, {"bytes": 1, "path": "a"}, {"path": "ü", "by
 
 def written(path, some) -> bytes:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        _ = pipeline | beam.Create(some) | write_results.WriteReceipts(str(path))
+        _ = {str(path): pipeline | beam.Create(some)} | write_results.WriteReceipts()
     return path.read_bytes()
 
 
@@ -28,6 +28,22 @@ def test_receipts_are_written_in_one_order(tmp_path):
 def test_a_file_is_written_even_without_receipts(tmp_path):
     assert written(tmp_path / "nothing", []) == b"[]\n"
     assert write_results.read(str(tmp_path / "nothing")) == []
+
+
+def test_several_files_are_written_at_once_and_numbers_are_added(tmp_path):
+    paths = [str(tmp_path / name) for name in ("parts.json", "listed.json", "ignored.json")]
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        start = pipeline | beam.Impulse()
+        parts = start | beam.FlatMap(lambda _: SOME)
+        numbers = pipeline | beam.Create([{"listed": 3}, {"listed": 0}, {"listed": 4}])
+        none = numbers | beam.Filter(lambda _: False)
+        zeros = {paths[1]: {"listed": 0}, paths[2]: {"ignored": 0}}
+        _ = dict(zip(paths, (parts, numbers, none), strict=True)) | (
+            write_results.WriteReceipts(zeros, start)
+        )
+    assert len(write_results.read(paths[0])) == 3
+    assert write_results.read(paths[1]) == [{"listed": 7}]
+    assert write_results.read(paths[2]) == [{"ignored": 0}]
 
 
 def test_absent_receipts_are_an_error_except_for_read_if_written(tmp_path):

@@ -33,7 +33,7 @@ def run(folder, chunks: list, transform) -> list[dict]:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         total = pipeline | "Total" >> beam.Create([sum(map(len, chunks))])
         receipts = pipeline | "Rows" >> beam.Create(chunks, reshuffle=False) | transform(total)
-        _ = receipts | write_results.WriteReceipts(str(folder / "receipts.json"))
+        _ = {str(folder / "receipts.json"): receipts} | write_results.WriteReceipts()
     return write_results.read(str(folder / "receipts.json"))
 
 
