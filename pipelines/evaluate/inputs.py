@@ -10,16 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.transforms.core.errors import RunError
-from facemill.transforms.scoring.embeddings import (
-    local_parts,
+from facemill.transforms.scoring.embedding_parts import (
+    BATCH,
     open_part,
-    part_entries,
     vector_columns,
     vectors_of,
 )
+from facemill.transforms.scoring.embeddings import local_parts, part_entries
 
-# Rows of one read: 4 MB of 512 floats each.
-_BATCH = 2048
 _EXTENSION = r"\.[^./]*$"
 _LAST = r"^.*/([^/]+)$"
 _LAST_TWO = r"^.*/([^/]+/[^/]+)$"
@@ -77,7 +75,7 @@ def read_embeddings(path: str, manifest: Mapping[str, Any], wanted: Sequence[str
                 if not pc.any(pc.is_in(_keys(ids, last), value_set=keys)).as_py():
                     continue
                 columns = ["image_id", *vector_columns(parquet.schema_arrow.names)]
-                for batch in parquet.iter_batches(_BATCH, row_groups=[group], columns=columns):
+                for batch in parquet.iter_batches(BATCH, row_groups=[group], columns=columns):
                     names = _keys(batch.column("image_id"), last)
                     _collect(batch, names, rows_of_keys, wanted, found, vectors)
     twice = next(((name, ids) for name, (_, ids) in found.items() if len(ids) > 1), None)

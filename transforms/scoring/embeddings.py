@@ -1,34 +1,34 @@
-"""Reads embeddings artifacts: their parts, some rows at a time, as float32.
-
-A part stores embeddings as fixed-size lists of float32, float16 or int8; int8 rows have a float32
-column `scale` beside them, and the embedding is their product.
-"""
+"""Reads embeddings artifacts: their parts, some rows at a time, as float32."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, RunError
 from facemill.transforms.dataset import artifact
+from facemill.transforms.scoring.embedding_parts import (
+    BATCH,
+    EMBEDDING,
+    ID,
+    MODEL_ID,
+    SCALE,
+    check_models,
+    opened,
+    unreadable,
+    vectors_of,
+)
 
 KIND = "embeddings"
-ID, EMBEDDING, SCALE, MODEL_ID = "image_id", "embedding", "scale", "model_id"
 
 # A partition that is replaced whole keeps its files in a folder of its own, such as `_a`.
 _PLACE = r"(?:_[^/]+/)?"
 _PART = re.compile(_PLACE + r"part-[^/]+")
-# Rows of one read: 4 MB of 512 floats each.
-_BATCH = 2048
-_STORED = (pa.float32(), pa.float16(), pa.int8())
-_AGAIN = "score the images again"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class EmbeddingSet:
                 with storage.open_file(path) as stream:
                     counts.append(pq.ParquetFile(stream).metadata.num_rows)
             except (pa.ArrowException, OSError) as error:
-                raise _unreadable(path, error) from error
+                raise unreadable(path, error) from error
         return counts
 
     def columns(self) -> list[str]:
@@ -130,7 +130,7 @@ class EmbeddingSet:
         return []
 
     def blocks(
-        self, slices: Iterable[Slice], columns: Sequence[str] = (ID,), rows: int = _BATCH
+        self, slices: Iterable[Slice], columns: Sequence[str] = (ID,), rows: int = BATCH
     ) -> Iterator[Block]:
         """Rows of some parts in order, a bounded number at a time.
 
@@ -160,11 +160,11 @@ class EmbeddingSet:
             entry = self.entries[one.part]
             path = artifact.resolve(self.path, entry["path"])
             here = storage.local_file(self.path, entry)
-            with _opened(path, here, self.size) as parquet:
+            with opened(path, here, self.size) as parquet:
                 names = parquet.schema_arrow.names
                 wanted = [name for name in names if name in {*columns, MODEL_ID}]
                 for batch in _batches(parquet, one, wanted, rows):
-                    _check_models(path, batch, self.model_id)
+                    check_models(path, batch, self.model_id)
                     yield batch
 
     def all_slices(self) -> list[Slice]:
@@ -224,36 +224,6 @@ def check_same_model(one: EmbeddingSet, other: EmbeddingSet, parameter: str) -> 
         )
 
 
-def vector_columns(names: Sequence[str]) -> list[str]:
-    """The columns that hold the embedding, of the names of a part."""
-    return [name for name in (EMBEDDING, SCALE) if name in names]
-
-
-def vectors_of(batch: pa.RecordBatch | pa.Table, size: int) -> np.ndarray:
-    """The embeddings of rows, whatever they are stored as: float32 [N, size].
-
-    Args:
-        batch: with the columns of `vector_columns`.
-        size: D.
-
-    Raises:
-        RunError: an embedding is null.
-    """
-    column = batch.column(EMBEDDING)
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    values = column.flatten()
-    if column.null_count or values.null_count:
-        raise RunError(f"Embeddings must not be null, got a null one; {_AGAIN}.")
-    stored = values.to_numpy(zero_copy_only=False).reshape(-1, size)
-    if stored.dtype != np.int8:
-        return stored.astype(np.float32, copy=False)
-    scale = batch.column(SCALE)
-    if scale.null_count:
-        raise RunError(f"The scale of an embedding must not be null, got a null one; {_AGAIN}.")
-    return stored * scale.to_numpy().astype(np.float32)[:, None]
-
-
 def unit(vectors: np.ndarray, path: str) -> np.ndarray:
     """The vectors with length 1, so that an inner product is a cosine: float32 [N, D].
 
@@ -274,109 +244,6 @@ def unit(vectors: np.ndarray, path: str) -> np.ndarray:
             "the images again."
         )
     return (wide / lengths[:, None]).astype(np.float32)
-
-
-@contextmanager
-def open_part(
-    path: str, here: str, name: str, manifest: Mapping[str, Any], columns: str = ""
-) -> Iterator[pq.ParquetFile]:
-    """Opens a part of embeddings for a block, after checking its columns and its model.
-
-    Args:
-        path: of the embeddings artifact, for messages.
-        here: the artifact on this disk, see `artifact.local_copy`.
-        name: of the part, relative to the artifact.
-        manifest: of the artifact.
-        columns: what the block reads beside embeddings, as it follows "a readable Parquet file".
-
-    Raises:
-        RunError: the part cannot be read, has not the columns of embeddings, or a row is of another
-            model.
-    """
-    part = artifact.resolve(path, name)
-    with _opened(
-        part, artifact.resolve(here, name), int(manifest["embedding_size"]), columns
-    ) as parquet:
-        model_id = manifest.get(MODEL_ID)
-        if model_id is not None and MODEL_ID in parquet.schema_arrow.names:
-            for batch in parquet.iter_batches(_BATCH, columns=[MODEL_ID]):
-                _check_models(part, batch, model_id)
-        yield parquet
-
-
-@contextmanager
-def _opened(part: str, here: str, size: int, columns: str = "") -> Iterator[pq.ParquetFile]:
-    """A part, open; its columns are those of embeddings.
-
-    Args:
-        part: its path, for messages.
-        here: its path on this disk.
-        size: D.
-        columns: see `open_part`.
-
-    Raises:
-        RunError: it cannot be read, or has other columns.
-    """
-    try:
-        with storage.open_arrow(here) as source, pq.ParquetFile(source) as parquet:
-            _check_schema(part, parquet.schema_arrow, size)
-            yield parquet
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(part, error, columns) from error
-
-
-def _unreadable(part: str, error: BaseException, columns: str = "") -> RunError:
-    return RunError(
-        f"{part} must be a readable Parquet file{columns}, got: {error}; score the images again."
-    )
-
-
-def _check_schema(part: str, schema: pa.Schema, size: int) -> None:
-    """Refuses a part that has not the columns of embeddings.
-
-    Args:
-        part: its path, for the message.
-        schema: of the part.
-        size: length of an embedding.
-
-    Raises:
-        RunError: a column is absent or of another type.
-    """
-    kinds = dict(zip(schema.names, schema.types, strict=True))
-    found = kinds.get(EMBEDDING)
-    stored = [kind for kind in _STORED if found == pa.list_(kind, size)]
-    right = ID in kinds and pa.types.is_string(kinds[ID]) and bool(stored)
-    if right and stored == [pa.int8()]:
-        right = kinds.get(SCALE) == pa.float32()
-    if not right:
-        wanted = pa.list_(pa.float32(), size)
-        raise RunError(
-            f"{part} must have the columns image_id (string) and embedding ({wanted}, or of "
-            "float16, or of int8 with a column scale of float32), "
-            f"got {', '.join(f'{field.name} ({field.type})' for field in schema)}; {_AGAIN}."
-        )
-
-
-def _check_models(part: str, batch: pa.RecordBatch, model_id: str) -> None:
-    """Refuses rows of which one says that another model embedded it.
-
-    Args:
-        part: path of the part, for the message.
-        batch: of its rows.
-        model_id: of the manifest.
-
-    Raises:
-        RunError: a row is of another model.
-    """
-    if MODEL_ID not in batch.schema.names:
-        return
-    others = pc.unique(batch.column(MODEL_ID)).to_pylist()
-    wrong = next((one for one in others if one not in (None, model_id)), None)
-    if wrong is not None:
-        raise RunError(
-            f"All embeddings must be of one model ({model_id[:12]}...), but {part} holds some "
-            f"of {wrong[:12]}...; score the images again by one model."
-        )
 
 
 def _batches(

@@ -13,14 +13,8 @@ from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.parquet_parts import part_batches
 from facemill.transforms.scoring.buckets import Buckets
-from facemill.transforms.scoring.embeddings import (
-    EMBEDDING,
-    ID,
-    SCALE,
-    EmbeddingSet,
-    entries_in,
-    vectors_of,
-)
+from facemill.transforms.scoring.embedding_parts import EMBEDDING, ID, SCALE, vectors_of
+from facemill.transforms.scoring.embeddings import EmbeddingSet, entries_in
 
 # What says that a photo has no embedding any more: it has gone, or cannot be scored as it is now.
 GONE = ("removed", "errors")
