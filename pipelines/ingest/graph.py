@@ -30,7 +30,8 @@ from facemill.transforms.scan.staging import read_metadata
 from facemill.transforms.scan.transform import ScanImages
 from facemill.transforms.selection.decisions import DECISION, DecisionRows
 from facemill.transforms.selection.held_out import CountNamed, CountOverlap, CountUsable
-from facemill.transforms.selection.selection import SelectImages, WeightScale, normalizing_sums
+from facemill.transforms.selection.selection import SelectImages
+from facemill.transforms.selection.weight_scale import WeightScale, normalizing_sums
 from facemill.transforms.shards.analyzed_rows import ANALYZED_ROWS, write_rows
 from facemill.transforms.shards.index import WriteIndex
 from facemill.transforms.shards.transform import RECEIPTS_TAG, WriteShards

@@ -1,7 +1,6 @@
 """The selection: which images of each identity are kept, and in which split."""
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -40,7 +39,6 @@ from facemill.transforms.selection.decisions import (
     OF_ATTRIBUTE,
     TOO_FEW,
     TOO_MANY,
-    TRAIN,
     TWO_SPLITS,
     DecisionRows,
     is_new,
@@ -396,23 +394,3 @@ def _with_listed(
 
 def _drop(rows: np.ndarray, dropped_rows: np.ndarray, reason: int) -> None:
     rows["reason"][dropped_rows & is_new(rows) & (rows["reason"] == KEEP)] = reason
-
-
-class WeightScale(beam.pvalue.AsSideInput):
-    """A side input: of all `normalizing_sums`, the factor that makes the mean weight 1."""
-
-    @staticmethod
-    def _from_runtime_iterable(it: Iterable[tuple[float, int]], options: Any) -> float:
-        del options
-        # In the order of their values, so that the order of arrival has no effect.
-        sums = sorted(it)
-        weight, count = sum(part[0] for part in sums), sum(part[1] for part in sums)
-        return count / weight if weight else 1.0
-
-
-def normalizing_sums(decided: DecisionRows) -> tuple[float, int]:
-    """(sum of weights, number) of the train records; each copy of an image is one record."""
-    rows = decided.array
-    train = rows[(rows["reason"] == KEEP) & (rows["split"] == TRAIN)]
-    # fsum is exact, so the order of addition does not change the last bits.
-    return math.fsum(train["weight"] * train["copies"]), int(train["copies"].sum())

@@ -1,13 +1,10 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facemill.transforms.core import row_ids
 from facemill.transforms.core.row_ids import BASE
 from facemill.transforms.dataset.identity_filter import NO_IDENTITY, IdentityFilter, identity_key
-from facemill.transforms.dataset.split_names import SPLITS
-from facemill.transforms.selection.decisions import DecisionRows
 from facemill.transforms.selection.rules import Rule
 from facemill.transforms.selection.selection import (
     EXCLUDED,
@@ -19,7 +16,6 @@ from facemill.transforms.selection.selection import (
     TOO_MANY,
     Selection,
     explain,
-    normalizing_sums,
 )
 from tests.transforms.selection.selecting import (
     NO_KEYS,
@@ -155,19 +151,3 @@ def test_images_of_the_base_are_never_dropped_and_count_under_a_cap(base, new, c
     for left_out in (IdentityFilter(exclude=all_keys), IdentityFilter(include=NO_KEYS)):
         rows = decide(usable, Selection(SHARES, identity_filter=left_out), held_out=all_keys)
         assert set(rows["reason"][in_base].tolist()) <= {KEEP}
-
-
-@given(people, st.sampled_from([0.0, 0.5, 0.999]), st.integers(1, 9))
-@quick
-def test_normalized_weights_have_mean_1_over_the_records_of_train(given, beta, least):
-    rules = Selection(SHARES, rules=(Rule("oversample", least), Rule("effective-number", beta)))
-    rows = decide(images([*given, (None, 2)]), rules)
-    weight, count = normalizing_sums(DecisionRows.of(rows))
-    train = rows[rows["split"] == SPLITS.index("train")]
-    assert count == train["copies"].sum()
-    if count:
-        scaled = np.repeat(train["weight"], train["copies"]) * (count / weight)
-        assert scaled.mean() == pytest.approx(1.0, rel=1e-12)
-    order = np.random.default_rng(1).permutation(len(rows))
-    # To the last bit: a manifest's bytes depend on it.
-    assert normalizing_sums(DecisionRows.of(rows[order])) == (weight, count)
