@@ -41,7 +41,7 @@ class WriteReceipts(beam.PTransform):
         self._zeros = dict(zeros or {})
         self._start = start
 
-    def expand(self, receipts: Mapping[str, beam.PCollection]) -> beam.PCollection:
+    def expand(self, receipts: Any) -> beam.PCollection:
         """Builds the graph."""
         texts = [
             some

@@ -4,6 +4,7 @@ import functools
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -52,7 +53,7 @@ class ListImages(beam.PTransform):
         self._origin = origin
         self._base_keys = base_keys
 
-    def expand(self, begin: beam.pvalue.PBegin | beam.PCollection) -> beam.PCollection:
+    def expand(self, begin: Any) -> beam.PCollection:
         """Builds the graph."""
         start = begin if isinstance(begin, beam.PCollection) else begin | beam.Impulse()
         groups = [(number, list(some)) for number, some in enumerate(group_tasks(self._tasks))]
