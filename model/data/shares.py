@@ -19,7 +19,7 @@ def share(batch_size: int, worker: int, workers: int) -> slice:
     """
     if not 0 <= worker < workers:
         raise ParameterError(
-            "worker", worker, must=f"be 0 to {workers - 1}", do="give the index of this worker"
+            "worker_index", worker, must=f"be 0 to {workers - 1}", do="give this worker's own"
         )
     if batch_size % workers:
         raise ParameterError(

@@ -1,10 +1,12 @@
 """Names of all that a recipe chooses from; the help texts import them, so light."""
 
 RECIPES = ("default", "demo", "lfw")
-IR_NETWORKS = ("ir18", "ir34", "ir50", "ir100")
-NETWORKS = ("plain", "mobilefacenet", "residual", *IR_NETWORKS, "ghostfacenet")
-# `--dropout` and `--squeeze-excitation` change these alone.
-WITH_DROPOUT = ("plain", "residual", *IR_NETWORKS, "ghostfacenet")
+NETWORKS = (
+    "plain", "mobilefacenet", "residual", "ir18", "ir34", "ir50", "ir100", "ghostfacenet",
+)  # fmt: skip
+# `dropout` and `squeeze_excitation` change these alone.
+WITH_DROPOUT = tuple(name for name in NETWORKS if name != "mobilefacenet")
+IR_NETWORKS = NETWORKS[3:7]
 WITH_SQUEEZE_EXCITATION = IR_NETWORKS
 HEADS = (
     "softmax", "arcface", "cosface", "adaface", "subcenter", "combined", "triplet", "siamese",
