@@ -17,5 +17,5 @@ def test_the_shares_of_all_workers_are_the_batch(each, workers):
 def test_what_cannot_be_divided_is_refused():
     with pytest.raises(ParameterError, match=r"multiple of the number of workers \(3\), got 64"):
         share(64, 0, 3)
-    with pytest.raises(ParameterError, match="`worker` must be 0 to 1, got 2"):
+    with pytest.raises(ParameterError, match="`worker_index` must be 0 to 1, got 2"):
         share(64, 2, 2)
