@@ -93,6 +93,7 @@ FLAGS = {
         --clip-norm recipe's float
         --ema recipe's float
         --margin-warmup-epochs recipe's float
+        --scale-warmup-epochs recipe's float
         --early-stopping recipe's int
         --flip recipe's --no-flip
         --crop recipe's float

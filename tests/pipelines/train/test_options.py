@@ -45,6 +45,7 @@ CHANGES = {
     "--clip-norm": ("clip_norm", 3.5),
     "--ema": ("ema", 0.99),
     "--margin-warmup-epochs": ("margin_warmup_epochs", 1.5),
+    "--scale-warmup-epochs": ("scale_warmup_epochs", 2.5),
     "--early-stopping": ("early_stopping", 7),
     "--crop": ("crop", 0.33),
     "--color-jitter": ("color_jitter", 0.44),
