@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from facemill.model.data import shard_files, tfdata
+from facemill.model.data.collection import Labels
 from facemill.model.data.validation_pairs import Pairs, Scores, score
-from facemill.model.data.vocabulary import Transform
 from facemill.model.export.embedder import Embedder
 from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
@@ -36,18 +36,18 @@ _NORMS_EVERY, _MOST_NORMS = 20, 500
 
 @dataclass(frozen=True)
 class Data:
-    """The dataset of a run.
+    """The dataset of a run, or several.
 
     Attributes:
-        path: its path.
-        manifest: its manifest.
-        transform: its transform.
+        path: its path; of several, their paths for messages.
+        manifest: its manifest, or the collection's.
+        transform: its transform, or a collection of datasets.
         pairs: validation pairs, or None.
     """
 
     path: str
     manifest: dict[str, Any]
-    transform: Transform
+    transform: Labels
     pairs: Pairs | None
 
 

@@ -58,6 +58,8 @@ FLAGS = {
         --dataset required
         --output required
         --restart False --no-restart
+        --identities merge merge|separate
+        --aliases None FILE
         --find-learning-rate False --no-find-learning-rate
         --cpu-replicas 1 int
         --recipe default default|demo|lfw
