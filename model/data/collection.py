@@ -164,10 +164,8 @@ def _moments(parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation over all train records, each float32 [3]."""
     counts = np.array([part.manifest["splits"]["train"]["records"] for part in parts], np.float64)
     shares = (counts / counts.sum())[:, np.newaxis]
-    means, deviations = (
-        np.stack([getattr(part.transform, name) for part in parts]).astype(np.float64)
-        for name in ("pixel_mean", "pixel_std")
-    )
+    means = np.stack([part.transform.pixel_mean for part in parts]).astype(np.float64)
+    deviations = np.stack([part.transform.pixel_std for part in parts]).astype(np.float64)
     mean = (shares * means).sum(axis=0)
     # As a sum of squares around the common mean, which cannot fall below 0 by rounding.
     variance = (shares * (deviations**2 + (means - mean) ** 2)).sum(axis=0)
