@@ -13,9 +13,10 @@ import tensorflow as tf
 from facemill.model.data import balanced_batches
 from facemill.model.data.augmentation.augment import augment
 from facemill.model.data.augmentation.draws import draw
+from facemill.model.data.collection import Collection, Labels
+from facemill.model.data.mixing import proportional_order
 from facemill.model.data.shard_files import shard_paths
 from facemill.model.data.shares import share
-from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.dataset.records import (
@@ -41,7 +42,7 @@ def steps_per_epoch(manifest: dict[str, Any], batch_size: int) -> int:
     return manifest["splits"]["train"]["records"] // batch_size
 
 
-def weighted(manifest: dict[str, Any]) -> bool:
+def weighted(manifest: Mapping[str, Any]) -> bool:
     """Whether the records carry weights, which a balance rule sets."""
     rules = manifest["options"].get("balance", ())
     return give_weights(rule["kind"] for rule in rules)
@@ -50,7 +51,7 @@ def weighted(manifest: dict[str, Any]) -> bool:
 def batches(
     dataset: str,
     manifest: dict[str, Any],
-    transform: Transform,
+    transform: Labels,
     recipe: Recipe,
     epoch: int,
     first: int = 0,
@@ -60,9 +61,9 @@ def batches(
     """The full batches of one epoch; the remainder is left out.
 
     Args:
-        dataset: path of the dataset.
-        manifest: its manifest.
-        transform: its transform.
+        dataset: path of the dataset; of a collection it is not read.
+        manifest: its manifest, or the collection's.
+        transform: its transform, or a collection of datasets.
         recipe: its batch size, augmentation, order and seed are used.
         epoch: from 0 on; each epoch has its own order and its own augmentation of each record.
         first: index in the epoch of the first batch to return; earlier ones are not decoded.
@@ -83,11 +84,17 @@ def batches(
     own = share(recipe.batch_size, worker, workers)
     in_order = recipe.order == "deterministic"
     with_weights = weighted(manifest)
+    collection = transform if isinstance(transform, Collection) else None
+    # Of several datasets some may have weights; an image without has that of the average.
+    may_lack = collection is not None and not all(
+        weighted(one.manifest) for one in collection.parts
+    )
 
-    def read(record: tf.Tensor, repeat: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        parsed = parse(record, size, with_weights)
+    def read(record: tf.Tensor, repeat: tf.Tensor, *number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        parsed = parse(record, size, with_weights, may_lack)
         draws = draw(seed, parsed.image_id, parsed.copy + repeat * _COPIES, recipe)
-        return parsed.pixels, parsed.identity, parsed.weight, draws
+        identity = Collection.key(number[0], parsed.identity) if number else parsed.identity
+        return parsed.pixels, identity, parsed.weight, draws
 
     def prepare(
         pixels: tf.Tensor, identities: tf.Tensor, weights: tf.Tensor, draws: tf.Tensor
@@ -104,14 +111,17 @@ def batches(
             balanced_batches.of(dataset, manifest, transform, recipe), epoch, steps, own
         )
     else:
-        shards = manifest["splits"]["train"]["shards"]
-        plain = shuffled_records(dataset, manifest, shards, recipe.seed, epoch).skip(
-            first * recipe.batch_size
-        )
+        never = tf.data.Dataset.from_tensors(_NEVER).repeat()
+        if collection is None:
+            shards = manifest["splits"]["train"]["shards"]
+            plain = shuffled_records(dataset, manifest, shards, recipe.seed, epoch)
+            records = tf.data.Dataset.zip(plain, never)
+        else:
+            records = shuffled_mixture(collection, recipe.seed, epoch)
+        records = records.skip(first * recipe.batch_size)
         if workers > 1:
-            plain = plain.batch(recipe.batch_size, drop_remainder=True)
-            plain = plain.map(lambda batch: batch[own]).unbatch()
-        records = tf.data.Dataset.zip(plain, tf.data.Dataset.from_tensors(_NEVER).repeat())
+            records = records.batch(recipe.batch_size, drop_remainder=True)
+            records = records.map(lambda *batch: tuple(one[own] for one in batch)).unbatch()
     return (
         records.map(read, tf.data.AUTOTUNE, deterministic=in_order)
         .batch(own.stop - own.start, drop_remainder=True)
@@ -142,13 +152,46 @@ def shuffled_records(
         seed: any non-negative integer.
         epoch: from 0 on; each has its own order.
     """
-    names = sorted(shards, key=lambda name: keyed_hash(seed, f"shards {epoch}", name))
-    return (
-        shard_paths(dataset, manifest, names)
-        .interleave(
-            tf.data.TFRecordDataset, cycle_length=_STREAMS, num_parallel_calls=1, deterministic=True
+    return _shuffled(_streamed(dataset, manifest, shards, seed, epoch), seed, epoch)
+
+
+def shuffled_mixture(collection: Collection, seed: int, epoch: int) -> tf.data.Dataset:
+    """The train records of several datasets, in an order that depends on seed and epoch alone.
+
+    Records come from each in the shares that they have of the whole, see `mixing`, and are then
+    shuffled as those of one dataset are.
+
+    Returns:
+        (record string [], 0 int64 [], number of its dataset int64 []).
+    """
+    streams = []
+    for number, part in enumerate(collection.parts):
+        shards = part.manifest["splits"]["train"]["shards"]
+        rest = tf.data.Dataset.from_tensors((_NEVER, np.int64(number))).repeat()
+        streamed = _streamed(part.path, part.manifest, shards, seed, epoch)
+        streams.append(
+            tf.data.Dataset.zip(streamed, rest).map(lambda record, others: (record, *others))
         )
-        .shuffle(_SHUFFLE_BUFFER, seed=epoch_seed(seed, epoch), reshuffle_each_iteration=False)
+    counts = [part.manifest["splits"]["train"]["records"] for part in collection.parts]
+    order = tf.data.Dataset.from_generator(
+        lambda: proportional_order(counts), output_signature=tf.TensorSpec([None], tf.int64)
+    )
+    return _shuffled(tf.data.Dataset.choose_from_datasets(streams, order.unbatch()), seed, epoch)
+
+
+def _streamed(
+    dataset: str, manifest: Mapping[str, Any], shards: Sequence[str], seed: int, epoch: int
+) -> tf.data.Dataset:
+    """The records of some shards, a few shards at a time."""
+    names = sorted(shards, key=lambda name: keyed_hash(seed, f"shards {epoch}", name))
+    return shard_paths(dataset, manifest, names).interleave(
+        tf.data.TFRecordDataset, cycle_length=_STREAMS, num_parallel_calls=1, deterministic=True
+    )
+
+
+def _shuffled(records: tf.data.Dataset, seed: int, epoch: int) -> tf.data.Dataset:
+    return records.shuffle(
+        _SHUFFLE_BUFFER, seed=epoch_seed(seed, epoch), reshuffle_each_iteration=False
     )
 
 
@@ -180,13 +223,14 @@ class Parsed(NamedTuple):
     weight: tf.Tensor
 
 
-def parse(record: tf.Tensor, size: int, with_weight: bool) -> Parsed:
+def parse(record: tf.Tensor, size: int, with_weight: bool, may_lack: bool = False) -> Parsed:
     """Parses and decodes one record.
 
     Args:
         record: string [].
         size: side in pixels.
-        with_weight: whether the record must have a weight.
+        with_weight: whether the record has a weight.
+        may_lack: whether it may lack it, and is then given 1.
     """
     schema = {
         ENCODED: tf.io.FixedLenFeature([], tf.string),
@@ -195,7 +239,8 @@ def parse(record: tf.Tensor, size: int, with_weight: bool) -> Parsed:
         AUGMENTATION_SEED: tf.io.FixedLenFeature([], tf.int64, default_value=0),
     }
     if with_weight:
-        schema[WEIGHT] = tf.io.FixedLenFeature([], tf.float32)
+        default = 1.0 if may_lack else None
+        schema[WEIGHT] = tf.io.FixedLenFeature([], tf.float32, default_value=default)
     features = tf.io.parse_single_example(record, schema)
     return Parsed(
         pixels=decode(features[ENCODED], size),

@@ -1,7 +1,7 @@
 """Genuine and impostor pairs of the val split, and the scores that a model gives them."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,22 +82,46 @@ def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs
     """
     if count == 0:
         return None
-    images = _val_images(dataset, manifest)
-    chosen = choose(images["image_id"].to_pylist(), images["identity"].to_pylist(), count, seed)
+    images = val_images(dataset, manifest)
+    return pairs_of(
+        images["image_id"].to_pylist(),
+        images["identity"].to_pylist(),
+        lambda rows: read_images(dataset, manifest, images.take(rows)),
+        count,
+        seed,
+    )
+
+
+def pairs_of(
+    image_ids: Sequence[str],
+    identities: Sequence[str],
+    read: Callable[[list[int]], list[bytes]],
+    count: int,
+    seed: int,
+) -> Pairs | None:
+    """Pairs of some images; see `choose`.
+
+    Args:
+        image_ids: N different ones.
+        identities: N, of these images.
+        read: gives the JPEGs of images by their indices.
+        count: largest number of pairs of each kind.
+        seed: of the draw.
+    """
+    chosen = choose(image_ids, identities, count, seed)
     if chosen is None:
         return None
     genuine, impostor = chosen
     # In the order in which pairs name them, so that a smaller draw is a prefix of a larger one.
     rows = list(dict.fromkeys(np.hstack([genuine, impostor[:, 1:]]).ravel().tolist()))
-    index_of = np.zeros(len(images), np.int64)
+    index_of = np.zeros(len(image_ids), np.int64)
     index_of[rows] = np.arange(len(rows))
-    named = images.take(rows)
     return Pairs(
-        _read(dataset, manifest, named),
+        read(rows),
         index_of[genuine],
         index_of[impostor],
-        named["image_id"].to_pylist(),
-        named["identity"].to_pylist(),
+        [image_ids[row] for row in rows],
+        [identities[row] for row in rows],
     )
 
 
@@ -176,8 +200,8 @@ def hardest(scores: Scores, count: int) -> tuple[np.ndarray, np.ndarray]:
     return lowest, np.argsort(-scores.impostor, kind="stable")[:count]
 
 
-def _val_images(dataset: str, manifest: dict[str, Any]) -> pa.Table:
-    """The columns _COLUMNS of the split's images, sorted by image_id."""
+def val_images(dataset: str, manifest: Mapping[str, Any]) -> pa.Table:
+    """Columns image_id, identity, shard and position of the val images, sorted by image_id."""
     parts = artifact.entries_under(manifest, "index/")
     paths = [artifact.resolve(dataset, entry["path"]) for entry in parts]
     wanted = (pc.field("split") == "val") & pc.field("position").is_valid()
@@ -185,8 +209,8 @@ def _val_images(dataset: str, manifest: dict[str, Any]) -> pa.Table:
     return pa.concat_tables(tables).sort_by("image_id")
 
 
-def _read(dataset: str, manifest: dict[str, Any], images: pa.Table) -> list[bytes]:
-    """The JPEG of each image.
+def read_images(dataset: str, manifest: Mapping[str, Any], images: pa.Table) -> list[bytes]:
+    """The JPEG of each image, of a table as `val_images` gives it.
 
     Raises:
         RunError: an image is not where the index says.

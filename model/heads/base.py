@@ -17,11 +17,16 @@ class Head(keras.layers.Layer):
         needs_pairs: whether a batch must hold several images of one identity.
         margin_share: of a head with a margin: a weight in [0, 1] that multiplies the margin and is
             not trained, 1 unless it is assigned. None of a head without a margin.
+        scale_share: the same of the scale.
+        lowest_scale_share: where a warm-up of the scale begins, above 0; 1 or more where the whole
+            scale is no higher.
     """
 
     needs_targets = False
     needs_pairs = False
     margin_share: keras.Variable | None = None
+    scale_share: keras.Variable | None = None
+    lowest_scale_share = 1.0
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name, dtype="float32")

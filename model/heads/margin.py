@@ -1,5 +1,6 @@
 """Heads over cosines to identity centers, with a margin on the cosine to the own identity."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,10 @@ Penalty = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 class Margin(Head):
     """Cross-entropy over scaled cosines.
+
+    A warm-up of the scale begins at sqrt(2) x ln(classes - 1), with which the probability of an
+    image's own identity is steepest half way, at an angle of pi / 4: the fixed scale of Zhang et
+    al. 2019, "AdaCos", arXiv 1905.00292. That the scale rises from there is our own choice.
 
     The centers of all identities are `kernel`, float32 [D, classes x sub-centers]. With a sample
     they are `centers`, float32 [classes, sub-centers x D], of which each step reads some rows.
@@ -46,6 +51,8 @@ class Margin(Head):
         self._sub_centers = sub_centers
         self._smoothing = smoothing
         self._sample = sample
+        # Of two identities the logarithm is 0.
+        self.lowest_scale_share = math.sqrt(2) * math.log(max(classes - 1, 2)) / scale
 
     def build(self, shape: tuple[Any, ...]) -> None:
         """Creates the identities' centers."""
@@ -59,6 +66,9 @@ class Margin(Head):
                 shape=(count, size * shape[-1]), initializer="glorot_normal", name="centers"
             )
         self._add_margin_share()
+        self.scale_share = self.add_weight(
+            shape=(), initializer="ones", trainable=False, name="scale_share"
+        )
 
     def call(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Logits float32 [N, classes] of a head without a sample."""
@@ -107,7 +117,8 @@ class Margin(Head):
         own = tf.gather(cosines, columns, batch_dims=1)
         mask = tf.one_hot(columns, tf.shape(cosines)[1], dtype=cosines.dtype)
         lowered = self._penalize(own, embeddings)
-        return self._scale * (cosines + mask * (lowered - own)[:, tf.newaxis])
+        scale = self._scale * tf.convert_to_tensor(self.scale_share)
+        return scale * (cosines + mask * (lowered - own)[:, tf.newaxis])
 
     def _penalize(self, own: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
         """The lowered cosines, float32 [N]."""

@@ -14,6 +14,7 @@ from facemill.model.heads.softmax import Softmax
 from facemill.model.heads.triplet import Triplet
 from facemill.model.recipes.margins import margin_of
 from facemill.model.recipes.recipe import Recipe
+from facemill.transforms.core.errors import ParameterError
 
 
 def build(recipe: Recipe, classes: int) -> Head:
@@ -25,6 +26,23 @@ def build(recipe: Recipe, classes: int) -> Head:
     """
     margin = margin_of(recipe.head, recipe.margin)
     return _BUILDERS[recipe.head](recipe, classes, margin)
+
+
+def check_replicas(recipe: Recipe, replicas: int) -> None:
+    """Refuses what a head cannot do with several replicas.
+
+    Raises:
+        ParameterError: AdaFace would gather lengths from all replicas inside the loop over the
+            parts of a batch, which TensorFlow cannot do.
+    """
+    if recipe.head == "adaface" and recipe.accumulate > 1 and replicas > 1:
+        raise ParameterError(
+            "accumulate",
+            recipe.accumulate,
+            must="be 1 with the head adaface and several replicas "
+            f"({replicas}), which share the lengths of embeddings in each step",
+            do="leave it out, or take one replica or another head",
+        )
 
 
 def teaching(name: str) -> Head:

@@ -19,4 +19,7 @@ NEED_PAIRS = ("triplet", "siamese")
 OPTIMIZERS = ("gradient-descent", "sgd", "adam", "adamw", "lamb", "lion")
 SCHEDULES = ("constant", "step", "polynomial", "cosine")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+# What one name in several datasets is: one identity, or one in each.
+MERGE, SEPARATE = "merge", "separate"
+IDENTITIES = (MERGE, SEPARATE)
 ORDERS = ("deterministic", "fast")

@@ -132,6 +132,8 @@ class Recipe:
     margin_warmup_epochs: float = option(
         0.0, least=0, most=1_000, help="over which the margin rises"
     )
+    # In epochs; the scale rises from that of `model.heads.margin`.
+    scale_warmup_epochs: float = option(0.0, least=0, most=1_000, help="over which the scale rises")
     early_stopping: int = option(
         0,
         least=0,

@@ -57,9 +57,14 @@ def measure(
         RunError: a record is damaged.
     """
     steps = max(2, recipe.steps or STEPS)
-    # Average, validation and the warm-up of the margin have no part in it.
+    # Average, validation and the warm-ups of margin and scale have no part in it.
     plain = dataclasses.replace(
-        recipe, steps=steps, ema=0.0, early_stopping=0, margin_warmup_epochs=0.0
+        recipe,
+        steps=steps,
+        ema=0.0,
+        early_stopping=0,
+        margin_warmup_epochs=0.0,
+        scale_warmup_epochs=0.0,
     )
     rate = Rising(LOWEST, HIGHEST, steps)
     trainer = Trainer(data, plain, strategy, folder, logs, rate=rate)

@@ -11,6 +11,7 @@ from facemill.model.heads.base import Head
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training.average import Average
 from facemill.model.training.gradient_norms import GradientNorms
+from facemill.model.training.warmups import Warmups
 
 
 class Step:
@@ -18,15 +19,14 @@ class Step:
 
     Args:
         embedder: the network.
-        head: on top of it. If it has a variable `margin_share`, that rises from 0 to 1 over the
-            warm-up of the margin.
+        head: on top of it.
         optimizer: built for `variables`.
         variables: the trainable ones.
         strategy: each batch is divided among its replicas.
         recipe: its batch size, accumulation and clipping are used.
         norms: of the gradient by layer.
         average: is updated after each step if it moves, or None.
-        margin_warmup: steps in which the margin rises.
+        warmups: of the head's margin and scale.
 
     Attributes:
         done: int64 [], the number of steps done; part of the checkpoint.
@@ -42,7 +42,7 @@ class Step:
         recipe: Recipe,
         norms: GradientNorms,
         average: Average | None,
-        margin_warmup: int,
+        warmups: Warmups,
     ) -> None:
         self._embedder = embedder
         self._head = head
@@ -52,7 +52,7 @@ class Step:
         self._recipe = recipe
         self._norms = norms
         self._average = average
-        self._margin_warmup = margin_warmup
+        self._warmups = warmups
         with strategy.scope():
             self.done = tf.Variable(
                 0,
@@ -75,9 +75,7 @@ class Step:
             are zeros in steps that do not measure them).
         """
         done = tf.convert_to_tensor(self.done)
-        if self._margin_warmup:
-            share = tf.cast(done + 1, tf.float32) / self._margin_warmup
-            _value(self._head.margin_share).assign(tf.minimum(share, 1.0))
+        self._warmups.assign(done)
         measured = done % self._norms.every == 0
         losses, norms = self._strategy.run(self._replica, (pixels, labels, weights, measured))
         self.done.assign_add(1)
@@ -145,8 +143,3 @@ class Step:
             parallel_iterations=1,
         )
         return loss, gradients
-
-
-def _value(variable: Any) -> Any:
-    """TensorFlow's variable of Keras's or TensorFlow's own."""
-    return variable.value if isinstance(variable, keras.Variable) else variable

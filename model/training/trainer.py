@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from facemill.model.data import shard_files, tfdata
+from facemill.model.data.collection import Labels
 from facemill.model.data.validation_pairs import Pairs, Scores, score
-from facemill.model.data.vocabulary import Transform
 from facemill.model.export.embedder import Embedder
 from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
@@ -23,6 +23,7 @@ from facemill.model.training.history import History
 from facemill.model.training.monitoring import Monitor
 from facemill.model.training.schedules import Schedule
 from facemill.model.training.step import Step
+from facemill.model.training.warmups import Warmups
 from facemill.transforms.core.errors import ParameterError, RunError
 
 _EMBED_BATCH = 64
@@ -35,18 +36,18 @@ _NORMS_EVERY, _MOST_NORMS = 20, 500
 
 @dataclass(frozen=True)
 class Data:
-    """The dataset of a run.
+    """The dataset of a run, or several.
 
     Attributes:
-        path: its path.
-        manifest: its manifest.
-        transform: its transform.
+        path: its path; of several, their paths for messages.
+        manifest: its manifest, or the collection's.
+        transform: its transform, or a collection of datasets.
         pairs: validation pairs, or None.
     """
 
     path: str
     manifest: dict[str, Any]
-    transform: Transform
+    transform: Labels
     pairs: Pairs | None
 
 
@@ -105,6 +106,7 @@ class Trainer:
         self._folder = folder
         self._saved = saved
         self._restored = False
+        heads.check_replicas(recipe, strategy.num_replicas_in_sync)
         if recipe.early_stopping and data.pairs is None:
             raise ParameterError(
                 "early_stopping",
@@ -144,14 +146,6 @@ class Trainer:
         second = recipe.ema > 0 or recipe.precision != "float32"
         self.exported = self._embedder() if second else self.embedder
         self._average = Average(self.embedder, self.exported, recipe.ema) if second else None
-        margin_warmup = round(recipe.margin_warmup_epochs * self.epoch_steps)
-        if recipe.margin_warmup_epochs and self._head.margin_share is None:
-            raise ParameterError(
-                "margin_warmup_epochs",
-                recipe.margin_warmup_epochs,
-                must=f"be 0 for the head {recipe.head}, whose margin does not rise",
-                do="leave it out or take another `head`",
-            )
         every = max(_NORMS_EVERY, -(-self._steps // _MOST_NORMS))
         self._norms = GradientNorms([one.path for one in self._variables], every)
         self._step = Step(
@@ -163,7 +157,7 @@ class Trainer:
             recipe,
             self._norms,
             self._average,
-            margin_warmup,
+            Warmups(self._head, recipe, self.epoch_steps),
         )
         self._train = self._step.train
 

@@ -15,7 +15,6 @@ import tensorflow as tf
 from facemill.model.data import augmented_examples, validation_pairs
 from facemill.model.data import tfdata as training_input
 from facemill.model.data.balanced_plan import identities_per_batch
-from facemill.model.data.vocabulary import Transform
 from facemill.model.export import tflite, trained_identities
 from facemill.model.export.embedder import Embedder
 from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
@@ -27,13 +26,13 @@ from facemill.model.training import diagnosis, precision
 from facemill.model.training.failures import failures_in_sentences
 from facemill.model.training.keras_settings import use_own_settings
 from facemill.model.training.strategy import count_replicas, replicas
-from facemill.model.training.trainer import Data, Trainer
+from facemill.model.training.trainer import Trainer
 from facemill.pipelines.common.progress import Progress
-from facemill.pipelines.train import rate_test, report
+from facemill.pipelines.train import datasets, rate_test, report
 from facemill.pipelines.train.cautions import cautions, with_flags
 from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms import storage
-from facemill.transforms.core.errors import RunError, UsageError
+from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.dataset.writing import Work
 
@@ -56,41 +55,37 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         RunError: the dataset is damaged, or the loss is not finite.
     """
     del beam_args
-    dataset = storage.absolute(options.dataset, "dataset")
-    manifest = artifact.read_manifest(dataset, "dataset")
-    _check_dataset(manifest, options)
+    given = datasets.open_all(options)
+    _check_dataset(given.manifest, options)
     recipe = options.recipe
     precision.check(recipe.precision)
     count = count_replicas(options.cpu_replicas, recipe.batch_size, recipe.accumulate)
     wanted = {
         **dataclasses.asdict(recipe.resolved()),
-        "dataset_fingerprint": artifact.fingerprint(manifest),
+        **given.options,
         # Each replica normalizes its own part of a batch, so their number changes the result.
         "replicas": count,
     }
-    inputs = {"dataset": dataset}
     tests_rates = options.find_learning_rate
     keep = [] if tests_rates else [_CHECKPOINTS, _LOGS]
     with writing.begin(
         options.output,
         rate_test.KIND if tests_rates else KIND,
         wanted,
-        inputs=inputs,
+        inputs=given.inputs,
         keep=keep,
         # A dataset that was moved is still the one that the fingerprint names.
-        identified=["dataset"],
+        identified=list(given.inputs),
         restart=options.restart,
     ) as work:
         if work is None:
             again = "test" if tests_rates else "train"
             print(f"{options.output} is already complete; remove it to {again} again.")
             return
-        if not storage.is_remote(dataset):
-            # Of a dataset on a store each file is checked when it is downloaded.
-            artifact.verify_files(dataset, manifest)
+        given.verify()
         use_own_settings()
         with failures_in_sentences():
-            _train(work, dataset, manifest, options, count)
+            _train(work, given, options, count)
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
@@ -113,35 +108,31 @@ def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
         )
 
 
-def _train(
-    work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions, count: int
-) -> None:
+def _train(work: Work, given: datasets.Datasets, options: TrainOptions, count: int) -> None:
     started = time.time()
     recipe = options.recipe.resolved()
     strategy = replicas(count)
     # Fixes the order of floating-point additions, so a resumed run ends in the same bits.
     tf.config.experimental.enable_op_determinism()
-    transform = Transform(dataset, manifest)
-    expected = manifest["splits"]["train"]["identities"]
-    if len(transform.identities) != expected:
-        raise RunError(
-            f"The dataset's transform must know the {expected} identities of its train split, got "
-            f"{len(transform.identities)}; ingest again."
-        )
+    transform = given.load()
+    of_pairs = 0 if options.find_learning_rate else recipe.validation_pairs
+    loaded = datasets.data_of(given, transform, of_pairs, recipe.seed)
+    data, pairs = loaded.data, loaded.data.pairs
+    if given.several:
+        # Now it is known how many identities they are.
+        _check_dataset(data.manifest, options)
     if options.find_learning_rate:
-        rate_test.run(work, dataset, manifest, transform, recipe, strategy)
+        rate_test.run(work, data, given.options["dataset_fingerprint"], recipe, strategy)
         return
-    pairs = validation_pairs.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
     if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
     checkpoints, logs, save = _kept_folders(work)
     # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
-    data = Data(dataset, manifest, transform, pairs)
     trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn)
     size = cost.of(trainer.embedder.network)
     print(f"{recipe.network}: {size}", file=sys.stderr)
-    warnings = cautions(recipe, trainer.steps, trainer.warmup)
+    warnings = cautions(recipe, trainer.steps, trainer.warmup) + loaded.warnings
     for text in warnings:
         _warn(text)
     # The rate that the progress line shows leaves out what an earlier run did.
@@ -155,17 +146,19 @@ def _train(
     embedder = copy_outside_strategy(
         trainer.exported, recipe, transform.pixel_mean, transform.pixel_std
     )
-    preprocessing = manifest["preprocessing"]
+    preprocessing = data.manifest["preprocessing"]
     # Of `--align none` the model takes the uncropped image; aligned faces must come aligned.
     centered = preprocessing["align"] == "center"
     fraction = preprocessing["crop_fraction"] if centered else None
     export(embedder, fraction, work.path(SAVED_MODEL.file))
-    examples = augmented_examples.read(dataset, manifest, recipe)
+    # Of several datasets, the first one's images are shown.
+    examples = augmented_examples.read(*given.opened[0], recipe)
     twin = _export_twin(embedder, np.stack([one.stored for one in examples]), work)
     described: dict[str, Any] = {
         "recipe": dataclasses.asdict(recipe),
         "model_id": model_id(embedder, recipe, preprocessing),
-        "dataset_fingerprint": artifact.fingerprint(manifest),
+        "dataset_fingerprint": given.options["dataset_fingerprint"],
+        **loaded.described,
         "embedding_size": recipe.embedding_size,
         "network": {"name": recipe.network, **size.to_manifest()},
         "preprocessing": preprocessing,
@@ -178,15 +171,16 @@ def _train(
     # From the history alone, so that a resumed run says the same.
     found = diagnosis.findings(trainer.history, trainer.epoch_steps, recipe)
     warnings += [with_flags(one.text) for one in found]
-    page = report.render(described, trainer.history, scores, pairs, manifest, examples, warnings)
-    trained = trained_identities.to_bytes(transform.identities)
-    storage.write_atomically(work.path(trained_identities.FILE), trained)
+    page = report.render(
+        described, trainer.history, scores, pairs, data.manifest, examples, warnings
+    )
+    storage.write_atomically(work.path(trained_identities.FILE), loaded.trained)
     storage.write_atomically(work.path("report.html"), page.encode("utf-8"))
     storage.write_atomically(work.path(_HISTORY), trainer.history.to_csv().encode("ascii"))
     _commit(
         work,
         described,
-        manifest,
+        data.manifest,
         {
             "runner": f"MirroredStrategy over {count} x {_device()}",
             "tensorflow": tf.__version__,

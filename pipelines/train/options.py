@@ -3,7 +3,7 @@
 import dataclasses
 import importlib
 
-from facemill.model.recipes.choices import RECIPES
+from facemill.model.recipes.choices import IDENTITIES, MERGE, RECIPES
 from facemill.model.recipes.recipe import Recipe
 from facemill.pipelines.common.options import check
 from facemill.transforms.core.errors import UsageError
@@ -22,12 +22,27 @@ def recipe_of(name: str) -> Recipe:
 class TrainOptions:
     """What one training run is to do."""
 
-    dataset: str = option(help="directory that `facemill ingest` wrote")
+    dataset: tuple[str, ...] = option(
+        several=True,
+        parse=tuple,
+        help="directory that `facemill ingest` wrote; several are trained on as one",
+    )
     output: str = option(help="directory of the model, new or left by a killed run")
     restart: bool = option(
         False,
         help="train anew, without the checkpoints that an unfinished run left in --output; without "
         "it a run with other options is refused there",
+    )
+    identities: str = option(
+        MERGE,
+        choices=IDENTITIES,
+        help="whether one name in several datasets is one identity, or one in each",
+    )
+    aliases: str | None = option(
+        None,
+        metavar="FILE",
+        help="table with the columns dataset (its path as given, or its position from 1 on), "
+        "identity and name: what identities of several datasets are called",
     )
     find_learning_rate: bool = option(
         False,
@@ -58,6 +73,12 @@ class TrainOptions:
             UsageError: names the flag and what was got.
         """
         check(self)
+        if len(self.dataset) == 1 and (self.aliases is not None or self.identities != MERGE):
+            name = "--identities" if self.aliases is None else "--aliases"
+            raise UsageError(
+                f"{name} must be given with several datasets, but --dataset names one; leave it "
+                "out."
+            )
         if self.recipe.batch_size % self.cpu_replicas:
             raise UsageError(
                 f"--batch-size must be a multiple of --cpu-replicas ({self.cpu_replicas}), got "

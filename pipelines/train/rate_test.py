@@ -4,13 +4,11 @@ import dataclasses
 import json
 import platform
 import time
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import find_rate
 from facemill.model.training.find_rate import Curve
@@ -29,9 +27,8 @@ _LOGS = "logs"
 
 def run(
     work: Work,
-    dataset: str,
-    manifest: dict[str, Any],
-    transform: Transform,
+    data: Data,
+    fingerprint: str | list[str],
     recipe: Recipe,
     strategy: tf.distribute.Strategy,
 ) -> None:
@@ -39,9 +36,8 @@ def run(
 
     Args:
         work: the output.
-        dataset: its path.
-        manifest: its manifest.
-        transform: its transform.
+        data: the dataset.
+        fingerprint: of its manifest, or of several.
         recipe: of the run that the rate is for.
         strategy: each batch is divided among its replicas.
 
@@ -50,7 +46,6 @@ def run(
     """
     started = time.time()
     keras.utils.set_random_seed(recipe.seed)
-    data = Data(dataset, manifest, transform, None)
     logs = work.folder(_LOGS)
     curve = find_rate.measure(data, recipe, strategy, work.folder("checkpoints"), logs)
     reason = with_flags(curve.reason)
@@ -62,7 +57,7 @@ def run(
     work.commit(
         {
             "counts": {"steps": len(curve.losses)},
-            "dataset_fingerprint": artifact.fingerprint(manifest),
+            "dataset_fingerprint": fingerprint,
             "recipe": dataclasses.asdict(recipe),
             "proposal": curve.proposal,
             "reason": reason,

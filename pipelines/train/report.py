@@ -10,6 +10,7 @@ from facemill.model.data.validation_pairs import Pairs, Scores, hardest
 from facemill.model.metrics import verification
 from facemill.model.training.history import History
 from facemill.pipelines.common.report import charts, figures, images, page, tables
+from facemill.pipelines.train import datasets
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.images.decode import decode
 
@@ -40,7 +41,7 @@ def render(
         history: of the run.
         scores: of the validation pairs after the last step, or None.
         pairs: the validation pairs, or None.
-        dataset: manifest of the dataset.
+        dataset: manifest of the dataset, or what several have together.
         examples: training images and what the augmentation makes of them.
         warnings: sentences about the settings, shown first.
     """
@@ -57,7 +58,10 @@ def render(
         sections.append(page.Section("Validation pairs", [charts.beside(_pairs(scores))], note))
     if scores is not None and pairs is not None:
         sections += _hardest(scores, pairs)
-    sections.append(page.Section("Dataset", _dataset(dataset)))
+    if "datasets" in described:
+        sections.append(datasets.section(described))
+    else:
+        sections.append(page.Section("Dataset", _dataset(dataset)))
     if examples:
         sections.append(page.Section("Augmented examples", [_augmented(examples)], _AUGMENTED))
     recipe = tables.table(["setting", tables.Column("value", True)], _recipe(described["recipe"]))

@@ -68,9 +68,11 @@ def run_replicas(dataset: Path, folder: Path, count: int) -> None:
 
 # Together every kind of state: dropout, BatchNorm, the moments of two optimizers, the average, best
 # weights; parts of batches, one replica and two.
+# Margin and scale are still rising where the run is resumed.
 PARTS = Recipe(
-    embedding_size=16, margin=0.2, steps=9, batch_size=12, learning_rate=1e-3, ema=0.9, accumulate=2
-)
+    embedding_size=16, margin=0.2, steps=9, batch_size=12, learning_rate=1e-3, ema=0.9,
+    accumulate=2, margin_warmup_epochs=2.0, scale_warmup_epochs=2.0,
+)  # fmt: skip
 RESUMED = {
     "adamw": (1, dataclasses.replace(PARTS, network="residual", optimizer="adamw")),
     "sgd": (2, dataclasses.replace(PARTS, network="plain", optimizer="sgd", early_stopping=3)),

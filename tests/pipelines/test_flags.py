@@ -58,6 +58,8 @@ FLAGS = {
         --dataset required
         --output required
         --restart False --no-restart
+        --identities merge merge|separate
+        --aliases None FILE
         --find-learning-rate False --no-find-learning-rate
         --cpu-replicas 1 int
         --recipe default default|demo|lfw
@@ -93,6 +95,7 @@ FLAGS = {
         --clip-norm recipe's float
         --ema recipe's float
         --margin-warmup-epochs recipe's float
+        --scale-warmup-epochs recipe's float
         --early-stopping recipe's int
         --flip recipe's --no-flip
         --crop recipe's float

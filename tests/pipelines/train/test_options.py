@@ -45,6 +45,7 @@ CHANGES = {
     "--clip-norm": ("clip_norm", 3.5),
     "--ema": ("ema", 0.99),
     "--margin-warmup-epochs": ("margin_warmup_epochs", 1.5),
+    "--scale-warmup-epochs": ("scale_warmup_epochs", 2.5),
     "--early-stopping": ("early_stopping", 7),
     "--crop": ("crop", 0.33),
     "--color-jitter": ("color_jitter", 0.44),
@@ -84,7 +85,7 @@ def refused(capsys, *flags: str) -> str:
 def test_a_named_recipe_is_used_unchanged(name):
     found = parsed("--recipe", name)
     assert found.recipe == importlib.import_module(f"facemill.model.recipes.{name}").RECIPE
-    assert (found.dataset, found.output, found.cpu_replicas) == ("d", "o", 1)
+    assert (found.dataset, found.output, found.cpu_replicas) == (("d",), "o", 1)
 
 
 def test_without_a_name_the_default_recipe_is_used():
@@ -149,6 +150,11 @@ def test_help_names_the_recipes_and_the_flags(capsys):
         (("--seed", "3000000000"), "seed must be 0 to 2147483647, got 3000000000"),
         (("--cpu-replicas", "0"), "--cpu-replicas must be 1 to 64, got 0"),
         (("--cpu-replicas", "3"), "--batch-size must be a multiple of --cpu-replicas (3), got 64"),
+        (
+            ("--identities", "separate"),
+            "--identities must be given with several datasets, but --dataset names one; leave it",
+        ),
+        (("--aliases", "a.csv"), "--aliases must be given with several datasets, but --dataset"),
         (("--schedule", "step"), "--milestones must name one or more epochs for the schedule step"),
         (("--milestones", "3,x"), "--milestones must be epochs such as 10,16, got '3,x'"),
         (("--milestones", "3,0"), "--milestones must be epochs above 0, got 3.0,0.0"),
@@ -162,4 +168,4 @@ def test_a_bad_value_is_refused_in_one_sentence(capsys, flags, said):
 
 def test_options_made_in_code_are_checked_too():
     with pytest.raises(UsageError, match="--cpu-replicas must be 1 to 64, got 65"):
-        TrainOptions("d", "o", cpu_replicas=65)
+        TrainOptions(("d",), "o", cpu_replicas=65)
