@@ -5,33 +5,32 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from facemill.model.data import augmented_examples, validation_pairs
+from facemill.model.data import augmented_examples, validation_pairs, validation_sets
 from facemill.model.data import tfdata as training_input
 from facemill.model.data.balanced_plan import identities_per_batch
 from facemill.model.data.vocabulary import Transform
-from facemill.model.export import tflite, trained_identities
-from facemill.model.export.embedder import Embedder
-from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
+from facemill.model.export import trained_identities
+from facemill.model.export.saved_model import copy_outside_strategy, model_id
 from facemill.model.metrics import verification
+from facemill.model.metrics.pair_figures import PairFigures
 from facemill.model.networks import cost
 from facemill.model.networks.limits import check_image_size
-from facemill.model.runtimes.spec import SAVED_MODEL
+from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import diagnosis, precision
 from facemill.model.training.failures import failures_in_sentences
 from facemill.model.training.keras_settings import use_own_settings
 from facemill.model.training.strategy import count_replicas, replicas
 from facemill.model.training.trainer import Data, Trainer
 from facemill.pipelines.common.progress import Progress
-from facemill.pipelines.train import rate_test, report
+from facemill.pipelines.train import exports, rate_test, report, report_tables
 from facemill.pipelines.train.cautions import cautions, with_flags
-from facemill.pipelines.train.options import TrainOptions
+from facemill.pipelines.train.options import VAL, TrainOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.dataset import artifact, writing
@@ -62,6 +61,9 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     recipe = options.recipe
     precision.check(recipe.precision)
     count = count_replicas(options.cpu_replicas, recipe.batch_size, recipe.accumulate)
+    tests_rates = options.find_learning_rate
+    exports.check_packages(options.export)
+    sets = {name: storage.absolute(path, "validate") for name, path in options.validate}
     wanted = {
         **dataclasses.asdict(recipe.resolved()),
         "dataset_fingerprint": artifact.fingerprint(manifest),
@@ -69,7 +71,12 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         "replicas": count,
     }
     inputs = {"dataset": dataset}
-    tests_rates = options.find_learning_rate
+    if not tests_rates:
+        wanted["export"] = list(options.export)
+        wanted["validate"] = {
+            name: validation_sets.fingerprint(path) for name, path in sets.items()
+        }
+        inputs |= {f"validate[{name}]": path for name, path in sets.items()}
     keep = [] if tests_rates else [_CHECKPOINTS, _LOGS]
     with writing.begin(
         options.output,
@@ -77,8 +84,8 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         wanted,
         inputs=inputs,
         keep=keep,
-        # A dataset that was moved is still the one that the fingerprint names.
-        identified=["dataset"],
+        # What was moved is still what the fingerprint names.
+        identified=list(inputs),
         restart=options.restart,
     ) as work:
         if work is None:
@@ -90,7 +97,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
             artifact.verify_files(dataset, manifest)
         use_own_settings()
         with failures_in_sentences():
-            _train(work, dataset, manifest, options, count)
+            _train(work, dataset, manifest, options, count, sets)
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
@@ -114,7 +121,12 @@ def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
 
 
 def _train(
-    work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions, count: int
+    work: Work,
+    dataset: str,
+    manifest: dict[str, Any],
+    options: TrainOptions,
+    count: int,
+    sets: Mapping[str, str],
 ) -> None:
     started = time.time()
     recipe = options.recipe.resolved()
@@ -134,14 +146,17 @@ def _train(
     pairs = validation_pairs.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
     if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
+    judged = _sets(sets, manifest, transform, recipe)
     checkpoints, logs, save = _kept_folders(work)
     # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
-    data = Data(dataset, manifest, transform, pairs)
+    data = Data(dataset, manifest, transform, pairs, judged)
     trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn)
     size = cost.of(trainer.embedder.network)
     print(f"{recipe.network}: {size}", file=sys.stderr)
     warnings = cautions(recipe, trainer.steps, trainer.warmup)
+    align = manifest["preprocessing"]["align"]
+    warnings += [text for one in judged for text in one.cautions(align)]
     for text in warnings:
         _warn(text)
     # The rate that the progress line shows leaves out what an earlier run did.
@@ -159,9 +174,9 @@ def _train(
     # Of `--align none` the model takes the uncropped image; aligned faces must come aligned.
     centered = preprocessing["align"] == "center"
     fraction = preprocessing["crop_fraction"] if centered else None
-    export(embedder, fraction, work.path(SAVED_MODEL.file))
+    exported = exports.write(work, embedder, fraction, options.export, dataset, manifest, pairs)
+    warnings += exported.warnings
     examples = augmented_examples.read(dataset, manifest, recipe)
-    twin = _export_twin(embedder, np.stack([one.stored for one in examples]), work)
     described: dict[str, Any] = {
         "recipe": dataclasses.asdict(recipe),
         "model_id": model_id(embedder, recipe, preprocessing),
@@ -169,8 +184,10 @@ def _train(
         "embedding_size": recipe.embedding_size,
         "network": {"name": recipe.network, **size.to_manifest()},
         "preprocessing": preprocessing,
-        "runtimes": [*twin, SAVED_MODEL.to_manifest()],
+        "runtimes": exported.runtimes,
+        "exports": exported.table,
         "metrics": _metrics(trainer, scores),
+        "validation": _validation(trainer, scores, pairs, judged),
         "thresholds": {}
         if scores is None
         else verification.thresholds_at(scores.genuine, scores.impostor, _FALSE_MATCH_RATES),
@@ -193,12 +210,16 @@ def _train(
             "python": platform.python_version(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 2),
+            "cpu_milliseconds_per_image": exported.latency,
         },
+        exported.names,
     )
     print(options.output)
     for name, value in described["metrics"].items():
         print(f"  {name:<18} {value:.4f}")
     print(f"  {'model':<18} {described['model_id'][:12]}")
+    for text in (*report_tables.lines(described["validation"]), *exports.lines(exported)):
+        print(f"  {text}")
 
 
 def _warn(text: str) -> None:
@@ -234,33 +255,6 @@ def _kept_folders(work: Work) -> tuple[str, str, Callable[[], None]]:
     return folders[0], folders[1], save
 
 
-def _export_twin(embedder: Embedder, pixels: np.ndarray, work: Work) -> list[dict[str, Any]]:
-    """Writes the TFLite twin; returns its entry in the manifest, or none where it is not equal.
-
-    Args:
-        embedder: with trained weights.
-        pixels: uint8 [N, S, S, 3], images on which both are compared.
-        work: the run.
-    """
-    content = tflite.convert(embedder)
-    saved = tf.saved_model.load(work.path(SAVED_MODEL.file)).signatures[SAVED_MODEL.signature]
-    difference = tflite.largest_difference(
-        content,
-        lambda some: saved(pixels=tf.constant(some))[SAVED_MODEL.output].numpy(),
-        pixels,
-    )
-    if difference > tflite.TOLERANCE:
-        print(
-            f"warning: the model has no TFLite file, which scoring would take, since its "
-            f"embeddings differ from the SavedModel's by up to {difference:.1g}",
-            file=sys.stderr,
-        )
-        return []
-    storage.write_atomically(work.path(tflite.FILE), content)
-    checked = {"largest_difference": difference, "compared_images": len(pixels)}
-    return [tflite.spec_of(content).to_manifest() | checked]
-
-
 def _device() -> str:
     return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
@@ -271,22 +265,57 @@ def _metrics(trainer: Trainer, scores: validation_pairs.Scores | None) -> dict[s
     return metrics if scores is None else {**metrics, **scores.metrics}
 
 
-def _commit(
-    work: Work, described: dict[str, Any], dataset: dict[str, Any], run_info: dict[str, Any]
-) -> None:
-    files = [
-        artifact.file_entry(work.scratch, f"{SAVED_MODEL.file}/{name}")
-        for name in storage.walk_files(work.path(SAVED_MODEL.file))
+def _sets(
+    paths: Mapping[str, str], manifest: dict[str, Any], transform: Transform, recipe: Recipe
+) -> list[validation_sets.ValidationSet]:
+    """The further validation sets of the run, in the order in which they were given."""
+    # A set from which pairs are drawn has some where the val split is to have none.
+    count = recipe.validation_pairs or Recipe.validation_pairs
+    size = manifest["options"]["image_size"]
+    return [
+        validation_sets.load(name, path, size, transform.identities, count, recipe.seed)
+        for name, path in paths.items()
     ]
-    single = ["report.html", trained_identities.FILE, _HISTORY]
-    if len(described["runtimes"]) > 1:
-        single.append(tflite.FILE)
-    files += [artifact.file_entry(work.scratch, name) for name in single]
+
+
+def _validation(
+    trainer: Trainer,
+    scores: validation_pairs.Scores | None,
+    pairs: validation_pairs.Pairs | None,
+    sets: Sequence[validation_sets.ValidationSet],
+) -> list[dict[str, Any]]:
+    """`validation` of the manifest: the figures of the exported network on each set of pairs."""
+    found = []
+    if scores is not None and pairs is not None:
+        about = {"name": VAL, "kind": VAL, "identities": len(set(pairs.identities))}
+        figures = PairFigures(scores.genuine, scores.impostor, validation_pairs.clusters(pairs))
+        found.append(about | {"shared_identities": 0} | figures.to_manifest())
+    for one in sets:
+        newest = trainer.sets.newest[one.name]
+        figures = PairFigures(newest.genuine, newest.impostor, one.clusters)
+        found.append(one.to_manifest() | figures.to_manifest() | one.protocol(newest))
+    return found
+
+
+def _commit(
+    work: Work,
+    described: dict[str, Any],
+    dataset: dict[str, Any],
+    run_info: dict[str, Any],
+    exported: Sequence[str],
+) -> None:
+    tops = [*exported, "report.html", trained_identities.FILE, _HISTORY]
+    names: list[str] = []
+    for top in tops:
+        path = work.path(top)
+        inside = [] if storage.is_file(path) else storage.walk_files(path)
+        names += [f"{top}/{name}" for name in inside] or [top]
+    files = [artifact.file_entry(work.scratch, name) for name in names]
     train = dataset["splits"]["train"]
     manifest = {
         "counts": {"images": train["records"], "identities": train["identities"]},
         **described,
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
-    promote = [(os.path.join(work.scratch, name), name) for name in (SAVED_MODEL.file, *single)]
+    promote = [(os.path.join(work.scratch, name), name) for name in tops]
     work.commit(manifest, promote, run_info)
