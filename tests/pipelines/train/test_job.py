@@ -150,7 +150,7 @@ def test_each_file_is_compared_with_the_network_and_measured(model):
     files = [one["file"] for one in manifest["runtimes"]]
     assert files == ["embedder.tflite", "saved_model", "embedder_int8.tflite"]
     spent = json.loads((output / "run.json").read_bytes())["cpu_milliseconds_per_image"]
-    assert {name: set(of) for name, of in spent.items()} == dict.fromkeys(names, {"1", "32"})
+    assert {name: set(of) for name, of in spent.items()} == {key: {"1", "32"} for key in names}
     assert "asks for it" in done.stderr
     assert "--export-format tflite_int8" in (output / "report.html").read_text()
 
