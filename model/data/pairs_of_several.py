@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from facemill.model.data.aliases import in_dataset
 from facemill.model.data.collection import Collection
-from facemill.model.data.validation_pairs import Pairs, pairs_of, read_images, val_images
+from facemill.model.data.validation_pairs import Pairs, images_of, pairs_of, read_images
 
 
 def draw(collection: Collection, count: int, seed: int) -> tuple[Pairs | None, int]:
@@ -34,7 +34,7 @@ def draw(collection: Collection, count: int, seed: int) -> tuple[Pairs | None, i
     names: list[str] = []
     tables, sizes = [], [0]
     for number, part in enumerate(collection.parts):
-        images = val_images(part.path, part.manifest)
+        images = images_of(part.path, part.manifest, ("val",))
         own = [collection.names.name(number, one) for one in images["identity"].to_pylist()]
         left_out |= trained.intersection(own)
         kept = [row for row, name in enumerate(own) if name not in trained]

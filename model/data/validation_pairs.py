@@ -17,6 +17,7 @@ from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.dataset import artifact, tfrecord
 from facemill.transforms.dataset.parquet_parts import read_part
 from facemill.transforms.dataset.records import from_example
+from facemill.transforms.dataset.split_names import SPLITS
 
 _COLUMNS = ["image_id", "identity", "shard", "position"]
 
@@ -63,8 +64,10 @@ class Scores:
         }
 
 
-def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs | None:
-    """Pairs of the val split, drawn by keyed hash; see `choose`.
+def draw(
+    dataset: str, manifest: dict[str, Any], count: int, seed: int, split: str | None = "val"
+) -> Pairs | None:
+    """Pairs of a split, drawn by keyed hash; see `choose`.
 
     The index lists the images; only those that a pair names are read from the shards.
 
@@ -73,16 +76,17 @@ def draw(dataset: str, manifest: dict[str, Any], count: int, seed: int) -> Pairs
         manifest: its manifest.
         count: largest number of pairs of each kind.
         seed: of the draw.
+        split: whose images; None for all splits of identities.
 
     Returns:
-        None if the split has no two identities with two images each, or `count` is 0.
+        None if it has no two identities with two images each, or `count` is 0.
 
     Raises:
         RunError: the shards do not hold what the index says.
     """
     if count == 0:
         return None
-    images = val_images(dataset, manifest)
+    images = images_of(dataset, manifest, SPLITS if split is None else (split,))
     return pairs_of(
         images["image_id"].to_pylist(),
         images["identity"].to_pylist(),
@@ -178,11 +182,32 @@ def score(pairs: Pairs, embed: Callable[[list[bytes]], np.ndarray]) -> Scores:
         pairs: the pairs.
         embed: from N JPEGs to float32 [N, D].
     """
-    vectors = embed(pairs.encoded)
+    return score_vectors(pairs, embed(pairs.encoded))
+
+
+def score_vectors(pairs: Pairs, vectors: np.ndarray) -> Scores:
+    """Cosine similarities of the pairs.
+
+    Args:
+        pairs: the pairs.
+        vectors: float32 [N, D], the embeddings of their images.
+    """
     left, right = pairs.genuine.T
     genuine = verification.cosine(vectors[left], vectors[right])
     left, right = pairs.impostor.T
     return Scores(genuine, verification.cosine(vectors[left], vectors[right]))
+
+
+def first(pairs: Pairs, images: int) -> Pairs:
+    """The pairs whose images are all among the first `images`, and these images.
+
+    Pairs name images in the order of the draw, so it is the beginning of the draw.
+    """
+    genuine, impostor = (
+        rows[(rows < images).all(axis=1)] for rows in (pairs.genuine, pairs.impostor)
+    )
+    names, identities = pairs.image_ids[:images], pairs.identities[:images]
+    return Pairs(pairs.encoded[:images], genuine, impostor, names, identities)
 
 
 def hardest(scores: Scores, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -200,17 +225,25 @@ def hardest(scores: Scores, count: int) -> tuple[np.ndarray, np.ndarray]:
     return lowest, np.argsort(-scores.impostor, kind="stable")[:count]
 
 
-def val_images(dataset: str, manifest: Mapping[str, Any]) -> pa.Table:
-    """Columns image_id, identity, shard and position of the val images, sorted by image_id."""
+def clusters(pairs: Pairs) -> list[str] | None:
+    """The identity of the first image of each genuine and then each impostor pair, if known."""
+    if not pairs.identities:
+        return None
+    first_images = np.concatenate([pairs.genuine[:, 0], pairs.impostor[:, 0]])
+    return [pairs.identities[row] for row in first_images.tolist()]
+
+
+def images_of(dataset: str, manifest: Mapping[str, Any], splits: Sequence[str]) -> pa.Table:
+    """Columns image_id, identity, shard and position of the splits' images, by image_id."""
     parts = artifact.entries_under(manifest, "index/")
     paths = [artifact.resolve(dataset, entry["path"]) for entry in parts]
-    wanted = (pc.field("split") == "val") & pc.field("position").is_valid()
+    wanted = pc.field("split").isin(list(splits)) & pc.field("position").is_valid()
     tables = [read_part(path, _COLUMNS, wanted) for path in paths]
     return pa.concat_tables(tables).sort_by("image_id")
 
 
 def read_images(dataset: str, manifest: Mapping[str, Any], images: pa.Table) -> list[bytes]:
-    """The JPEG of each image, of a table as `val_images` gives it.
+    """The JPEG of each image, of a table as `images_of` gives it.
 
     Raises:
         RunError: an image is not where the index says.

@@ -21,6 +21,7 @@ class Embedder(tf.Module):
         image_size: S.
         pixel_mean: float32 [3].
         pixel_std: float32 [3].
+        flip_average: whether the mirror image is embedded too.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Embedder(tf.Module):
             recipe.squeeze_excitation,
         )
         self.image_size = image_size
-        self._flip_average = recipe.flip_average
+        self.flip_average = recipe.flip_average
         self.pixel_mean = tf.constant(pixel_mean, tf.float32)
         self.pixel_std = tf.constant(pixel_std, tf.float32)
 
@@ -63,7 +64,7 @@ class Embedder(tf.Module):
             float32 [N, D], each row of length 1.
         """
         vectors = tf.math.l2_normalize(self.raw(pixels, training=False), axis=1)
-        if self._flip_average:
+        if self.flip_average:
             mirrored = self.raw(tf.reverse(pixels, axis=[2]), training=False)
             vectors = tf.math.l2_normalize(vectors + tf.math.l2_normalize(mirrored, axis=1), axis=1)
         return vectors

@@ -1,5 +1,6 @@
 """TFLite files, run by LiteRT (ai-edge-litert) in one thread."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,17 @@ class LiteRT:
         path: of the file.
         spec: how it is called.
         batch: images in each call.
+        interpreter: opens the file, where that is not LiteRT's own.
     """
 
-    def __init__(self, path: str, spec: RuntimeSpec, batch: int) -> None:
-        self._interpreter = _open(path)
+    def __init__(
+        self,
+        path: str,
+        spec: RuntimeSpec,
+        batch: int,
+        interpreter: Callable[[str], Any] | None = None,
+    ) -> None:
+        self._interpreter = (interpreter or _open)(path)
         self._input = _named(self._interpreter.get_input_details(), spec.input)
         self._output = _named(self._interpreter.get_output_details(), spec.output)
         if spec.batch is None:

@@ -5,9 +5,10 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from facemill.model.runtimes.base import Description, is_installed
+from facemill.model.runtimes.base import Description, Runtime, is_installed
 from facemill.model.runtimes.choices import AUTO, LITERT, ONNX, RUNTIMES, TENSORFLOW
 from facemill.model.runtimes.embedder import ImageEmbedder
+from facemill.model.runtimes.formats import format_of
 from facemill.model.runtimes.spec import RuntimeSpec, specs_of
 from facemill.transforms.core.errors import ParameterError
 
@@ -23,18 +24,32 @@ _CLASSES = {
 _IN_CALL = 8
 
 
-def choose(manifest: Mapping[str, Any], runtime: str = AUTO) -> RuntimeSpec:
+def choose(
+    manifest: Mapping[str, Any], runtime: str = AUTO, export_format: str | None = None
+) -> RuntimeSpec:
     """How a model is run on this machine.
 
     Args:
         manifest: of the model.
         runtime: one of RUNTIMES, or `auto` for the first in the manifest that is installed here.
+        export_format: one of EXPORT_FORMATS, of which the model has a file; None for any.
 
     Raises:
-        ParameterError: the model has no file for the runtime.
+        ParameterError: the model has no file for the runtime, or of the format.
         RunError: the manifest is damaged.
     """
     specs = specs_of(manifest)
+    if export_format is not None:
+        there = [name for one in specs if (name := format_of(one.file))]
+        specs = [one for one in specs if format_of(one.file) == export_format]
+        if not specs:
+            raise ParameterError(
+                "export_format",
+                export_format,
+                must="be one in which the model was exported",
+                but=f"it has {' and '.join(there) or 'a file that others made'} only",
+                do="give one of these" if there else "leave it out",
+            )
     if runtime == AUTO:
         return next((one for one in specs if is_installed(_module(one.kind).MODULE)), specs[0])
     for one in specs:
@@ -85,10 +100,24 @@ def load(
     batch = _batch(spec, batch_size)
     # TensorFlow divides each call among threads of its own.
     copies = 1 if spec.kind == TENSORFLOW else min(threads, -(-batch_size // batch))
-    cls = getattr(_module(spec.kind), _CLASSES[spec.kind][1])
-    return ImageEmbedder(
-        [cls(path, spec, batch) for _ in range(copies)], spec, batch, embedding_size
-    )
+    runtimes = [network(spec, path, batch) for _ in range(copies)]
+    return ImageEmbedder(runtimes, spec, batch, embedding_size)
+
+
+def network(spec: RuntimeSpec, path: str, batch: int) -> Runtime:
+    """One loaded network.
+
+    Args:
+        spec: how it is called.
+        path: of its file or folder, on a disk.
+        batch: images in each call.
+
+    Raises:
+        MissingPackageError: the runtime is not installed.
+        ParameterError: it cannot load the file.
+    """
+    found: Runtime = getattr(_module(spec.kind), _CLASSES[spec.kind][1])(path, spec, batch)
+    return found
 
 
 def describe(kind: str, path: str, signature: str | None = None) -> Description:

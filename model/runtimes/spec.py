@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from facemill.model.runtimes.choices import COLORS, LAYOUTS, TENSORFLOW
+from facemill.model.runtimes.formats import TOLERANCE
 from facemill.transforms.core.errors import RunError
 
 
@@ -94,3 +95,19 @@ def specs_of(manifest: Mapping[str, Any]) -> list[RuntimeSpec]:
             "A model's manifest must name one runtime or more, got none; make the model again."
         )
     return found
+
+
+def inexact(manifest: Mapping[str, Any], spec: RuntimeSpec) -> str:
+    """How far the embeddings of a file are from the network's, "" where it is rounding or unknown.
+
+    Args:
+        manifest: of the model.
+        spec: one of its files.
+    """
+    for entry in manifest.get("runtimes", ()):
+        if entry["file"] == spec.file and "largest_difference" in entry:
+            found = entry["largest_difference"]
+            if found is None:
+                return "more than any number"
+            return f"up to {found:.1g}" if found > TOLERANCE else ""
+    return ""

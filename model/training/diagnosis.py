@@ -42,9 +42,11 @@ class Finding:
 def findings(history: History, epoch_steps: int, recipe: Recipe) -> list[Finding]:
     """All that the history of a run says so far, at most one of each kind."""
     warmup = round(recipe.warmup_epochs * epoch_steps)
+    # Where there are no val pairs, rows hold the figures of further sets alone.
+    validation = [row for row in history.validation if "accuracy" in row]
     found = [
-        overfitting(history.losses, history.validation, epoch_steps),
-        underfitting(history.losses[warmup:], history.validation, epoch_steps),
+        overfitting(history.losses, validation, epoch_steps),
+        underfitting(history.losses[warmup:], validation, epoch_steps),
         vanishing(history.layers, history.gradients),
         exploding(history.layers, history.gradients, recipe.clip_norm),
     ]

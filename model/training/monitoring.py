@@ -10,6 +10,7 @@ from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import diagnosis
 from facemill.model.training.gradient_norms import GradientNorms
 from facemill.model.training.history import History
+from facemill.model.training.validation import SEPARATOR
 from facemill.transforms.core.errors import RunError
 
 
@@ -101,8 +102,8 @@ class Monitor:
             rate: steps a second.
         """
         left = (self._steps - step) / max(rate, 1e-9)
-        validation = self._history.validation
-        accuracy = f", pairs {validation[-1]['accuracy']:.2%}" if validation else ""
+        accuracies = self._accuracies()
+        accuracy = f", {accuracies}" if accuracies else ""
         print(
             f"epoch {epoch + 1}/{math.ceil(self._steps / self._epoch_steps)}: "
             f"loss {self._history.mean_loss(self._epoch_steps):.4f}{accuracy}, "
@@ -125,7 +126,18 @@ class Monitor:
         if not self._history.validation:
             return text
         last = self._history.validation[-1]
-        return f"{text}, pairs {last['accuracy']:.2%} after step {last['step']:,}"
+        return f"{text}, {self._accuracies()} after step {last['step']:,}"
+
+    def _accuracies(self) -> str:
+        """The accuracies of the last validation: of the val pairs and of further sets."""
+        if not self._history.validation:
+            return ""
+        found = []
+        for name, value in self._history.validation[-1].items():
+            of_set, _, figure = name.rpartition(SEPARATOR)
+            if figure == "accuracy":
+                found.append(f"{of_set or 'pairs'} {value:.2%}")
+        return ", ".join(found)
 
     def flush(self) -> None:
         """Writes what TensorBoard's files do not hold yet."""

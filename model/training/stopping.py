@@ -6,27 +6,24 @@ All follows from the recorded validations, so a run that resumes stops where it 
 from collections.abc import Mapping, Sequence
 
 from facemill.model.data.validation_pairs import Scores
-from facemill.model.metrics import verification
+from facemill.model.metrics.pair_figures import PairFigures
 
-# False match rates of which one is watched, the lowest first.
-_RATES = (1e-3, 1e-2, 1e-1)
 _ACCURACY = "accuracy"
 _PREFIX = "tar_at_fmr_"
 
 
-def figures(scores: Scores) -> dict[str, float]:
-    """The figures of a validation: those of the scores, and TAR at the lowest FMR they support.
+def figures(scores: Scores, clusters: Sequence[str] | None = None) -> dict[str, float]:
+    """The figures of a validation: those of `PairFigures.flat`.
 
     Args:
         scores: of the validation pairs.
+        clusters: see `PairFigures`.
 
     Returns:
         Values in [0, 1] by name. There is no TAR, a key such as `tar_at_fmr_0.01`, where the
         impostor pairs are too few for any of the rates.
     """
-    rows = verification.tar_at_far(scores.genuine, scores.impostor, _RATES)
-    lowest = [{f"{_PREFIX}{one.far:g}": one.tar} for one in rows if one.tar is not None][:1]
-    return {**scores.metrics, **(lowest[0] if lowest else {})}
+    return PairFigures(scores.genuine, scores.impostor, clusters).flat()
 
 
 def watched(row: Mapping[str, float]) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from facemill.model.data import shard_files, tfdata
 from facemill.model.data.collection import Labels
-from facemill.model.data.validation_pairs import Pairs, Scores, score
+from facemill.model.data.validation_pairs import Pairs, Scores, clusters, score
+from facemill.model.data.validation_sets import ValidationSet
 from facemill.model.export.embedder import Embedder
 from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
@@ -23,6 +24,7 @@ from facemill.model.training.history import History
 from facemill.model.training.monitoring import Monitor
 from facemill.model.training.schedules import Schedule
 from facemill.model.training.step import Step
+from facemill.model.training.validation import SetScores
 from facemill.model.training.warmups import Warmups
 from facemill.transforms.core.errors import ParameterError, RunError
 
@@ -43,12 +45,14 @@ class Data:
         manifest: its manifest, or the collection's.
         transform: its transform, or a collection of datasets.
         pairs: validation pairs, or None.
+        sets: further sets of pairs, by which nothing is chosen.
     """
 
     path: str
     manifest: dict[str, Any]
     transform: Labels
     pairs: Pairs | None
+    sets: Sequence[ValidationSet] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Trainer:
         epoch_steps: steps of an epoch.
         warmup: steps in which the learning rate rises.
         done: steps that were begun, also by the run before.
+        sets: scores of the further validation sets.
     """
 
     def __init__(
@@ -107,6 +112,7 @@ class Trainer:
         self._saved = saved
         self._restored = False
         heads.check_replicas(recipe, strategy.num_replicas_in_sync)
+        self.sets = SetScores(data.sets)
         if recipe.early_stopping and data.pairs is None:
             raise ParameterError(
                 "early_stopping",
@@ -249,6 +255,7 @@ class Trainer:
             f"{name.replace('_', ' ')} ({best[name]:.2%}) of {len(rows)} validations",
             file=sys.stderr,
         )
+        self.sets.measure(self.embed)
         return score(pairs, self.embed)
 
     def restore(self) -> None:
@@ -332,16 +339,19 @@ class Trainer:
     def _validate(self) -> Scores | None:
         if self._average is not None and not self._average.is_moving:
             self._average.copy()
-        if self._data.pairs is None:
-            return None
+        scores, figures = None, {}
         try:
-            scores = score(self._data.pairs, self.embed)
+            if self._data.pairs is not None:
+                scores = score(self._data.pairs, self.embed)
+                figures = stopping.figures(scores, clusters(self._data.pairs))
+            figures |= self.sets.measure(self.embed)
         except ValueError as error:
             raise RunError(
-                f"The model must embed every val image, but after step {self.step} it does not "
-                f"({error}); lower `learning_rate` and train again."
+                f"The model must embed every image of validation, but after step {self.step} it "
+                f"does not ({error}); lower `learning_rate` and train again."
             ) from None
-        self._monitor.validation(self.step, stopping.figures(scores))
+        if figures:
+            self._monitor.validation(self.step, figures)
         rows = self.history.validation
         if self._best and stopping.best(rows) == len(rows) - 1:
             for best, weight in zip(self._best, self.exported.network.get_weights(), strict=True):

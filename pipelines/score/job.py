@@ -15,6 +15,8 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import TaggedOutput
 
 from facemill.model.runtimes import registry as runtimes
+from facemill.model.runtimes.formats import format_of
+from facemill.model.runtimes.spec import inexact
 from facemill.pipelines.common import input_files
 from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.partitions import output_of
@@ -78,7 +80,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
     manifest = artifact.read_manifest(model, "model")
     crop_config = CropConfig.from_manifest(manifest["preprocessing"])
     check_detector(crop_config)
-    spec = runtimes.choose(manifest, options.runtime)
+    spec = runtimes.choose(manifest, options.runtime, options.export_format)
     given = read_input(options, crop_config)
     output = output_of(options.output, options.partition)
     storage.check_apart(given.root, output)
@@ -88,6 +90,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         "model_id": manifest["model_id"],
         "batch_size": options.batch_size,
         "runtime": spec.kind,
+        "export_format": format_of(spec.file),
         "dtype": options.dtype,
         "faces": options.faces,
         "flip_average": options.flip_average,
@@ -132,6 +135,12 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         looking = input_files.Looking(photos)
         artifact.local_copy(model, manifest)
         print(f"runtime: {spec.kind} ({spec.file})", file=sys.stderr)
+        if difference := inexact(manifest, spec):
+            print(
+                f"warning: embeddings of {spec.file} differ from the network's by {difference}; "
+                "compare them with others of this file alone",
+                file=sys.stderr,
+            )
         if runner.is_local:
             # A worker thread of this process would import it with TensorFlow's messages.
             import_quietly(runtimes.module_name(spec.kind))
@@ -204,7 +213,7 @@ def build_graph(
         | "ChunkGroups" >> GroupChunks(tasks, total, options.batch_size)
         | "ReadImages" >> ReadImages(reader, options.workers, options.batch_size)
     )
-    spec = runtimes.choose(manifest, options.runtime)
+    spec = runtimes.choose(manifest, options.runtime, options.export_format)
     load: Callable[[str], Embed] = runtimes.loader(
         manifest, spec, options.batch_size, options.workers
     )

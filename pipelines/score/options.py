@@ -3,6 +3,7 @@
 import dataclasses
 
 from facemill.model.runtimes import choices as runtimes
+from facemill.model.runtimes.formats import EXPORT_FORMATS
 from facemill.pipelines.common.options import check
 from facemill.pipelines.common.partition_option import check_partition, partition_option
 from facemill.pipelines.common.scratch import scratch_option
@@ -77,6 +78,12 @@ class ScoreOptions(SourceOptions, _Paths):
         choices=(runtimes.AUTO, *runtimes.RUNTIMES),
         help="what runs the network; auto is the first for which the model has a file and that is "
         "installed here. Part of the result: the last bits of embeddings depend on it",
+    )
+    export_format: str | None = option(
+        None,
+        choices=EXPORT_FORMATS,
+        help="which of the files is run that `facemill train --export` wrote, where the model has "
+        "several; without it the first that the runtime can run. Part of the result",
     )
     scratch: str = scratch_option()
     workers: int = option(

@@ -11,7 +11,6 @@ from facemill.model.data.aliases import Names, read_aliases
 from facemill.model.data.collection import Collection, Labels, Part, check_alike, joined
 from facemill.model.data.validation_pairs import Pairs
 from facemill.model.data.vocabulary import Transform
-from facemill.model.export import trained_identities
 from facemill.model.recipes.choices import MERGE, SEPARATE
 from facemill.model.training.trainer import Data
 from facemill.pipelines.common.report import figures, page, tables
@@ -89,13 +88,13 @@ class Loaded:
         data: the datasets and the validation pairs.
         described: what the manifest says of them.
         warnings: sentences about them.
-        trained: the content of the file of the identities that were trained on.
+        trained_names: of the identities that are trained on, as their datasets have them.
     """
 
     data: Data
     described: dict[str, Any]
     warnings: list[str]
-    trained: bytes
+    trained_names: Sequence[str]
 
 
 def open_all(options: TrainOptions) -> Datasets:
@@ -159,7 +158,7 @@ def data_of(datasets: Datasets, transform: Labels, count: int, seed: int) -> Loa
         path, manifest = datasets.opened[0]
         pairs = validation_pairs.draw(path, manifest, count, seed)
         data = Data(path, manifest, transform, pairs)
-        return Loaded(data, {}, [], trained_identities.to_bytes(transform.identities))
+        return Loaded(data, {}, [], transform.identities)
     pairs, left_out = pairs_of_several.draw(transform, count, seed)
     paths = ", ".join(path for path, _ in datasets.opened)
     data = Data(paths, transform.manifest, transform, pairs)
@@ -181,7 +180,7 @@ def data_of(datasets: Datasets, transform: Labels, count: int, seed: int) -> Loa
         "val_identities_left_out": left_out,
     }
     warnings = _warnings(transform, left_out)
-    return Loaded(data, described, warnings, trained_identities.to_bytes(transform.trained_names()))
+    return Loaded(data, described, warnings, transform.trained_names())
 
 
 def section(described: Mapping[str, Any]) -> page.Section:

@@ -5,32 +5,31 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from facemill.model.data import augmented_examples, validation_pairs
+from facemill.model.data import augmented_examples, validation_pairs, validation_sets
 from facemill.model.data import tfdata as training_input
 from facemill.model.data.balanced_plan import identities_per_batch
-from facemill.model.export import tflite, trained_identities
-from facemill.model.export.embedder import Embedder
-from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
+from facemill.model.export import trained_identities
+from facemill.model.export.saved_model import copy_outside_strategy, model_id
 from facemill.model.metrics import verification
+from facemill.model.metrics.pair_figures import PairFigures
 from facemill.model.networks import cost
 from facemill.model.networks.limits import check_image_size
-from facemill.model.runtimes.spec import SAVED_MODEL
+from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import diagnosis, precision
 from facemill.model.training.failures import failures_in_sentences
 from facemill.model.training.keras_settings import use_own_settings
 from facemill.model.training.strategy import count_replicas, replicas
 from facemill.model.training.trainer import Trainer
 from facemill.pipelines.common.progress import Progress
-from facemill.pipelines.train import datasets, rate_test, report
+from facemill.pipelines.train import datasets, exports, rate_test, report, report_tables
 from facemill.pipelines.train.cautions import cautions, with_flags
-from facemill.pipelines.train.options import TrainOptions
+from facemill.pipelines.train.options import VAL, TrainOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact, writing
@@ -60,22 +59,31 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     recipe = options.recipe
     precision.check(recipe.precision)
     count = count_replicas(options.cpu_replicas, recipe.batch_size, recipe.accumulate)
+    tests_rates = options.find_learning_rate
+    exports.check_packages(options.export)
+    sets = {name: storage.absolute(path, "validate") for name, path in options.validate}
     wanted = {
         **dataclasses.asdict(recipe.resolved()),
         **given.options,
         # Each replica normalizes its own part of a batch, so their number changes the result.
         "replicas": count,
     }
-    tests_rates = options.find_learning_rate
+    inputs = dict(given.inputs)
+    if not tests_rates:
+        wanted["export"] = list(options.export)
+        wanted["validate"] = {
+            name: validation_sets.fingerprint(path) for name, path in sets.items()
+        }
+        inputs |= {f"validate[{name}]": path for name, path in sets.items()}
     keep = [] if tests_rates else [_CHECKPOINTS, _LOGS]
     with writing.begin(
         options.output,
         rate_test.KIND if tests_rates else KIND,
         wanted,
-        inputs=given.inputs,
+        inputs=inputs,
         keep=keep,
-        # A dataset that was moved is still the one that the fingerprint names.
-        identified=list(given.inputs),
+        # What was moved is still what the fingerprint names.
+        identified=list(inputs),
         restart=options.restart,
     ) as work:
         if work is None:
@@ -85,7 +93,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         given.verify()
         use_own_settings()
         with failures_in_sentences():
-            _train(work, given, options, count)
+            _train(work, given, options, count, sets)
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
@@ -108,7 +116,13 @@ def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
         )
 
 
-def _train(work: Work, given: datasets.Datasets, options: TrainOptions, count: int) -> None:
+def _train(
+    work: Work,
+    given: datasets.Datasets,
+    options: TrainOptions,
+    count: int,
+    sets: Mapping[str, str],
+) -> None:
     started = time.time()
     recipe = options.recipe.resolved()
     strategy = replicas(count)
@@ -126,6 +140,9 @@ def _train(work: Work, given: datasets.Datasets, options: TrainOptions, count: i
         return
     if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
+    preprocessing = data.manifest["preprocessing"]
+    judged = _sets(sets, data.manifest, loaded.trained_names, recipe)
+    data = dataclasses.replace(data, sets=judged)
     checkpoints, logs, save = _kept_folders(work)
     # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
@@ -133,6 +150,7 @@ def _train(work: Work, given: datasets.Datasets, options: TrainOptions, count: i
     size = cost.of(trainer.embedder.network)
     print(f"{recipe.network}: {size}", file=sys.stderr)
     warnings = cautions(recipe, trainer.steps, trainer.warmup) + loaded.warnings
+    warnings += [text for one in judged for text in one.cautions(preprocessing["align"])]
     for text in warnings:
         _warn(text)
     # The rate that the progress line shows leaves out what an earlier run did.
@@ -146,14 +164,14 @@ def _train(work: Work, given: datasets.Datasets, options: TrainOptions, count: i
     embedder = copy_outside_strategy(
         trainer.exported, recipe, transform.pixel_mean, transform.pixel_std
     )
-    preprocessing = data.manifest["preprocessing"]
     # Of `--align none` the model takes the uncropped image; aligned faces must come aligned.
     centered = preprocessing["align"] == "center"
     fraction = preprocessing["crop_fraction"] if centered else None
-    export(embedder, fraction, work.path(SAVED_MODEL.file))
-    # Of several datasets, the first one's images are shown.
-    examples = augmented_examples.read(*given.opened[0], recipe)
-    twin = _export_twin(embedder, np.stack([one.stored for one in examples]), work)
+    # Of several datasets, the first one's images are shown, and calibrate.
+    first = given.opened[0]
+    exported = exports.write(work, embedder, fraction, options.export, *first, pairs)
+    warnings += exported.warnings
+    examples = augmented_examples.read(*first, recipe)
     described: dict[str, Any] = {
         "recipe": dataclasses.asdict(recipe),
         "model_id": model_id(embedder, recipe, preprocessing),
@@ -162,8 +180,10 @@ def _train(work: Work, given: datasets.Datasets, options: TrainOptions, count: i
         "embedding_size": recipe.embedding_size,
         "network": {"name": recipe.network, **size.to_manifest()},
         "preprocessing": preprocessing,
-        "runtimes": [*twin, SAVED_MODEL.to_manifest()],
+        "runtimes": exported.runtimes,
+        "exports": exported.table,
         "metrics": _metrics(trainer, scores),
+        "validation": _validation(trainer, scores, pairs, judged),
         "thresholds": {}
         if scores is None
         else verification.thresholds_at(scores.genuine, scores.impostor, _FALSE_MATCH_RATES),
@@ -174,7 +194,9 @@ def _train(work: Work, given: datasets.Datasets, options: TrainOptions, count: i
     page = report.render(
         described, trainer.history, scores, pairs, data.manifest, examples, warnings
     )
-    storage.write_atomically(work.path(trained_identities.FILE), loaded.trained)
+    storage.write_atomically(
+        work.path(trained_identities.FILE), trained_identities.to_bytes(loaded.trained_names)
+    )
     storage.write_atomically(work.path("report.html"), page.encode("utf-8"))
     storage.write_atomically(work.path(_HISTORY), trainer.history.to_csv().encode("ascii"))
     _commit(
@@ -187,12 +209,16 @@ def _train(work: Work, given: datasets.Datasets, options: TrainOptions, count: i
             "python": platform.python_version(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 2),
+            "cpu_milliseconds_per_image": exported.latency,
         },
+        exported.names,
     )
     print(options.output)
     for name, value in described["metrics"].items():
         print(f"  {name:<18} {value:.4f}")
     print(f"  {'model':<18} {described['model_id'][:12]}")
+    for text in (*report_tables.lines(described["validation"]), *exports.lines(exported)):
+        print(f"  {text}")
 
 
 def _warn(text: str) -> None:
@@ -228,33 +254,6 @@ def _kept_folders(work: Work) -> tuple[str, str, Callable[[], None]]:
     return folders[0], folders[1], save
 
 
-def _export_twin(embedder: Embedder, pixels: np.ndarray, work: Work) -> list[dict[str, Any]]:
-    """Writes the TFLite twin; returns its entry in the manifest, or none where it is not equal.
-
-    Args:
-        embedder: with trained weights.
-        pixels: uint8 [N, S, S, 3], images on which both are compared.
-        work: the run.
-    """
-    content = tflite.convert(embedder)
-    saved = tf.saved_model.load(work.path(SAVED_MODEL.file)).signatures[SAVED_MODEL.signature]
-    difference = tflite.largest_difference(
-        content,
-        lambda some: saved(pixels=tf.constant(some))[SAVED_MODEL.output].numpy(),
-        pixels,
-    )
-    if difference > tflite.TOLERANCE:
-        print(
-            f"warning: the model has no TFLite file, which scoring would take, since its "
-            f"embeddings differ from the SavedModel's by up to {difference:.1g}",
-            file=sys.stderr,
-        )
-        return []
-    storage.write_atomically(work.path(tflite.FILE), content)
-    checked = {"largest_difference": difference, "compared_images": len(pixels)}
-    return [tflite.spec_of(content).to_manifest() | checked]
-
-
 def _device() -> str:
     return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
@@ -265,22 +264,57 @@ def _metrics(trainer: Trainer, scores: validation_pairs.Scores | None) -> dict[s
     return metrics if scores is None else {**metrics, **scores.metrics}
 
 
-def _commit(
-    work: Work, described: dict[str, Any], dataset: dict[str, Any], run_info: dict[str, Any]
-) -> None:
-    files = [
-        artifact.file_entry(work.scratch, f"{SAVED_MODEL.file}/{name}")
-        for name in storage.walk_files(work.path(SAVED_MODEL.file))
+def _sets(
+    paths: Mapping[str, str], manifest: dict[str, Any], trained: Sequence[str], recipe: Recipe
+) -> list[validation_sets.ValidationSet]:
+    """The further validation sets of the run, in the order in which they were given."""
+    # A set from which pairs are drawn has some where the val split is to have none.
+    count = recipe.validation_pairs or Recipe.validation_pairs
+    size = manifest["options"]["image_size"]
+    return [
+        validation_sets.load(name, path, size, trained, count, recipe.seed)
+        for name, path in paths.items()
     ]
-    single = ["report.html", trained_identities.FILE, _HISTORY]
-    if len(described["runtimes"]) > 1:
-        single.append(tflite.FILE)
-    files += [artifact.file_entry(work.scratch, name) for name in single]
+
+
+def _validation(
+    trainer: Trainer,
+    scores: validation_pairs.Scores | None,
+    pairs: validation_pairs.Pairs | None,
+    sets: Sequence[validation_sets.ValidationSet],
+) -> list[dict[str, Any]]:
+    """`validation` of the manifest: the figures of the exported network on each set of pairs."""
+    found = []
+    if scores is not None and pairs is not None:
+        about = {"name": VAL, "kind": VAL, "identities": len(set(pairs.identities))}
+        figures = PairFigures(scores.genuine, scores.impostor, validation_pairs.clusters(pairs))
+        found.append(about | {"shared_identities": 0} | figures.to_manifest())
+    for one in sets:
+        newest = trainer.sets.newest[one.name]
+        figures = PairFigures(newest.genuine, newest.impostor, one.clusters)
+        found.append(one.to_manifest() | figures.to_manifest() | one.protocol(newest))
+    return found
+
+
+def _commit(
+    work: Work,
+    described: dict[str, Any],
+    dataset: dict[str, Any],
+    run_info: dict[str, Any],
+    exported: Sequence[str],
+) -> None:
+    tops = [*exported, "report.html", trained_identities.FILE, _HISTORY]
+    names: list[str] = []
+    for top in tops:
+        path = work.path(top)
+        inside = [] if storage.is_file(path) else storage.walk_files(path)
+        names += [f"{top}/{name}" for name in inside] or [top]
+    files = [artifact.file_entry(work.scratch, name) for name in names]
     train = dataset["splits"]["train"]
     manifest = {
         "counts": {"images": train["records"], "identities": train["identities"]},
         **described,
         "files": sorted(files, key=lambda entry: entry["path"]),
     }
-    promote = [(os.path.join(work.scratch, name), name) for name in (SAVED_MODEL.file, *single)]
+    promote = [(os.path.join(work.scratch, name), name) for name in tops]
     work.commit(manifest, promote, run_info)

@@ -2,12 +2,19 @@
 
 import dataclasses
 import importlib
+import re
+from collections.abc import Sequence
 
 from facemill.model.recipes.choices import IDENTITIES, MERGE, RECIPES
 from facemill.model.recipes.recipe import Recipe
+from facemill.model.runtimes.formats import EXPORT_FORMATS, SAVED_MODEL, TFLITE
 from facemill.pipelines.common.options import check
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+# The name that the pairs of the val split have.
+VAL = "val"
 
 SUMMARY = "train an embedding model on a dataset's train split and export it"
 TAKES_BEAM_OPTIONS = False
@@ -16,6 +23,39 @@ TAKES_BEAM_OPTIONS = False
 def recipe_of(name: str) -> Recipe:
     """The recipe of a name, one of RECIPES."""
     return importlib.import_module(f"facemill.model.recipes.{name}").RECIPE
+
+
+def formats_of(names: Sequence[str]) -> tuple[str, ...]:
+    """The formats of a list of names, each once and in their own order, and the SavedModel.
+
+    Raises:
+        UsageError: one is none of EXPORT_FORMATS.
+    """
+    for name in names:
+        if name not in EXPORT_FORMATS:
+            raise UsageError(
+                f"--export must name formats of {', '.join(EXPORT_FORMATS)}, got {name!r}; give "
+                "some of them."
+            )
+    return tuple(name for name in EXPORT_FORMATS if name in {*names, SAVED_MODEL})
+
+
+def sets_of(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(name, path) of each validation set, from texts such as `lfw=bench/lfw.bin`.
+
+    Raises:
+        UsageError: a text has no such form, or two have one name.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        if not path or not _NAME.fullmatch(name) or name == VAL or name in found:
+            raise UsageError(
+                "--validate must be NAME=PATH, where NAME is of letters, digits, dots, - or _, is "
+                f"not {VAL} and is given once, got {text!r}; give lfw=lfw.bin, say."
+            )
+        found[name] = path
+    return tuple(found.items())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +97,24 @@ class TrainOptions:
         most=64,
         advice="1 is quickest",
         help="logical CPU devices that share each batch where TensorFlow has no GPU",
+    )
+    validate: tuple[tuple[str, str], ...] = option(
+        (),
+        repeated=True,
+        parse=sets_of,
+        metavar="NAME=PATH",
+        help="a further set of pairs by which each epoch is judged: insightface's file (lfw.bin, "
+        "cfp_fp.bin, agedb_30.bin) or a dataset; nothing is chosen by it; may be given several "
+        "times",
+    )
+    export: tuple[str, ...] = option(
+        (TFLITE, SAVED_MODEL),
+        several=True,
+        parse=formats_of,
+        metavar="FORMAT",
+        help="formats in which the model is written beside the SavedModel, which it always has: "
+        f"{', '.join(name for name in EXPORT_FORMATS if name != SAVED_MODEL)}; without it, "
+        f"{TFLITE}",
     )
     recipe: Recipe = option(
         written="default",

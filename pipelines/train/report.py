@@ -9,8 +9,10 @@ from facemill.model.data.augmented_examples import Example
 from facemill.model.data.validation_pairs import Pairs, Scores, hardest
 from facemill.model.metrics import verification
 from facemill.model.training.history import History
+from facemill.model.training.validation import SEPARATOR
 from facemill.pipelines.common.report import charts, figures, images, page, tables
-from facemill.pipelines.train import datasets
+from facemill.pipelines.train import datasets, report_tables
+from facemill.pipelines.train.options import VAL
 from facemill.transforms.dataset.split_names import FOLDERS
 from facemill.transforms.images.decode import decode
 
@@ -18,6 +20,8 @@ from facemill.transforms.images.decode import decode
 _POINTS = 400
 # Pairs shown of each kind.
 _HARDEST = 12
+# Lines of one chart that can be told apart.
+_SETS = 4
 _AUGMENTED = (
     "Images of the train split as they are stored, and as the first epochs see them: each epoch "
     "draws its own changes of each image, as the recipe says."
@@ -56,8 +60,14 @@ def render(
             "identities that were not trained on; the accuracy's threshold is chosen on them."
         )
         sections.append(page.Section("Validation pairs", [charts.beside(_pairs(scores))], note))
+    if described.get("validation"):
+        table = report_tables.validation(described["validation"])
+        sections.append(page.Section("Validation sets", [table], report_tables.VALIDATION_NOTE))
     if scores is not None and pairs is not None:
         sections += _hardest(scores, pairs)
+    if described.get("exports"):
+        table = report_tables.exports(described["exports"])
+        sections.append(page.Section("Exported files", [table], report_tables.EXPORTS_NOTE))
     if "datasets" in described:
         sections.append(datasets.section(described))
     else:
@@ -127,18 +137,30 @@ def _curves(history: History) -> list[charts.Markup]:
     if history.gradients:
         shown.append(_gradients(history))
     if history.validation:
-        steps = [row["step"] for row in history.validation]
-        accuracy = [100 * row["accuracy"] for row in history.validation]
+        series = _accuracies(history)
         shown.append(
             charts.line(
                 "Pair accuracy",
                 "step",
                 "validation pairs told apart (%)",
-                [charts.Series("val", steps, accuracy)],
-                f"{accuracy[-1]:.2f} % in the end.",
+                series[:_SETS],
+                f"{series[0].y[-1]:.2f} % in the end."
+                + (f" The first {_SETS} of {len(series)} sets." if len(series) > _SETS else ""),
             )
         )
     return shown
+
+
+def _accuracies(history: History) -> list[charts.Series]:
+    """The accuracy of each set after each validation, the val pairs' first."""
+    steps = [row["step"] for row in history.validation]
+    found = []
+    for name in history.validation[-1]:
+        of_set, _, figure = name.rpartition(SEPARATOR)
+        if figure == "accuracy":
+            values = [100 * row[name] for row in history.validation]
+            found.append(charts.Series(of_set or VAL, steps, values))
+    return found
 
 
 def _gradients(history: History) -> charts.Markup:

@@ -62,6 +62,8 @@ FLAGS = {
         --aliases None FILE
         --find-learning-rate False --no-find-learning-rate
         --cpu-replicas 1 int
+        --validate repeated NAME=PATH
+        --export repeated FORMAT
         --recipe default default|demo|lfw
         --backbone recipe's plain|mobilefacenet|residual|ir18|ir34|ir50|ir100|ghostfacenet
         --head recipe's softmax|arcface|cosface|adaface|subcenter|combined|triplet|siamese
@@ -146,6 +148,7 @@ FLAGS = {
         --dtype float32 float32|float16|int8
         --batch-size 32 int
         --runtime auto auto|litert|onnxruntime|tensorflow
+        --export-format None tflite|saved_model|onnx|keras|tflite_float16|tflite_dynamic|tflite_int8
         --scratch auto auto|disk|store
         --workers runner's int
         --max-rejected 0.5 float

@@ -6,6 +6,7 @@ import pytest
 from facemill.model.runtimes import file_kind, registry
 from facemill.model.runtimes.choices import LITERT, ONNX, RUNTIMES, TENSORFLOW
 from facemill.model.runtimes.resolve import Wishes, resolve
+from facemill.model.runtimes.spec import inexact
 from facemill.transforms.core.errors import MissingPackageError, UsageError
 from tests.model.runtimes import networks
 
@@ -149,3 +150,27 @@ def test_the_first_runtime_that_is_installed_is_chosen(monkeypatch):
     monkeypatch.setattr(registry, "is_installed", lambda module: module == "tensorflow")
     assert registry.choose(manifest).kind == TENSORFLOW
     assert registry.choose({"runtimes": entries[:1]}).kind == LITERT
+
+
+def test_a_file_is_chosen_by_its_format():
+    files = ("embedder.tflite", "saved_model", "embedder_int8.tflite")
+    kinds = (LITERT, TENSORFLOW, LITERT)
+    entries = [
+        {"kind": kind, "file": file, "input": "x", "output": "y", "largest_difference": far}
+        for kind, file, far in zip(kinds, files, (1e-7, 0.0, 0.03), strict=True)
+    ]
+    manifest = {"runtimes": entries}
+    assert registry.choose(manifest).file == "embedder.tflite"
+    chosen = registry.choose(manifest, export_format="tflite_int8")
+    assert chosen.file == "embedder_int8.tflite"
+    assert inexact(manifest, chosen) == "up to 0.03"
+    assert inexact(manifest, registry.choose(manifest, LITERT)) == ""
+    assert registry.choose(manifest, export_format="saved_model").kind == TENSORFLOW
+    assert registry.choose({}, export_format="saved_model").kind == TENSORFLOW
+    with pytest.raises(UsageError, match="it has tflite and saved_model and tflite_int8 only"):
+        registry.choose(manifest, export_format="onnx")
+    with pytest.raises(UsageError, match="it has one for litert only, not for tensorflow"):
+        registry.choose(manifest, TENSORFLOW, "tflite")
+    imported = {"runtimes": [entries[0] | {"file": "network.onnx"}]}
+    with pytest.raises(UsageError, match="it has a file that others made only; leave it out"):
+        registry.choose(imported, export_format="onnx")

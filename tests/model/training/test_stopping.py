@@ -18,7 +18,7 @@ def test_tar_is_taken_at_the_lowest_rate_that_the_pairs_support(impostors, name)
     found = stopping.figures(scores)
     assert found.items() >= scores.metrics.items()
     extra = set(found) - set(scores.metrics)
-    assert extra == ({name} if name else set())
+    assert extra == ({name, "tar_low", "tar_high"} if name else set())
     assert stopping.watched({"step": 3, **found}) == (name or "accuracy")
     if name:
         assert found[name] == 0.75

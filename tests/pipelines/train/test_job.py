@@ -24,7 +24,13 @@ from tests.pipelines.ingest.ingesting import ingest
 FLAGS = (
     "--backbone", "plain", "--head", "arcface", "--embedding-size", 16, "--scale", 16,
     "--batch-size", 10, "--steps", 43, "--learning-rate", 0.02, "--seed", 5,
+    "--export", "tflite", "tflite_int8",
 )  # fmt: skip
+
+
+def flags(dataset) -> tuple:
+    """The flags of the run, whose further validation set is the dataset itself."""
+    return (*FLAGS, "--validate", f"own={dataset}")
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +46,9 @@ def model(dataset, tmp_path_factory):
     return output, json.loads((output / "manifest.json").read_bytes()), done
 
 
-def train(dataset, output, *flags, code: int = 0) -> subprocess.CompletedProcess:
-    return facemill("train", "--dataset", dataset, "--output", output, *FLAGS, *flags, code=code)
+def train(dataset, output, *changes, code: int = 0) -> subprocess.CompletedProcess:
+    given = (*flags(dataset), *changes)
+    return facemill("train", "--dataset", dataset, "--output", output, *given, code=code)
 
 
 def sentence(text: str) -> str:
@@ -70,6 +77,8 @@ def test_the_manifest_describes_the_model(model, dataset):
     assert manifest["embedding_size"] == manifest["recipe"]["embedding_size"] == 16
     assert (manifest["recipe"]["steps"], manifest["recipe"]["seed"]) == (43, 5)
     rest = {"replicas": 1, "dataset_fingerprint": manifest["dataset_fingerprint"]}
+    rest["export"] = ["tflite", "saved_model", "tflite_int8"]
+    rest["validate"] = {"own": manifest["dataset_fingerprint"]}
     assert manifest["options"] == {**manifest["recipe"], **rest}
     assert len(bytes.fromhex(manifest["model_id"])) == 32
     assert set(manifest["metrics"]) == {"loss", "accuracy", "equal_error_rate"}
@@ -78,7 +87,7 @@ def test_the_manifest_describes_the_model(model, dataset):
     assert str(output.parent) not in text
     run = json.loads((output / "run.json").read_bytes())
     assert run["runner"] == "MirroredStrategy over 1 x CPU"
-    assert run["inputs"] == {"dataset": str(dataset)}
+    assert run["inputs"] == {"dataset": str(dataset), "validate[own]": str(dataset)}
     assert manifest["model_id"][:12] in done.stdout
 
 
@@ -90,12 +99,14 @@ def test_the_manifest_lists_every_file_with_its_digest(model):
     found = {path.relative_to(output).as_posix() for path in saved.rglob("*") if path.is_file()}
     assert listed == found | {
         "report.html", "trained_identities.bin", "embedder.tflite", "history.csv",
+        "embedder_int8.tflite",
     }  # fmt: skip
     artifact.verify_files(str(output), manifest)
     names = {path.name for path in output.iterdir()}
     assert names == {
         "saved_model", "checkpoints", "logs", "report.html", "run.json", "manifest.json",
         "trained_identities.bin", "embedder.tflite", "history.csv",
+        "embedder_int8.tflite",
     }  # fmt: skip
 
 
@@ -121,6 +132,51 @@ def test_thresholds_are_those_of_the_exported_model_on_the_val_pairs(model, data
 
 
 @pytest.mark.slow
+def test_each_file_is_compared_with_the_network_and_measured(model):
+    output, manifest, done = model
+    table, sizes = manifest["exports"], {one["path"]: one["bytes"] for one in manifest["files"]}
+    assert table["compared_images"] > table["compared_pairs"] / 4 > 0
+    names = [entry["format"] for entry in table["formats"]]
+    assert names == ["tflite", "saved_model", "tflite_int8"]
+    for entry in table["formats"]:
+        exact = entry["format"] != "tflite_int8"
+        assert entry["exact"] == exact == (entry["largest_difference"] < 1e-4)
+        assert entry["least_cosine"] > 0.9
+        if exact:
+            assert entry["accuracy"] == pytest.approx(table["accuracy"], abs=0.03)
+        if entry["file"] in sizes:
+            assert entry["bytes"] == sizes[entry["file"]]
+    # What is not exact comes last, so scoring does not take it by itself.
+    files = [one["file"] for one in manifest["runtimes"]]
+    assert files == ["embedder.tflite", "saved_model", "embedder_int8.tflite"]
+    spent = json.loads((output / "run.json").read_bytes())["cpu_milliseconds_per_image"]
+    assert {name: set(of) for name, of in spent.items()} == {key: {"1", "32"} for key in names}
+    assert "asks for it" in done.stderr
+    assert "--export-format tflite_int8" in (output / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_further_sets_of_pairs_are_judged_in_each_epoch(model):
+    output, manifest, done = model
+    val, own = manifest["validation"]
+    assert (val["name"], own["name"], own["kind"]) == ("val", "own", "dataset")
+    # Its pairs are those of the val split itself.
+    for key in ("genuine", "impostor", "accuracy", "accuracy_95", "tar_at_fmr"):
+        assert own[key] == val[key]
+    assert own["shared_identities"] == 0
+    low, high = own["accuracy_95"]
+    assert 0 <= low < own["accuracy"] < high <= 1
+    lines = (output / "history.csv").read_text().splitlines()
+    names = lines[0].split(",")
+    last = dict(zip(names, lines[-1].split(","), strict=True))
+    assert last["own/accuracy"] == last["accuracy"] != ""
+    assert last["own/tar_at_fmr_0.1"] == last["tar_at_fmr_0.1"] != ""
+    assert float(last["tar_low"]) <= float(last["tar_at_fmr_0.1"]) <= float(last["tar_high"])
+    assert ", own " in done.stderr
+    assert "Validation sets" in (output / "report.html").read_text()
+
+
+@pytest.mark.slow
 def test_tensorboard_can_read_the_learning_curves(model):
     output, manifest, _ = model
     files = list((output / "logs").glob("events.out.tfevents.*"))
@@ -132,7 +188,7 @@ def test_tensorboard_can_read_the_learning_curves(model):
             steps.setdefault(value.tag, []).append(event.step)
     assert steps["loss"] == steps["learning rate"] == list(range(1, 44))
     assert steps["validation accuracy"][-1] == 43
-    assert set(steps) >= {"validation equal_error_rate"}
+    assert set(steps) >= {"validation equal_error_rate", "validation own/accuracy"}
     report = (output / "report.html").read_text()
     assert report.count("<svg") >= 5
     assert manifest["model_id"][:12] in report
@@ -144,10 +200,10 @@ def test_a_complete_model_is_not_trained_again_and_other_options_are_refused(
 ):
     output, _, _ = model
     before = (output / "manifest.json").stat().st_mtime_ns
-    same = ["train", "--dataset", dataset, "--output", output, *FLAGS]
+    same = ["train", "--dataset", dataset, "--output", output, *flags(dataset)]
     assert cli.main([str(one) for one in same]) == 0
     assert "already complete" in capsys.readouterr().out
-    said = refused(capsys, dataset, output, *FLAGS, "--margin", 0.3)
+    said = refused(capsys, dataset, output, *flags(dataset), "--margin", 0.3)
     assert "2 facemill: " in said
     assert "made with other options (margin: there 0.5, here 0.3);" in said
     assert (output / "manifest.json").stat().st_mtime_ns == before
@@ -158,7 +214,7 @@ def test_after_a_kill_the_same_command_ends_in_the_same_model(model, dataset, tm
     output = tmp_path / "model"
     command = [sys.executable, "-m", "facemill.pipelines.cli", "train", "--dataset", dataset]
     process = subprocess.Popen(
-        [*map(str, (*command, "--output", output, *FLAGS))],
+        [*map(str, (*command, "--output", output, *flags(dataset)))],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -186,7 +242,7 @@ def test_after_a_kill_the_same_command_ends_in_the_same_model(model, dataset, tm
     _, expected, _ = model
     manifest = json.loads((output / "manifest.json").read_bytes())
     assert manifest["model_id"] == expected["model_id"]
-    for key in ("metrics", "thresholds", "options", "recipe"):
+    for key in ("metrics", "thresholds", "options", "recipe", "validation"):
         assert manifest[key] == expected[key]
     assert (output / "report.html").read_bytes() == (model[0] / "report.html").read_bytes()
     artifact.verify_files(str(output), manifest)

@@ -159,6 +159,11 @@ def test_help_names_the_recipes_and_the_flags(capsys):
         (("--milestones", "3,x"), "--milestones must be epochs such as 10,16, got '3,x'"),
         (("--milestones", "3,0"), "--milestones must be epochs above 0, got 3.0,0.0"),
         (("--accumulate", "5"), "--batch-size must be a multiple of --accumulate (5), got 64"),
+        (("--validate", "lfw.bin"), "--validate must be NAME=PATH"),
+        (("--validate", "val=lfw.bin"), "is not val and is given once, got 'val=lfw.bin'"),
+        (("--validate", "a=x", "--validate", "a=y"), "is given once, got 'a=y'"),
+        (("--validate", "a/b=x"), "NAME is of letters, digits, dots, - or _"),
+        (("--export", "onnx", "tflight"), "--export must name formats of tflite, saved_model"),
         (("--runner", "x"), "takes no option --runner"),
     ],
 )
@@ -169,3 +174,13 @@ def test_a_bad_value_is_refused_in_one_sentence(capsys, flags, said):
 def test_options_made_in_code_are_checked_too():
     with pytest.raises(UsageError, match="--cpu-replicas must be 1 to 64, got 65"):
         TrainOptions(("d",), "o", cpu_replicas=65)
+
+
+def test_sets_and_formats_keep_an_order_of_their_own():
+    found = parsed("--validate", "lfw=a/lfw.bin", "--validate", "cfp=s3://b/x=y.bin")
+    assert found.validate == (("lfw", "a/lfw.bin"), ("cfp", "s3://b/x=y.bin"))
+    assert (parsed().validate, parsed().export) == ((), ("tflite", "saved_model"))
+    # The SavedModel is always written.
+    assert parsed("--export", "tflite_int8", "onnx").export == (
+        *("saved_model", "onnx", "tflite_int8"),
+    )
