@@ -24,6 +24,7 @@ from facemill.model.networks import cost
 from facemill.model.networks.limits import check_image_size
 from facemill.model.runtimes.spec import SAVED_MODEL
 from facemill.model.training import diagnosis, precision
+from facemill.model.training.crew import Crew
 from facemill.model.training.failures import failures_in_sentences
 from facemill.model.training.keras_settings import use_own_settings
 from facemill.model.training.strategy import count_replicas, replicas
@@ -32,6 +33,7 @@ from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.train import rate_test, report
 from facemill.pipelines.train.cautions import cautions, with_flags
 from facemill.pipelines.train.options import TrainOptions
+from facemill.pipelines.train.workers import Workers, cluster_of, follow, together
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.dataset import artifact, writing
@@ -61,21 +63,47 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     _check_dataset(manifest, options)
     recipe = options.recipe
     precision.check(recipe.precision)
-    count = count_replicas(options.cpu_replicas, recipe.batch_size, recipe.accumulate)
+    cluster = cluster_of(options)
+    count = count_replicas(
+        *(options.cpu_replicas, recipe.batch_size, recipe.accumulate),
+        workers=cluster.count if cluster else 1,
+    )
     wanted = {
         **dataclasses.asdict(recipe.resolved()),
         "dataset_fingerprint": artifact.fingerprint(manifest),
         # Each replica normalizes its own part of a batch, so their number changes the result.
         "replicas": count,
     }
-    inputs = {"dataset": dataset}
+    use_own_settings()
+    with failures_in_sentences(), together(cluster, wanted, options) as workers:
+        if workers is None or workers.cluster.is_chief:
+            _write(dataset, manifest, options, wanted, workers)
+        else:
+            _verify(dataset, manifest)
+            follow(workers, dataset, manifest, recipe.resolved(), options.find_learning_rate)
+
+
+def _verify(dataset: str, manifest: dict[str, Any]) -> None:
+    # Of a dataset on a store each file is checked when it is downloaded.
+    if not storage.is_remote(dataset):
+        artifact.verify_files(dataset, manifest)
+
+
+def _write(
+    dataset: str,
+    manifest: dict[str, Any],
+    options: TrainOptions,
+    wanted: dict[str, Any],
+    workers: Workers | None,
+) -> None:
+    """Trains, and writes the model."""
     tests_rates = options.find_learning_rate
     keep = [] if tests_rates else [_CHECKPOINTS, _LOGS]
     with writing.begin(
         options.output,
         rate_test.KIND if tests_rates else KIND,
         wanted,
-        inputs=inputs,
+        inputs={"dataset": dataset},
         keep=keep,
         # A dataset that was moved is still the one that the fingerprint names.
         identified=["dataset"],
@@ -85,12 +113,10 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
             again = "test" if tests_rates else "train"
             print(f"{options.output} is already complete; remove it to {again} again.")
             return
-        if not storage.is_remote(dataset):
-            # Of a dataset on a store each file is checked when it is downloaded.
-            artifact.verify_files(dataset, manifest)
-        use_own_settings()
-        with failures_in_sentences():
-            _train(work, dataset, manifest, options, count)
+        _verify(dataset, manifest)
+        if workers is not None:
+            workers.link.ready()
+        _train(work, dataset, manifest, options, wanted["replicas"], workers)
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
@@ -114,11 +140,17 @@ def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
 
 
 def _train(
-    work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions, count: int
+    work: Work,
+    dataset: str,
+    manifest: dict[str, Any],
+    options: TrainOptions,
+    count: int,
+    workers: Workers | None,
 ) -> None:
     started = time.time()
     recipe = options.recipe.resolved()
-    strategy = replicas(count)
+    strategy = replicas(count) if workers is None else workers.strategy()
+    crew = Crew(strategy, workers.cluster if workers else None)
     # Fixes the order of floating-point additions, so a resumed run ends in the same bits.
     tf.config.experimental.enable_op_determinism()
     transform = Transform(dataset, manifest)
@@ -129,7 +161,7 @@ def _train(
             f"{len(transform.identities)}; ingest again."
         )
     if options.find_learning_rate:
-        rate_test.run(work, dataset, manifest, transform, recipe, strategy)
+        rate_test.run(work, dataset, manifest, transform, recipe, strategy, crew)
         return
     pairs = validation_pairs.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
     if pairs is None and recipe.validation_pairs > 0:
@@ -138,7 +170,7 @@ def _train(
     # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
     data = Data(dataset, manifest, transform, pairs)
-    trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn)
+    trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn, crew=crew)
     size = cost.of(trainer.embedder.network)
     print(f"{recipe.network}: {size}", file=sys.stderr)
     warnings = cautions(recipe, trainer.steps, trainer.warmup)
@@ -188,7 +220,7 @@ def _train(
         described,
         manifest,
         {
-            "runner": f"MirroredStrategy over {count} x {_device()}",
+            "runner": _runner(crew),
             "tensorflow": tf.__version__,
             "python": platform.python_version(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -261,8 +293,14 @@ def _export_twin(embedder: Embedder, pixels: np.ndarray, work: Work) -> list[dic
     return [tflite.spec_of(content).to_manifest() | checked]
 
 
-def _device() -> str:
-    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+def _runner(crew: Crew) -> str:
+    device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    if crew.count == 1:
+        return f"MirroredStrategy over {crew.replicas} x {device}"
+    return (
+        f"MultiWorkerMirroredStrategy over {crew.count} workers with {crew.replicas} x {device} "
+        "each"
+    )
 
 
 def _metrics(trainer: Trainer, scores: validation_pairs.Scores | None) -> dict[str, float]:

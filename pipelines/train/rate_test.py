@@ -13,6 +13,7 @@ import tensorflow as tf
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import find_rate
+from facemill.model.training.crew import Crew
 from facemill.model.training.find_rate import Curve
 from facemill.model.training.trainer import Data
 from facemill.pipelines.common.report import charts, figures, page, tables
@@ -34,6 +35,7 @@ def run(
     transform: Transform,
     recipe: Recipe,
     strategy: tf.distribute.Strategy,
+    crew: Crew | None = None,
 ) -> None:
     """Tests, and writes the curve, the report and the manifest.
 
@@ -44,6 +46,7 @@ def run(
         transform: its transform.
         recipe: of the run that the rate is for.
         strategy: each batch is divided among its replicas.
+        crew: this process among those that train together, or None if it is alone.
 
     Raises:
         RunError: a record is damaged.
@@ -52,7 +55,7 @@ def run(
     keras.utils.set_random_seed(recipe.seed)
     data = Data(dataset, manifest, transform, None)
     logs = work.folder(_LOGS)
-    curve = find_rate.measure(data, recipe, strategy, work.folder("checkpoints"), logs)
+    curve = find_rate.measure(data, recipe, strategy, work.folder("checkpoints"), logs, crew)
     reason = with_flags(curve.reason)
     found = {**dataclasses.asdict(curve), "reason": reason}
     content = json.dumps(found, indent=1, allow_nan=False).encode("ascii") + b"\n"
