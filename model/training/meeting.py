@@ -114,6 +114,9 @@ class _Chief:
         return Link(self._cluster, self._there)
 
     def _missing(self) -> list[str]:
+        """Those who have not come, or have gone again."""
+        for index in [one for one, there in self._there.items() if _has_gone(there)]:
+            self._there.pop(index).close()
         return [
             self._cluster.name(index)
             for index in range(1, self._cluster.count)
@@ -130,6 +133,8 @@ class _Chief:
             return
         connection.settimeout(_SECONDS_TO_SPEAK)
         greeting = read(reader_of(connection))
+        # One that ended meanwhile may have come back.
+        self._missing()
         # Whoever tries the ports of a machine comes here too.
         if greeting is None or "facemill" not in greeting:
             connection.close()
@@ -154,7 +159,7 @@ class _Chief:
             )
         if not isinstance(index, int) or not 0 < index < self._cluster.count:
             raise _index_taken(self._cluster, index)
-        if index in self._there and not _has_gone(self._there[index]):
+        if index in self._there:
             raise _index_taken(self._cluster, index)
         theirs = greeting["facemill"] if isinstance(greeting["facemill"], dict) else {}
         differing = [

@@ -1,7 +1,9 @@
 """`facemill train` as one of several processes that train one model."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +49,11 @@ class Workers:
         Raises:
             RunError: one has failed.
         """
+        before = signal.getsignal(signal.SIGTERM)
         made = self.link.unless_failed(lambda: strategy.join(self.cluster))
+        # TensorFlow takes the signal as a warning that the machine will be taken away, and goes on.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
         self.link.call_on_failure(strategy.abort)
         return made
 

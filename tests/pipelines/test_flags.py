@@ -60,6 +60,8 @@ FLAGS = {
         --restart False --no-restart
         --find-learning-rate False --no-find-learning-rate
         --cpu-replicas 1 int
+        --worker-hosts None HOST:PORT,...
+        --worker-index None int
         --recipe default default|demo|lfw
         --backbone recipe's plain|mobilefacenet|residual|ir18|ir34|ir50|ir100|ghostfacenet
         --head recipe's softmax|arcface|cosface|adaface|subcenter|combined|triplet|siamese
@@ -80,6 +82,7 @@ FLAGS = {
         --images-per-identity recipe's int
         --order recipe's deterministic|fast
         --accumulate recipe's int
+        --synchronized-normalization recipe's --no-synchronized-normalization
         --precision recipe's float32|mixed_float16|mixed_bfloat16
         --optimizer recipe's gradient-descent|sgd|adam|adamw|lamb|lion
         --learning-rate recipe's float
