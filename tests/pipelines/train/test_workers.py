@@ -1,6 +1,7 @@
 """`facemill train` as two processes of this machine."""
 
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from facemill.model.data import validation_pairs
 from facemill.model.data.vocabulary import Transform
 from facemill.model.training.trainer import Data, Trainer
 from facemill.pipelines.train.options import TrainOptions
@@ -98,9 +100,10 @@ def test_two_workers_write_the_model_of_one_process(dataset, tmp_path):
 
     # The recipe that the flags describe, on one replica.
     source = tiny.manifest(dataset)
+    pairs = validation_pairs.draw(str(dataset), source, 20, PLAIN.seed)
     one = Trainer(
-        Data(str(dataset), source, Transform(str(dataset), source), None),
-        PLAIN,
+        Data(str(dataset), source, Transform(str(dataset), source), pairs),
+        dataclasses.replace(PLAIN, early_stopping=9),
         _seeded(tf.distribute.MirroredStrategy(["/cpu:0"])),
         str(tmp_path / "one"),
         str(tmp_path / "one"),
