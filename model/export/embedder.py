@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from facemill.model.networks import registry
+from facemill.model.networks import layers, registry
 from facemill.model.recipes.recipe import Recipe
 
 
@@ -35,6 +35,8 @@ class Embedder(tf.Module):
             recipe.dropout,
             recipe.squeeze_excitation,
         )
+        if recipe.synchronized_normalization:
+            layers.synchronize(self.network)
         self.image_size = image_size
         self.flip_average = recipe.flip_average
         self.pixel_mean = tf.constant(pixel_mean, tf.float32)

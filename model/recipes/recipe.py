@@ -91,6 +91,10 @@ class Recipe:
     accumulate: int = option(
         1, least=1, most=4_096, help="parts of a batch that are in memory one after the other"
     )
+    # Without it each replica normalizes its own part of a batch.
+    synchronized_normalization: bool = option(
+        False, help="normalize by the statistics of the whole batch, over all replicas"
+    )
     # Weights, head and loss stay in float32.
     precision: str = option(
         "float32", choices=PRECISIONS, help="in which the network computes while it is trained"
@@ -216,6 +220,14 @@ class Recipe:
                 if self.sample_identities == 1
                 else "be 1 where identities are sampled",
                 do="leave it out",
+            )
+
+        if self.accumulate > 1 and self.synchronized_normalization:
+            raise ParameterError(
+                "accumulate",
+                self.accumulate,
+                must="be 1 with synchronized normalization, which needs the whole batch at once",
+                do="leave one of them out",
             )
 
     def _check_head(self) -> None:

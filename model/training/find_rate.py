@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import tensorflow as tf
 
 from facemill.model.recipes.recipe import Recipe
+from facemill.model.training.crew import Crew
 from facemill.model.training.schedules import Rising
 from facemill.model.training.trainer import Data, Group, Trainer
 
@@ -42,7 +43,12 @@ class Curve:
 
 
 def measure(
-    data: Data, recipe: Recipe, strategy: tf.distribute.Strategy, folder: str, logs: str
+    data: Data,
+    recipe: Recipe,
+    strategy: tf.distribute.Strategy,
+    folder: str,
+    logs: str,
+    crew: Crew | None = None,
 ) -> Curve:
     """Trains a new model for some steps, each at a higher rate than the one before.
 
@@ -52,6 +58,7 @@ def measure(
         strategy: each batch is divided among its replicas.
         folder: nothing is written to it.
         logs: of TensorBoard.
+        crew: this process among those that train together, or None if it is alone.
 
     Raises:
         RunError: a record is damaged.
@@ -67,7 +74,7 @@ def measure(
         scale_warmup_epochs=0.0,
     )
     rate = Rising(LOWEST, HIGHEST, steps)
-    trainer = Trainer(data, plain, strategy, folder, logs, rate=rate)
+    trainer = Trainer(data, plain, strategy, folder, logs, rate=rate, crew=crew)
     return propose([float(rate(step)) for step in range(steps)], _until_diverged(trainer.groups()))
 
 

@@ -19,6 +19,7 @@ from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import optimizers, precision, schedules, state, stopping
 from facemill.model.training.average import Average
 from facemill.model.training.checkpoints import Checkpoints
+from facemill.model.training.crew import Crew
 from facemill.model.training.gradient_norms import GradientNorms
 from facemill.model.training.history import History
 from facemill.model.training.monitoring import Monitor
@@ -82,6 +83,8 @@ class Trainer:
         saved: is called whenever a checkpoint was written.
         warn: is called with sentences about the course of the run.
         rate: replaces the recipe's schedule of the learning rate.
+        crew: this process among those that train together, or None if it is alone. Only the chief
+            validates, prints, and writes checkpoints.
 
     Attributes:
         embedder: the network in training, with its preprocessing.
@@ -104,16 +107,18 @@ class Trainer:
         saved: Callable[[], None] = lambda: None,
         warn: Callable[[str], None] = lambda text: print(f"warning: {text}", file=sys.stderr),
         rate: Schedule | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self._data = data
         self._recipe = recipe
         self._strategy = strategy
+        self._crew = crew or Crew(strategy)
         self._folder = folder
         self._saved = saved
         self._restored = False
         heads.check_replicas(recipe, strategy.num_replicas_in_sync)
         self.sets = SetScores(data.sets)
-        if recipe.early_stopping and data.pairs is None:
+        if recipe.early_stopping and data.pairs is None and self._crew.is_chief:
             raise ParameterError(
                 "early_stopping",
                 recipe.early_stopping,
@@ -134,7 +139,8 @@ class Trainer:
         )
         self.history = History(folder)
         self.done = 0
-        self._checkpoints = Checkpoints(self._state(), self.history, folder)
+        self._resumable = self._state()
+        self._checkpoints = Checkpoints(self._resumable, self.history, folder)
         self._monitor = Monitor(
             self.history, recipe, self._norms, logs, self.epoch_steps, self._steps, warn
         )
@@ -207,7 +213,8 @@ class Trainer:
         """Trains to the last step, from the newest checkpoint if there is one.
 
         Returns:
-            Scores of the validation pairs by the network `exported`; None without pairs.
+            Scores of the validation pairs by the network `exported`; None without pairs, and on
+            workers that are not the chief.
 
         Raises:
             RunError: the loss or a weight is not finite (the message names the step), or a record
@@ -221,13 +228,17 @@ class Trainer:
             epoch = self.step // self.epoch_steps
             for group in self._losses(epoch, self.step % self.epoch_steps):
                 self._record(group)
-                if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                if self._crew.is_chief and time.monotonic() - saved > _CHECKPOINT_SECONDS:
                     self._save()
                     saved = time.monotonic()
+            if not self._crew.is_chief:
+                continue
             scores = self._validate()
             self._save()
             saved = time.monotonic()
             self._monitor.epoch(epoch, self.step, (self.step - first) / (saved - started))
+        if not self._crew.is_chief:
+            return None
         if self._best and self._data.pairs is not None:
             return self._restore_best(self._data.pairs)
         return self._validate() if scores is None else scores
@@ -242,7 +253,10 @@ class Trainer:
             yield from self._losses(self.step // self.epoch_steps, self.step % self.epoch_steps)
 
     def _is_over(self) -> bool:
-        return stopping.is_over(self.history.validation, self._recipe.early_stopping)
+        patience = self._recipe.early_stopping
+        if not patience:
+            return False
+        return bool(self._crew.from_chief(stopping.is_over(self.history.validation, patience)))
 
     def _restore_best(self, pairs: Pairs) -> Scores:
         """Puts the best weights into the network that is exported, and scores them."""
@@ -267,8 +281,10 @@ class Trainer:
         if self._restored:
             return
         self._restored = True
-        if self._checkpoints.restore() is None:
+        found = self._checkpoints.restore() if self._crew.is_chief else None
+        if not self._crew.from_chief(found is not None):
             return
+        self._crew.share(self._resumable.values())
         self.done = self.step
         print(f"going on from step {self.step}", file=sys.stderr)
 
@@ -291,7 +307,14 @@ class Trainer:
     def _steps_of(self, epoch: int, first: int) -> Iterator[Group]:
         start = self.step
         batches = tfdata.batches(
-            self._data.path, self._data.manifest, self._data.transform, self._recipe, epoch, first
+            self._data.path,
+            self._data.manifest,
+            self._data.transform,
+            self._recipe,
+            epoch,
+            first,
+            self._crew.index,
+            self._crew.count,
         ).take(self._steps - start)
         pending: list[tuple[tf.Tensor, tf.Tensor]] = []
         for batch in self._divided(batches):
@@ -312,13 +335,17 @@ class Trainer:
         return Group(start, losses, [one.numpy().tolist() for one in kept])
 
     def _divided(self, batches: tf.data.Dataset) -> Iterable[Any]:
-        """The batches, each divided among the replicas if there are several.
+        """The batches, each divided among this process's replicas if there are several.
 
         The dividing iterator always has an autotuning thread, which delays the end of an epoch, see
         `model.data.tfdata.without_autotuning`; a single replica does without that iterator.
         """
-        if self._strategy.num_replicas_in_sync == 1:
+        if self._crew.replicas == 1:
             return batches
+        if self._crew.count > 1:
+            # The batches are this worker's own; TensorFlow would divide them once more.
+            each = self._recipe.batch_size // self._strategy.num_replicas_in_sync
+            return self._strategy.distribute_datasets_from_function(lambda _: batches.rebatch(each))
         return self._strategy.experimental_distribute_dataset(batches)
 
     def _record(self, group: Group) -> None:

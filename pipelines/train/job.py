@@ -22,6 +22,7 @@ from facemill.model.networks import cost
 from facemill.model.networks.limits import check_image_size
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import diagnosis, precision
+from facemill.model.training.crew import Crew
 from facemill.model.training.failures import failures_in_sentences
 from facemill.model.training.keras_settings import use_own_settings
 from facemill.model.training.strategy import count_replicas, replicas
@@ -30,6 +31,7 @@ from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.train import datasets, exports, rate_test, report, report_tables
 from facemill.pipelines.train.cautions import cautions, with_flags
 from facemill.pipelines.train.options import VAL, TrainOptions
+from facemill.pipelines.train.workers import Workers, cluster_of, follow, together
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact, writing
@@ -58,7 +60,11 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     _check_dataset(given.manifest, options)
     recipe = options.recipe
     precision.check(recipe.precision)
-    count = count_replicas(options.cpu_replicas, recipe.batch_size, recipe.accumulate)
+    cluster = cluster_of(options)
+    count = count_replicas(
+        *(options.cpu_replicas, recipe.batch_size, recipe.accumulate),
+        workers=cluster.count if cluster else 1,
+    )
     tests_rates = options.find_learning_rate
     exports.check_packages(options.export)
     sets = {name: storage.absolute(path, "validate") for name, path in options.validate}
@@ -68,12 +74,31 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         # Each replica normalizes its own part of a batch, so their number changes the result.
         "replicas": count,
     }
-    inputs = dict(given.inputs)
     if not tests_rates:
         wanted["export"] = list(options.export)
         wanted["validate"] = {
             name: validation_sets.fingerprint(path) for name, path in sets.items()
         }
+    use_own_settings()
+    with failures_in_sentences(), together(cluster, wanted, options) as workers:
+        if workers is None or workers.cluster.is_chief:
+            _write(given, options, wanted, sets, workers)
+        else:
+            given.verify()
+            follow(workers, given, recipe.resolved(), tests_rates)
+
+
+def _write(
+    given: datasets.Datasets,
+    options: TrainOptions,
+    wanted: dict[str, Any],
+    sets: Mapping[str, str],
+    workers: Workers | None,
+) -> None:
+    """Trains, and writes the model."""
+    tests_rates = options.find_learning_rate
+    inputs = dict(given.inputs)
+    if not tests_rates:
         inputs |= {f"validate[{name}]": path for name, path in sets.items()}
     keep = [] if tests_rates else [_CHECKPOINTS, _LOGS]
     with writing.begin(
@@ -91,9 +116,9 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
             print(f"{options.output} is already complete; remove it to {again} again.")
             return
         given.verify()
-        use_own_settings()
-        with failures_in_sentences():
-            _train(work, given, options, count, sets)
+        if workers is not None:
+            workers.link.ready()
+        _train(work, given, options, wanted["replicas"], sets, workers)
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
@@ -122,10 +147,12 @@ def _train(
     options: TrainOptions,
     count: int,
     sets: Mapping[str, str],
+    workers: Workers | None,
 ) -> None:
     started = time.time()
     recipe = options.recipe.resolved()
-    strategy = replicas(count)
+    strategy = replicas(count) if workers is None else workers.strategy()
+    crew = Crew(strategy, workers.cluster if workers else None)
     # Fixes the order of floating-point additions, so a resumed run ends in the same bits.
     tf.config.experimental.enable_op_determinism()
     transform = given.load()
@@ -136,7 +163,8 @@ def _train(
         # Now it is known how many identities they are.
         _check_dataset(data.manifest, options)
     if options.find_learning_rate:
-        rate_test.run(work, data, given.options["dataset_fingerprint"], recipe, strategy)
+        fingerprint = given.options["dataset_fingerprint"]
+        rate_test.run(work, data, fingerprint, recipe, strategy, crew)
         return
     if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
@@ -146,7 +174,7 @@ def _train(
     checkpoints, logs, save = _kept_folders(work)
     # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
-    trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn)
+    trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn, crew=crew)
     size = cost.of(trainer.embedder.network)
     print(f"{recipe.network}: {size}", file=sys.stderr)
     warnings = cautions(recipe, trainer.steps, trainer.warmup) + loaded.warnings
@@ -204,7 +232,7 @@ def _train(
         described,
         data.manifest,
         {
-            "runner": f"MirroredStrategy over {count} x {_device()}",
+            "runner": _runner(crew),
             "tensorflow": tf.__version__,
             "python": platform.python_version(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -254,8 +282,14 @@ def _kept_folders(work: Work) -> tuple[str, str, Callable[[], None]]:
     return folders[0], folders[1], save
 
 
-def _device() -> str:
-    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+def _runner(crew: Crew) -> str:
+    device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    if crew.count == 1:
+        return f"MirroredStrategy over {crew.replicas} x {device}"
+    return (
+        f"MultiWorkerMirroredStrategy over {crew.count} workers with {crew.replicas} x {device} "
+        "each"
+    )
 
 
 def _metrics(trainer: Trainer, scores: validation_pairs.Scores | None) -> dict[str, float]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from facemill.model.recipes.choices import IDENTITIES, MERGE, RECIPES
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.runtimes.formats import EXPORT_FORMATS, SAVED_MODEL, TFLITE
+from facemill.model.training.cluster import Cluster
 from facemill.pipelines.common.options import check
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
@@ -56,6 +57,11 @@ def sets_of(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
             )
         found[name] = path
     return tuple(found.items())
+
+
+def hosts_of(text: str) -> tuple[str, ...]:
+    """The hosts of a list such as `host1:2222,host2:2222`; `Cluster` checks them."""
+    return tuple(part.strip() for part in text.split(","))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +122,16 @@ class TrainOptions:
         f"{', '.join(name for name in EXPORT_FORMATS if name != SAVED_MODEL)}; without it, "
         f"{TFLITE}",
     )
+    worker_hosts: tuple[str, ...] | None = option(
+        None,
+        parse=hosts_of,
+        metavar="HOST:PORT,...",
+        help="all processes that train together, the same on each, in place of TF_CONFIG; the "
+        "first one writes --output",
+    )
+    worker_index: int | None = option(
+        None, least=0, most=65_535, help="place of this process in --worker-hosts, from 0 on"
+    )
     recipe: Recipe = option(
         written="default",
         choices=RECIPES,
@@ -137,11 +153,26 @@ class TrainOptions:
                 f"{name} must be given with several datasets, but --dataset names one; leave it "
                 "out."
             )
+        if (self.worker_hosts is None) != (self.worker_index is None):
+            given = "--worker-hosts" if self.worker_index is None else "--worker-index"
+            raise UsageError(
+                "--worker-hosts and --worker-index must be given together, got "
+                f"{given} alone; give both."
+            )
+        # Checks the hosts.
+        _ = self.cluster
         if self.recipe.batch_size % self.cpu_replicas:
             raise UsageError(
                 f"--batch-size must be a multiple of --cpu-replicas ({self.cpu_replicas}), got "
                 f"{self.recipe.batch_size}; change one of them."
             )
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """The cluster of the flags, or None where they name none."""
+        if self.worker_hosts is None or self.worker_index is None:
+            return None
+        return Cluster(self.worker_hosts, self.worker_index)
 
 
 OPTIONS = TrainOptions

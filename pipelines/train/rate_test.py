@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import find_rate
+from facemill.model.training.crew import Crew
 from facemill.model.training.find_rate import Curve
 from facemill.model.training.trainer import Data
 from facemill.pipelines.common.report import charts, figures, page, tables
@@ -31,6 +32,7 @@ def run(
     fingerprint: str | list[str],
     recipe: Recipe,
     strategy: tf.distribute.Strategy,
+    crew: Crew | None = None,
 ) -> None:
     """Tests, and writes the curve, the report and the manifest.
 
@@ -40,6 +42,7 @@ def run(
         fingerprint: of its manifest, or of several.
         recipe: of the run that the rate is for.
         strategy: each batch is divided among its replicas.
+        crew: this process among those that train together, or None if it is alone.
 
     Raises:
         RunError: a record is damaged.
@@ -47,7 +50,7 @@ def run(
     started = time.time()
     keras.utils.set_random_seed(recipe.seed)
     logs = work.folder(_LOGS)
-    curve = find_rate.measure(data, recipe, strategy, work.folder("checkpoints"), logs)
+    curve = find_rate.measure(data, recipe, strategy, work.folder("checkpoints"), logs, crew)
     reason = with_flags(curve.reason)
     found = {**dataclasses.asdict(curve), "reason": reason}
     content = json.dumps(found, indent=1, allow_nan=False).encode("ascii") + b"\n"

@@ -64,6 +64,8 @@ FLAGS = {
         --cpu-replicas 1 int
         --validate repeated NAME=PATH
         --export repeated FORMAT
+        --worker-hosts None HOST:PORT,...
+        --worker-index None int
         --recipe default default|demo|lfw
         --backbone recipe's plain|mobilefacenet|residual|ir18|ir34|ir50|ir100|ghostfacenet
         --head recipe's softmax|arcface|cosface|adaface|subcenter|combined|triplet|siamese
@@ -84,6 +86,7 @@ FLAGS = {
         --images-per-identity recipe's int
         --order recipe's deterministic|fast
         --accumulate recipe's int
+        --synchronized-normalization recipe's --no-synchronized-normalization
         --precision recipe's float32|mixed_float16|mixed_bfloat16
         --optimizer recipe's gradient-descent|sgd|adam|adamw|lamb|lion
         --learning-rate recipe's float

@@ -109,7 +109,7 @@ def test_switches_go_both_ways():
 def test_every_value_of_the_recipe_has_a_flag():
     fields = {field for field, _ in CHANGES.values()} | {
         *("flip", "flip_average"),
-        "squeeze_excitation",
+        *("squeeze_excitation", "synchronized_normalization"),
     }
     assert fields == {field.name for field in dataclasses.fields(Recipe)}
 
@@ -155,6 +155,20 @@ def test_help_names_the_recipes_and_the_flags(capsys):
             "--identities must be given with several datasets, but --dataset names one; leave it",
         ),
         (("--aliases", "a.csv"), "--aliases must be given with several datasets, but --dataset"),
+        (("--worker-hosts", "a:1,b:2"), "--worker-hosts and --worker-index must be given together"),
+        (("--worker-index", "1"), "together, got --worker-index alone; give both"),
+        (
+            ("--worker-hosts", "a:1,b", "--worker-index", "1"),
+            "--worker-hosts must be a list such as host1:2222,host2:2222, got 'b'",
+        ),
+        (
+            ("--worker-hosts", "a:1,b:2", "--worker-index", "2"),
+            "--worker-index must be 0 to 1, as there are 2 workers, got 2",
+        ),
+        (
+            ("--synchronized-normalization", "--accumulate", "2"),
+            "--accumulate must be 1 with synchronized normalization",
+        ),
         (("--schedule", "step"), "--milestones must name one or more epochs for the schedule step"),
         (("--milestones", "3,x"), "--milestones must be epochs such as 10,16, got '3,x'"),
         (("--milestones", "3,0"), "--milestones must be epochs above 0, got 3.0,0.0"),
