@@ -52,6 +52,8 @@ class ListImages(beam.PTransform):
         self._origin = origin
         self._base_keys = base_keys
 
+    # Beam knows no type of either, and would log so at each start of a job.
+    @beam.typehints.no_annotations
     def expand(self, begin: beam.pvalue.PBegin | beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         start = begin if isinstance(begin, beam.PCollection) else begin | beam.Impulse()
