@@ -69,7 +69,8 @@ def _inputs(root: Path) -> dict[str, list[str]]:
     drawn = ("--identities", "4", "--images-per-identity", "4")
     run([*_FACEMILL, "synthesize", "--output", photos, *drawn])
     images = os.path.join(photos, "images")
-    model = small_model(str(root))
+    # It loads TensorFlow, which this process must be without.
+    model = _forked(small_model, str(root))
     run([*_FACEMILL, "score", "--input", images, "--model", model, "--output", embeddings])
     run([*_FACEMILL, "ingest", "--input", images, "--output", dataset, "--image-size", "32"])
     append = ("--append-to", dataset, "--image-size", "32")
