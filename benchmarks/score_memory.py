@@ -33,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = os.path.abspath(given.folder or temporary)
         os.makedirs(folder, exist_ok=True)
-        model = _model(folder)
+        model = small_model(folder)
         for images in given.images:
             output = os.path.join(temporary, f"embeddings-{images}")
             flags = ("--output", output, "--workers", str(given.workers))
@@ -61,7 +61,7 @@ def _names(folder: str, images: int) -> str:
     return str(root)
 
 
-def _model(folder: str) -> str:
+def small_model(folder: str) -> str:
     """A model artifact of one layer, made once."""
     output = os.path.join(folder, "model")
     if not os.path.exists(os.path.join(output, "manifest.json")):

@@ -18,7 +18,8 @@ step="${2:-all}"
 score() {
     # shellcheck disable=SC2086
     ${FACEMILL:-facemill} score --input "$PHOTOS" --model "$MODEL" \
-        --output "$OUTPUT/embeddings" --partition "$night" --since "$OUTPUT/embeddings" \
+        --output "$OUTPUT/embeddings" --partition "$night" \
+        --since ${SINCE:+"$SINCE"} "$OUTPUT/embeddings" \
         --status-file "$OUTPUT/status/score.json" ${SCORE_OPTIONS:-} ${RUNNER_OPTIONS:-}
 }
 

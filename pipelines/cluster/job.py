@@ -73,7 +73,8 @@ def run(options: ClusterOptions, beam_args: Sequence[str]) -> None:
         UsageError: an input cannot be used, or the output holds something else.
         RunError: embeddings differ from their manifest, or the runner failed.
     """
-    runner = choose(beam_args)
+    paths = {"embeddings": options.embeddings, "output": options.output}
+    runner = choose(beam_args, paths)
     given, manifest = read_set(options.embeddings, "embeddings")
     least = threshold(options.threshold, options.fmr, options.model, given.model_id, (given.path,))
     if least is None:

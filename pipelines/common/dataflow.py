@@ -1,12 +1,13 @@
 """Google Dataflow: what a job needs there, checked before Beam asks the service for minutes."""
 
 import importlib
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, WorkerOptions
 
 from facemill.transforms import storage
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import ParameterError, UsageError
 
 NAME = "DataflowRunner"
 _HERE = ("localhost", "127.0.0.1")
@@ -55,17 +56,21 @@ def _check_credentials() -> None:
         ) from None
 
 
-def check_paths(output: str) -> None:
-    """Checks that the workers reach the output.
+def check_paths(paths: Mapping[str, str | Sequence[str] | None]) -> None:
+    """Checks that the workers reach what a job reads and writes.
 
     Args:
-        output: absolute path or URL.
+        paths: parameter to its value: a path or URL, several, or None.
 
     Raises:
-        UsageError: it is on a disk of this machine.
+        UsageError: one is on a disk of this machine.
     """
-    if not storage.is_remote(output):
-        raise UsageError(
-            f"--output must be on an object store, which all workers of {NAME} reach, got "
-            f"{output}; give a gs:// or s3:// URL, for the inputs too."
-        )
+    for parameter, value in paths.items():
+        for path in (value,) if isinstance(value, str) else value or ():
+            if not storage.is_remote(path):
+                raise ParameterError(
+                    parameter,
+                    path,
+                    must=f"be on an object store, which all workers of {NAME} reach",
+                    do="give a gs:// or s3:// URL",
+                )

@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +33,8 @@ from facemill.transforms.core import counters
 from facemill.transforms.core.beam_options import OptionsWithViews
 from facemill.transforms.core.dofn_specs import remember_specs
 from facemill.transforms.core.errors import RunError, UsageError
+
+_NO_PATHS: Mapping[str, str | Sequence[str] | None] = {}
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,6 @@ class Runner:
             RunError: the runner reports another failure, or does not answer any more.
             KeyboardInterrupt: the run was interrupted; the job was canceled where that is possible.
         """
-        if self.is_dataflow:
-            dataflow.check_paths(output)
         print(f"runner: {self.name}", file=sys.stderr)
         started = time.time()
         name = self._name_job(output)
@@ -168,12 +168,19 @@ class Runner:
             return f"the worker pool at {pool}"
         return "this machine" if self.name == LOCAL else f"a worker of {self.name}"
 
-    def check(self) -> None:
+    def check(self, paths: Mapping[str, str | Sequence[str] | None]) -> None:
         """Checks that the runner exists, has the options it needs, and that its servers answer.
+
+        Args:
+            paths: see `choose`.
 
         Raises:
             UsageError: the runner cannot be used.
         """
+        if self.is_dataflow:
+            # Beam's own checks ask the service, for minutes if it does not answer.
+            dataflow.check_dataflow(self.options)
+            dataflow.check_paths(paths)
         try:
             # Beam leaves the temporary folder of a pipeline that is never run.
             shutil.rmtree(self._pipeline().local_tempdir, ignore_errors=True)
@@ -182,8 +189,6 @@ class Runner:
                 f"--runner and its options must name a runner that can be used, got {self.name}: "
                 f"{' '.join(str(error).split())[:400].rstrip('.')}; see Beam's page on that runner."
             ) from None
-        if self.is_dataflow:
-            dataflow.check_dataflow(self.options)
         endpoints.check_endpoints(self.name, self.options)
         if self.name != LOCAL:
             flink.check_flink(self.name, self.options)
@@ -193,15 +198,20 @@ class Runner:
         return beam.Pipeline(runner=runner, options=self.options)
 
 
-def choose(beam_args: Sequence[str]) -> Runner:
+def choose(
+    beam_args: Sequence[str], paths: Mapping[str, str | Sequence[str] | None] = _NO_PATHS
+) -> Runner:
     """The runner that the flags name; FnApiRunner where they name none.
 
     Args:
         beam_args: flags that are not the command's own.
+        paths: parameter to value of what the job's workers read and write: a path or URL, several,
+            or None. Whether a disk is mounted on the workers of a cluster cannot be known here;
+            workers of a service have no disk in common with this machine.
 
     Raises:
         UsageError: Beam does not know a flag, a flag has a wrong value, the runner is known to
-            lose data, or it cannot be used.
+            lose data, its workers cannot reach a path, or it cannot be used.
     """
     remember_specs()
     _refuse_unknown(beam_args)
@@ -215,7 +225,7 @@ def choose(beam_args: Sequence[str]) -> Runner:
     if name.rsplit(".", 1)[-1] == LOCAL:
         name = LOCAL
     runner = Runner(name, options)
-    runner.check()
+    runner.check(paths)
     return runner
 
 

@@ -61,7 +61,15 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
         UsageError: the input or an output cannot be used, or the detector is not installed.
         RunError: too many photos are unusable, or the runner failed.
     """
-    runner = choose(beam_args)
+    runner = choose(
+        beam_args,
+        {
+            "input": options.input,
+            "root": options.root,
+            "output": options.output,
+            "crops": options.crops,
+        },
+    )
     crop_config = CropConfig(options.image_size, "detect", detector=options.detector)
     check_detector(crop_config)
     photos = _photos(options)

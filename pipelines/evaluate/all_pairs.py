@@ -5,9 +5,8 @@ name a runner, in its workers.
 """
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +25,9 @@ from facemill.transforms.search.pair_counts import (
     PairPlan,
     count_tasks,
 )
+
+if TYPE_CHECKING:
+    from facemill.pipelines.common.runner import Runner
 
 # Steps of a histogram, and scores of a class that it is made of.
 _COARSE, _SAMPLE = 256, 10_000
@@ -102,25 +104,23 @@ def count_here(plan: PairPlan, threads: int) -> PairCounts:
 
 
 def count_by_runner(
-    plan: PairPlan, threads: int, beam_args: Sequence[str], work: Work
+    plan: PairPlan, threads: int, runner: "Runner", work: Work
 ) -> tuple[PairCounts, dict[str, Any]]:
     """Counts all pairs in the workers of a runner; each reads blocks from the parts itself.
 
     Args:
         plan: of the pairs.
         threads: that count in each worker process; never changes the result.
-        beam_args: flags for Beam's PipelineOptions.
+        runner: the runner.
         work: the run, in whose scratch the sum is written.
 
     Returns:
         The counts, and what `run.json` says of the run.
 
     Raises:
-        UsageError: the runner cannot be used.
         RunError: the runner failed.
     """
     # Counting in this process needs no Beam, whose import takes seconds.
-    from facemill.pipelines.common.runner import choose
     from facemill.transforms.search.pair_counts_transform import CountPairs
 
     path, marks = work.path(_COUNTS), work.path(_PROGRESS)
@@ -129,7 +129,7 @@ def count_by_runner(
         functools.partial(images_done, marks),
         lambda: len(plan.tasks()),
     )
-    run_info = choose(beam_args).run(
+    run_info = runner.run(
         lambda pipeline: pipeline | "CountPairs" >> CountPairs(plan, threads, path, marks),
         progress,
         work.output,

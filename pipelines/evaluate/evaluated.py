@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -13,6 +13,9 @@ from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.writing import Work
+
+if TYPE_CHECKING:
+    from facemill.pipelines.common.runner import Runner
 
 _NAMED = 3
 
@@ -26,7 +29,7 @@ class Given:
         manifest: of them.
         options: of the command.
         inputs: parameter to path of what was read; a protocol adds its own.
-        beam_args: flags for Beam's PipelineOptions, of a protocol with work for a runner.
+        runner: that does the work of the protocol; None for this process.
         work: the run, where the output is opened before the figures are made; else None.
     """
 
@@ -34,7 +37,7 @@ class Given:
     manifest: Mapping[str, Any]
     options: EvaluateOptions
     inputs: dict[str, str]
-    beam_args: Sequence[str] = ()
+    runner: "Runner | None" = None
     work: Work | None = None
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow.parquet as pq
 
+from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.local import is_local
 from facemill.pipelines.evaluate import options as names
 from facemill.pipelines.evaluate import pairs
@@ -49,14 +50,20 @@ def run(options: EvaluateOptions, beam_args: Sequence[str]) -> None:
     """
     started = time.monotonic()
     options.require_inputs()
-    if beam_args and not options.takes_all_pairs:
+    beams = storage.take_flags(beam_args)
+    if beams and not options.takes_all_pairs:
         raise UsageError(
-            f"Flags of Beam such as {beam_args[0]} must go with --pairs all, which a runner can "
+            f"Flags of Beam such as {beams[0]} must go with --pairs all, which a runner can "
             "count; leave them out."
         )
+    runner = None
+    if beams:
+        # Its import takes seconds.
+        choose = import_quietly("facemill.pipelines.common.runner").choose
+        runner = choose(beam_args, {"embeddings": options.embeddings, "output": options.output})
     path = storage.absolute(options.embeddings, "embeddings")
     manifest = artifact.read_manifest(path, "embeddings")
-    given = Given(path, manifest, options, {"embeddings": path}, tuple(beam_args))
+    given = Given(path, manifest, options, {"embeddings": path}, runner)
     module = importlib.import_module(f"facemill.pipelines.evaluate.{_MODULES[options.protocol]}")
     follow: Callable[[Given], Evaluated] = module.evaluate
     if options.takes_all_pairs:

@@ -157,8 +157,8 @@ def _of_all_pairs(given: Given) -> Evaluated:
     plan = PairPlan(embeddings, named.rows)
     threads = given.options.workers
     run_info: dict[str, Any] = {}
-    if given.beam_args and given.work is not None:
-        counted, run_info = all_pairs.count_by_runner(plan, threads, given.beam_args, given.work)
+    if given.runner is not None and given.work is not None:
+        counted, run_info = all_pairs.count_by_runner(plan, threads, given.runner, given.work)
     else:
         counted = all_pairs.count_here(plan, threads)
     people = given.trained(named.identities)

@@ -59,7 +59,16 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         UsageError: the input, a list of identities, or the output cannot be used.
         RunError: too many images were rejected, none is left, or the runner failed.
     """
-    runner = choose(beam_args)
+    runner = choose(
+        beam_args,
+        {
+            "input": options.input,
+            "root": options.root,
+            "exclude_dataset": options.exclude_dataset,
+            "append_to": options.append_to,
+            "output": options.output,
+        },
+    )
     root = storage.absolute(options.input, "input")
     form = options.format or registry.guess(root)
     source = options.source(form, root)

@@ -54,7 +54,8 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
             got=f"{options.embeddings} without",
             do="give `probes` and `gallery`",
         )
-    runner = choose(beam_args)
+    paths = {"probes": options.probes, "gallery": options.gallery, "output": options.output}
+    runner = choose(beam_args, paths)
     probes, probes_manifest = needed(options.probes, "probes")
     gallery, gallery_manifest = needed(options.gallery, "gallery")
     check_same_model(probes, gallery, "gallery")

@@ -25,6 +25,8 @@ def read_earlier(options: ScoreOptions, model: Mapping[str, Any]) -> list[Earlie
         RunError: one of them does not say which contents it was made of.
     """
     paths = [one for path in options.since for one in _nights(path, options)]
+    if options.since and not paths:
+        print(f"no partition before {options.partition}: scoring all photos", file=sys.stderr)
     return [_read(path, options, model) for path in paths]
 
 
@@ -46,7 +48,6 @@ def _nights(path: str, options: ScoreOptions) -> list[str]:
     if options.partition is not None:
         partitions = [one for one in partitions if one.name < options.partition]
         if not partitions and root == storage.absolute(options.output, "output"):
-            print(f"no partition before {options.partition}: scoring all photos", file=sys.stderr)
             return []
     return [one.given.path for one in partitions] or [path]
 

@@ -75,7 +75,16 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         UsageError: the input, the model or the output cannot be used.
         RunError: the model is damaged, too many images have no embedding, or the runner failed.
     """
-    runner = choose(beam_args)
+    runner = choose(
+        beam_args,
+        {
+            "input": options.input,
+            "root": options.root,
+            "model": options.model,
+            "since": options.since,
+            "output": options.output,
+        },
+    )
     model = storage.absolute(options.model, "model")
     manifest = artifact.read_manifest(model, "model")
     crop_config = CropConfig.from_manifest(manifest["preprocessing"])

@@ -41,7 +41,9 @@ class WriteReceipts(beam.PTransform):
         self._zeros = dict(zeros or {})
         self._start = start
 
-    def expand(self, receipts: Any) -> beam.PCollection:
+    # Beam knows no type of several streams, and would log so at each start of a job.
+    @beam.typehints.no_annotations
+    def expand(self, receipts: Mapping[str, beam.PCollection]) -> beam.PCollection:
         """Builds the graph."""
         texts = [
             some

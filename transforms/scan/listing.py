@@ -4,7 +4,6 @@ import functools
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -53,7 +52,9 @@ class ListImages(beam.PTransform):
         self._origin = origin
         self._base_keys = base_keys
 
-    def expand(self, begin: Any) -> beam.PCollection:
+    # Beam knows no type of either, and would log so at each start of a job.
+    @beam.typehints.no_annotations
+    def expand(self, begin: beam.pvalue.PBegin | beam.PCollection) -> beam.PCollection:
         """Builds the graph."""
         start = begin if isinstance(begin, beam.PCollection) else begin | beam.Impulse()
         groups = [(number, list(some)) for number, some in enumerate(group_tasks(self._tasks))]

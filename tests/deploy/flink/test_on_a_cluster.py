@@ -3,6 +3,7 @@
 Without the jar, the cluster stands and a job is refused; the other tests are skipped.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -172,8 +173,10 @@ def _kill_worker(cluster: flink.Cluster) -> bool:
     for name, pid in cluster.processes().items():
         for worker in flink.workers_of(pid) if name.startswith("taskmanager") else ():
             time.sleep(_SECONDS_TO_WORK)
-            os.kill(worker, signal.SIGKILL)
-            return True
+            # It ends by itself after seconds without work.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+                return True
     return False
 
 

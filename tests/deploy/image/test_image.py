@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -80,15 +81,46 @@ def test_each_step_is_a_script_that_is_copied_before():
         assert any(f"deploy/image/{script.name}" in before for before in LINES[:number])
 
 
+def paths_in_the_image(text: str) -> set[str]:
+    return set(re.findall(r"/opt/facemill/deploy/[\w./-]*\w", text))
+
+
+def test_what_runs_in_the_image_lies_there():
+    """Also the scripts that cron and systemd call are at the same path, in an image or not."""
+    assert ["COPY", "deploy", "/opt/facemill/deploy"] in LINES
+    named = {
+        path: file
+        for file in sorted(DEPLOY.rglob("*"))
+        if file.suffix not in (".pyc", "") or file.parent.name == "cron"
+        for path in (paths_in_the_image(file.read_text()) if file.is_file() else ())
+    }
+    assert "/opt/facemill/deploy/dataflow/submit.sh" in named
+    for path, file in named.items():
+        script = DEPLOY / Path(path).relative_to("/opt/facemill/deploy")
+        assert script.is_file(), f"{file} names {path}"
+        assert os.access(script, os.X_OK), f"{script} is no program"
+
+
 @pytest.mark.long
 def test_the_steps_make_an_environment_that_runs_facemill(tmp_path):
-    step = ["sh", DEPLOY / "image" / "install.sh", ROOT, DEPLOY / "constraints.txt"]
+    # What the image has of the sources, and no more. A build in the repository would leave files.
+    source = tmp_path / "source"
+    source.mkdir()
+    for _, *given, target in (words for words in LINES if words[0] == "COPY"):
+        if target == "/source/":
+            for name in given:
+                shutil.copy(ROOT / name, source)
+        elif target.startswith("/source/"):
+            shutil.copytree(ROOT / given[0], source / Path(target).name, symlinks=True)
+    step = ["sh", DEPLOY / "image" / "install.sh", source, DEPLOY / "constraints.txt"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     path = f"{Path(sys.executable).resolve().parent}:{environment['PATH']}"
     environment["PATH"] = path
     subprocess.run([*step, tmp_path / "env"], check=True, env=environment, cwd=tmp_path)
     program = tmp_path / "env" / "bin" / "facemill"
-    said = subprocess.run([program, "ingest", "--help"], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [program, "ingest", "--help"], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert "--input" in said.stdout
     worker = [
         tmp_path / "env" / "bin" / "python",
@@ -96,9 +128,7 @@ def test_the_steps_make_an_environment_that_runs_facemill(tmp_path):
         "apache_beam.runners.worker.sdk_worker_main",
     ]
     # It starts, and misses what the boot program tells it.
-    assert (
-        "CONTROL_API"
-        in subprocess.run(
-            worker, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
-        ).stderr
+    missed = subprocess.run(
+        worker, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
     )
+    assert "CONTROL_API" in missed.stderr

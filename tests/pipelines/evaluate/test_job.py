@@ -11,6 +11,7 @@ import pytest
 from facemill.pipelines import cli
 from facemill.transforms import storage
 from facemill.transforms.dataset import artifact, writing
+from facemill.transforms.storage import take_flags
 
 # Two folds; every genuine pair is close, every impostor pair far.
 PAIRS = (
@@ -382,6 +383,9 @@ def test_flags_of_a_runner_are_refused_without_all_pairs(tmp_path, pairs_file, c
     embeddings = write_embeddings(tmp_path / "e", VECTORS)
     assert evaluate(embeddings, pairs_file, tmp_path / "o", "--runner", "FnApiRunner") == 2
     assert "must go with --pairs all" in capsys.readouterr().err
+    # A store's flags are of no runner.
+    assert evaluate(embeddings, pairs_file, tmp_path / "o", "--s3_region_name", "eu-1") == 0
+    take_flags([])
 
 
 def test_warnings_stand_in_output_results_and_report(tmp_path, pairs_file, capsys) -> None:

@@ -1,0 +1,170 @@
+"""Which heavy packages a worker imports for each stage of each job, and the CPU seconds of that.
+
+    python -m benchmarks.worker_imports
+
+Where workers are not kept between stages, each stage starts Python and opens what its steps were
+pickled with. This does the same: each command builds its graph, the graph is divided into stages as
+Flink divides it, and each stage is opened in a copy of a process that has imported what every
+worker of Beam imports. A step's `setup` is called, in which scoring loads its model. What is
+imported only when the first element comes is not seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.score_memory import small_model
+from benchmarks.usage import run
+
+_WORKER = "apache_beam.runners.worker.sdk_worker_main"
+_HEAVY = {
+    "tensorflow": "TensorFlow",
+    "keras": "Keras",
+    "tensorflow_transform": "tensorflow-transform",
+    "pyarrow": "PyArrow",
+    "scipy": "SciPy",
+    "pandas": "pandas",
+    "faiss": "faiss",
+    "cv2": "OpenCV",
+    "PIL": "Pillow",
+    "ai_edge_litert": "LiteRT",
+    "onnxruntime": "ONNX Runtime",
+}
+_FACEMILL = [sys.executable, "-m", "facemill.pipelines.cli"]
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        commands = _inputs(Path(folder))
+        graphs = {name: _forked(_stages, words) for name, words in commands.items()}
+        # From here on, this process is a worker that has no stage yet.
+        base, loaded = _timed(lambda: importlib.import_module(_WORKER))
+        print(f"every worker: {base:.1f} s, {_names(loaded)}\n")
+        print("| job | stages | imports besides | CPU seconds for each |")
+        print("| --- | --- | --- | --- |")
+        for name, stages in graphs.items():
+            kinds: dict[tuple[str, ...], list[float]] = defaultdict(list)
+            for stage in stages:
+                seconds, found = _forked(_timed, lambda stage=stage: _open(stage))
+                kinds[found].append(seconds)
+            for found, times in sorted(kinds.items()):
+                between = f"{min(times):.1f} to {max(times):.1f}"
+                print(f"| {name} | {len(times)} | {_names(found)} | {between} |", flush=True)
+
+
+def _inputs(root: Path) -> dict[str, list[str]]:
+    """The command of each job, without an output that is complete."""
+    photos, embeddings, dataset = (str(root / name) for name in ("photos", "embeddings", "dataset"))
+    drawn = ("--identities", "4", "--images-per-identity", "4")
+    run([*_FACEMILL, "synthesize", "--output", photos, *drawn])
+    images = os.path.join(photos, "images")
+    # It loads TensorFlow, which this process must be without.
+    model = _forked(small_model, str(root))
+    run([*_FACEMILL, "score", "--input", images, "--model", model, "--output", embeddings])
+    run([*_FACEMILL, "ingest", "--input", images, "--output", dataset, "--image-size", "32"])
+    append = ("--append-to", dataset, "--image-size", "32")
+    # Any flag of Beam's has a runner count them.
+    pairs = ("--protocol", "pairs", "--pairs", "all", "--direct_num_workers=1")
+    given = {
+        "ingest": ["ingest", "--input", images],
+        "ingest --append-to": ["ingest", "--input", images, *append],
+        "ingest --align detect": ["ingest", "--input", images, "--align", "detect"],
+        "score": ["score", "--input", images, "--model", model],
+        "detect": ["detect", "--input", images],
+        "match": ["match", "--probes", embeddings, "--gallery", embeddings],
+        "cluster": ["cluster", "--embeddings", embeddings, "--threshold", "0.5"],
+        "evaluate --pairs all": ["evaluate", "--embeddings", embeddings, *pairs],
+    }
+    return {name: [*words, "--output", str(root / "new")] for name, words in given.items()}
+
+
+class _BuiltError(Exception):
+    """Ends a command when its graph is built."""
+
+
+def _stages(words: Sequence[str]) -> list[list[bytes]]:
+    """What the steps of each Python stage of a command's graph were pickled with."""
+    import apache_beam as beam
+    from apache_beam.portability import common_urns
+    from apache_beam.portability.api import beam_runner_api_pb2 as api
+
+    from facemill.pipelines import cli
+    from facemill.pipelines.common import runner
+    from tests.pipelines.stages import stages
+
+    built: list[beam.Pipeline] = []
+
+    def build_only(self: Any, build: Callable[..., None], *others: Any) -> None:
+        built.append(beam.Pipeline(runner="FnApiRunner"))
+        build(built[0])
+        raise _BuiltError
+
+    runner.Runner.run = build_only  # type: ignore[method-assign, assignment]
+    try:
+        code = cli.main(list(words))
+        raise SystemExit(f"{words[0]} built no graph, exit code {code}")
+    except _BuiltError:
+        pass
+    pickled: dict[str, bytes] = {}
+    for step in built[0].to_runner_api().components.transforms.values():
+        if step.spec.urn == common_urns.primitives.PAR_DO.urn:
+            payload = api.ParDoPayload.FromString(step.spec.payload)
+            pickled[step.unique_name] = payload.do_fn.payload
+        elif step.spec.urn == common_urns.composites.COMBINE_PER_KEY.urn:
+            combined = api.CombinePayload.FromString(step.spec.payload)
+            pickled[step.unique_name] = combined.combine_fn.payload
+    found = stages(built[0]).python
+    return [[pickled[step] for step in stage if pickled.get(step)] for stage in found]
+
+
+def _open(stage: Sequence[bytes]) -> None:
+    """Opens the steps of a stage as a worker does."""
+    from apache_beam.internal import pickler
+
+    for data in stage:
+        opened = pickler.loads(data)
+        function = opened[0] if isinstance(opened, tuple) else opened
+        if hasattr(function, "setup"):
+            function.setup()
+
+
+def _timed(call: Callable[[], object]) -> tuple[float, tuple[str, ...]]:
+    """CPU seconds of a call, and the heavy packages that it imported."""
+    before, started = set(sys.modules), time.process_time()
+    call()
+    seconds = time.process_time() - started
+    return seconds, tuple(name for name in _HEAVY if name in sys.modules and name not in before)
+
+
+def _forked(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns in a copy of this process."""
+    context = multiprocessing.get_context("fork")
+    reads, writes = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: writes.send(function(*arguments)))
+    child.start()
+    writes.close()
+    try:
+        found = reads.recv()
+    except EOFError:
+        raise SystemExit("a stage could not be opened; its error stands above") from None
+    child.join()
+    return found
+
+
+def _names(modules: Sequence[str]) -> str:
+    return ", ".join(_HEAVY[name] for name in modules) or "none of them"
+
+
+if __name__ == "__main__":
+    main()
