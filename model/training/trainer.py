@@ -10,12 +10,20 @@ import numpy as np
 import tensorflow as tf
 
 from facemill.model.data import shard_files, tfdata
+from facemill.model.data.teacher_targets import TeacherTargets
 from facemill.model.data.validation_pairs import Pairs, Scores, score
 from facemill.model.data.vocabulary import Transform
 from facemill.model.export.embedder import Embedder
 from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
-from facemill.model.training import optimizers, precision, schedules, state, stopping
+from facemill.model.training import (
+    fine_tuning,
+    optimizers,
+    precision,
+    schedules,
+    state,
+    stopping,
+)
 from facemill.model.training.average import Average
 from facemill.model.training.checkpoints import Checkpoints
 from facemill.model.training.gradient_norms import GradientNorms
@@ -42,12 +50,16 @@ class Data:
         manifest: its manifest.
         transform: its transform.
         pairs: validation pairs, or None.
+        targets: a teacher's embeddings of the train split, or None.
+        start: what the network begins with, or None for random weights.
     """
 
     path: str
     manifest: dict[str, Any]
     transform: Transform
     pairs: Pairs | None
+    targets: TeacherTargets | None = None
+    start: fine_tuning.Start | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +148,13 @@ class Trainer:
         recipe = self._recipe
         with precision.layers_of(recipe.precision):
             self.embedder = self._embedder()
-        self._head = heads.build(recipe, len(self._data.transform.identities))
+        targets = self._data.targets
+        self._head = heads.build(
+            recipe, len(self._data.transform.identities), targets.size if targets else None
+        )
         self._head.build((None, recipe.embedding_size))
+        if self._data.start is not None:
+            fine_tuning.begin(self.embedder, self._data.start)
         self._variables = self.embedder.network.trainable_variables + self._head.trainable_variables
         self._optimizer = optimizers.build(recipe, self._rate, self._variables)
         # Built last, so that the initial weights do not depend on it.
@@ -289,8 +306,10 @@ class Trainer:
 
     def _steps_of(self, epoch: int, first: int) -> Iterator[Group]:
         start = self.step
+        data = self._data
         batches = tfdata.batches(
-            self._data.path, self._data.manifest, self._data.transform, self._recipe, epoch, first
+            *(data.path, data.manifest, data.transform, self._recipe, epoch, first),
+            targets=data.targets.of if data.targets else None,
         ).take(self._steps - start)
         pending: list[tuple[tf.Tensor, tf.Tensor]] = []
         for batch in self._divided(batches):

@@ -22,6 +22,7 @@ from facemill.model.export.saved_model import copy_outside_strategy, export, mod
 from facemill.model.metrics import verification
 from facemill.model.networks import cost
 from facemill.model.networks.limits import check_image_size
+from facemill.model.recipes.teachers import check_teacher
 from facemill.model.runtimes.spec import SAVED_MODEL
 from facemill.model.training import diagnosis, precision
 from facemill.model.training.failures import failures_in_sentences
@@ -31,7 +32,9 @@ from facemill.model.training.trainer import Data, Trainer
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.train import rate_test, report
 from facemill.pipelines.train.cautions import cautions, with_flags
+from facemill.pipelines.train.initial import Initial
 from facemill.pipelines.train.options import TrainOptions
+from facemill.pipelines.train.teacher import Teacher
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError, UsageError
 from facemill.transforms.dataset import artifact, writing
@@ -56,6 +59,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         RunError: the dataset is damaged, or the loss is not finite.
     """
     del beam_args
+    check_teacher(options.recipe, options.teacher is not None)
     dataset = storage.absolute(options.dataset, "dataset")
     manifest = artifact.read_manifest(dataset, "dataset")
     _check_dataset(manifest, options)
@@ -69,6 +73,16 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         "replicas": count,
     }
     inputs = {"dataset": dataset}
+    teacher = None
+    if options.teacher is not None:
+        teacher = Teacher(options.teacher, manifest)
+        wanted["teacher"] = teacher.model_id
+        inputs["teacher"] = teacher.path
+    initial = None
+    if options.init is not None:
+        initial = Initial(options.init, options.freeze, recipe, manifest)
+        wanted |= {"init": initial.model_id, "freeze": list(options.freeze)}
+        inputs["init"] = initial.path
     tests_rates = options.find_learning_rate
     keep = [] if tests_rates else [_CHECKPOINTS, _LOGS]
     with writing.begin(
@@ -77,8 +91,8 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         wanted,
         inputs=inputs,
         keep=keep,
-        # A dataset that was moved is still the one that the fingerprint names.
-        identified=["dataset"],
+        # Those that were moved are still the ones that fingerprint and model_id name.
+        identified=["dataset", "teacher", "init"],
         restart=options.restart,
     ) as work:
         if work is None:
@@ -90,7 +104,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
             artifact.verify_files(dataset, manifest)
         use_own_settings()
         with failures_in_sentences():
-            _train(work, dataset, manifest, options, count)
+            _train(work, dataset, manifest, options, count, teacher, initial)
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
@@ -114,7 +128,13 @@ def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
 
 
 def _train(
-    work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions, count: int
+    work: Work,
+    dataset: str,
+    manifest: dict[str, Any],
+    options: TrainOptions,
+    count: int,
+    teacher: Teacher | None,
+    initial: Initial | None,
 ) -> None:
     started = time.time()
     recipe = options.recipe.resolved()
@@ -129,15 +149,19 @@ def _train(
             f"{len(transform.identities)}; ingest again."
         )
     if options.find_learning_rate:
-        rate_test.run(work, dataset, manifest, transform, recipe, strategy)
+        folder = work.folder(_CHECKPOINTS)
+        targets = None if teacher is None else teacher.targets(folder, dataset, manifest)
+        rate_test.run(work, dataset, manifest, transform, recipe, strategy, targets)
         return
     pairs = validation_pairs.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
     if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
     checkpoints, logs, save = _kept_folders(work)
+    targets = None if teacher is None else teacher.targets(checkpoints, dataset, manifest)
     # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
-    data = Data(dataset, manifest, transform, pairs)
+    start = None if initial is None else initial.start()
+    data = Data(dataset, manifest, transform, pairs, targets, start)
     trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn)
     size = cost.of(trainer.embedder.network)
     print(f"{recipe.network}: {size}", file=sys.stderr)
@@ -167,6 +191,8 @@ def _train(
         "model_id": model_id(embedder, recipe, preprocessing),
         "dataset_fingerprint": artifact.fingerprint(manifest),
         "embedding_size": recipe.embedding_size,
+        **({} if teacher is None else {"teacher": {"model_id": teacher.model_id}}),
+        **({} if initial is None else {"init": {"model_id": initial.model_id}}),
         "network": {"name": recipe.network, **size.to_manifest()},
         "preprocessing": preprocessing,
         "runtimes": [*twin, SAVED_MODEL.to_manifest()],

@@ -29,6 +29,23 @@ class TrainOptions:
         help="train anew, without the checkpoints that an unfinished run left in --output; without "
         "it a run with other options is refused there",
     )
+    teacher: str | None = option(
+        None,
+        help="model whose embeddings of the training images are learned: alone by the heads mse and "
+        "cosine, beside others by --teacher-weight",
+    )
+    init: str | None = option(
+        None,
+        help="model that facemill trained, with whose weights the network begins; the head is new",
+    )
+    freeze: tuple[str, ...] = option(
+        (),
+        several=True,
+        metavar="PATTERN",
+        parse=tuple,
+        help="layers of --init whose weights stay as they are, by names of the report such as "
+        "'conv2d_[1-9]'",
+    )
     find_learning_rate: bool = option(
         False,
         help="train some steps at rising rates and write their curve and the rate to take to "
@@ -58,6 +75,11 @@ class TrainOptions:
             UsageError: names the flag and what was got.
         """
         check(self)
+        if self.freeze and self.init is None:
+            raise UsageError(
+                "--freeze must come with --init, whose layers it keeps, got "
+                f"{' '.join(self.freeze)}; give both, or leave it out."
+            )
         if self.recipe.batch_size % self.cpu_replicas:
             raise UsageError(
                 f"--batch-size must be a multiple of --cpu-replicas ({self.cpu_replicas}), got "

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from facemill.model.data.teacher_targets import TeacherTargets
 from facemill.model.data.vocabulary import Transform
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import find_rate
@@ -34,6 +35,7 @@ def run(
     transform: Transform,
     recipe: Recipe,
     strategy: tf.distribute.Strategy,
+    targets: TeacherTargets | None = None,
 ) -> None:
     """Tests, and writes the curve, the report and the manifest.
 
@@ -44,13 +46,14 @@ def run(
         transform: its transform.
         recipe: of the run that the rate is for.
         strategy: each batch is divided among its replicas.
+        targets: a teacher's embeddings of the train split, or None.
 
     Raises:
         RunError: a record is damaged.
     """
     started = time.time()
     keras.utils.set_random_seed(recipe.seed)
-    data = Data(dataset, manifest, transform, None)
+    data = Data(dataset, manifest, transform, None, targets)
     logs = work.folder(_LOGS)
     curve = find_rate.measure(data, recipe, strategy, work.folder("checkpoints"), logs)
     reason = with_flags(curve.reason)
