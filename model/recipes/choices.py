@@ -3,9 +3,11 @@
 RECIPES = (
     "default", "demo", "lfw", "lfw_distilled", "casia_mobilefacenet", "casia_ir50", "ms1m_ir100",
 )  # fmt: skip
-IR_NETWORKS = ("ir18", "ir34", "ir50", "ir100")
-NETWORKS = ("plain", "mobilefacenet", "residual", "compact", *IR_NETWORKS, "ghostfacenet")
-# `--dropout` and `--squeeze-excitation` change these alone.
+NETWORKS = (
+    "plain", "mobilefacenet", "residual", "compact", "ir18", "ir34", "ir50", "ir100", "ghostfacenet",
+)  # fmt: skip
+IR_NETWORKS = NETWORKS[4:8]
+# Dropout, and squeeze and excitation, change these alone.
 WITH_DROPOUT = ("plain", "residual", "compact", *IR_NETWORKS, "ghostfacenet")
 WITH_SQUEEZE_EXCITATION = IR_NETWORKS
 HEADS = (

@@ -1,4 +1,4 @@
-"""A small network taught by a large one, on the development identities of LFW; see docs/recipes.md."""
+"""A small network that is taught by a large one on the development identities of LFW."""
 
 from facemill.model.recipes.recipe import Recipe
 

@@ -31,8 +31,8 @@ class TrainOptions:
     )
     teacher: str | None = option(
         None,
-        help="model whose embeddings of the training images are learned: alone by the heads mse and "
-        "cosine, beside others by --teacher-weight",
+        help="model whose embeddings of the training images are learned, alone by the heads mse "
+        "and cosine, beside others by --teacher-weight",
     )
     init: str | None = option(
         None,
