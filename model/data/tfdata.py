@@ -4,15 +4,16 @@ Records are read as streams and shuffled in a buffer, so memory does not grow wi
 Ingest drew each record's shard and position by hash, so a buffer of some thousands mixes them well.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from facemill.model.data import balanced_batches
+from facemill.model.data.augmentation import draws as random_draws
+from facemill.model.data.augmentation import geometry
 from facemill.model.data.augmentation.augment import augment
-from facemill.model.data.augmentation.draws import draw
 from facemill.model.data.collection import Collection, Labels
 from facemill.model.data.mixing import proportional_order
 from facemill.model.data.shard_files import shard_paths
@@ -57,6 +58,7 @@ def batches(
     first: int = 0,
     worker: int = 0,
     workers: int = 1,
+    targets: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> tf.data.Dataset:
     """The full batches of one epoch; the remainder is left out.
 
@@ -69,11 +71,13 @@ def batches(
         first: index in the epoch of the first batch to return; earlier ones are not decoded.
         worker: index of the worker that reads, from 0 on.
         workers: number of workers, each of which gets its share of every batch, see `shares`.
+        targets: from image ids, string [N], and which are mirrored, bool [N], to a teacher's
+            embeddings, float32 [N, D]; or None.
 
     Returns:
         (pixels float32 [B, S, S, 3] in [0, 255], labels int64 [B], weights float32 [B]), where B
         is the batch size by the number of workers. Each image's loss is multiplied by its weight,
-        which is 1 if the dataset has no weights.
+        which is 1 if the dataset has no weights. With `targets` float32 [B, D] is the fourth.
 
     Raises:
         ParameterError: the batch cannot be divided as the recipe or the workers ask.
@@ -92,18 +96,27 @@ def batches(
 
     def read(record: tf.Tensor, repeat: tf.Tensor, *number: tf.Tensor) -> tuple[tf.Tensor, ...]:
         parsed = parse(record, size, with_weights, may_lack)
-        draws = draw(seed, parsed.image_id, parsed.copy + repeat * _COPIES, recipe)
+        copy = parsed.copy + repeat * _COPIES
+        draws = random_draws.draw(seed, parsed.image_id, copy, recipe)
         identity = Collection.key(number[0], parsed.identity) if number else parsed.identity
-        return parsed.pixels, identity, parsed.weight, draws
+        return parsed.pixels, identity, parsed.weight, draws, parsed.image_id
 
     def prepare(
-        pixels: tf.Tensor, identities: tf.Tensor, weights: tf.Tensor, draws: tf.Tensor
+        pixels: tf.Tensor,
+        identities: tf.Tensor,
+        weights: tf.Tensor,
+        draws: tf.Tensor,
+        image_ids: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
         labels = transform.labels(identities)
         # Heads differ in what they do with a label of nobody; none may train on it.
         known = tf.debugging.assert_non_negative(labels, "an identity is not in the vocabulary")
         with tf.control_dependencies([known]):
-            return augment(pixels, recipe, draws), tf.identity(labels), weights
+            batch = augment(pixels, recipe, draws), tf.identity(labels), weights
+        if targets is None:
+            return batch
+        numbers = random_draws.divided(draws, recipe)["flip_and_crop"]
+        return *batch, targets(image_ids, geometry.mirrored(recipe.flip, numbers))
 
     if recipe.images_per_identity:
         steps = range(first, steps_per_epoch(manifest, recipe.batch_size))

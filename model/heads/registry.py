@@ -11,19 +11,36 @@ from facemill.model.heads.margin import Margin, Penalty
 from facemill.model.heads.sampling import Sample
 from facemill.model.heads.siamese import Siamese
 from facemill.model.heads.softmax import Softmax
+from facemill.model.heads.taught import Taught
 from facemill.model.heads.triplet import Triplet
+from facemill.model.recipes.choices import TAUGHT
 from facemill.model.recipes.margins import margin_of
 from facemill.model.recipes.recipe import Recipe
+from facemill.model.recipes.teachers import check_teacher
 from facemill.transforms.core.errors import ParameterError
 
 
-def build(recipe: Recipe, classes: int) -> Head:
+def build(recipe: Recipe, classes: int, target_size: int | None = None) -> Head:
     """The head of a recipe; its `build` creates the weights, from Keras's current seed.
 
     Args:
         recipe: its head and the options of heads are used.
         classes: number of identities.
+        target_size: length of the teacher's embeddings, or None without a teacher.
+
+    Raises:
+        ParameterError: the head needs a teacher, or the teacher a weight.
     """
+    check_teacher(recipe, target_size is not None)
+    if target_size is None:
+        return _of_identities(recipe, classes)
+    if recipe.head in TAUGHT:
+        return Taught(teaching(recipe.head), target_size)
+    head = _of_identities(recipe, classes)
+    return Taught(teaching(recipe.teacher_loss), target_size, head, recipe.teacher_weight)
+
+
+def _of_identities(recipe: Recipe, classes: int) -> Head:
     margin = margin_of(recipe.head, recipe.margin)
     return _BUILDERS[recipe.head](recipe, classes, margin)
 

@@ -2,7 +2,14 @@
 
 import keras
 
-from facemill.model.networks import ghostfacenet, iresnet, mobilefacenet, plain, residual
+from facemill.model.networks import (
+    compact,
+    ghostfacenet,
+    iresnet,
+    mobilefacenet,
+    plain,
+    residual,
+)
 from facemill.model.networks.limits import check_image_size, check_options
 from facemill.model.recipes.choices import IR_NETWORKS
 
@@ -40,6 +47,8 @@ def build(
     if name == "residual":
         rate = residual.DROPOUT if dropout is None else dropout
         return residual.build(image_size, embedding_size, rate)
+    if name == "compact":
+        return compact.build(image_size, embedding_size, dropout or 0.0)
     if name == "plain":
         return plain.build(image_size, embedding_size, dropout or 0.0)
     return ghostfacenet.build(image_size, embedding_size, dropout or 0.0)

@@ -1,12 +1,15 @@
 """Names of all that a recipe chooses from; the help texts import them, so light."""
 
-RECIPES = ("default", "demo", "lfw")
-NETWORKS = (
-    "plain", "mobilefacenet", "residual", "ir18", "ir34", "ir50", "ir100", "ghostfacenet",
+RECIPES = (
+    "default", "demo", "lfw", "lfw_distilled", "casia_mobilefacenet", "casia_ir50", "ms1m_ir100",
 )  # fmt: skip
-# `dropout` and `squeeze_excitation` change these alone.
-WITH_DROPOUT = tuple(name for name in NETWORKS if name != "mobilefacenet")
-IR_NETWORKS = NETWORKS[3:7]
+NETWORKS = (
+    "plain", "mobilefacenet", "residual", "compact",
+    "ir18", "ir34", "ir50", "ir100", "ghostfacenet",
+)  # fmt: skip
+IR_NETWORKS = NETWORKS[4:8]
+# Dropout, and squeeze and excitation, change these alone.
+WITH_DROPOUT = ("plain", "residual", "compact", *IR_NETWORKS, "ghostfacenet")
 WITH_SQUEEZE_EXCITATION = IR_NETWORKS
 HEADS = (
     "softmax", "arcface", "cosface", "adaface", "subcenter", "combined", "triplet", "siamese",
@@ -14,6 +17,8 @@ HEADS = (
 # Heads of cross-entropy over all identities, and those of them that have centers to sample.
 CLASSIFIERS = ("softmax", "arcface", "cosface", "adaface", "subcenter", "combined")
 SAMPLED = CLASSIFIERS[1:]
+# Heads that learn from a teacher alone; their losses can also be added to those of the others.
+TAUGHT = ("mse", "cosine")
 # Heads that compare several images of one identity.
 NEED_PAIRS = ("triplet", "siamese")
 OPTIMIZERS = ("gradient-descent", "sgd", "adam", "adamw", "lamb", "lion")

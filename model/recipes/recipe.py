@@ -13,6 +13,7 @@ from facemill.model.recipes.choices import (
     PRECISIONS,
     SAMPLED,
     SCHEDULES,
+    TAUGHT,
 )
 from facemill.model.recipes.margins import margin_of
 from facemill.transforms.core import fields
@@ -39,7 +40,9 @@ class Recipe:
     """How a model is trained. Each field states what it means and its range."""
 
     network: str = option("mobilefacenet", choices=NETWORKS, help="network")
-    head: str = option("arcface", choices=HEADS, help="head that the network is trained with")
+    head: str = option(
+        "arcface", choices=(*HEADS, *TAUGHT), help="head that the network is trained with"
+    )
     dropout: float | None = option(
         None, least=0, most=0.9, help="rate of dropout, where the network's own is not wanted"
     )
@@ -71,6 +74,13 @@ class Recipe:
         above=0,
         most=1,
         help="share of the identities that a step compares its images with, for very many",
+    )
+    # Of a teacher beside a head of identities; the heads `mse` and `cosine` learn from it alone.
+    teacher_loss: str = option(
+        "cosine", choices=TAUGHT, help="how far embeddings are from those of the teacher"
+    )
+    teacher_weight: float = option(
+        0.0, least=0, most=1e6, help="of that loss, added to the loss of the head"
     )
     epochs: int = option(20, least=1, most=10_000, help="passes over the train split")
     # The last pass over the train split may then be incomplete.
@@ -237,6 +247,13 @@ class Recipe:
                 self.label_smoothing,
                 must=f"be 0 with the head {self.head}, which does not classify",
                 do="leave it out, or take another head",
+            )
+        if self.teacher_weight and self.head in TAUGHT:
+            raise ParameterError(
+                "teacher_weight",
+                self.teacher_weight,
+                must=f"be 0 with the head {self.head}, which learns from the teacher alone",
+                do="leave it out, or take a head of identities",
             )
         if self.sample_identities == 1:
             return

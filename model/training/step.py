@@ -62,13 +62,16 @@ class Step:
             )
 
     @tf.function
-    def train(self, pixels: Any, labels: Any, weights: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def train(
+        self, pixels: Any, labels: Any, weights: Any, *targets: Any
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """One step.
 
         Args:
             pixels: [B, S, S, 3], or one tensor for each replica.
             labels: int64 [B], the same.
             weights: float32 [B], the same.
+            targets: float32 [B, D], the same, where the head learns from a teacher.
 
         Returns:
             (the mean weighted loss float32 [], norms of the gradient by layer float32 [L], which
@@ -77,7 +80,8 @@ class Step:
         done = tf.convert_to_tensor(self.done)
         self._warmups.assign(done)
         measured = done % self._norms.every == 0
-        losses, norms = self._strategy.run(self._replica, (pixels, labels, weights, measured))
+        batch = (measured, pixels, labels, weights, *targets)
+        losses, norms = self._strategy.run(self._replica, batch)
         self.done.assign_add(1)
         if self._average is not None and self._average.is_moving:
             self._average.update(done + 1)
@@ -85,13 +89,11 @@ class Step:
         # Each replica has the norms of the sum over all.
         return loss, self._strategy.experimental_local_results(norms)[0]
 
-    def _replica(
-        self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, measured: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def _replica(self, measured: tf.Tensor, *batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """One replica's part of a step: its share of the global batch's mean loss, and norms."""
         several = self._recipe.accumulate > 1
         gradients_of = self._accumulated if several else self._gradients
-        loss, gradients = gradients_of(pixels, labels, weights)
+        loss, gradients = gradients_of(*batch)
         gradients = lazy_rows.summed(gradients)
         # A factor on the loss is a power of two, so taking it away and back changes no bit.
         factor = self._optimizer.scale_loss(tf.ones([]))
@@ -111,12 +113,16 @@ class Step:
         return loss, norms
 
     def _gradients(
-        self, pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+        self,
+        pixels: tf.Tensor,
+        labels: tf.Tensor,
+        weights: tf.Tensor,
+        targets: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Loss and gradient of some images, as shares of those of the global batch's mean."""
         with tf.GradientTape() as tape:
             embeddings = self._embedder.raw(pixels, training=True)
-            losses = self._head.losses(embeddings, labels, step=self.done)
+            losses = self._head.losses(embeddings, labels, step=self.done, targets=targets)
             # Divided by the size of the global batch, so that the sum over replicas is the mean.
             # Weights are 1 on average over the train split, so the learning rate keeps its meaning.
             loss = tf.reduce_sum(losses * weights) / self._recipe.batch_size

@@ -11,12 +11,20 @@ import tensorflow as tf
 
 from facemill.model.data import shard_files, tfdata
 from facemill.model.data.collection import Labels
+from facemill.model.data.teacher_targets import TeacherTargets
 from facemill.model.data.validation_pairs import Pairs, Scores, clusters, score
 from facemill.model.data.validation_sets import ValidationSet
 from facemill.model.export.embedder import Embedder
 from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
-from facemill.model.training import optimizers, precision, schedules, state, stopping
+from facemill.model.training import (
+    fine_tuning,
+    optimizers,
+    precision,
+    schedules,
+    state,
+    stopping,
+)
 from facemill.model.training.average import Average
 from facemill.model.training.checkpoints import Checkpoints
 from facemill.model.training.crew import Crew
@@ -47,6 +55,8 @@ class Data:
         transform: its transform, or a collection of datasets.
         pairs: validation pairs, or None.
         sets: further sets of pairs, by which nothing is chosen.
+        targets: a teacher's embeddings of the train split, or None.
+        start: what the network begins with, or None for random weights.
     """
 
     path: str
@@ -54,6 +64,8 @@ class Data:
     transform: Labels
     pairs: Pairs | None
     sets: Sequence[ValidationSet] = ()
+    targets: TeacherTargets | None = None
+    start: fine_tuning.Start | None = None
 
 
 @dataclass(frozen=True)
@@ -150,8 +162,13 @@ class Trainer:
         recipe = self._recipe
         with precision.layers_of(recipe.precision):
             self.embedder = self._embedder()
-        self._head = heads.build(recipe, len(self._data.transform.identities))
+        targets = self._data.targets
+        self._head = heads.build(
+            recipe, len(self._data.transform.identities), targets.size if targets else None
+        )
         self._head.build((None, recipe.embedding_size))
+        if self._data.start is not None:
+            fine_tuning.begin(self.embedder, self._data.start)
         self._variables = self.embedder.network.trainable_variables + self._head.trainable_variables
         self._optimizer = optimizers.build(recipe, self._rate, self._variables)
         # Built last, so that the initial weights do not depend on it.
@@ -306,15 +323,11 @@ class Trainer:
 
     def _steps_of(self, epoch: int, first: int) -> Iterator[Group]:
         start = self.step
+        data = self._data
         batches = tfdata.batches(
-            self._data.path,
-            self._data.manifest,
-            self._data.transform,
-            self._recipe,
-            epoch,
-            first,
-            self._crew.index,
-            self._crew.count,
+            *(data.path, data.manifest, data.transform, self._recipe, epoch, first),
+            *(self._crew.index, self._crew.count),
+            targets=data.targets.of if data.targets else None,
         ).take(self._steps - start)
         pending: list[tuple[tf.Tensor, tf.Tensor]] = []
         for batch in self._divided(batches):

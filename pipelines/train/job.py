@@ -14,6 +14,7 @@ import tensorflow as tf
 from facemill.model.data import augmented_examples, validation_pairs, validation_sets
 from facemill.model.data import tfdata as training_input
 from facemill.model.data.balanced_plan import identities_per_batch
+from facemill.model.data.teacher_targets import TeacherTargets
 from facemill.model.export import trained_identities
 from facemill.model.export.saved_model import copy_outside_strategy, model_id
 from facemill.model.metrics import verification
@@ -21,6 +22,7 @@ from facemill.model.metrics.pair_figures import PairFigures
 from facemill.model.networks import cost
 from facemill.model.networks.limits import check_image_size
 from facemill.model.recipes.recipe import Recipe
+from facemill.model.recipes.teachers import check_teacher
 from facemill.model.training import diagnosis, precision
 from facemill.model.training.crew import Crew
 from facemill.model.training.failures import failures_in_sentences
@@ -30,7 +32,9 @@ from facemill.model.training.trainer import Trainer
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.train import datasets, exports, rate_test, report, report_tables
 from facemill.pipelines.train.cautions import cautions, with_flags
+from facemill.pipelines.train.initial import Initial
 from facemill.pipelines.train.options import VAL, TrainOptions
+from facemill.pipelines.train.teacher import Teacher
 from facemill.pipelines.train.workers import Workers, cluster_of, follow, together
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
@@ -42,6 +46,30 @@ KIND = "model"
 _CHECKPOINTS, _LOGS = "checkpoints", "logs"
 _HISTORY = "history.csv"
 _FALSE_MATCH_RATES = (1e-1, 1e-2, 1e-3)
+
+
+@dataclasses.dataclass
+class _Beside:
+    """What a run takes beside its datasets.
+
+    Attributes:
+        sets: name and path of each further validation set.
+        teacher: whose embeddings are learned, or None.
+        initial: with whose weights the network begins, or None.
+    """
+
+    sets: Mapping[str, str]
+    teacher: Teacher | None = None
+    initial: Initial | None = None
+
+    def targets(self, folder: str, given: datasets.Datasets) -> TeacherTargets | None:
+        """The teacher's embeddings of the train split, kept in a folder of this disk."""
+        return None if self.teacher is None else self.teacher.targets(folder, *given.opened[0])
+
+    def described(self) -> dict[str, Any]:
+        """What the manifest says of the models."""
+        models = {"teacher": self.teacher, "init": self.initial}
+        return {name: {"model_id": one.model_id} for name, one in models.items() if one is not None}
 
 
 def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
@@ -56,11 +84,14 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         RunError: the dataset is damaged, or the loss is not finite.
     """
     del beam_args
+    check_teacher(options.recipe, options.teacher is not None)
     given = datasets.open_all(options)
     _check_dataset(given.manifest, options)
     recipe = options.recipe
     precision.check(recipe.precision)
     cluster = cluster_of(options)
+    if cluster is not None:
+        _refuse_models(options)
     count = count_replicas(
         *(options.cpu_replicas, recipe.batch_size, recipe.accumulate),
         workers=cluster.count if cluster else 1,
@@ -74,6 +105,13 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         # Each replica normalizes its own part of a batch, so their number changes the result.
         "replicas": count,
     }
+    beside = _Beside(sets)
+    if options.teacher is not None:
+        beside.teacher = Teacher(options.teacher, given.manifest)
+        wanted["teacher"] = beside.teacher.model_id
+    if options.init is not None:
+        beside.initial = Initial(options.init, options.freeze, recipe, given.manifest)
+        wanted |= {"init": beside.initial.model_id, "freeze": list(options.freeze)}
     if not tests_rates:
         wanted["export"] = list(options.export)
         wanted["validate"] = {
@@ -82,7 +120,7 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     use_own_settings()
     with failures_in_sentences(), together(cluster, wanted, options) as workers:
         if workers is None or workers.cluster.is_chief:
-            _write(given, options, wanted, sets, workers)
+            _write(given, options, wanted, beside, workers)
         else:
             given.verify()
             follow(workers, given, recipe.resolved(), tests_rates)
@@ -92,14 +130,18 @@ def _write(
     given: datasets.Datasets,
     options: TrainOptions,
     wanted: dict[str, Any],
-    sets: Mapping[str, str],
+    beside: _Beside,
     workers: Workers | None,
 ) -> None:
     """Trains, and writes the model."""
     tests_rates = options.find_learning_rate
     inputs = dict(given.inputs)
     if not tests_rates:
-        inputs |= {f"validate[{name}]": path for name, path in sets.items()}
+        inputs |= {f"validate[{name}]": path for name, path in beside.sets.items()}
+    if beside.teacher is not None:
+        inputs["teacher"] = beside.teacher.path
+    if beside.initial is not None:
+        inputs["init"] = beside.initial.path
     keep = [] if tests_rates else [_CHECKPOINTS, _LOGS]
     with writing.begin(
         options.output,
@@ -118,7 +160,18 @@ def _write(
         given.verify()
         if workers is not None:
             workers.link.ready()
-        _train(work, given, options, wanted["replicas"], sets, workers)
+        _train(work, given, options, wanted["replicas"], beside, workers)
+
+
+def _refuse_models(options: TrainOptions) -> None:
+    """Refuses what only the chief of several workers would have."""
+    for name in ("teacher", "init"):
+        value = getattr(options, name)
+        if value is not None:
+            raise UsageError(
+                f"--{name} must go with a training of one process, got {value} with several "
+                "workers; leave it out, or train on one machine."
+            )
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
@@ -146,7 +199,7 @@ def _train(
     given: datasets.Datasets,
     options: TrainOptions,
     count: int,
-    sets: Mapping[str, str],
+    beside: _Beside,
     workers: Workers | None,
 ) -> None:
     started = time.time()
@@ -163,17 +216,20 @@ def _train(
         # Now it is known how many identities they are.
         _check_dataset(data.manifest, options)
     if options.find_learning_rate:
+        data = dataclasses.replace(data, targets=beside.targets(work.folder(_CHECKPOINTS), given))
         fingerprint = given.options["dataset_fingerprint"]
         rate_test.run(work, data, fingerprint, recipe, strategy, crew)
         return
     if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
     preprocessing = data.manifest["preprocessing"]
-    judged = _sets(sets, data.manifest, loaded.trained_names, recipe)
-    data = dataclasses.replace(data, sets=judged)
+    judged = _sets(beside.sets, data.manifest, loaded.trained_names, recipe)
     checkpoints, logs, save = _kept_folders(work)
+    targets = beside.targets(checkpoints, given)
     # Seeds weights and dropout; image order and augmentation have seeds of their own.
     keras.utils.set_random_seed(recipe.seed)
+    start = None if beside.initial is None else beside.initial.start()
+    data = dataclasses.replace(data, sets=judged, targets=targets, start=start)
     trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn, crew=crew)
     size = cost.of(trainer.embedder.network)
     print(f"{recipe.network}: {size}", file=sys.stderr)
@@ -206,6 +262,7 @@ def _train(
         "dataset_fingerprint": given.options["dataset_fingerprint"],
         **loaded.described,
         "embedding_size": recipe.embedding_size,
+        **beside.described(),
         "network": {"name": recipe.network, **size.to_manifest()},
         "preprocessing": preprocessing,
         "runtimes": exported.runtimes,

@@ -90,6 +90,23 @@ class TrainOptions:
         help="table with the columns dataset (its path as given, or its position from 1 on), "
         "identity and name: what identities of several datasets are called",
     )
+    teacher: str | None = option(
+        None,
+        help="model whose embeddings of the training images are learned, alone by the heads mse "
+        "and cosine, beside others by --teacher-weight",
+    )
+    init: str | None = option(
+        None,
+        help="model that facemill trained, with whose weights the network begins; the head is new",
+    )
+    freeze: tuple[str, ...] = option(
+        (),
+        several=True,
+        metavar="PATTERN",
+        parse=tuple,
+        help="layers of --init whose weights stay as they are, by names of the report such as "
+        "'conv2d_[1-9]'",
+    )
     find_learning_rate: bool = option(
         False,
         help="train some steps at rising rates and write their curve and the rate to take to "
@@ -161,6 +178,16 @@ class TrainOptions:
             )
         # Checks the hosts.
         _ = self.cluster
+        if self.freeze and self.init is None:
+            raise UsageError(
+                "--freeze must come with --init, whose layers it keeps, got "
+                f"{' '.join(self.freeze)}; give both, or leave it out."
+            )
+        if self.teacher is not None and len(self.dataset) > 1:
+            raise UsageError(
+                f"--teacher must go with one dataset, got {len(self.dataset)}; ingest them into "
+                "one by --append-to."
+            )
         if self.recipe.batch_size % self.cpu_replicas:
             raise UsageError(
                 f"--batch-size must be a multiple of --cpu-replicas ({self.cpu_replicas}), got "

@@ -22,11 +22,21 @@ def flip_and_crop(images: tf.Tensor, flip: bool, largest: float, draws: tf.Tenso
     top = (1.0 - side) * draws[:, 1]
     left = (1.0 - side) * draws[:, 2]
     right = left + side
-    mirrored = (draws[:, 3] < 0.5) if flip else tf.zeros([count], tf.bool)
+    flipped = mirrored(flip, draws)
     boxes = tf.stack(
-        [top, tf.where(mirrored, right, left), top + side, tf.where(mirrored, left, right)], axis=1
+        [top, tf.where(flipped, right, left), top + side, tf.where(flipped, left, right)], axis=1
     )
     return tf.image.crop_and_resize(images, boxes, tf.range(count), [size, size])
+
+
+def mirrored(flip: bool, draws: tf.Tensor) -> tf.Tensor:
+    """Which images `flip_and_crop` mirrors: bool [N].
+
+    Args:
+        flip: whether half of the images are mirrored.
+        draws: float32 [N, 4], in [0, 1).
+    """
+    return (draws[:, 3] < 0.5) if flip else tf.zeros([tf.shape(draws)[0]], tf.bool)
 
 
 def rotate(images: tf.Tensor, degrees: tf.Tensor) -> tf.Tensor:

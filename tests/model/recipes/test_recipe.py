@@ -5,14 +5,21 @@ from pathlib import Path
 import pytest
 
 from facemill.model import recipes
-from facemill.model.recipes.choices import HEADS, NETWORKS, OPTIMIZERS, RECIPES, SAMPLED
+from facemill.model.recipes.choices import (
+    HEADS,
+    NETWORKS,
+    OPTIMIZERS,
+    RECIPES,
+    SAMPLED,
+    TAUGHT,
+)
 from facemill.model.recipes.recipe import Recipe
 from facemill.transforms.core.errors import UsageError
 
 FILES = sorted(
     path.stem
     for path in Path(recipes.__file__).parent.glob("*.py")
-    if path.stem not in ("__init__", "choices", "margins", "recipe")
+    if path.stem not in ("__init__", "choices", "margins", "recipe", "teachers")
 )
 
 
@@ -30,7 +37,8 @@ def test_every_recipe_is_valid_and_has_a_docstring(name):
 
 
 @pytest.mark.parametrize(
-    ("field", "names"), [("network", NETWORKS), ("head", HEADS), ("optimizer", OPTIMIZERS)]
+    ("field", "names"),
+    [("network", NETWORKS), ("head", (*HEADS, *TAUGHT)), ("optimizer", OPTIMIZERS)],
 )
 def test_only_listed_names_are_allowed(field, names):
     for name in names:
