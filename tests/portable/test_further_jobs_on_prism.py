@@ -46,7 +46,7 @@ def further(tiny_photos, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("further") / "photos"
     people = sorted(path for path in tiny_photos.iterdir() if path.is_dir())
     for number, person in enumerate(people[:6]):
-        (root / f"new{number}").mkdir(parents=True)
+        (root / f"new{number}").mkdir(parents=True, exist_ok=True)
         for photo in sorted(person.iterdir())[: 4 + number % 2]:
             data = photo.read_bytes()
             (root / f"new{number}" / photo.name).write_bytes(data)
