@@ -12,6 +12,7 @@ imported only when the first element comes is not seen.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import multiprocessing
 import sys
@@ -21,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks.score_memory import small_model
 from benchmarks.usage import run
@@ -113,12 +115,11 @@ def _stages(words: Sequence[str]) -> list[list[bytes]]:
         build(built[0])
         raise _BuiltError
 
-    runner.Runner.run = build_only  # type: ignore[method-assign, assignment]
-    try:
-        code = cli.main(list(words))
-        raise SystemExit(f"{words[0]} built no graph, exit code {code}")
-    except _BuiltError:
-        pass
+    with (
+        contextlib.suppress(_BuiltError),
+        mock.patch.object(runner.Runner, "run", build_only),
+    ):
+        raise SystemExit(f"{words[0]} built no graph, exit code {cli.main(list(words))}")
     pickled: dict[str, bytes] = {}
     for step in built[0].to_runner_api().components.transforms.values():
         if step.spec.urn == common_urns.primitives.PAR_DO.urn:
