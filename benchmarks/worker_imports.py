@@ -12,9 +12,9 @@ imported only when the first element comes is not seen.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks.score_memory import small_model
 from benchmarks.usage import run
@@ -44,9 +45,11 @@ _FACEMILL = [sys.executable, "-m", "facemill.pipelines.cli"]
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        commands = _inputs(Path(folder))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", help="where inputs are kept; a temporary one if not given")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        commands = _inputs(Path(given.folder or temporary))
         graphs = {name: _forked(_stages, words) for name, words in commands.items()}
         # From here on, this process is a worker that has no stage yet.
         base, loaded = _timed(lambda: importlib.import_module(_WORKER))
@@ -64,29 +67,31 @@ def main() -> None:
 
 
 def _inputs(root: Path) -> dict[str, list[str]]:
-    """The command of each job, without an output that is complete."""
-    photos, embeddings, dataset = (str(root / name) for name in ("photos", "embeddings", "dataset"))
-    drawn = ("--identities", "4", "--images-per-identity", "4")
-    run([*_FACEMILL, "synthesize", "--output", photos, *drawn])
-    images = os.path.join(photos, "images")
-    # It loads TensorFlow, which this process must be without.
-    model = _forked(small_model, str(root))
-    run([*_FACEMILL, "score", "--input", images, "--model", model, "--output", embeddings])
-    run([*_FACEMILL, "ingest", "--input", images, "--output", dataset, "--image-size", "32"])
-    append = ("--append-to", dataset, "--image-size", "32")
-    # Any flag of Beam's has a runner count them.
+    """The command of each job. What it reads is made where it is not in the folder yet."""
+    photos, model, embeddings = (root / name for name in ("photos", "model", "embeddings"))
+    images = str(photos / "images")
+    if not photos.exists():
+        drawn = ("--identities", "4", "--images-per-identity", "4")
+        run([*_FACEMILL, "synthesize", "--output", str(photos), *drawn])
+    if not model.exists():
+        # It loads TensorFlow, which this process must be without.
+        _forked(small_model, str(root))
+    if not embeddings.exists():
+        words = ("--input", images, "--model", str(model), "--output", str(embeddings))
+        run([*_FACEMILL, "score", *words])
+    # Any flag of Beam's has a runner count the pairs.
     pairs = ("--protocol", "pairs", "--pairs", "all", "--direct_num_workers=1")
     given = {
-        "ingest": ["ingest", "--input", images],
-        "ingest --append-to": ["ingest", "--input", images, *append],
-        "ingest --align detect": ["ingest", "--input", images, "--align", "detect"],
-        "score": ["score", "--input", images, "--model", model],
-        "detect": ["detect", "--input", images],
-        "match": ["match", "--probes", embeddings, "--gallery", embeddings],
-        "cluster": ["cluster", "--embeddings", embeddings, "--threshold", "0.5"],
-        "evaluate --pairs all": ["evaluate", "--embeddings", embeddings, *pairs],
+        "ingest": ["--input", images, "--workers", "1"],
+        "score": ["--input", images, "--model", str(model)],
+        "detect": ["--input", images],
+        "match": ["--probes", str(embeddings), "--gallery", str(embeddings)],
+        "cluster": ["--embeddings", str(embeddings), "--threshold", "0.5"],
+        "evaluate": ["--embeddings", str(embeddings), *pairs],
     }
-    return {name: [*words, "--output", str(root / "new")] for name, words in given.items()}
+    return {
+        job: [job, *words, "--output", str(root / f"new-{job}")] for job, words in given.items()
+    }
 
 
 class _BuiltError(Exception):
@@ -110,12 +115,11 @@ def _stages(words: Sequence[str]) -> list[list[bytes]]:
         build(built[0])
         raise _BuiltError
 
-    runner.Runner.run = build_only  # type: ignore[method-assign, assignment]
-    try:
-        code = cli.main(list(words))
-        raise SystemExit(f"{words[0]} built no graph, exit code {code}")
-    except _BuiltError:
-        pass
+    with (
+        contextlib.suppress(_BuiltError),
+        mock.patch.object(runner.Runner, "run", build_only),
+    ):
+        raise SystemExit(f"{words[0]} built no graph, exit code {cli.main(list(words))}")
     pickled: dict[str, bytes] = {}
     for step in built[0].to_runner_api().components.transforms.values():
         if step.spec.urn == common_urns.primitives.PAR_DO.urn:
@@ -158,6 +162,8 @@ def _forked(function: Callable[..., Any], *arguments: Any) -> Any:
         found = reads.recv()
     except EOFError:
         raise SystemExit("a stage could not be opened; its error stands above") from None
+    # It may have processes of its own, for which it would wait.
+    child.kill()
     child.join()
     return found
 
