@@ -43,10 +43,13 @@ CASES |= {
     for head in HEADS
     if head in SAMPLED
 }
+# Its margin is divided by the deviation of lengths, which is small at first.
+CASES["adaface"] = dataclasses.replace(CASES["adaface"], learning_rate=2e-3)
 CASES |= {
     "averaged": dataclasses.replace(CASES["arcface"], ema=0.9),
     "in parts": dataclasses.replace(CASES["arcface"], accumulate=3, ema=0.9),
-    "by adamw": dataclasses.replace(CASES["cosface"], optimizer="adamw", learning_rate=1e-3),
+    # It divides each gradient by its own size, so that those that are all rounding count in full.
+    "by adamw": dataclasses.replace(CASES["cosface"], optimizer="adamw", learning_rate=1e-4),
 }
 
 
