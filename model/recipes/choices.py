@@ -4,7 +4,9 @@ RECIPES = (
     "default", "demo", "lfw", "lfw_distilled", "casia_mobilefacenet", "casia_ir50", "ms1m_ir100",
 )  # fmt: skip
 NETWORKS = (
-    "plain", "mobilefacenet", "residual", "compact", "ir18", "ir34", "ir50", "ir100", "ghostfacenet",
+    "plain", "mobilefacenet", "residual", "compact",
+    "ir18", "ir34", "ir50", "ir100",
+    "ghostfacenet",
 )  # fmt: skip
 IR_NETWORKS = NETWORKS[4:8]
 # Dropout, and squeeze and excitation, change these alone.
