@@ -27,7 +27,7 @@ from facemill.transforms.dataset.records import (
 )
 from facemill.transforms.selection.rules import give_weights
 
-_SHUFFLE_BUFFER = 16_384
+SHUFFLE_BUFFER = 16_384
 _STREAMS = 8
 _PREFETCHED_BATCHES = 4
 # More than the copies of an image that a balance rule of ingest writes.
@@ -148,7 +148,7 @@ def shuffled_records(
         .interleave(
             tf.data.TFRecordDataset, cycle_length=_STREAMS, num_parallel_calls=1, deterministic=True
         )
-        .shuffle(_SHUFFLE_BUFFER, seed=epoch_seed(seed, epoch), reshuffle_each_iteration=False)
+        .shuffle(SHUFFLE_BUFFER, seed=epoch_seed(seed, epoch), reshuffle_each_iteration=False)
     )
 
 

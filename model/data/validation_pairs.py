@@ -47,10 +47,12 @@ class Scores:
     Attributes:
         genuine: float64 [G].
         impostor: float64 [I].
+        vectors: float32 [N, D], embeddings of the images of the pairs, or None.
     """
 
     genuine: np.ndarray
     impostor: np.ndarray
+    vectors: np.ndarray | None = None
 
     @functools.cached_property
     def metrics(self) -> dict[str, float]:
@@ -158,7 +160,7 @@ def score(pairs: Pairs, embed: Callable[[list[bytes]], np.ndarray]) -> Scores:
     left, right = pairs.genuine.T
     genuine = verification.cosine(vectors[left], vectors[right])
     left, right = pairs.impostor.T
-    return Scores(genuine, verification.cosine(vectors[left], vectors[right]))
+    return Scores(genuine, verification.cosine(vectors[left], vectors[right]), vectors)
 
 
 def hardest(scores: Scores, count: int) -> tuple[np.ndarray, np.ndarray]:

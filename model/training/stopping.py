@@ -10,7 +10,7 @@ from facemill.model.metrics import verification
 
 # False match rates of which one is watched, the lowest first.
 _RATES = (1e-3, 1e-2, 1e-1)
-_ACCURACY = "accuracy"
+ACCURACY = "accuracy"
 _PREFIX = "tar_at_fmr_"
 
 
@@ -31,7 +31,12 @@ def figures(scores: Scores) -> dict[str, float]:
 
 def watched(row: Mapping[str, float]) -> str:
     """The name of the figure that early stopping watches: TAR where there is one."""
-    return next((name for name in row if name.startswith(_PREFIX)), _ACCURACY)
+    return next((name for name in row if name.startswith(_PREFIX)), ACCURACY)
+
+
+def rate_of(name: str) -> float:
+    """The false match rate in the name of a TAR, such as 0.01 of `tar_at_fmr_0.01`."""
+    return float(name.removeprefix(_PREFIX))
 
 
 def best(rows: Sequence[Mapping[str, float]]) -> int:

@@ -20,17 +20,17 @@ from facemill.model.export import tflite, trained_identities
 from facemill.model.export.embedder import Embedder
 from facemill.model.export.saved_model import copy_outside_strategy, export, model_id
 from facemill.model.metrics import verification
-from facemill.model.networks import cost
 from facemill.model.networks.limits import check_image_size
+from facemill.model.recipes.recipe import Recipe
 from facemill.model.runtimes.spec import SAVED_MODEL
-from facemill.model.training import diagnosis, precision
+from facemill.model.training import diagnosis, pair_intervals, precision, stopping
 from facemill.model.training.failures import failures_in_sentences
 from facemill.model.training.keras_settings import use_own_settings
 from facemill.model.training.strategy import count_replicas, replicas
 from facemill.model.training.trainer import Data, Trainer
 from facemill.pipelines.common.progress import Progress
-from facemill.pipelines.train import rate_test, report
-from facemill.pipelines.train.cautions import cautions, with_flags
+from facemill.pipelines.train import plan, rate_test, report
+from facemill.pipelines.train.cautions import with_flags
 from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError, UsageError
@@ -62,6 +62,10 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     recipe = options.recipe
     precision.check(recipe.precision)
     count = count_replicas(options.cpu_replicas, recipe.batch_size, recipe.accumulate)
+    if options.dry_run:
+        with failures_in_sentences():
+            _say_plan(manifest, recipe.resolved(), count)
+        return
     wanted = {
         **dataclasses.asdict(recipe.resolved()),
         "dataset_fingerprint": artifact.fingerprint(manifest),
@@ -113,6 +117,14 @@ def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
         )
 
 
+def _say_plan(manifest: dict[str, Any], recipe: Recipe, count: int) -> None:
+    use_own_settings()
+    found = plan.of(recipe, manifest, count)
+    print("would train, and write nothing now:", *plan.lines(found), sep="\n")
+    for text in plan.warnings(found):
+        _warn(text)
+
+
 def _train(
     work: Work, dataset: str, manifest: dict[str, Any], options: TrainOptions, count: int
 ) -> None:
@@ -131,6 +143,11 @@ def _train(
     if options.find_learning_rate:
         rate_test.run(work, dataset, manifest, transform, recipe, strategy)
         return
+    planned = plan.of(recipe, manifest, count)
+    print(f"{recipe.network}: {planned.size}", file=sys.stderr)
+    warnings = plan.cautions(planned)
+    for text in plan.warnings(planned):
+        _warn(text)
     pairs = validation_pairs.draw(dataset, manifest, recipe.validation_pairs, recipe.seed)
     if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
@@ -139,11 +156,6 @@ def _train(
     keras.utils.set_random_seed(recipe.seed)
     data = Data(dataset, manifest, transform, pairs)
     trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn)
-    size = cost.of(trainer.embedder.network)
-    print(f"{recipe.network}: {size}", file=sys.stderr)
-    warnings = cautions(recipe, trainer.steps, trainer.warmup)
-    for text in warnings:
-        _warn(text)
     # The rate that the progress line shows leaves out what an earlier run did.
     trainer.restore()
     with Progress("steps trained", lambda: trainer.done, lambda: trainer.steps, trainer.note):
@@ -167,10 +179,12 @@ def _train(
         "model_id": model_id(embedder, recipe, preprocessing),
         "dataset_fingerprint": artifact.fingerprint(manifest),
         "embedding_size": recipe.embedding_size,
-        "network": {"name": recipe.network, **size.to_manifest()},
+        "network": {"name": recipe.network, **planned.size.to_manifest()},
         "preprocessing": preprocessing,
         "runtimes": [*twin, SAVED_MODEL.to_manifest()],
         "metrics": _metrics(trainer, scores),
+        # 95 %, over identities.
+        "intervals": {} if scores is None or pairs is None else pair_intervals.of(scores, pairs),
         "thresholds": {}
         if scores is None
         else verification.thresholds_at(scores.genuine, scores.impostor, _FALSE_MATCH_RATES),
@@ -193,11 +207,15 @@ def _train(
             "python": platform.python_version(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 2),
+            # With the processes before this one, from whose checkpoints it went on.
+            "training_seconds": round(trainer.history.seconds, 2),
         },
     )
     print(options.output)
     for name, value in described["metrics"].items():
-        print(f"  {name:<18} {value:.4f}")
+        low, high = described["intervals"].get(name, (None, None))
+        interval = "" if low is None else f" ({low:.4f} to {high:.4f})"
+        print(f"  {name:<18} {value:.4f}{interval}")
     print(f"  {'model':<18} {described['model_id'][:12]}")
 
 
@@ -268,7 +286,7 @@ def _device() -> str:
 def _metrics(trainer: Trainer, scores: validation_pairs.Scores | None) -> dict[str, float]:
     steps = max(1, len(trainer.history.losses) // 20)
     metrics = {"loss": trainer.history.mean_loss(steps)}
-    return metrics if scores is None else {**metrics, **scores.metrics}
+    return metrics if scores is None else {**metrics, **stopping.figures(scores)}
 
 
 def _commit(

@@ -163,3 +163,8 @@ def test_a_bad_value_is_refused_in_one_sentence(capsys, flags, said):
 def test_options_made_in_code_are_checked_too():
     with pytest.raises(UsageError, match="--cpu-replicas must be 1 to 64, got 65"):
         TrainOptions("d", "o", cpu_replicas=65)
+
+
+def test_a_dry_run_of_a_rate_test_is_refused(capsys):
+    said = refused(capsys, "--dry-run", "--find-learning-rate")
+    assert "--dry-run must stand without --find-learning-rate" in said
