@@ -3,7 +3,7 @@
 RECIPES = ("default", "demo", "lfw")
 IR_NETWORKS = ("ir18", "ir34", "ir50", "ir100")
 NETWORKS = ("plain", "mobilefacenet", "residual", *IR_NETWORKS, "ghostfacenet")
-# `--dropout` and `--squeeze-excitation` change these alone.
+# The networks that dropout, and those that squeeze-and-excitation, can change.
 WITH_DROPOUT = ("plain", "residual", *IR_NETWORKS, "ghostfacenet")
 WITH_SQUEEZE_EXCITATION = IR_NETWORKS
 HEADS = (

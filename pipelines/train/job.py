@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from facemill.model.data import augmented_examples, validation_pairs
+from facemill.model.data import augmented_examples, shard_files, validation_pairs
 from facemill.model.data import tfdata as training_input
 from facemill.model.data.balanced_plan import identities_per_batch
 from facemill.model.data.vocabulary import Transform
@@ -63,6 +63,8 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     precision.check(recipe.precision)
     count = count_replicas(options.cpu_replicas, recipe.batch_size, recipe.accumulate)
     if options.dry_run:
+        names = [name for split in manifest["splits"].values() for name in split["shards"]]
+        artifact.check_sizes(dataset, shard_files.entries_of(dataset, manifest, names))
         with failures_in_sentences():
             _say_plan(manifest, recipe.resolved(), count)
         return

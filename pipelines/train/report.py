@@ -75,7 +75,7 @@ def _cards(
 
 
 def _interval(found: Sequence[float] | None) -> str:
-    return "" if found is None else f"95 %: {100 * found[0]:.1f} to {100 * found[1]:.1f} %"
+    return "" if found is None else f"95 %: {100 * found[0]:.1f}–{100 * found[1]:.1f} %"
 
 
 def _words(name: str) -> str:
