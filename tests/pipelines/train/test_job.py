@@ -236,7 +236,7 @@ def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(dataset, tmp_pa
     assert cli.main([str(one) for one in given]) == 0
     said = capsys.readouterr().out
     assert "steps" in said
-    assert "43, 8.6 epochs of 5" in said
+    assert "43, 10.8 epochs of 4" in said
     assert "plain: " in said
     assert "activations" in said
     assert not output.exists()
