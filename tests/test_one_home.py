@@ -1,6 +1,7 @@
 """Each constant and each list of choices is assigned in one module, read from the sources."""
 
 import ast
+import importlib
 from collections import defaultdict
 from pathlib import Path
 
@@ -85,12 +86,8 @@ def test_a_name_is_assigned_in_its_home_alone(homes, name, home):
 
 @pytest.mark.parametrize("name", ["SPLITS", "LEVELS", "ALIGNMENTS", "DETECTORS", "NETWORKS"])
 def test_no_other_module_repeats_a_list_of_choices(name):
-    home = TREES[CHOICES[name]]
-    (value,) = (
-        ast.literal_eval(node.value)
-        for node in home.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
-    )
+    home = CHOICES[name].removesuffix(".py").replace("/", ".")
+    value = getattr(importlib.import_module(f"facemill.{home}"), name)
     repeats = [
         f"{path}:{node.lineno}"
         for path, tree in TREES.items()
@@ -98,7 +95,8 @@ def test_no_other_module_repeats_a_list_of_choices(name):
         if isinstance(node, ast.Tuple | ast.List | ast.Set)
         and {getattr(one, "value", None) for one in node.elts} == set(value)
     ]
-    assert [where.partition(":")[0] for where in repeats] == [CHOICES[name]], repeats
+    # The home itself is not among them where it is made of shorter lists.
+    assert {where.partition(":")[0] for where in repeats} <= {CHOICES[name]}, repeats
 
 
 @pytest.mark.parametrize(("text", "home"), WRITTEN_ONCE.items())

@@ -15,8 +15,8 @@ from facemill.pipelines.common.options import add_arguments
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [path for top in ("model", "transforms") for path in sorted((ROOT / top).rglob("*.py"))]
-# Of `registry.build`; a command calls it by the option that it came from.
-RENAMED = {"images_root"}
+# Of `registry.build`, which a command calls by the option that it came from, and of `shares`.
+RENAMED = {"images_root", "worker"}
 
 
 @pytest.mark.parametrize("top", ["model", "transforms"])

@@ -29,7 +29,7 @@ from facemill.transforms.dataset.records import (
 )
 from facemill.transforms.selection.rules import give_weights
 
-_SHUFFLE_BUFFER = 16_384
+SHUFFLE_BUFFER = 16_384
 _STREAMS = 8
 _PREFETCHED_BATCHES = 4
 # More than the copies of an image that a balance rule of ingest writes.
@@ -204,7 +204,7 @@ def _streamed(
 
 def _shuffled(records: tf.data.Dataset, seed: int, epoch: int) -> tf.data.Dataset:
     return records.shuffle(
-        _SHUFFLE_BUFFER, seed=epoch_seed(seed, epoch), reshuffle_each_iteration=False
+        SHUFFLE_BUFFER, seed=epoch_seed(seed, epoch), reshuffle_each_iteration=False
     )
 
 

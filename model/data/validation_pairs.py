@@ -48,10 +48,12 @@ class Scores:
     Attributes:
         genuine: float64 [G].
         impostor: float64 [I].
+        vectors: float32 [N, D], embeddings of the images of the pairs, or None.
     """
 
     genuine: np.ndarray
     impostor: np.ndarray
+    vectors: np.ndarray | None = None
 
     @functools.cached_property
     def metrics(self) -> dict[str, float]:
@@ -195,7 +197,7 @@ def score_vectors(pairs: Pairs, vectors: np.ndarray) -> Scores:
     left, right = pairs.genuine.T
     genuine = verification.cosine(vectors[left], vectors[right])
     left, right = pairs.impostor.T
-    return Scores(genuine, verification.cosine(vectors[left], vectors[right]))
+    return Scores(genuine, verification.cosine(vectors[left], vectors[right]), vectors)
 
 
 def first(pairs: Pairs, images: int) -> Pairs:

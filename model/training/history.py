@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,12 @@ class History:
         self.layers: list[str] = []
         self.gradients: list[dict[str, Any]] = []
         self.validation: list[dict[str, Any]] = []
+        self._before, self._since = 0.0, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Since the history was made or loaded, and of the processes before."""
+        return self._before + time.monotonic() - self._since
 
     def add_steps(self, start: int, losses: Sequence[float], rates: Sequence[float]) -> None:
         """Adds the steps after step `start`, in place of any recorded before."""
@@ -76,6 +83,7 @@ class History:
             "rates": self.rates,
             "gradients": self.gradients,
             "validation": self.validation,
+            "seconds": round(self.seconds, 3),
         }
         storage.write_atomically(self._path(step), json.dumps(value).encode("ascii"))
 
@@ -90,6 +98,8 @@ class History:
         value = json.loads(storage.read_bytes(self._path(step)))
         self.losses, self.rates = value["losses"], value["rates"]
         self.gradients, self.validation = value["gradients"], value["validation"]
+        # Files of before have no time.
+        self._before, self._since = value.get("seconds", 0.0), time.monotonic()
 
     def forget(self, checkpoints: Iterable[str]) -> None:
         """Removes the files whose checkpoint is gone.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from facemill.model.data.validation_pairs import Scores
 from facemill.model.metrics.pair_figures import PairFigures
 
-_ACCURACY = "accuracy"
+ACCURACY = "accuracy"
 _PREFIX = "tar_at_fmr_"
 
 
@@ -28,7 +28,12 @@ def figures(scores: Scores, clusters: Sequence[str] | None = None) -> dict[str, 
 
 def watched(row: Mapping[str, float]) -> str:
     """The name of the figure that early stopping watches: TAR where there is one."""
-    return next((name for name in row if name.startswith(_PREFIX)), _ACCURACY)
+    return next((name for name in row if name.startswith(_PREFIX)), ACCURACY)
+
+
+def rate_of(name: str) -> float:
+    """The false match rate in the name of a TAR, such as 0.01 of `tar_at_fmr_0.01`."""
+    return float(name.removeprefix(_PREFIX))
 
 
 def best(rows: Sequence[Mapping[str, float]]) -> int:

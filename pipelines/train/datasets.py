@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facemill.model.data import pairs_of_several, validation_pairs
+from facemill.model.data import pairs_of_several, shard_files, validation_pairs
 from facemill.model.data.aliases import Names, read_aliases
 from facemill.model.data.collection import Collection, Labels, Part, check_alike, joined
 from facemill.model.data.validation_pairs import Pairs
@@ -69,6 +69,16 @@ class Datasets:
             # Of a dataset on a store each file is checked when it is downloaded.
             if not storage.is_remote(path):
                 artifact.verify_files(path, manifest)
+
+    def check_sizes(self) -> None:
+        """Compares the sizes of all shards with the manifests, without reading them.
+
+        Raises:
+            RunError: a shard is missing or of another size.
+        """
+        for path, manifest in self.opened:
+            names = [name for split in manifest["splits"].values() for name in split["shards"]]
+            artifact.check_sizes(path, shard_files.entries_of(path, manifest, names))
 
     def load(self) -> Labels:
         """The transform of the dataset, or of all of them.

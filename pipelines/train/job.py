@@ -11,7 +11,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from facemill.model.data import augmented_examples, validation_pairs, validation_sets
+from facemill.model.data import (
+    augmented_examples,
+    validation_pairs,
+    validation_sets,
+)
 from facemill.model.data import tfdata as training_input
 from facemill.model.data.balanced_plan import identities_per_batch
 from facemill.model.data.teacher_targets import TeacherTargets
@@ -19,19 +23,18 @@ from facemill.model.export import trained_identities
 from facemill.model.export.saved_model import copy_outside_strategy, model_id
 from facemill.model.metrics import verification
 from facemill.model.metrics.pair_figures import PairFigures
-from facemill.model.networks import cost
 from facemill.model.networks.limits import check_image_size
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.recipes.teachers import check_teacher
-from facemill.model.training import diagnosis, precision
+from facemill.model.training import diagnosis, precision, stopping
 from facemill.model.training.crew import Crew
 from facemill.model.training.failures import failures_in_sentences
 from facemill.model.training.keras_settings import use_own_settings
 from facemill.model.training.strategy import count_replicas, replicas
 from facemill.model.training.trainer import Trainer
 from facemill.pipelines.common.progress import Progress
-from facemill.pipelines.train import datasets, exports, rate_test, report, report_tables
-from facemill.pipelines.train.cautions import cautions, with_flags
+from facemill.pipelines.train import datasets, exports, plan, rate_test, report, report_tables
+from facemill.pipelines.train.cautions import with_flags
 from facemill.pipelines.train.initial import Initial
 from facemill.pipelines.train.options import VAL, TrainOptions
 from facemill.pipelines.train.teacher import Teacher
@@ -99,6 +102,11 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     tests_rates = options.find_learning_rate
     exports.check_packages(options.export)
     sets = {name: storage.absolute(path, "validate") for name, path in options.validate}
+    if options.dry_run:
+        given.check_sizes()
+        with failures_in_sentences():
+            _say_plan(given.manifest, recipe.resolved(), count)
+        return
     wanted = {
         **dataclasses.asdict(recipe.resolved()),
         **given.options,
@@ -194,6 +202,14 @@ def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
         )
 
 
+def _say_plan(manifest: dict[str, Any], recipe: Recipe, count: int) -> None:
+    use_own_settings()
+    found = plan.of(recipe, manifest, count)
+    print("would train, and write nothing now:", *plan.lines(found), sep="\n")
+    for text in plan.warnings(found):
+        _warn(text)
+
+
 def _train(
     work: Work,
     given: datasets.Datasets,
@@ -220,6 +236,11 @@ def _train(
         fingerprint = given.options["dataset_fingerprint"]
         rate_test.run(work, data, fingerprint, recipe, strategy, crew)
         return
+    planned = plan.of(recipe, data.manifest, count)
+    print(f"{recipe.network}: {planned.size}", file=sys.stderr)
+    warnings = plan.cautions(planned) + loaded.warnings
+    for text in plan.warnings(planned) + loaded.warnings:
+        _warn(text)
     if pairs is None and recipe.validation_pairs > 0:
         print("no two val identities have two images each: training without validation")
     preprocessing = data.manifest["preprocessing"]
@@ -231,11 +252,9 @@ def _train(
     start = None if beside.initial is None else beside.initial.start()
     data = dataclasses.replace(data, sets=judged, targets=targets, start=start)
     trainer = Trainer(data, recipe, strategy, checkpoints, logs, save, _warn, crew=crew)
-    size = cost.of(trainer.embedder.network)
-    print(f"{recipe.network}: {size}", file=sys.stderr)
-    warnings = cautions(recipe, trainer.steps, trainer.warmup) + loaded.warnings
-    warnings += [text for one in judged for text in one.cautions(preprocessing["align"])]
-    for text in warnings:
+    about_sets = [text for one in judged for text in one.cautions(preprocessing["align"])]
+    warnings += about_sets
+    for text in about_sets:
         _warn(text)
     # The rate that the progress line shows leaves out what an earlier run did.
     trainer.restore()
@@ -263,7 +282,7 @@ def _train(
         **loaded.described,
         "embedding_size": recipe.embedding_size,
         **beside.described(),
-        "network": {"name": recipe.network, **size.to_manifest()},
+        "network": {"name": recipe.network, **planned.size.to_manifest()},
         "preprocessing": preprocessing,
         "runtimes": exported.runtimes,
         "exports": exported.table,
@@ -295,6 +314,8 @@ def _train(
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.time() - started, 2),
             "cpu_milliseconds_per_image": exported.latency,
+            # With the processes before this one, from whose checkpoints it went on.
+            "training_seconds": round(trainer.history.seconds, 2),
         },
         exported.names,
     )
@@ -352,7 +373,7 @@ def _runner(crew: Crew) -> str:
 def _metrics(trainer: Trainer, scores: validation_pairs.Scores | None) -> dict[str, float]:
     steps = max(1, len(trainer.history.losses) // 20)
     metrics = {"loss": trainer.history.mean_loss(steps)}
-    return metrics if scores is None else {**metrics, **scores.metrics}
+    return metrics if scores is None else {**metrics, **stopping.figures(scores)}
 
 
 def _sets(

@@ -112,6 +112,10 @@ class TrainOptions:
         help="train some steps at rising rates and write their curve and the rate to take to "
         "--output, in place of a model",
     )
+    dry_run: bool = option(
+        False,
+        help="say what would be trained and what memory it takes, and write nothing",
+    )
     # One is fastest on one machine; more simulate several GPUs. Where TensorFlow has GPUs, all of
     # them share each batch.
     cpu_replicas: int = option(
@@ -187,6 +191,11 @@ class TrainOptions:
             raise UsageError(
                 f"--teacher must go with one dataset, got {len(self.dataset)}; ingest them into "
                 "one by --append-to."
+            )
+        if self.dry_run and self.find_learning_rate:
+            raise UsageError(
+                "--dry-run must stand without --find-learning-rate, got both; leave one of them "
+                "out."
             )
         if self.recipe.batch_size % self.cpu_replicas:
             raise UsageError(

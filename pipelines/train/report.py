@@ -6,20 +6,17 @@ from typing import Any
 import numpy as np
 
 from facemill.model.data.augmented_examples import Example
-from facemill.model.data.validation_pairs import Pairs, Scores, hardest
-from facemill.model.metrics import verification
+from facemill.model.data.validation_pairs import Pairs, Scores
+from facemill.model.training import stopping
 from facemill.model.training.history import History
 from facemill.model.training.validation import SEPARATOR
 from facemill.pipelines.common.report import charts, figures, images, page, tables
-from facemill.pipelines.train import datasets, report_tables
+from facemill.pipelines.train import datasets, report_tables, report_validation
 from facemill.pipelines.train.options import VAL
 from facemill.transforms.dataset.split_names import FOLDERS
-from facemill.transforms.images.decode import decode
 
 # More points than a chart has pixels show nothing more.
 _POINTS = 400
-# Pairs shown of each kind.
-_HARDEST = 12
 # Lines of one chart that can be told apart.
 _SETS = 4
 _AUGMENTED = (
@@ -55,16 +52,10 @@ def render(
         page.Section("Learning curves", [charts.beside(_curves(history))]),
     ]
     if scores is not None:
-        note = (
-            f"{len(scores.genuine):,} genuine and {len(scores.impostor):,} impostor pairs of "
-            "identities that were not trained on; the accuracy's threshold is chosen on them."
-        )
-        sections.append(page.Section("Validation pairs", [charts.beside(_pairs(scores))], note))
+        sections += report_validation.sections(scores, pairs)
     if described.get("validation"):
         table = report_tables.validation(described["validation"])
         sections.append(page.Section("Validation sets", [table], report_tables.VALIDATION_NOTE))
-    if scores is not None and pairs is not None:
-        sections += _hardest(scores, pairs)
     if described.get("exports"):
         table = report_tables.exports(described["exports"])
         sections.append(page.Section("Exported files", [table], report_tables.EXPORTS_NOTE))
@@ -89,12 +80,21 @@ def _cards(
         figures.Card("Steps", len(history.losses)),
         figures.Card("Loss", f"{described['metrics']['loss']:.4f}", "mean of the last steps"),
     ]
-    if "accuracy" in described["metrics"]:
-        accuracy = described["metrics"]["accuracy"]
-        rate = described["metrics"]["equal_error_rate"]
-        cards.append(figures.Card("Pair accuracy", f"{100 * accuracy:.2f} %", "optimistic"))
-        cards.append(figures.Card("Equal error rate", f"{100 * rate:.2f} %"))
+    for name, value in described["metrics"].items():
+        if name != "loss":
+            note = _interval(described.get("intervals", {}).get(name))
+            cards.append(figures.Card(_words(name), f"{100 * value:.2f} %", note))
     return cards
+
+
+def _interval(found: Sequence[float] | None) -> str:
+    return "" if found is None else f"95 %: {100 * found[0]:.1f}–{100 * found[1]:.1f} %"
+
+
+def _words(name: str) -> str:
+    """The name of a validation's figure."""
+    words = {"accuracy": "Pair accuracy", "equal_error_rate": "Equal error rate"}
+    return words.get(name) or f"TAR at FMR {stopping.rate_of(name):g}"
 
 
 def _recipe(recipe: Mapping[str, Any]) -> list[list[tables.Cell]]:
@@ -134,18 +134,38 @@ def _curves(history: History) -> list[charts.Markup]:
             f"At most {max(history.rates):.3g}.",
         ),
     ]
+    shown += _validation(history)
     if history.gradients:
-        shown.append(_gradients(history))
-    if history.validation:
-        series = _accuracies(history)
+        shown += [_gradients(history), _by_depth(history)]
+    return shown
+
+
+def _validation(history: History) -> list[charts.Markup]:
+    """Accuracy on each set, and TAR on the val pairs where they support one."""
+    if not history.validation:
+        return []
+    series = _accuracies(history)
+    shown = [
+        charts.line(
+            _words(stopping.ACCURACY),
+            "step",
+            "validation pairs told apart (%)",
+            series[:_SETS],
+            f"{series[0].y[-1]:.2f} % in the end."
+            + (f" The first {_SETS} of {len(series)} sets." if len(series) > _SETS else ""),
+        )
+    ]
+    name = stopping.watched(history.validation[0])
+    if name != stopping.ACCURACY:
+        steps = np.array([row["step"] for row in history.validation])
+        values = [100 * row[name] for row in history.validation]
         shown.append(
             charts.line(
-                "Pair accuracy",
+                _words(name),
                 "step",
-                "validation pairs told apart (%)",
-                series[:_SETS],
-                f"{series[0].y[-1]:.2f} % in the end."
-                + (f" The first {_SETS} of {len(series)} sets." if len(series) > _SETS else ""),
+                "genuine pairs accepted (%)",
+                [charts.Series(VAL, steps, values)],
+                f"{values[-1]:.2f} % in the end, at most {max(values):.2f} %.",
             )
         )
     return shown
@@ -180,63 +200,23 @@ def _gradients(history: History) -> charts.Markup:
     )
 
 
-def _pairs(scores: Scores) -> list[charts.Markup]:
-    curve = verification.roc(scores.genuine, scores.impostor)
-    return [
-        charts.line(
-            "Receiver operating characteristic",
-            "false accept rate (FMR)",
-            "true accept rate (1 - FNMR)",
-            [charts.Series("val pairs", curve.fmr, 1 - curve.fnmr)],
-            "True accept rate over false accept rate.",
-        ),
-        charts.histogram(
-            "Cosines",
-            "cosine of a pair",
-            "share of the pairs",
-            [charts.Sample("genuine", scores.genuine), charts.Sample("impostor", scores.impostor)],
-            "Cosines of genuine and of impostor pairs.",
-            share=True,
-        ),
-    ]
-
-
-def _hardest(scores: Scores, pairs: Pairs) -> list[page.Section]:
-    """The pairs that the model got most wrong, as crops."""
-    _, threshold = verification.best_accuracy(scores.genuine, scores.impostor)
-    genuine, impostor = hardest(scores, _HARDEST)
-    kinds = (
-        ("Hardest genuine pairs", genuine, scores.genuine, pairs.genuine),
-        ("Hardest impostor pairs", impostor, scores.impostor, pairs.impostor),
+def _by_depth(history: History) -> charts.Markup:
+    """The norms of all layers in their order, from the image to the loss: early and late ones."""
+    norms = np.array([row["norms"] for row in history.gradients])
+    width = max(1, len(norms) // 5)
+    order = np.arange(1, len(history.layers) + 1)
+    series = [charts.Series("first steps", order, np.median(norms[:width], axis=0))]
+    if len(norms) > 1:
+        series.append(charts.Series("last steps", order, np.median(norms[-width:], axis=0)))
+    return charts.line(
+        "Gradient norms by layer",
+        "layer, from the image to the loss",
+        "norm of a layer's gradient",
+        series,
+        f"From {history.layers[0]} to {history.layers[-1]}; a curve that falls towards the image "
+        "shows a gradient that vanishes.",
+        y_scale="log",
     )
-    notes = (
-        f"One identity, and the lowest cosines. Pairs below {threshold:.3f} were taken for two.",
-        f"Two identities, and the highest cosines. Pairs from {threshold:.3f} on were taken for "
-        "one.",
-    )
-    sections = []
-    for (title, rows, values, sides), note in zip(kinds, notes, strict=True):
-        wrong = (values < threshold) if sides is pairs.genuine else (values >= threshold)
-        groups = [
-            images.Group(
-                f"cosine {values[row]:.3f}",
-                [_side(pairs, index) for index in sides[row].tolist()],
-                "wrong" if wrong[row] else "right",
-            )
-            for row in rows.tolist()
-        ]
-        counted = f" {int(wrong.sum()):,} of {len(values):,} are wrong."
-        if len(groups) < len(values):
-            counted += f" The {len(groups)} hardest are shown."
-        sections.append(page.Section(title, [images.sheet(groups)], note + counted))
-    return sections
-
-
-def _side(pairs: Pairs, index: int) -> images.Thumbnail:
-    pixels = decode(pairs.encoded[index]).pixels
-    name, identity = pairs.image_ids[index], pairs.identities[index]
-    note = "" if identity in name.split("/")[:-1] else identity
-    return images.Thumbnail(images.encode(pixels), images.short_name(name), note, name)
 
 
 def _dataset(dataset: Mapping[str, Any]) -> list[page.Markup | str]:

@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import types
 import typing
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from facemill.model.recipes.recipe import Recipe as TrainingRecipe
 from facemill.pipelines import cli
 from facemill.pipelines.common.options import add_arguments
 from facemill.pipelines.synthesize.faces.recipe import Recipe as SyntheticRecipe
+from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms.core import cores
 from facemill.transforms.sources.names import FORMATS
 
@@ -60,15 +62,19 @@ FLAGS = {
         --restart False --no-restart
         --identities merge merge|separate
         --aliases None FILE
+        --teacher None
+        --init None
+        --freeze repeated PATTERN
         --find-learning-rate False --no-find-learning-rate
+        --dry-run False --no-dry-run
         --cpu-replicas 1 int
         --validate repeated NAME=PATH
         --export repeated FORMAT
         --worker-hosts None HOST:PORT,...
         --worker-index None int
-        --recipe default default|demo|lfw
-        --backbone recipe's plain|mobilefacenet|residual|ir18|ir34|ir50|ir100|ghostfacenet
-        --head recipe's softmax|arcface|cosface|adaface|subcenter|combined|triplet|siamese
+        --recipe default default|demo|lfw|lfw_distilled|casia_mobilefacenet|casia_ir50|ms1m_ir100
+        --backbone recipe's plain|mobilefacenet|residual|compact|ir18|ir34|ir50|ir100|ghostfacenet
+        --head recipe's softmax|arcface|cosface|adaface|subcenter|combined|triplet|siamese|mse|cosine
         --dropout recipe's float
         --squeeze-excitation recipe's --no-squeeze-excitation
         --embedding-size recipe's int
@@ -80,6 +86,8 @@ FLAGS = {
         --sub-centers recipe's int
         --label-smoothing recipe's float
         --sample-identities recipe's float
+        --teacher-loss recipe's mse|cosine
+        --teacher-weight recipe's float
         --epochs recipe's int
         --steps recipe's int
         --batch-size recipe's int
@@ -289,7 +297,9 @@ def test_every_flag_has_a_help_text(command):
 )
 def test_defaults_are_of_their_field_s_type(options):
     hints = typing.get_type_hints(options)
-    values = dict.fromkeys((f.name for f in dataclasses.fields(options)), "given")
+    values: dict[str, Any] = dict.fromkeys((f.name for f in dataclasses.fields(options)), "given")
+    if options is TrainOptions:
+        values["dataset"] = ("given",)
     for field in dataclasses.fields(options):
         if field.default_factory is not dataclasses.MISSING:
             values[field.name] = field.default_factory()

@@ -4,6 +4,8 @@ import math
 import os
 from collections.abc import Iterator
 
+from facemill.transforms.core import control_groups
+
 
 def usable() -> int:
     """Cores that this process may use, at least 1.
@@ -35,40 +37,19 @@ def quota(root: str = "/") -> int | None:
 
 def _limits(root: str) -> Iterator[float]:
     """The limits of all groups of the process, in cores."""
-    for line in _text(os.path.join(root, "proc/self/cgroup")).splitlines():
-        number, controllers, group = [*line.split(":", 2), "", ""][:3]
-        if number == "0" and not controllers:
-            # Version 2, perhaps beside version 1.
-            mounts, read = ("", "unified"), _version_2
-        elif "cpu" in controllers.split(","):
-            mounts, read = ("cpu", controllers), _version_1
-        else:
-            continue
-        for mount in mounts:
-            top = os.path.join(root, "sys/fs/cgroup", mount)
-            for one in _with_parents(group):
-                limit = read(os.path.join(top, one))
-                if limit is not None:
-                    yield limit
-
-
-def _with_parents(group: str) -> Iterator[str]:
-    """The relative path of a group and of each group above it.
-
-    In a container, the path may be that outside of it, of which only the top is mounted.
-    """
-    parts = [part for part in group.split("/") if part not in ("", ".", "..")]
-    for count in range(len(parts), -1, -1):
-        yield "/".join(parts[:count])
+    for version, folder in control_groups.folders("cpu", root):
+        limit = (_version_2 if version == 2 else _version_1)(folder)
+        if limit is not None:
+            yield limit
 
 
 def _version_2(folder: str) -> float | None:
-    return _share(_text(os.path.join(folder, "cpu.max")).split())
+    return _share(control_groups.text(os.path.join(folder, "cpu.max")).split())
 
 
 def _version_1(folder: str) -> float | None:
     names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-    return _share([_text(os.path.join(folder, name)).strip() for name in names])
+    return _share([control_groups.text(os.path.join(folder, name)).strip() for name in names])
 
 
 def _share(values: list[str]) -> float | None:
@@ -77,11 +58,3 @@ def _share(values: list[str]) -> float | None:
         return None
     time, period = map(int, values)
     return time / period if time and period else None
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""

@@ -1,6 +1,7 @@
 """Sheets of thumbnails in groups, embedded in the page as data: URIs."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,13 +33,18 @@ _SHEET = """{% if orders %}
 <div class="tiles">
 {% for image in group.thumbnails %}
 <figure><img src="{{ image.source }}" alt="{{ image.alt }}" title="{{ image.alt }}">
-<figcaption>{{ image.caption }}
+<figcaption>{{ image.lines }}
 {%- if image.note %}<br><span class="quiet">{{ image.note }}</span>{% endif %}</figcaption></figure>
 {% endfor %}
 </div>
 </div>
 {% endfor %}
 </div>"""
+
+# Characters of a caption that fit under an image, and where a longer one may break: after a part of
+# the name, such as `Anna/` or `photo_`, and before its extension.
+_WIDEST = 14
+_BREAKS = re.compile(r"(?<=[_/])|(?=\.\w{1,5}$)")
 
 _STRIP = """<div class="strip">
 {% for image in thumbnails %}
@@ -67,6 +73,12 @@ class Thumbnail:
     def __post_init__(self) -> None:
         if not self.jpeg.startswith(b"\xff\xd8\xff"):
             raise ValueError(f"thumbnail must be JPEG bytes, got {self.jpeg[:8]!r}")
+
+    @property
+    def lines(self) -> Markup:
+        """The caption; one that is wider than its image breaks after a part of the name first."""
+        parts = _BREAKS.split(self.caption) if len(self.caption) > _WIDEST else [self.caption]
+        return Markup("<wbr>").join(part for part in parts if part)
 
     @property
     def source(self) -> str:

@@ -146,6 +146,8 @@ pre { background: var(--panel); border-radius: .4rem; padding: .5rem .75rem; mar
   :root { --tile: 7rem; }
   .group { border-width: 1px 0 0; border-radius: 0; padding: .6rem 0 0; width: 100%; }
   .group.plain { border: 0; padding: 0; }
+  table { font-size: .875rem; min-width: 100%; }
+  th, td { padding-right: .55rem; }
   .tiles { gap: .5rem; }
   .tiles figcaption { font-size: .75rem; }
   .findings li { display: block; }

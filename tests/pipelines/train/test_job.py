@@ -81,13 +81,15 @@ def test_the_manifest_describes_the_model(model, dataset):
     rest["validate"] = {"own": manifest["dataset_fingerprint"]}
     assert manifest["options"] == {**manifest["recipe"], **rest}
     assert len(bytes.fromhex(manifest["model_id"])) == 32
-    assert set(manifest["metrics"]) == {"loss", "accuracy", "equal_error_rate"}
+    figures = {"accuracy", "equal_error_rate", "tar_at_fmr_0.1", "tar_low", "tar_high"}
+    assert set(manifest["metrics"]) == {"loss"} | figures
     # Nothing that changes from run to run; that is in run.json.
     text = (output / "manifest.json").read_text()
     assert str(output.parent) not in text
     run = json.loads((output / "run.json").read_bytes())
     assert run["runner"] == "MirroredStrategy over 1 x CPU"
     assert run["inputs"] == {"dataset": str(dataset), "validate[own]": str(dataset)}
+    assert 0 < run["training_seconds"] <= run["seconds"]
     assert manifest["model_id"][:12] in done.stdout
 
 
@@ -279,6 +281,18 @@ def test_a_dataset_of_uncropped_images_gives_a_model_that_resizes_them(dataset, 
     expected = saved.signatures["pixels"](pixels=tf.constant(resized))["embedding"]
     # The two libraries' resizing differs by a grey level.
     np.testing.assert_allclose(served, expected, atol=0.02)
+
+
+def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(dataset, tmp_path, capsys):
+    output = tmp_path / "model"
+    given = ["train", "--dataset", dataset, "--output", output, *FLAGS, "--dry-run"]
+    assert cli.main([str(one) for one in given]) == 0
+    said = capsys.readouterr().out
+    assert "steps" in said
+    assert "43, 10.8 epochs of 4" in said
+    assert "plain: " in said
+    assert "activations" in said
+    assert not output.exists()
 
 
 def refused(capsys, dataset, output, *flags) -> str:

@@ -205,3 +205,8 @@ def test_sets_and_formats_keep_an_order_of_their_own():
     assert parsed("--export", "tflite_int8", "onnx").export == (
         *("saved_model", "onnx", "tflite_int8"),
     )
+
+
+def test_a_dry_run_of_a_rate_test_is_refused(capsys):
+    said = refused(capsys, "--dry-run", "--find-learning-rate")
+    assert "--dry-run must stand without --find-learning-rate" in said

@@ -184,3 +184,41 @@ def test_augmented_examples_are_shown_beside_the_stored_crops(history):
         *("as stored", "epoch 1", "epoch 2", "epoch 3")
     ]
     assert "id1_&lt;7&gt;.jpg" in text
+
+
+def test_the_most_confused_identities_are_shown_with_their_images(history, pairs):
+    identities = [f"id{row % 5}" for row in range(len(pairs.encoded))]
+    named = dataclasses.replace(pairs, identities=identities)
+    draw = np.random.default_rng(1)
+    vectors = draw.normal(size=(len(identities), 4))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    scores = Scores(draw.normal(0.6, 0.1, 80), draw.normal(0.1, 0.1, 80), vectors)
+    page = report.render(described(), history, scores, named, DATASET, [])
+    text = shown(page, "Most confused identities")
+    cosines = [float(one) for one in re.findall(r"<h3>mean cosine ([^<]+)</h3>", text)]
+    assert len(cosines) == 10
+    assert cosines == sorted(cosines, reverse=True)
+    assert text.count("<img") == 10 * 4
+    assert re.findall(r'<p class="quiet">(id\d and id\d)</p>', text)
+
+
+def test_figures_stand_with_their_intervals(history):
+    manifest = described(accuracy=0.875, **{"tar_at_fmr_0.01": 0.5})
+    manifest["intervals"] = {"accuracy": [0.81234, 0.95]}
+    text = shown(report.render(manifest, history, None, None, DATASET, []), "Result")
+    assert "87.50 %" in text
+    assert "95 %: 81.2–95.0 %" in text
+    assert "TAR at FMR 0.01" in text
+
+
+def test_tar_and_gradients_by_layer_have_curves(history):
+    for row in history.validation:
+        row["tar_at_fmr_0.01"] = row["accuracy"] / 2
+    history.layers = ["conv2d 1", "conv2d 2", "dense"]
+    history.add_gradients(0, {1: [0.1, 1.0, 10.0]})
+    alone = "".join(map(str, report._curves(history)))
+    assert "TAR at FMR 0.01" in alone
+    assert "Gradient norms by layer" in alone
+    assert "last steps" not in alone
+    history.add_gradients(20, {21: [1e-6, 1.0, 10.0]})
+    assert "last steps" in "".join(map(str, report._curves(history)))

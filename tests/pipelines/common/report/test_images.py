@@ -79,3 +79,17 @@ def test_a_strip_has_thumbnails_with_their_names_and_no_captions() -> None:
 )
 def test_a_caption_leaves_out_the_folder_of_the_title(name, folder, short):
     assert images.short_name(name, folder) == short
+
+
+@pytest.mark.parametrize(
+    ("caption", "shown"),
+    [
+        ("a_1.jpg", "a_1.jpg"),
+        ("Aaron_Guiel_0001.jpg", "Aaron_<wbr>Guiel_<wbr>0001<wbr>.jpg"),
+        ("<b>/copy of 0001.jpg", "&lt;b&gt;/<wbr>copy of 0001<wbr>.jpg"),
+        ("photos/anna/anna/", "photos/<wbr>anna/<wbr>anna/"),
+    ],
+)
+def test_a_long_caption_may_break_between_the_parts_of_a_name(caption, shown):
+    text = images.sheet([images.Group("", [images.Thumbnail(JPEG, caption)])])
+    assert f"<figcaption>{shown}</figcaption>" in text
