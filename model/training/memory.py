@@ -80,7 +80,7 @@ class Memory:
         return self.total - self.program - self.input
 
 
-def head_weights(recipe: Recipe, classes: int) -> Weights:
+def head_weights(recipe: Recipe, classes: int, target_size: int | None = None) -> Weights:
     """The weights of a head, without building it.
 
     The weights of every head are a constant and a number for each identity, which two small heads
@@ -89,8 +89,9 @@ def head_weights(recipe: Recipe, classes: int) -> Weights:
     Args:
         recipe: its head is used.
         classes: identities, 2 or more.
+        target_size: length of a teacher's embeddings, or None without a teacher.
     """
-    two, three = (_weights_of(recipe, count) for count in (2, 3))
+    two, three = (_weights_of(recipe, count, target_size) for count in (2, 3))
     return Weights(
         two.trained + (classes - 2) * (three.trained - two.trained),
         two.all + (classes - 2) * (three.all - two.all),
@@ -123,6 +124,7 @@ def estimate(
     manifest: Mapping[str, Any],
     replicas: int,
     program: int,
+    target_size: int | None = None,
 ) -> Memory:
     """The memory of a run at its highest.
 
@@ -132,8 +134,9 @@ def estimate(
         manifest: of the dataset.
         replicas: devices that share each batch.
         program: bytes that the process has so far.
+        target_size: see `head_weights`.
     """
-    head = head_weights(recipe, manifest["splits"]["train"]["identities"])
+    head = head_weights(recipe, manifest["splits"]["train"]["identities"], target_size)
     weights = sum(math.prod(one.shape) for one in network.weights)
     trained = sum(math.prod(one.shape) for one in network.trainable_weights)
     second = recipe.ema > 0 or recipe.precision != "float32"
@@ -154,8 +157,8 @@ def estimate(
     )
 
 
-def _weights_of(recipe: Recipe, classes: int) -> Weights:
-    head = heads.build(recipe, classes)
+def _weights_of(recipe: Recipe, classes: int, target_size: int | None) -> Weights:
+    head = heads.build(recipe, classes, target_size)
     head.build((None, recipe.embedding_size))
     return Weights(
         sum(math.prod(one.shape) for one in head.trainable_variables),

@@ -18,7 +18,6 @@ from facemill.model.data import (
 )
 from facemill.model.data import tfdata as training_input
 from facemill.model.data.balanced_plan import identities_per_batch
-from facemill.model.data.teacher_targets import TeacherTargets
 from facemill.model.export import trained_identities
 from facemill.model.export.saved_model import copy_outside_strategy, model_id
 from facemill.model.metrics import verification
@@ -34,10 +33,9 @@ from facemill.model.training.strategy import count_replicas, replicas
 from facemill.model.training.trainer import Trainer
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.train import datasets, exports, plan, rate_test, report, report_tables
+from facemill.pipelines.train.beside import Beside, open_beside
 from facemill.pipelines.train.cautions import with_flags
-from facemill.pipelines.train.initial import Initial
 from facemill.pipelines.train.options import VAL, TrainOptions
-from facemill.pipelines.train.teacher import Teacher
 from facemill.pipelines.train.workers import Workers, cluster_of, follow, together
 from facemill.transforms import storage
 from facemill.transforms.core.errors import UsageError
@@ -49,30 +47,6 @@ KIND = "model"
 _CHECKPOINTS, _LOGS = "checkpoints", "logs"
 _HISTORY = "history.csv"
 _FALSE_MATCH_RATES = (1e-1, 1e-2, 1e-3)
-
-
-@dataclasses.dataclass
-class _Beside:
-    """What a run takes beside its datasets.
-
-    Attributes:
-        sets: name and path of each further validation set.
-        teacher: whose embeddings are learned, or None.
-        initial: with whose weights the network begins, or None.
-    """
-
-    sets: Mapping[str, str]
-    teacher: Teacher | None = None
-    initial: Initial | None = None
-
-    def targets(self, folder: str, given: datasets.Datasets) -> TeacherTargets | None:
-        """The teacher's embeddings of the train split, kept in a folder of this disk."""
-        return None if self.teacher is None else self.teacher.targets(folder, *given.opened[0])
-
-    def described(self) -> dict[str, Any]:
-        """What the manifest says of the models."""
-        models = {"teacher": self.teacher, "init": self.initial}
-        return {name: {"model_id": one.model_id} for name, one in models.items() if one is not None}
 
 
 def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
@@ -93,19 +67,17 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
     recipe = options.recipe
     precision.check(recipe.precision)
     cluster = cluster_of(options)
-    if cluster is not None:
-        _refuse_models(options)
     count = count_replicas(
         *(options.cpu_replicas, recipe.batch_size, recipe.accumulate),
         workers=cluster.count if cluster else 1,
     )
     tests_rates = options.find_learning_rate
     exports.check_packages(options.export)
-    sets = {name: storage.absolute(path, "validate") for name, path in options.validate}
+    beside = open_beside(options, given, cluster is not None)
     if options.dry_run:
         given.check_sizes()
         with failures_in_sentences():
-            _say_plan(given.manifest, recipe.resolved(), count)
+            _say_plan(given.manifest, recipe.resolved(), count, beside.target_size)
         return
     wanted = {
         **dataclasses.asdict(recipe.resolved()),
@@ -113,18 +85,9 @@ def run(options: TrainOptions, beam_args: Sequence[str]) -> None:
         # Each replica normalizes its own part of a batch, so their number changes the result.
         "replicas": count,
     }
-    beside = _Beside(sets)
-    if options.teacher is not None:
-        beside.teacher = Teacher(options.teacher, given.manifest)
-        wanted["teacher"] = beside.teacher.model_id
-    if options.init is not None:
-        beside.initial = Initial(options.init, options.freeze, recipe, given.manifest)
-        wanted |= {"init": beside.initial.model_id, "freeze": list(options.freeze)}
+    wanted |= beside.options(with_sets=not tests_rates)
     if not tests_rates:
         wanted["export"] = list(options.export)
-        wanted["validate"] = {
-            name: validation_sets.fingerprint(path) for name, path in sets.items()
-        }
     use_own_settings()
     with failures_in_sentences(), together(cluster, wanted, options) as workers:
         if workers is None or workers.cluster.is_chief:
@@ -138,18 +101,12 @@ def _write(
     given: datasets.Datasets,
     options: TrainOptions,
     wanted: dict[str, Any],
-    beside: _Beside,
+    beside: Beside,
     workers: Workers | None,
 ) -> None:
     """Trains, and writes the model."""
     tests_rates = options.find_learning_rate
-    inputs = dict(given.inputs)
-    if not tests_rates:
-        inputs |= {f"validate[{name}]": path for name, path in beside.sets.items()}
-    if beside.teacher is not None:
-        inputs["teacher"] = beside.teacher.path
-    if beside.initial is not None:
-        inputs["init"] = beside.initial.path
+    inputs = given.inputs | beside.inputs(with_sets=not tests_rates)
     keep = [] if tests_rates else [_CHECKPOINTS, _LOGS]
     with writing.begin(
         options.output,
@@ -169,17 +126,6 @@ def _write(
         if workers is not None:
             workers.link.ready()
         _train(work, given, options, wanted["replicas"], beside, workers)
-
-
-def _refuse_models(options: TrainOptions) -> None:
-    """Refuses what only the chief of several workers would have."""
-    for name in ("teacher", "init"):
-        value = getattr(options, name)
-        if value is not None:
-            raise UsageError(
-                f"--{name} must go with a training of one process, got {value} with several "
-                "workers; leave it out, or train on one machine."
-            )
 
 
 def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
@@ -202,9 +148,11 @@ def _check_dataset(manifest: dict[str, Any], options: TrainOptions) -> None:
         )
 
 
-def _say_plan(manifest: dict[str, Any], recipe: Recipe, count: int) -> None:
+def _say_plan(
+    manifest: dict[str, Any], recipe: Recipe, count: int, target_size: int | None
+) -> None:
     use_own_settings()
-    found = plan.of(recipe, manifest, count)
+    found = plan.of(recipe, manifest, count, target_size)
     print("would train, and write nothing now:", *plan.lines(found), sep="\n")
     for text in plan.warnings(found):
         _warn(text)
@@ -215,7 +163,7 @@ def _train(
     given: datasets.Datasets,
     options: TrainOptions,
     count: int,
-    beside: _Beside,
+    beside: Beside,
     workers: Workers | None,
 ) -> None:
     started = time.time()
@@ -236,7 +184,7 @@ def _train(
         fingerprint = given.options["dataset_fingerprint"]
         rate_test.run(work, data, fingerprint, recipe, strategy, crew)
         return
-    planned = plan.of(recipe, data.manifest, count)
+    planned = plan.of(recipe, data.manifest, count, beside.target_size)
     print(f"{recipe.network}: {planned.size}", file=sys.stderr)
     warnings = plan.cautions(planned) + loaded.warnings
     for text in plan.warnings(planned) + loaded.warnings:

@@ -65,13 +65,16 @@ class Plan:
         return round(self.recipe.warmup_epochs * self.epoch_steps)
 
 
-def of(recipe: Recipe, manifest: Mapping[str, Any], replicas: int) -> Plan:
+def of(
+    recipe: Recipe, manifest: Mapping[str, Any], replicas: int, target_size: int | None = None
+) -> Plan:
     """The plan of a run; nothing but its network is built.
 
     Args:
         recipe: resolved.
         manifest: of the dataset.
         replicas: devices that share each batch.
+        target_size: length of the teacher's embeddings, or None without a teacher.
 
     Raises:
         ParameterError: the dataset's images are too small for the network.
@@ -90,11 +93,11 @@ def of(recipe: Recipe, manifest: Mapping[str, Any], replicas: int) -> Plan:
     return Plan(
         recipe=recipe,
         size=cost.of(network),
-        head=run_memory.head_weights(recipe, identities).trained,
+        head=run_memory.head_weights(recipe, identities, target_size).trained,
         epoch_steps=epoch_steps,
         steps=recipe.steps or epoch_steps * recipe.epochs,
         splits=manifest["splits"],
-        memory=run_memory.estimate(recipe, network, manifest, replicas, program),
+        memory=run_memory.estimate(recipe, network, manifest, replicas, program, target_size),
         usable=memory.usable(),
         gpu=gpu_memory(),
         replicas=replicas,

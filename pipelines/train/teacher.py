@@ -27,6 +27,7 @@ class Teacher:
     Attributes:
         path: absolute path or URL of the model.
         model_id: of the model.
+        embedding_size: length of its embeddings.
 
     Raises:
         UsageError: there is no complete model, or its crops show another region than the dataset's.
@@ -36,6 +37,7 @@ class Teacher:
         self.path = storage.absolute(path, "teacher")
         self._manifest = artifact.read_manifest(self.path, "model")
         self.model_id: str = self._manifest["model_id"]
+        self.embedding_size: int = self._manifest["embedding_size"]
         check_region(self.path, self._manifest["preprocessing"], dataset["preprocessing"])
         self._size: int = self._manifest["preprocessing"]["image_size"]
 
@@ -67,7 +69,7 @@ class Teacher:
         spec = registry.choose(self._manifest)
         root = artifact.local_copy(self.path, self._manifest, spec.file)
         model = registry.load(
-            *(spec, self._manifest["embedding_size"], _IN_CALL, usable()),
+            *(spec, self.embedding_size, _IN_CALL, usable()),
             artifact.resolve(root, spec.file),
         )
         done = 0
@@ -79,7 +81,7 @@ class Teacher:
         total = manifest["splits"]["train"]["records"]
         with Progress("images embedded by the teacher", lambda: done, lambda: total):
             teacher_targets.write(
-                *(path, dataset, manifest, model, self._size, self._manifest["embedding_size"]),
+                *(path, dataset, manifest, model, self._size, self.embedding_size),
                 count,
             )
 
