@@ -151,13 +151,26 @@ def joined(manifests: Sequence[Mapping[str, Any]], identities: int) -> dict[str,
         identities: of all train splits.
     """
     first = manifests[0]
-    records = sum(one["splits"]["train"]["records"] for one in manifests)
+    train, val = (_split(manifests, split) for split in ("train", "val"))
     rules = [rule for one in manifests for rule in one["options"].get("balance", ())]
     return {
         "options": {"image_size": first["options"]["image_size"], "balance": rules},
         "preprocessing": first["preprocessing"],
-        "splits": {"train": {"records": records, "identities": identities}},
+        "splits": {"train": train | {"identities": identities}, "val": val},
     }
+
+
+def _split(manifests: Sequence[Mapping[str, Any]], split: str) -> dict[str, int]:
+    """Records, identities and bytes of a split of all datasets together."""
+    found = {"records": 0, "identities": 0, "bytes": 0}
+    for manifest in manifests:
+        part = manifest["splits"].get(split, {"records": 0, "identities": 0, "shards": []})
+        shards = set(part.get("shards", ()))
+        found["records"] += part["records"]
+        found["identities"] += part.get("identities", 0)
+        files = manifest.get("files", ())
+        found["bytes"] += sum(one["bytes"] for one in files if one["path"] in shards)
+    return found
 
 
 def _moments(parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray]:

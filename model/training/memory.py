@@ -196,6 +196,10 @@ def _input(recipe: Recipe, manifest: Mapping[str, Any]) -> int:
 
 def record_bytes(manifest: Mapping[str, Any], split: str) -> float:
     """The mean size of a record of a split, 0 for an empty one."""
-    shards = set(manifest["splits"][split]["shards"])
-    listed = sum(entry["bytes"] for entry in manifest["files"] if entry["path"] in shards)
-    return listed / max(1, manifest["splits"][split]["records"])
+    part = manifest["splits"][split]
+    # What several datasets have together states the sum.
+    listed = part.get("bytes")
+    if listed is None:
+        shards = set(part["shards"])
+        listed = sum(entry["bytes"] for entry in manifest["files"] if entry["path"] in shards)
+    return float(listed) / max(1, part["records"])

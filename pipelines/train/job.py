@@ -321,7 +321,11 @@ def _runner(crew: Crew) -> str:
 def _metrics(trainer: Trainer, scores: validation_pairs.Scores | None) -> dict[str, float]:
     steps = max(1, len(trainer.history.losses) // 20)
     metrics = {"loss": trainer.history.mean_loss(steps)}
-    return metrics if scores is None else {**metrics, **stopping.figures(scores)}
+    if scores is None:
+        return metrics
+    # `validation` has the intervals.
+    found = stopping.figures(scores)
+    return metrics | {name: found[name] for name in found if name not in ("tar_low", "tar_high")}
 
 
 def _sets(

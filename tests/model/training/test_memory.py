@@ -76,7 +76,8 @@ def test_weights_gradients_and_slots_are_those_of_network_and_head(network):
     found = of(network)
     trained = sum(math.prod(one.shape) for one in network.trainable_weights)
     assert found.weights == 4 * sum(math.prod(one.shape) for one in network.weights)
-    assert found.head == 4 * (128 * 50 + 1)
+    # With the shares of margin and scale.
+    assert found.head == 4 * (128 * 50 + 2)
     assert found.gradients == found.optimizer == 4 * (trained + 128 * 50)
     assert found.average == 0
     # 1,000 records of 100 bytes are shuffled.
