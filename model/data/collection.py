@@ -165,11 +165,10 @@ def _split(manifests: Sequence[Mapping[str, Any]], split: str) -> dict[str, int]
     found = {"records": 0, "identities": 0, "bytes": 0}
     for manifest in manifests:
         part = manifest["splits"].get(split, {"records": 0, "identities": 0, "shards": []})
-        shards = set(part.get("shards", ()))
+        shards = set(part["shards"])
         found["records"] += part["records"]
-        found["identities"] += part.get("identities", 0)
-        files = manifest.get("files", ())
-        found["bytes"] += sum(one["bytes"] for one in files if one["path"] in shards)
+        found["identities"] += part["identities"]
+        found["bytes"] += sum(one["bytes"] for one in manifest["files"] if one["path"] in shards)
     return found
 
 

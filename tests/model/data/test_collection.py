@@ -59,14 +59,16 @@ def test_moments_are_those_of_all_records_together():
         described = {
             "options": {"image_size": 32},
             "preprocessing": {},
-            "splits": {"train": {"records": len(pixels)}},
+            "splits": {"train": {"records": len(pixels), "identities": 2, "shards": ["s"]}},
+            "files": [{"path": "s", "bytes": 7}, {"path": "other", "bytes": 1}],
         }
         parts.append(Part("d", described, moments))
     found = Collection(parts, Names(MERGE))
     together = np.concatenate(images)
     np.testing.assert_allclose(found.pixel_mean, together.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(found.pixel_std, together.std(axis=0), rtol=1e-6)
-    assert found.manifest["splits"]["train"] == {"records": 300, "identities": 2}
+    assert found.manifest["splits"]["train"] == {"records": 300, "identities": 2, "bytes": 21}
+    assert found.manifest["splits"]["val"] == {"records": 0, "identities": 0, "bytes": 0}
 
 
 def read(collection, recipe=RECIPE, epoch=0, first=0, **part):
