@@ -3,6 +3,7 @@
 Bytes are those of a local run. (`synthesize` is no Beam job.)
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def check_equal(words: Sequence[object], folder: Path, flags: list[str], *output
 
 @pytest.fixture(scope="module")
 def further(tiny_photos, tmp_path_factory) -> Path:
-    """Photos of which the tiny dataset has half, some under another person's name."""
+    """Photos of the tiny dataset's people, some under another name, and those of one apart."""
     root = tmp_path_factory.mktemp("further") / "photos"
     people = sorted(path for path in tiny_photos.iterdir() if path.is_dir())
     for number, person in enumerate(people[:6]):
@@ -53,15 +54,27 @@ def further(tiny_photos, tmp_path_factory) -> Path:
             if number == 0:
                 (root / "new1").mkdir(exist_ok=True)
                 (root / "new1" / f"same-{photo.name}").write_bytes(data)
-    return root
+    held_out = root.parent / "held_out" / "somebody"
+    held_out.mkdir(parents=True)
+    for photo in people[5].iterdir():
+        (held_out / photo.name).write_bytes(photo.read_bytes())
+    return root.parent
 
 
-@pytest.mark.parametrize(
-    "options", [("--append-to",), ("--on-conflict", "quarantine", "--exclude-dataset")]
-)
-def test_ingest(options, further, tiny_dataset, tmp_path, prism_flags):
-    words = ["ingest", "--input", further, *INGEST, *options, tiny_dataset]
+def test_ingest_of_a_new_version(further, tiny_dataset, tmp_path, prism_flags):
+    words = ["ingest", "--input", further / "photos", *INGEST, "--append-to", tiny_dataset]
     check_equal(words, tmp_path, prism_flags)
+
+
+@pytest.mark.long
+def test_ingest_beside_a_held_out_set(further, tmp_path, prism_flags):
+    held_out = further / "held_out"
+    words = ["ingest", "--input", further / "photos", *INGEST, "--exclude-dataset", held_out]
+    check_equal([*words, "--on-conflict", "quarantine"], tmp_path, prism_flags)
+    counts = json.loads((tmp_path / "prism" / "output" / "manifest.json").read_text())["counts"]
+    assert counts["conflict"]
+    assert counts["dropped"]
+    assert counts["kept"]
 
 
 def test_detect(tiny_photos, tmp_path, prism_flags):
