@@ -96,7 +96,7 @@ def test_two_workers_write_the_model_of_one_process(dataset, tmp_path):
     assert run["runner"] == "MultiWorkerMirroredStrategy over 2 workers with 1 x CPU each"
     manifest = tiny.manifest(output)
     assert manifest["options"]["replicas"] == 2
-    assert set(manifest["metrics"]) == {"loss", "accuracy", "equal_error_rate"}
+    assert set(manifest["metrics"]) == {"loss", "accuracy", "equal_error_rate", "tar_at_fmr_0.1"}
 
     # The recipe that the flags describe, on one replica.
     source = tiny.manifest(dataset)
