@@ -11,7 +11,7 @@ def test_a_difference_is_the_largest_component_and_the_least_cosine():
     expected = unit(np.eye(4) + 0.1)
     found = expected.copy()
     assert comparison.difference(found, expected) == comparison.Difference(0.0, 1.0)
-    found[2] = unit([*expected[2:3], [0, 0.01, 0, 0]])[0]
+    found[2] = unit(expected[2:3] + np.array([0, 0.01, 0, 0]))[0]
     changed = comparison.difference(found, expected)
     assert changed.largest == np.abs(found - expected).max()
     cosine = float(found[2].astype(float) @ expected[2])

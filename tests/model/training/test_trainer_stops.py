@@ -64,7 +64,7 @@ def test_embeddings_of_length_zero_stop_the_run(trainer, dataset, manifest):
         return found
 
     trained._train = zeroed
-    with pytest.raises(RunError, match="must embed every val image, but after step 1"):
+    with pytest.raises(RunError, match="must embed every image of validation, but after step 1"):
         trained.run()
 
 

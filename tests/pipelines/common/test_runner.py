@@ -61,7 +61,7 @@ def test_a_runner_knows_whether_steps_run_in_this_process(flags, here):
         (["--runner=apache_beam.runners.dask.dask_runner.DaskRunner"], "loses data"),
         (["--runner=NoSuchRunner"], "got NoSuchRunner: Unexpected pipeline runner"),
         (["--runner=no.such.Runner"], "No module named 'no'"),
-        (["--runner=DataflowRunner"], "Missing required option: project"),
+        (["--runner=DataflowRunner"], "--region must be the region of the job"),
         (["--runner=PortableRunner", "--job_endpoint=localhost:1"], "got localhost:1"),
         (["--runner=PortableRunner", "--job_endpoint=localhost:99999"], "got localhost:99999"),
     ],

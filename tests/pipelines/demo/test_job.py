@@ -36,7 +36,7 @@ def test_the_steps_have_arguments_that_their_commands_accept():
     assert [one.output for one in options] == [f"/demo/{name}" for name in OUTPUTS]
     photos, unseen, ingest, train, score, match, evaluate = options
     assert ingest.input == f"{photos.output}/images"
-    assert train.dataset == ingest.output
+    assert train.dataset == (ingest.output,)
     assert (score.input, score.model) == (f"{unseen.output}/images", train.output)
     assert match.probes == match.gallery == score.output
     assert evaluate.embeddings == score.output

@@ -61,7 +61,7 @@ def test_images_without_a_row_are_absent(tmp_path):
 
 
 def test_rows_beyond_one_batch_and_one_row_group_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(inputs, "_BATCH", 2)
+    monkeypatch.setattr(inputs, "BATCH", 2)
     vectors = {f"P/P_{number:04d}.jpg": [number + 1, 0, 0] for number in range(11)}
     wanted = sorted(vectors)[::3]
     manifest = write(tmp_path, table(vectors), group=5)

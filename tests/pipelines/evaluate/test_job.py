@@ -287,7 +287,7 @@ def test_wrong_inputs_are_reported_in_one_sentence(tmp_path, pairs_file, capsys)
         ((str(tmp_path / "none"), pairs_file, out), "has no manifest.json"),
         ((embeddings, pairs_file, out, "--missing", "maybe"), "invalid choice: 'maybe'"),
         ((embeddings, pairs_file, out, "--protocol", "ijb"), "invalid choice: 'ijb'"),
-        ((embeddings, pairs_file, out, "--runner", "x"), "takes no option --runner"),
+        ((embeddings, pairs_file, out, "--runner", "x"), "--runner must go with --pairs all"),
     ):
         assert evaluate(*arguments) == 2
         message = capsys.readouterr().err
