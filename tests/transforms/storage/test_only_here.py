@@ -31,7 +31,7 @@ ALLOWED = {
     ("pipelines/common/lazy_import.py", "tempfile"): "a file without a name, for stderr",
     ("pipelines/common/flink.py", "shutil"): "the search for Java",
     ("pipelines/common/flink.py", "os.path.exists"): "Beam's own cache of jars",
-    ("transforms/core/cores.py", "open"): "the system's files of control groups",
+    ("transforms/core/control_groups.py", "open"): "the system's files of control groups",
     ("pipelines/common/runner.py", "shutil"): "Beam's own temporary folder",
 }
 
