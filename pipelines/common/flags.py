@@ -20,9 +20,15 @@ def flags_of(parser: argparse.ArgumentParser) -> dict[str, str]:
     }
 
 
-def with_flags(text: str) -> str:
-    """A text of the library, its parameters in back quotes replaced by their flags."""
-    return _PARAMETER.sub(lambda found: flag(found[1]), text)
+def with_flags(text: str, renamed: Mapping[str, str] | None = None) -> str:
+    """A text of the library, its parameters in back quotes replaced by their flags.
+
+    Args:
+        text: of the library.
+        renamed: parameters whose flags have other names, such as `network` of `--backbone`.
+    """
+    names = renamed or {}
+    return _PARAMETER.sub(lambda found: flag(names.get(found[1], found[1])), text)
 
 
 def crop_flags(preprocessing: Mapping[str, Any]) -> str:

@@ -1,15 +1,14 @@
 """Settings of a training run that are most often mistakes, and sentences with flags in them."""
 
 import dataclasses
-import re
 
 from facemill.model.recipes.choices import NEED_PAIRS
 from facemill.model.recipes.margins import MARGINS
 from facemill.model.recipes.recipe import Recipe
+from facemill.pipelines.common import flags
 from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms.core.fields import option_of
 
-_NAME = re.compile(r"`([a-z_]+)`")
 _ARCFACE = MARGINS["arcface"]
 # In what a head takes its margin, where that is not ArcFace's radians alone.
 _UNITS = {
@@ -52,9 +51,4 @@ def with_flags(text: str) -> str:
     """A sentence of the library with flags in place of the recipe's fields in back quotes."""
     (recipe,) = (one for one in dataclasses.fields(TrainOptions) if one.name == "recipe")
     how = option_of(recipe)
-    flags = how.inner_flags if how else {}
-
-    def flag(found: re.Match[str]) -> str:
-        return "--" + flags.get(found[1], found[1]).replace("_", "-")
-
-    return _NAME.sub(flag, text)
+    return flags.with_flags(text, how.inner_flags if how else {})
