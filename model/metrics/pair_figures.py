@@ -11,6 +11,12 @@ from facemill.model.metrics import intervals, verification
 
 # False match rates, the lowest first.
 RATES = (1e-3, 1e-2, 1e-1)
+TAR_PREFIX = "tar_at_fmr_"
+
+
+def tar_name(far: float) -> str:
+    """The name of the TAR at a false match rate, such as `tar_at_fmr_0.01`."""
+    return f"{TAR_PREFIX}{far:g}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class PairFigures:
         for one in self._tar:
             if one.tar is not None:
                 low, high = self._interval(one)
-                found |= {f"tar_at_fmr_{one.far:g}": one.tar, "tar_low": low, "tar_high": high}
+                found |= {tar_name(one.far): one.tar, "tar_low": low, "tar_high": high}
                 break
         return found
 

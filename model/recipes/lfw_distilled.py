@@ -7,7 +7,7 @@ multiply-adds; the network has 23 million, a tenth.
 
 46 minutes on two cores that ran tests at the same time. The 1,000 pairs of pairsDevTest.txt, which
 share no identity with the training: 94.10 % +- 0.94 (each tenth with the threshold of the other
-nine), equal error rate 5.60 %; scored with --flip-average 94.60 % +- 0.69.
+nine), equal error rate 5.60 %; scored with `flip_average` 94.60 % +- 0.69.
 """
 
 from facemill.model.recipes.recipe import Recipe

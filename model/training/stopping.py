@@ -6,10 +6,9 @@ All follows from the recorded validations, so a run that resumes stops where it 
 from collections.abc import Mapping, Sequence
 
 from facemill.model.data.validation_pairs import Scores
-from facemill.model.metrics.pair_figures import PairFigures
+from facemill.model.metrics.pair_figures import TAR_PREFIX, PairFigures
 
 ACCURACY = "accuracy"
-_PREFIX = "tar_at_fmr_"
 
 
 def figures(scores: Scores, clusters: Sequence[str] | None = None) -> dict[str, float]:
@@ -28,12 +27,12 @@ def figures(scores: Scores, clusters: Sequence[str] | None = None) -> dict[str, 
 
 def watched(row: Mapping[str, float]) -> str:
     """The name of the figure that early stopping watches: TAR where there is one."""
-    return next((name for name in row if name.startswith(_PREFIX)), ACCURACY)
+    return next((name for name in row if name.startswith(TAR_PREFIX)), ACCURACY)
 
 
 def rate_of(name: str) -> float:
     """The false match rate in the name of a TAR, such as 0.01 of `tar_at_fmr_0.01`."""
-    return float(name.removeprefix(_PREFIX))
+    return float(name.removeprefix(TAR_PREFIX))
 
 
 def best(rows: Sequence[Mapping[str, float]]) -> int:

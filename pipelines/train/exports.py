@@ -35,6 +35,8 @@ class Exports:
         runtimes: entries of the manifest, in the order of preference.
         table: `exports` of the manifest: figures of each file.
         names: the files and folders, relative to the artifact.
+        sizes: bytes by format; a SavedModel's differ by some from run to run, as names in its graph
+            do.
         latency: CPU milliseconds for an image by format and batch, which no two runs have alike.
         warnings: sentences about files that differ from the network.
     """
@@ -42,6 +44,7 @@ class Exports:
     runtimes: Sequence[dict[str, Any]]
     table: dict[str, Any]
     names: Sequence[str]
+    sizes: dict[str, int]
     latency: dict[str, dict[str, float]]
     warnings: Sequence[str]
 
@@ -110,7 +113,9 @@ def write(
         | {"largest_difference": entry["largest_difference"], "compared_images": len(pixels)}
         for entry in order
     ]
-    return Exports(runtimes, table, [formats.FILES[name] for name in listed], latency, warnings)
+    files = {name: formats.FILES[name] for name in listed}
+    sizes = {name: _bytes(work.path(file)) for name, file in files.items()}
+    return Exports(runtimes, table, list(files.values()), sizes, latency, warnings)
 
 
 def _images(pairs: Pairs | None, others: np.ndarray | None, size: int) -> np.ndarray:
@@ -187,7 +192,6 @@ def _compared(
     entry: dict[str, Any] = {
         "format": name,
         "file": formats.FILES[name],
-        "bytes": _bytes(work.path(formats.FILES[name])),
         # JSON has no infinity.
         "largest_difference": found.largest if np.isfinite(found.largest) else None,
         "least_cosine": found.least_cosine,
@@ -225,7 +229,7 @@ def lines(exported: Exports) -> list[str]:
         spent = [exported.latency[entry["format"]][str(batch)] for batch in _BATCHES]
         largest, accuracy = entry["largest_difference"], entry.get("accuracy")
         found.append(
-            f"{entry['format']:<16} {entry['bytes'] / 1e6:>7.2f} {spent[0]:>9.2f} "
+            f"{entry['format']:<16} {exported.sizes[entry['format']] / 1e6:>7.2f} {spent[0]:>9.2f} "
             f"{spent[1]:>7.2f} {'infinite' if largest is None else f'{largest:.1e}':>10} "
             f"{entry['least_cosine']:>12.6f} "
             f"{'' if accuracy is None else f'{accuracy:.4f}':>9}".rstrip()

@@ -244,7 +244,14 @@ def _train(
     found = diagnosis.findings(trainer.history, trainer.epoch_steps, recipe)
     warnings += [with_flags(one.text) for one in found]
     page = report.render(
-        described, trainer.history, scores, pairs, data.manifest, examples, warnings
+        described,
+        trainer.history,
+        scores,
+        pairs,
+        data.manifest,
+        examples,
+        warnings,
+        exported.sizes,
     )
     storage.write_atomically(
         work.path(trained_identities.FILE), trained_identities.to_bytes(loaded.trained_names)

@@ -7,6 +7,7 @@ import numpy as np
 
 from facemill.model.data.augmented_examples import Example
 from facemill.model.data.validation_pairs import Pairs, Scores
+from facemill.model.metrics import pair_figures
 from facemill.model.training import stopping
 from facemill.model.training.history import History
 from facemill.model.training.validation import SEPARATOR
@@ -34,6 +35,7 @@ def render(
     dataset: Mapping[str, Any],
     examples: Sequence[Example],
     warnings: Sequence[str] = (),
+    sizes: Mapping[str, int] | None = None,
 ) -> str:
     """The page, the same for the same run.
 
@@ -45,6 +47,7 @@ def render(
         dataset: manifest of the dataset, or what several have together.
         examples: training images and what the augmentation makes of them.
         warnings: sentences about the settings, shown first.
+        sizes: bytes of the exported files by format; given where `described` has `exports`.
     """
     sections = [page.Section("Before you trust these figures", warnings)] if warnings else []
     sections += [
@@ -57,7 +60,7 @@ def render(
         table = report_tables.validation(described["validation"])
         sections.append(page.Section("Validation sets", [table], report_tables.VALIDATION_NOTE))
     if described.get("exports"):
-        table = report_tables.exports(described["exports"])
+        table = report_tables.exports(described["exports"], sizes or {})
         sections.append(page.Section("Exported files", [table], report_tables.EXPORTS_NOTE))
     if "datasets" in described:
         sections.append(datasets.section(described))
@@ -80,11 +83,23 @@ def _cards(
         figures.Card("Steps", len(history.losses)),
         figures.Card("Loss", f"{described['metrics']['loss']:.4f}", "mean of the last steps"),
     ]
+    intervals = _intervals(described.get("validation", ()))
     for name, value in described["metrics"].items():
         if name != "loss":
-            note = _interval(described.get("intervals", {}).get(name))
+            note = _interval(intervals.get(name))
             cards.append(figures.Card(_words(name), f"{100 * value:.2f} %", note))
     return cards
+
+
+def _intervals(rows: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[float]]:
+    """Limits of the val split's figures by the names that `metrics` has."""
+    found: dict[str, Sequence[float]] = {}
+    for row in rows:
+        if row["kind"] == "val":
+            found["accuracy"] = row["accuracy_95"]
+            rates = [one for one in row["tar_at_fmr"] if one["supported"]]
+            found |= {pair_figures.tar_name(one["far"]): one["tar_95"] for one in rates}
+    return found
 
 
 def _interval(found: Sequence[float] | None) -> str:

@@ -43,11 +43,12 @@ def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def exports(table: Mapping[str, Any]) -> Markup:
+def exports(table: Mapping[str, Any], sizes: Mapping[str, int]) -> Markup:
     """A row for each file.
 
     Args:
         table: `exports` of the manifest.
+        sizes: bytes by format.
     """
     columns: list[tables.Column | str] = [
         *("format", "file", tables.Column("MB", True), tables.Column("difference", True)),
@@ -61,7 +62,7 @@ def exports(table: Mapping[str, Any]) -> Markup:
         largest = entry["largest_difference"]
         rows.append(
             [
-                *(entry["format"], entry["file"], f"{entry['bytes'] / 1e6:.2g}"),
+                *(entry["format"], entry["file"], f"{sizes[entry['format']] / 1e6:.2g}"),
                 "not finite" if largest is None else f"{largest:.1e}",
                 f"{entry['least_cosine']:.6f}",
                 _percent(entry.get("accuracy")),

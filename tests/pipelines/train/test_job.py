@@ -136,7 +136,7 @@ def test_thresholds_are_those_of_the_exported_model_on_the_val_pairs(model, data
 @pytest.mark.slow
 def test_each_file_is_compared_with_the_network_and_measured(model):
     output, manifest, done = model
-    table, sizes = manifest["exports"], {one["path"]: one["bytes"] for one in manifest["files"]}
+    table, paths = manifest["exports"], [one["path"] for one in manifest["files"]]
     assert table["compared_images"] > table["compared_pairs"] / 4 > 0
     names = [entry["format"] for entry in table["formats"]]
     assert names == ["tflite", "saved_model", "tflite_int8"]
@@ -146,8 +146,7 @@ def test_each_file_is_compared_with_the_network_and_measured(model):
         assert entry["least_cosine"] > 0.9
         if exact:
             assert entry["accuracy"] == pytest.approx(table["accuracy"], abs=0.03)
-        if entry["file"] in sizes:
-            assert entry["bytes"] == sizes[entry["file"]]
+        assert any(path.startswith(entry["file"]) for path in paths)
     # What is not exact comes last, so scoring does not take it by itself.
     files = [one["file"] for one in manifest["runtimes"]]
     assert files == ["embedder.tflite", "saved_model", "embedder_int8.tflite"]

@@ -204,10 +204,21 @@ def test_the_most_confused_identities_are_shown_with_their_images(history, pairs
 
 def test_figures_stand_with_their_intervals(history):
     manifest = described(accuracy=0.875, **{"tar_at_fmr_0.01": 0.5})
-    manifest["intervals"] = {"accuracy": [0.81234, 0.95]}
+    tar = {"far": 0.01, "supported": True, "tar": 0.5, "tar_95": [0.4, 0.6123]}
+    unsupported = {"far": 0.001, "supported": False, "reason": "not supported by 60 pairs"}
+    figures = {"accuracy": 0.875, "equal_error_rate": 0.1, "accuracy_95": [0.81234, 0.95]}
+    counts = {"genuine": 60, "impostor": 60, "identities": 9, "shared_identities": 0}
+    rows = {"tar_at_fmr": [unsupported, tar], **figures, **counts}
+    other = {"accuracy_95": [0.1, 0.2], "tar_at_fmr": []}
+    manifest["validation"] = [
+        {"name": "val", "kind": "val", **rows},
+        {"name": "other", "kind": "dataset", **rows, **other},
+    ]
     text = shown(report.render(manifest, history, None, None, DATASET, []), "Result")
     assert "87.50 %" in text
     assert "95 %: 81.2–95.0 %" in text
+    assert "95 %: 40.0–61.2 %" in text
+    assert "10.0–20.0" not in text
     assert "TAR at FMR 0.01" in text
 
 
