@@ -14,7 +14,7 @@ from tests.conftest import SIZE
 from tests.on_stores.copies import contents_of, names_in
 from tests.portable import prism
 from tests.portable.conftest import built
-from tests.stores import FIRST_STORE
+from tests.stores import EMULATORS, FIRST_STORE, Store
 
 pytestmark = pytest.mark.portable
 
@@ -22,8 +22,16 @@ INGEST = ("--image-size", SIZE, "--split", "train=0.7,val=0.3")
 
 
 @pytest.fixture(scope="module")
-def flags(store, tmp_path_factory) -> Iterator[list[str]]:
-    """Flags of a pool whose workers reach the store by their own environment."""
+def other(store) -> Iterator[Store]:
+    """A store of the other kind."""
+    kind = "gs" if store.scheme == "s3" else "s3"
+    with EMULATORS[kind]() as other:
+        yield other
+
+
+@pytest.fixture(scope="module")
+def flags(store, other, tmp_path_factory) -> Iterator[list[str]]:
+    """Flags of a pool whose workers reach both stores by their own environment."""
     binary = built()
     with prism.serving(binary, tmp_path_factory.mktemp("prism")) as flags:
         yield flags
@@ -31,16 +39,18 @@ def flags(store, tmp_path_factory) -> Iterator[list[str]]:
 
 @FIRST_STORE
 def test_commands_write_the_bytes_of_a_disk(
-    store, root, flags, tiny_photos, tiny_dataset, tiny_model, tmp_path
+    store, other, root, flags, tiny_photos, tiny_dataset, tiny_model, tmp_path
 ):
-    storage.upload_folder(str(tiny_photos), f"{root}/photos")
+    """Photos lie on one kind of store; dataset, model and embeddings on the other."""
+    photos = f"{other.new_root()}/photos"
+    storage.upload_folder(str(tiny_photos), photos)
     storage.upload_folder(str(tiny_model), f"{root}/model")
-    ingest = ("ingest", "--input", f"{root}/photos", "--output", f"{root}/dataset", *INGEST)
+    ingest = ("ingest", "--input", photos, "--output", f"{root}/dataset", *INGEST)
     facemill(*ingest, *flags, timeout=300)
     assert contents_of(f"{root}/dataset", tmp_path / "dataset") == contents(tiny_dataset)
     run = json.loads(storage.read_bytes(f"{root}/dataset/run.json"))
     assert run["runner"] == "PortableRunner"
-    score = ("score", "--input", f"{root}/photos", "--model", f"{root}/model")
+    score = ("score", "--input", photos, "--model", f"{root}/model")
     facemill(*score, "--output", f"{root}/embeddings", *flags, timeout=300)
     here = ("score", "--input", tiny_photos, "--model", tiny_model, "--output", tmp_path / "e")
     assert cli.main([str(word) for word in here]) == 0
