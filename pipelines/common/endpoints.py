@@ -89,7 +89,7 @@ def _check_job_server(endpoint: str) -> set[str]:
             f"--job_endpoint must be where a job server listens, got {endpoint} ({reason}); {do}."
         )
 
-    error = _refusal(endpoint)
+    error = refusal_of(endpoint)
     if error is not None:
         raise wrong(error, "start the server or mend the address")
 
@@ -113,7 +113,7 @@ def _check_pool(pool: str, must_be_here: bool) -> None:
         must_be_here: whether its workers run on this machine, if its address is of this machine.
     """
     is_judged = must_be_here or not _is_loopback(pool)
-    error = _refusal(pool)
+    error = refusal_of(pool)
     if error is None:
         if is_judged:
             _check_answers_as_pool(pool)
@@ -154,7 +154,7 @@ def _code(error: grpc.RpcError) -> str:
     return error.code().name if isinstance(error, grpc.Call) else type(error).__name__
 
 
-def _refusal(address: str) -> Exception | None:
+def refusal_of(address: str) -> Exception | None:
     """Why no connection can be made to `host:port`; None if it can."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():

@@ -1,9 +1,6 @@
-"""Flink's REST API, and what Beam's FlinkRunner needs before it can submit a job."""
+"""Flink's REST API, and what is checked of a cluster before a job is submitted to it."""
 
 import json
-import os
-import shutil
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,16 +11,11 @@ from apache_beam.options.pipeline_options import (
     PipelineOptions,
     PortableOptions,
 )
-from apache_beam.runners.portability.flink_runner import (
-    MAGIC_HOST_NAMES,
-    FlinkJarJobServer,
-    FlinkRunner,
-)
-from apache_beam.utils.subprocess_server import JavaJarServer
+from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES, FlinkRunner
 
+from facemill.pipelines.common.job_servers import SECONDS_TO_ANSWER, reason_of
 from facemill.transforms.core.errors import UsageError
 
-_SECONDS_TO_ANSWER = 4.5
 # States in which a job holds no slots and writes nothing more.
 _ENDED = ("FINISHED", "CANCELED", "FAILED")
 
@@ -64,6 +56,14 @@ class FlinkRest:
             raise ValueError("the answer has no list of jobs")
         return [FlinkJob(one["jid"], one["name"]) for one in jobs if one["state"] not in _ENDED]
 
+    def version(self) -> str:
+        """The version of the cluster, such as 1.20.5.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError: it does not say.
+        """
+        return str(self._call("GET", "/overview")["flink-version"])
+
     def cancel(self, job: FlinkJob) -> None:
         """Asks the cluster to cancel a job.
 
@@ -78,7 +78,7 @@ class FlinkRest:
 
     def _call(self, method: str, path: str) -> Any:
         request = urllib.request.Request(f"{self.address}{path}", method=method)
-        with urllib.request.urlopen(request, timeout=_SECONDS_TO_ANSWER) as answer:
+        with urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER) as answer:
             return json.loads(answer.read() or b"null")
 
 
@@ -91,21 +91,24 @@ def rest_of(options: PipelineOptions) -> FlinkRest | None:
 
 
 def check_flink(runner: str, options: PipelineOptions) -> None:
-    """Checks that the named cluster answers, and that a FlinkRunner can start a job server.
+    """Checks that the named cluster answers, and is of the version that a FlinkRunner submits to.
 
     Args:
         runner: name of the runner.
         options: of Beam.
 
     Raises:
-        UsageError: the cluster does not answer, or there is no Java or no job server.
+        UsageError: the cluster does not answer, or is of another version.
     """
     rest = rest_of(options)
     if rest is not None:
         running(rest)
-    starts_server = not options.view_as(PortableOptions).job_endpoint
-    if runner.rsplit(".", 1)[-1] == "FlinkRunner" and starts_server:
-        _check_job_server(options)
+    starts_server = not (
+        options.view_as(PortableOptions).job_endpoint
+        or options.view_as(FlinkRunnerOptions).flink_job_server_jar
+    )
+    if rest is not None and runner.rsplit(".", 1)[-1] == "FlinkRunner" and starts_server:
+        _check_version(rest, options)
 
 
 def running(rest: FlinkRest) -> list[FlinkJob]:
@@ -123,38 +126,22 @@ def running(rest: FlinkRest) -> list[FlinkJob]:
         ) from None
 
 
-def _check_job_server(options: PipelineOptions) -> None:
-    instead = "start a job server yourself and give --runner=PortableRunner and its --job_endpoint"
-    java = os.environ.get("JAVA_HOME")
-    if shutil.which("java") is None and (
-        java is None or shutil.which(os.path.join(java, "bin", "java")) is None
-    ):
-        raise UsageError(
-            f"FlinkRunner must have Java for its job server, but found no `java`; install it, or "
-            f"{instead}."
-        )
+def _check_version(rest: FlinkRest, options: PipelineOptions) -> None:
+    """Refuses a job server for another Flink than the cluster's: it fails as it submits."""
+    wanted = options.view_as(FlinkRunnerOptions).flink_version
     try:
-        jar = FlinkJarJobServer(options).path_to_jar()
-        if "://" in jar and not os.path.exists(_cached(jar)):
-            request = urllib.request.Request(jar, method="HEAD")
-            urllib.request.urlopen(request, timeout=_SECONDS_TO_ANSWER).close()
-    except (OSError, ValueError, RuntimeError) as error:
-        version = options.view_as(FlinkRunnerOptions).flink_version
+        found = rest.version()
+    except (OSError, ValueError, KeyError, TypeError):
+        # An old or a fenced cluster may not tell.
+        return
+    if not found.startswith(f"{wanted}."):
         raise UsageError(
-            f"FlinkRunner must have Beam's job server for Flink {version}, but it cannot be had "
-            f"({_reason(error)}); give its jar as --flink_job_server_jar, or {instead}."
-        ) from None
-
-
-def _cached(jar: str) -> str:
-    return os.path.join(JavaJarServer.JAR_CACHE, os.path.basename(jar))
+            f"--flink_version must be that of the cluster, which is {found} at {rest.address}, got "
+            f"{wanted}; give --flink_version={'.'.join(found.split('.')[:2])}."
+        )
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"HTTP {error.code} {error.reason} from {error.url}"
-    if isinstance(error, urllib.error.URLError):
-        return str(error.reason)
     if isinstance(error, ValueError | KeyError | TypeError):
         return "what answers there is not Flink"
-    return " ".join(str(error).split())[:200].rstrip(".")
+    return reason_of(error)

@@ -25,6 +25,7 @@ def runs_here(runner: str) -> bool:
     """Whether a runner of Beam runs all steps on this machine, so that its disks are enough.
 
     Args:
-        runner: its name, perhaps with its module.
+        runner: its name, perhaps with its module, spelled as Beam takes it: `fnapi` too.
     """
-    return runner.rsplit(".", 1)[-1] in _LOCAL_RUNNERS
+    name = runner.rsplit(".", 1)[-1].lower()
+    return any(one.lower() in (name, f"{name}runner") for one in _LOCAL_RUNNERS)

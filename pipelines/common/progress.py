@@ -84,6 +84,6 @@ class Progress:
         line += f" of {total:,}"
         if count >= total:
             return f"{line}, finishing"
-        left = (total - count) / rate / 60 if rate > 0 else 0.0
+        left = f", {(total - count) / rate / 60:.1f} min left" if rate > 0 else ""
         note = self._note(rate)
-        return f"{line} ({rate:,.0f}/s, {left:.1f} min left{note and ', '}{note})"
+        return f"{line} ({rate:,.0f}/s{left}{note and ', '}{note})"

@@ -25,7 +25,14 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
 
-from facemill.pipelines.common import dataflow, endpoints, failures, flink
+from facemill.pipelines.common import (
+    dataflow,
+    endpoints,
+    environments,
+    failures,
+    flink,
+    job_servers,
+)
 from facemill.pipelines.common.cancel import Interrupts, cancel_job
 from facemill.pipelines.common.local import LOCAL, runs_here
 from facemill.pipelines.common.progress import Progress
@@ -192,6 +199,8 @@ class Runner:
         endpoints.check_endpoints(self.name, self.options)
         if self.name != LOCAL:
             flink.check_flink(self.name, self.options)
+            job_servers.check_job_server(self.name, self.options)
+            environments.check_environment(self.name, self.options)
 
     def _pipeline(self) -> beam.Pipeline:
         runner = FnApiRunner() if self.name == LOCAL else None
@@ -216,7 +225,10 @@ def choose(
     remember_specs()
     _refuse_unknown(beam_args)
     options = OptionsWithViews(list(beam_args))
-    name = options.view_as(StandardOptions).runner or LOCAL
+    standard = options.view_as(StandardOptions)
+    if standard.runner:
+        standard.runner = _spelled(standard.runner)
+    name = standard.runner or LOCAL
     if "Dask" in name:
         raise UsageError(
             f"--runner must not be {name}, which loses data without an error; "
@@ -227,6 +239,13 @@ def choose(
     runner = Runner(name, options)
     runner.check(paths)
     return runner
+
+
+def _spelled(runner: str) -> str:
+    """A runner's name as Beam spells it; Beam takes `dataflow` and `DATAFLOWRUNNER` too."""
+    known = {name.lower(): name for name in StandardOptions.KNOWN_RUNNER_NAMES}
+    given = runner.lower()
+    return known.get(given) or known.get(f"{given}runner") or runner
 
 
 class _Parser(argparse.ArgumentParser):

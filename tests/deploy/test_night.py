@@ -32,7 +32,7 @@ def cron_command(env_file: Path) -> str:
         ("/etc/facemill/night.env", str(env_file)),
         ("/opt/facemill/deploy", str(DEPLOY)),
         ("/var/log/facemill-night.log", str(env_file.parent / "night.log")),
-        ("/tmp/facemill-night.lock", str(env_file.parent / "night.lock")),
+        ("$HOME/night.lock", str(env_file.parent / "night.lock")),
     ):
         assert here in command
         command = command.replace(here, there)

@@ -204,18 +204,37 @@ def test_score_keeps_the_rules(photos, model, launcher, monkeypatch):
     assert pickled == PICKLED_BY_SCORE
 
 
+def test_score_since_a_run_before_keeps_the_rules(photos, model, launcher, monkeypatch):
+    contents = {"sha256": ["0" * 64]}
+    earlier = embedding_sets.write(
+        launcher.shared / "earlier", ["a/1"], draw_vectors(1, 1, 1), model_id="tiny", more=contents
+    )
+    output = launcher.shared / "embeddings"
+    command = ["score", "--input", photos, "--model", model, "--output", output, "--workers", 1]
+    command += ["--since", earlier]
+    pickled = check_portable(graph_of([str(word) for word in command], monkeypatch), launcher)
+    assert pickled == PICKLED_BY_SCORE
+
+
 def test_detect_keeps_the_rules(photos, launcher, monkeypatch):
     command = ["detect", "--input", photos, "--output", launcher.shared / "faces", "--workers", 1]
     command += ["--crops", launcher.shared / "crops"]
     check_portable(graph_of([str(word) for word in command], monkeypatch), launcher)
 
 
-def test_match_keeps_the_rules(launcher, monkeypatch):
-    gallery = embedding_sets.write(
-        launcher.shared / "gallery", ["a/1", "b/1"], draw_vectors(1, 2, 1)
-    )
-    command = ["match", "--probes", gallery, "--gallery", gallery]
-    command += ["--output", str(launcher.shared / "matches"), "--workers", "1"]
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["match", "--probes", "SET", "--gallery", "SET"],
+        ["cluster", "--embeddings", "SET", "--threshold", "0.5"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_searches_keep_the_rules(words, launcher, monkeypatch):
+    ids, _ = embedding_sets.named(2, 2)
+    found = embedding_sets.write(launcher.shared / "gallery", ids, draw_vectors(1, 2, 2))
+    command = [str(found) if word == "SET" else word for word in words]
+    command += ["--output", str(launcher.shared / "output"), "--workers", "1"]
     pickled = check_portable(graph_of(command, monkeypatch), launcher)
     assert pickled == PICKLED_BY_SEARCH
 

@@ -114,6 +114,27 @@ def test_a_job_without_a_job_server_is_refused(tmp_path):
     assert "Maven Central" in said
 
 
+def test_a_job_takes_the_place_of_the_script(tmp_path, monkeypatch):
+    """So that Ctrl-C reaches the command, which then has the time to cancel its job."""
+    one = cluster.Cluster(tmp_path)
+    here = {"pid": os.getpid(), "started": cluster._started(os.getpid())}
+    one._state["processes"] = {"jobserver": here}
+    one._write()
+    called: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, words: called.append([program, *words]))
+    cluster.main(["submit", "--folder", str(tmp_path), "--", "ingest", "--input", "a"])
+    ((program, *words),) = called
+    assert program == words[0] == sys.executable
+    assert words[1:] == ["-m", "facemill.pipelines.cli", "ingest", "--input", "a", *one.flags()]
+
+
+def test_a_taskmanager_counts_once_it_has_slots(tmp_path, monkeypatch):
+    """As Flink answers while the second one is about to report its slots."""
+    answer = {"taskmanagers": [{"slotsNumber": 2}, {"slotsNumber": 0}]}
+    monkeypatch.setattr(cluster.Cluster, "get", lambda self, path: answer)
+    assert cluster.Cluster(tmp_path).task_managers() == 1
+
+
 def test_a_jar_that_is_absent_is_refused(tmp_path):
     said = refusal("up", "--folder", tmp_path, FLINK_JOB_SERVER_JAR=str(tmp_path / "x.jar"))
     assert str(tmp_path / "x.jar") in said

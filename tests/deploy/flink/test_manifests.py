@@ -80,6 +80,14 @@ def test_the_job_finds_server_and_cluster(flags):
     (server,) = containers(one("Deployment"))
     assert f"--flink-master={rest}" in server["args"]
     assert f"--job-port={port}" in server["args"]
+    host, port = flags["--artifact_endpoint"].split(":")
+    assert (host, int(port)) == (service["metadata"]["name"], service["spec"]["ports"][1]["port"])
+    assert f"--artifact-port={port}" in server["args"]
+
+
+def test_the_job_stages_nothing(flags):
+    """What is staged lies with the job server, where workers do not find it."""
+    assert flags["--experiments"] == "disable_logging_submission_environment"
 
 
 def test_workers_and_launcher_run_the_same_image_without_rights():

@@ -10,9 +10,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +31,8 @@ _JAR = os.environ.get(needs.JAR) or None
 _SECONDS_AT_MOST = 900
 # After the start of a Python worker, which first imports Beam.
 _SECONDS_TO_WORK = 5
-needs_jar = pytest.mark.skipif(_JAR is None, reason=f"{needs.JAR} names no jar")
+_ENDED = ("FINISHED", "CANCELED", "FAILED")
+needs_jar = pytest.mark.skipif(_JAR is None, reason=needs.no_job_server(None))
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,20 @@ def cluster(tmp_path_factory) -> Iterator[flink.Cluster]:
     one.up(_JAR, _free_ports())
     yield one
     one.down()
+
+
+@pytest.fixture(autouse=True)
+def _no_job_is_left(cluster) -> Iterator[None]:
+    """A launcher that is killed leaves its job, which would take the slots of the next test."""
+    yield
+    for job in _jobs(cluster):
+        if job["state"] not in _ENDED:
+            url = f"http://{cluster.rest}/jobs/{job['jid']}?mode=cancel"
+            urllib.request.urlopen(urllib.request.Request(url, method="PATCH")).close()
+
+
+def _jobs(cluster: flink.Cluster) -> list[dict[str, Any]]:
+    return cluster.get("/jobs/overview")["jobs"]
 
 
 def _free_ports() -> dict[str, int]:
@@ -74,9 +91,9 @@ def test_a_job_without_a_job_server_is_refused(cluster):
 
 def submitted(cluster: flink.Cluster, *words: object) -> set[str]:
     """Runs a command on the cluster; returns the TaskManagers that worked."""
-    before = {one["jid"] for one in cluster.get("/jobs/overview")["jobs"]}
+    before = {one["jid"] for one in _jobs(cluster)}
     facemill(*words, *cluster.flags(), timeout=_SECONDS_AT_MOST)
-    jobs = [one for one in cluster.get("/jobs/overview")["jobs"] if one["jid"] not in before]
+    jobs = [one for one in _jobs(cluster) if one["jid"] not in before]
     assert [one["state"] for one in jobs] == ["FINISHED"]
     return flink.job_was_on(cluster, jobs[0]["jid"])
 
@@ -148,6 +165,14 @@ def test_score(cluster, photos, tiny_model, embeddings, tmp_path):
 
 
 @needs_jar
+def test_score_since_a_run_before(cluster, further, tiny_model, embeddings, tmp_path):
+    words = ("score", "--input", further, "--model", tiny_model, "--since", embeddings)
+    facemill(*words, "--output", tmp_path / "local")
+    submitted(cluster, *words, "--output", tmp_path / "flink")
+    assert contents(tmp_path / "flink") == contents(tmp_path / "local")
+
+
+@needs_jar
 def test_match(cluster, embeddings, tmp_path):
     words = ("match", "--probes", embeddings, "--gallery", embeddings, "--threshold", 0.6)
     facemill(*words, "--output", tmp_path / "local")
@@ -197,20 +222,22 @@ def test_an_ingest_outlives(
 ):
     words = ("ingest", "--input", many, "--image-size", "64", "--output", tmp_path / "dataset")
     command = [sys.executable, "-m", "facemill.pipelines.cli", *map(str, words)]
-    with subprocess.Popen(
-        [*command, *cluster.flags()], stderr=subprocess.PIPE, text=True
-    ) as launcher:
+    launcher = subprocess.Popen([*command, *cluster.flags()], stderr=subprocess.PIPE, text=True)
+    try:
         deadline = time.monotonic() + _SECONDS_AT_MOST
         while not kill(cluster):
             assert launcher.poll() is None, launcher.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.2)
         _, said = launcher.communicate(timeout=_SECONDS_AT_MOST)
+    finally:
+        launcher.kill()
+        launcher.wait()
     if kill is _kill_task_manager:
         cluster.add_task_manager()
         cluster._wait_for("a TaskManager", lambda: cluster.task_managers() == 2)
     assert launcher.returncode == 0, said
     assert contents(tmp_path / "dataset") == contents(many_local)
-    newest = max(cluster.get("/jobs/overview")["jobs"], key=lambda one: one["start-time"])
+    newest = max(_jobs(cluster), key=lambda one: one["start-time"])
     # Flink tells of what it recovered from.
     assert cluster.get(f"/jobs/{newest['jid']}/exceptions")["exceptionHistory"]["entries"]

@@ -1,8 +1,7 @@
-"""Flink's REST API, and what a FlinkRunner needs."""
+"""Flink's REST API, and what is checked of a cluster."""
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.utils.subprocess_server import JavaJarServer
 
 from facemill.pipelines.common import flink
 from facemill.transforms.core.errors import UsageError
@@ -78,37 +77,23 @@ def test_something_else_is_no_cluster(answer, reason):
         assert reason in refusal("PortableRunner", f"--flink_master={address}")
 
 
-@pytest.fixture
-def java(tmp_path, monkeypatch):
-    """A FakeJava that can be found, and no jar in Beam's cache."""
-    (tmp_path / "java").write_text("#!/bin/sh\n")
-    (tmp_path / "java").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(JavaJarServer, "JAR_CACHE", str(tmp_path))
-    return tmp_path
+def _flink(version: str):
+    answers = {"/jobs/overview": b'{"jobs": []}'}
+    answers["/overview"] = b'{"flink-version": "%s"}' % version.encode()
+    return fakes.http_server(lambda method, path: answers.get(path))
 
 
-def test_a_flink_runner_without_java_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    assert refusal("FlinkRunner").startswith("FlinkRunner must have Java for its job server")
-
-
-def test_a_flink_runner_without_its_job_server_is_refused(java):
-    with fakes.http_server(lambda method, path: None) as address:
-        url = f"http://{address}/beam-job-server.jar"
-        message = refusal("FlinkRunner", f"--flink_job_server_jar={url}", "--flink_version=1.20")
-        assert message.startswith(
-            "FlinkRunner must have Beam's job server for Flink 1.20, but it cannot be had (HTTP "
-            f"404 Not Found from {url}); give its jar as --flink_job_server_jar, or "
+def test_a_job_server_for_another_flink_is_refused():
+    with _flink("1.20.5") as address:
+        assert refusal("FlinkRunner", f"--flink_master={address}", "--flink_version=2.0") == (
+            "--flink_version must be that of the cluster, which is 1.20.5 at "
+            f"http://{address}, got 2.0; give --flink_version=1.20."
         )
-        (java / "beam-job-server.jar").write_bytes(b"")
-        options = PipelineOptions([f"--flink_job_server_jar={url}"])
-        flink.check_flink("apache_beam.runners.FlinkRunner", options)
 
 
-def test_a_flink_runner_with_its_jar_is_accepted(java):
-    jar = java / "server.jar"
-    jar.write_bytes(b"")
-    flink.check_flink("FlinkRunner", PipelineOptions([f"--flink_job_server_jar={jar}"]))
-    assert "but it cannot be had" in refusal("FlinkRunner", "--flink_job_server_jar=/absent.jar")
+@pytest.mark.parametrize(
+    "more", [["--flink_version=1.20"], ["--job_endpoint=a:1"], ["--flink_job_server_jar=x.jar"]]
+)
+def test_a_job_server_that_may_be_of_the_clusters_version_is_accepted(more):
+    with _flink("1.20.5") as address:
+        flink.check_flink("FlinkRunner", PipelineOptions([f"--flink_master={address}", *more]))

@@ -13,7 +13,7 @@ from facemill.pipelines.common.progress import Progress
         (0, None, 0.0, "images read: 0 (0/s)"),
         (1500, None, 10.0, "images read: 1,500 (150/s)"),
         (1500, 4500, 10.0, "images read: 1,500 of 4,500 (150/s, 0.3 min left)"),
-        (0, 4500, 10.0, "images read: 0 of 4,500 (0/s, 0.0 min left)"),
+        (0, 4500, 10.0, "images read: 0 of 4,500 (0/s)"),
         (4500, 4500, 10.0, "images read: 4,500 of 4,500, finishing"),
     ],
 )

@@ -32,6 +32,8 @@ def test_the_local_runner_is_the_default_and_has_one_name():
     assert runner.choose(["--runner=FnApiRunner"]).name == "FnApiRunner"
     path = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
     assert runner.choose([f"--runner={path}"]).name == "FnApiRunner"
+    # As Beam takes it.
+    assert runner.choose(["--runner=fnapi"]).name == "FnApiRunner"
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,8 @@ def test_a_runner_knows_whether_steps_run_in_this_process(flags, here):
         (["--runner=apache_beam.runners.dask.dask_runner.DaskRunner"], "loses data"),
         (["--runner=NoSuchRunner"], "got NoSuchRunner: Unexpected pipeline runner"),
         (["--runner=no.such.Runner"], "No module named 'no'"),
+        (["--runner=dataflow"], "--region must be the region of the job"),
+        (["--runner=FLINKRUNNER", "--flink_master=localhost:1"], "--flink_master must be where"),
         (["--runner=DataflowRunner"], "--region must be the region of the job"),
         (["--runner=PortableRunner", "--job_endpoint=localhost:1"], "got localhost:1"),
         (["--runner=PortableRunner", "--job_endpoint=localhost:99999"], "got localhost:99999"),
@@ -77,7 +81,8 @@ def test_flags_that_cannot_be_used_are_refused_in_one_sentence(capfd, flags, mes
 
 def test_a_job_server_that_answers_is_accepted():
     with fakes.job_server() as endpoint:
-        chosen = runner.choose(["--runner=PortableRunner", f"--job_endpoint={endpoint}"])
+        flags = [f"--job_endpoint={endpoint}", "--environment_type=LOOPBACK"]
+        chosen = runner.choose(["--runner=portable", *flags])
     assert chosen.name == "PortableRunner"
 
 
@@ -295,7 +300,11 @@ def flink(monkeypatch):
     """(FakeFlinkRest, a runner of its cluster that runs nothing)."""
     fake = fakes.FakeFlinkRest()
     with fakes.job_server(["flink_master"]) as endpoint, fake.serving() as address:
-        flags = ["--runner=PortableRunner", f"--job_endpoint={endpoint}"]
+        flags = [
+            "--runner=PortableRunner",
+            f"--job_endpoint={endpoint}",
+            "--environment_type=LOOPBACK",
+        ]
         yield fake, runner.choose([*flags, f"--flink_master={address}"])
 
 
