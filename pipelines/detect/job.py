@@ -95,7 +95,11 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
             with naming({"output": "--crops"}):
                 crops = opened.enter_context(begin(options.crops, CROPS_KIND))
         if work is None and (crops is None or options.crops is None):
-            _refuse_changes(options, photos)
+            checks.refuse_changes(
+                storage.absolute(options.output, "output"),
+                [photos],
+                do="write into another `output`, or remove this one",
+            )
             print(f"{options.output} is already complete; remove it to detect again.")
             return
         if work is None or (crops is None and options.crops is not None):
@@ -189,17 +193,6 @@ def _photos(options: DetectOptions) -> input_files.Input:
     form = options.format or registry.guess(root)
     source = options.source(form, root)
     return input_files.Input("input", source, source.tasks(), root)
-
-
-def _refuse_changes(options: DetectOptions, photos: input_files.Input) -> None:
-    output = storage.absolute(options.output, "output")
-    input_files.refuse_changes(
-        artifact.read_run(output),
-        photos,
-        output,
-        do="write into another `output`, or remove this one",
-        known=functools.partial(checks.sources, output),
-    )
 
 
 def _faces(batch: Batch, folder: str) -> list[Scored]:

@@ -131,14 +131,9 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         replaces=options.partition is not None,
     ) as work:
         if work is None:
-            for one in photos:
-                input_files.refuse_changes(
-                    artifact.read_run(output),
-                    one,
-                    output,
-                    do="score it into another `output`, or remove this one",
-                    known=functools.partial(checks.sources, output),
-                )
+            checks.refuse_changes(
+                output, photos, do="score it into another `output`, or remove this one"
+            )
             print(f"{options.output} is already complete; remove it to score again.")
             return
         looking = input_files.Looking(photos)
