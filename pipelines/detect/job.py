@@ -108,7 +108,7 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
                 "--output and --crops must be written by one run, but "
                 f"{complete} is complete and the other is not; remove it."
             )
-        looking = input_files.Looking([photos])
+        listing = input_files.BackgroundListing([photos])
         build = functools.partial(
             build_graph,
             options=options,
@@ -121,7 +121,7 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
             build, Progress("faces found", functools.partial(_found, work)), work.output
         )
         checked = checks.check(work, options.max_rejected, all_faces=True)
-        run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
+        run_info |= {"workers": options.workers, input_files.INPUT_FILES: listing.result()}
         manifest: dict[str, Any] = {
             "counts": _named(checked.counts),
             "errors": checked.errors,
