@@ -57,6 +57,9 @@ def test_every_dependency_is_locked_to_a_version_that_is_allowed():
     block = re.search(r"^dependencies = \[(.*?)^\]", project, re.MULTILINE | re.DOTALL).group(1)
     for text in re.findall(r'"([^"]+)"', block):
         needed = Requirement(text)
+        # The image has 3.11, whatever runs this test.
+        if needed.marker is not None and not needed.marker.evaluate({"python_version": "3.11"}):
+            continue
         assert needed.specifier.contains(versions[needed.name]), text
     # Names and versions only: no address, no path.
     assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in versions)
