@@ -23,21 +23,14 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
 
-from facemill.transforms.duplicates import banding, budget, components, confirm
-from facemill.transforms.duplicates.candidates import PAIR
-from facemill.transforms.duplicates.local_evidence import sized
-from facemill.transforms.images import crop_variants, perceptual_hash
-from facemill.transforms.images.decode import decode
-
-_Result = TypeVar("_Result")
+from benchmarks.duplicate_search import Crops, near_pairs, read_photos, thorough_pairs, timed
+from facemill.transforms.duplicates import components
 
 PLANTED = 2000
 SEED = 20
@@ -127,103 +120,14 @@ def _plant(images: Path, folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def _timed(work: Callable[[], _Result]) -> tuple[float, _Result]:
-    started = time.process_time()
-    result = work()
-    return time.process_time() - started, result
-
-
-def _read(folder: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Hashes, thumbnails, window hashes, and the CPU seconds that the window hashes took."""
-    hashes, thumbnails, windows, seconds = [], [], [], 0.0
-    for name in names:
-        small = perceptual_hash.small(decode((folder / name).read_bytes()).pixels)
-        hashes.append(perceptual_hash.dct_hash(small))
-        thumbnails.append(perceptual_hash.grey_thumbnail(small))
-        started = time.process_time()
-        windows.append(crop_variants.window_hashes(small))
-        seconds += time.process_time() - started
-    shaped = [np.frombuffer(b"".join(part), np.uint8) for part in (hashes, windows)]
-    count = len(names)
-    return shaped[0].reshape(count, -1), np.stack(thumbnails), shaped[1].reshape(count, -1), seconds
-
-
-class _Crops:
-    """Grey crops of the images of a folder, read when a pair needs them."""
-
-    def __init__(self, folder: Path, names: list[str]) -> None:
-        self._folder, self._names = folder, names
-
-    def __call__(self, rows: np.ndarray) -> list[np.ndarray]:
-        read = {row: self._read(row) for row in dict.fromkeys(rows.tolist())}
-        return [read[row] for row in rows.tolist()]
-
-    def _read(self, row: int) -> np.ndarray:
-        pixels = decode((self._folder / self._names[row]).read_bytes()).pixels
-        return sized(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
-
-
-def _near(hashes: np.ndarray, thumbnails: np.ndarray, crops: _Crops) -> np.ndarray:
-    return _confirmed(_near_rows(hashes), thumbnails, crops)
-
-
-def _thorough(
-    hashes: np.ndarray, windows: np.ndarray, thumbnails: np.ndarray, crops: _Crops
-) -> np.ndarray:
-    started = time.process_time()
-    asking, found = crop_variants.asking(windows), crop_variants.found(windows)
-    hits = banding.cross_pairs(asking, np.arange(len(windows)), found)
-    print(f"windows: {len(hits)} hits in {time.process_time() - started:.1f} s of CPU")
-    rows = np.zeros(len(hits), PAIR)
-    for name in PAIR.names or ():
-        rows[name] = hits[name]
-    return _confirmed(np.concatenate([_near_rows(hashes), rows]), thumbnails, crops)
-
-
-def _near_rows(hashes: np.ndarray) -> np.ndarray:
-    pairs = banding.near_pairs(hashes)
-    rows = np.zeros(len(pairs), PAIR)
-    rows["first"], rows["second"] = pairs.T
-    rows["distance"] = banding.distances(*(hashes[ends] for ends in pairs.T))
-    return rows
-
-
-def _confirmed(rows: np.ndarray, thumbnails: np.ndarray, crops: _Crops) -> np.ndarray:
-    """The pairs that are confirmed within the budgets of their images, as ingest confirms them."""
-    right = [np.empty((0, 2), np.int64)]
-    for chunk in budget.chunks(budget.nearest(rows)):
-        part = chunk.array
-        same = np.zeros(len(part), bool)
-        budget.compare_within_budget(
-            part, functools.partial(_compared, part, same, thumbnails, crops)
-        )
-        right.append(np.stack([part[name][same] for name in ("first", "second")], 1).astype(int))
-    return np.concatenate(right)
-
-
-def _compared(
-    part: np.ndarray, same: np.ndarray, thumbnails: np.ndarray, crops: _Crops, some: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    ends = [part[name][some].astype(np.int64) for name in ("first", "second")]
-    first, second = ends
-    found = confirm.compare(
-        thumbnails[first],
-        thumbnails[second],
-        part["variant"][some],
-        lambda few: (crops(first[few]), crops(second[few])),
-    )
-    same[some] = found.same()
-    return same[some], found.refuted()
-
-
 def _set_aside_of(folder: Path) -> None:
     """Prints how many of a folder's photos `near` sets aside, and their pairs."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*.pgm"))
     if not names:
         print(f"{folder}: no photos, so ORL was not measured")
         return
-    hashes, thumbnails, _, _ = _read(folder, names)
-    pairs = _near(hashes, thumbnails, _Crops(folder, names))
+    hashes, thumbnails, _, _ = read_photos(folder, names)
+    pairs = near_pairs(hashes, thumbnails, Crops(folder, names))
     nodes, roots = components.components(pairs.astype(np.uint64))
     set_aside = len(nodes) - len(np.unique(roots))
     print(f"ORL, {len(names)} different photos: {set_aside} set aside by near (target: at most 2)")
@@ -265,9 +169,9 @@ def _own_cuts(images: Path, folder: Path) -> None:
                 file = folder / f"{originals[number].stem}@{title}@{name}.jpg"
                 cv2.imwrite(str(file), copy, [cv2.IMWRITE_JPEG_QUALITY, 95])
     names = sorted(path.name for path in folder.iterdir())
-    hashes, thumbnails, windows, _ = _read(folder, names)
-    search = functools.partial(_thorough, hashes, windows, thumbnails, _Crops(folder, names))
-    seconds, pairs = _timed(search)
+    hashes, thumbnails, windows, _ = read_photos(folder, names)
+    search = functools.partial(thorough_pairs, hashes, windows, thumbnails, Crops(folder, names))
+    seconds, pairs = timed(search)
     print(f"{len(names)} photos, some cut twice: search and confirmation {seconds:.1f} s")
     found: dict[str, set[str]] = {title: set() for title in CUTS}
     others = 0
@@ -309,9 +213,9 @@ def _before_one_background(images: Path, folder: Path) -> None:
             name = f"{title}@{people[number].name}.jpg"
             cv2.imwrite(str(folder / name), pixels, [cv2.IMWRITE_JPEG_QUALITY, 95])
         names = sorted(path.name for path in folder.glob(f"{title}@*"))
-        hashes, thumbnails, _, _ = _read(folder, names)
-        search = functools.partial(_near, hashes, thumbnails, _Crops(folder, names))
-        seconds[title], pairs = _timed(search)
+        hashes, thumbnails, _, _ = read_photos(folder, names)
+        search = functools.partial(near_pairs, hashes, thumbnails, Crops(folder, names))
+        seconds[title], pairs = timed(search)
         print(
             f"{len(names)} {title}: {len(np.unique(pairs))} set aside by near (target: 0), "
             f"search and confirmation {seconds[title]:.1f} s"
@@ -364,11 +268,11 @@ def main() -> None:
 
 
 def _run(folder: Path, names: list[str], peer: str | None, peer_result: Path) -> list[list[str]]:
-    everything, (hashes, thumbnails, windows, extra) = _timed(lambda: _read(folder, names))
+    everything, (hashes, thumbnails, windows, extra) = timed(lambda: read_photos(folder, names))
     reading = everything - extra
-    crops = _Crops(folder, names)
-    near_time, near = _timed(lambda: _near(hashes, thumbnails, crops))
-    thorough_time, thorough = _timed(lambda: _thorough(hashes, windows, thumbnails, crops))
+    crops = Crops(folder, names)
+    near_time, near = timed(lambda: near_pairs(hashes, thumbnails, crops))
+    thorough_time, thorough = timed(lambda: thorough_pairs(hashes, windows, thumbnails, crops))
 
     plain = np.array(["@" not in name for name in names])
     of_lfw = thorough[plain[thorough].all(axis=1)]

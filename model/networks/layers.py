@@ -53,7 +53,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and self.axis in (-1, 3)
             and self.scale
             and self.center
-            and not self.renorm
+            # Keras 3.12, the last for Python 3.10, has no such option.
+            and not getattr(self, "renorm", False)
             and not self._is_shared()
             and keras.backend.standardize_dtype(inputs.dtype) in _FUSED
             and keras.backend.standardize_dtype(self.gamma.dtype) == "float32"

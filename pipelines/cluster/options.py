@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from facemill.pipelines.common.options import check
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.search_options import SearchOptions
 from facemill.transforms.core.fields import option
@@ -35,14 +34,6 @@ class ClusterOptions(SearchOptions, _Paths):
     )
     neighbors: int = option(32, least=1, most=1000, help="nearest faces of each that are looked at")
     scratch: str = scratch_option()
-
-    def __post_init__(self) -> None:
-        """Checks each value.
-
-        Raises:
-            UsageError: names the flag and what was got.
-        """
-        check(self)
 
 
 OPTIONS = ClusterOptions

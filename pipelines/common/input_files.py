@@ -103,22 +103,22 @@ class Input:
                     yield one
 
 
-class Looking:
-    """Looks at the files of inputs in a thread of its own, beside the job that reads them.
+class BackgroundListing:
+    """Lists the files of inputs in a thread of its own, beside the job that reads them.
 
     Args:
-        inputs: to look at.
+        inputs: to list.
     """
 
     def __init__(self, inputs: Sequence[Input]) -> None:
         pool = ThreadPoolExecutor(1)
         self._found: dict[str, Future[InputFiles]] = {
-            one.parameter: pool.submit(_look, one) for one in inputs
+            one.parameter: pool.submit(_files_of, one) for one in inputs
         }
         pool.shutdown(wait=False)
 
     def result(self) -> dict[str, Any]:
-        """What `run.json` keeps; waits until all were looked at.
+        """What `run.json` keeps; waits until all are listed.
 
         Raises:
             OSError: an input cannot be listed.
@@ -127,7 +127,7 @@ class Looking:
         return {name: dataclasses.asdict(one.result()) for name, one in self._found.items()}
 
 
-def _look(given: Input) -> InputFiles:
+def _files_of(given: Input) -> InputFiles:
     return InputFiles.of(given.files())
 
 

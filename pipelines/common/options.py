@@ -63,6 +63,22 @@ def check(options: Any) -> None:
     fields.check(options, lambda name: flag_of(type(options), name))
 
 
+@dataclasses.dataclass(frozen=True)
+class CheckedOptions:
+    """Base of a command's options: values are checked when an instance is made.
+
+    A class that has more to check does so in `__post_init__`, after `super().__post_init__()`.
+    """
+
+    def __post_init__(self) -> None:
+        """Checks each value.
+
+        Raises:
+            UsageError: names the flag and what was got.
+        """
+        check(self)
+
+
 def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
     """Adds the flags of a dataclass, in the order of its fields."""
     _add_all(parser, options)

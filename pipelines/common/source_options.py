@@ -3,6 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
+from facemill.pipelines.common.options import CheckedOptions
 from facemill.transforms.core.errors import naming
 from facemill.transforms.core.fields import option
 from facemill.transforms.sources.names import FORMATS
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class SourceOptions:
+class SourceOptions(CheckedOptions):
     """How the files of `input` are read.
 
     Each field has a default, so a command's required options come from a class that is named after

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from facemill.pipelines.common.options import check
+from facemill.pipelines.common.options import CheckedOptions
 from facemill.transforms.core.fields import option
 
 SUMMARY = "join the embeddings of many runs into one set, with the newest of each image"
@@ -10,7 +10,7 @@ TAKES_BEAM_OPTIONS = False
 
 
 @dataclasses.dataclass(frozen=True)
-class CompactOptions:
+class CompactOptions(CheckedOptions):
     """What one run is to join."""
 
     partitions: str = option(
@@ -19,14 +19,6 @@ class CompactOptions:
         "name comes later is newer, such as 2026-11-26 after 2026-11-25",
     )
     output: str = option(help="directory of the joined embeddings, new or left by a killed run")
-
-    def __post_init__(self) -> None:
-        """Checks each value.
-
-        Raises:
-            UsageError: names the flag and what was got.
-        """
-        check(self)
 
 
 OPTIONS = CompactOptions

@@ -95,7 +95,11 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
             with naming({"output": "--crops"}):
                 crops = opened.enter_context(begin(options.crops, CROPS_KIND))
         if work is None and (crops is None or options.crops is None):
-            _refuse_changes(options, photos)
+            checks.refuse_changes(
+                storage.absolute(options.output, "output"),
+                [photos],
+                do="write into another `output`, or remove this one",
+            )
             print(f"{options.output} is already complete; remove it to detect again.")
             return
         if work is None or (crops is None and options.crops is not None):
@@ -104,7 +108,7 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
                 "--output and --crops must be written by one run, but "
                 f"{complete} is complete and the other is not; remove it."
             )
-        looking = input_files.Looking([photos])
+        listing = input_files.BackgroundListing([photos])
         build = functools.partial(
             build_graph,
             options=options,
@@ -117,7 +121,7 @@ def run(options: DetectOptions, beam_args: Sequence[str]) -> None:
             build, Progress("faces found", functools.partial(_found, work)), work.output
         )
         checked = checks.check(work, options.max_rejected, all_faces=True)
-        run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
+        run_info |= {"workers": options.workers, input_files.INPUT_FILES: listing.result()}
         manifest: dict[str, Any] = {
             "counts": _named(checked.counts),
             "errors": checked.errors,
@@ -189,17 +193,6 @@ def _photos(options: DetectOptions) -> input_files.Input:
     form = options.format or registry.guess(root)
     source = options.source(form, root)
     return input_files.Input("input", source, source.tasks(), root)
-
-
-def _refuse_changes(options: DetectOptions, photos: input_files.Input) -> None:
-    output = storage.absolute(options.output, "output")
-    input_files.refuse_changes(
-        artifact.read_run(output),
-        photos,
-        output,
-        do="write into another `output`, or remove this one",
-        known=functools.partial(checks.sources, output),
-    )
 
 
 def _faces(batch: Batch, folder: str) -> list[Scored]:

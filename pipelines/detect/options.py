@@ -2,10 +2,9 @@
 
 import dataclasses
 
-from facemill.pipelines.common.options import check
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
-from facemill.transforms.core import cores
+from facemill.pipelines.common.workers_option import workers_option
 from facemill.transforms.core.fields import option
 from facemill.transforms.faces.choices import DETECTORS
 
@@ -36,14 +35,7 @@ class DetectOptions(SourceOptions, _Paths):
         DETECTORS[0], choices=DETECTORS, help="which detector finds faces; docs/alignment.md"
     )
     scratch: str = scratch_option()
-    workers: int = option(
-        factory=cores.usable,
-        least=1,
-        advice="give 1",
-        elsewhere=1,
-        help="threads that decode, in each of the runner's worker processes; by default one for "
-        "each core that may be used here; never changes a byte of the result",
-    )
+    workers: int = workers_option("threads that decode")
     max_rejected: float = option(
         0.5,
         above=0,
@@ -51,14 +43,6 @@ class DetectOptions(SourceOptions, _Paths):
         advice="give 0.5",
         help="share of unusable photos above which the run fails; photos without a face are none",
     )
-
-    def __post_init__(self) -> None:
-        """Checks each value.
-
-        Raises:
-            UsageError: names the flag and what was got.
-        """
-        check(self)
 
 
 OPTIONS = DetectOptions

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from facemill.pipelines.common.options import check
+from facemill.pipelines.common.options import CheckedOptions
 from facemill.transforms.core.fields import option
 
 SUMMARY = "make one template of all images of each person, as a gallery for match"
@@ -10,7 +10,7 @@ TAKES_BEAM_OPTIONS = False
 
 
 @dataclasses.dataclass(frozen=True)
-class EnrollOptions:
+class EnrollOptions(CheckedOptions):
     """What one enrollment is to do."""
 
     embeddings: str = option(help="directory that `facemill score` wrote, with identities")
@@ -27,14 +27,6 @@ class EnrollOptions:
         help="directory that `facemill cluster` wrote, whose people are enrolled in place of the "
         "identities of the embeddings",
     )
-
-    def __post_init__(self) -> None:
-        """Checks each value.
-
-        Raises:
-            UsageError: names the flag and what was got.
-        """
-        check(self)
 
 
 OPTIONS = EnrollOptions

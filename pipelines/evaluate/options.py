@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from facemill.pipelines.common.options import check
-from facemill.transforms.core import cores
+from facemill.pipelines.common.options import CheckedOptions
+from facemill.pipelines.common.workers_option import workers_option
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 
@@ -43,7 +43,7 @@ ERROR, REJECT = "error", "reject"
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(CheckedOptions):
     """What one evaluation is to do."""
 
     embeddings: str = option(help="directory that `facemill score` wrote")
@@ -104,14 +104,9 @@ class EvaluateOptions:
         help="what an image without embedding is: an error, or a failure to acquire, which is "
         "rejected and counted so",
     )
-    workers: int = option(
-        factory=cores.usable,
-        least=1,
-        advice="give 1",
-        elsewhere=1,
-        help="threads that compare with --pairs all, in this process or in each worker process of "
-        "the runner that flags of Beam name; by default one for each core that may be used here; "
-        "never changes a byte of the result",
+    workers: int = workers_option(
+        "threads that compare with --pairs all",
+        "in this process or in each worker process of the runner that flags of Beam name",
     )
 
     @property
@@ -125,7 +120,7 @@ class EvaluateOptions:
         Raises:
             UsageError: names the flag and what was got.
         """
-        check(self)
+        super().__post_init__()
         for name, flag in _FLAGS.items():
             if getattr(self, name) is not None and name not in _takes(self.protocol):
                 fitting = [one for one in PROTOCOLS if name in _takes(one)]

@@ -4,7 +4,7 @@ import dataclasses
 
 from facemill.model.runtimes.choices import COLORS, LAYOUTS
 from facemill.model.runtimes.presets import PRESETS
-from facemill.pipelines.common.options import check
+from facemill.pipelines.common.options import CheckedOptions
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 from facemill.transforms.faces.choices import ALIGNMENTS, DETECTORS
@@ -33,7 +33,7 @@ def numbers(text: str) -> tuple[float, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
-class ImportOptions:
+class ImportOptions(CheckedOptions):
     """What one import is to do; None leaves a value to the preset or the file."""
 
     file: str = option(
@@ -101,14 +101,6 @@ class ImportOptions:
         advice="0 is the center",
         help="share of the shorter side by which --align center cuts above the center",
     )
-
-    def __post_init__(self) -> None:
-        """Checks each value.
-
-        Raises:
-            UsageError: names the flag and what was got.
-        """
-        check(self)
 
 
 OPTIONS = ImportOptions

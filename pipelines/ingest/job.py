@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 
 from facemill.pipelines.common import guesses
-from facemill.pipelines.common.input_files import Input, Looking
+from facemill.pipelines.common.input_files import BackgroundListing, Input
 from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.common.runner import Runner, choose
 from facemill.pipelines.common.scratch import is_here
@@ -110,8 +110,8 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
     here = is_here(options.scratch, runner.is_local)
     # Of a dataset the options have the fingerprint.
     identified = [one.option for one in references if isinstance(one.source, DatasetRecords)]
-    looked_at = [Input("input", source, tasks, root)]
-    looked_at += [
+    listed_inputs = [Input("input", source, tasks, root)]
+    listed_inputs += [
         Input(one.option, one.source, one.tasks, one.source.root)
         for one in references
         if one.option not in identified
@@ -120,7 +120,7 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
         options.output, KIND, wanted, inputs=inputs, here=here, identified=identified
     ) as work:
         if work is None:
-            complete.refuse_changed_inputs(options, output, looked_at)
+            complete.refuse_changed_inputs(options, output, listed_inputs)
             print(f"{options.output} is already complete; remove it to ingest again.")
             return
         scan = ScanJob(
@@ -132,9 +132,9 @@ def run(options: IngestOptions, beam_args: Sequence[str]) -> None:
             group_by=rules.columns[0] if rules.columns else None,
             windows=options.dedup == "thorough",
         )
-        looking = Looking(looked_at)
+        listing = BackgroundListing(listed_inputs)
         job = IngestJob(
-            options, scan, tasks, rules, references, base, work, lists, looking.result, found
+            options, scan, tasks, rules, references, base, work, lists, listing.result, found
         )
         if base is not None and job.base_keys is not None:
             write_base_keys(base, job.base_keys)

@@ -5,10 +5,9 @@ import math
 from collections.abc import Sequence
 
 from facemill.pipelines.common.compare_input import COMPARISONS, TIMES
-from facemill.pipelines.common.options import check
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
-from facemill.transforms.core import cores
+from facemill.pipelines.common.workers_option import workers_option
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 from facemill.transforms.dataset.identity_names import EXACT, MATCHES
@@ -225,14 +224,7 @@ class IngestOptions(SourceOptions, _Paths):
         help="where --output is complete already, how --input is compared with what it was made "
         "of: by names, sizes and times of the files, or by names and contents, which reads them",
     )
-    workers: int = option(
-        factory=cores.usable,
-        least=1,
-        advice="give 1",
-        elsewhere=1,
-        help="processes that read and decode, in each of the runner's worker processes; by default "
-        "one for each core that may be used here; never changes a byte of the result",
-    )
+    workers: int = workers_option("processes that read and decode")
     include_identities: str | None = option(
         None, help="file with the only identities to keep, one a line"
     )
@@ -265,7 +257,7 @@ class IngestOptions(SourceOptions, _Paths):
         Raises:
             UsageError: names the flag and what was got.
         """
-        check(self)
+        super().__post_init__()
         _require(
             self.max_images is None or self.max_images >= self.min_images,
             f"--max-images must be at least --min-images ({self.min_images}), "

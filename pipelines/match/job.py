@@ -9,17 +9,16 @@ from typing import Any
 
 import apache_beam as beam
 
-from facemill.pipelines.common.partitions import output_of
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.common.thresholds import threshold
 from facemill.pipelines.match import pairs, report
 from facemill.pipelines.match.options import MatchOptions
-from facemill.pipelines.match.outputs import KIND, REPORT, needed
+from facemill.pipelines.match.outputs import REPORT, begin, needed
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, RunError
-from facemill.transforms.dataset import artifact, write_results, writing
+from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.done_marks import images_done
 from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scoring.embeddings import check_same_model
@@ -77,21 +76,9 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
     }
     inputs = {"probes": probes.path, "gallery": gallery.path}
     here = is_here(options.scratch, runner.is_local)
-    with writing.begin(
-        output_of(options.output, options.partition),
-        KIND,
-        wanted,
-        inputs,
-        here=here,
-        identified=list(inputs),
-        replaces=options.partition is not None,
-    ) as work:
+    with begin(options, wanted, inputs, (probes, gallery), here) as work:
         if work is None:
-            print(f"{options.output} is already complete; remove it to match again.")
             return
-        probes.check_files()
-        if gallery.path != probes.path:
-            gallery.check_files()
         given = plan(
             probes,
             gallery,

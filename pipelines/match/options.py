@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from facemill.pipelines.common.options import check
 from facemill.pipelines.common.partition_option import check_partition, partition_option
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.search_options import SearchOptions
@@ -51,7 +50,7 @@ class MatchOptions(SearchOptions, _Paths):
         Raises:
             UsageError: names the flag and what was got.
         """
-        check(self)
+        super().__post_init__()
         check_partition(self.partition)
 
 

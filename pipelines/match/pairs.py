@@ -11,15 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.model.protocols.pair_lists import header_of, rows_of
-from facemill.pipelines.common.partitions import output_of
 from facemill.pipelines.common.report import charts, figures, page
 from facemill.pipelines.common.thresholds import threshold
 from facemill.pipelines.match.options import MatchOptions
-from facemill.pipelines.match.outputs import KIND, REPORT, needed
+from facemill.pipelines.match.outputs import REPORT, begin, needed
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, UsageError
 from facemill.transforms.core.reasons import Reason, ReasonCode, reason_columns
-from facemill.transforms.dataset import artifact, writing
+from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scoring.embeddings import ID, EmbeddingSet, check_same_model, unit
@@ -84,20 +83,9 @@ def run(options: MatchOptions, beam_args: Sequence[str]) -> None:
         "threshold": least,
     }
     inputs = {"probes": left.path, "gallery": right.path, "pairs": path}
-    with writing.begin(
-        output_of(options.output, options.partition),
-        KIND,
-        wanted,
-        inputs,
-        identified=list(inputs),
-        replaces=options.partition is not None,
-    ) as work:
+    with begin(options, wanted, inputs, (left, right)) as work:
         if work is None:
-            print(f"{options.output} is already complete; remove it to match again.")
             return
-        left.check_files()
-        if right.path != left.path:
-            right.check_files()
         ones = find(left, [one for one, _ in pairs])
         others = find(right, [other for _, other in pairs])
         _commit(work, left, score(pairs, ones, others, least), least, started)

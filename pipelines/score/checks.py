@@ -1,16 +1,18 @@
 """Checks the files that a scoring run wrote, before its manifest is written."""
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from facemill.pipelines.common import input_files
 from facemill.transforms import storage
 from facemill.transforms.core.errors import RunError
 from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.text import first_counted
-from facemill.transforms.dataset import write_results
+from facemill.transforms.dataset import artifact, write_results
 from facemill.transforms.dataset.parquet_parts import part_batches
 from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scan.repeated_ids import check_names
@@ -150,6 +152,23 @@ def sources(output: str) -> Iterator[str]:
             path = storage.join(output, name)
             for batch in part_batches(path, ["source"], _ROWS_AT_A_TIME):
                 yield from batch.column(0).to_pylist()
+
+
+def refuse_changes(output: str, photos: Sequence[input_files.Input], do: str) -> None:
+    """Compares inputs with what they held when complete embeddings or faces were made of them.
+
+    Args:
+        output: absolute path or URL of the embeddings or faces.
+        photos: the inputs.
+        do: what to do about a change.
+
+    Raises:
+        UsageError: files came, went or changed; it names some.
+    """
+    for one in photos:
+        input_files.refuse_changes(
+            artifact.read_run(output), one, output, do, known=functools.partial(sources, output)
+        )
 
 
 def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[list[str]]:

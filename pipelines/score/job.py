@@ -131,17 +131,12 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
         replaces=options.partition is not None,
     ) as work:
         if work is None:
-            for one in photos:
-                input_files.refuse_changes(
-                    artifact.read_run(output),
-                    one,
-                    output,
-                    do="score it into another `output`, or remove this one",
-                    known=functools.partial(checks.sources, output),
-                )
+            checks.refuse_changes(
+                output, photos, do="score it into another `output`, or remove this one"
+            )
             print(f"{options.output} is already complete; remove it to score again.")
             return
-        looking = input_files.Looking(photos)
+        listing = input_files.BackgroundListing(photos)
         artifact.local_copy(model, manifest)
         print(f"runtime: {spec.kind} ({spec.file})", file=sys.stderr)
         if difference := inexact(manifest, spec):
@@ -177,7 +172,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             all_faces=options.faces == ALL,
             since=bool(earlier),
         )
-        run_info |= {"workers": options.workers, input_files.INPUT_FILES: looking.result()}
+        run_info |= {"workers": options.workers, input_files.INPUT_FILES: listing.result()}
         run_info |= _speed(checked.counts["scored"], run_info)
         _commit(work, checked, manifest, given, run_info)
         print(output)

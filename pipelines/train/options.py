@@ -9,7 +9,7 @@ from facemill.model.recipes.choices import IDENTITIES, MERGE, RECIPES
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.runtimes.formats import EXPORT_FORMATS, SAVED_MODEL, TFLITE
 from facemill.model.training.cluster import Cluster
-from facemill.pipelines.common.options import check
+from facemill.pipelines.common.options import CheckedOptions
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 
@@ -65,7 +65,7 @@ def hosts_of(text: str) -> tuple[str, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(CheckedOptions):
     """What one training run is to do."""
 
     dataset: tuple[str, ...] = option(
@@ -167,7 +167,7 @@ class TrainOptions:
         Raises:
             UsageError: names the flag and what was got.
         """
-        check(self)
+        super().__post_init__()
         if len(self.dataset) == 1 and (self.aliases is not None or self.identities != MERGE):
             name = "--identities" if self.aliases is None else "--aliases"
             raise UsageError(

@@ -42,7 +42,10 @@ def test_the_wheel_gets_all_that_it_is_made_of():
 
 def test_versions_are_those_of_this_environment():
     given = arguments()
-    assert given["BEAM"] == metadata.version("apache-beam") == locked()["apache-beam"]
+    assert given["BEAM"] == locked()["apache-beam"]
+    # Python 3.10 has an earlier Beam.
+    if sys.version_info >= (3, 11):
+        assert metadata.version("apache-beam") == given["BEAM"]
     from packaging.specifiers import SpecifierSet
 
     requires = re.search(r'requires-python = "([^"]+)"', (ROOT / "pyproject.toml").read_text())
@@ -57,6 +60,9 @@ def test_every_dependency_is_locked_to_a_version_that_is_allowed():
     block = re.search(r"^dependencies = \[(.*?)^\]", project, re.MULTILINE | re.DOTALL).group(1)
     for text in re.findall(r'"([^"]+)"', block):
         needed = Requirement(text)
+        # The image has 3.11, whatever runs this test.
+        if needed.marker is not None and not needed.marker.evaluate({"python_version": "3.11"}):
+            continue
         assert needed.specifier.contains(versions[needed.name]), text
     # Names and versions only: no address, no path.
     assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in versions)

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from facemill.pipelines.common.input_files import INPUT_FILES, Input, InputFiles, Looking
+from facemill.pipelines.common.input_files import INPUT_FILES, BackgroundListing, Input, InputFiles
 from facemill.pipelines.common.input_files import refuse_changes as compare
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.sources.folders import Folders
@@ -30,7 +30,7 @@ def given(folder) -> Input:
 
 
 def run_of(given: Input) -> dict:
-    return {INPUT_FILES: Looking([given]).result()}
+    return {INPUT_FILES: BackgroundListing([given]).result()}
 
 
 def refusal(run, one, **more) -> str:

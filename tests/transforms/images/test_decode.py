@@ -8,36 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from facemill.pipelines.synthesize.faces import broken
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.images import decode as module
 from facemill.transforms.images.decode import DecodeError, decode
 from facemill.transforms.images.process import prepare_process
+from tests.transforms.images.encoded import FACE, FORMATS, LOSSLESS, OBLONG, exif, of, saved
 
-FACE = render(1, 1, 1, 48)
-# Not square, so that a turn is seen in the shape too; no two corners are alike.
-OBLONG = np.ascontiguousarray(FACE[:36])
 OBLONG[:6, :6] = (255, 0, 0)
 OBLONG[-6:, -6:] = (0, 0, 255)
-
-LOSSLESS = ("PNG", "BMP", "TIFF", "PPM", "WEBP")
-FORMATS = (*LOSSLESS, "JPEG", "GIF")
-
-
-def saved(image: Image.Image, form: str, **options) -> bytes:
-    stream = io.BytesIO()
-    if form == "WEBP":
-        options.setdefault("lossless", True)
-    if form == "JPEG":
-        options = {"quality": 95, "subsampling": 0, **options}
-    image.save(stream, form, **options)
-    return stream.getvalue()
-
-
-def of(form: str, pixels: np.ndarray = OBLONG, **options) -> bytes:
-    return saved(Image.fromarray(pixels), form, **options)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -141,17 +122,6 @@ def test_a_progressive_jpeg_that_is_cut_is_refused():
             decode(data[: int(len(data) * share)])
 
 
-def exif(orientation: int) -> bytes:
-    """EXIF as a camera writes it, with values of several types and the block of its own."""
-    tags = Image.Exif()
-    tags[0x0112] = orientation
-    tags[0x010F] = "Maker of cameras"
-    tags[0x011A] = 72.0
-    tags.get_ifd(0x8769).update({0x9003: "2020:01:02 03:04:05", 0x829A: 0.01, 0xA002: 48})
-    tags.get_ifd(0x8825).update({1: "N", 2: (47.0, 22.0, 0.5)})
-    return tags.tobytes()
-
-
 _WITH_EXIF = {
     form: of(form, np.ascontiguousarray(FACE[:36]), exif=exif(6))
     for form in ("JPEG", "PNG", "WEBP", "TIFF")
@@ -212,33 +182,6 @@ def test_damaged_exif_leaves_the_image_complete(form):
                 damaged[start + length : start + length + 4] = struct.pack(">I", zlib.crc32(chunk))
             decoded = decode(bytes(damaged))
             assert (decoded.width, decoded.height) in (turned, as_it_lies)
-
-
-# How `OBLONG` must be stored so that each EXIF orientation brings it upright.
-_STORED = {
-    1: lambda x: x,
-    2: lambda x: x[:, ::-1],
-    3: lambda x: x[::-1, ::-1],
-    4: lambda x: x[::-1],
-    5: lambda x: x.transpose(1, 0, 2),
-    6: lambda x: np.rot90(x, 1),
-    7: lambda x: x.transpose(1, 0, 2)[::-1, ::-1],
-    8: lambda x: np.rot90(x, -1),
-}
-
-
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
-@pytest.mark.parametrize("orientation", _STORED)
-def test_exif_orientation_is_applied_once(form, orientation):
-    stored = Image.fromarray(np.ascontiguousarray(_STORED[orientation](OBLONG)))
-    decoded = decode(saved(stored, form, exif=exif(orientation)))
-    assert (decoded.width, decoded.height) == (48, 36)
-    assert np.abs(decoded.pixels.astype(int) - OBLONG).mean() < 8
-
-
-@pytest.mark.parametrize("orientation", [0, 9, 255])
-def test_an_invalid_orientation_is_ignored(orientation):
-    assert np.array_equal(decode(of("PNG", exif=exif(orientation))).pixels, OBLONG)
 
 
 def _grey() -> np.ndarray:
@@ -352,40 +295,6 @@ def test_libtiff_writes_nothing_about_a_damaged_file(compression, capfd):
     with contextlib.suppress(DecodeError):
         decode(bytes(data))
     assert capfd.readouterr().err == ""
-
-
-XMP = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="r"><rdf:Description '
-    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
-)
-
-
-def with_xmp(form: str) -> bytes:
-    if form == "GIF":
-        return saved(Image.fromarray(OBLONG), form, xmp=XMP)
-    if form == "TIFF":
-        return of(form, tiffinfo={700: XMP})
-    if form == "PNG":
-        texts = PngImagePlugin.PngInfo()
-        texts.add_itxt("XML:com.adobe.xmp", XMP.decode("ascii"))
-        return of(form, pnginfo=texts)
-    return of(form, xmp=XMP)
-
-
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_only_exif_turns_an_image(form):
-    data = with_xmp(form)
-    with Image.open(io.BytesIO(data)) as image:
-        assert image.getexif().get(0x0112) == 6, "the file has no orientation that Pillow sees"
-    decoded = decode(data)
-    assert (decoded.width, decoded.height) == (48, 36)
-    assert np.abs(decoded.pixels.astype(int) - OBLONG).mean() < 8
-
-
-def test_a_text_that_imitates_exif_turns_nothing():
-    texts = PngImagePlugin.PngInfo()
-    texts.add_text("Raw profile type exif", "\nexif\n  8\n" + exif(6).hex())
-    assert np.array_equal(decode(of("PNG", pnginfo=texts)).pixels, OBLONG)
 
 
 def bmp_of_32_bits(pixels: np.ndarray, alpha: int, alpha_mask: int) -> bytes:

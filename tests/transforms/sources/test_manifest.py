@@ -1,48 +1,22 @@
-import csv
 import json
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from facemill.transforms.core.errors import UsageError
-from facemill.transforms.dataset.identity_names import normal_form
 from facemill.transforms.images.limits import MAX_BYTES
 from facemill.transforms.sources.base import Ref, Unreadable
 from facemill.transforms.sources.manifest import Manifest
 from tests.reasons import because
+from tests.transforms.sources.manifest_files import listed_in, write_manifest
 
 _TEN = tuple(float(number) for number in range(10))
 
 
-def _write(path, rows: list[dict]) -> str:
-    """One table in the encoding that the path's suffix names."""
-    names = list(rows[0]) if rows else ["path"]
-    if path.suffix == ".csv":
-        with open(path, "w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, names)
-            writer.writeheader()
-            writer.writerows(rows)
-    elif path.suffix == ".jsonl":
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(row) + "\n" for row in rows)
-    else:
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    return str(path)
-
-
-def _listed(path, root=None) -> list[Ref]:
-    source = Manifest(str(path), None if root is None else str(root))
-    return [ref for task in source.tasks() for ref in source.refs(task)]
-
-
 def _one(tmp_path, row: dict) -> Ref:
-    (ref,) = _listed(_write(tmp_path / "m.jsonl", [row]))
+    (ref,) = listed_in(write_manifest(tmp_path / "m.jsonl", [row]))
     return ref
 
 
@@ -57,7 +31,7 @@ def test_rows_are_listed_and_read_in_order(tmp_path, suffix):
         {"path": "missing.jpg", "identity": None, "split": "train", "camera": None, "age": None},
         {"path": "3.jpg", "identity": "7", "split": "val", "camera": "a", "age": "5"},
     ]
-    path = _write(tmp_path / f"m{suffix}", rows)
+    path = write_manifest(tmp_path / f"m{suffix}", rows)
     source = pickle.loads(pickle.dumps(Manifest(path)))
     assert source.tasks() == [f"m{suffix}"]
     refs = list(source.refs(f"m{suffix}"))
@@ -87,7 +61,7 @@ def test_rows_are_listed_and_read_in_order(tmp_path, suffix):
 def test_paths_are_relative_to_the_given_root(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "1.jpg").write_bytes(b"one")
-    path = _write(tmp_path / "m.csv", [{"file": "1.jpg", "label": "ada"}])
+    path = write_manifest(tmp_path / "m.csv", [{"file": "1.jpg", "label": "ada"}])
     source = Manifest(path, str(tmp_path / "images"))
     refs = list(source.refs("m.csv"))
     assert [(ref.image_id, ref.identity) for ref in refs] == [("1.jpg", "ada")]
@@ -139,7 +113,7 @@ def test_a_link_that_leads_outside_is_not_followed(tmp_path):
     os.mkfifo(root / "pipe.jpg")
     (root / "sub").mkdir()
     names = ["good.jpg", "bad.jpg", "folder/x.jpg", "pipe.jpg", "sub"]
-    path = _write(root / "m.csv", [{"path": name} for name in names])
+    path = write_manifest(root / "m.csv", [{"path": name} for name in names])
     (tmp_path / "link").symlink_to("root")
     for base in (None, root, tmp_path / "link"):
         source = Manifest(path, None if base is None else str(base))
@@ -163,7 +137,9 @@ def test_a_file_above_the_limit_is_not_read(tmp_path):
 
 def test_a_repeated_path_has_a_row_with_a_reason(tmp_path):
     paths = ["a.jpg", "b.jpg", "./a.jpg", "a.jpg", "m.csv/line 7", ""]
-    refs = _listed(_write(tmp_path / "m.csv", [{"path": path, "n": "1"} for path in paths]))
+    refs = listed_in(
+        write_manifest(tmp_path / "m.csv", [{"path": path, "n": "1"} for path in paths])
+    )
     again = "its path comes on an earlier row already: a.jpg"
     assert [(ref.image_id, ref.reason) for ref in refs] == [
         ("a.jpg", None),
@@ -197,7 +173,7 @@ def test_a_repeated_path_has_a_row_with_a_reason(tmp_path):
 )
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_landmarks_are_read_from_a_list_json_or_columns(tmp_path, columns, landmarks, suffix):
-    (ref,) = _listed(_write(tmp_path / f"m{suffix}", [{"path": "a.jpg", **columns}]))
+    (ref,) = listed_in(write_manifest(tmp_path / f"m{suffix}", [{"path": "a.jpg", **columns}]))
     assert (ref.landmarks, ref.attributes, ref.reason) == (landmarks, (), None)
 
 
@@ -239,10 +215,10 @@ def test_other_bad_values_have_a_row_with_a_reason(tmp_path, columns, reason):
 def test_an_absolute_path_under_the_root_is_accepted(tmp_path):
     (tmp_path / "in").mkdir()
     rows = [{"path": f"{tmp_path}/in/1.jpg"}, {"path": f"{tmp_path}/out/1.jpg"}]
-    inside, outside = _listed(_write(tmp_path / "m.csv", rows), tmp_path / "in")
+    inside, outside = listed_in(write_manifest(tmp_path / "m.csv", rows), tmp_path / "in")
     assert (inside.image_id, inside.path, inside.reason) == ("1.jpg", "1.jpg", None)
     assert outside.reason == f"leads outside the root folder: {tmp_path}/out/1.jpg"
-    (climbing,) = _listed(_write(tmp_path / "m.csv", [{"path": f"{tmp_path}/in/../x"}]))
+    (climbing,) = listed_in(write_manifest(tmp_path / "m.csv", [{"path": f"{tmp_path}/in/../x"}]))
     assert climbing.reason.startswith("leads outside the root folder")
 
 
@@ -255,7 +231,7 @@ def test_rows_with_an_image_id_may_repeat_a_path(tmp_path, suffix):
         {"path": "g.jpg", "identity": "eve", "image_id": None},
         {"path": "g.jpg", "identity": "fay", "image_id": ""},
     ]
-    refs = _listed(_write(tmp_path / f"m{suffix}", rows))
+    refs = listed_in(write_manifest(tmp_path / f"m{suffix}", rows))
     assert [(ref.identity, ref.path, ref.attributes) for ref in refs] == [
         (row["identity"], "g.jpg", ()) for row in rows
     ]
@@ -285,7 +261,7 @@ def test_attributes_of_any_type_become_text(tmp_path):
 def test_a_damaged_row_has_a_reason_and_its_neighbors_are_listed(tmp_path):
     path = tmp_path / "m.csv"
     path.write_bytes(b'path,n\na.jpg,1\nb.jpg\nc.jpg,"1"2\n\xff.jpg,1\nd.jpg,1\n')
-    assert [(ref.image_id, bool(ref.reason)) for ref in _listed(path)] == [
+    assert [(ref.image_id, bool(ref.reason)) for ref in listed_in(path)] == [
         ("a.jpg", False),
         ("m.csv/line 3", True),
         ("m.csv/line 4", True),
@@ -295,7 +271,7 @@ def test_a_damaged_row_has_a_reason_and_its_neighbors_are_listed(tmp_path):
 
 
 def test_a_manifest_truncated_after_the_launch_ends_in_a_row_with_a_reason(tmp_path):
-    path = _write(tmp_path / "m.parquet", [{"path": f"{n}.jpg"} for n in range(10)])
+    path = write_manifest(tmp_path / "m.parquet", [{"path": f"{n}.jpg"} for n in range(10)])
     source = Manifest(path)
     source.tasks()
     (tmp_path / "m.parquet").write_bytes(b"PAR1")
@@ -328,74 +304,13 @@ def test_a_file_that_is_no_manifest_is_a_usage_error(tmp_path, name, data, messa
 
 def test_rows_of_files_that_were_never_meant_as_images_are_ignored(tmp_path):
     names = ("a/1.jpg", "a/.DS_Store", "a/1.txt", "a/1")
-    path = _write(tmp_path / "m.csv", [{"path": name, "identity": "ada"} for name in names])
-    found = {ref.image_id: (ref.identity, ref.reason and ref.reason.code) for ref in _listed(path)}
+    path = write_manifest(tmp_path / "m.csv", [{"path": name, "identity": "ada"} for name in names])
+    found = {
+        ref.image_id: (ref.identity, ref.reason and ref.reason.code) for ref in listed_in(path)
+    }
     assert found == {
         "a/1.jpg": ("ada", None),
         "a/.DS_Store": (None, "system_file"),
         "a/1.txt": (None, "sidecar_file"),
         "a/1": ("ada", None),
     }
-
-
-# A row of CSV must end on its line.
-_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), max_size=6)
-# A name with a point at its begin is hidden.
-_PART = _TEXT.filter(lambda part: part and not part.startswith(".")).map(
-    lambda part: part.replace("/", "-")
-)
-_ROW = st.fixed_dictionaries(
-    {
-        "path": st.lists(_PART, min_size=1, max_size=3).map("/".join),
-        "identity": st.none() | _TEXT,
-        "split": st.sampled_from([None, "train", "val", "test"]),
-        "landmarks": st.none()
-        | st.lists(st.floats(-1e9, 1e9), min_size=10, max_size=10).map(json.dumps),
-        "note, of one": st.none() | _TEXT,
-    }
-)
-
-
-@settings(deadline=None, max_examples=60)
-@given(rows=st.lists(_ROW, min_size=1, max_size=8))
-def test_csv_jsonl_and_parquet_give_the_same_rows(tmp_path_factory, rows):
-    folder = tmp_path_factory.mktemp("manifests")
-    listed = {}
-    for suffix in (".csv", ".jsonl", ".parquet"):
-        refs = _listed(_write(folder / f"m{suffix}", rows))
-        assert len({ref.image_id for ref in refs}) == len(rows)
-        listed[suffix] = [
-            (ref.path, ref.identity, ref.split, ref.landmarks, ref.attributes, ref.reason)
-            for ref in refs
-        ]
-    assert listed[".csv"] == listed[".jsonl"] == listed[".parquet"]
-    seen = set()
-    for row, found in zip(rows, listed[".csv"], strict=True):
-        landmarks = None if row["landmarks"] is None else tuple(json.loads(row["landmarks"]))
-        note = row["note, of one"]
-        assert found == (
-            row["path"],
-            None if normal_form(row["identity"] or "") is None else row["identity"],
-            row["split"],
-            landmarks,
-            (("note, of one", note),) if note else (),
-            f"its path comes on an earlier row already: {row['path']}"
-            if row["path"] in seen
-            else None,
-        )
-        seen.add(row["path"])
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_attributes_names_the_columns_without_another_meaning(tmp_path, suffix):
-    row = {"path": "a.jpg", "file": "a", "name": "Ada", "label": "Ada", "split": "train"}
-    row |= {"landmarks": "", "nose_x": "", "age": "30", "skin tone": "light"}
-    source = Manifest(_write(tmp_path / f"m{suffix}", [row]))
-    assert source.attributes() == ["age", "file", "name", "skin tone"]
-    (ref,) = source.refs(*source.tasks())
-    assert {name for name, _ in ref.attributes} <= set(source.attributes())
-
-
-def test_attributes_is_none_for_jsonl_whose_rows_may_differ(tmp_path):
-    rows = [{"path": "a.jpg"}, {"path": "b.jpg", "age": "30"}]
-    assert Manifest(_write(tmp_path / "m.jsonl", rows)).attributes() is None
