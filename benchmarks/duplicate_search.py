@@ -90,8 +90,11 @@ def _confirmed(rows: np.ndarray, thumbnails: np.ndarray, crops: Crops) -> np.nda
     for chunk in budget.chunks(budget.nearest(rows)):
         part = chunk.array
         same = np.zeros(len(part), bool)
+        ends = (thumbnails[part[name].astype(np.int64)] for name in ("first", "second"))
         budget.compare_within_budget(
-            part, functools.partial(_compared, part, same, thumbnails, crops)
+            part,
+            functools.partial(_compared, part, same, thumbnails, crops),
+            confirm.crowd_likeness(part, *ends),
         )
         right.append(np.stack([part[name][same] for name in ("first", "second")], 1).astype(int))
     return np.concatenate(right)

@@ -21,6 +21,10 @@ from facemill.transforms.duplicates.candidates import PairRows
 # any kind, an image is not compared further. Whole images and variants are counted apart.
 MAX_CLOSE_FAILURES = 2
 MAX_FAILURES = 6
+# A crowded image, whose candidates are compared in the order of their likeness, has fewer failures,
+# and candidates below that likeness are not compared; see `crowds` and docs/duplicates.md.
+MAX_CROWD_FAILURES = 2
+MIN_LIKENESS = 0.6
 # More candidates of an image than that are not kept, even if all others are its copies.
 MAX_CANDIDATES = 64
 
@@ -89,7 +93,9 @@ def chunks(pairs: np.ndarray) -> Iterator[PairRows]:
 
 
 def compare_within_budget(
-    pairs: np.ndarray, compared: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    pairs: np.ndarray,
+    compared: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    likeness: np.ndarray | None = None,
 ) -> np.ndarray:
     """Compares pairs, the nearest of each owner before the others, until other photos fail.
 
@@ -99,11 +105,20 @@ def compare_within_budget(
         pairs: PAIR [N] of `nearest`, with all pairs of their owners.
         compared: takes positions of pairs, and returns whether each is a copy, and whether only
             a close comparison showed that it is none: bool each.
+        likeness: float64 [N], of `crowds.likeness`; NaN for pairs to compare by their distance.
 
     Returns:
         bool [N], whether each pair was compared.
     """
     owner, rank = _ranks(pairs)
+    most = np.full(len(pairs), MAX_FAILURES)
+    possible = np.ones(len(pairs), bool)
+    if likeness is not None:
+        crowded = np.flatnonzero(~np.isnan(likeness))
+        # A list is crowded as a whole, so its places are given anew; equal ones keep their order.
+        rank[crowded[np.lexsort((-likeness[crowded], owner[crowded]))]] = rank[crowded]
+        most[owner[crowded]] = MAX_CROWD_FAILURES
+        possible[crowded] = likeness[crowded] >= MIN_LIKENESS
     is_variant = pairs["variant"] > 0
     block = rank // MAX_CLOSE_FAILURES
     # Blocks of whole images come first.
@@ -113,8 +128,8 @@ def compare_within_budget(
     done = np.zeros(len(pairs), bool)
     keys = _numbers_of_pairs(pairs) if is_variant.any() else owner
     for number in range(int(block.max()) + 1 if len(block) else 0):
-        left = (close_failures < MAX_CLOSE_FAILURES) & (failures < MAX_FAILURES)
-        some = np.flatnonzero((block == number) & left[owner] & ~done)
+        left = (close_failures < MAX_CLOSE_FAILURES) & (failures < most)
+        some = np.flatnonzero((block == number) & left[owner] & possible & ~done)
         if not len(some):
             continue
         done[some] = True

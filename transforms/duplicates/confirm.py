@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 
 from facemill.transforms.dataset.records import from_example
-from facemill.transforms.duplicates.budget import compare_within_budget
+from facemill.transforms.duplicates.budget import compare_within_budget, owners
 from facemill.transforms.duplicates.candidates import PAIR
 from facemill.transforms.duplicates.choices import COPY_DIFFERENCE
+from facemill.transforms.duplicates.crowds import likeness
 from facemill.transforms.duplicates.local_evidence import local_difference, sized
 from facemill.transforms.duplicates.registration import (
     ALIGNED,
@@ -206,7 +207,25 @@ def confirm_staged(
         found.closely[some] = part.closely
         return part.same(), part.refuted()
 
-    return found, compare_within_budget(pairs, compared)
+    return found, compare_within_budget(pairs, compared, staged.likeness())
+
+
+def crowd_likeness(pairs: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The likeness of pairs of crowded owners, NaN for all other pairs and for variants.
+
+    Args:
+        pairs: PAIR [N] in the order of `budget.nearest`.
+        first: uint8 [N, 64, 64], the thumbnails of their first images.
+        second: uint8 [N, 64, 64].
+
+    Returns:
+        float64 [N], see `crowds.likeness`.
+    """
+    found = np.full(len(pairs), np.nan)
+    whole = np.flatnonzero(pairs["variant"] == 0)
+    owner = owners(pairs[whole])
+    found[whole] = likeness(first[whole], second[whole], owner, owner == pairs["first"][whole])
+    return found
 
 
 class _Staged:
@@ -217,6 +236,9 @@ class _Staged:
         both = staging.thumbnails(np.concatenate([pairs["first"], pairs["second"]]))
         self._thumbnails = both[: len(pairs)], both[len(pairs) :]
         self._crops: dict[int, np.ndarray] = {}
+
+    def likeness(self) -> np.ndarray:
+        return crowd_likeness(self._pairs, *self._thumbnails)
 
     def compare(self, some: np.ndarray) -> Comparison:
         first, second = (thumbnails[some] for thumbnails in self._thumbnails)

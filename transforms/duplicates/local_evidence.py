@@ -48,7 +48,7 @@ _WINDOW = 27
 # flat place is no difference.
 _FLOOR_SHARE, _FLOOR_LEVELS = 0.08, 2.0
 # An image is soft if at most that share of its variance is detail that so many pixels cannot hold.
-_SOFT, _SOFT_SIDE = 0.011, 48
+_SOFT, _SOFT_SIDE = 0.01, 48
 # Soft images are compared at few pixels too. Differences there are smaller, by this factor; below
 # the second number they need no other comparison.
 _SOFT_SHARE, _SOFT_CLEAR = 1.2, 0.2

@@ -120,6 +120,32 @@ def test_an_image_with_copies_is_compared_with_all_its_candidates() -> None:
     assert all_copies.all()
 
 
+def test_a_crowded_image_is_compared_by_likeness_and_gives_up_sooner() -> None:
+    pairs = budget.nearest(random_pairs(8, 12, 4000))
+    pairs = pairs[pairs["variant"] == 0]
+    owner = budget.owners(pairs)
+    likeness = np.random.default_rng(8).uniform(0.3, 1, len(pairs))
+    # One owner is not crowded.
+    usual = owner == owner[0]
+    likeness[usual] = np.nan
+    compared: list[int] = []
+
+    def fails(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        compared.extend(some.tolist())
+        return np.zeros(len(some), bool), np.zeros(len(some), bool)
+
+    done = budget.compare_within_budget(pairs, fails, likeness)
+    assert sorted(compared) == np.flatnonzero(done).tolist()
+    assert np.flatnonzero(done & usual).tolist() == list(range(budget.MAX_FAILURES))
+    for one in np.unique(owner[~usual]):
+        likely = likeness[(owner == one) & (likeness >= budget.MIN_LIKENESS)]
+        tried = likeness[(owner == one) & done]
+        assert (
+            sorted(tried, reverse=True)
+            == (sorted(likely, reverse=True)[: budget.MAX_CROWD_FAILURES])
+        )
+
+
 def test_no_pairs_need_no_comparison() -> None:
     none = np.empty(0, PAIR)
     assert len(budget.compare_within_budget(none, lambda some: (some, some))) == 0
