@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from facemill.transforms.core import cores
+from facemill.pipelines.common.job_options import workers_option
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 
@@ -52,11 +52,4 @@ class SearchOptions:
         help="memory of a worker process, in bytes or as 500MB or 2GB; the gallery is divided into "
         "shards that fit; never changes a byte of the result",
     )
-    workers: int = option(
-        factory=cores.usable,
-        least=1,
-        advice="give 1",
-        elsewhere=1,
-        help="threads that search, in each of the runner's worker processes; by default one for "
-        "each core that may be used here; never changes a byte of the result",
-    )
+    workers: int = workers_option("threads that search, in each of the runner's worker processes")

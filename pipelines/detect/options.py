@@ -2,10 +2,10 @@
 
 import dataclasses
 
+from facemill.pipelines.common.job_options import max_rejected_option, workers_option
 from facemill.pipelines.common.options import check
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
-from facemill.transforms.core import cores
 from facemill.transforms.core.fields import option
 from facemill.transforms.faces.choices import DETECTORS
 
@@ -36,21 +36,8 @@ class DetectOptions(SourceOptions, _Paths):
         DETECTORS[0], choices=DETECTORS, help="which detector finds faces; docs/alignment.md"
     )
     scratch: str = scratch_option()
-    workers: int = option(
-        factory=cores.usable,
-        least=1,
-        advice="give 1",
-        elsewhere=1,
-        help="threads that decode, in each of the runner's worker processes; by default one for "
-        "each core that may be used here; never changes a byte of the result",
-    )
-    max_rejected: float = option(
-        0.5,
-        above=0,
-        most=1,
-        advice="give 0.5",
-        help="share of unusable photos above which the run fails; photos without a face are none",
-    )
+    workers: int = workers_option("threads that decode, in each of the runner's worker processes")
+    max_rejected: float = max_rejected_option("unusable photos", "photos without a face are none")
 
     def __post_init__(self) -> None:
         """Checks each value.

@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from facemill.pipelines.common.job_options import workers_option
 from facemill.pipelines.common.options import check
-from facemill.transforms.core import cores
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 
@@ -104,14 +104,9 @@ class EvaluateOptions:
         help="what an image without embedding is: an error, or a failure to acquire, which is "
         "rejected and counted so",
     )
-    workers: int = option(
-        factory=cores.usable,
-        least=1,
-        advice="give 1",
-        elsewhere=1,
-        help="threads that compare with --pairs all, in this process or in each worker process of "
-        "the runner that flags of Beam name; by default one for each core that may be used here; "
-        "never changes a byte of the result",
+    workers: int = workers_option(
+        "threads that compare with --pairs all, in this process or in each worker process of "
+        "the runner that flags of Beam name"
     )
 
     @property

@@ -5,10 +5,10 @@ import math
 from collections.abc import Sequence
 
 from facemill.pipelines.common.compare_input import COMPARISONS, TIMES
+from facemill.pipelines.common.job_options import max_rejected_option, workers_option
 from facemill.pipelines.common.options import check
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
-from facemill.transforms.core import cores
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 from facemill.transforms.dataset.identity_names import EXACT, MATCHES
@@ -225,13 +225,8 @@ class IngestOptions(SourceOptions, _Paths):
         help="where --output is complete already, how --input is compared with what it was made "
         "of: by names, sizes and times of the files, or by names and contents, which reads them",
     )
-    workers: int = option(
-        factory=cores.usable,
-        least=1,
-        advice="give 1",
-        elsewhere=1,
-        help="processes that read and decode, in each of the runner's worker processes; by default "
-        "one for each core that may be used here; never changes a byte of the result",
+    workers: int = workers_option(
+        "processes that read and decode, in each of the runner's worker processes"
     )
     include_identities: str | None = option(
         None, help="file with the only identities to keep, one a line"
@@ -251,13 +246,7 @@ class IngestOptions(SourceOptions, _Paths):
     append_to: str | None = option(
         None, help="dataset of which to write a new version, with what is new in --input"
     )
-    max_rejected: float = option(
-        0.5,
-        least=0,
-        most=1,
-        advice="give 0.5",
-        help="share of rejected images above which the run fails; 0 allows none",
-    )
+    max_rejected: float = max_rejected_option("rejected images", "0 allows none", may_be_0=True)
 
     def __post_init__(self) -> None:
         """Checks each value, and those that must fit each other.
