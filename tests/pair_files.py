@@ -31,6 +31,9 @@ def of_arrays(images: Sequence[bytes], labels: Sequence[bool], protocol: int = 4
 
 WRITERS = {
     "python 2": of_python_2,
+    "3, protocol 1": lambda images, labels: pickle.dumps((list(images), list(labels)), 1),
+    "3, protocol 2": lambda images, labels: pickle.dumps((list(images), list(labels)), 2),
+    "arrays 2": lambda images, labels: of_arrays(images, labels, 2),
     "3": lambda images, labels: pickle.dumps((list(images), list(labels)), 3),
     "4": lambda images, labels: pickle.dumps((list(images), list(labels)), 4),
     "5": lambda images, labels: pickle.dumps([tuple(images), [int(one) for one in labels]], 5),

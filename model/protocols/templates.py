@@ -20,6 +20,8 @@ from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.text import one_line
 
 _PAIRS_AT_ONCE = 1 << 16
+# The last name in a line of names above the columns; IJB's own lists have no such line.
+_TITLES = ("medium", "media", "medium_id", "media_id", "mid", "label", "same", "genuine")
 # A mean of opposite embeddings says nothing about anybody.
 _LEAST_LENGTH = 1e-6
 
@@ -183,4 +185,14 @@ def _read(data: bytes, name: str, columns: tuple[str, ...], what: str) -> pa.Tab
         )
     except pa.ArrowException as error:
         raise UsageError(f"{lines}, got: {one_line(error)}; {again}.") from None
-    return pa.table([pc.utf8_trim_whitespace(table[column]) for column in columns], columns)
+    table = pa.table([pc.utf8_trim_whitespace(table[column]) for column in columns], columns)
+    if table[columns[-1]][0].as_py().lower() in _TITLES:
+        table = table.slice(1)
+    for column in columns:
+        # Images without a medium would be averaged as if they were one video.
+        at = pc.index(table[column], "").as_py()
+        if at >= 0:
+            raise UsageError(
+                f"{name}, entry {at + 1:,} must have {what}, but its {column} is empty; {again}."
+            )
+    return table

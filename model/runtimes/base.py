@@ -81,14 +81,14 @@ def is_installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def refused(error: BaseException) -> ImageRefusedError:
-    """The error of a call in which an image makes the network fail."""
+def refused(error: BaseException | str) -> ImageRefusedError:
+    """The error of a call in which an image makes the network fail, of the runtime's own."""
     return ImageRefusedError(
         Reason(ReasonCode.MODEL_FAILED, f"the model cannot read it: {first_line(error)}")
     )
 
 
-def first_line(error: BaseException) -> str:
+def first_line(error: BaseException | str) -> str:
     """The message of an error in one line, without its final stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines or [type(error).__name__])[0][:200].rstrip(".")

@@ -36,6 +36,9 @@ class LiteRT:
             shape = [batch, *map(int, self._input["shape"][1:])]
             self._interpreter.resize_tensor_input(self._input["index"], shape)
         _allocate(self._interpreter, path)
+        for name in spec.switches:
+            switch = _named(self._interpreter.get_input_details(), name)
+            self._interpreter.set_tensor(switch["index"], np.array(False))
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """See `Runtime`."""

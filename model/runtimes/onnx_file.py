@@ -1,12 +1,26 @@
-"""Reads the first operations of an ONNX file, without the package onnx.
+"""Looks into an ONNX file without the package onnx.
 
 Only the wire format of protocol buffers is read (a message is a row of numbered fields), of the
-messages ModelProto (field 7: graph), GraphProto (1: node) and NodeProto (4: op_type) of onnx.proto.
+messages of onnx.proto that the constants below name.
 """
 
 from collections.abc import Iterator
 
 _GRAPH, _NODE, _OP_TYPE = 7, 1, 4
+# Where tensors lie: messages by name, with the number of each field and the message that it holds.
+_TENSORS = {
+    "model": {_GRAPH: "graph", 25: "function"},
+    "graph": {_NODE: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {
+        5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse",
+    },
+    "sparse": {1: "tensor", 2: "tensor"},
+}  # fmt: skip
+_EXTERNAL_DATA = 13
+# Graphs in graphs. None of a network's is as deep; Python's stack ends at 1,000.
+_DEEPEST = 100
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 # insightface looks at the first eight for the same purpose.
 _FIRST = 8
@@ -40,8 +54,44 @@ def first_operations(content: bytes, count: int = _FIRST) -> list[str]:
     return found
 
 
+def names_other_files(content: bytes) -> bool:
+    """Whether a tensor anywhere in a model says that its numbers lie in another file.
+
+    onnxruntime looks for such a file in the working directory, whoever wrote it, even if it gets
+    the model from memory.
+
+    Args:
+        content: of an ONNX file.
+
+    Raises:
+        ValueError: the content is damaged, or so deep that no network needs it.
+    """
+    try:
+        return _names_files(memoryview(content), "model", 0)
+    except IndexError:
+        raise ValueError("it ends in the middle of a field") from None
+
+
+def _names_files(message: memoryview, kind: str, depth: int) -> bool:
+    if depth > _DEEPEST:
+        raise ValueError("it has graphs in graphs without end")
+    if kind == "tensor":
+        return any(True for _ in _fields(message, _EXTERNAL_DATA))
+    holds = _TENSORS[kind]
+    return any(
+        _names_files(value, holds[number], depth + 1)
+        for number, value in _numbered_fields(message)
+        if number in holds
+    )
+
+
 def _fields(message: memoryview, number: int) -> Iterator[memoryview]:
-    """The values of a field that holds bytes, texts or messages.
+    """The values of a field that holds bytes, texts or messages; raises as `_numbered_fields`."""
+    return (value for found, value in _numbered_fields(message) if found == number)
+
+
+def _numbered_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """The numbers and values of all fields that hold bytes, texts or messages.
 
     Raises:
         IndexError: the message ends in the middle of a field.
@@ -57,8 +107,8 @@ def _fields(message: memoryview, number: int) -> Iterator[memoryview]:
             position += 4 if kind == _FIXED_32 else 8
         elif kind == _BYTES:
             length, position = _varint(message, position)
-            if key >> 3 == number:
-                yield message[position : position + length]
+            # Readers in C++ keep 32 bits of a key.
+            yield (key & 0xFFFFFFFF) >> 3, message[position : position + length]
             position += length
         else:
             raise ValueError(f"no field has the wire type {kind}")

@@ -79,7 +79,7 @@ def resolve(kind: str, file: str, description: Description, wishes: Wishes) -> R
     """
     read: list[str] = []
     guessed: list[str] = []
-    image = _image(description.inputs)
+    image, switches = _image(description.inputs)
     layout, size = _shape(image, wishes, read)
     output = _output(description.outputs, wishes, read)
     if image.dtype not in _DTYPES:
@@ -91,6 +91,7 @@ def resolve(kind: str, file: str, description: Description, wishes: Wishes) -> R
     read.append(
         f"batch: {'any' if batch is None else batch}, type {image.dtype}, output {output.name!r}"
     )
+    read += [f"input {name!r}, which is true in training alone: false" for name in switches]
     mean, scale = _standardization(image, description, wishes, read, guessed)
     preset = wishes.preset
     color = wishes.color or (None if preset is None else preset.color)
@@ -118,14 +119,19 @@ def resolve(kind: str, file: str, description: Description, wishes: Wishes) -> R
         scale=scale,
         normalize=normalize,
         batch=batch,
+        switches=switches,
     )
     crop_config = CropConfig(size, align, wishes.crop_fraction, wishes.detector, wishes.crop_raised)
     return Resolved(spec, crop_config, read, guessed)
 
 
-def _image(inputs: Sequence[Tensor]) -> Tensor:
-    if len(inputs) == 1 and (inputs[0].shape is None or len(inputs[0].shape) == 4):
-        return inputs[0]
+def _image(inputs: Sequence[Tensor]) -> tuple[Tensor, tuple[str, ...]]:
+    """The input of images, and the names of those that say whether this is training."""
+    # Such as `phase_train` of FaceNet's graphs: one truth value, and nothing else can be meant.
+    switches = tuple(one.name for one in inputs if one.dtype == "bool" and not one.shape)
+    images = [one for one in inputs if one.name not in switches]
+    if len(images) == 1 and (images[0].shape is None or len(images[0].shape) == 4):
+        return images[0], switches
     raise UsageError(
         "`file` must have one input of four axes, for images, but it has "
         f"{_listed(inputs)}; export the model with that input alone."
@@ -225,9 +231,10 @@ def _output(outputs: Sequence[Tensor], wishes: Wishes, read: list[str]) -> Tenso
 
 
 def _is_vector(output: Tensor) -> bool:
+    """Whether an output can be an embedding: one axis of several numbers, or an unknown shape."""
     if output.shape is None:
         return True
-    return len(output.shape) >= 2 and sum(size != 1 for size in output.shape[1:]) <= 1
+    return len(output.shape) >= 2 and sum(size != 1 for size in output.shape[1:]) == 1
 
 
 def _standardization(

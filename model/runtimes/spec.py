@@ -26,6 +26,7 @@ class RuntimeSpec:
         scale: of each channel; what is left is multiplied by it.
         normalize: whether outputs are divided by their length; otherwise the file does that.
         batch: images in each call if the file fixes it, or None.
+        switches: further inputs, each one truth value, that are false outside of training.
     """
 
     kind: str
@@ -40,10 +41,14 @@ class RuntimeSpec:
     scale: tuple[float, ...] = (1.0, 1.0, 1.0)
     normalize: bool = True
     batch: int | None = None
+    switches: tuple[str, ...] = ()
 
     def to_manifest(self) -> dict[str, Any]:
         """An entry of `runtimes`."""
-        return {**dataclasses.asdict(self), "mean": list(self.mean), "scale": list(self.scale)}
+        entry = {**dataclasses.asdict(self), "mean": list(self.mean), "scale": list(self.scale)}
+        # Few files have any; entries without are those of versions that knew none.
+        del entry["switches"]
+        return entry | ({"switches": list(self.switches)} if self.switches else {})
 
     @classmethod
     def from_manifest(cls, entry: Mapping[str, Any]) -> "RuntimeSpec":
@@ -58,6 +63,8 @@ class RuntimeSpec:
             for name in ("mean", "scale"):
                 if name in values:
                     values[name] = tuple(map(float, values[name]))
+            if "switches" in values:
+                values["switches"] = tuple(map(str, values["switches"]))
             return cls(**values)
         except (AttributeError, KeyError, TypeError, ValueError):
             raise RunError(

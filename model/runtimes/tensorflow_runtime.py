@@ -46,7 +46,8 @@ class TensorFlow:
             # The signature belongs to the loaded model, which must stay alive.
             self._loaded = _load(path)
             signature = self._loaded.signatures[spec.signature]
-            self._call = lambda batch: signature(**{spec.input: batch})
+            switches = {name: tf.constant(False) for name in spec.switches}
+            self._call = lambda batch: signature(**{spec.input: batch}, **switches)
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """See `Runtime`."""
@@ -114,7 +115,7 @@ def _load(path: str) -> Any:
     try:
         return tf.saved_model.load(path)
     except (OSError, ValueError, KeyError, TypeError, tf.errors.OpError) as error:
-        text = _message(error)
+        text = _message(error, first=True)
         if "not registered" in str(error) or "custom op" in str(error).lower():
             text = f"it has an operation that TensorFlow does not know ({text})"
         raise ParameterError(
@@ -150,11 +151,16 @@ def _tensor(name: str, given: Any) -> Tensor:
     return Tensor(name, shape, given.dtype.name)
 
 
-def _message(error: BaseException) -> str:
-    """The message of an error in one line that is equal in every process."""
-    # The message is the last line without hints and names of graph nodes, whose numbers depend on
-    # what the process loaded before.
+def _message(error: BaseException, first: bool = False) -> str:
+    """The message of an error in one line that is equal in every process.
+
+    Args:
+        error: of TensorFlow.
+        first: whether the message is the first line, as of files, and not the last, as of calls.
+    """
+    # Without hints and names of graph nodes, whose numbers depend on what the process loaded
+    # before.
     text = getattr(error, "message", None) or str(error)
     lines = (_NOISE.sub("", line).strip() for line in text.splitlines())
     kept = [line for line in lines if line] or [type(error).__name__]
-    return kept[-1][:200].rstrip(".")
+    return kept[0 if first else -1][:200].rstrip(".")

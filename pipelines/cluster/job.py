@@ -24,7 +24,7 @@ from facemill.pipelines.common.runner import choose
 from facemill.pipelines.common.scratch import is_here
 from facemill.pipelines.common.thresholds import strictest, threshold
 from facemill.transforms import storage
-from facemill.transforms.core.errors import RunError
+from facemill.transforms.core.errors import RunError, naming
 from facemill.transforms.dataset import artifact, write_results, writing
 from facemill.transforms.dataset.done_marks import images_done
 from facemill.transforms.dataset.parquet_parts import write_part
@@ -97,7 +97,8 @@ def run(options: ClusterOptions, beam_args: Sequence[str]) -> None:
             print(f"{options.output} is already complete; remove it to cluster again.")
             return
         given.check_files()
-        search = plan(given, given, options.memory, options.neighbors, least, keeps_best=False)
+        with naming({"probes": "embeddings", "gallery": "embeddings"}):
+            search = plan(given, given, options.memory, options.neighbors, least, keeps_best=False)
         build = functools.partial(build_graph, plan=search, threads=options.workers, work=work)
         progress = Progress(
             "faces compared",

@@ -53,7 +53,7 @@ def run(options: CompactOptions, beam_args: Sequence[str]) -> None:
     del beam_args
     started = time.monotonic()
     root = storage.absolute(options.partitions, "partitions")
-    storage.check_apart(root, storage.absolute(options.output, "output"))
+    storage.check_apart(root, storage.absolute(options.output, "output"), "partitions")
     partitions = find(root)
     for one in partitions[1:]:
         check_same_model(partitions[0].given, one.given, "partitions")
@@ -100,8 +100,16 @@ def find(root: str) -> list[Partition]:
         root: absolute path or URL.
 
     Raises:
-        UsageError: there is none, or a subdirectory is another artifact.
+        UsageError: there is none, a subdirectory is another artifact, or the directory is one.
     """
+    if artifact.has_manifest(root, "partitions"):
+        raise ParameterError(
+            "partitions",
+            root,
+            must="be a directory of embeddings",
+            but=f"{root} is an artifact itself",
+            do="give the directory in which it lies with others",
+        )
     found = partitions_in(root)
     if not found:
         raise ParameterError(

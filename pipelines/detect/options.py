@@ -2,9 +2,9 @@
 
 import dataclasses
 
+from facemill.pipelines.common.job_options import max_rejected_option, workers_option
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
-from facemill.pipelines.common.workers_option import workers_option
 from facemill.transforms.core.fields import option
 from facemill.transforms.faces.choices import DETECTORS
 
@@ -36,13 +36,7 @@ class DetectOptions(SourceOptions, _Paths):
     )
     scratch: str = scratch_option()
     workers: int = workers_option("threads that decode")
-    max_rejected: float = option(
-        0.5,
-        above=0,
-        most=1,
-        advice="give 0.5",
-        help="share of unusable photos above which the run fails; photos without a face are none",
-    )
+    max_rejected: float = max_rejected_option("unusable photos", "photos without a face are none")
 
 
 OPTIONS = DetectOptions

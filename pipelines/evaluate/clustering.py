@@ -34,7 +34,8 @@ def evaluate(given: Given) -> Evaluated:
     given.inputs["clusters"] = storage.absolute(clusters, "clusters")
     truth, unnamed = _identities(given)
     if options.missing == ERROR:
-        refuse_missing(list(truth), people, given.inputs["clusters"], "embeddings")
+        where = given.inputs["clusters"]
+        refuse_missing(list(truth), people, where, "embeddings", "have a cluster")
     ids, identities = list(truth), list(truth.values())
     # An image that was not clustered stands alone. No name of a cluster is a tuple.
     found = [people.get(one, ("alone", one)) for one in ids]

@@ -127,7 +127,11 @@ class Evaluated:
 
 
 def refuse_missing(
-    wanted: Sequence[str], found: Mapping[str, Any], path: str, what: str = "pairs"
+    wanted: Sequence[str],
+    found: Mapping[str, Any],
+    path: str,
+    what: str = "pairs",
+    have: str = "have an embedding",
 ) -> None:
     """Refuses images without an embedding.
 
@@ -136,6 +140,7 @@ def refuse_missing(
         found: those that have one.
         path: of the embeddings.
         what: names the images.
+        have: what they must have there, as it follows "must".
 
     Raises:
         UsageError: some have none.
@@ -144,7 +149,7 @@ def refuse_missing(
     if missing:
         more = ", ..." if len(missing) > _NAMED else ""
         raise UsageError(
-            f"All {len(wanted):,} images of the {what} must have an embedding in {path}, but "
+            f"All {len(wanted):,} images of the {what} must {have} in {path}, but "
             f"{len(missing):,} have none ({', '.join(missing[:_NAMED])}{more}); score them, or "
             "let them count as rejected with --missing reject."
         )

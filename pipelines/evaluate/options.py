@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from facemill.pipelines.common.job_options import workers_option
 from facemill.pipelines.common.options import CheckedOptions
-from facemill.pipelines.common.workers_option import workers_option
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 

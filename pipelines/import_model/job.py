@@ -78,7 +78,7 @@ def run(options: ImportOptions, beam_args: Sequence[str]) -> None:
     del beam_args
     started = time.time()
     given = _given(options.file)
-    storage.check_apart(given.path, storage.absolute(options.output, "output"))
+    storage.check_apart(given.path, storage.absolute(options.output, "output"), "file")
     chosen = {
         key: value
         for key, value in dataclasses.asdict(options).items()
@@ -86,6 +86,14 @@ def run(options: ImportOptions, beam_args: Sequence[str]) -> None:
     }
     wanted = chosen | {"file_sha256": given.digest}
     kind = file_kind.kind_of(given.here, _names(given))
+    if options.signature is not None and not given.is_folder:
+        raise ParameterError(
+            "signature",
+            options.signature,
+            must="go with a SavedModel, which alone has signatures",
+            but=f"{given.path} is a file",
+            do="leave it out",
+        )
     description = registry.describe(kind, given.here, options.signature)
     file = _NETWORK if given.is_folder else f"{_NETWORK}{_SUFFIXES[kind]}"
     resolved = resolve(kind, file, description, _wishes(options))

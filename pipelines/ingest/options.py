@@ -5,9 +5,9 @@ import math
 from collections.abc import Sequence
 
 from facemill.pipelines.common.compare_input import COMPARISONS, TIMES
+from facemill.pipelines.common.job_options import max_rejected_option, workers_option
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
-from facemill.pipelines.common.workers_option import workers_option
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.core.fields import option
 from facemill.transforms.dataset.identity_names import EXACT, MATCHES
@@ -243,13 +243,7 @@ class IngestOptions(SourceOptions, _Paths):
     append_to: str | None = option(
         None, help="dataset of which to write a new version, with what is new in --input"
     )
-    max_rejected: float = option(
-        0.5,
-        least=0,
-        most=1,
-        advice="give 0.5",
-        help="share of rejected images above which the run fails; 0 allows none",
-    )
+    max_rejected: float = max_rejected_option("rejected images", "0 allows none", may_be_0=True)
 
     def __post_init__(self) -> None:
         """Checks each value, and those that must fit each other.

@@ -112,10 +112,15 @@ def check(
     if all_faces:
         faceless = codes.get(ReasonCode.NO_FACE.value, 0)
         counted, missing = read.images + read.failures - ignored - faceless, rejected - faceless
-    if (scored == 0 and not since and not all_faces) or missing > max_rejected * counted:
+    if missing > max_rejected * counted:
         raise RunError(
             f"At most {max_rejected:.0%} of the images may be rejected, but {missing} of "
             f"{counted} were ({_reasons(work, errors)}); mend the input or raise --max-rejected."
+        )
+    if scored == 0 and not since and not all_faces:
+        raise RunError(
+            f"One image or more must have an embedding, but none of {counted} has "
+            f"({_reasons(work, errors)}); mend the input."
         )
     removed = write_results.read(work.path(REMOVED)) if since else []
     written = parts + errors + removed

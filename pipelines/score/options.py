@@ -4,10 +4,10 @@ import dataclasses
 
 from facemill.model.runtimes import choices as runtimes
 from facemill.model.runtimes.formats import EXPORT_FORMATS
+from facemill.pipelines.common.job_options import max_rejected_option, workers_option
 from facemill.pipelines.common.partition_option import check_partition, partition_option
 from facemill.pipelines.common.scratch import scratch_option
 from facemill.pipelines.common.source_options import SourceOptions
-from facemill.pipelines.common.workers_option import workers_option
 from facemill.transforms.core.fields import option
 from facemill.transforms.scoring.dtypes import DTYPES, FLOAT32
 from facemill.transforms.scoring.view_choices import MOST_CROPS
@@ -88,13 +88,7 @@ class ScoreOptions(SourceOptions, _Paths):
     workers: int = workers_option(
         "threads that decode, and then calls of a LiteRT or ONNX network at a time"
     )
-    max_rejected: float = option(
-        0.5,
-        above=0,
-        most=1,
-        advice="give 0.5",
-        help="share of images without an embedding above which the run fails",
-    )
+    max_rejected: float = max_rejected_option("images without an embedding")
 
     def __post_init__(self) -> None:
         """Checks each value.

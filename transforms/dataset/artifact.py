@@ -40,7 +40,11 @@ def read_manifest(path: str, kind: str) -> dict[str, Any]:
         ) from None
     found = manifest.get("kind") if isinstance(manifest, dict) else None
     if found != kind:
-        raise UsageError(f"{path} must be a {kind} artifact, got kind {found!r}; give a {kind}.")
+        article = "an" if kind[0] in "aeiou" else "a"
+        one = kind if kind.endswith("s") else f"{article} {kind}"
+        raise UsageError(
+            f"{path} must be {article} {kind} artifact, got kind {found!r}; give {one}."
+        )
     if manifest.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(
             f"{path} must have schema version {SCHEMA_VERSION}, got "

@@ -21,7 +21,8 @@ _DATA = {
     "SHORT_BINSTRING": 2, "SHORT_BINBYTES": 2, "BINSTRING": 5, "BINBYTES": 5, "BINBYTES8": 9,
     "BYTEARRAY8": 9,
 }  # fmt: skip
-_TEXTS = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"}
+# Likewise of texts.
+_TEXTS = {"SHORT_BINUNICODE": 2, "BINUNICODE": 5, "BINUNICODE8": 9}
 _INTS = {"BININT", "BININT1", "BININT2", "INT", "LONG1"}
 _SKIPPED = {"PROTO", "FRAME", "STOP"}
 _CONSTANTS: dict[str, Callable[[], Any]] = {
@@ -31,6 +32,7 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 _GETS = {"GET", "BINGET", "LONG_BINGET"}
+_PROTOCOL_0 = "was saved as protocol 0, which hides bytes; save it as 2 or later"
 _MARK = object()
 
 
@@ -40,11 +42,28 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True)
 class Span:
-    """Bytes in the file: where they begin, how many, and the first few of them."""
+    """Bytes in the file.
+
+    Attributes:
+        offset: where they begin.
+        length: how many the file has.
+        head: the first few of the bytes that they stand for.
+        is_text: whether the file has a character in UTF-8 for each byte, see `bytes_of`.
+    """
 
     offset: int
     length: int
     head: bytes = b""
+    is_text: bool = False
+
+
+def bytes_of(text: bytes) -> bytes:
+    """The bytes that a text stands for: Python 3 writes bytes so below protocol 3.
+
+    Raises:
+        ValueError: they are no such text.
+    """
+    return text.decode("utf-8").encode("latin-1")
 
 
 @dataclass(frozen=True)
@@ -58,6 +77,12 @@ class PairFile:
 
     images: tuple[Span, ...]
     labels: tuple[bool, ...]
+
+
+class _Text(str):
+    """A text, and where it lies; in the memory it is shortened."""
+
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -86,7 +111,10 @@ class _Guarded:
         return self._stream.read(count)
 
     def readline(self) -> bytes:
-        return self._stream.readline(_MAX_LINE)
+        line = self._stream.readline(_MAX_LINE)
+        if len(line) == _MAX_LINE and not line.endswith(b"\n"):
+            raise RefusedError(f"is damaged or {_PROTOCOL_0}")
+        return line
 
 
 def read_pair_file(stream: BinaryIO) -> PairFile:
@@ -106,7 +134,9 @@ def read_pair_file(stream: BinaryIO) -> PairFile:
     except OSError:
         raise
     # What damaged opcodes lead to; none of these comes from anywhere else.
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except LookupError:
+        raise RefusedError("is damaged: a value is absent") from None
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise RefusedError(f"is damaged: {one_line(error)}") from None
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise RefusedError("does not hold a list of images and a list of labels")
@@ -134,7 +164,8 @@ def _images(value: Any) -> tuple[Span, ...]:
 def _labels(value: Any, stream: BinaryIO) -> tuple[bool, ...]:
     if isinstance(value, _Array) and value.kind in ("b1", "u1") and value.data is not None:
         stream.seek(value.data.offset)
-        value = list(stream.read(value.data.length))
+        data = stream.read(value.data.length)
+        value = list(bytes_of(data) if value.data.is_text else data)
     found = []
     for one in _list(value, "labels"):
         if isinstance(one, _Array) and one.data is not None and one.data.length == 1:
@@ -164,7 +195,9 @@ def _follow(stream: BinaryIO) -> Any:
             data = argument.encode("latin-1") if isinstance(argument, str) else argument
             start = (position or 0) + _DATA[name]
             stack.append(Span(start, len(data), bytes(data[:_HEAD])))
-        elif name in _TEXTS or name in _INTS:
+        elif name in _TEXTS:
+            stack.append(_text_at((position or 0) + _TEXTS[name], argument))
+        elif name in _INTS:
             stack.append(argument)
         elif name in _CONSTANTS:
             stack.append(_CONSTANTS[name]())
@@ -200,12 +233,22 @@ def _follow(stream: BinaryIO) -> Any:
         elif name == "BUILD":
             state = stack.pop()
             _build(stack[-1], state)
+        elif name == "UNICODE":
+            stack.append(argument)
         elif name == "STRING":
-            raise RefusedError("was saved as protocol 0, which hides bytes; save it as 2 or later")
+            raise RefusedError(_PROTOCOL_0)
         else:
             raise RefusedError(f"holds {name}, which no list of images and labels needs")
     (value,) = stack
     return value
+
+
+def _text_at(start: int, text: str) -> _Text:
+    found = _Text(text[:_MAX_LINE])
+    length = len(text.encode("utf-8", "surrogatepass"))
+    head = text[:_HEAD].encode("latin-1", "replace")
+    found.span = Span(start, length, head, is_text=True)
+    return found
 
 
 def _take(stack: list[Any], count: int) -> list[Any]:
@@ -230,7 +273,9 @@ def _as_list(stack: list[Any]) -> list[Any]:
 _ARRAY, _SCALAR = "numpy.core.multiarray _reconstruct", "numpy.core.multiarray scalar"
 _BUFFER, _DTYPE = "numpy.core.numeric _frombuffer", "numpy dtype"
 _BYTEARRAYS = ("builtins bytearray", "__builtin__ bytearray")
-_KNOWN = {_ARRAY, _SCALAR, _BUFFER, _DTYPE, "numpy ndarray", *_BYTEARRAYS}
+# How Python 3 writes bytes below protocol 3: as a text, or, if there are none, by a call.
+_ENCODED, _NO_BYTES = "_codecs encode", ("builtins bytes", "__builtin__ bytes")
+_KNOWN = {_ENCODED, *_NO_BYTES, _ARRAY, _SCALAR, _BUFFER, _DTYPE, "numpy ndarray", *_BYTEARRAYS}
 
 
 def _known(module: object, attribute: object) -> _Name:
@@ -254,7 +299,11 @@ def _made(made: object, arguments: Any) -> Any:
         return _Array(arguments[0].kind, arguments[1])
     if name == _BUFFER and isinstance(arguments[0], Span):
         return _Array(_bytes_kind(arguments[1]), arguments[0])
-    if name in _BYTEARRAYS and arguments == ():
+    if name == _ENCODED and arguments[1] == "latin1":
+        if not isinstance(arguments[0], _Text):
+            raise RefusedError(f"names _codecs.encode: it {_PROTOCOL_0}")
+        return arguments[0].span
+    if name in (*_BYTEARRAYS, *_NO_BYTES) and arguments == ():
         return Span(0, 0)
     if name in _BYTEARRAYS and isinstance(arguments[0], Span):
         return arguments[0]

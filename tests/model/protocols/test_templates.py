@@ -82,6 +82,25 @@ def test_other_files_are_refused(data, said):
         parse_template_pairs(data, "p", parse_media(MEDIA, "m"))
 
 
+def test_a_line_of_names_above_the_columns_is_passed_over():
+    plain = parse_media(MEDIA, "m")
+    named = parse_media(b"\xef\xbb\xbfimage template Medium\r\n" + MEDIA, "m")
+    assert named.images == plain.images
+    assert named.medium.tolist() == plain.medium.tolist()
+    pairs = parse_template_pairs(b"left right label\n" + PAIRS, "p", plain)
+    assert pairs.genuine.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [(b"1.jpg,1,7\n2.jpg,1,\n", "medium"), (b"1.jpg,1,7\n2.jpg, ,8\n", "template")],
+)
+def test_an_image_without_medium_or_template_is_refused(data, what):
+    # Two images without a medium would count as frames of one video.
+    with pytest.raises(UsageError, match=f"^m, entry 2 must have .*, but its {what} is empty; "):
+        parse_media(data, "m")
+
+
 def test_an_empty_list_of_images_is_refused():
     with pytest.raises(UsageError, match="m must have an image, a template and a medium in each"):
         parse_media(b"\n\n", "m")

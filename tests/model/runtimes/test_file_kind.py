@@ -1,5 +1,6 @@
 """Files are told apart by their content; what can run a program is refused unread."""
 
+import contextlib
 import io
 import pickle
 import zipfile
@@ -62,6 +63,47 @@ def test_the_first_operations_of_a_graph_are_read(tmp_path):
     assert onnx_file.standardizes(mxnet)
 
 
+def field(number: int, value: bytes, high_bits: bool = False) -> bytes:
+    """A field of bytes below 128; its key may have a bit that readers in C++ drop."""
+    key = number << 3 | 2 | (1 << 32 if high_bits else 0)
+    found = b""
+    while key > 0x7F:
+        found, key = found + bytes([key & 0x7F | 0x80]), key >> 7
+    return found + bytes([key, len(value)]) + value
+
+
+IN_A_FILE = field(13, field(1, b"location") + field(2, b"secret.txt"))
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        field(5, IN_A_FILE),
+        field(5, field(13, b"", high_bits=True)),
+        field(1, field(5, field(5, IN_A_FILE))),
+        field(1, field(5, field(10, IN_A_FILE))),
+        field(1, field(5, field(6, field(5, IN_A_FILE)))),
+        field(15, field(1, IN_A_FILE)),
+    ],
+)
+def test_a_tensor_that_lies_in_another_file_is_found_wherever_it_stands(graph):
+    assert onnx_file.names_other_files(field(7, graph))
+    assert onnx_file.names_other_files(field(7, b"") + field(7, graph))
+
+
+def test_a_model_in_one_file_names_no_other(tmp_path):
+    content = networks.write_onnx(tmp_path / "plain.onnx", standardizes=True).read_bytes()
+    assert not onnx_file.names_other_files(content)
+    assert onnx_file.names_other_files(field(25, field(7, field(5, field(5, IN_A_FILE)))))
+    # A group, which ONNX has not, hides from this reader what others may read.
+    with pytest.raises(ValueError, match="wire type 3"):
+        onnx_file.names_other_files(b"\x0b" + content)
+    with pytest.raises(ValueError, match="middle of a field"):
+        onnx_file.names_other_files(b"\x3a")
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_without_an_error(content):
     onnx_file.first_operations(content)
+    with contextlib.suppress(ValueError):
+        onnx_file.names_other_files(content)

@@ -5,6 +5,7 @@ import pytest
 from facemill.model.runtimes.base import Description, Tensor
 from facemill.model.runtimes.presets import PRESETS
 from facemill.model.runtimes.resolve import Wishes, resolve
+from facemill.model.runtimes.spec import RuntimeSpec
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.faces.crop import CropConfig
 
@@ -76,6 +77,19 @@ def test_the_output_is_the_only_vector_or_the_named_one():
     assert resolved(shape, [maps, vector], **SAID).spec.output == "out1"
     assert resolved(shape, [vector, other], output_name="out1", **SAID).spec.output == "out1"
     assert resolved(shape, [None], **SAID).spec.output == "out0"
+    # A length of each embedding, or a score of its quality, is one number.
+    assert resolved(shape, [(1, 1), vector, (1, 1, 1, 1)], **SAID).spec.output == "out1"
+
+
+def test_inputs_that_say_whether_this_is_training_are_false_and_told():
+    inputs = [Tensor("phase_train", (), "bool"), Tensor("in", (None, 160, 160, 3), "float32")]
+    description = Description(inputs, [Tensor("out", (None, 512), "float32")])
+    found = resolve("onnxruntime", "network.onnx", description, Wishes(**SAID))
+    assert (found.spec.input, found.spec.switches) == ("in", ("phase_train",))
+    assert any("'phase_train', which is true in training alone: false" in one for one in found.read)
+    entry = found.spec.to_manifest()
+    assert RuntimeSpec.from_manifest(entry) == found.spec
+    assert "switches" not in resolved((1, 3, 112, 112), **SAID).spec.to_manifest()
 
 
 @pytest.mark.parametrize(
@@ -94,6 +108,7 @@ def test_the_output_is_the_only_vector_or_the_named_one():
         ({"shape": (1, 112), **SAID}, "one input of four axes"),
         ({"shape": (1, 3, 112, 112), "dtype": "int64", **SAID}, "but its input 'in' is int64"),
         ({"shape": (1, 3, 8, 8), "outputs": [(1, 2, 7, 7)], **SAID}, "ends with an embedding"),
+        ({"shape": (1, 3, 8, 8), "outputs": [(1, 1)], **SAID}, "ends with an embedding"),
         ({"shape": (1, 3, 8, 8), "outputs": [(1, 2), (1, 3)], **SAID}, "`output_name` must say"),
         ({"shape": (1, 3, 8, 8), "output_name": "x", **SAID}, "must be an output of the file"),
     ],

@@ -85,6 +85,45 @@ def test_an_operation_that_nobody_has_is_one_sentence(tmp_path):
         registry.describe(ONNX, str(path))
 
 
+def test_weights_in_another_file_are_refused_although_the_file_is_there(tmp_path, monkeypatch):
+    import onnx
+
+    network = onnx.load(networks.write_onnx(tmp_path / "one.onnx"))
+    # onnxruntime would read them from the working directory.
+    monkeypatch.chdir(tmp_path)
+    onnx.save(network, "two.onnx", save_as_external_data=True, location="w", size_threshold=0)
+    with pytest.raises(UsageError, match="lie in another file; save it as one file"):
+        registry.describe(ONNX, str(tmp_path / "two.onnx"))
+
+
+def test_a_file_that_is_newer_than_the_runtime_is_one_short_sentence(tmp_path):
+    import onnx
+
+    network = onnx.load(networks.write_onnx(tmp_path / "new.onnx"))
+    network.opset_import[0].version = 999
+    onnx.save(network, tmp_path / "new.onnx")
+    with pytest.raises(UsageError, match=r"but its opset 999 is newer than the \d+ that this onnx"):
+        registry.describe(ONNX, str(tmp_path / "new.onnx"))
+
+
+def test_an_input_that_says_whether_this_is_training_is_false(tmp_path):
+    import onnx
+    from onnx import TensorProto, helper
+
+    network = onnx.load(networks.write_onnx(tmp_path / "switch.onnx", None))
+    graph = network.graph
+    graph.input.append(helper.make_tensor_value_info("phase_train", TensorProto.BOOL, []))
+    cast = helper.make_node("Cast", ["phase_train"], ["added"], to=TensorProto.FLOAT)
+    graph.node[-1].output[0] = "plain"
+    graph.node.extend([cast, helper.make_node("Add", ["plain", "added"], ["embedding"])])
+    onnx.save(network, tmp_path / "switch.onnx")
+    kind, description = described(tmp_path / "switch.onnx")
+    spec = resolve(kind, "network", description, WISHES).spec
+    pixels = networks.crops()
+    found = registry.load(spec, None, 8, 1, str(tmp_path / "switch.onnx"))(pixels)
+    np.testing.assert_allclose(found, networks.expected(pixels), atol=1e-5)
+
+
 def test_a_network_that_standardizes_its_input_gets_samples_as_they_are(tmp_path):
     path = networks.write_onnx(tmp_path / "mxnet.onnx", 1, standardizes=True)
     kind, description = described(path)

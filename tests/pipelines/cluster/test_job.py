@@ -134,3 +134,6 @@ def test_wrong_options_are_refused_in_one_sentence(sets, tmp_path, capsys):
     assert cluster(*words, "--since", sets / "clusters") == 2
     assert "--since must be of embeddings of the same model" in capsys.readouterr().err
     assert not (tmp_path / "c").exists()
+    nobody = embedding_sets.write(tmp_path / "n", [], vectors[:0])
+    assert cluster("--embeddings", nobody, "--output", tmp_path / "c", "--threshold", 0.5) == 2
+    assert "--embeddings must hold embeddings, but it has no row" in capsys.readouterr().err

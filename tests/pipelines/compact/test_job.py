@@ -124,9 +124,19 @@ def test_a_killed_run_is_left_out_and_reported(nights, tmp_path, capsys):
     assert "b is left out: its run did not end" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("what", ["nothing", "another model", "another artifact", "inside"])
-def test_what_cannot_be_joined_is_refused_in_one_sentence(what, nights, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("nothing", "--partitions must be a directory of embeddings, but"),
+        ("another model", "--partitions must be of the model of"),
+        ("another artifact", "must be an embeddings artifact, got kind 'dataset'; give embeddings"),
+        ("inside", "--output must not lie in --partitions, got"),
+        ("itself", "is an artifact itself; give the directory in which it lies"),
+    ],
+)
+def test_what_cannot_be_joined_is_refused_in_one_sentence(what, told, nights, tmp_path, capsys):
     output = tmp_path / "all"
+    partitions = nights
     if what != "nothing":
         partition(nights, "a", NAMES[:3], 1)
     if what == "another model":
@@ -136,8 +146,11 @@ def test_what_cannot_be_joined_is_refused_in_one_sentence(what, nights, tmp_path
         (nights / "b" / "manifest.json").write_text('{"kind": "dataset", "schema_version": 1}')
     if what == "inside":
         output = nights / "all"
-    assert compact("--partitions", nights, "--output", output) == 2
+    if what == "itself":
+        partitions = nights / "a"
+    assert compact("--partitions", partitions, "--output", output) == 2
     said = capsys.readouterr().err
     assert said.startswith("facemill: ")
+    assert told in said
     assert said.count("\n") == 1
     assert not output.exists()

@@ -127,6 +127,7 @@ def test_the_file_may_have_moved(files, model, tmp_path, capfd):
         ((*STANDARD, "--input-size", "112"), "--input-size must be the 16 pixels that the file"),
         ((*STANDARD, "--output-name", "x"), "--output-name must be an output of the file"),
         ((*STANDARD, "--scale", "0"), "--scale must not be 0"),
+        ((*STANDARD, "--signature", "x"), "--signature must go with a SavedModel"),
         (("--preset", "unknown"), "--preset: invalid choice: 'unknown'"),
     ],
 )

@@ -66,6 +66,9 @@ def test_ignored_files_are_counted_and_do_not_count_for_the_share_of_rejected_im
     wrote(work, 14, ["a"], errors=(["b", "c", "d"],), ignored=10)
     with pytest.raises(RunError, match=r"At most 50% of the images .* 3 of 4 were"):
         checks.check(work, 0.5)
+    wrote(work, 1, errors=(["b"],))
+    with pytest.raises(RunError, match=r"^One image or more must have an embedding, but none of 1"):
+        checks.check(work, 1.0)
     wrote(work, 14, ["a"], errors=(), ignored=10)
     with pytest.raises(RunError, match="of 14 photos 11 were read"):
         checks.check(work, 0.5)

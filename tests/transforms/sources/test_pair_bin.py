@@ -43,6 +43,18 @@ def test_images_are_numbered_and_read_where_they_lie(folder):
     assert image_in("lfw.bin", 1) == rest[1].image_id
 
 
+def test_bytes_that_were_written_as_text_are_read_as_bytes(tmp_path):
+    images = [b"\xff\xd8\xff\x00" * 99, b"", b"ascii", bytes(range(256))]
+    path = tmp_path / "lfw.bin"
+    path.write_bytes(pickle.dumps((images, [True, False]), 2))
+    source = build("bin", str(path))
+    found = refs(source)
+    assert list(source.read(found)) == images
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    unreadable = [isinstance(one, Unreadable) for one in source.read(found)]
+    assert unreadable == [True, False, True, True]
+
+
 def test_a_file_alone_is_guessed_by_its_suffix_and_has_the_same_names(folder):
     path = str(folder / "lfw.bin")
     assert guess(path) == "bin"

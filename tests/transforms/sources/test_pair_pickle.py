@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facemill.transforms.sources.pair_pickle import RefusedError, read_pair_file
+from facemill.transforms.sources.pair_pickle import RefusedError, bytes_of, read_pair_file
 from tests.pair_files import WRITERS
 
 IMAGES = [b"\xff\xd8a", b"b" * 300, b"\xff\xd8c" * 30_000, b""]
@@ -21,7 +21,8 @@ LABELS = [True, False]
 def test_images_and_labels_are_found_however_they_were_written(writer):
     data = WRITERS[writer](IMAGES, LABELS)
     found = read_pair_file(io.BytesIO(data))
-    assert [data[one.offset : one.offset + one.length] for one in found.images] == IMAGES
+    written = [(data[one.offset : one.offset + one.length], one) for one in found.images]
+    assert [bytes_of(some) if one.is_text else some for some, one in written] == IMAGES
     assert found.labels == (True, False)
 
 
@@ -80,6 +81,8 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(
         (b"N}b.", "holds EMPTY_DICT"),
         (b"NNb.", "sets the state of what is no array"),
         (pickle.dumps(([b"x", b"y"], [True]), 0), "names _codecs.encode"),
+        (pickle.dumps(([b"x" * 999, b"y"], [True]), 0), "saved as protocol 0, which hides bytes"),
+        (b"hi\n", "is damaged: a value is absent"),
         (pickle.dumps({"bins": []}, 4), "holds EMPTY_DICT"),
         (pickle.dumps(([], []), 4), "holds no pair"),
         (pickle.dumps(([b"x"], [True]), 4), "has 1 images and 1 labels"),
