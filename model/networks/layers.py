@@ -86,8 +86,7 @@ class PReLU(keras.layers.PReLU):
     """Keras's layer, in training with a gradient of fewer operations.
 
     The gradient of the slope is summed by a matrix product where slopes are shared over height and
-    width, as in all networks here; other shapes take Keras's code. At 0 the derivative is 1, where
-    Keras's is 0.
+    width, as in all networks here; other shapes take Keras's code.
     """
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -101,11 +100,15 @@ class PReLU(keras.layers.PReLU):
 @tf.custom_gradient
 def _prelu(inputs: tf.Tensor, slopes: tf.Tensor) -> Any:
     """PReLU of [N, H, W, C] with slopes [1, 1, C], and its gradient."""
-    # The gradient needs no more of the inputs than this, so it is all that is kept.
+    # The gradient needs no more of the inputs than this, and the outputs, which the layer that
+    # follows keeps too.
     negative = tf.minimum(inputs, tf.zeros([], inputs.dtype))
+    outputs = tf.nn.relu(inputs) + slopes * negative
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        outer = tf.where(negative < 0, upstream * slopes, upstream)
+        # 0 where the input is 0, as in Keras.
+        above = tf.raw_ops.ReluGrad(gradients=upstream, features=outputs)
+        outer = tf.where(negative < 0, upstream * slopes, above)
         rows = tf.reshape(negative * upstream, [-1, slopes.shape[-1]])
         # On a CPU a product with ones takes half the time of a sum over the rows. Half precision
         # is summed in float32.
@@ -114,7 +117,7 @@ def _prelu(inputs: tf.Tensor, slopes: tf.Tensor) -> Any:
         summed = tf.matmul(tf.ones([1, tf.shape(rows)[0]], rows.dtype), rows)
         return outer, tf.cast(tf.reshape(summed, slopes.shape), slopes.dtype)
 
-    return tf.nn.relu(inputs) + slopes * negative, gradient
+    return outputs, gradient
 
 
 def convolution(
