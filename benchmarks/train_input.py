@@ -82,7 +82,7 @@ def decode_bare(encoded: list[bytes]) -> None:
 def read_epoch(dataset: str, manifest: dict[str, Any], recipe: Recipe) -> Callable[[], None]:
     """What reads an epoch through the pipeline, whose graph is built here.
 
-    In a run each epoch builds it anew, in a tenth to a quarter of a second for any number of images.
+    In a run each epoch builds it anew, in some tenths of a second for any number of images.
     """
     transform = Transform(dataset, manifest)
     batches = tfdata.batches(dataset, manifest, transform, recipe, 0)
