@@ -6,7 +6,7 @@ Each is measured as docs/networks.md counts it, in a batch that takes some secon
     python benchmarks/networks.py --rounds 2
 
 Images/s are of one core: images by the CPU time of the process with one thread for operations,
-whatever else runs beside it, in the fastest round. The run takes about five minutes and 4 GB.
+whatever else runs beside it, in the fastest round. The run takes two to three minutes of CPU.
 """
 
 from __future__ import annotations
