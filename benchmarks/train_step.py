@@ -83,7 +83,8 @@ def training_step(network: keras.Model) -> Callable[[tf.Tensor, tf.Tensor], tf.T
 
     The learning rate rises from 0 to 0.1 over `WARMUP` steps, as in a run of `facemill train`.
     """
-    kernel = np.random.default_rng(0).normal(0, 0.05, (EMBEDDING, IDENTITIES)).astype(np.float32)
+    shape = (network.output.shape[-1], IDENTITIES)
+    kernel = np.random.default_rng(0).normal(0, 0.05, shape).astype(np.float32)
     rate = keras.optimizers.schedules.PolynomialDecay(0.0, WARMUP, 0.1)
     optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
     variables = network.trainable_variables

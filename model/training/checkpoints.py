@@ -16,6 +16,8 @@ from facemill.transforms.core.errors import RunError
 # TensorFlow's list of the checkpoints of a folder.
 LIST = "checkpoint"
 _INDEX = re.compile(r"ckpt-(\d+)\.index$")
+# What TensorFlow writes before it renames, and what it renames before the index file.
+_UNFINISHED = re.compile(r"(ckpt-\d+)(_temp|\.data-\d+-of-\d+|\.index\.tempstate\d+)$")
 
 
 class Checkpoints:
@@ -34,6 +36,7 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(state=dict(variables))
         mend_list(folder)
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=2)
+        remove_unfinished(folder, self._manager.checkpoints)
 
     def save(self, step: int) -> None:
         """Writes the checkpoint of a step and removes all but the newest two."""
@@ -103,6 +106,23 @@ def mend_list(folder: str) -> None:
     tf.compat.v1.train.update_checkpoint_state(folder, names[-1], names)
 
 
+def remove_unfinished(folder: str, listed: Sequence[str]) -> None:
+    """Removes what a kill or a full disk left of checkpoints that were never complete.
+
+    Files of a checkpoint that is listed stay, even if some are lost: they may be brought back.
+
+    Args:
+        folder: of the checkpoints, on this machine; it may be absent.
+        listed: paths of the listed ones.
+    """
+    kept = {os.path.basename(path) for path in listed} | set(_found(folder))
+    for name in _names(folder):
+        match = _UNFINISHED.match(name)
+        # A folder of this kind is emptied and removed before its checkpoint is listed.
+        if match and (match[2] == "_temp" or match[1] not in kept):
+            storage.remove(os.path.join(folder, name))
+
+
 def newest_first(folder: str, listed: Sequence[str]) -> Iterator[str]:
     """Paths of checkpoints without extension: those of the list, then any other, newest first.
 
@@ -119,12 +139,15 @@ def newest_first(folder: str, listed: Sequence[str]) -> Iterator[str]:
 
 def _found(folder: str) -> Iterator[str]:
     """Names of the checkpoints that have an index file, oldest first."""
-    try:
-        names = storage.names(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    steps = sorted(int(match[1]) for match in map(_INDEX.match, names) if match)
+    steps = sorted(int(match[1]) for match in map(_INDEX.match, _names(folder)) if match)
     yield from (f"ckpt-{step}" for step in steps)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return list(storage.names(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _is_readable(folder: str) -> bool:

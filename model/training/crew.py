@@ -1,4 +1,4 @@
-"""What the workers of a run share beside gradients: what the chief alone knows."""
+"""The workers of a run: which part of a batch each takes, and what the chief alone knows."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -37,6 +37,24 @@ class Crew:
     def replicas(self) -> int:
         """Devices of this process that share its part of each batch."""
         return self._strategy.num_replicas_in_sync // self.count
+
+    def divided(self, batches: tf.data.Dataset, batch_size: int) -> Iterable[Any]:
+        """This process's part of each batch, divided among its replicas if there are several.
+
+        The dividing iterator always has an autotuning thread, which delays the end of an epoch, see
+        `model.data.tfdata.without_autotuning`; a single replica does without that iterator.
+
+        Args:
+            batches: this worker's part of each.
+            batch_size: of all workers together.
+        """
+        if self.replicas == 1:
+            return batches
+        if self.count > 1:
+            # The batches are this worker's own; TensorFlow would divide them once more.
+            each = batch_size // self._strategy.num_replicas_in_sync
+            return self._strategy.distribute_datasets_from_function(lambda _: batches.rebatch(each))
+        return self._strategy.experimental_distribute_dataset(batches)
 
     def from_chief(self, value: int) -> int:
         """The chief's number.

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,10 @@ from facemill.model.training import (
     stopping,
 )
 from facemill.model.training.average import Average
+from facemill.model.training.best_weights import BestWeights
 from facemill.model.training.checkpoints import Checkpoints
 from facemill.model.training.crew import Crew
+from facemill.model.training.finite import all_finite
 from facemill.model.training.gradient_norms import GradientNorms
 from facemill.model.training.history import History
 from facemill.model.training.monitoring import Monitor
@@ -143,12 +145,7 @@ class Trainer:
         self._rate = rate or schedules.build(recipe, self.epoch_steps, self._steps)
         with strategy.scope():
             self._build()
-        # Best weights so far, on the CPU; they are no part of the computation.
-        self._best = (
-            [tf.Variable(one) for one in self.exported.network.get_weights()]
-            if recipe.early_stopping
-            else []
-        )
+        self._best = BestWeights(self.exported.network, wanted=recipe.early_stopping > 0)
         self.history = History(folder)
         self.done = 0
         self._resumable = self._state()
@@ -207,7 +204,7 @@ class Trainer:
                 "head": self._head.variables,
                 "optimizer": self._optimizer.variables,
                 "average": self.exported.network.weights if self._average else [],
-                "best": self._best,
+                "best": self._best.variables,
                 "step": [self._step.done],
             }
         )
@@ -246,8 +243,10 @@ class Trainer:
             for group in self._losses(epoch, self.step % self.epoch_steps):
                 self._record(group)
                 if self._crew.is_chief and time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                    self._check_weights()
                     self._save()
                     saved = time.monotonic()
+            self._check_weights()
             if not self._crew.is_chief:
                 continue
             scores = self._validate()
@@ -256,8 +255,10 @@ class Trainer:
             self._monitor.epoch(epoch, self.step, (self.step - first) / (saved - started))
         if not self._crew.is_chief:
             return None
-        if self._best and self._data.pairs is not None:
-            return self._restore_best(self._data.pairs)
+        if self._best.variables and self._data.pairs is not None:
+            self._best.restore(self.history.validation)
+            self.sets.measure(self.embed)
+            return score(self._data.pairs, self.embed)
         return self._validate() if scores is None else scores
 
     def groups(self) -> Iterator[Group]:
@@ -274,20 +275,6 @@ class Trainer:
         if not patience:
             return False
         return bool(self._crew.from_chief(stopping.is_over(self.history.validation, patience)))
-
-    def _restore_best(self, pairs: Pairs) -> Scores:
-        """Puts the best weights into the network that is exported, and scores them."""
-        self.exported.network.set_weights([one.numpy() for one in self._best])
-        rows = self.history.validation
-        best = rows[stopping.best(rows)]
-        name = stopping.watched(best)
-        print(
-            f"the weights of step {best['step']:,} are kept, which had the best "
-            f"{name.replace('_', ' ')} ({best[name]:.2%}) of {len(rows)} validations",
-            file=sys.stderr,
-        )
-        self.sets.measure(self.embed)
-        return score(pairs, self.embed)
 
     def restore(self) -> None:
         """Takes up the newest undamaged checkpoint, if there is one; a second call does nothing.
@@ -330,7 +317,7 @@ class Trainer:
             targets=data.targets.of if data.targets else None,
         ).take(self._steps - start)
         pending: list[tuple[tf.Tensor, tf.Tensor]] = []
-        for batch in self._divided(batches):
+        for batch in self._crew.divided(batches, self._recipe.batch_size):
             pending.append(self._train(*batch))
             self.done += 1
             # Reading a loss waits for its step; reading them in groups keeps the cores busy.
@@ -347,23 +334,16 @@ class Trainer:
         kept = [one for at, one in enumerate(measured) if self._norms.is_measured(start + at)]
         return Group(start, losses, [one.numpy().tolist() for one in kept])
 
-    def _divided(self, batches: tf.data.Dataset) -> Iterable[Any]:
-        """The batches, each divided among this process's replicas if there are several.
-
-        The dividing iterator always has an autotuning thread, which delays the end of an epoch, see
-        `model.data.tfdata.without_autotuning`; a single replica does without that iterator.
-        """
-        if self._crew.replicas == 1:
-            return batches
-        if self._crew.count > 1:
-            # The batches are this worker's own; TensorFlow would divide them once more.
-            each = self._recipe.batch_size // self._strategy.num_replicas_in_sync
-            return self._strategy.distribute_datasets_from_function(lambda _: batches.rebatch(each))
-        return self._strategy.experimental_distribute_dataset(batches)
-
     def _record(self, group: Group) -> None:
         rates = [float(self._rate(group.start + index)) for index in range(len(group.losses))]
         self._monitor.steps(group.start, group.losses, group.norms, rates)
+
+    def _check_weights(self) -> None:
+        """Raises a RunError unless all weights are finite.
+
+        A step can break them after its loss was computed. That shows in the loss of a later step,
+        so they are read only where they are about to be validated or saved.
+        """
         if not self._finite():
             raise RunError(
                 f"The weights must be finite, but after step {self.step} they are not; lower "
@@ -372,9 +352,8 @@ class Trainer:
 
     @tf.function
     def _finite(self) -> tf.Tensor:
-        """Whether all weights are finite; a step can break them after its loss was computed."""
         weights = self.embedder.network.weights + self._head.weights
-        return tf.reduce_all([tf.reduce_all(tf.math.is_finite(one.value)) for one in weights])
+        return all_finite([tf.convert_to_tensor(one.value) for one in weights])
 
     def _validate(self) -> Scores | None:
         if self._average is not None and not self._average.is_moving:
@@ -392,10 +371,7 @@ class Trainer:
             ) from None
         if figures:
             self._monitor.validation(self.step, figures)
-        rows = self.history.validation
-        if self._best and stopping.best(rows) == len(rows) - 1:
-            for best, weight in zip(self._best, self.exported.network.get_weights(), strict=True):
-                best.assign(weight)
+        self._best.keep(self.history.validation)
         return scores
 
     def embed(self, encoded: list[bytes]) -> np.ndarray:

@@ -117,12 +117,12 @@ def _write(
         # What was moved is still what the fingerprint names.
         identified=list(inputs),
         restart=options.restart,
+        check=given.verify,
     ) as work:
         if work is None:
             again = "test" if tests_rates else "train"
             print(f"{options.output} is already complete; remove it to {again} again.")
             return
-        given.verify()
         if workers is not None:
             workers.link.ready()
         _train(work, given, options, wanted["replicas"], beside, workers)

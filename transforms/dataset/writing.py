@@ -178,6 +178,7 @@ def begin(
     identified: Collection[str] = (),
     restart: bool = False,
     replaces: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Work | None]:
     """Opens an output directory for writing and holds it against other runs.
 
@@ -200,6 +201,8 @@ def begin(
         restart: whether to begin anew, without what a killed run left.
         replaces: whether to replace a complete artifact, instead of leaving it; whoever reads it
             by its manifest sees the old one or the new one. See `dataset.generations`.
+        check: is called once the output is held and before anything is written to it, unless it is
+            complete. An output that is new is gone again if this raises.
 
     Raises:
         UsageError: the directory holds other files or another artifact, another run writes it, or
@@ -212,6 +215,8 @@ def begin(
     }
     output = storage.absolute(output, "output")
     with contextlib.ExitStack() as held:
+        # A store has no folder before the first object.
+        is_new = not storage.is_remote(output) and not storage.exists(output)
         try:
             storage.make_folders(output)
             check_held = held.enter_context(storage.hold(output))
@@ -241,6 +246,15 @@ def begin(
                 generations.clear(output, current, {MANIFEST, RUN})
             else:
                 _clear(output, wanted, keep, identified, restart)
+        except OSError as error:
+            raise _not_writable(output, error) from None
+        try:
+            check()
+        except BaseException:
+            if is_new and not storage.names(output):
+                storage.remove(output)
+            raise
+        try:
             storage.write_atomically(os.path.join(output, MARK), to_json(wanted))
             if storage.is_remote(output):
                 final = storage.join(output, generation) if generation else output

@@ -20,6 +20,8 @@ def augment(pixels: tf.Tensor, recipe: Recipe, drawn: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 [N, S, S, 3], in [0, 255].
     """
+    if not draws.are_used(recipe):
+        return tf.cast(pixels, tf.float32)
     numbers = draws.divided(drawn, recipe)
     if recipe.flip or recipe.crop > 0:
         images = geometry.flip_and_crop(pixels, recipe.flip, recipe.crop, numbers["flip_and_crop"])

@@ -60,6 +60,17 @@ def divided(draws: tf.Tensor, recipe: Recipe) -> dict[str, tf.Tensor]:
     return dict(zip(sizes, tf.split(draws, list(sizes.values()), axis=1), strict=True))
 
 
+def are_used(recipe: Recipe) -> bool:
+    """Whether a recipe changes any image."""
+    return bool(
+        recipe.flip
+        or recipe.crop > 0
+        or recipe.color_jitter > 0
+        or recipe.erase > 0
+        or _needs_further(recipe)
+    )
+
+
 def _needs_further(recipe: Recipe) -> bool:
     return bool(
         recipe.rotate > 0

@@ -110,6 +110,13 @@ def test_the_derivative_of_prelu_at_zero_is_one():
     np.testing.assert_array_equal(found["inputs"], values((1, 1, 1, 2), seed=1))
 
 
+def test_negative_slopes_give_what_keras_gives():
+    layers = pair(PReLU)
+    for layer in layers:
+        layer.set_weights([np.linspace(-0.5, 0.5, 6).reshape(1, 1, 6)])
+    check_equal(layers, values(), 1e-6)
+
+
 @pytest.fixture(scope="module")
 def block():
     keras.utils.set_random_seed(5)

@@ -74,6 +74,33 @@ def test_checkpoints_are_tried_from_the_newest(tmp_path):
     assert list(checkpoints.newest_first(str(tmp_path / "absent"), [])) == []
 
 
+def test_what_is_left_of_an_unfinished_checkpoint_is_removed(tmp_path):
+    kept = [
+        *("ckpt-2.index", "ckpt-2.data-00000-of-00001", "history-2.json", "checkpoint"),
+        # Its index is lost, but it was complete.
+        "ckpt-4.data-00000-of-00001",
+    ]
+    unfinished = ["ckpt-6.data-00000-of-00001", "ckpt-6.index.tempstate123"]
+    for name in (*kept, *unfinished):
+        (tmp_path / name).touch()
+    for step in (4, 6):
+        (tmp_path / f"ckpt-{step}_temp").mkdir()
+        (tmp_path / f"ckpt-{step}_temp" / "part-00000-of-00001.index").touch()
+    checkpoints.remove_unfinished(str(tmp_path), [f"{tmp_path}/ckpt-4"])
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)
+    checkpoints.remove_unfinished(str(tmp_path / "absent"), [])
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_good(trainer, stopped):
+    temporary = stopped / "ckpt-5_temp"
+    temporary.mkdir()
+    (temporary / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"cut")
+    resumed = trainer(RECIPE, folder=stopped)
+    assert not temporary.exists()
+    resumed.restore()
+    assert resumed.step == 4
+
+
 def test_a_checkpoint_of_another_model_is_refused_with_what_differs(trainer, stopped):
     wider = dataclasses.replace(RECIPE, embedding_size=24)
     with pytest.raises(RunError, match=r"must fit the model.*kernel: there 16 x 6, here 24 x 6.*"):

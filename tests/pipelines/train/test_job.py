@@ -346,3 +346,4 @@ def test_a_damaged_dataset_is_refused_before_training(dataset, tmp_path, capsys)
     said = refused(capsys, damaged, tmp_path / "model", "--batch-size", 10)
     assert said.startswith("1 facemill: ")
     assert "must have the SHA-256 of its manifest" in said
+    assert not (tmp_path / "model").exists()

@@ -241,3 +241,30 @@ def test_an_output_that_cannot_be_a_directory_is_refused(tmp_path, name):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError, match="`output` must be a directory that can be written"):
         write(tmp_path / name)
+
+
+@pytest.mark.parametrize("before", [None, "empty", "unfinished"])
+def test_a_check_that_fails_leaves_the_output_as_it_was(tmp_path, before):
+    output = tmp_path / "out"
+    if before == "empty":
+        output.mkdir()
+    elif before == "unfinished":
+        interrupted(output)
+
+    def check() -> None:
+        # It comes before the mark, and holds the output meanwhile.
+        assert (output / artifact.MARK).exists() == (before == "unfinished")
+        with (
+            pytest.raises(UsageError, match="another facemill run"),
+            writing.begin(str(output), "dataset", OPTIONS),
+        ):
+            pass
+        raise UsageError("no")
+
+    with (
+        pytest.raises(UsageError, match="no"),
+        writing.begin(str(output), "dataset", OPTIONS, keep=["checkpoints"], check=check),
+    ):
+        pass
+    assert output.exists() == (before is not None)
+    assert (output / "checkpoints" / "one").exists() == (before == "unfinished")
