@@ -16,6 +16,8 @@ from facemill.transforms.core.errors import RunError
 # TensorFlow's list of the checkpoints of a folder.
 LIST = "checkpoint"
 _INDEX = re.compile(r"ckpt-(\d+)\.index$")
+# TensorFlow's folder for a checkpoint that is being written.
+_UNFINISHED = re.compile(r"ckpt-\d+_temp$")
 
 
 class Checkpoints:
@@ -33,6 +35,7 @@ class Checkpoints:
         self._folder = folder
         self._checkpoint = tf.train.Checkpoint(state=dict(variables))
         mend_list(folder)
+        remove_unfinished(folder)
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=2)
 
     def save(self, step: int) -> None:
@@ -62,6 +65,7 @@ class Checkpoints:
             except (
                 OSError,
                 ValueError,
+                TypeError,
                 LookupError,
                 AssertionError,
                 tf.errors.OpError,
@@ -103,6 +107,17 @@ def mend_list(folder: str) -> None:
     tf.compat.v1.train.update_checkpoint_state(folder, names[-1], names)
 
 
+def remove_unfinished(folder: str) -> None:
+    """Removes what a run left that ended while it wrote a checkpoint, as on a full disk.
+
+    Args:
+        folder: of the checkpoints, on this machine; it may be absent.
+    """
+    for name in _names(folder):
+        if _UNFINISHED.match(name):
+            storage.remove(os.path.join(folder, name))
+
+
 def newest_first(folder: str, listed: Sequence[str]) -> Iterator[str]:
     """Paths of checkpoints without extension: those of the list, then any other, newest first.
 
@@ -119,12 +134,15 @@ def newest_first(folder: str, listed: Sequence[str]) -> Iterator[str]:
 
 def _found(folder: str) -> Iterator[str]:
     """Names of the checkpoints that have an index file, oldest first."""
-    try:
-        names = storage.names(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    steps = sorted(int(match[1]) for match in map(_INDEX.match, names) if match)
+    steps = sorted(int(match[1]) for match in map(_INDEX.match, _names(folder)) if match)
     yield from (f"ckpt-{step}" for step in steps)
+
+
+def _names(folder: str) -> Sequence[str]:
+    try:
+        return storage.names(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _is_readable(folder: str) -> bool:

@@ -74,6 +74,17 @@ def test_checkpoints_are_tried_from_the_newest(tmp_path):
     assert list(checkpoints.newest_first(str(tmp_path / "absent"), [])) == []
 
 
+def test_what_a_full_disk_left_of_a_checkpoint_is_removed(tmp_path):
+    (tmp_path / "ckpt-12_temp").mkdir()
+    (tmp_path / "ckpt-12_temp" / "part-00000-of-00001").write_bytes(b"x")
+    for name in ("ckpt-8.index", "teacher_targets.npy", "ckpt-8_temporary"):
+        (tmp_path / name).touch()
+    checkpoints.remove_unfinished(str(tmp_path))
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["ckpt-8.index", "ckpt-8_temporary", "teacher_targets.npy"]
+    checkpoints.remove_unfinished(str(tmp_path / "absent"))
+
+
 def test_a_checkpoint_of_another_model_is_refused_with_what_differs(trainer, stopped):
     wider = dataclasses.replace(RECIPE, embedding_size=24)
     with pytest.raises(RunError, match=r"must fit the model.*kernel: there 16 x 6, here 24 x 6.*"):
