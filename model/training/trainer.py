@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from facemill.model.data import shard_files, tfdata
+from facemill.model.data import tfdata
 from facemill.model.data.collection import Labels
 from facemill.model.data.teacher_targets import TeacherTargets
 from facemill.model.data.validation_pairs import Pairs, Scores, clusters, score
@@ -18,6 +18,7 @@ from facemill.model.export.embedder import Embedder
 from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import (
+    failures,
     fine_tuning,
     optimizers,
     precision,
@@ -310,16 +311,7 @@ class Trainer:
         try:
             yield from self._steps_of(epoch, first)
         except tf.errors.OpError as error:
-            failure = shard_files.failure()
-            if failure is not None:
-                raise failure from None
-            if not isinstance(error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError)):
-                raise
-            raise RunError(
-                f"Every record of {self._data.path} must be an image of a known identity, but "
-                f"TensorFlow stopped after step {self.step} "
-                f"({error.message.splitlines()[0][:200]}); ingest again."
-            ) from None
+            raise failures.of_records(error, self._data.path, self.step) from None
 
     def _steps_of(self, epoch: int, first: int) -> Iterator[Group]:
         start = self.step
@@ -385,11 +377,9 @@ class Trainer:
                 scores = score(self._data.pairs, self.embed)
                 figures = stopping.figures(scores, clusters(self._data.pairs))
             figures |= self.sets.measure(self.embed)
-        except ValueError as error:
-            raise RunError(
-                f"The model must embed every image of validation, but after step {self.step} it "
-                f"does not ({error}); lower `learning_rate` and train again."
-            ) from None
+        except (ValueError, tf.errors.InvalidArgumentError) as error:
+            size = self.exported.image_size
+            raise failures.of_validation(error, size, self.step) from None
         if figures:
             self._monitor.validation(self.step, figures)
         rows = self.history.validation
