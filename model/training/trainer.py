@@ -1,5 +1,6 @@
 """The training loop: from the newest checkpoint to the last step, epoch by epoch."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import (
     failures,
     fine_tuning,
+    kept_head,
     optimizers,
     precision,
     schedules,
@@ -169,7 +171,8 @@ class Trainer:
         )
         self._head.build((None, recipe.embedding_size))
         if self._data.start is not None:
-            fine_tuning.begin(self.embedder, self._data.start)
+            identities = self._data.transform.identities
+            fine_tuning.begin(self.embedder, self._head, identities, self._data.start)
         self._variables = self.embedder.network.trainable_variables + self._head.trainable_variables
         self._optimizer = optimizers.build(recipe, self._rate, self._variables)
         # Built last, so that the initial weights do not depend on it.
@@ -260,6 +263,11 @@ class Trainer:
         if self._best and self._data.pairs is not None:
             return self._restore_best(self._data.pairs)
         return self._validate() if scores is None else scores
+
+    def write_head(self) -> None:
+        """Writes what the head holds of each identity beside the checkpoints; see `kept_head`."""
+        path = os.path.join(self._folder, kept_head.FILE)
+        kept_head.write(path, self._head, self._data.transform.identities)
 
     def groups(self) -> Iterator[Group]:
         """Trains to the last step without validation, checkpoints and records.

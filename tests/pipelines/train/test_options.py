@@ -185,6 +185,7 @@ def test_help_names_the_recipes_and_the_flags(capsys):
         (("--validate", "a=x", "--validate", "a=y"), "is given once, got 'a=y'"),
         (("--validate", "a/b=x"), "NAME is of letters, digits, dots, - or _"),
         (("--export", "onnx", "tflight"), "--export must name formats of tflite, saved_model"),
+        (("--init-head",), "--init-head must come with --init, whose head it keeps"),
         (("--runner", "x"), "takes no option --runner"),
     ],
 )
