@@ -60,7 +60,7 @@ def repeats(recipe: Recipe, records: int, identities: int) -> list[str]:
         return []
     mean = records / identities
     return [
-        f"--images-per-identity {count:,} is far more than the {mean:.3g} images that an identity "
+        f"--images-per-identity {count} is far more than the {mean:.3g} images that an identity "
         "has on average: batches show the same images again, with another augmentation; give "
         f"--images-per-identity {max(2, round(mean))}."
     ]
