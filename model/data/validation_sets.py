@@ -13,8 +13,9 @@ from facemill.model.data.validation_pairs import Pairs, Scores
 from facemill.model.export.trained_identities import hashes_of
 from facemill.model.protocols import insightface
 from facemill.transforms import storage
-from facemill.transforms.core.errors import ParameterError, UsageError
+from facemill.transforms.core.errors import ParameterError, RunError, UsageError
 from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.manifest_parts import read_complete
 from facemill.transforms.images.decode import DecodeError, decode
 from facemill.transforms.images.resize import resize_to_square
 from facemill.transforms.sources.pair_bin import SUFFIX, image_in
@@ -22,6 +23,7 @@ from facemill.transforms.sources.pair_pickle import RefusedError, read_pair_file
 
 BIN, DATASET = "bin", "dataset"
 _JPEG = b"\xff\xd8"
+_AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def fingerprint(path: str) -> str:
         UsageError: there is neither a file `*.bin` nor a complete dataset.
     """
     if not is_bin(path):
-        return artifact.fingerprint(artifact.read_manifest(path, "dataset"))
+        return artifact.fingerprint(read_complete(path, "dataset"))
     if not storage.is_file(path):
         raise ParameterError(
             "validate", path, must="name an existing file or dataset", do="check the path"
@@ -157,7 +159,7 @@ def load(
     """
     if is_bin(path):
         return _of_bin(name, path, size)
-    manifest = artifact.read_manifest(path, "dataset")
+    manifest = read_complete(path, "dataset")
     if not storage.is_remote(path):
         artifact.check_sizes(path, manifest["files"])
     pairs = validation_pairs.draw(path, manifest, max(1, count), seed)
@@ -172,7 +174,12 @@ def load(
         )
     names = sorted(set(pairs.identities))
     shared = np.isin(hashes_of(names), hashes_of(trained)).sum()
-    encoded = [_fitting(one, size) for one in pairs.encoded]
+    try:
+        encoded = [_fitting(one, size) for one in pairs.encoded]
+    except DecodeError as error:
+        raise RunError(
+            f"Every image of {path} must be readable, but one is not ({error}); ingest again."
+        ) from None
     pairs = Pairs(encoded, pairs.genuine, pairs.impostor, pairs.image_ids, pairs.identities)
     align = manifest["preprocessing"]["align"]
     return ValidationSet(name, DATASET, pairs, 0, len(names), int(shared), align)
@@ -222,13 +229,16 @@ def _of_bin(name: str, path: str, size: int) -> ValidationSet:
 
 
 def _fitting(encoded: bytes, size: int) -> bytes:
-    """An image as a square of the model's size: as it is where it fits, else resized, as PNG.
+    """An image as an upright square of the model's size: as it is where it is one, else as PNG.
 
     Raises:
         DecodeError: it cannot be read.
     """
     pixels = decode(encoded).pixels
     if pixels.shape[:2] == (size, size) and encoded.startswith(_JPEG):
-        return encoded
+        # The network gets what TensorFlow decodes, which turns no image by its EXIF orientation.
+        stored = cv2.imdecode(np.frombuffer(encoded, np.uint8), _AS_STORED)
+        if stored is not None and np.array_equal(stored[:, :, ::-1], pixels):
+            return encoded
     bgr = cv2.cvtColor(resize_to_square(pixels, size), cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", bgr)[1].tobytes()

@@ -1,6 +1,7 @@
 """What a head is: it turns a batch of embeddings into the loss of each example."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from facemill.transforms.core.errors import RunError
@@ -61,6 +62,21 @@ class Head(keras.layers.Layer):
     def notes(self) -> list[str]:
         """Sentences about what the head met in the steps so far."""
         return []
+
+    def identity_rows(self) -> np.ndarray | None:
+        """What it holds of each identity, float32 [identities, R]; None where it holds nothing.
+
+        R follows from the head and the length of embeddings; sampled identities make no difference.
+        """
+        return None
+
+    def set_identity_rows(self, rows: np.ndarray) -> None:
+        """Sets what `identity_rows` returns.
+
+        Args:
+            rows: float32 [identities, R].
+        """
+        raise NotImplementedError
 
     def _add_margin_share(self) -> None:
         self.margin_share = self.add_weight(

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from facemill.model.heads.base import Head, checked
@@ -90,6 +92,20 @@ class Margin(Head):
         if self._sample is not None:
             return self._sampled_losses(embeddings, labels, self._sample, step)
         return cross_entropy(self(embeddings, labels), labels, self._smoothing)
+
+    def identity_rows(self) -> np.ndarray:
+        """Its centers, float32 [classes, sub-centers x D]."""
+        if self._sample is not None:
+            return np.array(keras.ops.convert_to_numpy(self.centers))
+        kernel = keras.ops.convert_to_numpy(self.kernel)
+        return np.ascontiguousarray(kernel.T).reshape(self._classes, -1)
+
+    def set_identity_rows(self, rows: np.ndarray) -> None:
+        """Sets its centers."""
+        if self._sample is not None:
+            self.centers.assign(rows)
+        else:
+            self.kernel.assign(rows.reshape(self._classes * self._sub_centers, -1).T)
 
     def _sampled_losses(
         self, embeddings: tf.Tensor, labels: tf.Tensor, sample: Sample, step: tf.Tensor | int

@@ -1,6 +1,7 @@
 """The softmax head: a linear layer, for cross-entropy."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from facemill.model.heads.base import Head, checked
@@ -42,3 +43,13 @@ class Softmax(Head):
         del step, targets
         labels = checked(labels, self._classes)
         return cross_entropy(self(embeddings, labels), labels, self._smoothing)
+
+    def identity_rows(self) -> np.ndarray:
+        """Kernel and bias, float32 [classes, D + 1]."""
+        kernel, bias = map(keras.ops.convert_to_numpy, (self._dense.kernel, self._dense.bias))
+        return np.concatenate([kernel.T, bias[:, np.newaxis]], axis=1)
+
+    def set_identity_rows(self, rows: np.ndarray) -> None:
+        """Sets kernel and bias."""
+        self._dense.kernel.assign(rows[:, :-1].T)
+        self._dense.bias.assign(rows[:, -1])

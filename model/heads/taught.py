@@ -1,6 +1,7 @@
 """A head that learns from a teacher, alone or beside a head that learns from identities."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from facemill.model.heads.base import Head
@@ -63,3 +64,12 @@ class Taught(Head):
     def notes(self) -> list[str]:
         """Those of the inner head."""
         return [] if self._head is None else self._head.notes()
+
+    def identity_rows(self) -> np.ndarray | None:
+        """Those of the inner head."""
+        return None if self._head is None else self._head.identity_rows()
+
+    def set_identity_rows(self, rows: np.ndarray) -> None:
+        """Sets those of the inner head."""
+        if self._head is not None:
+            self._head.set_identity_rows(rows)

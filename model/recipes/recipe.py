@@ -196,7 +196,7 @@ class Recipe:
         Raises:
             UsageError: a value is out of its range, or two values do not go together.
         """
-        fields.check(self)
+        fields.check(self, "`{}`".format)
         check_options(self.network, self.dropout, self.squeeze_excitation)
         self._check_schedule()
         self._check_head()

@@ -65,6 +65,7 @@ class Checkpoints:
             except (
                 OSError,
                 ValueError,
+                TypeError,
                 LookupError,
                 AssertionError,
                 tf.errors.OpError,

@@ -1,4 +1,4 @@
-"""What TensorFlow raises where a machine is too small, as errors of one sentence."""
+"""What TensorFlow raises where a machine is too small or data is damaged, as one sentence."""
 
 import re
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
+from facemill.model.data import shard_files
 from facemill.transforms.core.errors import RunError
 
 _NODE = re.compile(r"\{\{.*?\}\}")
@@ -38,6 +39,47 @@ def failures_in_sentences() -> Iterator[None]:
             f"TensorFlow must work on this machine, but it failed ({said}); mend that and run the "
             "same command again."
         ) from None
+
+
+def of_records(error: tf.errors.OpError, dataset: str, step: int) -> Exception:
+    """What to raise in place of what TensorFlow raised while it read training images.
+
+    Args:
+        error: of TensorFlow.
+        dataset: path of the dataset.
+        step: steps done.
+
+    Returns:
+        What went wrong with a download, a sentence about a record, or the error itself.
+    """
+    failure = shard_files.failure()
+    if failure is not None:
+        return failure
+    if not isinstance(error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError)):
+        return error
+    return RunError(
+        f"Every record of {dataset} must be an image of a known identity, but TensorFlow stopped "
+        f"after step {step} ({error.message.splitlines()[0][:_LONGEST]}); ingest again."
+    )
+
+
+def of_validation(error: Exception, image_size: int, step: int) -> RunError:
+    """What to raise in place of an error of a validation.
+
+    Args:
+        error: of TensorFlow, which cannot decode an image, or a ValueError of its embedding.
+        image_size: of the model.
+        step: steps done.
+    """
+    if isinstance(error, tf.errors.OpError):
+        return RunError(
+            f"Every image of validation must be a JPEG or PNG of {image_size} pixels, but "
+            f"TensorFlow stopped ({error.message.splitlines()[0][:_LONGEST]}); ingest again."
+        )
+    return RunError(
+        f"The model must embed every image of validation, but after step {step} it does not "
+        f"({error}); lower `learning_rate` and train again."
+    )
 
 
 def _said(error: tf.errors.OpError) -> str:

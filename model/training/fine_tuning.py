@@ -10,9 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from facemill.model.export.embedder import Embedder
+from facemill.model.heads.base import Head
 from facemill.model.networks import registry
 from facemill.model.recipes.recipe import Recipe
-from facemill.model.training import layer_names
+from facemill.model.training import kept_head, layer_names
+from facemill.model.training.kept_head import Centers
 from facemill.transforms.core.errors import ParameterError, RunError
 
 # What must be the same, so that the weights fit.
@@ -27,10 +29,12 @@ class Start:
     Attributes:
         weights: of the network, in Keras's order.
         freeze: patterns of the names of layers that training leaves as they are.
+        centers: of identities, which the head begins with, or None for a new head.
     """
 
     weights: Sequence[np.ndarray]
     freeze: Sequence[str] = ()
+    centers: Centers | None = None
 
 
 def check(path: str, model: Mapping[str, Any], recipe: Recipe, image_size: int) -> None:
@@ -104,16 +108,32 @@ def read_weights(saved_model: str, model: Mapping[str, Any]) -> list[np.ndarray]
     return network.get_weights()
 
 
-def begin(embedder: Embedder, start: Start) -> None:
-    """Sets the weights of a network and freezes layers.
+def begin(embedder: Embedder, head: Head, identities: Sequence[str], start: Start) -> None:
+    """Sets the weights of a network, freezes layers, and sets the centers that are kept.
 
     A frozen layer's weights do not change, and its BatchNorm acts as in inference.
 
+    Args:
+        embedder: has the network.
+        head: of the run.
+        identities: of the train split, in the order of their labels.
+        start: what to begin with.
+
     Raises:
-        ParameterError: no layer has a name that fits a pattern.
+        ParameterError: no layer has a name that fits a pattern, nothing is left to train, or the
+            head has no such centers.
     """
     embedder.network.set_weights(start.weights)
     freeze(embedder.network, start.freeze)
+    if not embedder.network.trainable_variables and not head.trainable_variables:
+        raise ParameterError(
+            "freeze",
+            " ".join(start.freeze),
+            must="leave a layer to train where the head has no weights",
+            do="give fewer patterns",
+        )
+    if start.centers is not None:
+        kept_head.carry(head, identities, start.centers)
 
 
 def freeze(network: keras.Model, patterns: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """The training loop: from the newest checkpoint to the last step, epoch by epoch."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from facemill.model.data import shard_files, tfdata
+from facemill.model.data import tfdata
 from facemill.model.data.collection import Labels
 from facemill.model.data.teacher_targets import TeacherTargets
 from facemill.model.data.validation_pairs import Pairs, Scores, clusters, score
@@ -18,7 +19,9 @@ from facemill.model.export.embedder import Embedder
 from facemill.model.heads import registry as heads
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import (
+    failures,
     fine_tuning,
+    kept_head,
     optimizers,
     precision,
     schedules,
@@ -165,7 +168,8 @@ class Trainer:
         )
         self._head.build((None, recipe.embedding_size))
         if self._data.start is not None:
-            fine_tuning.begin(self.embedder, self._data.start)
+            identities = self._data.transform.identities
+            fine_tuning.begin(self.embedder, self._head, identities, self._data.start)
         self._variables = self.embedder.network.trainable_variables + self._head.trainable_variables
         self._optimizer = optimizers.build(recipe, self._rate, self._variables)
         # Built last, so that the initial weights do not depend on it.
@@ -261,6 +265,11 @@ class Trainer:
             return score(self._data.pairs, self.embed)
         return self._validate() if scores is None else scores
 
+    def write_head(self) -> None:
+        """Writes what the head holds of each identity beside the checkpoints; see `kept_head`."""
+        path = os.path.join(self._folder, kept_head.FILE)
+        kept_head.write(path, self._head, self._data.transform.identities)
+
     def groups(self) -> Iterator[Group]:
         """Trains to the last step without validation, checkpoints and records.
 
@@ -297,16 +306,7 @@ class Trainer:
         try:
             yield from self._steps_of(epoch, first)
         except tf.errors.OpError as error:
-            failure = shard_files.failure()
-            if failure is not None:
-                raise failure from None
-            if not isinstance(error, (tf.errors.DataLossError, tf.errors.InvalidArgumentError)):
-                raise
-            raise RunError(
-                f"Every record of {self._data.path} must be an image of a known identity, but "
-                f"TensorFlow stopped after step {self.step} "
-                f"({error.message.splitlines()[0][:200]}); ingest again."
-            ) from None
+            raise failures.of_records(error, self._data.path, self.step) from None
 
     def _steps_of(self, epoch: int, first: int) -> Iterator[Group]:
         start = self.step
@@ -364,11 +364,9 @@ class Trainer:
                 scores = score(self._data.pairs, self.embed)
                 figures = stopping.figures(scores, clusters(self._data.pairs))
             figures |= self.sets.measure(self.embed)
-        except ValueError as error:
-            raise RunError(
-                f"The model must embed every image of validation, but after step {self.step} it "
-                f"does not ({error}); lower `learning_rate` and train again."
-            ) from None
+        except (ValueError, tf.errors.InvalidArgumentError) as error:
+            size = self.exported.image_size
+            raise failures.of_validation(error, size, self.step) from None
         if figures:
             self._monitor.validation(self.step, figures)
         self._best.keep(self.history.validation)

@@ -23,12 +23,14 @@ class Beside:
         teacher: whose embeddings are learned, or None.
         initial: with whose weights the network begins, or None.
         freeze: patterns of the layers that keep these.
+        keeps_head: whether the head begins with the centers of that model's.
     """
 
     sets: Mapping[str, str]
     teacher: Teacher | None
     initial: Initial | None
     freeze: tuple[str, ...]
+    keeps_head: bool = False
 
     @property
     def target_size(self) -> int | None:
@@ -50,6 +52,8 @@ class Beside:
             found["teacher"] = self.teacher.model_id
         if self.initial is not None:
             found |= {"init": self.initial.model_id, "freeze": list(self.freeze)}
+            if self.keeps_head:
+                found["init_head"] = True
         if with_sets:
             found["validate"] = {
                 name: validation_sets.fingerprint(path) for name, path in self.sets.items()
@@ -95,6 +99,7 @@ def open_beside(options: TrainOptions, given: Datasets, of_several_workers: bool
     teacher = None if options.teacher is None else Teacher(options.teacher, given.manifest)
     initial = None
     if options.init is not None:
-        initial = Initial(options.init, options.freeze, options.recipe, given.manifest)
+        kept = (options.freeze, options.init_head)
+        initial = Initial(options.init, *kept, options.recipe, given.manifest)
     sets = {name: storage.absolute(path, "validate") for name, path in options.validate}
-    return Beside(sets, teacher, initial, options.freeze)
+    return Beside(sets, teacher, initial, options.freeze, options.init_head)

@@ -47,6 +47,25 @@ def cautions(recipe: Recipe, steps: int, warmup: int) -> list[str]:
     return found
 
 
+def repeats(recipe: Recipe, records: int, identities: int) -> list[str]:
+    """A sentence about balanced batches that show most images several times at once.
+
+    Args:
+        recipe: of the run.
+        records: of the train split.
+        identities: of the train split.
+    """
+    count = recipe.images_per_identity
+    if count * identities < 2 * records:
+        return []
+    mean = records / identities
+    return [
+        f"--images-per-identity {count} is far more than the {mean:.3g} images that an identity "
+        "has on average: batches show the same images again, with another augmentation; give "
+        f"--images-per-identity {max(2, round(mean))}."
+    ]
+
+
 def with_flags(text: str) -> str:
     """A sentence of the library with flags in place of the recipe's fields in back quotes."""
     (recipe,) = (one for one in dataclasses.fields(TrainOptions) if one.name == "recipe")

@@ -18,6 +18,7 @@ from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms import storage
 from facemill.transforms.core.errors import ParameterError, RunError
 from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.manifest_parts import read_complete
 
 _NO_DUPLICATES = (
     "Copies of one photo in two of the datasets are not looked for; where there may be some, "
@@ -117,7 +118,7 @@ def open_all(options: TrainOptions) -> Datasets:
     opened = []
     for given in options.dataset:
         path = storage.absolute(given, "dataset")
-        opened.append((path, artifact.read_manifest(path, "dataset")))
+        opened.append((path, read_complete(path, "dataset")))
     fingerprints = [artifact.fingerprint(manifest) for _, manifest in opened]
     if len(opened) == 1:
         return Datasets(opened, Names(MERGE), {"dataset_fingerprint": fingerprints[0]})

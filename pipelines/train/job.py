@@ -211,6 +211,7 @@ def _train(
     for text in trainer.notes():
         print(f"warning: {text}", file=sys.stderr)
     warnings += trainer.notes()
+    trainer.write_head()
     save()
     embedder = copy_outside_strategy(
         trainer.exported, recipe, transform.pixel_mean, transform.pixel_std

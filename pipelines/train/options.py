@@ -97,7 +97,13 @@ class TrainOptions(CheckedOptions):
     )
     init: str | None = option(
         None,
-        help="model that facemill trained, with whose weights the network begins; the head is new",
+        help="model that facemill trained, with whose weights the network begins; the head is new "
+        "without --init-head",
+    )
+    init_head: bool = option(
+        False,
+        help="keep the centers that the head of --init has, by the names of the identities; those "
+        "that are new begin as random ones",
     )
     freeze: tuple[str, ...] = option(
         (),
@@ -182,6 +188,11 @@ class TrainOptions(CheckedOptions):
             )
         # Checks the hosts.
         _ = self.cluster
+        if self.init_head and self.init is None:
+            raise UsageError(
+                "--init-head must come with --init, whose head it keeps, got it alone; give both, "
+                "or leave it out."
+            )
         if self.freeze and self.init is None:
             raise UsageError(
                 "--freeze must come with --init, whose layers it keeps, got "

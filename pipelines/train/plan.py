@@ -136,7 +136,11 @@ def lines(plan: Plan) -> list[str]:
 
 def cautions(plan: Plan) -> list[str]:
     """Sentences about settings that are most often mistakes, which the report shows too."""
-    return settings.cautions(plan.recipe, plan.steps, plan.warmup)
+    train = plan.splits["train"]
+    return [
+        *settings.cautions(plan.recipe, plan.steps, plan.warmup),
+        *settings.repeats(plan.recipe, train["records"], train["identities"]),
+    ]
 
 
 def warnings(plan: Plan) -> list[str]:

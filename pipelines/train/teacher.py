@@ -13,6 +13,7 @@ from facemill.transforms import storage
 from facemill.transforms.core.cores import usable
 from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.dataset import artifact
+from facemill.transforms.dataset.manifest_parts import read_complete
 
 _IN_CALL = 64
 
@@ -35,7 +36,7 @@ class Teacher:
 
     def __init__(self, path: str, dataset: Mapping[str, Any]) -> None:
         self.path = storage.absolute(path, "teacher")
-        self._manifest = artifact.read_manifest(self.path, "model")
+        self._manifest = read_complete(self.path, "model")
         self.model_id: str = self._manifest["model_id"]
         self.embedding_size: int = self._manifest["embedding_size"]
         check_region(self.path, self._manifest["preprocessing"], dataset["preprocessing"])

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from facemill.model.training import kept_head
 from facemill.pipelines import cli
 from facemill.transforms import storage
 from tests.artifacts import contents
@@ -86,6 +88,11 @@ def test_train_writes_the_model_of_a_disk(root, dataset, tiny_model):
     }
     there = {name.split("/")[0] for name in names_in(output)}
     assert there == {path.name for path in tiny_model.iterdir()}
+    # What `--init-head` reads.
+    name = f"checkpoints/{kept_head.FILE}"
+    found, expected = (kept_head.read(f"{path}/{name}") for path in (output, tiny_model))
+    np.testing.assert_array_equal(found.keys, expected.keys)
+    np.testing.assert_array_equal(found.rows, expected.rows)
 
 
 def test_score_and_evaluate_write_the_results_of_a_disk(

@@ -1,13 +1,16 @@
+import io
 import pickle
 
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
-from facemill.model.data import validation_sets
+from facemill.model.data import tfdata, validation_pairs, validation_sets
 from facemill.model.data.validation_pairs import Scores
 from facemill.model.data.vocabulary import Transform
-from facemill.transforms.core.errors import UsageError
+from facemill.transforms.core.errors import RunError, UsageError
 from tests.model import tiny
 
 SIZE = 24
@@ -46,6 +49,21 @@ def test_a_benchmark_keeps_its_pairs_and_counts_what_it_cannot_read(tmp_path):
     assert len(found.cautions("detect")) == 2
 
 
+def test_an_image_that_exif_turns_is_upright_as_in_scoring(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    pixels = np.zeros((SIZE, SIZE, 3), np.uint8)
+    pixels[: SIZE // 2] = 255
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", exif=turned)
+    pairs = [(stream.getvalue(), image(1), True), (image(2), image(3), False)]
+    found = validation_sets.load("b", write_bin(tmp_path / "b.bin", pairs), SIZE, [], 5, 1)
+    seen = tfdata.decode(tf.constant(found.pairs.encoded[0]), SIZE).numpy()
+    # The upper half is white in the file; upright, the right one is.
+    assert seen[:, SIZE // 2 :].min() > 200
+    assert seen[:, : SIZE // 2].max() < 50
+
+
 def test_a_benchmark_of_ten_pairs_has_the_accuracy_of_its_ten_folds(tmp_path):
     pairs = [(image(row), image(100 + row), row % 3 > 0) for row in range(30)]
     pairs[4] = (image(4), b"", pairs[4][2])
@@ -77,6 +95,20 @@ def test_a_missing_set_is_refused(tmp_path):
         validation_sets.fingerprint(str(tmp_path / "lfw.bin"))
     with pytest.raises(UsageError, match="must be a complete dataset artifact"):
         validation_sets.fingerprint(str(tmp_path / "dataset"))
+
+
+@pytest.mark.slow
+def test_a_dataset_whose_image_cannot_be_read_is_reported(tmp_path_factory, monkeypatch):
+    path = tiny.dataset(tmp_path_factory)
+    read = validation_pairs.read_images
+
+    def spoiled(*given):
+        first, *others = read(*given)
+        return [first[:40], *others]
+
+    monkeypatch.setattr(validation_pairs, "read_images", spoiled)
+    with pytest.raises(RunError, match=r"^Every image of .* must be readable, but one is not \("):
+        validation_sets.load("own", str(path), tiny.SIZE, [], 9, 1)
 
 
 @pytest.mark.slow

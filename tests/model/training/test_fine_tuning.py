@@ -1,7 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from facemill.model.heads import registry as heads
 from facemill.model.networks import registry
+from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import fine_tuning
 from facemill.transforms.core.errors import ParameterError
 
@@ -27,3 +31,18 @@ def test_a_pattern_that_fits_no_layer_is_refused():
     network = registry.build("plain", 16, 8)
     with pytest.raises(ParameterError, match=r"`freeze` must fit the name of a layer, but none of"):
         fine_tuning.freeze(network, ["conv2d_9"])
+
+
+def test_a_run_with_nothing_to_train_is_refused():
+    network = registry.build("plain", 16, 8)
+    embedder = SimpleNamespace(network=network)
+    start = fine_tuning.Start(network.get_weights(), ("*",))
+    taught = heads.build(Recipe(head="cosine", embedding_size=8), 2, 8)
+    taught.build((None, 8))
+    with pytest.raises(ParameterError, match=r"^`freeze` must leave a layer to train .* got \*;"):
+        fine_tuning.begin(embedder, taught, ["a", "b"], start)
+    # A head of identities, or the projection to a teacher of another length, can be trained alone.
+    for recipe, size in ((Recipe(head="arcface"), None), (Recipe(head="cosine"), 4)):
+        head = heads.build(recipe, 2, size)
+        head.build((None, 8))
+        fine_tuning.begin(embedder, head, ["a", "b"], start)

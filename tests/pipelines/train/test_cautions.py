@@ -1,7 +1,7 @@
 import pytest
 
 from facemill.model.recipes.recipe import Recipe
-from facemill.pipelines.train.cautions import cautions, with_flags
+from facemill.pipelines.train.cautions import cautions, repeats, with_flags
 
 
 def test_usual_settings_need_no_caution():
@@ -41,3 +41,11 @@ def test_the_margin_of_arcface_is_usual_for_its_like(head):
 def test_heads_that_compare_images_of_one_identity_want_balanced_batches(head):
     (text,) = cautions(Recipe(head=head), 1000, 50)
     assert "give --images-per-identity 4." in text
+
+
+@pytest.mark.parametrize(("images", "said"), [(0, 0), (4, 0), (15, 0), (16, 1), (1024, 1)])
+def test_more_images_of_an_identity_than_it_has_are_reported(images, said):
+    found = repeats(Recipe(batch_size=1024, images_per_identity=images), 48, 6)
+    assert len(found) == said
+    assert all("the 8 images that an identity has on average" in text for text in found)
+    assert all(text.endswith("give --images-per-identity 8.") for text in found)

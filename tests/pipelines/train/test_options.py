@@ -136,7 +136,7 @@ def test_help_names_the_recipes_and_the_flags(capsys):
     [
         (("--recipe", "none"), "invalid choice: 'none'"),
         (("--backbone", "vgg"), "invalid choice: 'vgg'"),
-        (("--dropout", "0.95"), "dropout must be 0 to 0.9, got 0.95"),
+        (("--dropout", "0.95"), "--dropout must be 0 to 0.9, got 0.95"),
         (
             ("--backbone", "mobilefacenet", "--dropout", "0.2"),
             "--dropout must be given for one of plain, residual, compact, ir18, ir34, ir50, "
@@ -147,14 +147,14 @@ def test_help_names_the_recipes_and_the_flags(capsys):
             "--squeeze-excitation must be given for one of ir18, ir34, ir50, ir100 alone, but the "
             "network is plain",
         ),
-        (("--epochs", "0"), "epochs must be 1 to 10000, got 0"),
+        (("--epochs", "0"), "--epochs must be 1 to 10000, got 0"),
         (("--epochs", "x"), "invalid int value: 'x'"),
         (("--epochs", "2", "--steps", "9"), "--steps: not allowed with argument --epochs"),
-        (("--steps", "-1"), "steps must be 1 to 100000000, got -1"),
-        (("--batch-size", "0"), "batch size must be 1 to 65536, got 0"),
-        (("--learning-rate", "nan"), "learning rate must be 1e-08 to 1000000.0, got nan"),
-        (("--crop", "0.7"), "crop must be 0 to 0.5, got 0.7"),
-        (("--seed", "3000000000"), "seed must be 0 to 2147483647, got 3000000000"),
+        (("--steps", "-1"), "--steps must be 1 to 100000000, got -1"),
+        (("--batch-size", "0"), "--batch-size must be 1 to 65536, got 0"),
+        (("--learning-rate", "nan"), "--learning-rate must be 1e-08 to 1000000.0, got nan"),
+        (("--crop", "0.7"), "--crop must be 0 to 0.5, got 0.7"),
+        (("--seed", "3000000000"), "--seed must be 0 to 2147483647, got 3000000000"),
         (("--cpu-replicas", "0"), "--cpu-replicas must be 1 to 64, got 0"),
         (("--cpu-replicas", "3"), "--batch-size must be a multiple of --cpu-replicas (3), got 64"),
         (
@@ -185,6 +185,7 @@ def test_help_names_the_recipes_and_the_flags(capsys):
         (("--validate", "a=x", "--validate", "a=y"), "is given once, got 'a=y'"),
         (("--validate", "a/b=x"), "NAME is of letters, digits, dots, - or _"),
         (("--export", "onnx", "tflight"), "--export must name formats of tflite, saved_model"),
+        (("--init-head",), "--init-head must come with --init, whose head it keeps"),
         (("--runner", "x"), "takes no option --runner"),
     ],
 )
