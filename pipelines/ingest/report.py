@@ -182,8 +182,11 @@ def _faces(index: Shown, crops: StagedCrops) -> list[page.Section]:
     ]
     if faces.without:
         more = ", ..." if faces.images["none"] > len(faces.without) else ""
-        blocks.append(f"Without a face: {', '.join(faces.without)}{more}.")
-    groups = [
+        names_without = ", ".join(image_id for _, image_id in faces.without)
+        blocks.append(f"Without a face: {names_without}{more}.")
+    previews = crops.previews(faces.without)
+    groups = [images.Group("Rejected, without a face", previews)] if previews else []
+    groups += [
         images.Group(
             f"Kept, with {name} found" if name == "several" else f"Kept, with {name} face found",
             [

@@ -69,12 +69,12 @@ class Faces:
 
     Attributes:
         images: `none`, `one` and `several` to the number of images; empty without a detector.
-        without: image_ids of the first few without a face.
+        without: row_id and image_id of the first few without a face.
         examples: `one` and `several` to row_id and image_id of a few images that are kept.
     """
 
     images: Mapping[str, int] = field(default_factory=dict)
-    without: Sequence[str] = ()
+    without: Sequence[tuple[int, str]] = ()
     examples: Mapping[str, Sequence[tuple[int, str]]] = field(default_factory=dict)
 
 
@@ -180,13 +180,13 @@ class _FaceCounts:
     """Counts by the number of faces, and the images whose names come first of each."""
 
     images: Counter[str] = field(default_factory=Counter)
-    without: list[str] = field(default_factory=list)
+    without: list[tuple[str, int]] = field(default_factory=list)
     examples: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
 
     def add(self, part: pa.Table) -> None:
-        none = part.filter(pc.equal(part["reason_code"], ReasonCode.NO_FACE.value))["image_id"]
+        none = part.filter(pc.equal(part["reason_code"], ReasonCode.NO_FACE.value))
         self.images["none"] += len(none)
-        self.without = heapq.nsmallest(EXAMPLES, [*self.without, *none.to_pylist()])
+        self.without = heapq.nsmallest(FACES, [*self.without, *_names_and_rows(none)])
         for name, few in (
             ("one", pc.equal(part["faces"], 1)),
             ("several", pc.greater(part["faces"], 1)),
@@ -194,17 +194,21 @@ class _FaceCounts:
             found = part.filter(few)
             self.images[name] += len(found)
             kept = found.filter(pc.equal(found["outcome"], KEPT))
-            rows = zip(kept["image_id"].to_pylist(), kept["row_id"].to_pylist(), strict=True)
-            self.examples[name] = heapq.nsmallest(FACES, [*self.examples.get(name, ()), *rows])
+            rows = [*self.examples.get(name, ()), *_names_and_rows(kept)]
+            self.examples[name] = heapq.nsmallest(FACES, rows)
 
     def faces(self) -> Faces:
         if not self.images.total():
             return Faces()
-        examples = {
-            name: [(row_id, image_id) for image_id, row_id in some]
-            for name, some in self.examples.items()
-        }
-        return Faces(dict(self.images), self.without, examples)
+        without, *found = (
+            [(row_id, image_id) for image_id, row_id in some]
+            for some in (self.without, *self.examples.values())
+        )
+        return Faces(dict(self.images), without, dict(zip(self.examples, found, strict=True)))
+
+
+def _names_and_rows(part: pa.Table) -> Iterator[tuple[str, int]]:
+    return zip(part["image_id"].to_pylist(), part["row_id"].to_pylist(), strict=True)
 
 
 class _Sample:

@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from facemill.pipelines.common.report import images
 from facemill.pipelines.common.report.markup import Markup
 from facemill.pipelines.ingest.report_clusters import Cluster
@@ -43,6 +45,25 @@ class StagedCrops:
         """One crop with its captions, see `images.Thumbnail`."""
         pixels = decode(from_example(self._staging.record(row_id)).encoded).pixels
         return images.Thumbnail(images.encode(pixels), caption, note, full_name)
+
+    def previews(self, photos: Sequence[tuple[int, str]]) -> list[images.Thumbnail]:
+        """Small grey pictures of photos that were not cropped, of those that were staged.
+
+        Args:
+            photos: row_id and image_id of each.
+        """
+        small = self._staging.thumbnails(row_id for row_id, _ in photos) if photos else []
+        return [
+            images.Thumbnail(
+                images.encode(np.repeat(pixels[:, :, None], 3, axis=2)),
+                images.short_name(image_id),
+                "",
+                image_id,
+            )
+            for pixels, (_, image_id) in zip(small, photos, strict=True)
+            # What an earlier version rejected was not read again.
+            if pixels.any()
+        ]
 
     def prefetch(self, row_ids: Sequence[int]) -> None:
         """Reads what the page will show of a store, many crops at a time."""

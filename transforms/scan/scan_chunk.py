@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from facemill.transforms.core.keyed import keyed_hash
-from facemill.transforms.core.reasons import BY_CLASS_SIZE, Reason, reason_columns
+from facemill.transforms.core.reasons import BY_CLASS_SIZE, Reason, ReasonCode, reason_columns
 from facemill.transforms.core.row_ids import NEW, origin_of_chunk, row_ids_of
 from facemill.transforms.dataset.identity_filter import identity_key
 from facemill.transforms.dataset.image_metadata import METADATA
@@ -26,6 +26,7 @@ from facemill.transforms.faces.crop import Crop, CropConfig, frame
 from facemill.transforms.images import crop_variants, perceptual_hash
 from facemill.transforms.images.decode import Decoded, DecodeError, decode
 from facemill.transforms.images.margins import flat_margins
+from facemill.transforms.images.preview import preview
 from facemill.transforms.images.process import prepare_process
 from facemill.transforms.images.quality import (
     Quality,
@@ -132,7 +133,7 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
     """
     prepare_process()
     metadata: list[dict[str, Any]] = []
-    pixels: list[tuple[np.ndarray, bytes] | None] = []
+    pixels: list[tuple[np.ndarray, bytes | None] | None] = []
     usable = np.zeros(len(refs), USABLE)
     windows = np.zeros((len(refs), crop_variants.WINDOW_BYTES if job.windows else 0), np.uint8)
     good = np.zeros(len(refs), bool)
@@ -148,7 +149,7 @@ def scan_chunk(job: ScanJob, chunk: int, refs: Sequence[Ref]) -> Scanned:
         }
         metadata.append({**listed, **reason_columns(result.reason), **result.metadata})
         if result.crop is None:
-            pixels.append(None)
+            pixels.append(None if result.preview is None else (result.preview, None))
             continue
         good[row] = True
         encoded = encode_jpeg(result.crop)
@@ -204,11 +205,15 @@ def scan_packed(job: ScanJob, chunk: Chunk) -> Scanned:
 
 @dataclass(frozen=True)
 class _Inspected:
-    """The result for one image: its metadata, and its crop or the reason why it has none."""
+    """The result for one image: its metadata, and its crop or the reason why it has none.
+
+    Where the reason is that no face was found, `preview` shows people the photo: uint8 [64, 64].
+    """
 
     metadata: dict[str, Any]
     reason: Reason | None = None
     crop: np.ndarray | None = None
+    preview: np.ndarray | None = None
 
 
 def _inspect(job: ScanJob, refs: Sequence[Ref]) -> Iterator[tuple[Ref, _Inspected]]:
@@ -280,7 +285,9 @@ def _framed(
             continue
         framed = next(crops)
         if isinstance(framed, Reason):
-            yield ref, _Inspected(seen.metadata, framed)
+            faceless = framed.code == ReasonCode.NO_FACE
+            shown = preview(decoded.pixels, perceptual_hash.SMALL_SIDE) if faceless else None
+            yield ref, _Inspected(seen.metadata, framed, preview=shown)
             continue
         yield ref, _measured(job, seen, framed)
 

@@ -5,7 +5,8 @@ twice writes the same files again:
 
 - `*.metadata`: image metadata, a table in Arrow's file format with one row per image, read column
   by column;
-- `*.thumbnails`: a thumbnail for each row, zeros for an image that is not usable;
+- `*.thumbnails`: a thumbnail for each row, zeros for an image that is not usable, or a preview of
+  it;
 - `*.records`: a header with an entry for each row, then the encoded record of each usable image.
 
 The folder `done` counts the images that were scanned, for the progress line.
@@ -59,7 +60,7 @@ def write_chunk(
     folder: str,
     chunk: int,
     metadata: pa.Table,
-    pixels: Sequence[tuple[np.ndarray, bytes] | None],
+    pixels: Sequence[tuple[np.ndarray, bytes | None] | None],
 ) -> None:
     """Writes the files of a chunk, each completely or not at all.
 
@@ -68,7 +69,8 @@ def write_chunk(
         chunk: the number of the chunk.
         metadata: image metadata, N rows, N at most CHUNK.
         pixels: for each image its thumbnail, uint8 [64, 64], and its encoded record; None for an
-            image that is not usable.
+            image that is not usable, or no record but a preview of the photo in place of the
+            thumbnail.
 
     Raises:
         RunError: this machine does not see the staging folder.
@@ -81,6 +83,8 @@ def write_chunk(
         if one is None:
             continue
         thumbnails[row], record = one
+        if record is None:
+            continue
         entries[row] = (offset, len(record))
         records.append(record)
         offset += len(record)

@@ -2,6 +2,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -13,11 +14,12 @@ from facemill.pipelines.ingest.options import IngestOptions
 from facemill.pipelines.ingest.report_data import Faces, IndexSummary
 from facemill.transforms.core.reasons import ReasonCode
 from facemill.transforms.core.row_ids import row_ids_of
+from facemill.transforms.dataset.image_metadata import METADATA
 from facemill.transforms.dataset.outcomes import OUTCOMES
 from facemill.transforms.faces.crop import CropConfig
 from facemill.transforms.images.quality import QualityThresholds
 from facemill.transforms.scan.scan_chunk import ScanJob, scan_chunk
-from facemill.transforms.scan.staging import StagingReader
+from facemill.transforms.scan.staging import StagingReader, write_chunk
 from facemill.transforms.shards.index import SCHEMA
 from facemill.transforms.sources.base import Ref
 from facemill.transforms.sources.folders import Folders
@@ -206,8 +208,18 @@ def test_more_reasons_than_a_table_has_rows_are_counted(tmp_path, scanned):
 
 def test_faces_have_a_section_with_pictures_where_a_detector_ran(scanned):
     job, names = scanned
-    examples = {"several": [(row_ids_of(CHUNK, len(names))[0], names[0])]}
-    faces = Faces({"none": 4, "one": 0, "several": 1}, ["a.jpg", "b.jpg"], examples)
+    row_ids = row_ids_of(CHUNK, len(names)).tolist()
+    examples = {"several": [(row_ids[0], names[0])]}
+    # The second was not staged in this run.
+    write_chunk(
+        job.staging,
+        CHUNK + 1,
+        METADATA.empty_table(),
+        [(np.full((64, 64), 9, np.uint8), None), None],
+    )
+    first, second = row_ids_of(CHUNK + 1, 2).tolist()
+    without = [(first, "a.jpg"), (second, "b.jpg")]
+    faces = Faces({"none": 4, "one": 0, "several": 1}, without, examples)
     shown = IndexSummary((), 1).shown(lambda: [])
     with StagingReader(job.staging) as staging:
         crops = report.StagedCrops(job.staging, staging)
@@ -216,7 +228,8 @@ def test_faces_have_a_section_with_pictures_where_a_detector_ran(scanned):
     assert section.title == "Faces"
     text = "".join(section.blocks)
     assert "Without a face: a.jpg, b.jpg, ..." in text
-    assert text.count("<img") == 1
+    assert "Rejected, without a face" in text
+    assert text.count("<img") == 2
 
 
 def test_attributes_group_images_that_have_no_identity():

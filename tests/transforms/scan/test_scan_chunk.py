@@ -16,6 +16,7 @@ from facemill.transforms.dataset.splits import SPLIT_REQUEST
 from facemill.transforms.faces.crop import NO_FACE, CropConfig
 from facemill.transforms.images import perceptual_hash
 from facemill.transforms.images.decode import decode
+from facemill.transforms.images.preview import preview
 from facemill.transforms.images.quality import QualityThresholds, measure
 from facemill.transforms.images.resize import center_square
 from facemill.transforms.scan import scan_chunk as scan
@@ -235,6 +236,11 @@ def test_an_image_without_a_crop_is_rejected_with_the_reason(tmp_path, monkeypat
     scanned = scan_chunk(job_of(tmp_path), CHUNK_NUMBER, REFS)
     metadata = read_metadata(str(tmp_path), CHUNK_NUMBER).to_pylist()
     assert metadata[0]["reason"] == "no face was found"
+    # The photo can be shown; an image with another reason has no picture.
+    with StagingReader(str(tmp_path)) as staging:
+        shown = staging.thumbnails(row_ids_of(CHUNK_NUMBER, 2))
+    assert (shown[0] == preview(image(1), 64)).all()
+    assert not shown[1].any()
     assert metadata[0]["width"] == 40
     assert [row_of(row_id) for row_id in scanned.usable["row_id"]] == USABLE_ROWS[1:]
     # The others keep their own crops.
