@@ -52,7 +52,9 @@ class StagedCrops:
         Args:
             photos: row_id and image_id of each.
         """
-        small = self._staging.thumbnails(row_id for row_id, _ in photos) if photos else []
+        if not photos:
+            return []
+        small = self._staging.thumbnails(row_id for row_id, _ in photos)
         return [
             images.Thumbnail(
                 images.encode(np.repeat(pixels[:, :, None], 3, axis=2)),
