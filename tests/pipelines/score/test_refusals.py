@@ -71,7 +71,7 @@ def test_only_broken_files_fail_the_run(tiny_model, tmp_path, capfd):
     (folder / "b.jpg").write_bytes(broken.not_an_image())
     assert score(tmp_path / "photos", tiny_model, tmp_path / "out", "--max-rejected", 1) == 1
     error = sentence(capfd)
-    assert "2 of 2" in error
+    assert "but none of 2 has" in error
     assert "1 empty file" in error
     assert not (tmp_path / "out" / "manifest.json").exists()
 
