@@ -68,6 +68,7 @@ FLAGS = {
         --aliases None FILE
         --teacher None
         --init None
+        --init-head False --no-init-head
         --freeze repeated PATTERN
         --find-learning-rate False --no-find-learning-rate
         --dry-run False --no-dry-run

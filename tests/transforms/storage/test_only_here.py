@@ -29,8 +29,8 @@ STREAMS = {"stream", "source", "sink"}
 ALLOWED = {
     ("pipelines/cli.py", "os.open"): "the null device",
     ("pipelines/common/lazy_import.py", "tempfile"): "a file without a name, for stderr",
-    ("pipelines/common/flink.py", "shutil"): "the search for Java",
-    ("pipelines/common/flink.py", "os.path.exists"): "Beam's own cache of jars",
+    ("pipelines/common/job_servers.py", "shutil"): "the search for Java",
+    ("pipelines/common/job_servers.py", "os.path.exists"): "Beam's own cache of jars",
     ("transforms/core/control_groups.py", "open"): "the system's files of control groups",
     ("pipelines/common/runner.py", "shutil"): "Beam's own temporary folder",
 }
