@@ -13,17 +13,26 @@ def strategy():
     return tf.distribute.MirroredStrategy(["/cpu:0"])
 
 
+@pytest.fixture(scope="module")
+def trainer_in(dataset, manifest, transform, strategy):
+    """Builds a trainer in a folder."""
+
+    def build(folder, recipe: Recipe, pairs=None, data=None) -> Trainer:
+        data = data or Data(str(dataset), manifest, transform, pairs)
+        keras.utils.set_random_seed(recipe.seed)
+        return Trainer(data, recipe, strategy, str(folder), str(folder))
+
+    return build
+
+
 @pytest.fixture
-def trainer(dataset, manifest, transform, strategy, tmp_path):
+def trainer(trainer_in, tmp_path):
     """Builds trainers, each in a folder of its own unless one is given."""
     count = 0
 
     def build(recipe: Recipe, pairs=None, folder=None, data=None) -> Trainer:
         nonlocal count
         count += 1
-        folder = str(folder or tmp_path / f"run-{count}")
-        data = data or Data(str(dataset), manifest, transform, pairs)
-        keras.utils.set_random_seed(recipe.seed)
-        return Trainer(data, recipe, strategy, folder, folder)
+        return trainer_in(folder or tmp_path / f"run-{count}", recipe, pairs, data)
 
     return build

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import pytest
 
@@ -10,15 +11,22 @@ from tests.model.training.one_step import ONE_STEP
 RECIPE = dataclasses.replace(ONE_STEP, steps=4)
 
 
-@pytest.fixture
-def stopped(trainer, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def run_of_four(trainer_in, tmp_path_factory):
     """The folder of a run of four steps with checkpoints of the second and the fourth."""
-    folder = tmp_path / "run"
-    monkeypatch.setattr(training, "_CHECK_EVERY", 2)
-    monkeypatch.setattr(training, "_CHECKPOINT_SECONDS", -1.0)
-    trainer(RECIPE, folder=folder).run()
+    folder = tmp_path_factory.mktemp("checkpoints") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_CHECK_EVERY", 2)
+        patch.setattr(training, "_CHECKPOINT_SECONDS", -1.0)
+        trainer_in(folder, RECIPE).run()
     assert {path.name for path in folder.glob("*.index")} == {"ckpt-2.index", "ckpt-4.index"}
     return folder
+
+
+@pytest.fixture
+def stopped(run_of_four, tmp_path):
+    """A copy of it; the list of checkpoints names them relative to the folder."""
+    return shutil.copytree(run_of_four, tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", ["history-4.json", "ckpt-4.index", "ckpt-4.data-00000-of-00001"])
