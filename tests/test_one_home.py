@@ -8,11 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TREES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
-    for top in ("pipelines", "model", "transforms")
-    for path in sorted((ROOT / top).rglob("*.py"))
-}
 # The module of each; no other module may assign the name or repeat the value.
 CHOICES = {
     "RECIPES": "model/recipes/choices.py",
@@ -71,9 +66,19 @@ def assigned(tree: ast.Module) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def homes() -> dict[str, list[str]]:
+def trees() -> dict[str, ast.Module]:
+    """The parsed sources, which are half a million objects: only while these tests run."""
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
+        for top in ("pipelines", "model", "transforms")
+        for path in sorted((ROOT / top).rglob("*.py"))
+    }
+
+
+@pytest.fixture(scope="module")
+def homes(trees) -> dict[str, list[str]]:
     found = defaultdict(list)
-    for path, tree in TREES.items():
+    for path, tree in trees.items():
         for name in assigned(tree):
             found[name].append(path)
     return found
@@ -85,12 +90,12 @@ def test_a_name_is_assigned_in_its_home_alone(homes, name, home):
 
 
 @pytest.mark.parametrize("name", ["SPLITS", "LEVELS", "ALIGNMENTS", "DETECTORS", "NETWORKS"])
-def test_no_other_module_repeats_a_list_of_choices(name):
+def test_no_other_module_repeats_a_list_of_choices(trees, name):
     home = CHOICES[name].removesuffix(".py").replace("/", ".")
     value = getattr(importlib.import_module(f"facemill.{home}"), name)
     repeats = [
         f"{path}:{node.lineno}"
-        for path, tree in TREES.items()
+        for path, tree in trees.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Tuple | ast.List | ast.Set)
         and {getattr(one, "value", None) for one in node.elts} == set(value)
@@ -100,10 +105,10 @@ def test_no_other_module_repeats_a_list_of_choices(name):
 
 
 @pytest.mark.parametrize(("text", "home"), WRITTEN_ONCE.items())
-def test_a_name_that_two_sides_share_is_written_once(text, home):
+def test_a_name_that_two_sides_share_is_written_once(trees, text, home):
     homes = [
         path
-        for path, tree in TREES.items()
+        for path, tree in trees.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and node.value == text
     ]
