@@ -16,6 +16,7 @@ from apache_beam.portability.api import (
     beam_job_api_pb2_grpc,
 )
 
+from facemill.pipelines.common.local import bare_name
 from facemill.transforms.core.errors import UsageError
 
 # Beam itself waits forever for a job endpoint on which no server listens.
@@ -42,7 +43,7 @@ def check_endpoints(runner: str, options: PipelineOptions) -> None:
     """
     portable = options.view_as(PortableOptions)
     endpoint, pool = portable.job_endpoint, pool_of(options)
-    if runner.rsplit(".", 1)[-1] == "PortableRunner" and not endpoint:
+    if bare_name(runner) == "PortableRunner" and not endpoint:
         raise UsageError(
             "--job_endpoint must be where a job server listens for a PortableRunner, got none; "
             "give its HOST:PORT."

@@ -13,6 +13,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
 from apache_beam.runners.portability.spark_runner import LOCAL_MASTER_PATTERN
 
+from facemill.pipelines.common.local import bare_name
 from facemill.transforms.core.errors import UsageError
 
 _TYPES = ("EXTERNAL", "PROCESS", "DOCKER", "LOOPBACK")
@@ -32,7 +33,7 @@ def check_environment(runner: str, options: PipelineOptions) -> None:
     """
     portable = options.view_as(PortableOptions)
     kind, config = portable.environment_type, portable.environment_config
-    name = runner.rsplit(".", 1)[-1]
+    name = bare_name(runner)
     if name not in ("PortableRunner", "FlinkRunner", "SparkRunner", "PrismRunner"):
         return
     # A kind by its URN is for those who know Beam better than this check does.

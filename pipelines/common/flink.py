@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES, FlinkRunner
 
 from facemill.pipelines.common.job_servers import SECONDS_TO_ANSWER, reason_of
+from facemill.pipelines.common.local import bare_name
 from facemill.transforms.core.errors import UsageError
 
 # States in which a job holds no slots and writes nothing more.
@@ -107,7 +108,7 @@ def check_flink(runner: str, options: PipelineOptions) -> None:
         options.view_as(PortableOptions).job_endpoint
         or options.view_as(FlinkRunnerOptions).flink_job_server_jar
     )
-    if rest is not None and runner.rsplit(".", 1)[-1] == "FlinkRunner" and starts_server:
+    if rest is not None and bare_name(runner) == "FlinkRunner" and starts_server:
         _check_version(rest, options)
 
 

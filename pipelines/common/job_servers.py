@@ -19,6 +19,7 @@ from apache_beam.runners.portability.spark_runner import SparkJarJobServer
 from apache_beam.utils.subprocess_server import JavaJarServer
 
 from facemill.pipelines.common.endpoints import refusal_of
+from facemill.pipelines.common.local import bare_name
 from facemill.transforms.core.errors import UsageError
 
 SECONDS_TO_ANSWER = 4.5
@@ -54,7 +55,7 @@ def check_job_server(runner: str, options: PipelineOptions) -> None:
         UsageError: there is no Java, the server is neither here nor can it be downloaded, or no
             Spark listens where the server would look for it.
     """
-    name = runner.rsplit(".", 1)[-1]
+    name = bare_name(runner)
     if name == "SparkRunner":
         _check_spark_master(options)
     server = _server_of(name, options)

@@ -21,11 +21,16 @@ def is_local(beam_args: Sequence[str]) -> bool:
     return runs_here(given.runner or LOCAL)
 
 
+def bare_name(runner: str) -> str:
+    """The name of a runner without its module, which Beam's `--runner` may have."""
+    return runner.rsplit(".", 1)[-1]
+
+
 def runs_here(runner: str) -> bool:
     """Whether a runner of Beam runs all steps on this machine, so that its disks are enough.
 
     Args:
         runner: its name, perhaps with its module, spelled as Beam takes it: `fnapi` too.
     """
-    name = runner.rsplit(".", 1)[-1].lower()
+    name = bare_name(runner).lower()
     return any(one.lower() in (name, f"{name}runner") for one in _LOCAL_RUNNERS)

@@ -34,7 +34,7 @@ from facemill.pipelines.common import (
     job_servers,
 )
 from facemill.pipelines.common.cancel import Interrupts, cancel_job
-from facemill.pipelines.common.local import LOCAL, runs_here
+from facemill.pipelines.common.local import LOCAL, bare_name, runs_here
 from facemill.pipelines.common.progress import Progress
 from facemill.transforms.core import counters
 from facemill.transforms.core.beam_options import OptionsWithViews
@@ -70,7 +70,7 @@ class Runner:
     @property
     def is_dataflow(self) -> bool:
         """Whether it is Google's service."""
-        return self.name.rsplit(".", 1)[-1] == dataflow.NAME
+        return bare_name(self.name) == dataflow.NAME
 
     def run(
         self, build: Callable[[beam.Pipeline], None], progress: Progress, output: str
@@ -234,7 +234,7 @@ def choose(
             f"--runner must not be {name}, which loses data without an error; "
             f"use {LOCAL}, PortableRunner, FlinkRunner or DataflowRunner."
         )
-    if name.rsplit(".", 1)[-1] == LOCAL:
+    if bare_name(name) == LOCAL:
         name = LOCAL
     runner = Runner(name, options)
     runner.check(paths)
