@@ -200,11 +200,12 @@ class _FaceCounts:
     def faces(self) -> Faces:
         if not self.images.total():
             return Faces()
-        without, *found = (
-            [(row_id, image_id) for image_id, row_id in some]
-            for some in (self.without, *self.examples.values())
-        )
-        return Faces(dict(self.images), without, dict(zip(self.examples, found, strict=True)))
+        examples = {name: _rows_and_names(some) for name, some in self.examples.items()}
+        return Faces(dict(self.images), _rows_and_names(self.without), examples)
+
+
+def _rows_and_names(found: Sequence[tuple[str, int]]) -> list[tuple[int, str]]:
+    return [(row_id, image_id) for image_id, row_id in found]
 
 
 def _names_and_rows(part: pa.Table) -> Iterator[tuple[str, int]]:

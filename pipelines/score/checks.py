@@ -170,10 +170,9 @@ def refuse_changes(output: str, photos: Sequence[input_files.Input], do: str) ->
     Raises:
         UsageError: files came, went or changed; it names some.
     """
+    run, known = artifact.read_run(output), functools.partial(sources, output)
     for one in photos:
-        input_files.refuse_changes(
-            artifact.read_run(output), one, output, do, known=functools.partial(sources, output)
-        )
+        input_files.refuse_changes(run, one, output, do, known=known)
 
 
 def _column(work: Work, parts: Sequence[dict[str, Any]], name: str) -> Iterator[list[str]]:

@@ -99,7 +99,8 @@ def open_beside(options: TrainOptions, given: Datasets, of_several_workers: bool
     teacher = None if options.teacher is None else Teacher(options.teacher, given.manifest)
     initial = None
     if options.init is not None:
-        kept = (options.freeze, options.init_head)
-        initial = Initial(options.init, *kept, options.recipe, given.manifest)
+        initial = Initial(
+            options.init, options.freeze, options.init_head, options.recipe, given.manifest
+        )
     sets = {name: storage.absolute(path, "validate") for name, path in options.validate}
     return Beside(sets, teacher, initial, options.freeze, options.init_head)
