@@ -15,6 +15,8 @@ LOWEST, HIGHEST = 1e-6, 10.0
 STEPS = 100
 # Of the exponential average that smooths the losses.
 _SMOOTHING = 0.9
+# The average is that of so many batches; before, it is the loss of one or a few.
+_WINDOW = round(1 / (1 - _SMOOTHING))
 # The test ends where the smoothed loss is so many times its lowest value.
 _DIVERGED = 4.0
 # A curve whose loss falls by less proposes nothing.
@@ -97,9 +99,12 @@ def propose(rates: Sequence[float], losses: Sequence[float]) -> Curve:
     rates = list(rates[: len(finite)])
     if not smoothed:
         return Curve([], [], [], None, "The first loss was not finite, so no rate is proposed.")
-    lowest = min(range(len(smoothed)), key=smoothed.__getitem__)
-    fall = f"from {smoothed[0]:.3g} to {smoothed[lowest]:.3g}"
-    if smoothed[lowest] > (1 - _LEAST_FALL) * smoothed[0]:
+    # The first batches of a window may be easy by chance; the lowest rates hardly change the
+    # loss, so their mean is where the curve starts. A short test has a shorter window.
+    start = min(_WINDOW, (len(smoothed) + 3) // 4) - 1
+    lowest = min(range(start, len(smoothed)), key=smoothed.__getitem__)
+    fall = f"from {smoothed[start]:.3g} to {smoothed[lowest]:.3g}"
+    if smoothed[lowest] > (1 - _LEAST_FALL) * smoothed[start]:
         reason = (
             f"The loss hardly fell at any rate ({fall}), so no rate is proposed; look at labels "
             "and network, or test with more `steps`."
@@ -119,7 +124,8 @@ def _until_diverged(groups: Iterable[Group]) -> list[float]:
     for group in groups:
         losses += group.losses
         smoothed = _smoothed(losses)
-        if not math.isfinite(smoothed[-1]) or smoothed[-1] > _DIVERGED * min(smoothed):
+        lowest = min(smoothed[min(_WINDOW, len(smoothed)) - 1 :])
+        if not math.isfinite(smoothed[-1]) or smoothed[-1] > _DIVERGED * lowest:
             break
     return losses
 

@@ -39,6 +39,21 @@ def test_a_curve_without_a_fall_proposes_nothing():
     assert "hardly fell at any rate" in found.reason
 
 
+def test_an_easy_first_batch_hides_no_fall():
+    losses = curve(60)
+    losses[0] = 5.0
+    found = find_rate.propose(RATES, losses)
+    assert found.smoothed[0] == min(found.smoothed)
+    assert found.proposal == pytest.approx(find_rate.propose(RATES, curve(60)).proposal, rel=0.1)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 12])
+def test_short_tests_start_at_the_mean_of_fewer_batches(steps):
+    falling = [10.0 - step for step in range(steps)]
+    found = find_rate.propose(RATES[:steps], falling)
+    assert (found.proposal is None) == (steps == 1)
+
+
 def test_losses_from_the_first_that_is_not_finite_are_left_out():
     losses = [*curve(60)[:80], float("nan"), 3.0]
     found = find_rate.propose(RATES, losses)
