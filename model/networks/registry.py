@@ -51,4 +51,5 @@ def build(
         return compact.build(image_size, embedding_size, dropout or 0.0)
     if name == "plain":
         return plain.build(image_size, embedding_size, dropout or 0.0)
+    assert name == "ghostfacenet", name
     return ghostfacenet.build(image_size, embedding_size, dropout or 0.0)

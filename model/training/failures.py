@@ -59,7 +59,7 @@ def of_records(error: tf.errors.OpError, dataset: str, step: int) -> Exception:
         return error
     return RunError(
         f"Every record of {dataset} must be an image of a known identity, but TensorFlow stopped "
-        f"after step {step} ({error.message.splitlines()[0][:_LONGEST]}); ingest again."
+        f"after step {step} ({_first_line(error)}); ingest again."
     )
 
 
@@ -74,12 +74,16 @@ def of_validation(error: Exception, image_size: int, step: int) -> RunError:
     if isinstance(error, tf.errors.OpError):
         return RunError(
             f"Every image of validation must be a JPEG or PNG of {image_size} pixels, but "
-            f"TensorFlow stopped ({error.message.splitlines()[0][:_LONGEST]}); ingest again."
+            f"TensorFlow stopped ({_first_line(error)}); ingest again."
         )
     return RunError(
         f"The model must embed every image of validation, but after step {step} it does not "
         f"({error}); lower `learning_rate` and train again."
     )
+
+
+def _first_line(error: tf.errors.OpError) -> str:
+    return error.message.splitlines()[0][:_LONGEST]
 
 
 def _said(error: tf.errors.OpError) -> str:
