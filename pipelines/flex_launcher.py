@@ -24,8 +24,7 @@ from facemill.transforms.core.errors import FacemillError, RunError, UsageError,
 COMMAND, IMAGE = "FACEMILL_COMMAND", "FACEMILL_IMAGE"
 # The job that the step submits needs a name of its own beside the template's.
 _SUFFIX = "-work"
-# Of the template's job alone.
-_OWN = ("template_location", "job_name")
+_TEMPLATE = "template_location"
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,13 +58,15 @@ def launch(command: str, given: Sequence[str]) -> None:
             f"{COMMAND} must be {', '.join(others)} or {last}, got {command!r}; build "
             "deploy/dataflow/Dockerfile with --build-arg COMMAND."
         )
-    words, of_beam = _divided(command, given)
+    words, of_beam, template = _divided(command, given)
     with naming(flags_of(flex_parameters.parser_of(command))):
         own = runner.choose(of_beam, flex_parameters.paths_of(command, _options(command, words)))
     if not own.is_dataflow:
         raise UsageError(f"--runner must be {dataflow.NAME}, got {own.name}; give it.")
-    passed = [one for one in of_beam if _name(one) not in _OWN]
+    passed = [one for one in of_beam if _name(one) != "job_name"]
     cloud = own.options.view_as(GoogleCloudOptions)
+    # A command that waits for its job refuses it, so it is set after the checks.
+    cloud.template_location = template
     if cloud.job_name:
         passed.append(f"--job_name={cloud.job_name}{_SUFFIX}")
     # One worker waits; the workers that were asked for are of the job that it submits.
@@ -122,12 +123,17 @@ class RunCommand(beam.DoFn):
         yield from ()
 
 
-def _divided(command: str, given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words of the command, and those of Beam, with the image of the environment."""
+def _divided(command: str, given: Sequence[str]) -> tuple[list[str], list[str], str | None]:
+    """The words of the command, those of Beam with the environment's image, and the template."""
     parser = flex_parameters.parser_of(command)
     known = {option for action in parser._actions for option in action.option_strings}
-    words, of_beam = [], []
+    words: list[str] = []
+    of_beam: list[str] = []
+    template = None
     for word in flex_parameters.words_of(command, given):
+        if _name(word) == _TEMPLATE:
+            template = word.partition("=")[2]
+            continue
         (words if word.partition("=")[0] in known else of_beam).append(word)
     if os.environ.get(IMAGE) and "sdk_container_image" not in map(_name, of_beam):
         of_beam.append(f"--sdk_container_image={os.environ[IMAGE]}")
@@ -138,7 +144,7 @@ def _divided(command: str, given: Sequence[str]) -> tuple[list[str], list[str]]:
             f"facemill: neither facemill nor Beam takes {' '.join(unknown)}; left out.",
             file=sys.stderr,
         )
-    return words, [word for word in of_beam if word not in unknown]
+    return words, [word for word in of_beam if word not in unknown], template
 
 
 def _options(command: str, words: Sequence[str]) -> object:
