@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: setup demo test test-fast test-long test-portable test-night test-airflow test-dataflow \
-  test-flink lock lint lint-deploy format bench docs clean
+  test-flink lock templates lint lint-deploy format bench docs clean
 
 setup: .venv/.ready
 
@@ -69,10 +69,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Shell scripts and the Dockerfile. `make lint` does without: the two programs have 70 MB.
+# Shell scripts and the Dockerfiles. `make lint` does without: the two programs have 70 MB.
 lint-deploy: .tools/lint/.ready
 	.tools/lint/bin/shellcheck .ci/run deploy/*.sh deploy/*/*.sh
-	.tools/lint/bin/hadolint deploy/Dockerfile
+	.tools/lint/bin/hadolint deploy/Dockerfile deploy/dataflow/Dockerfile
 
 .tools/lint/.ready:
 	$(PYTHON) -m venv .tools/lint
@@ -82,6 +82,10 @@ lint-deploy: .tools/lint/.ready
 # The versions that the worker image installs: those of this environment.
 lock: setup
 	$(BIN)/python deploy/lock.py > deploy/constraints.txt
+
+# The parameters of the Flex Templates of deploy/dataflow, from the flags.
+templates: setup
+	$(BIN)/python deploy/dataflow/metadata.py
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -32,10 +32,15 @@ def module_of(command: str, name: str) -> str:
     return f"facemill.pipelines.{command.replace('-', '_')}.{name}"
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Reports a wrong option in one sentence, without the usage block before it."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
+        """Raises what is wrong.
+
+        Raises:
+            UsageError: always.
+        """
         raise UsageError(f"{message}; see `{self.prog} --help`.")
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -111,7 +116,7 @@ def _drop_output() -> None:
 
 
 def _run(given: list[str], status: Status) -> None:
-    parser = _Parser(
+    parser = Parser(
         prog="facemill",
         description="Batch face recognition: photos to datasets, models, embeddings, answers.",
         allow_abbrev=False,

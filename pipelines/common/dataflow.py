@@ -24,11 +24,17 @@ def check_dataflow(options: PipelineOptions) -> None:
     """
     cloud = options.view_as(GoogleCloudOptions)
     for name, what in (
+        ("project", "the Google Cloud project that runs the job"),
         ("region", "the region of the job, such as europe-west4"),
         ("temp_location", "a folder on Google's store, such as gs://BUCKET/temp"),
     ):
         if not getattr(cloud, name):
             raise UsageError(f"--{name} must be {what}, with {NAME}, got none; give it.")
+    if cloud.template_location:
+        raise UsageError(
+            f"--template_location must not be given, for a template ends before its job has begun, "
+            f"got {cloud.template_location}; leave it out, or build deploy/dataflow/Dockerfile."
+        )
     for name in ("temp_location", "staging_location"):
         value = getattr(cloud, name)
         if value and not value.startswith("gs://"):

@@ -258,11 +258,23 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
-def _refuse_unknown(beam_args: Sequence[str]) -> None:
+def unknown_words(beam_args: Sequence[str]) -> list[str]:
+    """The words of a command line that are no option of Beam's.
+
+    Args:
+        beam_args: flags that are not the command's own.
+
+    Raises:
+        UsageError: an option has a value that it does not take.
+    """
     parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for group in PipelineOptions.__subclasses__():
         group._add_argparse_args(parser)
-    _, unknown = parser.parse_known_args(list(beam_args))
+    return parser.parse_known_args(list(beam_args))[1]
+
+
+def _refuse_unknown(beam_args: Sequence[str]) -> None:
+    unknown = unknown_words(beam_args)
     if unknown:
         raise UsageError(
             f"every option must be the command's own or Beam's, got {unknown[0]}; see --help."

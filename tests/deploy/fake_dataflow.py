@@ -18,6 +18,7 @@ from typing import Any
 
 from facemill.transforms import storage
 
+# The number of the job follows.
 JOB = "2026-11-25_02_00_00-1"
 _REPLAY = str(Path(__file__).with_name("replay.py"))
 
@@ -29,22 +30,25 @@ class FakeDataflow:
     Attributes:
         url: where it listens.
         jobs: as they were submitted.
-        state: of the last one.
-        output: what its process printed.
+        states: of each.
+        output: what their processes printed.
     """
 
     url: str = ""
     jobs: list[dict[str, Any]] = field(default_factory=list)
-    state: str = "JOB_STATE_PENDING"
+    states: list[str] = field(default_factory=list)
     output: str = ""
 
-    def submit(self, job: dict[str, Any]) -> None:
-        """Takes a job and runs its graph."""
+    def submit(self, job: dict[str, Any]) -> threading.Thread:
+        """Takes a job and runs its graph, which ends with the thread that is returned."""
+        number = len(self.jobs)
         self.jobs.append(job)
-        self.state = "JOB_STATE_RUNNING"
-        threading.Thread(target=self._run, args=(job,), daemon=True).start()
+        self.states.append("JOB_STATE_RUNNING")
+        thread = threading.Thread(target=self._run, args=(number, job), daemon=True)
+        thread.start()
+        return thread
 
-    def _run(self, job: dict[str, Any]) -> None:
+    def _run(self, number: int, job: dict[str, Any]) -> None:
         options = job["environment"]["sdkPipelineOptions"]["options"]
         with tempfile.TemporaryDirectory() as folder:
             graph = Path(folder) / "pipeline.pb"
@@ -58,17 +62,19 @@ class FakeDataflow:
                 # Workers have neither the launcher's folder nor its files.
                 cwd=folder,
             )
-        self.output = done.stdout + done.stderr
-        self.state = "JOB_STATE_FAILED" if done.returncode else "JOB_STATE_DONE"
+        self.output += done.stdout + done.stderr
+        self.states[number] = "JOB_STATE_FAILED" if done.returncode else "JOB_STATE_DONE"
 
     def answer(self, path: str) -> dict[str, Any]:
         """What the service says of a job."""
         if path.endswith(("/messages", "/metrics")):
             return {}
+        name = path.rpartition("/")[2]
+        number = int(name.removeprefix(JOB)) if name.startswith(JOB) else len(self.jobs) - 1
         return {
-            "id": JOB,
-            "name": self.jobs[-1]["name"],
-            "currentState": self.state,
+            "id": f"{JOB}{number}",
+            "name": self.jobs[number]["name"],
+            "currentState": self.states[number],
             "type": "JOB_TYPE_BATCH",
         }
 

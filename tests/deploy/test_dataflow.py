@@ -1,6 +1,9 @@
 """Jobs submitted to a fake of Dataflow: the staged graph gives the bytes of a local run."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +68,40 @@ def test_ingest_and_score(service, root, tmp_path, capsys):
     assert len(service.jobs) == 2
     pool = service.jobs[-1]["environment"]["workerPools"][0]
     assert pool["sdkHarnessContainerImages"][0]["containerImage"] == "registry/facemill:test"
+
+
+def test_a_flex_template(service, root, tmp_path, capsys):
+    """As Google's launcher does: the program stages the job and ends, then the job is started."""
+    entry = Path(__file__).parents[2] / "deploy" / "dataflow" / "flex.py"
+    staged = f"{root}/staging/template_launches/1/job_object"
+    before = len(service.jobs)
+    words = [
+        *(f"--input={root}/photos", f"--model={root}/model", f"--output={root}/flex"),
+        *("--batch_size=16", "--flip_average=false", "--job_name=night"),
+        *(f"--template_location={staged}", f"--staging_location={root}/staging"),
+        *("--max_num_workers=7", "--unknown_to_beam=1", *flags(service, root)),
+    ]
+    done = subprocess.run(
+        [sys.executable, str(entry), *words],
+        env=os.environ | {"FACEMILL_COMMAND": "score"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--unknown_to_beam=1" in done.stderr
+    assert len(service.jobs) == before, "the program only stages"
+    service.submit(json.loads(storage.read_bytes(staged))).join()
+    assert service.states[before:] == ["JOB_STATE_DONE"] * 2, service.output
+    own, work = service.jobs[before:]
+    assert own["environment"]["workerPools"][0]["autoscalingSettings"]["maxNumWorkers"] == 1
+    assert work["environment"]["workerPools"][0]["autoscalingSettings"]["maxNumWorkers"] == 7
+    assert work["name"] == "night-work"
+    here = ("score", "--input", f"{root}/photos", "--model", f"{root}/model", "--batch-size", 16)
+    assert run(*here, "--output", tmp_path / "here", "--workers", 1) == 0
+    assert contents_of(f"{root}/flex", tmp_path / "copy") == contents(tmp_path / "here")
 
 
 def test_workers_that_cannot_reach_the_output_are_told_before(service, root, tmp_path, capsys):

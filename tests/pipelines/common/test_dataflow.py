@@ -23,6 +23,8 @@ def check(**given: str) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        ({"project": ""}, "--project must be the Google Cloud project"),
+        ({"template_location": "gs://bucket/x"}, "--template_location must not be given"),
         ({"region": ""}, "--region must be the region of the job"),
         ({"temp_location": ""}, "--temp_location must be a folder on Google's store"),
         ({"temp_location": "/tmp/x"}, "got /tmp/x"),
