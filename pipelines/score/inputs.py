@@ -65,12 +65,13 @@ def read_input(options: ScoreOptions, crop_config: CropConfig) -> Input:
         guessed = guesses.report(source.guesses(tasks), source.images_root, "used")
         return Input(root, source, tasks, form, None, None, guessed)
     crops = artifact.kind_of(root) == CROPS_KIND
-    manifest = artifact.read_manifest(root, CROPS_KIND if crops else "dataset")
+    what = CROPS_KIND if crops else "dataset"
+    manifest = artifact.read_manifest(root, what)
     for field in dataclasses.fields(SourceOptions):
         if getattr(options, field.name) is not None:
             raise UsageError(
-                f"{flag(field.name)} must go with images, got it with the {'crops' if crops else 'dataset'} "
-                f"{root}; leave it out."
+                f"{flag(field.name)} must go with images, got it with the {what} {root}; leave "
+                "it out."
             )
     there = CropConfig.from_manifest(manifest["preprocessing"])
     if crops:

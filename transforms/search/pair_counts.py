@@ -98,9 +98,7 @@ def exact(vectors: np.ndarray) -> np.ndarray:
     return np.rint(vectors.astype(np.float64) * _UNIT) / _UNIT
 
 
-def count_pairs(
-    left: NamedRows, right: NamedRows | None = None, grid: Grid = Grid()
-) -> PairCounts:
+def count_pairs(left: NamedRows, right: NamedRows | None = None, grid: Grid = Grid()) -> PairCounts:
     """The scores of each row of one block with each row of another.
 
     Args:
