@@ -1,4 +1,4 @@
-"""The aligned faces that `facemill detect --crops` wrote, as crops to score."""
+"""The aligned faces that `facemill detect` wrote, as crops to score."""
 
 from collections.abc import Iterator
 from dataclasses import replace
