@@ -114,7 +114,13 @@ def threshold_at(curve: Roc, fmr: float) -> float:
 
     It is +inf when accepting the highest score alone already exceeds `fmr`.
     """
-    return float(curve.threshold[_last_at(curve, fmr)])
+    return float(curve.threshold[last_at(curve, fmr)])
+
+
+def last_at(curve: Roc, fmr: float) -> int:
+    """The row of a curve with the lowest threshold whose false match rate does not exceed `fmr`."""
+    # The slack admits 0.1 for 30 of 300, which 30 / 300 may exceed by a rounding error.
+    return int(np.searchsorted(curve.fmr, fmr + 1e-12, side="right")) - 1
 
 
 def thresholds_at(
@@ -166,7 +172,7 @@ def tar_at_far_of(
         if not supports(impostor, far):
             rows.append(Tar(far, impostor, None, None, None))
             continue
-        index = _last_at(curve, far)
+        index = last_at(curve, far)
         missed = round(float(curve.fnmr[index]) * genuine)
         tar = 1 - missed / genuine
         interval = wilson(genuine - missed, genuine)
@@ -234,11 +240,6 @@ def _scores(values: np.ndarray, name: str) -> np.ndarray:
             f"got {scores.size}, {wrong} of them so"
         )
     return scores
-
-
-def _last_at(curve: Roc, fmr: float) -> int:
-    # The slack admits 0.1 for 30 of 300, which 30 / 300 may exceed by a rounding error.
-    return int(np.searchsorted(curve.fmr, fmr + 1e-12, side="right")) - 1
 
 
 def _between(curve: Roc, index: int) -> float:

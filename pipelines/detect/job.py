@@ -29,7 +29,7 @@ from facemill.transforms.dataset.writing import Work
 from facemill.transforms.faces.crop import CropConfig, check_detector
 from facemill.transforms.scan.listing import ListedSizes, ListImages
 from facemill.transforms.scan.repeated_ids import FindRepeated, listed_names
-from facemill.transforms.scoring.crops import WriteCrops
+from facemill.transforms.scoring.crops import CROPS_KIND, WriteCrops
 from facemill.transforms.scoring.listing import GroupChunks
 from facemill.transforms.scoring.read import Batch, Reader, ReadImages
 from facemill.transforms.scoring.rows import Scored
@@ -41,7 +41,6 @@ from facemill.transforms.scoring.write import (
 from facemill.transforms.sources import registry
 
 KIND = "faces"
-CROPS_KIND = "crops"
 
 _PROGRESS = "progress"
 _CROPS = "crops.json"

@@ -17,7 +17,7 @@ from facemill.pipelines.common.derived import format_of, inputs_of
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.enroll.options import EnrollOptions
 from facemill.transforms import storage
-from facemill.transforms.core.errors import ParameterError
+from facemill.transforms.core.errors import ParameterError, RunError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.dataset.parquet_parts import write_part
@@ -86,7 +86,7 @@ def run(options: EnrollOptions, beam_args: Sequence[str]) -> None:
             print(f"{options.output} is already complete; remove it to enroll again.")
             return
         given.check_files()
-        if not given.entries:
+        if not any(given.part_rows()):
             raise ParameterError(
                 "embeddings", given.path, must="hold rows", but="it has none", do="score images"
             )
@@ -108,15 +108,22 @@ def run(options: EnrollOptions, beam_args: Sequence[str]) -> None:
 def _divide(
     work: Work, given: EmbeddingSet, people: Mapping[str, str] | None, counts: _Counts
 ) -> Buckets:
-    """Writes the rows of people to buckets, all of a person to one."""
+    """Writes the rows of people to buckets, all of a person to one.
+
+    Raises:
+        RunError: an image has two rows.
+    """
     slices = given.all_slices()
     count = bucket_count(sum(map(len, slices)))
     tables = _tables(given, slices, people)
     first = next(tables)
     numbers: dict[str, int] = {}
     folder = work.folder("buckets")
+    keys = [np.zeros(0, np.uint64)]
     with Buckets(folder, count, first.schema) as buckets:
         for table in itertools.chain([first], tables):
+            ids = table[ID].to_pylist()
+            keys.append(np.array([keyed_hash(0, "row", one) for one in ids], np.uint64))
             named = table.filter(table[_IDENTITY].is_valid())
             counts.images += len(named)
             counts.unnamed += len(table) - len(named)
@@ -124,6 +131,12 @@ def _divide(
                 numbers.setdefault(name, keyed_hash(0, "template", name) % count)
             where = [numbers[name] for name in named[_IDENTITY].to_pylist()]
             buckets.add(named, np.array(where, np.int64))
+    joined = np.sort(np.concatenate(keys))
+    if np.any(joined[1:] == joined[:-1]):
+        raise RunError(
+            f"Each image must have one row in {given.path}, but some have two; score the images "
+            "again."
+        )
     return buckets
 
 

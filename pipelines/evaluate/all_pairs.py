@@ -1,10 +1,15 @@
 """Every pair of a set of embeddings, counted by score; all rates are exact on the grid of scores.
 
+Where scores lie so close together that a step of the grid holds many pairs, the steps in which
+the thresholds lie are counted again in finer ones.
+
 `transforms.search.pair_counts` counts them, in threads of this process or, where flags of Beam
 name a runner, in its workers.
 """
 
+import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +26,7 @@ from facemill.transforms.scoring.embeddings import ID, EmbeddingSet
 from facemill.transforms.search.pair_counts import (
     BINS,
     IDENTITY,
+    Grid,
     PairCounts,
     PairPlan,
     count_tasks,
@@ -31,7 +37,122 @@ if TYPE_CHECKING:
 
 # Steps of a histogram, and scores of a class that it is made of.
 _COARSE, _SAMPLE = 256, 10_000
-_COUNTS, _PROGRESS = "pairs.bin", "progress"
+# Share of the genuine pairs in a threshold's step above which it is counted in finer ones.
+_DOUBT = 1e-4
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """Steps of the whole grid that are counted again in finer ones.
+
+    Attributes:
+        first: the lowest of them.
+        last: the highest of them.
+    """
+
+    first: int
+    last: int
+
+    @property
+    def finer(self) -> int:
+        """Fine steps in each, a power of two."""
+        # One more at either end takes the scores outside.
+        wide = self.last - self.first + 3
+        return BINS >> (wide - 1).bit_length()
+
+    @property
+    def grid(self) -> Grid:
+        """The fine steps."""
+        whole = Grid()
+        return Grid(whole.lowest + (self.first - 1) * whole.step, whole.step / self.finer)
+
+    @property
+    def inside(self) -> slice:
+        """Those of the fine steps that divide `first` to `last`.
+
+        The last step of the whole grid holds all higher scores too, such as those above 1 of
+        equal vectors whose length is not quite 1, and the first all lower ones.
+        """
+        start = self.finer if self.first > 0 else 0
+        above = self.last == BINS - 1
+        return slice(start, BINS if above else self.finer * (self.last - self.first + 2))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """All pairs, counted by score.
+
+    Attributes:
+        whole: in the whole grid.
+        zoom: which of its steps were counted again; None if none had to be.
+        fine: these, in the grid of `zoom`.
+    """
+
+    whole: PairCounts
+    zoom: Zoom | None = None
+    fine: PairCounts | None = None
+
+    def steps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where each step that holds pairs begins, its genuine and its impostor pairs, ascending.
+
+        Returns:
+            float64 [K], int64 [K] and int64 [K].
+        """
+        whole = Grid()
+        edges = whole.lowest + np.arange(BINS) * whole.step
+        genuine, impostor = self.whole.genuine, self.whole.impostor
+        if self.zoom is not None and self.fine is not None:
+            zoom, inside = self.zoom, self.zoom.inside
+            numbers = np.arange(inside.start, inside.stop)
+            fine = zoom.grid.lowest + numbers * zoom.grid.step
+            edges, genuine, impostor = (
+                np.concatenate([outer[: zoom.first], inner, outer[zoom.last + 1 :]])
+                for outer, inner in (
+                    (edges, fine),
+                    (genuine, self.fine.genuine[inside]),
+                    (impostor, self.fine.impostor[inside]),
+                )
+            )
+        filled = np.flatnonzero(genuine + impostor)
+        return edges[filled], genuine[filled], impostor[filled]
+
+
+def count_twice(plan: PairPlan, count: Callable[[PairPlan], PairCounts]) -> Counted:
+    """Counts all pairs, and some again in finer steps where many lie in a threshold's step.
+
+    Args:
+        plan: of the pairs.
+        count: counts them.
+    """
+    whole = count(plan)
+    zoom = zoom_of(whole)
+    if zoom is None:
+        return Counted(whole)
+    return Counted(whole, zoom, count(dataclasses.replace(plan, grid=zoom.grid)))
+
+
+def zoom_of(counts: PairCounts) -> Zoom | None:
+    """The steps to count again: of the thresholds of `figures` in whose step many pairs lie.
+
+    Args:
+        counts: in the whole grid.
+
+    Returns:
+        None if no threshold would move a rate by more than 0.01 %.
+    """
+    roc = curve(Counted(counts))
+    at = [verification.last_at(roc, far) + 1 for far in _fars(int(counts.impostor.sum()))]
+    at.append(int(np.argmax(roc.fmr >= roc.fnmr)))
+    moved = [
+        step
+        for step in at
+        if step < len(roc.threshold) and roc.fnmr[step - 1] - roc.fnmr[step] > _DOUBT
+    ]
+    if not moved:
+        return None
+    whole = Grid()
+    steps = [round((float(roc.threshold[one]) - whole.lowest) / whole.step) for one in moved]
+    return Zoom(min(steps), max(steps))
 
 
 @dataclass(frozen=True)
@@ -123,7 +244,8 @@ def count_by_runner(
     # Counting in this process needs no Beam, whose import takes seconds.
     from facemill.transforms.search.pair_counts_transform import CountPairs
 
-    path, marks = work.path(_COUNTS), work.path(_PROGRESS)
+    pass_name = "all" if plan.grid == Grid() else "fine"
+    path, marks = work.path(f"pairs-{pass_name}.bin"), work.path(f"progress-{pass_name}")
     progress = Progress(
         "blocks of pairs compared",
         functools.partial(images_done, marks),
@@ -142,26 +264,32 @@ def count_by_runner(
     return found, run_info
 
 
-def curve(counts: PairCounts) -> verification.Roc:
+def curve(counted: Counted) -> verification.Roc:
     """FMR and FNMR at the thresholds of the grid that separate the scores differently."""
-    filled = np.flatnonzero(counts.genuine + counts.impostor)[::-1]
-    accepted = np.cumsum(counts.genuine[filled]), np.cumsum(counts.impostor[filled])
-    edges = filled / (BINS // 2) - 1.0
+    edges, genuine, impostor = (values[::-1] for values in counted.steps())
     return verification.Roc(
         threshold=np.concatenate([[np.inf], edges]),
-        fmr=np.concatenate([[0.0], accepted[1] / counts.impostor.sum()]),
-        fnmr=np.concatenate([[1.0], 1 - accepted[0] / counts.genuine.sum()]),
+        fmr=np.concatenate([[0.0], np.cumsum(impostor) / impostor.sum()]),
+        fnmr=np.concatenate([[1.0], 1 - np.cumsum(genuine) / genuine.sum()]),
     )
 
 
-def figures(people: People, counts: PairCounts) -> dict[str, Any]:
-    """What `results.json` holds of them: FAR goes down to what the impostor pairs support."""
+def figures(people: People, counted: Counted) -> dict[str, Any]:
+    """What `results.json` holds of them: FAR goes down to what the impostor pairs support.
+
+    A TAR is a lower bound: `tar_at_most` counts in the step of scores below the threshold too, in
+    which the exact threshold lies.
+    """
+    counts = counted.whole
     genuine, impostor = int(counts.genuine.sum()), int(counts.impostor.sum())
-    roc = curve(counts)
+    roc = curve(counted)
     rate, threshold = verification.equal_error_rate(roc)
-    fars = [10.0**-exponent for exponent in range(1, 13)]
-    fars = [far for far in fars if verification.supports(impostor, far)] or fars[:1]
-    rows = verification.tar_at_far_of(roc, genuine, impostor, fars)
+    fars = _fars(impostor)
+    rows = verification.as_json(verification.tar_at_far_of(roc, genuine, impostor, fars))
+    for far, row in zip(fars, rows, strict=True):
+        if row["supported"]:
+            below = min(verification.last_at(roc, far) + 1, len(roc.fnmr) - 1)
+            row["tar_at_most"] = 1 - round(float(roc.fnmr[below]) * genuine) / genuine
     return {
         "protocol": "all-pairs",
         "images": people.images,
@@ -170,9 +298,15 @@ def figures(people: People, counts: PairCounts) -> dict[str, Any]:
         "pairs": {"genuine": genuine, "impostor": impostor, "missing": 0},
         "rates": ["FMR", "FNMR"],
         "equal_error_rate": {"rate": rate, "threshold": threshold},
-        "tar_at_far": verification.as_json(rows),
-        "threshold_step": 2 / BINS,
+        "tar_at_far": rows,
+        "threshold_step": (Grid() if counted.zoom is None else counted.zoom.grid).step,
     }
+
+
+def _fars(impostor: int) -> list[float]:
+    """The rates that are reported."""
+    fars = [10.0**-exponent for exponent in range(1, 13)]
+    return [far for far in fars if verification.supports(impostor, far)] or fars[:1]
 
 
 def samples(counts: PairCounts) -> tuple[np.ndarray, np.ndarray]:

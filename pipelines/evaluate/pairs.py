@@ -19,7 +19,7 @@ from facemill.pipelines.evaluate.inputs import Embeddings, read_embeddings
 from facemill.pipelines.evaluate.options import ALL, ERROR
 from facemill.transforms.core.errors import UsageError
 from facemill.transforms.scoring.embeddings import EmbeddingSet
-from facemill.transforms.search.pair_counts import PairPlan
+from facemill.transforms.search.pair_counts import PairCounts, PairPlan
 
 SCORES = "scores.parquet"
 
@@ -157,10 +157,17 @@ def _of_all_pairs(given: Given) -> Evaluated:
     plan = PairPlan(embeddings, named.rows)
     threads = given.options.workers
     run_info: dict[str, Any] = {}
-    if given.runner is not None and given.work is not None:
-        counted, run_info = all_pairs.count_by_runner(plan, threads, given.runner, given.work)
-    else:
-        counted = all_pairs.count_here(plan, threads)
+
+    def count(plan: PairPlan) -> PairCounts:
+        if given.runner is None or given.work is None:
+            return all_pairs.count_here(plan, threads)
+        found, info = all_pairs.count_by_runner(plan, threads, given.runner, given.work)
+        before = run_info.get("seconds", 0)
+        run_info.update(info)
+        run_info["seconds"] = before + info.get("seconds", 0)
+        return found
+
+    counted = all_pairs.count_twice(plan, count)
     people = given.trained(named.identities)
     figures = all_pairs.figures(named, counted)
     results = {
@@ -169,14 +176,14 @@ def _of_all_pairs(given: Given) -> Evaluated:
         "warnings": [
             *cautions.of_training(people),
             # Scores within a step of the grid are equal as far as it can tell.
-            *cautions.of_scores(*all_pairs.extremes(counted)),
+            *cautions.of_scores(*all_pairs.extremes(counted.whole)),
         ],
         **figures,
     }
     total = figures["pairs"]["genuine"] + figures["pairs"]["impostor"]
     counts = {"listed": total, "scored": total, "missing": 0}
     page = report_rates.render_all_pairs(
-        results, all_pairs.curve(counted), all_pairs.samples(counted)
+        results, all_pairs.curve(counted), all_pairs.samples(counted.whole)
     )
     return Evaluated(
         settings_of_all(given),

@@ -1,8 +1,9 @@
 """What `facemill score` reads and where it writes: the options as checked paths and sources."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from facemill.pipelines.common import guesses, input_files
 from facemill.pipelines.common.flags import crop_flags, flag
@@ -13,8 +14,10 @@ from facemill.transforms.core.errors import UsageError
 from facemill.transforms.dataset import artifact
 from facemill.transforms.dataset.outcomes import KEPT
 from facemill.transforms.faces.crop import CropConfig
+from facemill.transforms.scoring.crops import CROPS_KIND
 from facemill.transforms.sources import registry
 from facemill.transforms.sources.base import Source
+from facemill.transforms.sources.crops import DetectedCrops
 from facemill.transforms.sources.dataset import DatasetRecords, verify_dataset
 from facemill.transforms.sources.guesses import Guess
 
@@ -61,14 +64,18 @@ def read_input(options: ScoreOptions, crop_config: CropConfig) -> Input:
         tasks = source.tasks()
         guessed = guesses.report(source.guesses(tasks), source.images_root, "used")
         return Input(root, source, tasks, form, None, None, guessed)
-    manifest = artifact.read_manifest(root, "dataset")
+    crops = artifact.kind_of(root) == CROPS_KIND
+    what = CROPS_KIND if crops else "dataset"
+    manifest = artifact.read_manifest(root, what)
     for field in dataclasses.fields(SourceOptions):
         if getattr(options, field.name) is not None:
             raise UsageError(
-                f"{flag(field.name)} must go with images, got it with the dataset {root}; leave "
+                f"{flag(field.name)} must go with images, got it with the {what} {root}; leave "
                 "it out."
             )
     there = CropConfig.from_manifest(manifest["preprocessing"])
+    if crops:
+        return _read_crops(root, manifest, there, crop_config)
     if not there.same_region(crop_config):
         wanted, found = (crop_flags(one.to_manifest()) for one in (crop_config, there))
         raise UsageError(
@@ -80,6 +87,29 @@ def read_input(options: ScoreOptions, crop_config: CropConfig) -> Input:
     verify_dataset(root, manifest)
     fingerprint = artifact.fingerprint(manifest)
     return Input(root, source, source.tasks(), source.format, fingerprint, kept)
+
+
+def _read_crops(
+    root: str, manifest: Mapping[str, Any], there: CropConfig, crop_config: CropConfig
+) -> Input:
+    """The aligned faces that `facemill detect --crops` wrote."""
+    # A model of whole images was trained on such crops, one of landmarks on the same template.
+    fits = there.same_region(crop_config) or crop_config.align in ("none", "landmarks")
+    if not fits or there.size != crop_config.size:
+        wanted, found = (
+            f"{crop_flags(one.to_manifest())} {flag('image_size')} {one.size}"
+            for one in (crop_config, there)
+        )
+        raise UsageError(
+            f"--input must hold crops that are framed as --model was trained ({wanted}), but they "
+            f"were made with {found}; detect the faces alike, or score the photos."
+        )
+    if not storage.is_remote(root):
+        artifact.verify_files(root, manifest)
+    source = DetectedCrops(root)
+    tasks = source.tasks() if manifest["files"] else []
+    fingerprint = artifact.fingerprint(manifest)
+    return Input(root, source, tasks, source.format, fingerprint, manifest["counts"]["faces"])
 
 
 def check_faces(options: ScoreOptions, crop_config: CropConfig, given: Input) -> None:
@@ -102,8 +132,8 @@ def check_faces(options: ScoreOptions, crop_config: CropConfig, given: Input) ->
         )
     if given.fingerprint is not None:
         raise UsageError(
-            f"--faces all must go with photos, got the dataset {given.root}, whose images hold one "
-            "face each; leave it out."
+            f"--faces all must go with photos, got the {given.format} {given.root}, whose images "
+            "hold one face each; leave it out."
         )
 
 

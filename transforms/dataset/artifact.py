@@ -90,6 +90,16 @@ def has_manifest(path: str, parameter: str = "input") -> bool:
     return storage.is_file(storage.join(path, MANIFEST))
 
 
+def kind_of(path: str) -> str | None:
+    """The kind that the manifest of an artifact names; None if it is unreadable or names none."""
+    try:
+        found = json.loads(storage.read_bytes(storage.join(path, MANIFEST)))
+    except (OSError, ValueError):
+        return None
+    kind = found.get("kind") if isinstance(found, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 def fingerprint(manifest: Mapping[str, Any]) -> str:
     """Hex SHA-256 of the manifest's canonical JSON: equal for equal artifacts."""
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"))

@@ -10,6 +10,8 @@ from facemill.transforms.dataset.output_files import OutputFiles
 from facemill.transforms.dataset.parquet_parts import write_part
 from facemill.transforms.scoring.read import Batch
 
+# Of the artifact.
+CROPS_KIND = "crops"
 CROPS = pa.schema([("image_id", pa.string()), ("identity", pa.string()), ("image", pa.binary())])
 
 # A reader decodes all rows before the one it wants in a row group.

@@ -214,7 +214,15 @@ def check_same_model(one: EmbeddingSet, other: EmbeddingSet, parameter: str) -> 
     Raises:
         UsageError: they are of two models, or of two sizes.
     """
-    if (one.model_id, one.size) != (other.model_id, other.size):
+    if one.model_id == other.model_id and one.size != other.size:
+        raise ParameterError(
+            parameter,
+            other.path,
+            must=f"have the {one.size} numbers in a row of {one.path}",
+            got=f"{other.size} in {other.path}, by the same model",
+            do="one is damaged, so score its images again",
+        )
+    if one.model_id != other.model_id:
         raise ParameterError(
             parameter,
             other.path,

@@ -26,6 +26,7 @@ from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scoring.known import known_photos
 from facemill.transforms.scoring.rows import Failure, Measures, face_id
 from facemill.transforms.sources.base import Ref, Source, Unreadable
+from facemill.transforms.sources.crops import DetectedCrops
 from facemill.transforms.sources.dataset import DatasetRecords
 from facemill.transforms.sources.missing_identity import reason_of
 
@@ -188,8 +189,8 @@ class Reader:
         return [[one] for one in frame(self.crop_config, pixels, [None] * len(images), scales)]
 
     @property
-    def _is_dataset(self) -> bool:
-        return isinstance(self.source, DatasetRecords)
+    def _holds_crops(self) -> bool:
+        return isinstance(self.source, (DatasetRecords, DetectedCrops))
 
     def _contents(
         self, refs: Sequence[Ref], contents: Iterator[bytes | Unreadable]
@@ -220,8 +221,8 @@ class Reader:
             pixels = decoded.pixels
         except DecodeError as error:
             return error.reason, sha256
-        if self._is_dataset:
-            # The records of a dataset are crops already.
+        if self._holds_crops:
+            # The records of a dataset and detected faces are crops already.
             if pixels.shape[:2] == (self.crop_config.size, self.crop_config.size):
                 # A crop that ingest encoded must not be encoded a second time.
                 return Standardized(content, Measures.of(Crop(pixels))), sha256

@@ -28,6 +28,19 @@ _STRIP = 16
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Steps of scores; lower scores are counted in the first, higher ones in the last.
+
+    Attributes:
+        lowest: score at which the first of BINS steps begins, a multiple of 2 ** -52.
+        step: width of each, a power of two.
+    """
+
+    lowest: float = -1.0
+    step: float = 2 / BINS
+
+
+@dataclass(frozen=True)
 class PairCounts:
     """How many pairs have each score.
 
@@ -85,12 +98,13 @@ def exact(vectors: np.ndarray) -> np.ndarray:
     return np.rint(vectors.astype(np.float64) * _UNIT) / _UNIT
 
 
-def count_pairs(left: NamedRows, right: NamedRows | None = None) -> PairCounts:
+def count_pairs(left: NamedRows, right: NamedRows | None = None, grid: Grid = Grid()) -> PairCounts:
     """The scores of each row of one block with each row of another.
 
     Args:
         left: N rows.
         right: M other rows; None for each pair of `left`, once.
+        grid: in which scores are counted.
     """
     other = left if right is None else right
     counts = PairCounts.zero()
@@ -100,8 +114,8 @@ def count_pairs(left: NamedRows, right: NamedRows | None = None) -> PairCounts:
     codes = both.indices.to_numpy()
     same = codes[: len(left.vectors), None] == codes[None, len(left.vectors) :]
     scores = left.vectors @ other.vectors.T
-    scores += 1
-    scores *= BINS // 2
+    scores -= grid.lowest
+    scores /= grid.step
     bins = np.clip(scores, 0, BINS - 1, out=scores).astype(np.int64)
     if right is None:
         once = np.triu(np.ones(same.shape, bool), 1)
@@ -120,12 +134,14 @@ class PairPlan:
         rows: of each part.
         block: rows of a block.
         strip: blocks that a task compares with one.
+        grid: in which scores are counted.
     """
 
     embeddings: EmbeddingSet
     rows: tuple[int, ...]
     block: int = _BLOCK
     strip: int = _STRIP
+    grid: Grid = Grid()
 
     @property
     def blocks(self) -> int:
@@ -160,7 +176,8 @@ class PairPlan:
         counts = PairCounts.zero()
         left = self.read(block)
         for other in range(first, min(first + self.strip, self.blocks)):
-            counts.add(count_pairs(left, None if other == block else self.read(other)))
+            right = None if other == block else self.read(other)
+            counts.add(count_pairs(left, right, self.grid))
         return counts
 
     def _slices(self, block: int) -> Iterator[Slice]:

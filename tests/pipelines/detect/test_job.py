@@ -9,9 +9,13 @@ import pytest
 from PIL import Image
 
 from facemill.pipelines import cli
+from facemill.pipelines.score.inputs import read_input
+from facemill.pipelines.score.options import ScoreOptions
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms.dataset import artifact
+from facemill.transforms.faces.crop import CropConfig
 from tests.artifacts import contents
+from tests.transforms.scoring import handmade
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +78,38 @@ def test_ingest_reads_the_crops(root):
     assert cli.main([str(word) for word in given]) == 0
     counts = json.loads((root / "dataset" / "manifest.json").read_text())["counts"]
     assert (counts["listed"], counts["kept"]) == (6, 6)
+
+
+def test_score_gives_crops_the_embeddings_of_their_photos(root, capfd):
+    for name, config in (
+        ("model", CropConfig(64, "detect")),
+        ("larger", CropConfig(96, "detect")),
+        ("center", CropConfig(64, "center")),
+    ):
+        (root / name).mkdir()
+        handmade.write_model(root / name, config)
+
+    def score(source, model, output, *flags):
+        given = ["score", "--input", root / source, "--model", root / model, "--workers", 1]
+        return cli.main([str(word) for word in (*given, "--output", root / output, *flags)])
+
+    assert score("photos", "model", "of-photos", "--faces", "all") == 0
+    assert score("crops", "model", "of-crops") == 0
+    columns = ["image_id", "identity", "embedding"]
+    wanted = pq.read_table(root / "of-photos" / PART, columns=columns)
+    assert pq.read_table(root / "of-crops" / PART, columns=columns).equals(wanted)
+    # A dataset of the crops is made with --align none, and a model of it takes them too.
+    options = ScoreOptions(str(root / "crops"), str(root / "whole"), str(root / "out"))
+    assert read_input(options, CropConfig(64, "none")).kept == 6
+    capfd.readouterr()
+    for model, flags, message in (
+        ("larger", (), "--image-size 96), but they were made with"),
+        ("center", (), "must hold crops that are framed as --model was trained (--align center"),
+        ("model", ("--faces", "all"), "--faces all must go with photos, got the crops"),
+        ("model", ("--format", "folders"), "--format must go with images, got it with the crops"),
+    ):
+        assert score("crops", model, "refused", *flags) == 2
+        assert message in capfd.readouterr().err
 
 
 def test_the_bytes_are_the_same_for_any_workers(root):

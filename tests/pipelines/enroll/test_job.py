@@ -97,3 +97,16 @@ def test_embeddings_without_identities_are_refused(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "--embeddings must name the identities of its images" in said
     assert "give people by --clusters" in said
+
+
+def test_embeddings_without_rows_are_refused_although_they_have_a_part(tmp_path, capsys):
+    nothing = embedding_sets.write(tmp_path / "e", [], people()[1][:0], parts=1)
+    assert enroll("--embeddings", nothing, "--output", tmp_path / "t") == 2
+    assert "--embeddings must hold rows, but it has none" in capsys.readouterr().err
+
+
+def test_an_image_with_two_rows_is_refused(tmp_path, capsys):
+    ids, vectors, who = people()
+    twice = embedding_sets.write(tmp_path / "e", [*ids[:-1], ids[0]], vectors, who)
+    assert enroll("--embeddings", twice, "--output", tmp_path / "t") == 1
+    assert "Each image must have one row" in capsys.readouterr().err

@@ -118,3 +118,9 @@ def test_parts_are_found_in_the_folder_of_a_partition_too():
     assert paths(embeddings.part_entries(manifest)) == names[:2]
     assert paths(embeddings.entries_in(manifest, "errors")) == [names[2]]
     assert paths(embeddings.entries_in(manifest, "removed")) == [names[3], names[7]]
+
+
+def test_sets_of_two_sizes_by_one_model_are_refused(path, tmp_path):
+    other = opened(embedding_sets.write(tmp_path / "e", IDS, VECTORS[:, :8]))
+    with pytest.raises(UsageError, match="`gallery` must have the .* numbers in a row of"):
+        embeddings.check_same_model(opened(path), other, "gallery")
