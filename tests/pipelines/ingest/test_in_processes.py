@@ -12,9 +12,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_multi_processing_is_byte_equal_to_in_memory(tmp_path):
-    plants = {"copy": 4, "reencode": 4, "crop": 4, "mirror": 4, "conflict": 3, "truncated": 2}
-    collection.write(str(tmp_path), Recipe(identities=20, images_per_identity=8, plants=plants))
-    flags = ["--image-size", 64, "--dedup", "thorough"]
+    plants = {"copy": 2, "reencode": 2, "crop": 2, "mirror": 2, "conflict": 2, "truncated": 2}
+    recipe = Recipe(identities=8, images_per_identity=4, image_size=64, plants=plants)
+    collection.write(str(tmp_path), recipe)
+    flags = ["--image-size", 32, "--dedup", "thorough", "--max-rejected", 1]
     images = tmp_path / "images"
     assert exit_code(images, tmp_path / "a", *flags, "--workers", 1) == 0
     processes = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
