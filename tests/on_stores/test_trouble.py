@@ -28,7 +28,17 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def command(tiny_photos) -> list[Any]:
     flags = ["--image-size", SIZE, "--split", "train=0.7,val=0.3"]
-    return ["ingest", "--input", tiny_photos, *flags, "--workers", 2, "--scratch", "store", "--output"]
+    return [
+        "ingest",
+        "--input",
+        tiny_photos,
+        *flags,
+        "--workers",
+        2,
+        "--scratch",
+        "store",
+        "--output",
+    ]
 
 
 @pytest.fixture(scope="module")
