@@ -59,7 +59,14 @@ def test_pairs_of_key_and_bytes_give_the_duplicates_of_each_best_image(collectio
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("level", "policy"), [("exact", "drop"), ("near", "keep-majority"), ("thorough", "drop")]
+    ("level", "policy"),
+    [
+        pytest.param("exact", "drop", marks=pytest.mark.long),
+        # It searches for what the levels below it search for, too.
+        ("thorough", "keep-majority"),
+        pytest.param("near", "keep-majority", marks=pytest.mark.long),
+        pytest.param("thorough", "drop", marks=pytest.mark.long),
+    ],
 )
 def test_exclusions_equal_those_of_ingest(collection, folder, tmp_path, level, policy):
     """The rows equal those in the index of a dataset of the same photos."""

@@ -18,6 +18,14 @@ from tests.stores import FIRST_STORE, Store
 
 pytestmark = pytest.mark.slow
 
+# What `make test` runs on Google's store only, and `make test-long` on S3 too.
+SECOND_STORE = pytest.mark.parametrize(
+    "store",
+    [pytest.param("s3", marks=pytest.mark.long), "gs"],
+    indirect=True,
+    scope="module",
+)
+
 PHOTOS = ("--identities", 12, "--images-per-identity", 8, "--image-size", SIZE)
 INGEST = ("--image-size", SIZE, "--split", "train=0.7,val=0.3")
 
@@ -94,6 +102,7 @@ def test_train_writes_the_model_of_a_disk(root, dataset, tiny_model):
     np.testing.assert_array_equal(found.rows, expected.rows)
 
 
+@SECOND_STORE
 def test_score_and_evaluate_write_the_results_of_a_disk(
     root, photos, model, tiny_photos, tiny_model, tmp_path
 ):

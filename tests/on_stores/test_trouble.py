@@ -1,21 +1,21 @@
 """Stores that fail, and runs that want the same output."""
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from facemill.pipelines.synthesize.faces import collection
-from facemill.pipelines.synthesize.faces.recipe import Recipe
 from facemill.transforms import storage
 from facemill.transforms.core.errors import NotSharedError
+from facemill.transforms.storage import lease
 from tests.artifacts import contents
 from tests.commands import facemill
+from tests.conftest import SIZE
 from tests.on_stores.copies import contents_of, names_in
 
 pytestmark = [
@@ -26,24 +26,25 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("trouble")
-    collection.write(str(root), Recipe(identities=40, images_per_identity=20, image_size=64), 2)
-    return root / "images"
+def command(tiny_photos) -> list[Any]:
+    flags = ["--image-size", SIZE, "--split", "train=0.7,val=0.3"]
+    return [
+        "ingest",
+        "--input",
+        tiny_photos,
+        *flags,
+        "--workers",
+        2,
+        "--scratch",
+        "store",
+        "--output",
+    ]
 
 
 @pytest.fixture(scope="module")
-def command(photos) -> list[Any]:
-    flags = ["--image-size", 64, "--workers", 2, "--scratch", "store"]
-    return ["ingest", "--input", photos, *flags, "--output"]
-
-
-@pytest.fixture(scope="module")
-def complete(command, tmp_path_factory) -> dict[str, str]:
+def complete(tiny_dataset) -> dict[str, str]:
     """The dataset on a disk."""
-    output = tmp_path_factory.mktemp("complete") / "dataset"
-    facemill(*command, output)
-    return contents(output)
+    return contents(tiny_dataset)
 
 
 @contextmanager
@@ -108,10 +109,27 @@ def test_a_credential_that_expires_is_one_sentence_and_the_same_command_ends(
     assert contents_of(f"{root}/dataset", tmp_path / "copy") == complete
 
 
-def test_of_two_runs_of_one_output_the_second_is_refused(root, command, complete, tmp_path):
+def test_an_output_that_a_living_run_holds_is_refused(root, command, monkeypatch):
+    """This process stands for the run, with a heart that beats often."""
+    monkeypatch.setattr(lease, "_BEAT", 0.5)
+    with storage.hold(f"{root}/dataset") as check:
+        refused = facemill(*command, f"{root}/dataset", code=2)
+        assert "another facemill run is writing" in refused.stderr
+        assert f"process {os.getpid()} on " in refused.stderr
+        check()
+    assert not names_in(root)
+
+
+@pytest.mark.long
+def test_of_two_runs_of_one_output_the_second_is_refused(store, root, command, complete, tmp_path):
     with started(*command, f"{root}/dataset") as first:
         wait_for(root, ".lease")
-        refused = facemill(*command, f"{root}/dataset", code=2)
+        # So that the first is still at work when the second has seen its heart beat.
+        store.proxy.behavior.latency = 3
+        try:
+            refused = facemill(*command, f"{root}/dataset", code=2)
+        finally:
+            store.proxy.behavior.latency = 0
         assert "another facemill run is writing" in refused.stderr
         assert f"process {first.pid} on " in refused.stderr
         assert first.wait(120) == 0

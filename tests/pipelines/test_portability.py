@@ -130,21 +130,21 @@ BY_ATTRIBUTE = [
 QUARANTINE = ["--on-conflict", "quarantine"]
 
 
-# Each option alone takes as long to build as all of them together, which is quick enough.
-def _alone(*flags: str) -> Any:
-    return pytest.param(list(flags), marks=pytest.mark.slow)
+# Each option alone takes as long to build as all of them together, which hold every step.
+def _alone(*words: Any) -> Any:
+    return pytest.param(*words, marks=[pytest.mark.slow, pytest.mark.long])
 
 
 @pytest.mark.parametrize(
     "flags",
     [
         [*QUARANTINE, "--dedup", "thorough", *BY_ATTRIBUTE],
-        _alone(),
-        _alone(*QUARANTINE),
-        _alone("--dedup", "thorough"),
-        _alone("--dedup", "off"),
-        _alone(*BY_ATTRIBUTE),
-        _alone("--balance", "effective-number=0.9"),
+        _alone([]),
+        _alone([*QUARANTINE]),
+        _alone(["--dedup", "thorough"]),
+        pytest.param(["--dedup", "off"], marks=pytest.mark.slow),
+        _alone([*BY_ATTRIBUTE]),
+        _alone(["--balance", "effective-number=0.9"]),
     ],
 )
 def test_ingest_keeps_the_rules(flags, photos, launcher, monkeypatch):
@@ -158,8 +158,8 @@ def test_ingest_keeps_the_rules(flags, photos, launcher, monkeypatch):
     ("references", "flags"),
     [
         pytest.param(["--append-to", "--exclude-dataset"], [], marks=pytest.mark.slow),
-        pytest.param(["--append-to"], [], marks=pytest.mark.slow),
-        pytest.param(["--exclude-dataset"], QUARANTINE, marks=pytest.mark.slow),
+        _alone(["--append-to"], []),
+        _alone(["--exclude-dataset"], QUARANTINE),
     ],
 )
 def test_ingest_with_another_dataset_keeps_the_rules(
@@ -240,7 +240,7 @@ def test_searches_keep_the_rules(words, launcher, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "level", ["near", *(pytest.param(one, marks=pytest.mark.slow) for one in ("exact", "thorough"))]
+    "level", ["near", pytest.param("thorough", marks=pytest.mark.slow), _alone("exact")]
 )
 def test_the_transforms_of_the_api_keep_the_rules(level, photos, model, launcher):
     pipeline = beam.Pipeline(runner="FnApiRunner")

@@ -123,31 +123,61 @@ def test_other_options_are_refused_in_one_sentence(base, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_copies_of_images_that_the_base_did_not_keep_are_not_kept(tmp_path):
-    photos, more = tmp_path / "photos", tmp_path / "more"
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory) -> Path:
+    """Three versions, of which the first sets images aside and has a file that is ignored."""
+    root = tmp_path_factory.mktemp("chain")
+    one, two, three = (root / name for name in ("one", "two", "three"))
+    for name, first, count in ((one, 0, 2), (two, 2, 2), (three, 4, 1)):
+        for image in range(first, first + count):
+            draw(name, 70, image, f"few/{image}.jpg")
+        for image in range(3):
+            draw(name, 80 + first, image, f"sam{first}/{image}.jpg")
+    for image in range(2):
+        draw(one, 90, image, f"joe/{image}.jpg")
     for number, name in enumerate(("ada", "bob", "eve")):
         for image in range(3):
-            draw(photos, 40 + number, image, f"{name}/{image}.jpg")
-    draw(photos, 60, 0, "ada/x.png")
-    draw(photos, 60, 0, "bob/x.png")
-    (photos / "eve" / "copy.jpg").write_bytes(draw(photos, 42, 0, "eve/0.jpg").read_bytes())
-    ingest(photos, tmp_path / "one", "--dedup", "exact", "--split", "train=1")
-    draw(more, 60, 0, "max/new.png")
-    draw(more, 60, 0, "ada/new.png")
-    draw(more, 70, 0, "max/0.jpg")
+            draw(one, 40 + number, image, f"{name}/{image}.jpg")
+    draw(one, 60, 0, "ada/x.png")
+    draw(one, 60, 0, "bob/x.png")
+    (one / "eve" / "copy.jpg").write_bytes((one / "eve/0.jpg").read_bytes())
+    (one / "ada" / "notes.txt").write_text("no photo")
+    # Two copies of a photo count once.
+    (two / "joe").mkdir()
+    (two / "joe" / "copy.jpg").write_bytes((one / "joe/0.jpg").read_bytes())
+    draw(two, 60, 0, "max/new.png")
+    draw(two, 60, 0, "ada/new.png")
+    for image in range(3):
+        draw(two, 71, image, f"max/{image}.jpg")
     # The base has another image of this image_id: this one is counted as passed over.
-    draw(more, 70, 1, "eve/1.jpg")
-    given = ("--dedup", "exact", "--split", "train=1", "--append-to", tmp_path / "one")
-    ingest(more, tmp_path / "two", *given)
-    rows = check(tmp_path / "two")
+    draw(two, 71, 5, "eve/1.jpg")
+    (two / "ada" / "notes.txt").write_text("no photo")
+    (two / "ada" / "more.txt").write_text("no photo")
+    flags = ("--dedup", "exact", "--min-images", 3, "--split", "train=1", "--max-rejected", 0)
+    ingest(one, root / "v1", *flags)
+    ingest(two, root / "v2", *flags, "--append-to", root / "v1")
+    ingest(three, root / "v3", *flags, "--append-to", root / "v2")
+    return root
+
+
+def test_copies_of_images_that_the_base_did_not_keep_are_not_kept(chain):
+    rows = check(chain / "v2")
     for name, other, whose in (("max", "ada/x.png", "ada"), ("ada", "bob/x.png", "bob")):
         row = rows[f"{name}/new.png"]
         assert (row["outcome"], row["duplicate_of"]) == ("conflict", other)
         assert row["reason"] == f"same pixels under identity {whose}"
     assert rows["max/0.jpg"]["outcome"] == "kept"
-    assert manifest_of(tmp_path / "two")["passed_over"] == 1
-    assert manifest_of(tmp_path / "one")["passed_over"] is None
-    assert "1 images of the input were passed over" in section(tmp_path / "two", "Outcomes")
+
+
+def test_files_that_the_base_has_or_ignored_are_passed_over(chain):
+    outcomes = {name: row["outcome"] for name, row in rows_of(chain / "v2").items()}
+    assert outcomes["ada/0.jpg"] == "kept"
+    ignored = {name for name, outcome in outcomes.items() if outcome == "ignored"}
+    assert ignored == {"ada/notes.txt", "ada/more.txt"}
+    assert manifest_of(chain / "v2")["counts"]["ignored"] == 2
+    assert manifest_of(chain / "v2")["passed_over"] == 2
+    assert manifest_of(chain / "v1")["passed_over"] is None
+    assert "2 images of the input were passed over" in section(chain / "v2", "Outcomes")
 
 
 def test_the_report_of_a_version_shows_images_of_its_base(base, grown):
@@ -168,25 +198,10 @@ def test_the_report_of_a_version_shows_images_of_its_base(base, grown):
     assert section(grown / "dataset", "Duplicates").count("data:image/") == 4
 
 
-def test_images_that_the_base_dropped_count_for_min_images(tmp_path):
-    for name, first, count in (("one", 0, 2), ("two", 2, 2), ("three", 4, 1)):
-        for image in range(first, first + count):
-            draw(tmp_path / name, 70, image, f"ada/{image}.jpg")
-        for image in range(3):
-            draw(tmp_path / name, 80 + first, image, f"bob{first}/{image}.jpg")
-    # Two copies of a photo count once.
-    (tmp_path / "two" / "joe").mkdir()
-    for image in range(2):
-        draw(tmp_path / "one", 90, image, f"joe/{image}.jpg")
-    copy = (tmp_path / "one/joe/0.jpg").read_bytes()
-    (tmp_path / "two/joe/copy.jpg").write_bytes(copy)
-    flags = ("--min-images", 3, "--split", "train=1")
-    ingest(tmp_path / "one", tmp_path / "v1", *flags)
-    ingest(tmp_path / "two", tmp_path / "v2", *flags, "--append-to", tmp_path / "v1")
-    ingest(tmp_path / "three", tmp_path / "v3", *flags, "--append-to", tmp_path / "v2")
-    rows = check(tmp_path / "v3")
-    ada = [rows[f"ada/{image}.jpg"]["outcome"] for image in range(5)]
-    assert ada == ["dropped", "dropped", "kept", "kept", "kept"]
+def test_images_that_the_base_dropped_count_for_min_images(chain):
+    rows = check(chain / "v3")
+    few = [rows[f"few/{image}.jpg"]["outcome"] for image in range(5)]
+    assert few == ["dropped", "dropped", "kept", "kept", "kept"]
     copy = rows["joe/copy.jpg"]
     assert copy["reason"] == "identity has 2 images, fewer than the 3 required"
 

@@ -40,32 +40,39 @@ def test_min_and_max_images_balance_the_identities(uneven, tmp_path):
             assert ("more than the 4" in row["reason"]) == (before[row["identity"]] > 4)
 
 
-def test_identities_can_be_included_and_excluded(uneven, tmp_path):
-    write_names(tmp_path / "include.txt", "id00001", "id00002", "id00003")
-    write_names(tmp_path / "exclude.txt", "id00002")
-    flags = ["--include-identities", tmp_path / "include.txt", "--split", "train=1"]
-    flags += ["--exclude-identities", tmp_path / "exclude.txt"]
-    assert exit_code(uneven, tmp_path / "out", *flags) == 0
-    rows = rows_of(tmp_path / "out")
-    assert set(_sizes(rows, "kept")) == {"id00001", "id00003"}
+TRAIN_VAL_TEST = ("--split", "train=0.5,val=0.25,test=0.25")
+
+
+@pytest.fixture(scope="module")
+def fewer(uneven, tmp_path_factory) -> Path:
+    """The dataset without one identity that is not included, and two that are excluded."""
+    root = tmp_path_factory.mktemp("fewer")
+    include = (f"id{number:05d}" for number in range(1, 13) if number != 4)
+    flags = ("--include-identities", write_names(root / "include.txt", *include))
+    exclude = write_names(root / "exclude.txt", "id00001", "id00005")
+    flags += ("--exclude-identities", exclude)
+    assert exit_code(uneven, root / "out", *TRAIN_VAL_TEST, *flags) == 0
+    return root / "out"
+
+
+def test_identities_can_be_included_and_excluded(uneven, fewer):
+    rows = rows_of(fewer)
+    names = set(_sizes(rows))
+    assert set(_sizes(rows, "kept")) == names - {"id00001", "id00004", "id00005"}
     reasons = {row["identity"]: row["reason"] for row in rows.values()}
-    assert reasons["id00002"] == "identity is excluded"
+    assert reasons["id00001"] == reasons["id00005"] == "identity is excluded"
     assert "included" in reasons["id00004"]
     assert rows.keys() == listing(uneven)
 
 
-def test_splits_have_their_shares_and_a_new_identity_moves_no_other(uneven, tmp_path):
-    flags = ("--split", "train=0.5,val=0.25,test=0.25")
-    assert exit_code(uneven, tmp_path / "all", *flags) == 0
-    write_names(tmp_path / "exclude.txt", "id00001", "id00005")
-    flags += ("--exclude-identities", tmp_path / "exclude.txt")
-    assert exit_code(uneven, tmp_path / "fewer", *flags) == 0
+def test_splits_have_their_shares_and_a_new_identity_moves_no_other(uneven, fewer, tmp_path):
+    assert exit_code(uneven, tmp_path / "all", *TRAIN_VAL_TEST) == 0
 
     def splits(output: Path) -> dict[str, str]:
         rows = rows_of(output).values()
         return {row["identity"]: row["split"] for row in rows if row["outcome"] == "kept"}
 
-    complete, fewer = splits(tmp_path / "all"), splits(tmp_path / "fewer")
+    complete, without = splits(tmp_path / "all"), splits(fewer)
     assert set(complete.values()) == {"train", "val", "test"}
-    assert {key: split for key, split in complete.items() if key in fewer} == fewer
-    assert len(fewer) == len(complete) - 2
+    assert {key: split for key, split in complete.items() if key in without} == without
+    assert len(without) == len(complete) - 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipelines.ingest.ingesting import check, draw, ingest, manifest_of, rows_of, section
+from tests.pipelines.ingest.ingesting import check, draw, ingest, manifest_of, section
 
 pytestmark = pytest.mark.slow
 
@@ -39,20 +39,3 @@ def test_more_sidecars_than_photos_do_not_fail_a_run(tmp_path, capsys):
     shown = section(tmp_path / "out", "Rejected, dropped and ignored")
     for text in (".DS_Store", "never images: .json", "ada/._0.jpg"):
         assert text in shown
-
-
-def test_a_new_version_passes_over_the_ignored_files_of_its_base(tmp_path):
-    photos = tmp_path / "photos"
-    draw(photos, 1, 0, "ada/0.jpg")
-    (photos / "ada" / "notes.txt").write_text("no photo")
-    ingest(photos, tmp_path / "one", "--split", "train=1")
-    draw(photos, 1, 1, "ada/1.jpg")
-    (photos / "ada" / "more.txt").write_text("no photo")
-    flags = ("--split", "train=1", "--append-to", tmp_path / "one", "--max-rejected", 0)
-    ingest(photos, tmp_path / "two", *flags)
-    outcomes = {name: row["outcome"] for name, row in rows_of(tmp_path / "two").items()}
-    assert outcomes == {
-        **{"ada/0.jpg": "kept", "ada/1.jpg": "kept"},
-        **{"ada/notes.txt": "ignored", "ada/more.txt": "ignored"},
-    }
-    assert manifest_of(tmp_path / "two")["counts"]["ignored"] == 2

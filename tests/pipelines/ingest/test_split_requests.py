@@ -11,6 +11,7 @@ from tests.pipelines.ingest.ingesting import (
     ingest,
     one_photo_of_two,
     refused,
+    rows_of,
     splits,
     write_manifest,
     write_names,
@@ -21,30 +22,36 @@ pytestmark = pytest.mark.slow
 TRAIN = ("--split", "train=1")
 
 
-def test_split_requests_of_duplicate_and_rejected_images_count(tmp_path):
-    rows = [
-        (draw(tmp_path, who, image), f"id{who:02d}", "") for who in (1, 2, 3) for image in (0, 1)
-    ]
+@pytest.fixture(scope="module")
+def requested(tmp_path_factory) -> Path:
+    """A dataset whose manifest and list ask for splits."""
+    root = tmp_path_factory.mktemp("requested")
+    rows = [(draw(root, who, image), f"id{who:02d}", "") for who in (1, 2, 3) for image in (0, 1)]
     # The better copy of the photo has no split request.
-    rows.append((draw(tmp_path, 1, 0, "id01/poor.jpg", quality=40), "id01", "test"))
-    torn = tmp_path / "id02" / "torn.jpg"
+    rows.append((draw(root, 1, 0, "id01/poor.jpg", quality=40), "id01", "test"))
+    torn = root / "id02" / "torn.jpg"
     torn.write_bytes(rows[0][0].read_bytes()[:300])
     rows.append((torn, "id02", "val"))
-    ingest(write_manifest(tmp_path, "split", rows), tmp_path / "out", *TRAIN)
-    found = check(tmp_path / "out")
+    rows += [
+        (draw(root, who, image), f"id{who:02d}", "train") for who in (4, 5) for image in (0, 1)
+    ]
+    test = write_names(root / "test.txt", "id04")
+    flags = ("--split-list", f"test={test}", *TRAIN)
+    ingest(write_manifest(root, "split", rows), root / "out", *flags)
+    return root / "out"
+
+
+def test_split_requests_of_duplicate_and_rejected_images_count(requested):
+    found = check(requested)
     assert found["id01/poor.jpg"]["outcome"] == "duplicate"
     assert found["id02/torn.jpg"]["outcome"] == "rejected"
-    assert splits(found) == {"id01": {"test"}, "id02": {"val"}, "id03": {"train"}}
+    where = splits(found)
+    assert [where[f"id0{who}"] for who in (1, 2, 3)] == [{"test"}, {"val"}, {"train"}]
 
 
-def test_a_split_list_overrides_the_split_column(tmp_path):
-    rows = [
-        (draw(tmp_path, who, image), f"id{who:02d}", "train") for who in (1, 2) for image in (0, 1)
-    ]
-    test = write_names(tmp_path / "test.txt", "id01")
-    flags = ("--split-list", f"test={test}", *TRAIN)
-    ingest(write_manifest(tmp_path, "split", rows), tmp_path / "out", *flags)
-    assert splits(check(tmp_path / "out")) == {"id01": {"test"}, "id02": {"train"}}
+def test_a_split_list_overrides_the_split_column(requested):
+    where = splits(rows_of(requested))
+    assert [where[f"id0{who}"] for who in (4, 5)] == [{"test"}, {"train"}]
 
 
 @pytest.fixture(scope="module")
