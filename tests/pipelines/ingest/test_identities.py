@@ -45,11 +45,11 @@ TRAIN_VAL_TEST = ("--split", "train=0.5,val=0.25,test=0.25")
 
 @pytest.fixture(scope="module")
 def fewer(uneven, tmp_path_factory) -> Path:
-    """The dataset without one identity that is not included, and two that are excluded."""
+    """The dataset without one identity that is not included, and three that are excluded."""
     root = tmp_path_factory.mktemp("fewer")
-    include = (f"id{number:05d}" for number in range(1, 13) if number != 4)
+    include = (f"id{number:05d}" for number in range(1, 13) if number != 3)
     flags = ("--include-identities", write_names(root / "include.txt", *include))
-    exclude = write_names(root / "exclude.txt", "id00001", "id00005")
+    exclude = write_names(root / "exclude.txt", "id00001", "id00004", "id00005")
     flags += ("--exclude-identities", exclude)
     assert exit_code(uneven, root / "out", *TRAIN_VAL_TEST, *flags) == 0
     return root / "out"
@@ -58,10 +58,11 @@ def fewer(uneven, tmp_path_factory) -> Path:
 def test_identities_can_be_included_and_excluded(uneven, fewer):
     rows = rows_of(fewer)
     names = set(_sizes(rows))
-    assert set(_sizes(rows, "kept")) == names - {"id00001", "id00004", "id00005"}
+    assert set(_sizes(rows, "kept")) == names - {"id00001", "id00003", "id00004", "id00005"}
     reasons = {row["identity"]: row["reason"] for row in rows.values()}
-    assert reasons["id00001"] == reasons["id00005"] == "identity is excluded"
-    assert "included" in reasons["id00004"]
+    # Those that both lists name are excluded too.
+    assert {reasons[f"id0000{number}"] for number in (1, 4, 5)} == {"identity is excluded"}
+    assert "included" in reasons["id00003"]
     assert rows.keys() == listing(uneven)
 
 
@@ -75,4 +76,4 @@ def test_splits_have_their_shares_and_a_new_identity_moves_no_other(uneven, fewe
     complete, without = splits(tmp_path / "all"), splits(fewer)
     assert set(complete.values()) == {"train", "val", "test"}
     assert {key: split for key, split in complete.items() if key in without} == without
-    assert len(without) == len(complete) - 3
+    assert len(without) == len(complete) - 4
