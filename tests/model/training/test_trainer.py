@@ -188,7 +188,7 @@ def test_the_gradient_is_clipped_by_its_global_norm(trainer):
     [
         ("plain", "sgd"),
         ("plain", "adam"),
-        pytest.param("residual", "sgd", marks=pytest.mark.slow),
+        pytest.param("compact", "sgd", marks=pytest.mark.slow),
     ],
 )
 def test_only_kernels_decay(trainer, network, optimizer):
@@ -197,7 +197,7 @@ def test_only_kernels_decay(trainer, network, optimizer):
     _, decayed = one_step(trainer(dataclasses.replace(recipe, weight_decay=0.5)))
     kinds = {name: name.split()[-1] for name in before}
     expected = {"kernel", "bias"}
-    if network == "residual":
+    if network == "compact":
         expected |= {"alpha", "gamma", "beta"}
     assert set(kinds.values()) == expected
     for name, kind in kinds.items():
