@@ -1,6 +1,7 @@
 """The layers of the code: which folder may import which, read from the sources."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,12 +40,21 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
+@functools.cache
+def statements(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    """The imports anywhere in a file."""
+    text = path.read_text("utf-8")
+    return [
+        node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+
+
 def imports(path: Path) -> Iterator[str]:
     """The modules of the package that a file imports anywhere in it."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in statements(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("facemill"))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("facemill"):
+        elif (node.module or "").startswith("facemill"):
             for alias in node.names:
                 full_name = f"{node.module}.{alias.name}"
                 yield full_name if full_name in MODULES else str(node.module)
@@ -97,7 +107,7 @@ def test_no_module_imports_the_folders_by_their_bare_names():
         str(path.relative_to(ROOT))
         for folder in (*TOP, "tests", "benchmarks", "facemill", "examples")
         for path in sorted((ROOT / folder).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in statements(path)
         if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOP)
         or (
             isinstance(node, ast.Import)

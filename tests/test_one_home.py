@@ -3,6 +3,7 @@
 import ast
 import importlib
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -65,51 +66,53 @@ def assigned(tree: ast.Module) -> set[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def trees() -> dict[str, ast.Module]:
-    """The parsed sources, which are half a million objects: only while these tests run."""
-    return {
-        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8"))
-        for top in ("pipelines", "model", "transforms")
-        for path in sorted((ROOT / top).rglob("*.py"))
-    }
+@dataclass(frozen=True)
+class Sources:
+    """What the sources write, with the module and for lists the line of each place.
+
+    Attributes:
+        names: that a module's own lines assign.
+        lists: sets of the elements of each tuple, list and set.
+        texts: constants.
+    """
+
+    names: dict[str, list[str]]
+    lists: dict[frozenset, list[str]]
+    texts: dict[str, set[str]]
 
 
 @pytest.fixture(scope="module")
-def homes(trees) -> dict[str, list[str]]:
-    found = defaultdict(list)
-    for path, tree in trees.items():
-        for name in assigned(tree):
-            found[name].append(path)
+def sources() -> Sources:
+    """Read once; the parsed modules together would be half a million objects."""
+    found = Sources(defaultdict(list), defaultdict(list), defaultdict(set))
+    for top in ("pipelines", "model", "transforms"):
+        for file in sorted((ROOT / top).rglob("*.py")):
+            path, tree = file.relative_to(ROOT).as_posix(), ast.parse(file.read_text("utf-8"))
+            for name in assigned(tree):
+                found.names[name].append(path)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Tuple | ast.List | ast.Set):
+                    elements = frozenset(getattr(one, "value", None) for one in node.elts)
+                    found.lists[elements].append(f"{path}:{node.lineno}")
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    found.texts[node.value].add(path)
     return found
 
 
 @pytest.mark.parametrize(("name", "home"), (CHOICES | NUMBERS | TEXTS).items())
-def test_a_name_is_assigned_in_its_home_alone(homes, name, home):
-    assert homes[name] == [home]
+def test_a_name_is_assigned_in_its_home_alone(sources, name, home):
+    assert sources.names[name] == [home]
 
 
 @pytest.mark.parametrize("name", ["SPLITS", "LEVELS", "ALIGNMENTS", "DETECTORS", "NETWORKS"])
-def test_no_other_module_repeats_a_list_of_choices(trees, name):
+def test_no_other_module_repeats_a_list_of_choices(sources, name):
     home = CHOICES[name].removesuffix(".py").replace("/", ".")
     value = getattr(importlib.import_module(f"facemill.{home}"), name)
-    repeats = [
-        f"{path}:{node.lineno}"
-        for path, tree in trees.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Tuple | ast.List | ast.Set)
-        and {getattr(one, "value", None) for one in node.elts} == set(value)
-    ]
+    repeats = sources.lists[frozenset(value)]
     # The home itself is not among them where it is made of shorter lists.
     assert {where.partition(":")[0] for where in repeats} <= {CHOICES[name]}, repeats
 
 
 @pytest.mark.parametrize(("text", "home"), WRITTEN_ONCE.items())
-def test_a_name_that_two_sides_share_is_written_once(trees, text, home):
-    homes = [
-        path
-        for path, tree in trees.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and node.value == text
-    ]
-    assert set(homes) == {home}
+def test_a_name_that_two_sides_share_is_written_once(sources, text, home):
+    assert sources.texts[text] == {home}

@@ -59,7 +59,14 @@ def images() -> list[Path]:
     return paths
 
 
-def test_the_errata_and_only_reviewed_pairs_are_found(images: list[Path]) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
+def test_the_errata_and_only_reviewed_pairs_are_found(images: list[Path], every: int) -> None:
+    """Of all photos of whoever is in such a pair, and one in `every` of the others."""
+    persons = {stem.rpartition("_")[0] for pair in SAME_PHOTO for stem in pair}
+    images = [
+        path for at, path in enumerate(images) if at % every == 0 or path.parent.name in persons
+    ]
+    assert len(images) > 13_000 / every
     smalls = [perceptual_hash.small(decode(path.read_bytes()).pixels) for path in images]
     joined = b"".join(perceptual_hash.dct_hash(small) for small in smalls)
     hashes = np.frombuffer(joined, np.uint8).reshape(len(images), -1)

@@ -1,10 +1,10 @@
-"""Training runs, each in a process of its own, since devices and determinism are set once there.
+"""Training runs in a process of their own, since devices and determinism are set once there.
 
-python -m tests.model.training_runs replicas DATASET FOLDER COUNT
-python -m tests.model.training_runs resume DATASET FOLDER
+python -m tests.model.training_runs DATASET FOLDER [replicas] [NAME OF RESUMED ...]
 """
 
 import dataclasses
+import functools
 import sys
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from facemill.model.data import validation_pairs
 from facemill.model.data.vocabulary import Transform
+from facemill.model.networks import registry as networks
+from facemill.model.networks.layers import convolution, normalized
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.training import strategy as strategies
 from facemill.model.training import trainer as training
@@ -41,50 +43,52 @@ def save(path: Path, trained: Trainer) -> None:
     np.savez(path, losses=np.array(trained.history.losses), **named)
 
 
-def run_replicas(dataset: Path, folder: Path, count: int) -> None:
-    # Each image's result depends on that image alone: no BatchNorm, no dropout.
-    recipe = Recipe(
-        network="plain",
-        head="arcface",
-        embedding_size=32,
-        scale=16.0,
-        steps=20,
-        batch_size=12,
-        learning_rate=0.02,
-        warmup_epochs=1.0,
-        clip_norm=2.0,
-        weight_decay=0.05,
-        erase=0.3,
-    )
-    strategy = strategies.replicas(count)
-    trained = trainer(dataset, recipe, strategy, folder)
-    trained.run()
-    save(folder / "result.npz", trained)
-    parts = dataclasses.replace(recipe, accumulate=3, ema=0.9)
-    trained = trainer(dataset, parts, strategy, folder / "parts")
-    trained.run()
-    save(folder / "parts.npz", trained)
+@functools.cache
+def strategy_of(count: int) -> tf.distribute.Strategy:
+    """One for each count, since two strategies of a process would mix up their sums."""
+    return tf.distribute.MirroredStrategy([f"/cpu:{index}" for index in range(count)])
 
 
-# Together every kind of state: dropout, BatchNorm, the moments of two optimizers, the average, best
-# weights; parts of batches, one replica and two.
+# Each image's result depends on that image alone: no BatchNorm, no dropout.
+WHOLE = Recipe(
+    network="plain", head="arcface", embedding_size=32, scale=16.0, steps=20, batch_size=12,
+    learning_rate=0.02, warmup_epochs=1.0, clip_norm=2.0, weight_decay=0.05, erase=0.3,
+)  # fmt: skip
+
+
+def run_replicas(dataset: Path, folder: Path) -> None:
+    parts = dataclasses.replace(WHOLE, accumulate=3, ema=0.9)
+    for count in (1, 2):
+        for name, recipe in (("result", WHOLE), ("parts", parts)):
+            of = folder / str(count)
+            trained = trainer(dataset, recipe, strategy_of(count), of / name)
+            trained.run()
+            save(of / f"{name}.npz", trained)
+
+
 # Margin and scale are still rising where the run is resumed.
 PARTS = Recipe(
     embedding_size=16, margin=0.2, steps=9, batch_size=12, learning_rate=1e-3, ema=0.9,
     accumulate=2, margin_warmup_epochs=2.0, scale_warmup_epochs=2.0,
 )  # fmt: skip
+ADAMW = dataclasses.replace(PARTS, optimizer="adamw")
+SGD = dataclasses.replace(PARTS, network="plain", optimizer="sgd", early_stopping=3)
+# The replicas and the recipe of each. The first has every kind of state: dropout, BatchNorm, two
+# moments of each weight, the average, best weights; in parts of batches, on two replicas.
+EVERY_STATE = "every state"
 RESUMED = {
-    "adamw": (1, dataclasses.replace(PARTS, network="residual", optimizer="adamw")),
-    "sgd": (2, dataclasses.replace(PARTS, network="plain", optimizer="sgd", early_stopping=3)),
+    EVERY_STATE: (2, dataclasses.replace(ADAMW, early_stopping=3)),
+    "residual": (1, dataclasses.replace(ADAMW, network="residual")),
+    "sgd": (2, SGD),
 }
 
 
-def run_resume(dataset: Path, folder: Path) -> None:
-    strategies.replicas(2)
-    tf.config.experimental.enable_op_determinism()
-    for name, (count, recipe) in RESUMED.items():
-        strategy = tf.distribute.MirroredStrategy([f"/cpu:{index}" for index in range(count)])
-        resume(dataset, folder / name, recipe, strategy)
+def small(*_: object, **__: object) -> keras.Model:
+    """A network with BatchNorm and dropout whose graph takes two seconds, not twenty."""
+    inputs = keras.Input((tiny.SIZE, tiny.SIZE, 3))
+    x = keras.layers.Flatten()(convolution(inputs, 8, strides=4))
+    x = keras.layers.Dense(16, use_bias=False)(keras.layers.Dropout(0.4)(x))
+    return keras.Model(inputs, normalized(x, activation=False))
 
 
 def resume(dataset: Path, folder: Path, recipe: Recipe, strategy: tf.distribute.Strategy) -> None:
@@ -93,6 +97,7 @@ def resume(dataset: Path, folder: Path, recipe: Recipe, strategy: tf.distribute.
     save(folder / "straight.npz", straight)
 
     # A checkpoint after every other step.
+    usual = training._CHECK_EVERY, training._CHECKPOINT_SECONDS
     training._CHECK_EVERY, training._CHECKPOINT_SECONDS = 2, -1.0
     stopped = trainer(dataset, recipe, strategy, folder / "resumed")
     record = stopped._record
@@ -110,9 +115,21 @@ def resume(dataset: Path, folder: Path, recipe: Recipe, strategy: tf.distribute.
     resumed = trainer(dataset, recipe, strategy, folder / "resumed")
     resumed.run()
     save(folder / "resumed.npz", resumed)
+    training._CHECK_EVERY, training._CHECKPOINT_SECONDS = usual
+
+
+def main(dataset: Path, folder: Path, names: list[str]) -> None:
+    strategies.replicas(2)
+    tf.config.experimental.enable_op_determinism()
+    for name in names:
+        if name == "replicas":
+            run_replicas(dataset, folder)
+        else:
+            count, recipe = RESUMED[name]
+            if name == EVERY_STATE:
+                networks.build = small
+            resume(dataset, folder / name, recipe, strategy_of(count))
 
 
 if __name__ == "__main__":
-    name, root, out, *rest = sys.argv[1:]
-    run = {"replicas": run_replicas, "resume": run_resume}[name]
-    run(Path(root), Path(out), *map(int, rest))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

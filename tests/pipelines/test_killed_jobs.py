@@ -22,7 +22,7 @@ def photos(tmp_path_factory) -> Path:
     """So many photos that reading them takes a while."""
     root = tmp_path_factory.mktemp("killed")
     plants = {"copy": 20, "conflict": 10, "truncated": 5}
-    recipe = Recipe(identities=60, images_per_identity=20, image_size=64, plants=plants)
+    recipe = Recipe(identities=60, images_per_identity=8, image_size=64, plants=plants)
     collection.write(str(root), recipe, workers=2)
     return root / "images"
 
@@ -72,6 +72,8 @@ def test_a_killed_ingest_is_finished_by_the_same_command(
         assert sorted(os.listdir(output)) == sorted(os.listdir(complete))
 
 
+# In short by tests/pipelines/train/test_job.py, which kills a run at its first checkpoint too.
+@pytest.mark.long
 def test_a_killed_training_is_finished_by_the_same_command(
     tiny_dataset, tiny_model, tmp_path, tiny_photos, capfd
 ):

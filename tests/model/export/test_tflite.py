@@ -13,7 +13,12 @@ from facemill.model.runtimes.spec import RuntimeSpec
 
 SIZE, DIMENSIONS = 32, 16
 # The IR-ResNets are made of what `residual` is made of.
-DISTINCT = [name for name in NETWORKS if name not in IR_NETWORKS]
+DISTINCT = [
+    # `compact` is made of its layers.
+    pytest.param(name, marks=pytest.mark.long) if name == "residual" else name
+    for name in NETWORKS
+    if name not in IR_NETWORKS
+]
 
 pytestmark = pytest.mark.slow
 

@@ -2,6 +2,7 @@ import dataclasses
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,34 +16,29 @@ from facemill.model.training.trainer import Data
 from facemill.transforms.core.errors import RunError
 from tests.model import tiny
 from tests.model.training.one_step import ONE_STEP, one_step, weights_of
-from tests.model.training_runs import RESUMED
+from tests.model.training_runs import EVERY_STATE, RESUMED
 
 
-def run(*arguments) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.model.training_runs", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def run(*arguments) -> str:
+    """What a process of training runs printed."""
+    command = [sys.executable, "-m", "tests.model.training_runs", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def finish(process: subprocess.Popen) -> str:
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err
-    return out
+@pytest.fixture(scope="module")
+def runs(dataset, tmp_path_factory):
+    """What one process printed, and the folder with its results."""
+    folder = tmp_path_factory.mktemp("runs")
+    return run(dataset, folder, "replicas", EVERY_STATE), folder
 
 
 @pytest.mark.slow
-def test_two_replicas_end_with_the_losses_and_weights_of_one(dataset, tmp_path):
-    processes = []
-    for count in (1, 2):
-        (tmp_path / str(count)).mkdir()
-        processes.append(run("replicas", dataset, tmp_path / str(count), count))
-    for process in processes:
-        finish(process)
+def test_two_replicas_end_with_the_losses_and_weights_of_one(runs):
+    _, folder = runs
     results = {
-        (count, kind): np.load(tmp_path / str(count) / f"{kind}.npz")
+        (count, kind): np.load(folder / str(count) / f"{kind}.npz")
         for count in (1, 2)
         for kind in ("result", "parts")
     }
@@ -64,21 +60,27 @@ def test_two_replicas_end_with_the_losses_and_weights_of_one(dataset, tmp_path):
     assert_equal(parts, one, trained)
 
 
+def assert_resumed(out: str, folder: Path, name: str) -> None:
+    # The run stopped after its eighth step, with a checkpoint of the sixth.
+    assert out.count("stopped after step 8") == 1
+    straight, resumed = (np.load(folder / name / f"{kind}.npz") for kind in ("straight", "resumed"))
+    assert len(straight["losses"]) == 9
+    for key in straight.files:
+        np.testing.assert_array_equal(resumed[key], straight[key], err_msg=f"{name} {key}")
+
+
 @pytest.mark.slow
-def test_a_run_resumed_in_the_middle_of_an_epoch_ends_in_the_same_bits(dataset, tmp_path):
-    steps = tfdata.steps_per_epoch(tiny.manifest(dataset), 12)
-    out = finish(run("resume", dataset, tmp_path))
-    # Each run stopped after its eighth step, with a checkpoint of the sixth, which may not be the
-    # end of an epoch.
-    assert out.count("stopped after step 8") == len(RESUMED)
-    assert 6 % steps
-    for kind in RESUMED:
-        straight, resumed = (
-            np.load(tmp_path / kind / f"{name}.npz") for name in ("straight", "resumed")
-        )
-        assert len(straight["losses"]) == 9
-        for name in straight.files:
-            np.testing.assert_array_equal(resumed[name], straight[name], err_msg=f"{kind} {name}")
+def test_a_run_resumed_in_the_middle_of_an_epoch_ends_in_the_same_bits(runs, dataset):
+    # The checkpoint may not be the end of an epoch.
+    assert 6 % tfdata.steps_per_epoch(tiny.manifest(dataset), 12)
+    assert_resumed(*runs, EVERY_STATE)
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in RESUMED if name != EVERY_STATE])
+def test_other_networks_and_optimizers_are_resumed_in_the_same_bits(dataset, tmp_path, name):
+    assert_resumed(run(dataset, tmp_path, name), tmp_path, name)
 
 
 def test_a_step_is_the_gradient_of_the_mean_loss_times_the_rate(
@@ -186,7 +188,7 @@ def test_the_gradient_is_clipped_by_its_global_norm(trainer):
     [
         ("plain", "sgd"),
         ("plain", "adam"),
-        pytest.param("residual", "sgd", marks=pytest.mark.slow),
+        pytest.param("compact", "sgd", marks=pytest.mark.slow),
     ],
 )
 def test_only_kernels_decay(trainer, network, optimizer):
@@ -195,7 +197,7 @@ def test_only_kernels_decay(trainer, network, optimizer):
     _, decayed = one_step(trainer(dataclasses.replace(recipe, weight_decay=0.5)))
     kinds = {name: name.split()[-1] for name in before}
     expected = {"kernel", "bias"}
-    if network == "residual":
+    if network == "compact":
         expected |= {"alpha", "gamma", "beta"}
     assert set(kinds.values()) == expected
     for name, kind in kinds.items():

@@ -108,7 +108,7 @@ def test_an_interrupted_run_is_not_complete_and_the_same_command_finishes_it(tmp
 
 @pytest.mark.slow
 def test_a_killed_run_leaves_no_process_and_the_same_command_finishes_it(tmp_path):
-    flags = ["--identities", "150", "--image-size", "64", "--workers", "2"]
+    flags = ["--identities", "60", "--image-size", "64", "--workers", "2"]
     killing.run_until(
         lambda: any(name.endswith(".jpg") for name in _bytes(tmp_path / "a")),
         *("synthesize", "--output", tmp_path / "a", *flags),
@@ -117,7 +117,7 @@ def test_a_killed_run_leaves_no_process_and_the_same_command_finishes_it(tmp_pat
     for name in ("a", "b"):
         facemill("synthesize", "--output", tmp_path / name, *flags)
     one, other = _bytes(tmp_path / "a"), _bytes(tmp_path / "b")
-    assert len(one) == 150 * 20 + 3
+    assert len(one) == 60 * 20 + 3
     del one["run.json"], other["run.json"]
     assert one == other
 

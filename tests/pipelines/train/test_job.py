@@ -267,7 +267,8 @@ def test_a_dataset_of_uncropped_images_gives_a_model_that_resizes_them(dataset, 
     dataset, output = tmp_path / "dataset", tmp_path / "model"
     rules = ("--align", "none", "--image-size", tiny.SIZE, "--split", "train=0.6,val=0.4")
     ingest(photos, dataset, *rules)
-    train(dataset, output, "--steps", 2)
+    plain = ("--backbone", "plain", "--embedding-size", 16, "--batch-size", 10, "--steps", 2)
+    facemill("train", "--dataset", dataset, "--output", output, *plain, "--export", "saved_model")
     manifest = artifact.read_manifest(str(output), "model")
     assert manifest["preprocessing"]["align"] == "none"
     saved = tf.saved_model.load(str(output / "saved_model"))

@@ -27,7 +27,7 @@ from tests.model.training.test_meeting import free_ports
 FLAGS = (
     "--backbone", "plain", "--embedding-size", 16, "--scale", 8, "--steps", 20, "--batch-size", 12,
     "--learning-rate", 0.01, "--clip-norm", 2, "--weight-decay", 0.05, "--erase", 0.3,
-    "--validation-pairs", 20, "--early-stopping", 9,
+    "--validation-pairs", 20, "--early-stopping", 9, "--export", "saved_model",
 )  # fmt: skip
 
 

@@ -122,5 +122,5 @@ def test_parts_are_found_in_the_folder_of_a_partition_too():
 
 def test_sets_of_two_sizes_by_one_model_are_refused(path, tmp_path):
     other = opened(embedding_sets.write(tmp_path / "e", IDS, VECTORS[:, :8]))
-    with pytest.raises(UsageError, match="`gallery` must have the .* numbers in a row of"):
+    with pytest.raises(UsageError, match=r"`gallery` must have the .* numbers in a row of"):
         embeddings.check_same_model(opened(path), other, "gallery")
