@@ -19,6 +19,9 @@ SCHEMA_VERSION = 1
 # In an output directory from the first step of a run to its last one.
 MARK = ".incomplete"
 
+# So many names of a directory are tried where partitions may lie.
+_LIKELY = 20
+
 
 def read_manifest(path: str, kind: str) -> dict[str, Any]:
     """The manifest of a complete artifact.
@@ -30,10 +33,13 @@ def read_manifest(path: str, kind: str) -> dict[str, Any]:
     try:
         manifest = json.loads(storage.read_bytes(manifest_path))
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(
-            f"{path} must be a complete {kind} artifact, but it has no {MANIFEST}; "
-            "run the command that writes it to its end."
-        ) from None
+        reason = f"it has no {MANIFEST}; run the command that writes it to its end."
+        if kind == "embeddings" and (partition := _newest_partition(path)):
+            reason = (
+                f"it is a directory of partitions; give one of them, such as {partition}, or join "
+                "them by `facemill compact`."
+            )
+        raise UsageError(f"{path} must be a complete {kind} artifact, but {reason}") from None
     except (ValueError, OSError) as error:
         raise UsageError(
             f"{manifest_path} must be readable JSON, got: {error}; write the artifact again."
@@ -51,6 +57,19 @@ def read_manifest(path: str, kind: str) -> dict[str, Any]:
             f"{manifest.get('schema_version')!r}; write it again with this version of facemill."
         )
     return manifest
+
+
+def _newest_partition(path: str) -> str | None:
+    """The last artifact in a directory by name, or None if none of its last names is one."""
+    try:
+        names = sorted(storage.names(path), reverse=True)
+    except OSError:
+        return None
+    # A folder of photos may have a million names, and a store answers each question apart.
+    likely = names[:_LIKELY]
+    return next(
+        (one for one in likely if storage.is_file(storage.join(path, f"{one}/{MANIFEST}"))), None
+    )
 
 
 def read_run(path: str) -> dict[str, Any]:

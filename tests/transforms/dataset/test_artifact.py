@@ -37,6 +37,16 @@ def test_a_missing_manifest_is_refused(tmp_path):
             artifact.read_manifest(str(path), "dataset")
 
 
+def test_a_directory_of_partitions_is_named_as_such(tmp_path):
+    for name in ("2026-11-24", "2026-11-25"):
+        write(tmp_path / name)
+    (tmp_path / "note.txt").touch()
+    with pytest.raises(UsageError, match=r"such as 2026-11-25, or join them by `facemill compact`"):
+        artifact.read_manifest(str(tmp_path), "embeddings")
+    with pytest.raises(UsageError, match=r"has no manifest\.json"):
+        artifact.read_manifest(str(tmp_path), "model")
+
+
 @pytest.mark.parametrize(
     "relative",
     ["", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "./a", "a//b", "a/", ".", "a/./b"],
