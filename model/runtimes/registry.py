@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from facemill.model.runtimes.base import Description, Runtime, is_installed
+from facemill.model.runtimes.base import Description, Runtime, is_installed, need
 from facemill.model.runtimes.choices import AUTO, LITERT, ONNX, RUNTIMES, TENSORFLOW
 from facemill.model.runtimes.embedder import ImageEmbedder
 from facemill.model.runtimes.formats import format_of
@@ -148,14 +148,19 @@ def _batch(spec: RuntimeSpec, batch_size: int) -> int:
     return batch_size if spec.kind == TENSORFLOW else _IN_CALL
 
 
-def module_name(kind: str) -> str:
-    """The full name of the module of a runtime, which imports the runtime's package.
+def installed_module(kind: str) -> str:
+    """The name of the package that a runtime imports when it is first needed, such as tensorflow.
 
     Args:
         kind: one of RUNTIMES.
+
+    Raises:
+        MissingPackageError: it is not installed.
     """
-    return f"{_PACKAGE}.{_CLASSES[kind][0]}"
+    module = _module(kind)
+    need(module.PACKAGE, module.MODULE, module.EXTRA)
+    return str(module.MODULE)
 
 
 def _module(kind: str) -> Any:
-    return importlib.import_module(module_name(kind))
+    return importlib.import_module(f"{_PACKAGE}.{_CLASSES[kind][0]}")

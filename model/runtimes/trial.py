@@ -9,6 +9,8 @@ from facemill.transforms.core.errors import UsageError
 from facemill.transforms.scoring.refused import ImageRefusedError
 
 _ROUNDING = 1e-4
+# Drawn faces of different people are alike to most models, but hardly so much.
+_NEARLY_EQUAL = 0.995
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class Findings:
             found.append(
                 "an image's embedding depends on the others in its batch; export the model for "
                 "inference, with the statistics of its normalization fixed"
+            )
+        if self.others > _NEARLY_EQUAL:
+            found.append(
+                f"embeddings of different people are nearly equal (cosine {self.others:.3f} on "
+                "average); the output may be a classifier's and not the embedding, or mean and "
+                "scale may be wrong"
             )
         if self.mirrored <= self.others:
             found.append(

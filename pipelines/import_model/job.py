@@ -17,6 +17,7 @@ from facemill.model.runtimes.choices import LITERT, ONNX, TENSORFLOW
 from facemill.model.runtimes.presets import PRESETS
 from facemill.model.runtimes.resolve import Resolved, Wishes, resolve
 from facemill.pipelines.common.flags import with_flags
+from facemill.pipelines.common.lazy_import import import_quietly
 from facemill.pipelines.import_model.options import ImportOptions
 from facemill.pipelines.synthesize.faces.faces import render
 from facemill.transforms import storage
@@ -94,6 +95,7 @@ def run(options: ImportOptions, beam_args: Sequence[str]) -> None:
             but=f"{given.path} is a file",
             do="leave it out",
         )
+    import_quietly(registry.installed_module(kind))
     description = registry.describe(kind, given.here, options.signature)
     file = _NETWORK if given.is_folder else f"{_NETWORK}{_SUFFIXES[kind]}"
     resolved = resolve(kind, file, description, _wishes(options))

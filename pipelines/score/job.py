@@ -147,7 +147,7 @@ def run(options: ScoreOptions, beam_args: Sequence[str]) -> None:
             )
         if runner.is_local:
             # A worker thread of this process would import it with TensorFlow's messages.
-            import_quietly(runtimes.module_name(spec.kind))
+            import_quietly(runtimes.installed_module(spec.kind))
         known = work.path(_KNOWN) if earlier else None
         if known is not None:
             write_known(earlier, known)

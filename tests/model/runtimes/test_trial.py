@@ -44,6 +44,11 @@ def test_what_is_odd_is_a_warning():
 
     assert "mirrored face is no closer" in trial.run(of_corner, FACES).warnings()[-1]
 
+    def of_class(pixels):
+        return 0.1 + 0.001 * mirror_blind(pixels)
+
+    assert "nearly equal (cosine 1.000" in trial.run(of_class, FACES).warnings()[0]
+
 
 def refuses(pixels):
     raise ImageRefusedError(Reason(ReasonCode.MODEL_FAILED, "no"))
