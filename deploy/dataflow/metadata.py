@@ -37,9 +37,10 @@ def stale() -> list[str]:
 def main(arguments: list[str]) -> int:
     """Writes or checks the files; returns the exit code."""
     if arguments == ["--check"]:
-        for command in stale():
+        found = stale()
+        for command in found:
             print(f"{path(command)} is not what the flags give; run `make templates`.")
-        return 1 if stale() else 0
+        return 1 if found else 0
     FOLDER.mkdir(exist_ok=True)
     for command in flex_parameters.COMMANDS:
         path(command).write_text(text(command), "utf-8")

@@ -17,7 +17,7 @@ from facemill.pipelines.common.derived import format_of, inputs_of
 from facemill.pipelines.common.progress import Progress
 from facemill.pipelines.enroll.options import EnrollOptions
 from facemill.transforms import storage
-from facemill.transforms.core.errors import ParameterError, RunError
+from facemill.transforms.core.errors import ParameterError
 from facemill.transforms.core.keyed import keyed_hash
 from facemill.transforms.dataset import artifact, writing
 from facemill.transforms.dataset.parquet_parts import write_part
@@ -33,6 +33,7 @@ from facemill.transforms.scoring.embeddings import (
     read_set,
     unit,
 )
+from facemill.transforms.scoring.one_row_each import OneRowEach
 from facemill.transforms.search.read_clusters import read_clusters
 from facemill.transforms.search.templates import Template, quality_weights, template
 
@@ -119,11 +120,10 @@ def _divide(
     first = next(tables)
     numbers: dict[str, int] = {}
     folder = work.folder("buckets")
-    keys = [np.zeros(0, np.uint64)]
+    images_once = OneRowEach(given.path)
     with Buckets(folder, count, first.schema) as buckets:
         for table in itertools.chain([first], tables):
-            ids = table[ID].to_pylist()
-            keys.append(np.array([keyed_hash(0, "row", one) for one in ids], np.uint64))
+            images_once.add(table[ID].to_pylist())
             named = table.filter(table[_IDENTITY].is_valid())
             counts.images += len(named)
             counts.unnamed += len(table) - len(named)
@@ -131,12 +131,7 @@ def _divide(
                 numbers.setdefault(name, keyed_hash(0, "template", name) % count)
             where = [numbers[name] for name in named[_IDENTITY].to_pylist()]
             buckets.add(named, np.array(where, np.int64))
-    joined = np.sort(np.concatenate(keys))
-    if np.any(joined[1:] == joined[:-1]):
-        raise RunError(
-            f"Each image must have one row in {given.path}, but some have two; score the images "
-            "again."
-        )
+    images_once.check()
     return buckets
 
 

@@ -18,11 +18,11 @@ import numpy as np
 from facemill.model.metrics import verification
 from facemill.pipelines.common.progress import Progress
 from facemill.transforms import storage
-from facemill.transforms.core.errors import NotSharedError, RunError, UsageError
-from facemill.transforms.core.keyed import keyed_hash
+from facemill.transforms.core.errors import NotSharedError, UsageError
 from facemill.transforms.dataset.done_marks import images_done
 from facemill.transforms.dataset.writing import Work
 from facemill.transforms.scoring.embeddings import ID, EmbeddingSet
+from facemill.transforms.scoring.one_row_each import OneRowEach
 from facemill.transforms.search.pair_counts import (
     BINS,
     IDENTITY,
@@ -181,22 +181,16 @@ def read_people(given: EmbeddingSet) -> People:
     """
     given.check_files()
     sizes: dict[str, int] = {}
-    keys = [np.zeros(0, np.uint64)]
+    images_once = OneRowEach(given.path)
     unnamed = 0
     for table in given.tables(given.all_slices(), (ID, IDENTITY)):
-        ids = table[ID].to_pylist()
-        keys.append(np.fromiter((keyed_hash(0, "row", name) for name in ids), np.uint64, len(ids)))
+        images_once.add(table[ID].to_pylist())
         for name in table[IDENTITY].to_pylist():
             if name:
                 sizes[name] = sizes.get(name, 0) + 1
             else:
                 unnamed += 1
-    joined = np.sort(np.concatenate(keys))
-    if np.any(joined[1:] == joined[:-1]):
-        raise RunError(
-            f"Each image must have one row in {given.path}, but some have two; score the images "
-            "again."
-        )
+    images_once.check()
     images = sum(sizes.values())
     if len(sizes) < 2 or max(sizes.values()) < 2:
         raise UsageError(

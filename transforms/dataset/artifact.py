@@ -74,8 +74,13 @@ def _newest_partition(path: str) -> str | None:
 
 def read_run(path: str) -> dict[str, Any]:
     """What `run.json` of an artifact says; empty where it is absent or no JSON."""
+    return _object_in(path, RUN)
+
+
+def _object_in(path: str, name: str) -> dict[str, Any]:
+    """The JSON object in a file of an artifact; empty where it is absent or no such object."""
     try:
-        found = json.loads(storage.read_bytes(storage.join(path, RUN)))
+        found = json.loads(storage.read_bytes(storage.join(path, name)))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -111,11 +116,7 @@ def has_manifest(path: str, parameter: str = "input") -> bool:
 
 def kind_of(path: str) -> str | None:
     """The kind that the manifest of an artifact names; None if it is unreadable or names none."""
-    try:
-        found = json.loads(storage.read_bytes(storage.join(path, MANIFEST)))
-    except (OSError, ValueError):
-        return None
-    kind = found.get("kind") if isinstance(found, dict) else None
+    kind = _object_in(path, MANIFEST).get("kind")
     return kind if isinstance(kind, str) else None
 
 
