@@ -22,6 +22,8 @@ _PATIENCE = 600.0
 _SECONDS_TO_SPEAK, _SECONDS_BETWEEN = 10.0, 0.5
 # Without a word for so long, a person wants to know what is being waited for.
 _SECONDS_OF_SILENCE = 5.0
+# After it has refused one, the chief stays so long to tell those that are still to come.
+_SECONDS_FOR_OTHERS = 5.0
 
 
 def meet(
@@ -106,6 +108,8 @@ class _Chief:
         except (UsageError, RunError) as error:
             for connection in self._there.values():
                 _refuse(connection, error)
+            if isinstance(error, UsageError):
+                self._refuse_others(error, self._cluster.count - 2 - len(self._there))
             raise
         for connection in self._there.values():
             # The link notices who has gone meanwhile.
@@ -131,13 +135,10 @@ class _Chief:
             if time.monotonic() >= self._until:
                 raise _nobody_came(self._missing()) from None
             return
-        connection.settimeout(_SECONDS_TO_SPEAK)
-        greeting = read(reader_of(connection))
+        greeting = _greeting_of(connection)
         # One that ended meanwhile may have come back.
         self._missing()
-        # Whoever tries the ports of a machine comes here too.
-        if greeting is None or "facemill" not in greeting:
-            connection.close()
+        if greeting is None:
             return
         try:
             index = self._check(greeting)
@@ -145,6 +146,17 @@ class _Chief:
             _refuse(connection, error)
             raise
         self._there[index] = connection
+
+    def _refuse_others(self, error: UsageError, count: int) -> None:
+        """Tells workers that have not come yet, who would wait for minutes otherwise."""
+        until = min(self._until, time.monotonic() + _SECONDS_FOR_OTHERS)
+        while count > 0 and (left := until - time.monotonic()) > 0:
+            self._listener.settimeout(left)
+            with suppress(OSError):
+                connection, _ = self._listener.accept()
+                if _greeting_of(connection) is not None:
+                    _refuse(connection, error)
+                    count -= 1
 
     def _check(self, greeting: Mapping[str, Any]) -> int:
         """The index of a worker, once it is known that it does what this one does."""
@@ -205,6 +217,16 @@ def _join(
             silent_until = float("inf")
         time.sleep(_SECONDS_BETWEEN)
     raise _nobody_came([cluster.name(0)], reason)
+
+
+def _greeting_of(connection: socket.socket) -> dict[str, Any] | None:
+    """What a worker says first; None, and no connection, for others that try a machine's ports."""
+    connection.settimeout(_SECONDS_TO_SPEAK)
+    greeting = read(reader_of(connection))
+    if greeting is not None and "facemill" in greeting:
+        return greeting
+    connection.close()
+    return None
 
 
 def _refuse(connection: socket.socket, error: Exception) -> None:

@@ -24,6 +24,7 @@ class LostError(Exception):
 def _impatient(monkeypatch):
     monkeypatch.setattr(meeting, "_SECONDS_BETWEEN", 0.02)
     monkeypatch.setattr(meeting, "_SECONDS_OF_SILENCE", 0.1)
+    monkeypatch.setattr(meeting, "_SECONDS_FOR_OTHERS", 2.0)
     monkeypatch.setattr(links, "_SECONDS_TO_BLAME", 5.0)
 
 
@@ -94,6 +95,16 @@ def test_workers_with_other_options_are_refused_on_all(hosts):
         assert isinstance(error, UsageError)
         said = r"worker 2 \(localhost:\d+\) has others \(learning_rate: 0.2 there, 0.1 on worker 0"
         assert re.search(said, str(error))
+
+
+def test_a_worker_that_comes_after_another_was_refused_is_told_as_well(hosts):
+    def work(cluster):
+        if cluster.index == 1:
+            time.sleep(0.3)
+        return meeting.meet(cluster, {"learning_rate": float(cluster.index == 2)}, 20)
+
+    found = [str(error) for error in all_of(hosts, work)]
+    assert all("has others (learning_rate: 1.0 there, 0.0 on worker 0)" in one for one in found)
 
 
 def test_workers_with_other_hosts_are_refused(hosts):
