@@ -5,12 +5,16 @@ BIN := .venv/bin
 .PHONY: setup demo test test-fast test-long test-portable test-night test-airflow test-dataflow \
   test-flink lock templates lint lint-deploy format bench docs clean
 
+# pip compiles on one core. Some packages have files for other Pythons, which cannot be compiled.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[test]'
+	$(COMPILE)
 	touch $@
 
 demo: setup
@@ -18,7 +22,9 @@ demo: setup
 
 # A process for each core; the tests of a file share their fixtures and stay together. The order of
 # the files is that of tests/conftest.py.
-PYTEST := $(BIN)/python -m pytest
+# Bytecode is written whatever the environment says: tests start hundreds of processes, each of
+# which would compile the sources anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # These install or need more than `make setup` brings, and have targets of their own.
 OUTSIDE := airflow or dataflow or flink
 WORKERS := -n auto --dist loadfile --no-loadscope-reorder
@@ -26,9 +32,9 @@ WORKERS := -n auto --dist loadfile --no-loadscope-reorder
 test: setup
 	$(PYTEST) $(WORKERS) -m "not long and not ($(OUTSIDE))" $(PYTEST_ARGS)
 
-# What an edit wants to hear at once; everything marked slow runs in `make test`.
+# What an edit wants to hear at once; what is marked slow or moderate runs in `make test`.
 test-fast: setup
-	$(PYTEST) $(WORKERS) -m "not (slow or lfw or portable or $(OUTSIDE))" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not (slow or moderate or lfw or portable or $(OUTSIDE))" $(PYTEST_ARGS)
 
 # Kills at random moments and outages, and second kinds of what `make test` runs once: minutes.
 test-long: setup

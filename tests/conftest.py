@@ -3,6 +3,7 @@
 No test may change them: one that damages an artifact copies it first.
 """
 
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -51,6 +52,15 @@ def _interrupts_are_heard() -> None:
     """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_lack_what_only_tests_bring() -> Iterator[None]:
+    """Processes that tests start find what a plain installation has."""
+    left_out = str(Path(__file__).parent / "left_out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", left_out, prepend=os.pathsep)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

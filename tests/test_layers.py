@@ -70,6 +70,7 @@ def test_every_folder_has_a_layer():
     assert folders <= set(LAYER_OF)
 
 
+@pytest.mark.moderate
 def test_imports_go_down():
     upward = [
         f"{name} imports {target}"
@@ -83,6 +84,7 @@ def test_imports_go_down():
     assert not upward, "\n".join(upward)
 
 
+@pytest.mark.moderate
 def test_imports_make_no_circle():
     graph = {name: {t for t in imports(path) if t != name} for name, path in MODULES.items()}
     # A package's own file is imported with each of its modules, and only names what it holds.
@@ -101,6 +103,7 @@ def test_imports_make_no_circle():
         visit(name, ())
 
 
+@pytest.mark.moderate
 def test_no_module_imports_the_folders_by_their_bare_names():
     """`import transforms` finds another copy of the code, or another project's."""
     bare = [

@@ -104,6 +104,7 @@ def test_a_name_is_assigned_in_its_home_alone(sources, name, home):
     assert sources.names[name] == [home]
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("name", ["SPLITS", "LEVELS", "ALIGNMENTS", "DETECTORS", "NETWORKS"])
 def test_no_other_module_repeats_a_list_of_choices(sources, name):
     home = CHOICES[name].removesuffix(".py").replace("/", ".")
@@ -113,6 +114,7 @@ def test_no_other_module_repeats_a_list_of_choices(sources, name):
     assert {where.partition(":")[0] for where in repeats} <= {CHOICES[name]}, repeats
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize(("text", "home"), WRITTEN_ONCE.items())
 def test_a_name_that_two_sides_share_is_written_once(sources, text, home):
     assert sources.texts[text] == {home}

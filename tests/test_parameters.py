@@ -53,6 +53,7 @@ def _named(path: Path) -> Iterator[str]:
             yield node.args[0].value
 
 
+@pytest.mark.moderate
 def test_each_parameter_that_the_library_names_is_an_option_of_a_command():
     options: set[str] = set()
     for command in cli.COMMANDS:

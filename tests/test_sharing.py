@@ -15,6 +15,7 @@ def _make_in_a_process(root: Path) -> None:
     assert (made_once(root, "thing", make) / "content").read_text() == "complete"
 
 
+@pytest.mark.moderate
 def test_processes_that_call_at_once_make_the_folder_once(tmp_path):
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_make_in_a_process, args=(tmp_path,)) for _ in range(4)]

@@ -42,6 +42,7 @@ def by_outcome(rows) -> dict[str, set[tuple[str, str | None]]]:
     return outcomes
 
 
+@pytest.mark.moderate
 def test_pairs_of_key_and_bytes_give_the_duplicates_of_each_best_image(collection):
     outcomes = by_outcome(found(list(collection.items())))
     assert outcomes == {
@@ -107,11 +108,13 @@ def test_two_scan_processes_give_the_rows_of_one(collection, expected):
     assert found(images(collection), workers=2) == expected
 
 
+@pytest.mark.moderate
 def test_keys_with_equal_hashes_give_the_same_rows(collection, expected, monkeypatch):
     monkeypatch.setattr(module, "keyed_hash", lambda seed, purpose, key: 7)
     assert found(images(collection)) == expected
 
 
+@pytest.mark.moderate
 def test_a_chunk_number_that_is_in_use_is_not_given_again(collection, monkeypatch):
     numbers = iter([5, 5, 5, 6, 5, 6, *range(100, 200)])
     monkeypatch.setattr(module.secrets, "randbits", lambda bits: next(numbers))
@@ -121,6 +124,7 @@ def test_a_chunk_number_that_is_in_use_is_not_given_again(collection, monkeypatc
     assert next(numbers) > 100
 
 
+@pytest.mark.moderate
 def test_a_repeated_key_fails_with_one_sentence(collection):
     logging.disable(logging.CRITICAL)
     try:
@@ -136,6 +140,7 @@ def test_an_element_of_another_type_fails_with_one_sentence(element):
         module.as_image(element)
 
 
+@pytest.mark.moderate
 def test_an_unreadable_image_of_read_images_keeps_its_reason(tmp_path):
     (tmp_path / "ada").mkdir()
     (tmp_path / "ada" / "gone.jpg").symlink_to("/does/not/exist.jpg")
@@ -146,10 +151,12 @@ def test_an_unreadable_image_of_read_images_keeps_its_reason(tmp_path):
     assert row.reason_code == "link_out_of_input"
 
 
+@pytest.mark.moderate
 def test_no_elements_give_no_rows():
     assert found([]) == []
 
 
+@pytest.mark.moderate
 def test_elements_of_different_windows_are_compared():
     def build(pipeline):
         pairs = [("a", photo(1, 1)), ("b", photo(1, 1))]
@@ -164,11 +171,13 @@ def test_elements_of_different_windows_are_compared():
     assert [row.key for row in gathered(build)] == ["b"]
 
 
+@pytest.mark.moderate
 def test_the_staging_folder_is_removed_at_the_end(collection, tmp_path):
     assert found(images(collection), temp_location=tmp_path / "new")
     assert os.listdir(tmp_path / "new") == []
 
 
+@pytest.mark.moderate
 def test_the_pipelines_temp_location_is_used(monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr(module.storage, "remove", seen.append)

@@ -26,12 +26,14 @@ def test_every_example_has_a_docstring_with_its_command_and_a_test():
         assert f"test_{name}" in globals()
 
 
+@pytest.mark.moderate
 def test_custom_source(tiny_photos, tmp_path, capsys):
     archive = shutil.make_archive(str(tmp_path / "photos"), "zip", tiny_photos)
     lines = run("custom_source", capsys, archive)
     assert sorted(lines) == [f"id{number:05d}: 8 photos" for number in range(1, 13)]
 
 
+@pytest.mark.moderate
 def test_dedup_in_a_pipeline(tiny_photos, tmp_path, capsys):
     photo = tiny_photos / "id00001" / "id00001_0001.jpg"
     for name in ("a.jpg", "b.jpg"):

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 MODULES = """
 import importlib, pkgutil, sys
 import facemill.model as model
@@ -28,6 +30,7 @@ def lines(code: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.moderate
 def test_no_module_of_model_imports_beam_or_pipelines():
     count, found = lines(MODULES)
     assert int(count) >= 20

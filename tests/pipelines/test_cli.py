@@ -76,6 +76,7 @@ def test_a_persons_settings_of_keras_change_nothing(tmp_path):
     assert done.stdout.split() == ["tensorflow", "float32", "1e-07", "channels_last", "float32"]
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("command", [(), *((name,) for name in cli.COMMANDS)])
 def test_help_imports_nothing_heavy(command):
     done = subprocess.run(

@@ -135,6 +135,7 @@ def _alone(*words: Any) -> Any:
     return pytest.param(*words, marks=[pytest.mark.slow, pytest.mark.long])
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize(
     "flags",
     [
@@ -197,6 +198,7 @@ def model(launcher) -> Path:
     return folder
 
 
+@pytest.mark.moderate
 def test_score_keeps_the_rules(photos, model, launcher, monkeypatch):
     output = launcher.shared / "embeddings"
     command = ["score", "--input", photos, "--model", model, "--output", output, "--workers", 1]
@@ -204,6 +206,7 @@ def test_score_keeps_the_rules(photos, model, launcher, monkeypatch):
     assert pickled == PICKLED_BY_SCORE
 
 
+@pytest.mark.moderate
 def test_score_since_a_run_before_keeps_the_rules(photos, model, launcher, monkeypatch):
     contents = {"sha256": ["0" * 64]}
     earlier = embedding_sets.write(
@@ -216,6 +219,7 @@ def test_score_since_a_run_before_keeps_the_rules(photos, model, launcher, monke
     assert pickled == PICKLED_BY_SCORE
 
 
+@pytest.mark.moderate
 def test_detect_keeps_the_rules(photos, launcher, monkeypatch):
     command = ["detect", "--input", photos, "--output", launcher.shared / "faces", "--workers", 1]
     command += ["--crops", launcher.shared / "crops"]
@@ -239,6 +243,7 @@ def test_searches_keep_the_rules(words, launcher, monkeypatch):
     assert pickled == PICKLED_BY_SEARCH
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize(
     "level", ["near", pytest.param("thorough", marks=pytest.mark.slow), _alone("exact")]
 )

@@ -16,12 +16,14 @@ from tests.pipelines.test_portability import graph_of, launcher, model, photos
 __all__ = ["launcher", "model", "photos"]
 
 
+@pytest.mark.moderate
 def test_ingest(photos, launcher, monkeypatch):
     found = stages(graph_of(arguments(photos, launcher.shared / "dataset"), monkeypatch))
     assert len(found.python) <= 37
     assert found.vertices <= 66
 
 
+@pytest.mark.moderate
 def test_score(photos, model, launcher, monkeypatch):
     output = launcher.shared / "embeddings"
     command = ["score", "--input", photos, "--model", model, "--output", output, "--workers", 1]

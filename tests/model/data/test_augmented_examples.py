@@ -16,6 +16,7 @@ def examples(dataset, manifest):
     return augmented_examples.read(str(dataset), manifest, RECIPE, images=3, epochs=2)
 
 
+@pytest.mark.moderate
 def test_examples_are_what_training_sees_in_the_first_epochs(dataset, manifest, examples):
     transform = Transform(str(dataset), manifest)
     for epoch in range(2):

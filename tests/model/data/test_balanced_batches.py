@@ -50,6 +50,7 @@ def test_the_images_are_those_of_their_labels(dataset, transform):
         assert names == [transform.identities[label] for label in labels]
 
 
+@pytest.mark.moderate
 def test_an_epoch_can_be_entered_at_any_batch_and_is_divided_among_workers(
     dataset, transform, batches
 ):

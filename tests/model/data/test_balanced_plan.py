@@ -11,6 +11,7 @@ from facemill.transforms.core.errors import ParameterError
 SIZES = st.lists(st.integers(1, 9), min_size=2, max_size=12)
 
 
+@pytest.mark.moderate
 @given(SIZES, st.integers(1, 6), st.integers(0, 3), st.integers(0, 40), st.integers(2, 12))
 def test_a_batch_has_p_identities_with_k_images_each(sizes, images, epoch, index, identities):
     identities = min(identities, len(sizes))

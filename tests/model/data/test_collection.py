@@ -89,6 +89,7 @@ def truth(dataset):
     }
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("balanced", [0, 2])
 def test_batches_hold_images_of_both_with_the_labels_of_their_own_dataset(
     collect, manifest, truth, balanced
@@ -113,6 +114,7 @@ def test_batches_hold_images_of_both_with_the_labels_of_their_own_dataset(
     assert set(merged.tolist()) == set(range(len(collection.identities) // 2))
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("balanced", [0, 2])
 def test_an_epoch_can_be_entered_anywhere_and_is_divided_among_workers(collect, balanced):
     recipe = dataclasses.replace(RECIPE, images_per_identity=balanced)

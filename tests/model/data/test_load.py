@@ -36,6 +36,7 @@ def test_a_split_holds_its_records_with_their_pixels(dataset, split):
         assert (image == decoded).all()
 
 
+@pytest.mark.moderate
 def test_labels_are_vocabulary_positions_and_minus_one_outside(dataset, transform):
     train = gathered(load_dataset(dataset, "train"))
     names = [name.decode() for name in train["identity"]]
@@ -51,6 +52,7 @@ def test_the_last_batch_holds_the_remainder(dataset):
     assert len(batches) == 2
 
 
+@pytest.mark.moderate
 def test_shuffling_follows_from_the_seed_and_loses_nothing(dataset):
     plain = gathered(load_dataset(dataset, "train"))["image_id"].tolist()
     orders = [

@@ -34,6 +34,7 @@ def read(paths: tf.data.Dataset) -> list[bytes]:
     return [Path(path.numpy().decode()).read_bytes() for path in paths]
 
 
+@pytest.mark.moderate
 def test_shards_of_a_store_are_read_in_order_again_and_again(dataset, store):
     paths = shard_files.shard_paths(dataset, MANIFEST, ORDER)
     assert paths.element_spec == tf.TensorSpec([], tf.string)

@@ -27,6 +27,7 @@ def targets(dataset, manifest, tmp_path_factory):
     return TeacherTargets(path)
 
 
+@pytest.mark.moderate
 def test_each_image_of_a_batch_has_the_target_of_the_side_that_the_network_sees(
     dataset, manifest, transform, targets
 ):

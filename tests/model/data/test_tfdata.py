@@ -34,6 +34,7 @@ def same(one, other):
     )
 
 
+@pytest.mark.moderate
 def test_batches_follow_from_seed_and_epoch(sharded, transform):
     first = read(sharded, transform, AUGMENTED)
     assert same(read(sharded, transform, AUGMENTED), first)
@@ -49,6 +50,7 @@ def test_batches_follow_from_seed_and_epoch(sharded, transform):
         assert pixels.max() <= 255
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("first", [1, 3])
 def test_an_epoch_can_be_entered_at_any_batch(sharded, transform, first):
     complete = read(sharded, transform, AUGMENTED, epoch=2)
@@ -56,6 +58,7 @@ def test_an_epoch_can_be_entered_at_any_batch(sharded, transform, first):
     assert same(read(sharded, transform, AUGMENTED, epoch=2, first=first), complete[first:])
 
 
+@pytest.mark.moderate
 def test_the_shares_of_workers_are_the_batches_of_one(sharded, transform):
     complete = read(sharded, transform, AUGMENTED, epoch=1)
     described = tiny.manifest(sharded)
@@ -75,6 +78,7 @@ def test_the_shares_of_workers_are_the_batches_of_one(sharded, transform):
     assert same(joined, complete[1:])
 
 
+@pytest.mark.moderate
 def test_the_fast_order_has_the_same_images(sharded, transform):
     def shown(recipe):
         pixels = [one for batch, *_ in read(sharded, transform, recipe) for one in batch]
@@ -84,6 +88,7 @@ def test_the_fast_order_has_the_same_images(sharded, transform):
     assert shown(dataclasses.replace(everything, order="fast")) == shown(everything)
 
 
+@pytest.mark.moderate
 def test_an_epoch_shows_every_record_once_with_its_label_but_for_the_remainder(sharded, transform):
     encoded = tiny.identity_of(sharded, "train")
     labels = {
@@ -121,6 +126,7 @@ def gains(path, transform, epoch: int, batch_size: int = 10) -> list[tuple[bytes
     ]
 
 
+@pytest.mark.moderate
 def test_augmentation_follows_from_the_image_and_the_epoch(sharded, transform):
     first, second = (dict(gains(sharded, transform, epoch)) for epoch in range(2))
     assert len(set(first.values())) == len(first)
@@ -134,6 +140,7 @@ def test_augmentation_follows_from_the_image_and_the_epoch(sharded, transform):
         assert first[image] == pytest.approx(other[image], abs=1e-6)
 
 
+@pytest.mark.moderate
 def test_copies_of_an_image_are_augmented_differently_and_reproducibly(
     dataset, transform, tmp_path
 ):

@@ -130,6 +130,7 @@ def test_no_pairs_without_two_identities_or_with_a_count_of_0(dataset, manifest,
     assert validation_pairs.draw(str(empty), manifest, 10, seed=1) is None
 
 
+@pytest.mark.moderate
 def test_an_impostor_can_be_any_image_of_any_other_identity():
     identities = [f"id{number // 15:02}" for number in range(16 * 15)]
     ids = [f"{identity}/{number:03}.jpg" for number, identity in enumerate(identities)]

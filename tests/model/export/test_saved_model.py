@@ -55,6 +55,7 @@ def photo(height: int, width: int) -> np.ndarray:
     return np.clip(smooth + noise, 0, 255).astype(np.uint8)
 
 
+@pytest.mark.moderate
 def test_a_jpeg_has_the_embedding_that_training_saw(saved, embedder, dataset):
     encoded = list(tiny.identity_of(dataset, "val"))[:6]
     vectors = serve(saved, encoded)
@@ -121,6 +122,7 @@ def test_another_size_goes_through_the_center_crop(saved, embedder, height, widt
     np.testing.assert_allclose(vectors, embed(saved, found[np.newaxis]), atol=1e-6)
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize(("height", "width"), [(128, 128), (65, 200), (20, 31), (20, 90)])
 def test_without_a_crop_the_complete_image_is_resized(embedder, tmp_path, height, width):
     pixels = photo(height, width)
@@ -155,6 +157,7 @@ def test_the_model_id_follows_from_weights_recipe_and_preprocessing(embedder, tr
     assert model_id(same, RECIPE, PREPROCESSING) != first
 
 
+@pytest.mark.moderate
 def test_the_pixel_moments_are_part_of_the_model_id(transform):
     def id_with(*moments: np.ndarray) -> str:
         # The seed makes the weights equal; the embeddings differ by the moments.

@@ -73,6 +73,7 @@ def test_every_head_has_a_reference():
     assert {name.split()[0] for name in CASES} == set(HEADS)
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("name", CASES)
 def test_losses_and_gradients_are_those_of_the_formula(name):
     options, reference = CASES[name]

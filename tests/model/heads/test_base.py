@@ -22,6 +22,7 @@ def test_a_label_out_of_range_is_an_error(name, label):
         built(name).losses(embeddings, tf.constant([0, label, 1]))
 
 
+@pytest.mark.moderate
 def test_a_graph_raises_tensorflows_error_for_such_a_label():
     head = built("triplet")
     compiled = tf.function(lambda labels: head.losses(tf.ones([2, 3]), labels))
@@ -33,6 +34,7 @@ def test_a_graph_raises_tensorflows_error_for_such_a_label():
 ENDS = tf.constant([[4.0, 0.0, 0.0], [-4.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("options", [{}, {"sample_identities": 0.5}, {"margin_multiplier": 1.3}])
 @pytest.mark.parametrize("name", HEADS)
 def test_losses_and_gradients_are_finite_at_the_ends_of_the_cosine(name, options):

@@ -92,6 +92,7 @@ def _of_high_quality(cosine, margin):
     return adaface(cosine[tf.newaxis], tf.constant([0.7]), margin)[0]
 
 
+@pytest.mark.moderate
 @settings(deadline=None, max_examples=50)
 @given(st.floats(-1, 1, width=32), st.floats(0, 1.5, width=32))
 @example(1.0, 0.5)

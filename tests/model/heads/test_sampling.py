@@ -69,6 +69,7 @@ def test_the_gradient_has_the_rows_that_were_drawn():
     assert gradient.values.shape == (12, 6)
 
 
+@pytest.mark.moderate
 def test_the_sum_over_a_sample_is_in_expectation_that_over_all():
     full, sampled = head(None), head(Sample(0.5, 1))
     sampled.centers.assign(full.kernel.numpy().T)

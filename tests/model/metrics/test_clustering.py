@@ -20,6 +20,7 @@ def test_a_hand_worked_case():
     assert images.recall == pytest.approx((2 / 3 + 2 / 3 + 1 / 3 + 1 + 1) / 5)
 
 
+@pytest.mark.moderate
 @given(LABELS)
 def test_pairs_are_those_of_scikit_learn(labels):
     from sklearn.metrics.cluster import pair_confusion_matrix
@@ -43,6 +44,7 @@ def test_bcubed_is_the_mean_over_images(labels):
     assert agreement.recall == pytest.approx((both / same.sum(axis=1)).mean())
 
 
+@pytest.mark.moderate
 @given(LABELS, st.randoms(use_true_random=False))
 def test_order_and_names_of_groups_do_not_matter(labels, chance):
     other = [(truth, f"group {-found}") for truth, found in labels]

@@ -23,6 +23,7 @@ def test_wilson_by_hand():
             wilson(*wrong)
 
 
+@pytest.mark.moderate
 @given(CLUSTERS, st.randoms(use_true_random=False))
 def test_neither_order_nor_names_of_clusters_matter_and_the_interval_is_of_shares(rows, draw):
     interval = by_cluster(*np.array(rows).T)

@@ -56,6 +56,7 @@ def test_cosine_by_hand_and_the_inputs_that_it_refuses() -> None:
             v.cosine(a, bad)
 
 
+@pytest.mark.moderate
 @given(SCORES, SCORES)
 def test_roc_and_accuracy_agree_with_brute_force(genuine: list, impostor: list) -> None:
     g, i = np.array(genuine), np.array(impostor)
@@ -68,6 +69,7 @@ def test_roc_and_accuracy_agree_with_brute_force(genuine: list, impostor: list) 
     assert accuracy == max(v.accuracy_at(g, i, t) for t in [*genuine, *impostor, 2.0])
 
 
+@pytest.mark.moderate
 @given(SCORES, SCORES, st.sampled_from([0.0, 0.05, 0.1, 0.3, 0.5, 1.0]))
 def test_threshold_at_is_the_lowest_that_keeps_the_rate(
     genuine: list, impostor: list, fmr: float
@@ -78,6 +80,7 @@ def test_threshold_at_is_the_lowest_that_keeps_the_rate(
         assert sum(s >= lower for s in impostor) > fmr * len(impostor) + 1e-9
 
 
+@pytest.mark.moderate
 @given(SCORES, SCORES)
 def test_equal_error_rate_lies_between_the_rates_of_its_neighbors(
     genuine: list, impostor: list
@@ -95,6 +98,7 @@ def test_equal_error_rate_lies_between_the_rates_of_its_neighbors(
     assert rate <= min(max(pair) for pair in rates) + 1e-12
 
 
+@pytest.mark.moderate
 @given(SCORES, SCORES, st.sampled_from([0.05, 0.1, 0.3, 0.5, 1.0]))
 def test_tar_is_the_best_of_all_thresholds_that_keep_the_rate(
     genuine: list, impostor: list, far: float
@@ -145,6 +149,7 @@ def test_without_any_score_there_is_a_finite_threshold() -> None:
     assert math.isfinite(threshold)
 
 
+@pytest.mark.moderate
 @given(SCORES, SCORES)
 def test_roc_agrees_with_scikit_learn_and_only_rises(genuine: list, impostor: list) -> None:
     curve = v.roc(np.array(genuine), np.array(impostor))
@@ -156,6 +161,7 @@ def test_roc_agrees_with_scikit_learn_and_only_rises(genuine: list, impostor: li
     np.testing.assert_allclose(1 - curve.fnmr, tmr, atol=1e-12)
 
 
+@pytest.mark.moderate
 @given(SCORES, SCORES, st.randoms(use_true_random=False))
 def test_the_order_of_the_scores_does_not_matter(genuine: list, impostor: list, draw) -> None:
     first = v.tar_at_far(np.array(genuine), np.array(impostor), (0.5, 0.1))

@@ -9,6 +9,7 @@ from facemill.model.networks import compact, cost
 TEACHER = 234_105_344
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("size", [32, 45, 112])
 def test_the_network_accepts_several_image_sizes(size):
     images = np.zeros((2, size, size, 3), np.float32)

@@ -15,6 +15,7 @@ KNOWN = {
 }
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_counts_are_those_that_are_published(name):
     size, parameters, multiply_adds = KNOWN[name]

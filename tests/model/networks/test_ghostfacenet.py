@@ -9,6 +9,7 @@ def network():
     return ghostfacenet.build(112, 512, 0.0)
 
 
+@pytest.mark.moderate
 def test_the_stages_are_those_of_ghostnet_at_a_width_of_1_3(network):
     adds = [one.output.shape[1:] for one in network.layers if isinstance(one, keras.layers.Add)]
     stages = [(56, 20, 1), (28, 32, 2), (14, 52, 2), (7, 104, 4), (7, 144, 2), (4, 208, 5)]
@@ -34,5 +35,6 @@ def test_the_size_is_of_the_order_that_is_published(network):
     assert found.multiply_adds == pytest.approx(59.5e6, rel=0.01)
 
 
+@pytest.mark.moderate
 def test_small_images_keep_their_size_in_the_stem():
     assert ghostfacenet.build(32, 16, 0.3).layers[1].strides == (1, 1)

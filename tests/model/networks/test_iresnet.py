@@ -18,6 +18,7 @@ def network():
     return iresnet.build("ir18", 32, 16, 0.4, squeezed=False)
 
 
+@pytest.mark.moderate
 def test_each_unit_is_two_convolutions_and_the_second_strides(network):
     expected = [(3, 1, 32, 64)]
     side = 32
@@ -46,6 +47,7 @@ def test_the_head_is_normalization_dropout_dense_and_normalization(network):
     assert head[0].input.shape == (None, 2, 2, 512)
 
 
+@pytest.mark.moderate
 def test_squeeze_and_excitation_adds_a_sixteenth_of_the_channels_twice(network):
     squeezed = iresnet.build("ir18", 32, 16, 0.4, squeezed=True)
     added = cost.of(squeezed).parameters - cost.of(network).parameters

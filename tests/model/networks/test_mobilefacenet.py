@@ -45,6 +45,7 @@ def network():
     return mobilefacenet.build(112, 128)
 
 
+@pytest.mark.moderate
 def test_the_convolutions_are_those_of_the_table(network):
     kinds = {keras.layers.Conv2D: "conv", keras.layers.DepthwiseConv2D: "depthwise"}
     layers = [layer for layer in network.layers if type(layer) in kinds]
@@ -83,6 +84,7 @@ def test_the_network_has_the_parameters_of_the_table_about_a_million(network):
     assert 0.98e6 < trained < 1.02e6
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("size", [16, 50, 64])
 def test_the_network_accepts_several_image_sizes(size):
     images = np.zeros((2, size, size, 3), np.float32)

@@ -35,6 +35,7 @@ def test_the_network_is_three_convolutions_with_pooling_and_a_dense_layer():
     assert network.count_params() == convolution + (4 * 4 * 128 + 1) * 512 + 513 * 64
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("size", [8, 33, 224])
 def test_the_network_accepts_several_image_sizes(size):
     images = np.zeros((2, size, size, 3), np.float32)

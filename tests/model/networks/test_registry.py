@@ -23,6 +23,7 @@ def test_the_weights_of_a_network_follow_from_the_seed(name):
 
 
 # Those whose builders the deeper IR-ResNets share with ir18.
+@pytest.mark.moderate
 @pytest.mark.parametrize("name", DISTINCT)
 def test_the_embedding_is_linear_and_can_be_negative(name):
     keras.utils.set_random_seed(3)

@@ -5,6 +5,7 @@ import pytest
 from facemill.model.networks import residual
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("size", [32, 45, 64])
 def test_the_network_accepts_several_image_sizes(size):
     images = np.zeros((2, size, size, 3), np.float32)
@@ -23,6 +24,7 @@ def test_four_stages_halve_the_image_and_five_blocks_add():
     ]
 
 
+@pytest.mark.moderate
 def test_dropout_acts_in_training_only():
     network = residual.build(32, 24)
     images = np.random.default_rng(1).normal(size=(4, 32, 32, 3)).astype(np.float32)

@@ -49,6 +49,7 @@ def test_a_wrong_list_is_refused_in_a_sentence(text, said):
         parse_roles(text, "l.csv")
 
 
+@pytest.mark.moderate
 @given(SETS, st.integers(0, 99), st.randoms(use_true_random=False))
 def test_draws_follow_from_images_and_seed_alone(counts, seed, draw):
     ids, names = images(counts)

@@ -26,6 +26,7 @@ def published(scores, genuine):
     return np.mean(found), np.std(found)
 
 
+@pytest.mark.moderate
 @given(st.integers(20, 67), st.integers(0, 1000))
 @settings(max_examples=10, deadline=None)
 def test_folds_and_accuracy_are_insightface_s(count, seed):

@@ -29,6 +29,7 @@ def stopped(run_of_four, tmp_path):
     return shutil.copytree(run_of_four, tmp_path / "run")
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("name", ["history-4.json", "ckpt-4.index", "ckpt-4.data-00000-of-00001"])
 @pytest.mark.parametrize("damage", ["cut", "missing", "flipped"])
 def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(
@@ -53,6 +54,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(
     assert (resumed.step, len(resumed.history.losses)) == (4, 4)
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00", b"model_checkpoint_path"])
 def test_checkpoints_are_found_without_their_list(trainer, stopped, capsys, content):
     path = stopped / checkpoints.LIST
@@ -65,6 +67,7 @@ def test_checkpoints_are_found_without_their_list(trainer, stopped, capsys, cont
     assert "passed over" not in capsys.readouterr().err
 
 
+@pytest.mark.moderate
 def test_without_an_undamaged_checkpoint_the_run_is_refused(trainer, stopped):
     for path in stopped.glob("*.index"):
         path.write_bytes(b"")
@@ -99,6 +102,7 @@ def test_what_is_left_of_an_unfinished_checkpoint_is_removed(tmp_path):
     checkpoints.remove_unfinished(str(tmp_path / "absent"), [])
 
 
+@pytest.mark.moderate
 def test_a_full_disk_leaves_the_last_checkpoint_good(trainer, stopped):
     temporary = stopped / "ckpt-5_temp"
     temporary.mkdir()
@@ -109,6 +113,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_good(trainer, stopped):
     assert resumed.step == 4
 
 
+@pytest.mark.moderate
 def test_a_checkpoint_of_another_model_is_refused_with_what_differs(trainer, stopped):
     wider = dataclasses.replace(RECIPE, embedding_size=24)
     with pytest.raises(RunError, match=r"must fit the model.*kernel: there 16 x 6, here 24 x 6.*"):

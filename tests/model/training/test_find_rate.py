@@ -61,6 +61,7 @@ def test_losses_from_the_first_that_is_not_finite_are_left_out():
     assert find_rate.propose(RATES, [float("inf")]).proposal is None
 
 
+@pytest.mark.moderate
 def test_the_test_trains_at_rising_rates_and_ends_where_the_loss_explodes(
     dataset, manifest, transform: Transform, strategy: tf.distribute.Strategy, tmp_path
 ):

@@ -10,6 +10,7 @@ from facemill.model.training import fine_tuning
 from facemill.transforms.core.errors import ParameterError
 
 
+@pytest.mark.moderate
 def test_frozen_layers_are_named_as_in_the_report_whatever_was_built_before():
     registry.build("residual", 32, 8)
     network = registry.build("residual", 32, 8)

@@ -8,6 +8,7 @@ from facemill.transforms.core.errors import ParameterError
 from tests.model.training.one_step import ONE_STEP, one_step
 
 
+@pytest.mark.moderate
 def test_a_step_changes_the_drawn_centers_alone_and_has_a_finite_loss(trainer, transform):
     recipe = dataclasses.replace(
         ONE_STEP, sample_identities=0.01, batch_size=3, momentum=0.9, weight_decay=0.1

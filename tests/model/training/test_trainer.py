@@ -83,6 +83,7 @@ def test_other_networks_and_optimizers_are_resumed_in_the_same_bits(dataset, tmp
     assert_resumed(run(dataset, tmp_path, name), tmp_path, name)
 
 
+@pytest.mark.moderate
 def test_a_step_is_the_gradient_of_the_mean_loss_times_the_rate(
     trainer, dataset, manifest, transform
 ):
@@ -163,6 +164,7 @@ def test_weights_of_1_and_no_weights_learn_the_same_bits(trainer, dataset, weigh
         np.testing.assert_array_equal(value, theirs[name])
 
 
+@pytest.mark.moderate
 def test_a_missing_weight_is_reported_in_a_sentence(trainer, dataset, weigh):
     data = weigh(lambda place: 1.0)
     described = {**data.manifest, "splits": tiny.manifest(dataset)["splits"]}
@@ -171,6 +173,7 @@ def test_a_missing_weight_is_reported_in_a_sentence(trainer, dataset, weigh):
         trainer(ONE_STEP, data=without_weights).run()
 
 
+@pytest.mark.moderate
 def test_the_gradient_is_clipped_by_its_global_norm(trainer):
     def moved(clip_norm: float) -> np.ndarray:
         before, after = one_step(trainer(dataclasses.replace(ONE_STEP, clip_norm=clip_norm)))
@@ -183,6 +186,7 @@ def test_the_gradient_is_clipped_by_its_global_norm(trainer):
     np.testing.assert_allclose(loose, free, atol=1e-4)
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize(
     ("network", "optimizer"),
     [
@@ -229,6 +233,7 @@ def test_both_optimizers_follow_the_schedule_and_learn(trainer, manifest, optimi
     assert np.mean(losses[-per_epoch:]) < 0.7 * np.mean(losses[:per_epoch])
 
 
+@pytest.mark.moderate
 def test_momentum_is_nesterovs(trainer):
     trained = trainer(dataclasses.replace(ONE_STEP, momentum=0.9))
     before, after = one_step(trained)
@@ -240,6 +245,7 @@ def test_momentum_is_nesterovs(trainer):
         )
 
 
+@pytest.mark.moderate
 def test_the_number_of_steps_is_exact_and_may_end_within_an_epoch(trainer, manifest):
     per_epoch = tfdata.steps_per_epoch(manifest, 10)
     for steps in (per_epoch - 1, per_epoch, per_epoch + 1):
@@ -252,6 +258,7 @@ def test_the_number_of_steps_is_exact_and_may_end_within_an_epoch(trainer, manif
     assert again.history.losses == trained.history.losses
 
 
+@pytest.mark.moderate
 def test_validation_is_recorded_at_the_end_of_each_epoch(trainer, dataset, manifest):
     per_epoch = tfdata.steps_per_epoch(manifest, 10)
     pairs = validation_pairs.draw(str(dataset), manifest, 20, seed=1)

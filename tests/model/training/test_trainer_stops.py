@@ -12,6 +12,7 @@ from tests.model import tiny
 from tests.model.training.one_step import ONE_STEP
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_with_its_step(trainer, manifest, bad, tmp_path):
     trained = trainer(dataclasses.replace(ONE_STEP, steps=4))
@@ -29,12 +30,14 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(trainer, manifest, bad, t
     assert not list(tmp_path.rglob("ckpt-*"))
 
 
+@pytest.mark.moderate
 def test_a_learning_rate_that_is_far_too_high_stops_the_run(trainer):
     recipe = dataclasses.replace(ONE_STEP, head="softmax", steps=30, learning_rate=1e6)
     with pytest.raises(RunError, match=r"(loss must be finite|weights must be finite).*step \d"):
         trainer(recipe).run()
 
 
+@pytest.mark.moderate
 def test_weights_made_not_finite_by_the_last_step_stop_the_run(trainer, tmp_path):
     trained = trainer(dataclasses.replace(ONE_STEP, steps=2))
     step = trained._train
@@ -52,6 +55,7 @@ def test_weights_made_not_finite_by_the_last_step_stop_the_run(trainer, tmp_path
     assert not list(tmp_path.rglob("ckpt-*"))
 
 
+@pytest.mark.moderate
 def test_embeddings_of_length_zero_stop_the_run(trainer, dataset, manifest):
     pairs = validation_pairs.draw(str(dataset), manifest, 5, seed=1)
     trained = trainer(ONE_STEP, pairs)
@@ -68,6 +72,7 @@ def test_embeddings_of_length_zero_stop_the_run(trainer, dataset, manifest):
         trained.run()
 
 
+@pytest.mark.moderate
 def test_an_image_of_validation_that_cannot_be_decoded_stops_the_run(trainer, dataset, manifest):
     pairs = validation_pairs.draw(str(dataset), manifest, 5, seed=1)
     damaged = dataclasses.replace(pairs, encoded=[b"no image", *pairs.encoded[1:]])
@@ -86,6 +91,7 @@ def cut_image_off(index: int, record: tf.train.Example) -> None:
         encoded[0] = encoded[0][:40]
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("change", [change_identity, cut_image_off])
 @pytest.mark.parametrize("head", ["softmax", "arcface"])
 def test_an_unknown_identity_or_damaged_image_is_reported_in_a_sentence(
@@ -98,6 +104,7 @@ def test_an_unknown_identity_or_damaged_image_is_reported_in_a_sentence(
         trainer(recipe, data=data).run()
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("name", ["history-2.json", "ckpt-2.index", "ckpt-2.data-00000-of-00001"])
 def test_a_damaged_checkpoint_is_reported_in_a_sentence(trainer, tmp_path, name):
     recipe = dataclasses.replace(ONE_STEP, steps=2)

@@ -65,6 +65,7 @@ def test_a_head_that_has_nothing_to_raise_is_refused(head, options, said):
         Warmups(*built(head, **options), 5)
 
 
+@pytest.mark.moderate
 def test_in_training_both_reach_1_at_the_end_of_their_warm_ups(trainer, manifest, monkeypatch):
     monkeypatch.setattr(training, "_CHECK_EVERY", 1)
     epoch = tfdata.steps_per_epoch(manifest, 10)

@@ -188,6 +188,7 @@ def test_pairs_by_path_are_evaluated_in_any_order(tmp_path, capsys, encoding) ->
     assert "list of pairs; model" in (tmp_path / "o0" / "report.html").read_text()
 
 
+@pytest.mark.moderate
 def test_every_pair_of_the_embeddings_is_evaluated(tmp_path, capsys) -> None:
     draw = np.random.default_rng(3)
     vectors = {

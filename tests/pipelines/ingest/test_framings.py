@@ -16,6 +16,7 @@ def table(sizes) -> pa.Table:
     )
 
 
+@pytest.mark.moderate
 @given(
     st.lists(st.tuples(st.integers(16, 5000), st.integers(16, 5000)), min_size=1, max_size=40),
     st.integers(1, 4),

@@ -137,6 +137,7 @@ def shown(rows: list[dict[str, Any]], parts: int, rng: np.random.Generator) -> S
         return read(write(Path(folder), mine), BOTH, seed=3)
 
 
+@pytest.mark.moderate
 @settings(deadline=None, max_examples=15)
 @given(seeds, st.integers(1, 300), st.integers(1, 6))
 def test_the_summary_by_parts_equals_that_of_all_rows_at_once(seed, clusters, parts):

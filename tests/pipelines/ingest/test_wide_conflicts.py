@@ -40,6 +40,7 @@ def widest(rows, parts: int = 1) -> WideConflicts | None:
     return widths.widest()
 
 
+@pytest.mark.moderate
 @given(st.integers(1, 9), st.integers(0, 12), st.integers(1, 4), st.data())
 def test_images_and_identities_are_those_of_the_component(identities, more, parts, data):
     names = [(f"{n}/0", f"p{n}") for n in range(identities)]

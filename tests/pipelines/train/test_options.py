@@ -97,6 +97,7 @@ def test_without_a_name_the_default_recipe_is_used():
     assert parsed().recipe == Recipe()
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("flag", CHANGES)
 def test_a_flag_changes_its_own_value_only(flag):
     field, value = CHANGES[flag]

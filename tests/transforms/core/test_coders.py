@@ -99,6 +99,7 @@ def test_a_dataclass_without_a_deterministic_encoding_is_refused():
         DataclassCoder(Untyped)
 
 
+@pytest.mark.moderate
 def test_a_pickled_coder_decodes_values_in_another_process():
     values = (EXCLUSION, RowIds.of(np.arange(3, dtype=np.uint64)), Color.BLUE)
     kinds = (DataclassCoder(Exclusion), RowsCoder(RowIds), EnumCoder(Color))

@@ -106,6 +106,7 @@ def _raise(number: int) -> None:
         raise MADE[number]
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("number", range(len(MADE)))
 def test_an_error_from_another_process_keeps_type_text_and_values(number):
     wanted = MADE[number]
@@ -130,6 +131,7 @@ def test_pickling_keeps_replaced_advice():
     assert str(error).endswith("; go.")
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("error", MADE)
 def test_an_error_from_a_step_of_beam_keeps_type_text_and_values(error):
     def fail(element: int) -> None:

@@ -20,6 +20,7 @@ def row_ids(*values: int) -> RowIds:
     return RowIds.of(np.array(values, np.uint64))
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("count", [1, 3])
 def test_merged_streams_have_all_elements(count):
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
@@ -46,6 +47,7 @@ def test_a_merged_stream_may_also_be_grouped():
         check(Graph(pipeline), "One")
 
 
+@pytest.mark.moderate
 def test_values_of_each_stream_come_together_by_key():
     pairs = {
         "ids": [(1, row_ids(7)), (2, row_ids(8)), (1, row_ids(9))],

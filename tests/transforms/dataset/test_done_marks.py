@@ -32,6 +32,7 @@ def marks(monkeypatch):
     return start
 
 
+@pytest.mark.moderate
 def test_on_a_store_every_process_reports_its_sum(root, marks, monkeypatch):
     monkeypatch.setattr(done_marks, "_SECONDS", 0.0)
     folder = f"{root}/done"

@@ -57,6 +57,7 @@ def test_both_definitions_can_be_imported_in_either_order(first):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.moderate
 def test_encoding_and_decoding_do_not_import_tensorflow():
     code = (
         "import sys; from facemill.transforms.dataset import records;"

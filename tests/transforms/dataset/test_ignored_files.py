@@ -43,6 +43,7 @@ def test_the_name_of_a_file_decides(path, code):
     assert (why and why.code.value) == code
 
 
+@pytest.mark.moderate
 @given(PATHS, st.sampled_from(["jpg", "JPG", "jpeg", "png", "webp", "bmp", "gif", "tif", "heic"]))
 def test_a_file_with_the_extension_of_an_image_is_ignored_only_as_a_system_s_own(path, kind):
     photo = f"{path}.{kind}"

@@ -30,6 +30,7 @@ some_records = st.builds(
 RECORD = Record("a/1.jpg", "a", b"\xff\xd8jpeg", (1.0, 2.0, 3.5), (4.0, 5.0, 6.5))
 
 
+@pytest.mark.moderate
 @given(some_records)
 @settings(deadline=None, max_examples=100)
 def test_a_decoded_record_equals_the_encoded_one(record):

@@ -26,6 +26,7 @@ def split_of(identity, seed, fractions) -> str:
 shares = st.lists(st.integers(0, 100), min_size=3, max_size=3).filter(any)
 
 
+@pytest.mark.moderate
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 2**32), shares)
 @settings(deadline=None, max_examples=200)
 def test_every_identity_is_in_a_split_with_a_share(identity, seed, given_shares):
@@ -56,6 +57,7 @@ def test_a_greater_share_of_train_removes_no_identity_from_it():
             assert split_of(name, 1, more) == "train"
 
 
+@pytest.mark.moderate
 def test_another_seed_draws_other_splits():
     moved = sum(split_of(name, 1, USUAL) != split_of(name, 2, USUAL) for name in NAMES)
     # Two independent draws differ with probability 1 - (0.64 + 0.01 + 0.01).

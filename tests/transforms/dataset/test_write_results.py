@@ -15,6 +15,7 @@ def written(path, some) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.moderate
 def test_receipts_are_written_in_one_order(tmp_path):
     orders = list(itertools.permutations(SOME))[::2]
     assert len({written(tmp_path / str(number), one) for number, one in enumerate(orders)}) == 1

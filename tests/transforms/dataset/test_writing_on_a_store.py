@@ -54,6 +54,7 @@ def killed(output: str) -> None:
     storage.write_atomically(f"{output}/.lease", json.dumps(left).encode())
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("here", [True, False])
 def test_a_complete_artifact_has_its_files_and_nothing_else(root, machine, here):
     write(root, here)
@@ -106,6 +107,7 @@ def test_the_manifest_is_the_last_object(root, monkeypatch):
     assert written == expected
 
 
+@pytest.mark.moderate
 def test_a_complete_artifact_is_not_written_again(root):
     write(root)
     before = contents(root)
@@ -119,6 +121,7 @@ def test_a_complete_artifact_is_not_written_again(root):
     assert contents(root) == before
 
 
+@pytest.mark.moderate
 def test_what_a_killed_run_left_is_removed(root):
     killed(root)
     assert artifact.is_unfinished(root)
@@ -127,6 +130,7 @@ def test_what_a_killed_run_left_is_removed(root):
     assert contents(root)["index/part.bin"] == b"content"
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize(("size", "restart"), [(32, False), (32, True), (64, True)])
 def test_a_run_resumes_with_the_same_options_unless_it_starts_anew(root, size, restart):
     killed(root)
@@ -203,6 +207,7 @@ def test_the_scratch_of_this_machine_is_removed_even_after_a_kill(root, machine)
     assert len(set(seen)) == 1
 
 
+@pytest.mark.moderate
 def test_a_scratch_that_all_machines_see_is_on_the_store(root):
     with writing.begin(root, "dataset", OPTIONS, here=False) as work:
         assert work.scratch.startswith(f"{root}/.work-")

@@ -30,6 +30,7 @@ def _no_leaders(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_leaders")
 class TestNearPairs:
+    @pytest.mark.moderate
     @settings(deadline=None, max_examples=25)
     @given(_SEEDS, st.sampled_from([0, 7, 15]))
     def test_near_pairs_are_exactly_the_pairs_within_the_radius(
@@ -40,6 +41,7 @@ class TestNearPairs:
             banding.near_pairs(hashes, radius=radius), _all_within(hashes, radius)
         )
 
+    @pytest.mark.moderate
     @settings(deadline=None, max_examples=10)
     @given(_SEEDS)
     def test_pairs_of_all_bands_are_disjoint_and_complete(self, seed: int) -> None:
@@ -47,6 +49,7 @@ class TestNearPairs:
         shares = np.concatenate([banding.near_pairs(hashes, band) for band in range(8)])
         assert sorted(map(tuple, shares)) == list(map(tuple, banding.near_pairs(hashes)))
 
+    @pytest.mark.moderate
     @settings(deadline=None, max_examples=10)
     @given(_SEEDS, st.integers(0, 8))
     def test_partitions_by_band_side_and_value_find_each_pair_once(
@@ -65,6 +68,7 @@ class TestNearPairs:
             map(tuple, _all_within(hashes, banding.RADIUS))
         )
 
+    @pytest.mark.moderate
     @settings(deadline=None, max_examples=10)
     @given(_SEEDS)
     def test_near_pairs_do_not_depend_on_the_order_of_rows(self, seed: int) -> None:
@@ -73,6 +77,7 @@ class TestNearPairs:
         pairs = np.sort(order[banding.near_pairs(hashes[order])], axis=1)
         assert sorted(map(tuple, pairs)) == list(map(tuple, banding.near_pairs(hashes)))
 
+    @pytest.mark.moderate
     @settings(deadline=None, max_examples=10)
     @given(_SEEDS)
     def test_near_pairs_of_rows_in_content_order_are_the_same(self, seed: int) -> None:

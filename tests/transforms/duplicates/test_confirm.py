@@ -56,6 +56,7 @@ def _shrunk(face: np.ndarray, side: int) -> np.ndarray:
     return _jpeg(cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA), 92)
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize(("side", "copy_side"), [(64, 32), (112, 32), (250, 32)])
 def test_small_copies_that_lack_detail_are_confirmed(side: int, copy_side: int) -> None:
     faces = [_shrunk(render(0, identity, 0, 250), side) for identity in range(20)]

@@ -60,6 +60,7 @@ def _after_rounds(edges: np.ndarray, rounds: int) -> np.ndarray:
     return edges
 
 
+@pytest.mark.moderate
 @settings(deadline=None, max_examples=100)
 @given(_EDGES, st.integers(1, 2))
 def test_only_components_that_are_not_yet_stars_are_left_for_one_worker(edges, rounds):

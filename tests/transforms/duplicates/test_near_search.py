@@ -39,5 +39,6 @@ def test_bands_are_searched_by_separate_workers_above_the_limit_of_one_worker():
     assert list(bands((1 << 21) + 1, 1 << 16, 1 << 21)) == []
 
 
+@pytest.mark.moderate
 def test_an_empty_collection_has_no_near_pairs(tmp_path):
     assert len(pairs_of(tmp_path, [], 0, lambda _, total: NearPairs(total))) == 0

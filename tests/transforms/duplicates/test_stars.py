@@ -43,6 +43,7 @@ def test_the_best_image_takes_its_copies_first():
     assert [numbers(star) for star in found] == [[2, 1, 3]]
 
 
+@pytest.mark.moderate
 @given(st.permutations(range(12)), st.sets(st.integers(0, 11)))
 def test_every_member_is_a_copy_of_the_best_whatever_the_order(order, larger):
     component = [member(number, area=200 if number in larger else 100) for number in range(12)]

@@ -58,6 +58,7 @@ def test_landmarks_and_boxes_of_an_image_decoded_smaller_are_in_pixels_of_the_ph
     np.testing.assert_array_equal(one.pixels, two.pixels)
 
 
+@pytest.mark.moderate
 def test_concurrent_threads_find_the_same_faces_as_one_thread():
     crop_config = CropConfig(64, "detect")
     border = ((40, 40), (40, 40), (0, 0))

@@ -221,6 +221,7 @@ def test_landmarks_that_are_not_a_face_raise_their_reason(landmarks, reason) -> 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.moderate
 @given(st.lists(st.tuples(st.floats(), st.floats()), min_size=4, max_size=5))
 @settings(deadline=None, max_examples=150)
 def test_any_landmarks_give_a_crop_or_a_reason(points) -> None:

@@ -55,6 +55,7 @@ def test_two_copies_that_are_cut_in_their_own_way_have_a_variant_near_their_fram
     assert max(worst) < 0.06
 
 
+@pytest.mark.moderate
 def test_a_variant_says_where_the_second_image_lies_in_the_first() -> None:
     rng = np.random.default_rng(1)
     # Smooth, so that resampling does not count.

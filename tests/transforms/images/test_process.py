@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 import cv2
 from PIL import Image, ImageFile
@@ -16,6 +18,7 @@ print(cv2.getNumThreads(), Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAG
 """
 
 
+@pytest.mark.moderate
 def test_prepare_process_changes_settings_and_imports_do_not():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

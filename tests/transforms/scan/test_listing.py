@@ -55,6 +55,7 @@ class Spelled(Counted):
         return (Ref(f"{n}.jpg", name, f"{n}.jpg") for n, name in enumerate(self.names))
 
 
+@pytest.mark.moderate
 @given(st.text(max_size=20), st.sampled_from([NEW, BASE, HELD_OUT]), st.sampled_from(MATCHES))
 @settings(deadline=None)
 def test_spellings_of_one_name_are_one_identity_whatever_the_source(name, origin, match):

@@ -40,6 +40,7 @@ def write(folder, chunk: int, records: list[bytes | None]) -> None:
     write_chunk(str(folder), chunk, metadata(len(records)), pixels)
 
 
+@pytest.mark.moderate
 @given(contents, st.sampled_from([NEW, BASE, HELD_OUT]), st.integers(0, 2**29))
 @settings(deadline=None, max_examples=50)
 def test_staged_data_is_read_back_by_row_id(tmp_path_factory, records, origin, task):
@@ -194,6 +195,7 @@ ROWS = [(0, 7), (0, 8), (0, 82), (1, 3), (2, 89), (0, 7), (1, 1), (0, 41), (2, 8
 SOME = [int(row_ids_of(CHUNKS[chunk], row + 1)[row]) for chunk, row in ROWS]
 
 
+@pytest.mark.moderate
 def test_thumbnails_and_records_of_a_store_equal_those_of_a_disk(both):
     found = []
     for folder in both:

@@ -38,6 +38,7 @@ def test_every_storage_type_is_read_as_float32(tmp_path, kind, error):
     assert np.abs(np.stack([found[name] for name in IDS]) - VECTORS).max() <= error
 
 
+@pytest.mark.moderate
 @settings(deadline=None)
 @given(start=st.integers(0, 13), length=st.integers(0, 13), rows=st.integers(1, 9))
 def test_a_slice_has_its_rows_in_order(path, start, length, rows):

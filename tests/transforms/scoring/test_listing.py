@@ -1,6 +1,7 @@
 import math
 
 import apache_beam as beam
+import pytest
 from apache_beam.testing.util import assert_that
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,6 +69,7 @@ def test_chunk_groups_have_bounded_size_and_hold_every_chunk_once(sizes, batch_s
             assert mine == list(range(mine[0], mine[0] + len(mine)))
 
 
+@pytest.mark.moderate
 def test_chunk_groups_do_not_depend_on_the_order_of_the_chunks():
     sizes = [40, 600, 3, 900]
     chunks = [

@@ -160,6 +160,7 @@ def test_a_worker_loads_only_the_files_of_the_manifest(artifact, tmp_path):
         started.load_model()
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("workers", ["1", "3"])
 def test_a_process_loads_the_model_once_for_all_its_bundles(artifact, monkeypatch, workers):
     loaded, load = [], tf.saved_model.load

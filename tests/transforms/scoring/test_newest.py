@@ -1,6 +1,7 @@
 """The newest rows of photos, whatever the order of the rows."""
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ ROWS = st.sets(st.tuples(st.sampled_from("abc"), st.integers(0, 1), st.integers(
 MARKS = st.sets(st.tuples(st.sampled_from("abc"), st.integers(0, 3)))
 
 
+@pytest.mark.moderate
 @given(ROWS, MARKS, st.randoms(use_true_random=False))
 def test_a_row_stays_if_nothing_newer_is_known_of_its_photo(rows, marks, chance):
     # A run that says that a photo has gone has no row of it.

@@ -77,6 +77,7 @@ def test_results_and_failures_keep_the_order_of_the_references(root):
     assert (found[1].image_id, found[1].source) == ("a/2.jpg", "a/2.jpg")
 
 
+@pytest.mark.moderate
 def test_a_detector_gives_the_box_and_score_of_the_face(tmp_path):
     # 20 images: more than are decoded at a time. The position of the face differs.
     images = [
@@ -164,6 +165,7 @@ def _log_batch(batch: Batch, log: str) -> None:
         lines.write(json.dumps([one.image_id for one in batch.refs]) + "\n")
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("batch_size", [32, 100, 300])
 def test_batches_fill_calls_and_do_not_depend_on_the_order_of_the_chunks(root, batch_size):
     (root / "a" / "2.jpg").write_bytes(b"")
@@ -182,6 +184,7 @@ def test_batches_fill_calls_and_do_not_depend_on_the_order_of_the_chunks(root, b
     assert batches(reader, chunks[::-1], batch_size, root / "log") == found
 
 
+@pytest.mark.moderate
 def test_a_chunk_group_reads_a_table_from_front_to_back(tmp_path, monkeypatch):
     stream = io.BytesIO()
     Image.fromarray(PIXELS).save(stream, "JPEG")

@@ -50,6 +50,7 @@ def embeddings(folder, chunks: list) -> list[dict]:
     )
 
 
+@pytest.mark.moderate
 def test_parts_are_sorted_and_equal_for_any_order_of_the_rows(tmp_path, monkeypatch):
     monkeypatch.setattr(write, "_ROWS_PER_PART", 30)
     one, other = tmp_path / "one", tmp_path / "other"
@@ -137,6 +138,7 @@ def test_few_errors_are_sorted_into_one_part(tmp_path, chunks):
     ]
 
 
+@pytest.mark.moderate
 def test_many_errors_are_divided_into_parts_like_embeddings(tmp_path, monkeypatch):
     monkeypatch.setattr(write, "_ROWS_PER_PART", 30)
     failures = [

@@ -87,6 +87,7 @@ def test_the_combiner_gives_the_same_for_any_order_and_division(order, cut):
     assert combiner.extract_output(merged) == combiner.extract_output(sum_of(range(4)))
 
 
+@pytest.mark.moderate
 def test_a_runner_counts_what_one_process_counts(faces, tmp_path):
     one = plan(faces, 20, 2)
     path, marks = str(tmp_path / "sum"), str(tmp_path / "marks")

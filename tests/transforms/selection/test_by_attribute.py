@@ -40,6 +40,7 @@ def large_of(parts: list[DecisionRows]) -> list[tuple[int, int]]:
     return [one for one in counts.items() if is_large(one, ROWS)]
 
 
+@pytest.mark.moderate
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["hash", "quality"]), st.integers(1, 6))
 @settings(deadline=None, max_examples=40)
 def test_groups_stay_bounded_and_small_values_stay_in_one_group(seed, prefer, parts):

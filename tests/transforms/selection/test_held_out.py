@@ -2,6 +2,7 @@ import hashlib
 
 import apache_beam as beam
 import numpy as np
+import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from facemill.transforms.core.reasons import ReasonCode
@@ -29,6 +30,7 @@ def content(*entries: str) -> str:
     return f"{sum(int.from_bytes(one, 'big') for one in digests) % 2**256:064x}"
 
 
+@pytest.mark.moderate
 def test_usable_images_and_reasons_of_unusable_ones_are_counted(tmp_path, tiny_photos):
     names = sorted(str(path.relative_to(tiny_photos)) for path in tiny_photos.glob("*/*"))[:7]
     job = ScanJob(Folders(str(tiny_photos)), str(tmp_path), CropConfig(32), QualityThresholds(), 1)
@@ -70,6 +72,7 @@ def scanned_chunk(origin: int, task: int, usable: list[int], unusable: list[int]
     return Scanned(number, len(usable) + len(unusable), good, empty, unusable=bad)
 
 
+@pytest.mark.moderate
 def test_held_out_identities_are_counted_whether_or_not_their_images_are_usable():
     scanned = [
         scanned_chunk(HELD_OUT, 0, [1, 1, 0], [2, 0]),
@@ -84,6 +87,7 @@ def test_held_out_identities_are_counted_whether_or_not_their_images_are_usable(
         assert_that(found, equal_to([{"identities": 3, "records": 3}]))
 
 
+@pytest.mark.moderate
 def test_records_that_a_held_out_set_has_too_are_counted_and_a_few_are_named(tmp_path, tiny_photos):
     job = ScanJob(Folders(str(tiny_photos)), str(tmp_path), CropConfig(32), QualityThresholds(), 1)
     refs = [Ref(f"{number}", None, "x", reason=because("any")) for number in range(9)]

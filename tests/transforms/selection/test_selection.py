@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ from tests.transforms.selection.selecting import (
 )
 
 
+@pytest.mark.moderate
 @given(people, people, st.sampled_from(RULES))
 @quick
 def test_other_identities_do_not_change_the_decisions_on_an_identity(given, others, rules):
@@ -42,6 +44,7 @@ def test_other_identities_do_not_change_the_decisions_on_an_identity(given, othe
     assert few.items() <= many.items()
 
 
+@pytest.mark.moderate
 @given(people, st.sampled_from(RULES), st.randoms(use_true_random=False), st.booleans())
 @quick
 def test_decisions_do_not_depend_on_the_order_of_rows(given, rules, random, by_image):
@@ -85,6 +88,7 @@ def test_a_cap_keeps_its_number_of_images_of_each_identity(given, cap, prefer):
             assert kept["sharpness"].min() >= gone["sharpness"].max()
 
 
+@pytest.mark.moderate
 @given(people, st.integers(1, 6), st.integers(1, 6))
 @quick
 def test_a_greater_cap_keeps_the_images_that_a_smaller_one_keeps(given, one, other):
@@ -99,6 +103,7 @@ def test_a_greater_cap_keeps_the_images_that_a_smaller_one_keeps(given, one, oth
     assert low <= high
 
 
+@pytest.mark.moderate
 @given(people, st.integers(1, 6))
 @quick
 def test_small_identities_are_dropped_and_the_reason_says_how_small(given, least):
@@ -133,6 +138,7 @@ def test_only_the_train_split_gets_copies_and_weights(given):
             assert set(mine["weight"].tolist()) == {1.0}
 
 
+@pytest.mark.moderate
 @given(people, people, st.integers(1, 5), st.integers(1, 4))
 @quick
 def test_images_of_the_base_are_never_dropped_and_count_under_a_cap(base, new, cap, least):

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ def test_an_identity_is_in_the_one_split_that_its_key_draws(given, rules, prefer
     assert folder_of(rows, None) == {UNLABELED}
 
 
+@pytest.mark.moderate
 @given(people, people)
 @quick
 def test_added_images_do_not_change_the_split_of_others(given, more):

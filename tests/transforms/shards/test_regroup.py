@@ -76,6 +76,7 @@ def regrouped(staging: str, records: np.ndarray, shards: int) -> tuple[dict[str,
     return {name: PlacedRows.join(some[::-1]) for name, some in parts.items()}, len(numbers)
 
 
+@pytest.mark.moderate
 @given(
     st.lists(st.integers(1, 30), min_size=1, max_size=6),
     st.integers(1, 4),

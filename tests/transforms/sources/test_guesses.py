@@ -140,6 +140,7 @@ def _csv(tmp_path, text: str, encoding: str = "utf-8", name: str = "list.csv"):
     return path
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_lists_are_read_in_the_encodings_and_delimiters_of_spreadsheets(

@@ -30,6 +30,7 @@ _ROW = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.moderate
 @settings(deadline=None, max_examples=60)
 @given(rows=st.lists(_ROW, min_size=1, max_size=8))
 def test_csv_jsonl_and_parquet_give_the_same_rows(tmp_path_factory, rows):

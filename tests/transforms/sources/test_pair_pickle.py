@@ -110,6 +110,7 @@ def test_a_list_that_holds_itself_ends():
         read_pair_file(io.BytesIO(pickle.dumps((one, [True]), 4)))
 
 
+@pytest.mark.moderate
 @given(st.sampled_from(sorted(WRITERS)), st.data())
 @settings(max_examples=150, deadline=None)
 def test_damage_never_ends_in_another_error(writer, draw):

@@ -121,6 +121,7 @@ def test_reading_an_image_at_a_wrong_offset_or_length_is_an_error(offset, length
         Records(io.BytesIO(ONE), "a.rec").image(offset, length)
 
 
+@pytest.mark.moderate
 @settings(deadline=None, max_examples=200)
 @given(
     parts=st.lists(

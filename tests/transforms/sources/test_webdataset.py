@@ -234,6 +234,7 @@ _MEMBERS = st.lists(
 )
 
 
+@pytest.mark.moderate
 @settings(deadline=None, max_examples=60)
 @given(members=_MEMBERS, seed=st.integers(0, 1 << 30))
 def test_members_of_any_name_and_size_are_read_back(tmp_path_factory, members, seed):

@@ -27,6 +27,7 @@ def cached(folder: Path) -> list[bytes]:
     return sorted(path.read_bytes() for path in (folder / "files").iterdir())
 
 
+@pytest.mark.moderate
 def test_files_come_in_order_and_are_read_once(root, store, monkeypatch):
     monkeypatch.setattr(cache, "_BLOCK", 7)
     entries = [put(root, f"train/{number}", b"%d" % number * number) for number in range(12)]

@@ -34,6 +34,7 @@ def put(folder: str, name: str, data: bytes) -> str:
     return path
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("writer", [storage.write_atomically, storage.write_new])
 def test_a_file_is_written_replaced_and_read(made, writer):
     path = storage.join(made, "é #1.bin")
@@ -163,6 +164,7 @@ def test_the_error_for_a_missing_client_names_the_extra(monkeypatch, url, packag
         storage.read_bytes(url)
 
 
+@pytest.mark.moderate
 def test_storage_imports_no_client_and_no_beam_until_a_url_is_read():
     code = (
         "import sys; from facemill.transforms import storage; storage.absolute('s3://a/b', 'x'); "

@@ -110,6 +110,7 @@ def test_a_process_of_the_same_number_elsewhere_is_not_taken_for_dead():
     assert not lease._is_dead({**dead, "machine": lease._machine(), "process": os.getpid()})
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("content", [b"", b"no json", b"[]"])
 def test_a_damaged_lease_expires_too(root, fast, monkeypatch, content):
     monkeypatch.setattr(lease, "_EXPIRY", 1.0)

@@ -41,6 +41,7 @@ def url(store) -> str:
     return root
 
 
+@pytest.mark.moderate
 def test_a_source_of_folders_lists_and_reads(url):
     source = Folders(f"{url}/faces")
     refs = [ref for task in source.tasks() for ref in source.refs(task)]
@@ -228,6 +229,7 @@ def test_names_are_not_patterns(url):
     assert not storage.exists(f"{url}/faces/Ad")
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize(
     "name", ["a*b", "a?b", "a[1]b", "a#b", "a%20b", "a b", "é", "a+b", "a&b=c"]
 )

@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("transforms", "model", "pipelines", "facemill")
 
@@ -68,6 +70,7 @@ def uses(path: Path) -> Iterator[tuple[str, int]]:
                 yield name, node.lineno
 
 
+@pytest.mark.moderate
 def test_only_storage_calls_the_file_system():
     found = []
     for folder in FOLDERS:

@@ -43,6 +43,7 @@ def changed(images: np.ndarray, seed: int = SEED, **operation) -> np.ndarray:
     return augment(tf.constant(images), recipe, draws(len(images), recipe, seed)).numpy()
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_pixels_are_the_same_eagerly_and_inside_tf_data(name):
     images, recipe = pixels(), Recipe(**{**NOTHING, **OPERATIONS[name]})
@@ -54,6 +55,7 @@ def test_pixels_are_the_same_eagerly_and_inside_tf_data(name):
     np.testing.assert_allclose(inside, eager, atol=1e-3)
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_result_follows_from_the_random_numbers_alone(name):
     images = pixels()

@@ -23,6 +23,7 @@ def test_every_operation_has_the_same_chance():
     assert 850 < min(counted.values()) <= max(counted.values()) < 1150
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize("detail", [0.2, 0.7])
 def test_each_operation_changes_its_image_by_more_at_a_larger_magnitude(detail):
     def change(magnitude: float) -> np.ndarray:

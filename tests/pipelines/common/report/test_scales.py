@@ -68,6 +68,7 @@ def test_every_axis_holds_its_values_and_has_few_labels(case, whole: bool) -> No
     assert np.all(np.diff(axis.place([value for value, _ in axis.ticks])) > 0)
 
 
+@pytest.mark.moderate
 @given(cases())
 def test_positions_are_in_the_order_of_the_values_and_never_outside(case) -> None:
     scale, values = case

@@ -48,6 +48,7 @@ def _visited(corners: list[tuple[float, ...]]) -> list[tuple[float, float]]:
     return found
 
 
+@pytest.mark.moderate
 @given(points)
 def test_a_path_visits_every_point_in_order_and_no_point_that_is_not_on_its_way(given_points):
     x, y = np.array(given_points, float).T / 10

@@ -55,6 +55,7 @@ def _read(root: str, image_id: str | None) -> bytes:
         return stream.read()
 
 
+@pytest.mark.moderate
 def test_any_number_of_workers_writes_the_same_bytes(root, tmp_path):
     # More than one chunk, or there would be nothing to share out.
     plan = collection.make_plan(EVERYTHING)

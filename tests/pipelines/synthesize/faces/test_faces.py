@@ -41,6 +41,7 @@ def test_size_changes_the_resolution_and_not_the_scene():
     assert np.corrcoef(shrunk.ravel(), small.ravel())[0, 1] > 0.98
 
 
+@pytest.mark.moderate
 def test_channels_are_in_rgb_order():
     # Skin of every tone has more red than blue, under any of the light's color casts.
     centers = np.stack([faces.render(0, k, 1, 64)[28:44, 28:36] for k in range(40)])
@@ -54,6 +55,7 @@ def test_a_jpeg_holds_the_drawn_image():
     assert np.abs(decoded.astype(int) - pixels).mean() < 6
 
 
+@pytest.mark.moderate
 def test_no_two_images_are_near_duplicates():
     """By the measure of an ingest: distance of 256-bit hashes and correlation of thumbnails."""
     bits, thumbnails = [], []

@@ -49,6 +49,7 @@ def use_files(root: str) -> None:
     assert not storage.exists(root)
 
 
+@pytest.mark.moderate
 def test_a_store_that_refuses_every_third_request_is_asked_again(root, store, behavior):
     failed = store.proxy.counts.failed
     behavior.fail_every = 3
@@ -127,6 +128,7 @@ def first_error(url: str) -> Exception:
     return caught.value
 
 
+@pytest.mark.moderate
 def test_the_first_contact_succeeds(root, launcher):
     use_files(root)
 
@@ -203,6 +205,7 @@ def test_an_unknown_key_is_reported_in_time(store, launcher, monkeypatch):
         assert isinstance(first_error(store.url), CredentialsError)
 
 
+@pytest.mark.moderate
 def test_a_refusal_is_reported_in_time(store, launcher, monkeypatch):
     with answering(403, answer_of(store.scheme, "AccessDenied")) as url:
         lead_to(monkeypatch, url)

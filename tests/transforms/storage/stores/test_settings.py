@@ -105,6 +105,7 @@ def test_the_launcher_takes_nothing_from_its_own_steps():
     assert current() == Settings(s3_endpoint_url="http://host:1")
 
 
+@pytest.mark.moderate
 @pytest.mark.parametrize(
     ("url", "name"),
     [
