@@ -106,12 +106,16 @@ def _raise(number: int) -> None:
         raise MADE[number]
 
 
+@pytest.fixture(scope="module")
+def from_another_process() -> list[BaseException | None]:
+    with processes.executor(1) as pool:
+        return [pool.submit(_raise, number).exception() for number in range(len(MADE))]
+
+
 @pytest.mark.moderate
 @pytest.mark.parametrize("number", range(len(MADE)))
-def test_an_error_from_another_process_keeps_type_text_and_values(number):
-    wanted = MADE[number]
-    with processes.executor(1) as pool:
-        found = pool.submit(_raise, number).exception()
+def test_an_error_from_another_process_keeps_type_text_and_values(from_another_process, number):
+    wanted, found = MADE[number], from_another_process[number]
     assert type(found) is type(wanted)
     assert str(found) == str(wanted).replace("`output`", "`target`")
     values = {name: value for name, value in vars(found).items() if name != "_names"}
