@@ -26,7 +26,7 @@ class AdaFace(Margin):
         scale: s.
         margin: m.
         concentration: h; quality is h x (length - mean) / deviation, kept from -1 to 1.
-        options: `sub_centers`, `sample` and `smoothing` of `Margin`.
+        options: `sub_centers`, `sample`, `smoothing` and `parts` of `Margin`.
     """
 
     def __init__(

@@ -34,6 +34,8 @@ class Margin(Head):
             ArcFace", section 3.2 (max pooling over the cosines of sub-centers).
         smoothing: of the labels, in [0, 1); 0 with a sample.
         sample: which identities a step compares with, or None for all.
+        parts: P, of the embedding. Each is compared with the same part of the centers by itself,
+            as if it were an embedding, and the loss of an example is the mean over its parts.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Margin(Head):
         sub_centers: int = 1,
         smoothing: float = 0.0,
         sample: Sample | None = None,
+        parts: int = 1,
     ) -> None:
         super().__init__("margin")
         self._classes = classes
@@ -53,6 +56,7 @@ class Margin(Head):
         self._sub_centers = sub_centers
         self._smoothing = smoothing
         self._sample = sample
+        self._parts = parts
         # Of two identities the logarithm is 0.
         self.lowest_scale_share = math.sqrt(2) * math.log(max(classes - 1, 2)) / scale
 
@@ -73,10 +77,14 @@ class Margin(Head):
         )
 
     def call(self, embeddings: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Logits float32 [N, classes] of a head without a sample."""
+        """Logits float32 [N x P, classes] of a head without a sample, and labels [N]."""
         kernel = tf.convert_to_tensor(self.kernel)
-        cosines = tf.math.l2_normalize(embeddings, axis=1) @ tf.math.l2_normalize(kernel, axis=0)
-        return self._logits(self._nearest(cosines), labels, embeddings)
+        if self._parts == 1:
+            unit = tf.math.l2_normalize(embeddings, axis=1)
+            cosines = unit @ tf.math.l2_normalize(kernel, axis=0)
+        else:
+            cosines = self._cosines(embeddings, tf.transpose(kernel))
+        return self._logits(self._nearest(cosines), self._of_parts(labels), embeddings)
 
     def losses(
         self,
@@ -91,7 +99,8 @@ class Margin(Head):
         labels = checked(labels, self._classes)
         if self._sample is not None:
             return self._sampled_losses(embeddings, labels, self._sample, step)
-        return cross_entropy(self(embeddings, labels), labels, self._smoothing)
+        logits = self(embeddings, labels)
+        return self._mean(cross_entropy(logits, self._of_parts(labels), self._smoothing))
 
     def identity_rows(self) -> np.ndarray:
         """Its centers, float32 [classes, sub-centers x D]."""
@@ -114,13 +123,30 @@ class Margin(Head):
         # Gathered from the variable itself: its gradient has these rows alone.
         rows = tf.gather(self.centers.value, drawn.identities)
         rows = tf.reshape(rows, [-1, embeddings.shape[1]])
-        cosines = tf.matmul(
-            tf.math.l2_normalize(embeddings, axis=1),
-            tf.math.l2_normalize(rows, axis=1),
-            transpose_b=True,
-        )
-        logits = self._logits(self._nearest(cosines), drawn.columns, embeddings)
-        return cross_entropy(logits + drawn.corrections, drawn.columns)
+        cosines = self._cosines(embeddings, rows)
+        columns = self._of_parts(drawn.columns)
+        logits = self._logits(self._nearest(cosines), columns, embeddings)
+        return self._mean(cross_entropy(logits + drawn.corrections, columns))
+
+    def _cosines(self, embeddings: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Of the parts of embeddings [N, D] with the same parts of rows [R, D]: [N x P, R]."""
+        if self._parts == 1:
+            units = (tf.math.l2_normalize(one, axis=1) for one in (embeddings, rows))
+            return tf.matmul(*units, transpose_b=True)
+        shape = [-1, self._parts, embeddings.shape[1] // self._parts]
+        units = (tf.math.l2_normalize(tf.reshape(one, shape), axis=2) for one in (embeddings, rows))
+        cosines = tf.einsum("npd,rpd->npr", *units)
+        return tf.reshape(cosines, [-1, tf.shape(rows)[0]])
+
+    def _of_parts(self, labels: tf.Tensor) -> tf.Tensor:
+        """[N] -> [N x P]: the label of each part."""
+        return labels if self._parts == 1 else tf.repeat(labels, self._parts)
+
+    def _mean(self, losses: tf.Tensor) -> tf.Tensor:
+        """[N x P] -> [N]."""
+        if self._parts == 1:
+            return losses
+        return tf.reduce_mean(tf.reshape(losses, [-1, self._parts]), axis=1)
 
     def _nearest(self, cosines: tf.Tensor) -> tf.Tensor:
         """[N, identities x K] -> [N, identities]: those of the nearest sub-centers."""
@@ -132,7 +158,7 @@ class Margin(Head):
     def _logits(self, cosines: tf.Tensor, columns: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
         own = tf.gather(cosines, columns, batch_dims=1)
         mask = tf.one_hot(columns, tf.shape(cosines)[1], dtype=cosines.dtype)
-        lowered = self._penalize(own, embeddings)
+        lowered = self._penalize(own, tf.reshape(embeddings, [tf.shape(own)[0], -1]))
         scale = self._scale * tf.convert_to_tensor(self.scale_share)
         return scale * (cosines + mask * (lowered - own)[:, tf.newaxis])
 

@@ -13,7 +13,7 @@ from facemill.model.heads.siamese import Siamese
 from facemill.model.heads.softmax import Softmax
 from facemill.model.heads.taught import Taught
 from facemill.model.heads.triplet import Triplet
-from facemill.model.recipes.choices import TAUGHT
+from facemill.model.recipes.choices import PARTS, TAUGHT
 from facemill.model.recipes.margins import margin_of
 from facemill.model.recipes.recipe import Recipe
 from facemill.model.recipes.teachers import check_teacher
@@ -80,6 +80,7 @@ def _adaface(recipe: Recipe, classes: int, margin: float) -> Head:
         recipe.norm_concentration,
         smoothing=recipe.label_smoothing,
         sample=_sample(recipe),
+        parts=PARTS.get(recipe.network, 1),
     )
 
 
@@ -111,6 +112,7 @@ def _margin(recipe: Recipe, classes: int, penalty: Penalty, sub_centers: int = 1
         sub_centers=sub_centers,
         smoothing=recipe.label_smoothing,
         sample=_sample(recipe),
+        parts=PARTS.get(recipe.network, 1),
     )
 
 

@@ -1,11 +1,16 @@
 """What each network can be asked for; checked before Keras is imported, so light."""
 
-from facemill.model.recipes.choices import NETWORKS, WITH_DROPOUT, WITH_SQUEEZE_EXCITATION
+from facemill.model.recipes.choices import (
+    NETWORKS,
+    PARTS,
+    WITH_DROPOUT,
+    WITH_SQUEEZE_EXCITATION,
+)
 from facemill.transforms.core.errors import ParameterError
 
 # Of all but those named: there the last map is 2 x 2.
 _LEAST_SIDE = 32
-_LEAST_SIDES = {"plain": 8, "mobilefacenet": 16}
+_LEAST_SIDES = {"plain": 8, "mobilefacenet": 16, "patches": 64}
 
 
 def check_image_size(name: str, image_size: int) -> None:
@@ -44,3 +49,19 @@ def check_options(name: str, dropout: float | None, squeeze_excitation: bool) ->
                 but=f"the network is {name}",
                 do="leave it out or choose another network",
             )
+
+
+def check_embedding_size(name: str, embedding_size: int) -> None:
+    """Checks the length of embeddings.
+
+    Raises:
+        ParameterError: the network's parts cannot share it.
+    """
+    parts = PARTS.get(name, 1)
+    if embedding_size % parts:
+        raise ParameterError(
+            "embedding_size",
+            embedding_size,
+            must=f"be a multiple of {parts} for the network {name}",
+            do="give such a length",
+        )

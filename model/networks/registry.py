@@ -7,10 +7,11 @@ from facemill.model.networks import (
     ghostfacenet,
     iresnet,
     mobilefacenet,
+    patches,
     plain,
     residual,
 )
-from facemill.model.networks.limits import check_image_size, check_options
+from facemill.model.networks.limits import check_embedding_size, check_image_size, check_options
 from facemill.model.recipes.choices import IR_NETWORKS
 
 
@@ -35,10 +36,12 @@ def build(
         normalized.
 
     Raises:
-        ParameterError: the image is too small, or the network lacks what an option changes.
+        ParameterError: the image is too small, the network lacks what an option changes, or its
+            parts cannot share the embedding.
     """
     check_image_size(name, image_size)
     check_options(name, dropout, squeeze_excitation)
+    check_embedding_size(name, embedding_size)
     if name in IR_NETWORKS:
         rate = iresnet.DROPOUT if dropout is None else dropout
         return iresnet.build(name, image_size, embedding_size, rate, squeeze_excitation)
@@ -47,6 +50,9 @@ def build(
     if name == "residual":
         rate = residual.DROPOUT if dropout is None else dropout
         return residual.build(image_size, embedding_size, rate)
+    if name == "patches":
+        rate = patches.DROPOUT if dropout is None else dropout
+        return patches.build(image_size, embedding_size, rate)
     if name == "compact":
         return compact.build(image_size, embedding_size, dropout or 0.0)
     if name == "plain":

@@ -5,12 +5,14 @@ RECIPES = (
 )  # fmt: skip
 NETWORKS = (
     "plain", "mobilefacenet", "residual", "compact",
-    "ir18", "ir34", "ir50", "ir100", "ghostfacenet",
+    "ir18", "ir34", "ir50", "ir100", "ghostfacenet", "patches",
 )  # fmt: skip
 IR_NETWORKS = NETWORKS[4:8]
 # Dropout, and squeeze and excitation, change these alone.
-WITH_DROPOUT = ("plain", "residual", "compact", *IR_NETWORKS, "ghostfacenet")
+WITH_DROPOUT = ("plain", "residual", "compact", *IR_NETWORKS, "ghostfacenet", "patches")
 WITH_SQUEEZE_EXCITATION = IR_NETWORKS
+# Networks whose embedding has parts that heads with centers judge each by itself.
+PARTS = {"patches": 4}
 HEADS = (
     "softmax", "arcface", "cosface", "adaface", "subcenter", "combined", "triplet", "siamese",
 )  # fmt: skip

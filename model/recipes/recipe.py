@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from facemill.model.networks.limits import check_options
+from facemill.model.networks.limits import check_embedding_size, check_options
 from facemill.model.recipes.choices import (
     CLASSIFIERS,
     HEADS,
@@ -198,6 +198,7 @@ class Recipe:
         """
         fields.check(self, "`{}`".format)
         check_options(self.network, self.dropout, self.squeeze_excitation)
+        check_embedding_size(self.network, self.embedding_size)
         self._check_schedule()
         self._check_head()
 

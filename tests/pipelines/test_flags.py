@@ -17,6 +17,10 @@ from facemill.pipelines.train.options import TrainOptions
 from facemill.transforms.core import cores
 from facemill.transforms.sources.names import FORMATS
 
+NETWORKS = (
+    "plain|mobilefacenet|residual|compact|ir18|ir34|ir50|ir100|ghostfacenet"
+    "|patches"  # of parts
+)
 HEADS = (
     "softmax|arcface|cosface|adaface|subcenter|combined|triplet|siamese"  # classify, compare
     "|mse|cosine"  # learn from a teacher
@@ -78,7 +82,7 @@ FLAGS = {
         --worker-hosts None HOST:PORT,...
         --worker-index None int
         --recipe default default|demo|lfw|lfw_distilled|casia_mobilefacenet|casia_ir50|ms1m_ir100
-        --backbone recipe's plain|mobilefacenet|residual|compact|ir18|ir34|ir50|ir100|ghostfacenet
+        --backbone recipe's NETWORKS
         --head recipe's HEADS
         --dropout recipe's float
         --squeeze-excitation recipe's --no-squeeze-excitation
@@ -284,6 +288,7 @@ def test_names_defaults_and_choices_of_all_flags_are_as_listed(command):
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser, options_of(command))
     table = FLAGS[command].replace("FORMATS", "|".join(FORMATS)).replace("HEADS", HEADS)
+    table = table.replace("NETWORKS", NETWORKS)
     table = table.replace(" cores ", f" {cores.usable()} ")
     assert [described(action) for action in parser._actions] == [
         line.strip() for line in table.strip().splitlines()

@@ -36,6 +36,17 @@ def margin(penalize, sub_centers=1, smoothing=0.0):
     return losses
 
 
+def in_parts(parts, penalize, sub_centers=1):
+    """The mean of the losses that `margin` has of each part of the embedding alone."""
+    of_one = margin(penalize, sub_centers)
+
+    def losses(embeddings, kernel, labels):
+        cut = zip(np.split(embeddings, parts, axis=1), np.split(kernel, parts), strict=True)
+        return np.mean([of_one(*part, labels) for part in cut], axis=0)
+
+    return losses
+
+
 def qualities(embeddings, concentration):
     lengths = np.linalg.norm(embeddings, axis=1)
     spread = lengths.std(ddof=1) + 1e-3

@@ -12,7 +12,7 @@ from facemill.model.recipes.choices import HEADS
 from facemill.model.recipes.recipe import Recipe
 from tests.model.heads import references
 
-CLASSES, SIZE = 5, 6
+CLASSES, SIZE = 5, 8
 LABELS = np.array([0, 1, 0, 2, 4, 1, 0, 2])
 
 
@@ -64,6 +64,11 @@ CASES = {
         lambda e: references.margin(lambda angle, row: of_arcface(angle, row, 0.3) - 0.2),
     ),
     "combined 1.2": ({"margin_multiplier": 1.2}, lambda e: references.margin(of_combined)),
+    "arcface in parts": ({"network": "patches"}, lambda e: references.in_parts(4, of_arcface)),
+    "subcenter in parts": (
+        {"network": "patches", "sub_centers": 3},
+        lambda e: references.in_parts(4, of_arcface, sub_centers=3),
+    ),
     "triplet": ({}, lambda e: lambda e, k, labels: references.triplet(e, labels, 0.2)),
     "siamese": ({}, lambda e: references.siamese),
 }

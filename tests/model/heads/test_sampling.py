@@ -11,9 +11,10 @@ CLASSES = 40
 LABELS = tf.constant([3, 17, 3, 39, 0], tf.int64)
 
 
-def head(sample, classes=CLASSES):
+def head(sample, classes=CLASSES, parts=1):
     keras.utils.set_random_seed(4)
-    layer = Margin(classes, 8.0, lambda own, share: cosface(own, 0.2 * share), sample=sample)
+    options = {"sample": sample, "parts": parts}
+    layer = Margin(classes, 8.0, lambda own, share: cosface(own, 0.2 * share), **options)
     layer.build((None, 6))
     return layer
 
@@ -40,8 +41,9 @@ def test_what_is_drawn_follows_from_seed_and_step():
     assert len({tuple(identities(seed, step)) for seed in (1, 2) for step in (7, 8)}) == 4
 
 
-def test_a_share_of_1_has_the_losses_and_gradients_of_all_identities():
-    full, sampled = head(None), head(Sample(1.0, 1))
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_share_of_1_has_the_losses_and_gradients_of_all_identities(parts):
+    full, sampled = (head(sample, parts=parts) for sample in (None, Sample(1.0, 1)))
     sampled.centers.assign(full.kernel.numpy().T)
     embeddings = tf.random.stateless_normal([5, 6], (1, 2))
     found = []

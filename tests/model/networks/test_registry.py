@@ -27,8 +27,9 @@ def test_the_weights_of_a_network_follow_from_the_seed(name):
 @pytest.mark.parametrize("name", DISTINCT)
 def test_the_embedding_is_linear_and_can_be_negative(name):
     keras.utils.set_random_seed(3)
-    network = registry.build(name, 32, 16)
+    side = 64 if name == "patches" else 32
+    network = registry.build(name, side, 16)
     assert network.name == name
-    images = np.random.default_rng(2).normal(size=(8, 32, 32, 3)).astype(np.float32)
+    images = np.random.default_rng(2).normal(size=(8, side, side, 3)).astype(np.float32)
     vectors = network(images).numpy()
     assert vectors.min() < 0 < vectors.max()

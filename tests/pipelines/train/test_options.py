@@ -141,7 +141,7 @@ def test_help_names_the_recipes_and_the_flags(capsys):
         (
             ("--backbone", "mobilefacenet", "--dropout", "0.2"),
             "--dropout must be given for one of plain, residual, compact, ir18, ir34, ir50, "
-            "ir100, ghostfacenet alone, but the network is mobilefacenet; leave it out",
+            "ir100, ghostfacenet, patches alone, but the network is mobilefacenet; leave it out",
         ),
         (
             ("--backbone", "plain", "--squeeze-excitation"),
