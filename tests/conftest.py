@@ -24,10 +24,10 @@ _COST = {"slow": 1, "lfw": 30, "portable": 30}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves slow tests out of the coverage, and runs the files that hold some first.
+    """Leaves all but quick tests out of the coverage, and runs the files with slow ones first.
 
-    Slow tests spend their time in Beam, TensorFlow and other processes, of which coverage sees
-    nothing and whose calls it slows down by half.
+    The others spend their time in Beam, TensorFlow and other processes, of which coverage sees
+    nothing and whose calls it slows down by half and more.
 
     Pytest's workers take whole files. If a long one came last, the others would have nothing left
     to do; so the files that take longest come first, and those with quick tests alone fill up the
@@ -40,6 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if marks:
             item.add_marker(pytest.mark.no_cover)
             costs[item.path] += max(_COST[name] for name in marks)
+        elif item.get_closest_marker("moderate"):
+            item.add_marker(pytest.mark.no_cover)
     # Sorting is stable: the tests of a file keep their order.
     items.sort(key=lambda item: (-costs[item.path], str(item.path)))
 

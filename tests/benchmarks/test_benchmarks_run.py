@@ -18,6 +18,7 @@ def printed(*command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_the_ingest_benchmark_prints_a_ratio_to_the_bare_limit(tmp_path):
     output = printed("benchmarks.ingest", "--folder", str(tmp_path), "--images", "40")
     assert "than bare limit" in output

@@ -90,6 +90,7 @@ def test_a_store_that_cannot_be_reached_for_twenty_seconds(
     assert contents_of(f"{root}/dataset", tmp_path / "copy") == complete
 
 
+@pytest.mark.long
 def test_a_credential_that_expires_is_one_sentence_and_the_same_command_ends(
     store, root, command, complete, tmp_path
 ):

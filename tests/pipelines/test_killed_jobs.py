@@ -48,28 +48,36 @@ def refused(capfd, *arguments) -> None:
     assert "the command that writes it" in error
 
 
+def kill_ingest(moment: str, command: list, output: Path) -> None:
+    if moment == "reading":
+        run_until(lambda: any(path.is_file() for path in output.glob(".*/*/*")), *command, output)
+        assert not any(output.rglob("*.tfrecord*")), "it had read everything: not the moment meant"
+    elif moment == "writing":
+        run_until(lambda: any(output.glob(".*/**/*.tfrecord*")), *command, output)
+        assert not any(output.glob("*.html")), "it was committing: not the moment meant"
+    else:
+        run_until_renamed("manifest.json", *command, output)
+        assert (output / "report.html").exists(), "it was not committing: not the moment meant"
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param("reading", marks=pytest.mark.long), "writing", "committing"]
+)
 def test_a_killed_ingest_is_finished_by_the_same_command(
-    photos, complete, tmp_path, tiny_model, capfd
+    photos, complete, tmp_path, tiny_model, capfd, moment
 ):
+    output = tmp_path / "dataset"
     command = ["ingest", "--input", photos, "--image-size", 64, "--output"]
-    outputs = [tmp_path / name for name in ("reading", "writing", "committing")]
-    reading, writing, committing = outputs
-    run_until(lambda: any(path.is_file() for path in reading.glob(".*/*/*")), *command, reading)
-    run_until(lambda: any(writing.glob(".*/**/*.tfrecord*")), *command, writing)
-    run_until_renamed("manifest.json", *command, committing)
-    assert not any(reading.rglob("*.tfrecord*")), "it had read everything: not the moment meant"
-    assert not any(writing.glob("*.html")), "it was committing: not the moment meant"
-    assert (committing / "report.html").exists(), "it was not committing: not the moment meant"
-    assert run("synthesize", "--output", reading, "--identities", 2) == 2
+    kill_ingest(moment, command, output)
+    assert run("synthesize", "--output", output, "--identities", 2) == 2
     assert "left by an unfinished run of the same command" in capfd.readouterr().err
-    for output in outputs:
-        assert not (output / "manifest.json").exists()
-        assert not contents(output).items() >= contents(complete).items()
-        refused(capfd, "train", "--dataset", output, "--output", tmp_path / "model")
-        refused(capfd, "score", *("--input", output, "--model", tiny_model, "--output", "x"))
-        assert run(*command, output) == 0
-        assert contents(output) == contents(complete)
-        assert sorted(os.listdir(output)) == sorted(os.listdir(complete))
+    assert not (output / "manifest.json").exists()
+    assert not contents(output).items() >= contents(complete).items()
+    refused(capfd, "train", "--dataset", output, "--output", tmp_path / "model")
+    refused(capfd, "score", *("--input", output, "--model", tiny_model, "--output", "x"))
+    assert run(*command, output) == 0
+    assert contents(output) == contents(complete)
+    assert sorted(os.listdir(output)) == sorted(os.listdir(complete))
 
 
 # In short by tests/pipelines/train/test_job.py, which kills a run at its first checkpoint too.
