@@ -15,6 +15,9 @@ import numpy as np
 # of an aligned photo are black. A corner takes at least this share of the image.
 _DARK, _CLIPPED = 6, 250
 _MIN_CORNER = 0.0005
+# But where one image is clipped and the other, at the same brightness, would be darker by that many
+# levels, they differ.
+_TOO_DARK = 60
 _KERNEL = np.ones((3, 3), np.uint8)
 # Shares of the side between which the face lies: left, top, right, bottom.
 FACE = (0.2, 0.25, 0.8, 0.875)
@@ -88,7 +91,42 @@ def registered(
         sampled, inside = sample(cv2.merge([a, usable_a]), affine)
         a, usable_a = cv2.split(sampled)
     used = inside & (usable_a > 0.99) & (usable(second) > 0)
-    return a, used if used.mean() >= MIN_COMPARABLE else inside
+    if used.mean() < MIN_COMPARABLE:
+        return a, inside
+    return a, used | (inside & _contradictions(a, second.astype(np.float32), used))
+
+
+def _contradictions(a: np.ndarray, b: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Where one of two registered images is clipped and the other is far too dark for that.
+
+    A brighter copy is clipped where its original is bright. White teeth beside a closed mouth are
+    a difference.
+
+    Args:
+        a: float32 [S, S].
+        b: the same.
+        used: bool [S, S], the pixels that are clipped in neither.
+
+    Returns:
+        bool [S, S], with the neighbors of such pixels.
+    """
+    clipped_a, clipped_b = a >= _CLIPPED, b >= _CLIPPED
+    one_only = clipped_a != clipped_b
+    if not one_only.any():
+        return one_only
+    mask = used.astype(np.uint8)
+    (mean_a, spread_a), (mean_b, spread_b) = (
+        (float(value[0, 0]) for value in cv2.meanStdDev(one, mask=mask)) for one in (a, b)
+    )
+    gain = max(spread_b, 1.0) / max(spread_a, 1.0)
+    dim = (
+        np.where(clipped_a, (b - mean_b) / gain + mean_a, (a - mean_a) * gain + mean_b)
+        < _CLIPPED - _TOO_DARK
+    )
+    # Not beside black: that can be a corner of an alignment.
+    darkest = cv2.erode(np.minimum(a, b), _KERNEL, borderType=cv2.BORDER_REPLICATE)
+    found = (one_only & dim & (darkest > _DARK)).astype(np.uint8)
+    return cv2.dilate(found, _KERNEL, borderType=cv2.BORDER_REPLICATE) > 0
 
 
 def coarse_difference(a: np.ndarray, b: np.ndarray, used: np.ndarray, scale: Scale) -> float:

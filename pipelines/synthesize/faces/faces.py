@@ -46,8 +46,22 @@ def render(seed: int, identity_index: int, image_index: int, size: int = 112) ->
     Returns:
         uint8 [size, size, 3], RGB.
     """
+    return render_scene(seed, identity_index, draw_scene(seed, identity_index, image_index), size)
+
+
+def render_scene(seed: int, identity_index: int, scene: Scene, size: int = 112) -> np.ndarray:
+    """Returns an identity in a scene of the caller's, for images that differ in one thing alone.
+
+    Args:
+        seed: see `render`.
+        identity_index: see `render`.
+        scene: of `draw_scene`, with changes.
+        size: see `render`.
+
+    Returns:
+        uint8 [size, size, 3], RGB.
+    """
     identity, controls = _person(seed, identity_index)
-    scene = draw_scene(seed, identity_index, image_index)
     side = size * _OVERSAMPLING
     canvas = backdrop(scene, side)
     brush = Brush(canvas, _project(controls, scene) * side, scene.scale * side)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -5,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facemill.pipelines.synthesize.faces import faces
+from facemill.pipelines.synthesize.faces.features import EXPRESSIONS
+from facemill.pipelines.synthesize.faces.scene import draw_scene
 
 
 def test_same_key_same_pixels_whatever_was_drawn_before():
@@ -19,6 +23,17 @@ def test_same_key_same_pixels_whatever_was_drawn_before():
 def test_seed_identity_and_image_number_each_change_the_pixels(other):
     here = faces.render(3, 5, 7, 64).astype(int)
     assert np.abs(faces.render(*other, 64) - here).mean() > 10
+
+
+def test_a_scene_with_another_mouth_changes_the_face_and_nothing_around_it():
+    scene = draw_scene(3, 5, 7)
+    assert np.array_equal(faces.render_scene(3, 5, scene, 64), faces.render(3, 5, 7, 64))
+    wide = scene.expression.copy()
+    wide[1 + EXPRESSIONS.index("open")] += 1
+    other = faces.render_scene(3, 5, dataclasses.replace(scene, expression=wide), 64)
+    changed = (other != faces.render(3, 5, 7, 64)).any(axis=2)
+    assert changed.any()
+    assert not changed[:20].any()
 
 
 @settings(max_examples=25, deadline=None)
