@@ -49,9 +49,12 @@ _WINDOW = 27
 _FLOOR_SHARE, _FLOOR_LEVELS = 0.08, 2.0
 # An image is soft if at most that share of its variance is detail that so many pixels cannot hold.
 _SOFT, _SOFT_SIDE = 0.01, 48
-# Soft images are compared at few pixels too. Differences there are smaller, by this factor; below
-# the second number they need no other comparison.
-_SOFT_SHARE, _SOFT_CLEAR = 1.2, 0.2
+# Soft images are compared at few pixels too. Differences there are smaller, by this factor.
+_SOFT_SHARE = 1.2
+# Above this difference at many pixels they are other photos all the same: between equally sharp
+# images compression makes less than the first (0.34 at most), and missing detail of a smaller copy
+# less than the second (0.47). Closed eyes in a blurred photo make 0.53.
+_SOFT_MOST, _SOFT_MOST_SMALLER = 0.38, 0.5
 
 
 def sized(grey: np.ndarray, side: int = SIDE) -> np.ndarray:
@@ -91,13 +94,22 @@ def local_difference(first: np.ndarray, second: np.ndarray, affine: np.ndarray) 
 
 def _soft_difference(a: np.ndarray, used: np.ndarray, b: np.ndarray) -> float:
     """The local difference of two registered images of which one has next to no detail."""
-    found = _SOFT_SHARE * coarse_difference(a, b, used, SMALL)
-    return found if found <= _SOFT_CLEAR else min(found, _measured(a, used, b))
+    blurs = _blurs(a, b, used.astype(np.float32))
+    found = _after_blurs(a, used, b, blurs)
+    if found > (_SOFT_MOST_SMALLER if max(blurs) > 0 else _SOFT_MOST):
+        return found
+    return min(found, _SOFT_SHARE * coarse_difference(a, b, used, SMALL))
 
 
 def _measured(a: np.ndarray, used: np.ndarray, b: np.ndarray) -> float:
     """The local difference of two registered images, by the pixels that are used."""
-    blurs = _blurs(a, b, used.astype(np.float32))
+    return _after_blurs(a, used, b, _blurs(a, b, used.astype(np.float32)))
+
+
+def _after_blurs(
+    a: np.ndarray, used: np.ndarray, b: np.ndarray, blurs: tuple[float, float]
+) -> float:
+    """The same with the standard deviations of their blurs, of `_blurs`."""
     softness = max(blurs)
     used = _without_rim(used, 1 + round(_RIM_SHARE * softness))
     weights = used.astype(np.float32)

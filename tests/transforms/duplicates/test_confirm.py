@@ -1,8 +1,12 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
-from facemill.pipelines.synthesize.faces.faces import render
+from facemill.pipelines.synthesize.faces.faces import render, render_scene
+from facemill.pipelines.synthesize.faces.features import EXPRESSIONS
+from facemill.pipelines.synthesize.faces.scene import draw_scene
 from facemill.transforms.duplicates import confirm, registration
 from facemill.transforms.images import crop_variants, perceptual_hash
 
@@ -108,6 +112,15 @@ def test_a_face_with_a_changed_mouth_is_not_confirmed() -> None:
     for first in (_ORIGINALS, _thumbnails([_shrunk(face, 32) for face in _FACES])):
         similarity = confirm.similarity(first, changed, _no_variant(5))
         assert (similarity < confirm.MIN_SIMILARITY).all()
+
+
+def test_closed_eyes_that_weigh_little_in_thumbnails_are_not_confirmed() -> None:
+    scene = dataclasses.replace(draw_scene(77, 610, 0), covering="")
+    lids = scene.expression.copy()
+    lids[1 + EXPRESSIONS.index("lids")] = -0.9
+    closed = dataclasses.replace(scene, expression=lids)
+    first, second = (_thumbnails([render_scene(77, 610, one, 112)]) for one in (scene, closed))
+    assert not confirm.same_photo(first, second, _no_variant(1)).any()
 
 
 def test_images_without_texture_are_compared_by_brightness() -> None:

@@ -1,8 +1,13 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
-from facemill.pipelines.synthesize.faces.faces import render
+from facemill.pipelines.synthesize.faces.faces import render, render_scene
+from facemill.pipelines.synthesize.faces.features import EXPRESSIONS
+from facemill.pipelines.synthesize.faces.scene import draw_scene
+from facemill.transforms.duplicates.coarse_evidence import thumbnail_difference
 from facemill.transforms.duplicates.confirm import MIN_SIMILARITY
 from facemill.transforms.duplicates.local_evidence import SIDE, local_difference, sized
 from facemill.transforms.duplicates.registration import register
@@ -64,3 +69,45 @@ def test_images_without_usable_pixels_are_compared_all_the_same() -> None:
     marked[50:80, 50:80] = 0
     assert local_difference(white, white, IDENTITY) < LIMIT
     assert local_difference(white, marked, IDENTITY) > LIMIT
+
+
+def drawn(identity: int, **expression: float) -> np.ndarray:
+    """A drawn face with another expression, grey, as ingest crops it."""
+    scene = draw_scene(0, identity, 0)
+    values = scene.expression.copy()
+    for name, value in expression.items():
+        values[1 + EXPRESSIONS.index(name)] = value
+    scene = dataclasses.replace(scene, expression=values, covering="")
+    return cv2.cvtColor(render_scene(0, identity, scene, 128), cv2.COLOR_RGB2GRAY)
+
+
+def test_teeth_that_are_clipped_to_white_are_a_difference() -> None:
+    closed = np.full((SIDE, SIDE), 120, np.uint8)
+    cv2.circle(closed, (64, 64), 40, 170, -1)
+    cv2.ellipse(closed, (64, 84), (14, 2), 0, 0, 360, 90, -1)
+    teeth = closed.copy()
+    cv2.ellipse(teeth, (64, 86), (14, 5), 0, 0, 360, 255, -1)
+    small = [sized(one, 64) for one in (closed, teeth)]
+    for first, second in ((0, 1), (1, 0)):
+        pair = [closed, teeth][first], [closed, teeth][second]
+        assert local_difference(*pair, IDENTITY) > LIMIT
+        assert thumbnail_difference(small[first], small[second], IDENTITY) > LIMIT
+
+
+@pytest.mark.parametrize("gain", [1.2, 1.5])
+def test_what_a_brighter_copy_clips_is_no_difference(gain: float) -> None:
+    for face in FACES:
+        bright = np.clip(face * gain, 0, 255).astype(np.uint8)
+        assert local_difference(face, bright, IDENTITY) < LIMIT
+
+
+def test_closed_eyes_in_a_blurred_photo_are_a_difference_and_compression_is_none() -> None:
+    for identity in (6, 7, 8, 11):
+        photo, closed = (
+            cv2.GaussianBlur(drawn(identity, lids=lids), (0, 0), 3) for lids in (0.0, -0.9)
+        )
+        assert local_difference(photo, closed, IDENTITY) > 2 * LIMIT
+        small = cv2.resize(photo, (32, 32), interpolation=cv2.INTER_AREA)
+        encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 60])[1]
+        again = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
+        assert local_difference(photo, again, IDENTITY) < LIMIT
