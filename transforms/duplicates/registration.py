@@ -22,7 +22,7 @@ MIN_CORRELATION = 0.955
 # of other photos. See the docs too.
 CLEAR, HOPELESS = 0.1, 0.62
 # Up to this difference they are copies if they correlate that much.
-CLEAR_IF_ALIGNED, ALIGNED = 0.13, 0.997
+CLEAR_IF_ALIGNED, ALIGNED = 0.15, 0.997
 # After registration at 32x32 alone, other photos are from here on.
 _HOPELESS_AT_32 = 0.75
 

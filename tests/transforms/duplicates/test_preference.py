@@ -214,3 +214,16 @@ def test_more_bytes_do_not_excuse_a_mark():
         replace(one, density=1.0, suffix=".jpg"),
     ]
     assert best(preferences(given, [marked_crop, crop])).image_id == "z.jpg"
+
+
+@pytest.mark.parametrize("blur", [1.0, 2.0])
+def test_more_bytes_do_not_put_a_blurred_copy_before_its_photo(blur):
+    original = photo(7)
+    blurred = Image.fromarray(cv2.GaussianBlur(np.asarray(original), (0, 0), blur))
+    pairs = member("a.jpg", recompressed(blurred, 95), 0), member("z.jpg", original, 1)
+    (copy, soft_crop), (one, crop) = pairs
+    given = [
+        replace(copy, density=3.0, suffix=".jpg"),
+        replace(one, density=1.0, suffix=".jpg"),
+    ]
+    assert best(preferences(given, [soft_crop, crop])).image_id == "z.jpg"
