@@ -97,10 +97,10 @@ def registered(
 
 
 def _contradictions(a: np.ndarray, b: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """Where one of two registered images is clipped and the other is far too dark for that.
+    """Where in the face one of two registered images is clipped and the other far too dark for it.
 
     A brighter copy is clipped where its original is bright. White teeth beside a closed mouth are
-    a difference.
+    a difference. A white caption or border, which a copy may have, lies outside the face.
 
     Args:
         a: float32 [S, S].
@@ -111,7 +111,10 @@ def _contradictions(a: np.ndarray, b: np.ndarray, used: np.ndarray) -> np.ndarra
         bool [S, S], with the neighbors of such pixels.
     """
     clipped_a, clipped_b = a >= _CLIPPED, b >= _CLIPPED
-    one_only = clipped_a != clipped_b
+    left, top, right, bottom = (round(share * len(a)) for share in FACE)
+    one_only = np.zeros(a.shape, bool)
+    face = slice(top, bottom), slice(left, right)
+    one_only[face] = clipped_a[face] != clipped_b[face]
     if not one_only.any():
         return one_only
     mask = used.astype(np.uint8)
