@@ -97,7 +97,7 @@ format: setup
 
 # Each file says what it claims and which options it takes; these run without any.
 bench: setup
-	for name in ingest scale duplicates detectors synthesize; do \
+	for name in ingest scale duplicates confirmation detectors synthesize; do \
 	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # Pages from docs/ and the docstrings, in site/; a broken link or anchor fails the build.

@@ -17,7 +17,7 @@ _DARK, _CLIPPED = 6, 250
 _MIN_CORNER = 0.0005
 # But where one image is clipped and the other, at the same brightness, would be darker by that many
 # levels, they differ.
-_TOO_DARK = 60
+_TOO_DARK, _RESAMPLED = 60, 30
 _KERNEL = np.ones((3, 3), np.uint8)
 # Shares of the side between which the face lies: left, top, right, bottom.
 FACE = (0.2, 0.25, 0.8, 0.875)
@@ -110,11 +110,12 @@ def _contradictions(a: np.ndarray, b: np.ndarray, used: np.ndarray) -> np.ndarra
     Returns:
         bool [S, S], with the neighbors of such pixels.
     """
-    clipped_a, clipped_b = a >= _CLIPPED, b >= _CLIPPED
+    # Resampling made clipped pixels at an edge a little darker.
+    bright_a, bright_b = a >= _CLIPPED - _RESAMPLED, b >= _CLIPPED - _RESAMPLED
     left, top, right, bottom = (round(share * len(a)) for share in FACE)
     one_only = np.zeros(a.shape, bool)
     face = slice(top, bottom), slice(left, right)
-    one_only[face] = clipped_a[face] != clipped_b[face]
+    one_only[face] = (bright_a[face] != bright_b[face]) & ~used[face]
     if not one_only.any():
         return one_only
     mask = used.astype(np.uint8)
@@ -123,13 +124,14 @@ def _contradictions(a: np.ndarray, b: np.ndarray, used: np.ndarray) -> np.ndarra
     )
     gain = max(spread_b, 1.0) / max(spread_a, 1.0)
     dim = (
-        np.where(clipped_a, (b - mean_b) / gain + mean_a, (a - mean_a) * gain + mean_b)
+        np.where(bright_a, (b - mean_b) / gain + mean_a, (a - mean_a) * gain + mean_b)
         < _CLIPPED - _TOO_DARK
     )
-    # Not beside black: that can be a corner of an alignment.
-    darkest = cv2.erode(np.minimum(a, b), _KERNEL, borderType=cv2.BORDER_REPLICATE)
-    found = (one_only & dim & (darkest > _DARK)).astype(np.uint8)
-    return cv2.dilate(found, _KERNEL, borderType=cv2.BORDER_REPLICATE) > 0
+    corners, found = (
+        cv2.dilate(one.astype(np.uint8), _KERNEL, borderType=cv2.BORDER_REPLICATE) > 0
+        for one in (_corners(a) | _corners(b), one_only & dim)
+    )
+    return found & ~corners
 
 
 def coarse_difference(a: np.ndarray, b: np.ndarray, used: np.ndarray, scale: Scale) -> float:
@@ -232,20 +234,24 @@ def usable(image: np.ndarray) -> np.ndarray:
     Args:
         image: uint8 or float32 [S, S].
     """
-    excluded = (image >= _CLIPPED).astype(np.uint8)
-    dark = (image <= _DARK).astype(np.uint8)
-    # Black eyes or hair belong to the picture; a black area at the border does not.
-    if dark[0].any() or dark[-1].any() or dark[:, 0].any() or dark[:, -1].any():
-        _, areas, found, _ = cv2.connectedComponentsWithStats(dark, connectivity=4)
-        left, top, width, height, area = found.T
-        side = len(image)
-        outer = (left == 0) | (top == 0) | (left + width == side) | (top + height == side)
-        corners = outer & (area >= _MIN_CORNER * side * side)
-        corners[0] = False
-        excluded |= corners[areas].astype(np.uint8)
+    excluded = ((image >= _CLIPPED) | _corners(image)).astype(np.uint8)
     if not excluded.any():
         return np.ones(image.shape, np.float32)
     return 1 - cv2.dilate(excluded, _KERNEL, borderType=cv2.BORDER_REPLICATE).astype(np.float32)
+
+
+def _corners(image: np.ndarray) -> np.ndarray:
+    """Black areas at the border: bool [S, S]. Black eyes or hair belong to the picture."""
+    dark = (image <= _DARK).astype(np.uint8)
+    if not (dark[0].any() or dark[-1].any() or dark[:, 0].any() or dark[:, -1].any()):
+        return np.zeros(image.shape, bool)
+    _, areas, found, _ = cv2.connectedComponentsWithStats(dark, connectivity=4)
+    left, top, width, height, area = found.T
+    side = len(image)
+    outer = (left == 0) | (top == 0) | (left + width == side) | (top + height == side)
+    corners = outer & (area >= _MIN_CORNER * side * side)
+    corners[0] = False
+    return corners[areas]
 
 
 def sample(layers: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
