@@ -114,12 +114,16 @@ def test_a_face_with_a_changed_mouth_is_not_confirmed() -> None:
         assert (similarity < confirm.MIN_SIMILARITY).all()
 
 
-def test_closed_eyes_that_weigh_little_in_thumbnails_are_not_confirmed() -> None:
-    scene = dataclasses.replace(draw_scene(77, 610, 0), covering="")
+# Eyes that weigh little in thumbnails; eyes whose whites are clipped beside black pupils.
+@pytest.mark.parametrize(("seed", "identity", "side"), [(77, 610, 112), (20, 57, 250)])
+def test_closed_eyes_are_not_confirmed(seed: int, identity: int, side: int) -> None:
+    scene = dataclasses.replace(draw_scene(seed, identity, 0), covering="")
     lids = scene.expression.copy()
     lids[1 + EXPRESSIONS.index("lids")] = -0.9
     closed = dataclasses.replace(scene, expression=lids)
-    first, second = (_thumbnails([render_scene(77, 610, one, 112)]) for one in (scene, closed))
+    first, second = (
+        _thumbnails([render_scene(seed, identity, one, side)]) for one in (scene, closed)
+    )
     assert not confirm.same_photo(first, second, _no_variant(1)).any()
 
 
