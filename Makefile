@@ -20,7 +20,7 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/facemill demo --output demo
 
-# A process for each core; the tests of a file share their fixtures and stay together. The order of
+# A process for each core and one more; the tests of a file share their fixtures and stay together. The order of
 # the files is that of tests/conftest.py.
 # Bytecode is written whatever the environment says: tests start hundreds of processes, each of
 # which would compile the sources anew.

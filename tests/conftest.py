@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from facemill.pipelines import cli
+from facemill.transforms.core import cores
 from tests.commands import facemill
 from tests.sharing import made_once, run_folder
 
@@ -21,6 +22,11 @@ SIZE = 32
 
 # How long a marked test takes, very roughly; quick tests count as nothing.
 _COST = {"slow": 1, "lfw": 30, "portable": 30}
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for other processes, servers and clocks."""
+    return cores.usable() + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
