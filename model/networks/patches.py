@@ -31,7 +31,7 @@ class Patch:
     stages: tuple[int, ...]
 
 
-# For the template of 112 pixels to which `--align detect` brings faces: the eyes lie at 0.46 of its
+# For the template of 112 pixels to which alignment brings faces: the eyes lie at 0.46 of its
 # height. A quarter of the resolution shows what no detail can hide.
 PATCHES = (
     Patch("face", (0.0, 1.0), (0.0, 1.0), 2, _STAGES),
