@@ -34,7 +34,7 @@ test: setup
 
 # What an edit wants to hear at once; what is marked slow or moderate runs in `make test`.
 test-fast: setup
-	$(PYTEST) $(WORKERS) -m "not (slow or moderate or lfw or portable or $(OUTSIDE))" $(PYTEST_ARGS)
+	$(PYTEST) $(WORKERS) -m "not (slow or moderate or long or lfw or portable or $(OUTSIDE))" $(PYTEST_ARGS)
 
 # Kills at random moments and outages, and second kinds of what `make test` runs once: minutes.
 test-long: setup

@@ -44,6 +44,7 @@ def test_dedup_in_a_pipeline(tiny_photos, tmp_path, capsys):
     assert total == f"{photo.stat().st_size:,} bytes in copies"
 
 
+@pytest.mark.moderate
 def test_read_index(tiny_dataset, capsys):
     lines = run("read_index", capsys, tiny_dataset)
     assert re.fullmatch(r"kept +96", lines[lines.index("outcomes:") + 2])

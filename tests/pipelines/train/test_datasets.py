@@ -79,6 +79,7 @@ def test_two_datasets_are_trained_on_as_one(datasets, tmp_path):
     assert run["inputs"] == {f"dataset[{at}]": str(one) for at, one in enumerate(datasets)}
 
 
+@pytest.mark.moderate
 def test_what_decides_the_result_is_in_the_options_and_paths_are_not(datasets, tmp_path):
     table = tmp_path / "aliases.csv"
     table.write_text("dataset,identity,name\n1,a,b\n2,c,b\n")

@@ -283,6 +283,7 @@ def test_a_dataset_of_uncropped_images_gives_a_model_that_resizes_them(dataset, 
     np.testing.assert_allclose(served, expected, atol=0.02)
 
 
+@pytest.mark.moderate
 def test_a_dry_run_says_what_would_be_trained_and_writes_nothing(dataset, tmp_path, capsys):
     output = tmp_path / "model"
     given = ["train", "--dataset", dataset, "--output", output, *FLAGS, "--dry-run"]
@@ -303,6 +304,7 @@ def refused(capsys, dataset, output, *flags) -> str:
     return f"{code} {sentence(capsys.readouterr().err)}"
 
 
+@pytest.mark.moderate
 def test_wrong_inputs_are_reported_in_one_sentence(dataset, tmp_path, capsys):
     output = tmp_path / "model"
     said = refused(capsys, tmp_path / "nothing", output)
@@ -318,6 +320,7 @@ def test_wrong_inputs_are_reported_in_one_sentence(dataset, tmp_path, capsys):
     assert [path.name for path in occupied.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.moderate
 def test_a_train_split_of_one_identity_is_refused(dataset, tmp_path, capsys):
     lonely = tmp_path / "lonely"
     shutil.copytree(dataset, lonely)

@@ -61,6 +61,7 @@ def test_a_model_that_begins_as_its_teacher_agrees_with_it_and_frozen_layers_sta
     assert "images embedded by the teacher" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_model_of_another_network_is_refused_with_what_differs(model):
     manifest = manifest_of(model)
     recipe = Recipe(**manifest["recipe"] | {"milestones": ()})
@@ -81,6 +82,7 @@ def test_a_model_of_another_network_is_refused_with_what_differs(model):
         fine_tuning.read_weights(str(model / "saved_model"), lies)
 
 
+@pytest.mark.slow
 def test_a_teacher_that_sees_another_region_is_refused_with_what_differs(model, dataset):
     source = tiny.manifest(dataset)
     assert Teacher(str(model), source).model_id == manifest_of(model)["model_id"]

@@ -120,6 +120,7 @@ def test_an_embedding_that_is_not_finite_is_a_failure_without_another_call(artif
 
 
 # tests/pipelines/score/test_job.py has a whole run of it.
+@pytest.mark.slow
 @pytest.mark.long
 def test_an_out_of_memory_error_fails_the_run_and_rejects_no_image(artifact):
     images = [jpeg(200, 100, 50), jpeg(*handmade.TOO_MUCH_MEMORY)]
