@@ -17,7 +17,7 @@ CHANGES = {
     "--head": ("head", "softmax"),
     # No recipe's network is refused dropout of 0.
     "--dropout": ("dropout", 0.0),
-    "--embedding-size": ("embedding_size", 33),
+    "--embedding-size": ("embedding_size", 36),
     "--margin": ("margin", 0.123),
     "--scale": ("scale", 17.0),
     "--margin-multiplier": ("margin_multiplier", 1.2),
