@@ -5,23 +5,21 @@ BIN := .venv/bin
 .PHONY: setup demo test test-fast test-long test-portable test-night test-airflow test-dataflow \
   test-flink lock templates lint lint-deploy format bench docs clean
 
-# pip compiles on one core. Some packages have files for other Pythons, which cannot be compiled.
-COMPILE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
-
 setup: .venv/.ready
 
+# pip would compile on one core. Some packages have files for other Pythons, which cannot be compiled.
 .venv/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --no-compile --editable '.[test]'
-	$(COMPILE)
+	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	touch $@
 
 demo: setup
 	$(BIN)/facemill demo --output demo
 
-# A process for each core and one more; the tests of a file share their fixtures and stay together. The order of
-# the files is that of tests/conftest.py.
+# A process for each core and one more; the tests of a file share their fixtures and stay together.
+# The order of the files is that of tests/conftest.py.
 # Bytecode is written whatever the environment says: tests start hundreds of processes, each of
 # which would compile the sources anew.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest

@@ -2,7 +2,7 @@
 
 import keras
 
-from facemill.model.networks.layers import convolution, normalized, prelu
+from facemill.model.networks.layers import basic_stages, plain_embedding_head
 
 # (channels, blocks) of each stage; every stage halves the map first.
 _STAGES = ((16, 1), (32, 1), (64, 2), (128, 1))
@@ -28,14 +28,5 @@ def build(image_size: int, embedding_size: int, dropout: float) -> keras.Model:
     inputs = x = keras.Input((image_size, image_size, 3))
     if image_size >= _POOLED_FROM:
         x = keras.layers.AveragePooling2D(2)(x)
-    for channels, blocks in _STAGES:
-        x = convolution(x, channels, strides=2)
-        for _ in range(blocks):
-            y = convolution(x, channels)
-            y = convolution(y, channels, activation=False)
-            x = prelu(keras.layers.Add()([x, y]))
-    x = keras.layers.Flatten()(x)
-    if dropout > 0:
-        x = keras.layers.Dropout(dropout)(x)
-    x = keras.layers.Dense(embedding_size, use_bias=False)(x)
-    return keras.Model(inputs, normalized(x, activation=False), name="compact")
+    x = plain_embedding_head(basic_stages(x, _STAGES), embedding_size, dropout)
+    return keras.Model(inputs, x, name="compact")

@@ -5,6 +5,7 @@ load into the other. They differ in the operations of a training step alone; oth
 in all that is exported, Keras's own code runs.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -153,6 +154,22 @@ def prelu(x: keras.KerasTensor) -> keras.KerasTensor:
     )(x)
 
 
+def basic_stages(x: keras.KerasTensor, stages: Sequence[tuple[int, int]]) -> keras.KerasTensor:
+    """Stages of basic blocks (He et al. 2016, arXiv 1512.03385) with PReLU.
+
+    Args:
+        x: [N, H, W, C].
+        stages: channels and blocks of each; every stage halves the map first.
+    """
+    for channels, blocks in stages:
+        x = convolution(x, channels, strides=2)
+        for _ in range(blocks):
+            y = convolution(x, channels)
+            y = convolution(y, channels, activation=False)
+            x = prelu(keras.layers.Add()([x, y]))
+    return x
+
+
 def squeeze_excitation(
     x: keras.KerasTensor, squeezed: int, gate: str = "sigmoid"
 ) -> keras.KerasTensor:
@@ -175,6 +192,17 @@ def embedding_head(x: keras.KerasTensor, embedding_size: int, dropout: float) ->
     x = keras.layers.Flatten()(x)
     x = keras.layers.Dropout(dropout)(x)
     x = keras.layers.Dense(embedding_size)(x)
+    return normalized(x, activation=False)
+
+
+def plain_embedding_head(
+    x: keras.KerasTensor, embedding_size: int, dropout: float
+) -> keras.KerasTensor:
+    """`embedding_head` without its first BatchNorm, without bias, and without dropout of 0."""
+    x = keras.layers.Flatten()(x)
+    if dropout > 0:
+        x = keras.layers.Dropout(dropout)(x)
+    x = keras.layers.Dense(embedding_size, use_bias=False)(x)
     return normalized(x, activation=False)
 
 

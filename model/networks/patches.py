@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import keras
 
-from facemill.model.networks.layers import convolution, normalized, prelu
+from facemill.model.networks.layers import basic_stages, plain_embedding_head
 from facemill.model.recipes.choices import PARTS
 
 DROPOUT = 0.3
-# Channels of each stage, with one block each; every stage halves the map first.
-_STAGES = (16, 32, 64, 128)
+# (channels, blocks) of each stage; every stage halves the map first.
+_STAGES = ((16, 1), (32, 1), (64, 1), (128, 1))
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Patch:
         rows: where it begins and ends, as shares of the image's side.
         columns: the same from left to right.
         cell: side of the squares of pixels that are averaged.
-        stages: channels of each stage.
+        stages: channels and blocks of each stage.
     """
 
     name: str
     rows: tuple[float, float]
     columns: tuple[float, float]
     cell: int
-    stages: tuple[int, ...]
+    stages: tuple[tuple[int, int], ...]
 
 
 # For the template of 112 pixels to which alignment brings faces: the eyes lie at 0.46 of its
@@ -60,7 +60,10 @@ def build(image_size: int, embedding_size: int, dropout: float) -> keras.Model:
     assert len(PATCHES) == PARTS["patches"]
     inputs = keras.Input((image_size, image_size, 3))
     size = embedding_size // len(PATCHES)
-    found = [_embedded(_cut(inputs, patch), patch, size, dropout) for patch in PATCHES]
+    found = [
+        plain_embedding_head(basic_stages(_cut(inputs, patch), patch.stages), size, dropout)
+        for patch in PATCHES
+    ]
     return keras.Model(inputs, keras.layers.Concatenate()(found), name="patches")
 
 
@@ -75,17 +78,3 @@ def _cut(image: keras.KerasTensor, patch: Patch) -> keras.KerasTensor:
     if patch.cell > 1:
         image = keras.layers.AveragePooling2D(patch.cell, name=f"{patch.name}_averaged")(image)
     return image
-
-
-def _embedded(x: keras.KerasTensor, patch: Patch, size: int, dropout: float) -> keras.KerasTensor:
-    """Basic blocks with PReLU as in `compact`, then dropout, dense, BatchNorm."""
-    for channels in patch.stages:
-        x = convolution(x, channels, strides=2)
-        y = convolution(x, channels)
-        y = convolution(y, channels, activation=False)
-        x = prelu(keras.layers.Add()([x, y]))
-    x = keras.layers.Flatten()(x)
-    if dropout > 0:
-        x = keras.layers.Dropout(dropout)(x)
-    x = keras.layers.Dense(size, use_bias=False)(x)
-    return normalized(x, activation=False)

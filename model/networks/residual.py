@@ -2,7 +2,7 @@
 
 import keras
 
-from facemill.model.networks.layers import convolution, normalized, prelu
+from facemill.model.networks.layers import basic_stages, normalized
 
 # (channels, blocks) of each stage; every stage halves the image first.
 _STAGES = ((32, 1), (64, 1), (128, 2), (256, 1))
@@ -21,19 +21,9 @@ def build(image_size: int, embedding_size: int, dropout: float = DROPOUT) -> ker
         float32 [N, image_size, image_size, 3] -> float32 [N, D].
     """
     inputs = keras.Input((image_size, image_size, 3))
-    x = inputs
-    for channels, blocks in _STAGES:
-        x = convolution(x, channels, strides=2)
-        for _ in range(blocks):
-            x = _block(x, channels)
+    x = basic_stages(inputs, _STAGES)
     # As in ArcFace's embedding head (arXiv 1801.07698, 3.1): BatchNorm, dropout, dense, BatchNorm.
     x = keras.layers.Flatten()(x)
     x = keras.layers.Dropout(dropout)(x)
     x = keras.layers.Dense(embedding_size, use_bias=False)(x)
     return keras.Model(inputs, normalized(x, activation=False), name="residual")
-
-
-def _block(x: keras.KerasTensor, channels: int) -> keras.KerasTensor:
-    y = convolution(x, channels)
-    y = convolution(y, channels, activation=False)
-    return prelu(keras.layers.Add()([x, y]))

@@ -161,7 +161,7 @@ def _coarse(copies: Sequence[Member], tiles: np.ndarray, details: np.ndarray) ->
             coarse[here] |= (
                 0 < one.density < _FEWER_BYTES * other.density
                 and one.suffix == other.suffix
-                and 1 <= details[here] / details[there] < _MOST_ADDED
+                and details[there] <= details[here] < _MOST_ADDED * details[there]
                 and bool((tiles[there] < _STRONG_MARK * tiles[here]).all())
             )
     return coarse

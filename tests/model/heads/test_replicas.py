@@ -7,7 +7,6 @@ import pytest
 from tests.model.heads import replicas
 
 
-@pytest.mark.slow
 @pytest.mark.long
 def test_two_replicas_have_the_losses_and_weights_of_one(tmp_path):
     path = str(tmp_path / "found.npz")
