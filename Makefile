@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: setup demo test test-fast test-long test-portable test-night test-airflow test-dataflow \
-  test-flink lock templates lint lint-deploy format bench docs clean
+  test-flink prism lock templates lint lint-deploy format bench docs clean
 
 setup: .venv/.ready
 
@@ -37,6 +37,10 @@ test-fast: setup
 # Kills at random moments and outages, and second kinds of what `make test` runs once: minutes.
 test-long: setup
 	$(PYTEST) $(WORKERS) -m long $(PYTEST_ARGS)
+
+# Beam's portable runner, of the version that is locked; tests that do not find theirs build it.
+prism:
+	$(PYTHON) -m tests.portable.prism_build "$$(sed -n 's/^apache-beam==//p' deploy/constraints.txt)" .tools
 
 test-portable: setup
 	$(PYTEST) -m portable $(PYTEST_ARGS)

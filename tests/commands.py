@@ -2,9 +2,12 @@
 
 import os
 import subprocess
-import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from tests import warm
 
 
 def facemill(
@@ -21,14 +24,9 @@ def facemill(
         timeout: seconds.
         environment: variables beside those of this process.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "facemill.pipelines.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, **(environment or {})},
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        variables = {**os.environ, **(environment or {})}
+        done = warm.run(list(map(str, arguments)), variables, Path(folder), timeout)
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done

@@ -82,6 +82,7 @@ def test_ingest_with_its_scratch_on_the_store_writes_the_same_dataset(
     assert not any(name.startswith(".") for name in names_in(output))
 
 
+@FIRST_STORE
 def test_train_writes_the_model_of_a_disk(root, dataset, tiny_model):
     output = f"{root}/trained"
     facemill("train", "--dataset", dataset, "--output", output, *TRAINING)

@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import apache_beam
 import pytest
 
 from tests import needs
-from tests.portable import prism
+from tests.portable import prism, prism_build
 
 _TOOLS = Path(__file__).parents[2] / ".tools"
 
@@ -11,8 +12,8 @@ _TOOLS = Path(__file__).parents[2] / ".tools"
 def built() -> Path:
     """The program of Prism; skips where it cannot be built, but fails in CI."""
     try:
-        return prism.install(_TOOLS)
-    except prism.UnavailableError as error:
+        return prism_build.install(_TOOLS, apache_beam.__version__)
+    except prism_build.UnavailableError as error:
         needs.missing(str(error))
         raise
 

@@ -1,9 +1,7 @@
 """Prism, Beam's portable runner, with a pool of workers in another process."""
 
-import fcntl
 import os
 import resource
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,51 +11,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import apache_beam
-
-_MODULE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
 # Prism keeps everything in memory. The limit keeps a runaway graph from using up the machine's.
 _MEMORY = 8 << 30
 _SECONDS_TO_START = 60
-
-
-class UnavailableError(Exception):
-    """Prism cannot be had on this machine."""
-
-
-def install(folder: Path) -> Path:
-    """The runner of the same version as the Python SDK, built into `folder` if it is not there.
-
-    Raises:
-        UnavailableError: there is no Go, or it cannot fetch the runner's source.
-    """
-    binary = folder / f"prism-{apache_beam.__version__}"
-    folder.mkdir(parents=True, exist_ok=True)
-    # Tests may run in several processes: one of them builds, the others wait for it.
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not binary.exists():
-            _build(folder, binary)
-    return binary
-
-
-def _build(folder: Path, binary: Path) -> None:
-    go = shutil.which("go")
-    if go is None:
-        raise UnavailableError("Go is needed to build the Prism runner, and is not installed")
-    target = folder / "build"
-    target.mkdir(parents=True, exist_ok=True)
-    built = subprocess.run(
-        [go, "install", f"{_MODULE}@v{apache_beam.__version__}"],
-        env={**os.environ, "GOBIN": str(target), "GOFLAGS": "-mod=mod"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    if built.returncode != 0:
-        raise UnavailableError(f"Go could not build Prism: {built.stderr.strip()[-300:]}")
-    os.replace(target / "prism", binary)
 
 
 @contextmanager

@@ -38,12 +38,7 @@ def runs(dataset, tmp_path_factory):
 @pytest.mark.slow
 def test_two_replicas_end_with_the_losses_and_weights_of_one(runs):
     _, folder = runs
-    results = {
-        (count, kind): np.load(folder / str(count) / f"{kind}.npz")
-        for count in (1, 2)
-        for kind in ("result", "parts")
-    }
-    one, parts = results[1, "result"], results[1, "parts"]
+    one, two, parts = (np.load(folder / f"{name}.npz") for name in ("one", "two", "parts"))
     assert len(one["losses"]) == 20
     assert one["losses"][-1] < one["losses"][0]
 
@@ -53,8 +48,7 @@ def test_two_replicas_end_with_the_losses_and_weights_of_one(runs):
                 found[name], expected[name], rtol=1e-5, atol=1e-5, err_msg=name
             )
 
-    assert_equal(results[2, "result"], one, one.files)
-    assert_equal(results[2, "parts"], parts, parts.files)
+    assert_equal(two, one, one.files)
     # The parts of a batch learn what the batch learns; the last weights are those of the average.
     averaged = len(parts.files) // 2 - 1
     trained = [name for name in parts.files if name == "losses" or int(name[-3:]) < averaged]

@@ -190,7 +190,7 @@ class TestCrossPairs:
         assert np.array_equal(np.concatenate(parts), whole)
 
     @pytest.mark.slow
-    @settings(deadline=None, max_examples=25)
+    @settings(deadline=None, max_examples=10)
     @given(_SEEDS, st.sampled_from([0, 3, 16]), st.sampled_from([3, 2048]))
     def test_nearest_hits_of_all_bands_and_values_are_the_cross_pairs(
         self, seed: int, bits: int, crowd: int
