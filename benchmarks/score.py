@@ -7,18 +7,20 @@ excluded: the difference of the sizes over the difference of the times), CPU tim
 image, and the largest memory of all processes together. The claims: at least 0.95 of the bare
 loop's marginal throughput, and as much memory for the larger size as for the smaller one.
 
-MODEL is a model artifact; photos are drawn at its image size before the clock starts. The bare loop
-(`benchmarks.bare_score`) decodes, frames and embeds by the same functions in threads; the loop that
-people write does so one image at a time.
+MODEL is a model artifact; photos are drawn, or taken from `--photos`, before the clock starts.
+The bare loop (`benchmarks.bare_score`) decodes, frames and embeds by the same functions in
+threads; the loop that people write does so one image at a time.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.scale import collection
 from benchmarks.usage import Usage, run
@@ -49,12 +51,16 @@ def main() -> None:
     parser.add_argument("--old", help="another checkout of facemill to compare with")
     parser.add_argument("--old-model", help="the model for it; --model if not given")
     parser.add_argument("--folder", help="where photos are kept; a temporary one if not given")
+    parser.add_argument("--photos", help="a folder of photos to take in place of drawn ones")
     given = parser.parse_args()
     sizes = [int(text) for text in given.images.split(",")]
     with tempfile.TemporaryDirectory() as temporary:
         folder = os.path.abspath(given.folder or temporary)
         os.makedirs(folder, exist_ok=True)
-        photos = [collection(folder, size) for size in sizes]
+        photos = [
+            _first(given.photos, size, folder) if given.photos else collection(folder, size)
+            for size in sizes
+        ]
         print("way       | images/s small  large  further | CPU ms/further | MB small  large")
         rates = {}
         for way in _ways(given):
@@ -72,6 +78,17 @@ def main() -> None:
         users = Way("loop of people", [*_bare(given), "--users-loop"], {})
         usage = _score(users, photos[0], given.users_images, "")
         print(f"{users.name}: {usage.output.strip()}")
+
+
+def _first(photos: str, size: int, folder: str) -> str:
+    """A folder with copies of the first photos of another one, in the order of their names."""
+    target = Path(folder) / f"first-{size}"
+    paths = sorted(path for path in Path(photos).rglob("*") if path.is_file())
+    for path in paths[:size]:
+        copy = target / path.relative_to(photos)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    return str(target)
 
 
 def _ways(given: argparse.Namespace) -> list[Way]:

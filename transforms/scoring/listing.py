@@ -9,8 +9,9 @@ from facemill.transforms.core.totals import SumOf
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import group_tasks
 
-# Chunks, or calls of the model, in a group: enough that padding its last call costs little.
-_IN_GROUP = 2
+# Chunks, or calls of the model, in a group: enough that the padding of its last call, and the time
+# until its first images are read, cost little.
+IN_GROUP = 4
 
 
 class GroupChunks(beam.PTransform):
@@ -31,7 +32,7 @@ class GroupChunks(beam.PTransform):
         super().__init__()
         self._groups = len(group_tasks(tasks))
         self._total = SumOf(total)
-        self._images = _IN_GROUP * max(CHUNK, batch_size)
+        self._images = IN_GROUP * max(CHUNK, batch_size)
 
     def expand(self, chunks: beam.PCollection) -> beam.PCollection:
         """Builds the graph."""

@@ -39,6 +39,8 @@ _Item = TypeVar("_Item")
 
 # Images that are decoded at a time: a detector is faster with many, and their pixels take memory.
 _AT_A_TIME = 16
+# Images of the first batch of a chunk group, about, for which the model must wait.
+_FIRST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,8 @@ class ReadImages(beam.PTransform):
     """(number, chunks of a chunk group) -> Batch; list[Failure] and ReadCounts under tags.
 
     The batches of a chunk group hold its readable images in the order of the listing; all but the
-    last fill a whole number of the model's calls.
+    last fill a whole number of the model's calls. The first one is small, so that the model can
+    begin while the others are read.
 
     Args:
         reader: reads the images.
@@ -246,7 +249,7 @@ class ReadImages(beam.PTransform):
 
     def __init__(self, reader: Reader, threads: int, batch_size: int) -> None:
         super().__init__()
-        self._fn = _Read(reader, threads, batch_size * max(1, CHUNK // batch_size))
+        self._fn = _Read(reader, threads, batch_size)
 
     def expand(self, chunk_groups: beam.PCollection) -> Any:
         """Builds the graph."""
@@ -256,10 +259,12 @@ class ReadImages(beam.PTransform):
 
 
 class _Read(beam.DoFn):
-    def __init__(self, reader: Reader, threads: int, images: int) -> None:
+    def __init__(self, reader: Reader, threads: int, batch_size: int) -> None:
         self._reader = reader
         self._threads = threads
-        self._images = images
+        self._first, self._images = (
+            batch_size * max(1, images // batch_size) for images in (_FIRST, CHUNK)
+        )
 
     def setup(self) -> None:
         prepare_process()
@@ -295,7 +300,7 @@ class _Read(beam.DoFn):
         self, refs: Sequence[Ref], failed: list[Failure], counts: Counter[str]
     ) -> Iterator[Batch]:
         """The images of photos; failures and numbers of `ReadCounts` are added to the others."""
-        batch = Batch([], [])
+        batch, size = Batch([], []), self._first
         for ref, results in zip(refs, self._reader.read(refs, self._pool), strict=True):
             good = 0
             for number, one in enumerate(results):
@@ -305,9 +310,9 @@ class _Read(beam.DoFn):
                 good += 1
                 batch.refs.append(self._named(ref, number))
                 batch.images.append(one)
-                if len(batch.refs) == self._images:
+                if len(batch.refs) == size:
                     yield batch
-                    batch = Batch([], [])
+                    batch, size = Batch([], []), self._images
             counts["images"] += good
             counts["photos"] += bool(good)
             counts["failed_photos"] += bool(results) and not good

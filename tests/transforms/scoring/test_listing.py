@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from facemill.transforms.core.row_ids import CHUNK, NEW, chunk_number
 from facemill.transforms.scan.chunk import Chunk
 from facemill.transforms.scan.listing import group_tasks
-from facemill.transforms.scoring.listing import GroupChunks, chunk_group_number
+from facemill.transforms.scoring.listing import IN_GROUP, GroupChunks, chunk_group_number
 from facemill.transforms.sources.base import Ref
 
 
@@ -24,7 +24,7 @@ def listing(sizes: list[int]) -> list[tuple[int, int]]:
 
 def chunk_groups(sizes: list[int], batch_size: int) -> dict[int, list[tuple[int, int]]]:
     """The chunks of each chunk group."""
-    total, images = sum(sizes), 2 * max(CHUNK, batch_size)
+    total, images = sum(sizes), IN_GROUP * max(CHUNK, batch_size)
     found: dict[int, list[tuple[int, int]]] = {}
     for number, count in listing(sizes):
         key = chunk_group_number(number, total, len(sizes), images)
@@ -47,7 +47,7 @@ def test_small_folders_share_chunk_groups_so_that_calls_are_full():
 
 def test_a_large_file_is_divided_and_fills_large_calls():
     found = chunk_groups([20 * CHUNK], 32)
-    assert [len(chunks) for chunks in found.values()] == [2] * 10
+    assert [len(chunks) for chunks in found.values()] == [IN_GROUP] * (20 // IN_GROUP)
     assert calls([20 * CHUNK], 1024) == 5
 
 
@@ -58,12 +58,12 @@ def test_a_large_file_is_divided_and_fills_large_calls():
 def test_chunk_groups_have_bounded_size_and_hold_every_chunk_once(sizes, batch_size):
     found = chunk_groups(sizes, batch_size)
     assert sorted(one for chunks in found.values() for one in chunks) == listing(sizes)
-    neighbors = max(1, 2 * CHUNK * len(sizes) // sum(sizes))
+    neighbors = max(1, IN_GROUP * CHUNK * len(sizes) // sum(sizes))
     for chunks in found.values():
         parts = [number // chunk_number(NEW, 1, 0) for number, _ in chunks]
         # The parts are neighbors, and the chunks of each part are consecutive.
         assert max(parts) - min(parts) < neighbors
-        assert len(chunks) <= 2 * len(set(parts))
+        assert len(chunks) <= IN_GROUP * len(set(parts))
         for part in set(parts):
             mine = [number for number, _ in chunks if number // chunk_number(NEW, 1, 0) == part]
             assert mine == list(range(mine[0], mine[0] + len(mine)))
@@ -71,7 +71,7 @@ def test_chunk_groups_have_bounded_size_and_hold_every_chunk_once(sizes, batch_s
 
 @pytest.mark.moderate
 def test_chunk_groups_do_not_depend_on_the_order_of_the_chunks():
-    sizes = [40, 600, 3, 900]
+    sizes = [40, 1200, 3, 1800]
     chunks = [
         Chunk.of(number, [Ref(f"{number}/{row}", None, "f") for row in range(count)])
         for number, count in listing(sizes)

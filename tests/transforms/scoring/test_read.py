@@ -179,6 +179,8 @@ def test_batches_fill_calls_and_do_not_depend_on_the_order_of_the_chunks(root, b
     listed = [one.image_id for chunk in chunks for one in chunk.refs if one.path == "a/1.png"]
     assert [one for batch in found for one in batch] == listed
     assert {len(batch) % batch_size for batch in found[:-1]} <= {0}
+    # The model does not wait for more than it needs to begin with.
+    assert len(found[0]) == max(64 // batch_size, 1) * batch_size
     assert max(map(len, found)) <= max(CHUNK, batch_size)
     assert len(found) > 1 or batch_size == 300
     assert batches(reader, chunks[::-1], batch_size, root / "log") == found
