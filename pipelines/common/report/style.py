@@ -124,7 +124,7 @@ svg .area { fill-opacity: .22; }
   max-width: 60rem; }
 .good { color: var(--good); } .check { color: var(--check); }
 .stop { color: var(--stop); } .open { color: var(--open); }
-.badge { flex: none; width: 5.75rem; white-space: nowrap; text-align: center;
+.badge { flex: none; width: 6.5rem; white-space: nowrap; text-align: center;
   font-size: .8125rem; font-weight: 600; line-height: 1.5; border: 1px solid;
   border-radius: .3rem; padding: 0 .4rem; }
 .columns { display: grid; gap: 0 2.5rem;
