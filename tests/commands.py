@@ -2,12 +2,9 @@
 
 import os
 import subprocess
-import tempfile
+import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from tests import warm
 
 
 def facemill(
@@ -24,9 +21,14 @@ def facemill(
         timeout: seconds.
         environment: variables beside those of this process.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        variables = {**os.environ, **(environment or {})}
-        done = warm.run(list(map(str, arguments)), variables, Path(folder), timeout)
+    done = subprocess.run(
+        [sys.executable, "-m", "facemill.pipelines.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **(environment or {})},
+        check=False,
+    )
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done
