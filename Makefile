@@ -7,12 +7,15 @@ BIN := .venv/bin
 
 setup: .venv/.ready
 
-# pip would compile on one core. Some packages have files for other Pythons, which cannot be compiled.
+# pip would compile 24,000 files, most of which nobody imports. What commands import is compiled by
+# importing it, and all else when it is needed.
 .venv/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --no-compile --editable '.[test]'
-	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "from facemill.pipelines.common.lazy_import import \
+	  import_quietly as load; [load(f'facemill.pipelines.{name}') for name in \
+	  ('ingest.run', 'train.job', 'score.job', 'match.job', 'evaluate.job')]"
 	touch $@
 
 demo: setup
@@ -107,7 +110,7 @@ docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .venv/.docs: .venv/.ready
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[docs]'
 	touch $@
 
 clean:
