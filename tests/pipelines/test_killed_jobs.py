@@ -61,7 +61,12 @@ def kill_ingest(moment: str, command: list, output: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", [pytest.param("reading", marks=pytest.mark.long), "writing", "committing"]
+    "moment",
+    [
+        pytest.param("reading", marks=pytest.mark.long),
+        "writing",
+        pytest.param("committing", marks=pytest.mark.long),
+    ],
 )
 def test_a_killed_ingest_is_finished_by_the_same_command(
     photos, complete, tmp_path, tiny_model, capfd, moment

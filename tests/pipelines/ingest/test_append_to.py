@@ -89,6 +89,7 @@ def test_no_identity_moves_between_splits(base, grown):
         assert before.get(name, found) == found
 
 
+@pytest.mark.long
 def test_a_third_version_can_be_made_of_the_second(base, grown, tmp_path):
     photos = tmp_path / "photos"
     # A copy of an image of each version, and no new image.

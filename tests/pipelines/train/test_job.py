@@ -261,6 +261,7 @@ def test_a_loss_that_is_not_finite_ends_the_command_in_one_sentence(dataset, tmp
     assert not (tmp_path / "model" / "manifest.json").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_dataset_of_uncropped_images_gives_a_model_that_resizes_them(dataset, tmp_path):
     photos = dataset.parent / "photos" / "images"
