@@ -186,7 +186,8 @@ def _add(target: Any, flag: _Flag, overrides: bool = False) -> None:
         added["action"] = argparse.BooleanOptionalAction
     elif how.parse is None and flag.kind in (int, float):
         added["type"] = flag.kind
-    target.add_argument(flag.name, **added)
+    # The formatter shows the default; the yes-or-no action of Python 3.10 would put it in twice.
+    target.add_argument(flag.name, **added).help = added["help"]
 
 
 def _is_required(field: dataclasses.Field) -> bool:

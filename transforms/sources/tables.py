@@ -157,15 +157,16 @@ def _header(lines: Iterator[str | None]) -> tuple[list[str], str]:
             found.append((_cells(first, delimiter), delimiter))
         except csv.Error as error:
             why = one_line(error)
+    # Python 3.10 takes a null byte for bad CSV, so what is worse than that is told first.
+    if not is_text(first):
+        raise TableError("has a header that is not UTF-8")
+    if "\0" in first:
+        raise TableError("has null bytes in its first line; save it as UTF-8")
     if not found:
         raise TableError(f"has no header that is CSV: {why}")
     # The first of those that give the most cells.
     cells, delimiter = max(found, key=lambda one: len(one[0]))
     names = [name.strip() for name in cells]
-    if not all(map(is_text, names)):
-        raise TableError("has a header that is not UTF-8")
-    if "\0" in first:
-        raise TableError("has null bytes in its first line; save it as UTF-8")
     if not any(names):
         raise TableError("has no header in its first line")
     return names, delimiter

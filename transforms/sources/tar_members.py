@@ -42,7 +42,9 @@ def members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
     try:
         # Bytes of names that are not UTF-8 become lone surrogates.
         tar = tarfile.TarFile(fileobj=headers, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
-        while (member := tar.next()) is not None:
+        # Without a first member Python 3.10 would look for the next one before the file.
+        holds_members = tar.firstmember is not None  # type: ignore[attr-defined]
+        while holds_members and (member := tar.next()) is not None:
             # A header may claim any size, even one that leads back to an earlier offset.
             if not offset <= member.offset < member.offset_data <= tar.offset or member.size < 0:
                 raise DamagedTarError(_damaged(offset, "a header claims an impossible size"))
