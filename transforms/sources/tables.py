@@ -150,6 +150,11 @@ def _header(lines: Iterator[str | None]) -> tuple[list[str], str]:
     first = next(lines, "")
     if first is None:
         raise TableError(f"has a first line that is longer than {_MAX_LINE_BYTES} bytes")
+    # Before it is parsed: Python 3.10 takes a null byte for bad CSV.
+    if not is_text(first):
+        raise TableError("has a header that is not UTF-8")
+    if "\0" in first:
+        raise TableError("has null bytes in its first line; save it as UTF-8")
     found = []
     for delimiter in _DELIMITERS:
         # A quoted name may hold another delimiter.
@@ -157,11 +162,6 @@ def _header(lines: Iterator[str | None]) -> tuple[list[str], str]:
             found.append((_cells(first, delimiter), delimiter))
         except csv.Error as error:
             why = one_line(error)
-    # Python 3.10 takes a null byte for bad CSV, so what is worse than that is told first.
-    if not is_text(first):
-        raise TableError("has a header that is not UTF-8")
-    if "\0" in first:
-        raise TableError("has null bytes in its first line; save it as UTF-8")
     if not found:
         raise TableError(f"has no header that is CSV: {why}")
     # The first of those that give the most cells.

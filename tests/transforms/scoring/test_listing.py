@@ -47,7 +47,7 @@ def test_small_folders_share_chunk_groups_so_that_calls_are_full():
 
 def test_a_large_file_is_divided_and_fills_large_calls():
     found = chunk_groups([20 * CHUNK], 32)
-    assert [len(chunks) for chunks in found.values()] == [IN_GROUP] * (20 // IN_GROUP)
+    assert [len(chunks) for chunks in found.values()] == [4] * 5
     assert calls([20 * CHUNK], 1024) == 5
 
 
