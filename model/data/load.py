@@ -69,6 +69,7 @@ def load_dataset(
     with_weights = tfdata.weighted(manifest)
     count = -(-manifest["splits"][split]["records"] // batch_size)
 
+    @tfdata.as_written
     def read(record: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = tfdata.parse(record, size, with_weights)
         found = {
@@ -78,6 +79,7 @@ def load_dataset(
         }
         return found | ({"weight": parsed.weight} if with_weights else {})
 
+    @tfdata.as_written
     def label(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return batch | {"label": transform.labels(batch["identity"])}
 

@@ -125,6 +125,7 @@ def _batches(dataset: str, manifest: Mapping[str, Any]) -> Any:
     """(uint8 [N, S, S, 3], object [N]) of the train split, in the order of the shards."""
     size = manifest["options"]["image_size"]
 
+    @tfdata.as_written
     def read(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         parsed = tfdata.parse(record, size, with_weight=False)
         return parsed.pixels, parsed.image_id

@@ -29,6 +29,10 @@ from facemill.transforms.dataset.records import (
 )
 from facemill.transforms.selection.rules import give_weights
 
+# For functions that tf.data traces, none of which has Python's `if` or loops over tensors. Without
+# it TensorFlow converts their source first, which takes longer than the tracing.
+as_written = tf.autograph.experimental.do_not_convert
+
 SHUFFLE_BUFFER = 16_384
 _STREAMS = 8
 _PREFETCHED_BATCHES = 4
@@ -94,6 +98,7 @@ def batches(
         weighted(one.manifest) for one in collection.parts
     )
 
+    @as_written
     def read(record: tf.Tensor, repeat: tf.Tensor, *number: tf.Tensor) -> tuple[tf.Tensor, ...]:
         parsed = parse(record, size, with_weights, may_lack)
         copy = parsed.copy + repeat * _COPIES
@@ -101,6 +106,7 @@ def batches(
         identity = Collection.key(number[0], parsed.identity) if number else parsed.identity
         return parsed.pixels, identity, parsed.weight, draws, parsed.image_id
 
+    @as_written
     def prepare(
         pixels: tf.Tensor,
         identities: tf.Tensor,
@@ -134,7 +140,8 @@ def batches(
         records = records.skip(first * recipe.batch_size)
         if workers > 1:
             records = records.batch(recipe.batch_size, drop_remainder=True)
-            records = records.map(lambda *batch: tuple(one[own] for one in batch)).unbatch()
+            own_part = as_written(lambda *batch: tuple(one[own] for one in batch))
+            records = records.map(own_part).unbatch()
     return (
         records.map(read, tf.data.AUTOTUNE, deterministic=in_order)
         .batch(own.stop - own.start, drop_remainder=True)
@@ -177,14 +184,13 @@ def shuffled_mixture(collection: Collection, seed: int, epoch: int) -> tf.data.D
     Returns:
         (record string [], 0 int64 [], number of its dataset int64 []).
     """
+    with_rest = as_written(lambda record, others: (record, *others))
     streams = []
     for number, part in enumerate(collection.parts):
         shards = part.manifest["splits"]["train"]["shards"]
         rest = tf.data.Dataset.from_tensors((_NEVER, np.int64(number))).repeat()
         streamed = _streamed(part.path, part.manifest, shards, seed, epoch)
-        streams.append(
-            tf.data.Dataset.zip(streamed, rest).map(lambda record, others: (record, *others))
-        )
+        streams.append(tf.data.Dataset.zip(streamed, rest).map(with_rest))
     counts = [part.manifest["splits"]["train"]["records"] for part in collection.parts]
     order = tf.data.Dataset.from_generator(
         lambda: proportional_order(counts), output_signature=tf.TensorSpec([None], tf.int64)
@@ -198,7 +204,10 @@ def _streamed(
     """The records of some shards, a few shards at a time."""
     names = sorted(shards, key=lambda name: keyed_hash(seed, f"shards {epoch}", name))
     return shard_paths(dataset, manifest, names).interleave(
-        tf.data.TFRecordDataset, cycle_length=_STREAMS, num_parallel_calls=1, deterministic=True
+        as_written(tf.data.TFRecordDataset),
+        cycle_length=_STREAMS,
+        num_parallel_calls=1,
+        deterministic=True,
     )
 
 
@@ -280,9 +289,10 @@ def decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
 
 def images(encoded: Sequence[bytes], size: int, batch_size: int = 64) -> tf.data.Dataset:
     """Decoded images in their order: uint8 [up to batch_size, size, size, 3]."""
+    decoded = as_written(lambda one: decode(one, size))
     return (
         tf.data.Dataset.from_tensor_slices(list(encoded))
-        .map(lambda one: decode(one, size), tf.data.AUTOTUNE, deterministic=True)
+        .map(decoded, tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size)
         .prefetch(_PREFETCHED_BATCHES)
         .with_options(without_autotuning())

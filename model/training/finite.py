@@ -15,11 +15,10 @@ def all_finite(weights: Sequence[tf.Tensor]) -> tf.Tensor:
         weights: of a floating type, of any shapes.
     """
 
-    def is_finite(one: tf.Tensor) -> tf.Tensor:
-        return tf.cond(
-            tf.math.is_finite(tf.nn.l2_loss(one)),
-            lambda: tf.constant(True),
-            lambda: tf.reduce_all(tf.math.is_finite(one)),
-        )
-
-    return tf.reduce_all([is_finite(one) for one in weights])
+    sums = tf.stack([tf.math.is_finite(tf.nn.l2_loss(one)) for one in weights])
+    # One branch for all: each would add a seventieth of a second to the start of a run.
+    return tf.cond(
+        tf.reduce_all(sums),
+        lambda: tf.constant(True),
+        lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in weights]),
+    )

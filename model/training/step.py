@@ -61,7 +61,7 @@ class Step:
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
 
-    @tf.function
+    @tf.function(autograph=False)
     def train(
         self, pixels: Any, labels: Any, weights: Any, *targets: Any
     ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -350,7 +350,7 @@ class Trainer:
                 "`learning_rate` or look at the labels, and train again."
             )
 
-    @tf.function
+    @tf.function(autograph=False)
     def _finite(self) -> tf.Tensor:
         weights = self.embedder.network.weights + self._head.weights
         return all_finite([tf.convert_to_tensor(one.value) for one in weights])
@@ -377,7 +377,7 @@ class Trainer:
         dataset = tfdata.images(encoded, self.exported.image_size, _EMBED_BATCH)
         return np.concatenate([self._embed(pixels).numpy() for pixels in dataset])
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _embed(self, pixels: tf.Tensor) -> tf.Tensor:
         return self.exported.embed(pixels)
 
