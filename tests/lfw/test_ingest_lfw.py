@@ -1,6 +1,10 @@
-"""`facemill ingest` on LFW finds the known label errors and no other pairs under two names."""
+"""`facemill ingest` on LFW finds the known label errors and no other pairs under two names.
+
+A third of LFW's people, and all whom the errata name; the long tests ingest all of them.
+"""
 
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -24,9 +28,19 @@ REVIEWED = {
 }
 
 
-@pytest.fixture(scope="module")
-def photos() -> Path:
-    return needs.data() / "lfw" / "images"
+@pytest.fixture(scope="module", params=[3, pytest.param(1, marks=pytest.mark.long)])
+def photos(request, tmp_path_factory) -> Path:
+    """One in so many people, and those of the pairs that must be found."""
+    everybody = needs.data() / "lfw" / "images"
+    if request.param == 1:
+        return everybody
+    named = {stem.rpartition("_")[0] for pair in _errata() | REVIEWED for stem in pair}
+    folder = tmp_path_factory.mktemp("some") / "images"
+    folder.mkdir()
+    for number, path in enumerate(sorted(everybody.iterdir())):
+        if path.is_dir() and (number % request.param == 0 or path.name in named):
+            shutil.copytree(path, folder / path.name)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -45,27 +59,28 @@ def _stem(image_id: str) -> str:
     return Path(image_id).stem
 
 
-def _errata(text: str) -> set[frozenset[str]]:
+def _errata() -> set[frozenset[str]]:
     """The pairs in LFW's errata where one is called a duplicate image of the other."""
+    text = (needs.data() / "lfw" / "errata.txt").read_text("utf-8")
     found = re.findall(r"^(\w+)\s+is incorrect \(it is a duplicate image of (\w+)\)", text, re.M)
     return {frozenset(pair) for pair in found}
 
 
 def test_every_image_has_one_row(rows, photos):
     listed = sorted(path.relative_to(photos).as_posix() for path in photos.glob("*/*"))
-    assert len(listed) == 13_233
+    assert len(listed) > 4_000
     assert sorted(row["image_id"] for row in rows) == listed
     assert all(row["identity"] == row["image_id"].split("/")[0] for row in rows)
     assert {(row["width"], row["height"]) for row in rows} == {(250, 250)}
     assert Counter(row["outcome"] for row in rows)["rejected"] == 0
 
 
-def test_conflicts_are_the_reviewed_pairs_under_two_names(rows, photos):
+def test_conflicts_are_the_reviewed_pairs_under_two_names(rows):
     conflicts = [row for row in rows if row["outcome"] == "conflict"]
     named = {row["image_id"]: row["duplicate_of"] for row in conflicts}
     assert all(named[other] == image_id for image_id, other in named.items())
     pairs = {frozenset(map(_stem, pair)) for pair in named.items()}
-    errata = _errata((photos.parent / "errata.txt").read_text("utf-8"))
+    errata = _errata()
     assert len(errata) == 3
     assert errata <= pairs
     assert pairs <= errata | REVIEWED, "look at what came, side by side"
@@ -77,8 +92,9 @@ def test_each_identity_is_in_one_split_and_splits_have_their_shares(rows):
         if row["outcome"] == "kept":
             assert splits.setdefault(row["identity"], row["split"]) == row["split"]
     shares = Counter(splits.values())
-    assert shares["train"] / len(splits) == pytest.approx(0.8, abs=0.02)
-    assert shares["val"] / len(splits) == pytest.approx(0.1, abs=0.02)
+    # Three and more standard deviations of shares of a third of the people.
+    assert shares["train"] / len(splits) == pytest.approx(0.8, abs=0.03)
+    assert shares["val"] / len(splits) == pytest.approx(0.1, abs=0.03)
 
 
 @pytest.mark.long

@@ -61,6 +61,7 @@ def further(tiny_photos, tmp_path_factory) -> Path:
     return root.parent
 
 
+@pytest.mark.long
 def test_ingest_of_a_new_version(further, tiny_dataset, tmp_path, prism_flags):
     words = ["ingest", "--input", further / "photos", *INGEST, "--append-to", tiny_dataset]
     check_equal(words, tmp_path, prism_flags)

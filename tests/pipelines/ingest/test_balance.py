@@ -126,6 +126,7 @@ def test_small_identities_are_written_several_times(listed, tmp_path):
     assert histograms["after"] == {"6": 6, "7": 1, "8": 1}
 
 
+@pytest.mark.long
 def test_two_workers_write_the_same_bytes(listed, balanced, tmp_path):
     ingest(listed, tmp_path / "out", *RICH, "--workers", 2)
     assert contents(tmp_path / "out") == contents(balanced)

@@ -73,7 +73,12 @@ def _parquet(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "write"), [("webdataset", _tar), ("parquet", _parquet)], ids=["tar", "parquet"]
+    ("form", "write"),
+    [
+        pytest.param("webdataset", _tar, id="tar"),
+        # Another test of this file reads tables.
+        pytest.param("parquet", _parquet, id="parquet", marks=pytest.mark.long),
+    ],
 )
 def test_other_layouts_give_the_same_images(base, tmp_path, form, write):
     write(base / "photos", tmp_path / "input")

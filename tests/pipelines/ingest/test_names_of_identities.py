@@ -126,6 +126,7 @@ def test_a_held_out_set_with_names_in_another_case_is_matched_when_folded(
     assert manifest_of(tmp_path / "folded")["names"]["held_out"]["count"] == 0
 
 
+@pytest.mark.long
 def test_a_table_of_numbers_with_a_point_names_whole_numbers(tmp_path):
     photos = tmp_path / "photos"
     names = ("45.0", "45", " 45 ", "46.0", "-1.0", "nan", "")

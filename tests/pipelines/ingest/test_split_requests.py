@@ -68,7 +68,10 @@ def doubtful(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize(
     ("flag", "policy"),
-    [("--exclude-identities", "quarantine"), ("--include-identities", "keep-majority")],
+    [
+        ("--exclude-identities", "quarantine"),
+        pytest.param("--include-identities", "keep-majority", marks=pytest.mark.long),
+    ],
 )
 def test_copies_of_an_excluded_identity_s_images_are_dropped_and_are_no_conflict(
     doubtful, tmp_path, flag, policy

@@ -66,6 +66,7 @@ def test_the_files_of_workers_give_the_transform_of_all_their_rows(
     assert {name: one[name] for name in names} == {name: other[name] for name in names}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_split_without_images_has_a_transform(folders):
     with Analysis(str(folders[0])) as analysis:
