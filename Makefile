@@ -9,11 +9,14 @@ setup: .venv/.ready
 
 # pip would compile 24,000 files, most of which nobody imports. What commands import is compiled by
 # importing it, and all else when it is needed. What is built is built with the setuptools of the
-# environment, not in one that pip makes for it.
+# environment, not in one that pip makes for it; setuptools then warns of what an editable
+# installation is.
+PIP_BUILD := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-compile --no-build-isolation
+
 .venv/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip 'setuptools>=77'
-	$(BIN)/python -m pip install --quiet --no-compile --no-build-isolation --editable '.[test]'
+	$(PIP_BUILD) --editable '.[test]'
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "from facemill.pipelines.common.lazy_import import \
 	  import_quietly as load; [load(f'facemill.pipelines.{name}') for name in \
 	  ('ingest.run', 'train.job', 'score.job', 'match.job', 'evaluate.job')]"
@@ -111,7 +114,7 @@ docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .venv/.docs: .venv/.ready
-	$(BIN)/python -m pip install --quiet --no-compile --no-build-isolation --editable '.[docs]'
+	$(PIP_BUILD) --editable '.[docs]'
 	touch $@
 
 clean:
