@@ -1,6 +1,5 @@
 """The duplicate search on LFW: it finds the known label errors, and no two photos of one moment."""
 
-import os
 from pathlib import Path
 
 import cv2
@@ -11,6 +10,7 @@ from facemill.transforms.duplicates import banding, confirm
 from facemill.transforms.duplicates.local_evidence import sized
 from facemill.transforms.images import crop_variants, perceptual_hash
 from facemill.transforms.images.decode import decode
+from tests import needs
 
 AREA = cv2.INTER_AREA
 
@@ -49,14 +49,7 @@ SAME_PHOTO = {
 
 @pytest.fixture(scope="module")
 def images() -> list[Path]:
-    root = os.environ.get("FACEMILL_DATA")
-    paths = sorted((Path(root) / "lfw" / "images").glob("*/*.jpg")) if root else []
-    if not paths:
-        message = "FACEMILL_DATA must point at a folder with lfw/images"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return paths
+    return sorted((needs.data() / "lfw" / "images").glob("*/*.jpg"))
 
 
 @pytest.mark.parametrize("every", [12, pytest.param(1, marks=pytest.mark.long)])

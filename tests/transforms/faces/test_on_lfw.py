@@ -1,6 +1,5 @@
 """Detection and alignment of real photos: recall, accuracy, stability and use for recognition."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from facemill.transforms.faces import base, registry, template
 from facemill.transforms.faces.blaze_network import FULL_RANGE
 from facemill.transforms.faces.blazeface import BlazeFace
 from facemill.transforms.images.decode import decode
+from tests import needs
 
 pytestmark = [pytest.mark.slow, pytest.mark.lfw]
 
@@ -22,19 +22,9 @@ SIZE = 112
 CROP = (47, 57, 136)
 
 
-def absent(what: str) -> None:
-    """Skips the test, or fails it where every test must run."""
-    if os.environ.get("CI", "").lower() in ("1", "true"):
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="module")
 def data() -> Path:
-    root = Path(os.environ.get("FACEMILL_DATA", "absent"))
-    if not (root / "lfw" / "pairs.txt").is_file():
-        absent("FACEMILL_DATA must name the folder that holds lfw/")
-    return root
+    return needs.data()
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +173,7 @@ def embed(weights: Path, faces: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def test_alignment_separates_persons_better(data, pairs, photos, aligned) -> None:
-    weights = data.parent / "models" / "MobileFaceNet.tflite"
-    if not weights.is_file():
-        absent(f"{weights} must be the reference network")
+    weights = needs.file(data.parent / "models" / "MobileFaceNet.tflite")
     chosen = [pair for pair in pairs if pair.left in aligned and pair.right in aligned]
     names = sorted(aligned)
     row = {name: index for index, name in enumerate(names)}
