@@ -21,6 +21,9 @@ _FIRST_PATIENCE = 4.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 # Requests in flight in each process.
 THREADS = 32
+# Not Python's shared generator: Keras draws the seeds of initial weights from that, and a thread
+# that waits for a store in that moment would change them.
+_pauses = random.SystemRandom()
 
 _Result = TypeVar("_Result")
 
@@ -80,7 +83,7 @@ def _retrying(url: str, work: Callable[[], _Result], patience: float) -> _Result
             if waited + pause > patience:
                 raise errors.SilentStoreError(url, error.cause, waited) from error
         # The pause is drawn, so that many workers do not come back at the same moment.
-        time.sleep(pause * random.uniform(0.5, 1.0))
+        time.sleep(pause * _pauses.uniform(0.5, 1.0))
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
