@@ -10,6 +10,10 @@ from typing import Any, BinaryIO
 # The search for credentials asks the machine's metadata server, which only Google's machines have:
 # without this limit, elsewhere it takes longer than a person waits.
 os.environ.setdefault("GCE_METADATA_TIMEOUT", "1")
+# For traces that facemill does not record, the client asks for the bucket in a thread of its own,
+# again and again if the store is silent, and draws the pauses from the generator that seeds
+# networks.
+os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 import requests
 from google.api_core import exceptions
