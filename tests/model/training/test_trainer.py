@@ -178,7 +178,7 @@ def test_the_gradient_is_clipped_by_its_global_norm(trainer):
 @pytest.mark.parametrize(
     ("network", "optimizer"),
     [
-        ("plain", "sgd"),
+        pytest.param("plain", "sgd", marks=pytest.mark.long),
         ("plain", "adam"),
         ("small", "sgd"),
     ],
@@ -203,7 +203,7 @@ def test_only_kernels_decay(trainer, monkeypatch, network, optimizer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.long), "adam"])
 def test_both_optimizers_follow_the_schedule_and_learn(trainer, manifest, optimizer):
     recipe = Recipe(
         network="plain", head="softmax", embedding_size=32, epochs=6, batch_size=10,

@@ -50,6 +50,8 @@ def test_conflicts_can_be_quarantined(conflicts, tmp_path):
     assert all(name.startswith("quarantine/") for name in described["shards"])
 
 
+# `tests.api.test_find_duplicates` has this policy too.
+@pytest.mark.long
 def test_keep_majority_keeps_the_best_image_of_the_larger_side(conflicts, tmp_path):
     ingest(conflicts, tmp_path / "out", "--on-conflict", "keep-majority", "--split", "train=1")
     rows = check(tmp_path / "out")
