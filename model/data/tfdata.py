@@ -30,7 +30,7 @@ from facemill.transforms.dataset.records import (
 from facemill.transforms.selection.rules import give_weights
 
 # For functions that tf.data traces, none of which has Python's `if` or loops over tensors. Without
-# it TensorFlow converts their source first, which takes longer than the tracing.
+# it TensorFlow looks for them, and rewrites the source, at the start of every run.
 as_written = tf.autograph.experimental.do_not_convert
 
 SHUFFLE_BUFFER = 16_384
