@@ -15,10 +15,10 @@ def all_finite(weights: Sequence[tf.Tensor]) -> tf.Tensor:
         weights: of a floating type, of any shapes.
     """
 
-    sums = tf.stack([tf.math.is_finite(tf.nn.l2_loss(one)) for one in weights])
+    sums_are_finite = tf.stack([tf.math.is_finite(tf.nn.l2_loss(one)) for one in weights])
     # One branch for all: each would add a seventieth of a second to the start of a run.
     return tf.cond(
-        tf.reduce_all(sums),
+        tf.reduce_all(sums_are_finite),
         lambda: tf.constant(True),
         lambda: tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in weights]),
     )

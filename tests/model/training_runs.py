@@ -58,8 +58,8 @@ WHOLE = Recipe(
 
 def run_replicas(dataset: Path, folder: Path) -> None:
     parts = dataclasses.replace(WHOLE, accumulate=3, ema=0.9)
-    # Each of the two alone, and averages, are compared in `tests.model.training.matrix`.
-    for name, count, recipe in (("one", 1, WHOLE), ("parts", 2, parts)):
+    # Parts on one replica, and averages on two, are compared in `tests.model.training.matrix`.
+    for name, count, recipe in (("one", 1, WHOLE), ("two", 2, WHOLE), ("parts", 2, parts)):
         trained = trainer(dataset, recipe, strategy_of(count), folder / name)
         trained.run()
         save(folder / f"{name}.npz", trained)
