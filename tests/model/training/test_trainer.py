@@ -36,16 +36,23 @@ def runs(dataset, tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_two_replicas_that_take_batches_in_parts_learn_what_one_learns_of_whole_ones(runs):
+def test_two_replicas_end_with_the_losses_and_weights_of_one(runs):
     _, folder = runs
-    one, parts = (np.load(folder / f"{name}.npz") for name in ("one", "parts"))
+    one, two, parts = (np.load(folder / f"{name}.npz") for name in ("one", "two", "parts"))
     assert len(one["losses"]) == 20
     assert one["losses"][-1] < one["losses"][0]
-    # The last weights are those of the average.
+
+    def assert_equal(found, expected, names):
+        for name in names:
+            np.testing.assert_allclose(
+                found[name], expected[name], rtol=1e-5, atol=1e-5, err_msg=name
+            )
+
+    assert_equal(two, one, one.files)
+    # The parts of a batch learn what the batch learns; the last weights are those of the average.
     averaged = len(parts.files) // 2 - 1
     trained = [name for name in parts.files if name == "losses" or int(name[-3:]) < averaged]
-    for name in trained:
-        np.testing.assert_allclose(parts[name], one[name], rtol=1e-5, atol=1e-5, err_msg=name)
+    assert_equal(parts, one, trained)
 
 
 def assert_resumed(out: str, folder: Path, name: str) -> None:
